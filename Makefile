@@ -1,0 +1,40 @@
+# `make demo` and `make test` need Python 3.11 or later, pip and make; everything is installed into .venv here.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# The constraints keep torch at the release whose wheels run on any CPU.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/python examples/demo.py
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find unblur tests examples -name __pycache__ -type d -exec rm -rf {} +
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'unblur needs Python 3.11 or later, which "$(PYTHON)" is not: name another, as in "make PYTHON=python3.12 demo".' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: .venv/created pyproject.toml constraints.txt
+	@echo "Installing into .venv; the first time this takes a few minutes."
+	$(INSTALL) --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/created pyproject.toml constraints.txt
+	@echo "Installing into .venv; the first time this takes a few minutes."
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ .venv/installed

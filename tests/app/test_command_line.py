@@ -1,0 +1,332 @@
+"""The command line as people and programs meet it: files, words, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unblur.app.cli import COMMANDS, main
+from unblur.app.report import printable
+
+MakePhoto = Callable[..., Path]
+
+
+@pytest.fixture
+def restore(tiny_checkpoint: Path) -> Callable[..., int]:
+    """Runs `unblur restore` with the tiny checkpoint; the exit code."""
+
+    def run(*arguments: str | Path) -> int:
+        return main(["restore", *map(str, arguments), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"])
+
+    return run
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+# --- the main job ----------------------------------------------------------------------------------------
+
+
+def test_a_photograph_is_restored_beside_its_original(tmp_path, make_photo, restore, capsys) -> None:
+    photo = make_photo(tmp_path / "photo.png")
+    original = photo.read_bytes()
+    assert restore(photo) == 0
+    assert photo.read_bytes() == original
+    assert _files(tmp_path) == ["photo.png", "photo_unblurred.png"]
+    assert not np.array_equal(_pixels(tmp_path / "photo_unblurred.png"), _pixels(photo))
+    captured = capsys.readouterr()
+    assert f"{photo} -> {tmp_path / 'photo_unblurred.png'}  60x40  " in captured.out
+    assert captured.err == ""
+
+
+def test_the_command_may_be_left_out(tmp_path, make_photo, tiny_checkpoint) -> None:
+    photo = make_photo(tmp_path / "photo.jpg")
+    assert main([str(photo), "--checkpoint", str(tiny_checkpoint)]) == 0
+    assert main(["-o", str(tmp_path / "b.jpg"), str(photo), "--checkpoint", str(tiny_checkpoint)]) == 0
+    assert _files(tmp_path) == ["b.jpg", "photo.jpg", "photo_unblurred.jpg"]
+
+
+def test_strength_0_keeps_the_pixels(tmp_path, make_photo, restore) -> None:
+    photo = make_photo(tmp_path / "photo.png")
+    assert restore(photo, "--strength", "0") == 0
+    assert np.array_equal(_pixels(tmp_path / "photo_unblurred.png"), _pixels(photo))
+
+
+def test_strength_and_tile_have_an_effect(tmp_path, make_photo, restore, capsys) -> None:
+    photo = make_photo(tmp_path / "photo.png", 100, 200)
+    changes, tiles = [], []
+    for index, options in enumerate((["--strength", "0.5"], [], ["--tile", "64"], ["--tile", "0"])):
+        assert restore(photo, "-o", tmp_path / f"{index}.png", "--json", *options) == 0
+        record = json.loads(capsys.readouterr().out)
+        changes.append(record["change"])
+        tiles.append(record["tile"])
+    assert changes[0] == pytest.approx(changes[1] / 2, rel=0.1)
+    assert tiles == [0, 0, 64, 0]
+
+
+def test_other_format_other_name(tmp_path, make_photo, restore) -> None:
+    photo = make_photo(tmp_path / "photo.png")
+    assert restore(photo, "--format", "webp", "--suffix", "_b", "-o", tmp_path / "new" / "folder") == 0
+    with Image.open(tmp_path / "new" / "folder" / "photo_b.webp") as image:
+        assert (image.format, image.size) == ("WEBP", (60, 40))
+
+
+def test_comparison(tmp_path, make_photo, restore) -> None:
+    photo = make_photo(tmp_path / "photo.png", 40, 600)
+    assert restore(photo, "--compare") == 0
+    both = _pixels(tmp_path / "photo_unblurred_compare.png")
+    assert both.shape == (40, 600 + 3 + 600, 3)
+    assert np.array_equal(both[:, :600], _pixels(photo))
+    assert (both[:, 600:603] == 255).all()
+    assert np.array_equal(both[:, 603:], _pixels(tmp_path / "photo_unblurred.png"))
+
+
+def test_folders_keep_their_tree_and_results_are_not_restored_again(tmp_path, make_photo, restore) -> None:
+    for name in ("a.jpg", "x/b.jpg", "x/y/ż #1 100%.jpg"):
+        make_photo(tmp_path / "in" / name)
+    (tmp_path / "in" / "notes.txt").write_text("not a photograph")
+    assert restore(tmp_path / "in", "-r", "-o", tmp_path / "out") == 0
+    assert _files(tmp_path / "out") == [
+        "a_unblurred.jpg",
+        "x/b_unblurred.jpg",
+        "x/y/ż #1 100%_unblurred.jpg",
+    ]
+    assert restore(tmp_path / "in") == 0
+    assert restore(tmp_path / "in", "--overwrite") == 0
+    assert _files(tmp_path / "in") == [
+        "a.jpg",
+        "a_unblurred.jpg",
+        "notes.txt",
+        "x/b.jpg",
+        "x/y/ż #1 100%.jpg",
+    ]
+
+
+# --- results that are there already ----------------------------------------------------------------------
+
+
+def test_existing_results_are_neither_lost_nor_in_the_way(tmp_path, make_photo, restore, capsys) -> None:
+    photo = make_photo(tmp_path / "photo.png")
+    result = tmp_path / "photo_unblurred.png"
+    result.write_text("precious")
+    assert restore(photo) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert result.read_text() == "precious"
+
+    assert restore(photo, "--skip-existing") == 0
+    assert "skipped" in capsys.readouterr().out
+    assert result.read_text() == "precious"
+
+    assert restore(photo, "--overwrite") == 0
+    assert _pixels(result).shape == (40, 60, 3)
+    assert _files(tmp_path) == ["photo.png", "photo_unblurred.png"]
+
+
+def test_nothing_is_loaded_where_nothing_is_to_do(tmp_path, make_photo) -> None:
+    photo = make_photo(tmp_path / "photo.png")
+    make_photo(tmp_path / "photo_unblurred.png")
+    assert main([str(photo), "--skip-existing", "--checkpoint", str(tmp_path / "missing")]) == 0
+
+
+# --- failures --------------------------------------------------------------------------------------------
+
+
+def test_a_bad_file_stops_nothing_and_is_listed(tmp_path, make_photo, restore, capsys) -> None:
+    good = [make_photo(tmp_path / name) for name in ("a.jpg", "c.jpg")]
+    bad = tmp_path / "b.jpg"
+    bad.write_bytes(b"no photograph at all")
+    missing = tmp_path / "missing.jpg"
+    assert restore(good[0], bad, missing, good[1]) == 1
+    assert _files(tmp_path) == ["a.jpg", "a_unblurred.jpg", "b.jpg", "c.jpg", "c_unblurred.jpg"]
+    errors = capsys.readouterr().err.splitlines()
+    assert "2 of 4 photographs could not be restored:" in errors
+    listed = errors[errors.index("2 of 4 photographs could not be restored:") + 1 :]
+    assert [line.split(": ")[0].strip() for line in listed] == [str(bad), str(missing)]
+    assert not any("Traceback" in line for line in errors)
+
+
+def test_a_result_that_cannot_be_written_is_a_failure(tmp_path, make_photo, restore, capsys) -> None:
+    photo = make_photo(tmp_path / "photo.jpg")
+    (tmp_path / "file").touch()
+    assert restore(photo, "-o", tmp_path / "file" / "folder") == 1
+    error = capsys.readouterr().err
+    assert "photo.jpg: failed: " in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["restore"], "No photograph"),
+        (["photo.jpg", "--strength", "1.5"], "strength"),
+        (["photo.jpg", "--strength", "nan"], "strength"),
+        (["photo.jpg", "--tile", "7"], "tile"),
+        (["photo.jpg", "--tile", "huge"], "--tile"),
+        (["photo.jpg", "--device", "abacus"], "--device"),
+        (["photo.jpg", "--strngth", "1"], "--strength"),
+        (["photo.jpg", "-o"], "--output"),
+        (["photo.jpg", "--skip-existing", "--overwrite"], "contradict"),
+        (["photo.jpg", "--checkpoint", "missing-folder"], "missing-folder"),
+        (["photo.jpg", "--device", "mps"], "mps"),
+        (["photo.jpg", "-o", "photo.jpg"], "never overwritten"),
+        (["*.tiff"], "No photograph matches"),
+        (["empty"], "holds no photographs"),
+        ([], "usage"),
+    ],
+)
+def test_wrong_usage(arguments, reason, tmp_path, make_photo, tiny_checkpoint, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_photo(Path("photo.jpg"))
+    Path("empty").mkdir()
+    if "mps" in arguments:
+        arguments = [*arguments, "--checkpoint", str(tiny_checkpoint)]
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert reason in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert _files(tmp_path) == ["photo.jpg"]
+
+
+# --- words -----------------------------------------------------------------------------------------------
+
+
+def test_json_is_one_object_per_photograph(tmp_path, make_photo, restore, capsys) -> None:
+    photo = make_photo(tmp_path / "ż.jpg")
+    done = make_photo(tmp_path / "done.jpg")
+    make_photo(tmp_path / "done_unblurred.jpg")
+    missing = tmp_path / "missing.jpg"
+    assert restore(photo, done, missing, "--json", "--skip-existing") == 1
+    restored, skipped, failed = map(json.loads, capsys.readouterr().out.splitlines())
+    assert restored["status"] == "ok"
+    assert restored["input"] == str(photo)
+    assert restored["output"] == str(tmp_path / "ż_unblurred.jpg")
+    assert (restored["width"], restored["height"]) == (60, 40)
+    assert restored["seconds"] > 0
+    assert restored["strength"] == 1
+    assert 0 < restored["change"] < 1
+    assert restored["kept_share"] == 0
+    assert len(restored["checkpoint"]) == 64
+    assert restored["error"] is None
+    assert (skipped["status"], skipped["error"]) == ("skipped", None)
+    assert failed["status"] == "failed"
+    assert str(missing) in failed["error"]
+
+
+def test_quiet_says_nothing_but_errors(tmp_path, make_photo, restore, capsys) -> None:
+    assert restore(make_photo(tmp_path / "photo.jpg"), "--quiet") == 0
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
+    assert restore(tmp_path / "missing.jpg", "--quiet") == 1
+    assert "missing.jpg" in capsys.readouterr().err
+
+
+def test_a_photograph_that_hardly_changes_is_explained(tmp_path, capsys) -> None:
+    # This network, like any other, has nothing to correct by much in the middle of plain grey at low strength
+    # of its own; full strength of a fresh identity network is built below instead.
+    from unblur.checkpoints.folder import save_checkpoint
+    from unblur.models import NAFNetConfig, build
+
+    config = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,))
+    network = build(config)
+    for name, parameter in network.named_parameters():
+        if name.startswith("ending"):
+            parameter.data.zero_()
+    save_checkpoint(tmp_path / "identity", network, config, train_patch_px=64, card="Identity.\n")
+    Image.new("RGB", (20, 20), (90, 90, 90)).save(tmp_path / "grey.png")
+    assert main([str(tmp_path / "grey.png"), "--checkpoint", str(tmp_path / "identity")]) == 0
+    assert "hardly changed" in capsys.readouterr().out
+
+
+def test_file_names_cannot_command_the_terminal() -> None:
+    assert printable("ż #1 100% 测试.jpg") == "ż #1 100% 测试.jpg"
+    assert printable("a\x1b[2Jb\nc\udce9") == "a\\x1b[2Jb\\nc\\udce9"
+
+
+def test_help_lists_every_command(capsys) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"  {name}" in text
+
+
+# --- the process -----------------------------------------------------------------------------------------
+
+
+def _python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, encoding="utf-8", check=False, **options
+    )
+
+
+def test_help_and_mistakes_are_answered_without_the_heavy_libraries() -> None:
+    code = (
+        "import sys; from unblur.app.cli import main; code = main(sys.argv[1:]); "
+        "print(sorted({'torch', 'numpy', 'pyvips'} & set(sys.modules))); sys.exit(code)"
+    )
+    for arguments, expected in ((["--help"], 0), (["restore", "--help"], 0), (["a.jpg", "--tile", "x"], 2)):
+        done = _python("-c", code, *arguments)
+        assert done.returncode == expected, done.stderr
+        assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_python_dash_m_and_the_version() -> None:
+    done = _python("-m", "unblur", "--version")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("unblur 0.")
+
+
+def test_closed_pipes_are_no_drama(tmp_path, make_photo, tiny_checkpoint) -> None:
+    for index in range(3):
+        make_photo(tmp_path / f"{index}.jpg")
+    command = [sys.executable, "-m", "unblur", str(tmp_path), "--json", "--checkpoint", str(tiny_checkpoint)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    error = process.stderr.read().decode()
+    process.wait(60)
+    process.stderr.close()
+    assert error == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
+def test_interrupted(tmp_path, make_photo, tiny_checkpoint) -> None:
+    for index in range(300):
+        make_photo(tmp_path / "in" / f"{index:03}.png", 150, 150)
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "unblur", str(tmp_path / "in"), "-o", str(out)),
+            *("--checkpoint", str(tiny_checkpoint), "--tile", "64"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A parent that ignores Ctrl-C, as background shells do, must not pass that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not (out.is_dir() and any(out.glob("*.png"))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted: " in error
+    assert "Traceback" not in error
+    finished = list(out.iterdir())
+    assert 0 < len(finished) < 300
+    for path in finished:
+        assert _pixels(path).shape == (150, 150, 3)

@@ -1,0 +1,52 @@
+"""`import unblur` and what it offers."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import unblur
+
+
+def test_import_is_cheap() -> None:
+    code = "import sys; import unblur; print(sorted({'torch', 'numpy', 'pyvips', 'tyro', 'PIL'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_pillow_is_not_needed() -> None:
+    code = "import sys; import unblur; unblur.load; print('PIL' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_name_is_there() -> None:
+    assert dir(unblur) == ["Photo", "UnblurError", "__version__", "load", "read_photo", "write_photo"]
+    for name in dir(unblur):
+        assert getattr(unblur, name)
+    with pytest.raises(AttributeError, match="sharpen"):
+        _ = unblur.sharpen
+
+
+def test_load_and_restore_a_path(tmp_path: Path, tiny_checkpoint: Path, make_photo) -> None:
+    path = make_photo(tmp_path / "photo.png")
+    restorer = unblur.load(tiny_checkpoint, device="cpu")
+    photo = restorer.restore(path)
+    assert isinstance(photo, unblur.Photo)
+    again = restorer.restore(unblur.read_photo(path))
+    assert np.array_equal(photo.pixels, again.pixels)
+    with Image.open(path) as image:
+        assert np.array_equal(np.asarray(restorer.restore(image)), photo.pixels)
+    unblur.write_photo(photo, tmp_path / "restored.png")
+    with Image.open(tmp_path / "restored.png") as image:
+        assert np.array_equal(np.asarray(image), photo.pixels)
+
+
+def test_missing_things_are_said_in_a_sentence(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    with pytest.raises(unblur.UnblurError, match="checkpoint"):
+        unblur.load(tmp_path / "missing")
+    with pytest.raises(unblur.UnblurError, match=r"missing\.jpg"):
+        unblur.load(tiny_checkpoint).restore(tmp_path / "missing.jpg")

@@ -1,0 +1,100 @@
+"""Folders of photographs and of pairs, including those that people really have."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.datasets import PairFolder, PhotoFolder
+from unblur.datasets.pair_folder import read_rgb
+from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.errors import UnblurError
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+
+
+def save(path: Path, height: int = 40, width: int = 60, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    write_photo(Photo(pixels=pixels), path)
+
+
+def test_pairs_come_in_order_with_equal_names(tmp_path: Path) -> None:
+    for side in ("blurry", "sharp"):
+        for name in ("b.png", "a.png"):
+            save(tmp_path / side / name, seed=len(side))
+    (tmp_path / "blurry" / "notes.txt").write_text("not a photograph")
+    pairs = list(PairFolder(tmp_path))
+    assert [pair.name for pair in pairs] == ["a.png", "b.png"]
+    assert pairs[0].blurry.shape == (3, 40, 60)
+    assert not torch.equal(pairs[0].blurry, pairs[0].sharp)
+
+
+def test_what_is_wrong_with_a_pair_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UnblurError, match="no blurry/ folder"):
+        PairFolder(tmp_path)
+    save(tmp_path / "blurry" / "a.png")
+    (tmp_path / "sharp").mkdir()
+    with pytest.raises(UnblurError, match=r"1 photographs lack a twin.*a\.png"):
+        PairFolder(tmp_path)
+    save(tmp_path / "sharp" / "a.png", width=50)
+    with pytest.raises(UnblurError, match="differ in size"):
+        list(PairFolder(tmp_path))
+
+
+def test_an_empty_pair_folder_is_refused(tmp_path: Path) -> None:
+    for side in ("blurry", "sharp"):
+        (tmp_path / side).mkdir()
+    with pytest.raises(UnblurError, match="no photographs"):
+        PairFolder(tmp_path)
+
+
+def test_grey_and_sixteen_bits_become_rgb_of_eight(tmp_path: Path) -> None:
+    grey = np.arange(60, dtype=np.uint16).reshape(6, 10, 1) * 1000
+    write_photo(Photo(pixels=grey), tmp_path / "grey.png")
+    rgb = read_rgb(tmp_path / "grey.png")
+    assert (rgb.shape, rgb.dtype) == ((3, 6, 10), torch.uint8)
+    expected = np.round(grey[:, :, 0] / 257).astype(np.uint8)
+    assert all(np.array_equal(channel.numpy(), expected) for channel in rgb)
+
+
+def test_rare_content_is_drawn_more_often_than_its_share(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d", "text"):
+        save(tmp_path / "photos" / f"{name}.png")
+    rows = ["file,content", "a.png,nature", "b.png,nature", "c.png,nature", "d.png,nature", "text.png,text"]
+    (tmp_path / "photos.csv").write_text("\n".join(rows))
+    weights = PhotoFolder(tmp_path / "photos").weights
+    torch.testing.assert_close(weights, torch.tensor([1, 1, 1, 1, 2], dtype=torch.float64) / 6)
+
+
+def test_without_a_table_all_photographs_are_alike(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / "photos" / f"{name}.png")
+    assert PhotoFolder(tmp_path / "photos").weights.tolist() == [0.5, 0.5]
+
+
+def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnblurError, match="no photographs"):
+        PhotoFolder(tmp_path)
+    with pytest.raises(UnblurError, match="no folder"):
+        PhotoFolder(tmp_path / "missing")
+
+
+def test_the_validation_set_is_fixed_and_grows_blurrier(tmp_path: Path) -> None:
+    for number in range(2):
+        coarse = np.random.default_rng(number).integers(0, 255, (20, 24, 3), dtype=np.uint8)
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        pixels = coarse.repeat(10, 0).repeat(10, 1)
+        write_photo(Photo(pixels=pixels), tmp_path / "photos" / f"photo_{number}.png")
+    settings = ValidationSet(size_px=96)
+    first, again = (list(validation_pairs(PhotoFolder(tmp_path / "photos"), settings)) for _ in range(2))
+    assert len(first) == 2 * len(settings.severities)
+    error: dict[str, float] = {}
+    for pair, twin in zip(first, again, strict=True):
+        assert pair.name == twin.name
+        assert torch.equal(pair.blurry, twin.blurry)
+        assert pair.blurry.shape == pair.sharp.shape == (3, 96, 96)
+        severity = pair.name.split("_")[0]
+        error[severity] = error.get(severity, 0) + float((pair.blurry - pair.sharp).square().mean())
+    assert [name for name, _ in settings.severities] == sorted(error, key=error.__getitem__)

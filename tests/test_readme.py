@@ -1,0 +1,167 @@
+"""What the README, `docs/` and the Makefile tell people to type is typed here."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unblur.checkpoints.folder import save_checkpoint
+from unblur.models import NAFNetConfig, build
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+NOT_RUN = {
+    "make demo": "installs; its program is run by test_the_demo_runs below",
+    "make test": "is what runs this file",
+    "pip install -c constraints.txt -e .": "installs; `make test` has done the same before this file runs",
+}
+"""Commands in blocks marked `bash no-run`, and why they need no run here."""
+
+
+@dataclass(frozen=True)
+class Block:
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def all_blocks() -> list[Block]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(r"^```([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append(Block(page, line, match[1].strip(), match[2]))
+    return found
+
+
+def blocks(info: str) -> list[Block]:
+    return [block for block in all_blocks() if block.language == info]
+
+
+def commands(block: Block) -> list[str]:
+    return [line for line in block.text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def shortened(command: str) -> str:
+    """Training as documented takes minutes to days; two steps show that the command works."""
+    return f"{command} --steps 2" if command.startswith("unblur train ") else command
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder with the photographs that the pages speak of, real ones but small."""
+    with Image.open(ROOT / "examples" / "reds_blurry.png") as blurry:
+        blurry = blurry.resize((320, 224))
+        blurry.save(tmp_path / "photo.jpg", quality=90)
+        (tmp_path / "holiday" / "beach").mkdir(parents=True)
+        blurry.crop((0, 0, 160, 112)).save(tmp_path / "holiday" / "one.jpg")
+        blurry.crop((80, 0, 240, 112)).save(tmp_path / "holiday" / "beach" / "two.png")
+    with Image.open(ROOT / "examples" / "reds_sharp.png") as sharp:
+        (tmp_path / "photos").mkdir()
+        for index in range(3):
+            sharp.crop((index * 32, 0, index * 32 + 480, 384)).save(tmp_path / "photos" / f"{index}.jpg")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", blocks("bash"), ids=str)
+def test_commands_do_what_they_are_said_to(block: Block, desk: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    script = "\n".join(shortened(command) for command in commands(block))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=desk,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_does_what_it_is_said_to(block: Block, desk: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", block.text], cwd=desk, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+
+
+def test_no_command_hides_behind_another_language() -> None:
+    known = {"bash", "bash no-run", "python", "text", "json", "csv", "mermaid"}
+    assert {block.language for block in all_blocks()} <= known
+
+
+def test_only_listed_commands_are_not_run() -> None:
+    assert {command for block in blocks("bash no-run") for command in commands(block)} == set(NOT_RUN)
+
+
+def test_the_readme_opens_with_the_demo_and_the_tests() -> None:
+    assert commands(blocks("bash no-run")[0]) == ["make demo", "make test"]
+    assert blocks("bash")
+    assert blocks("python")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(("target", "runs"), [("demo", "examples/demo.py"), ("test", "-m pytest")])
+def test_make_knows_its_targets(target: str, runs: str) -> None:
+    planned = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert planned.stdout.rstrip().endswith(runs)
+
+
+@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md", *PAGES], ids=str)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    local = [target for target in targets if not target.startswith(("http://", "https://", "mailto:"))]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def run_demo(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "examples" / "demo.py", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_the_demo_runs(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,))
+    save_checkpoint(tmp_path / "tiny", build(config), config, train_patch_px=64, card="tiny")
+
+    done = run_demo("--checkpoint", tmp_path / "tiny", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"640 x 448 pixels in \d+\.\d s", done.stdout)
+    with Image.open(tmp_path / "demo" / "restored.png") as restored:
+        assert restored.size == (640, 448)
+        after = np.asarray(restored, dtype=float)
+    with Image.open(tmp_path / "demo" / "side_by_side.png") as side_by_side:
+        strips = np.asarray(side_by_side)
+    with (
+        Image.open(ROOT / "examples" / "reds_blurry.png") as blurry,
+        Image.open(ROOT / "examples" / "reds_sharp.png") as sharp,
+    ):
+        assert np.array_equal(strips[:, :640], np.asarray(blurry))
+        assert np.array_equal(strips[:, 648:1288], after)
+        assert np.array_equal(strips[:, 1296:], np.asarray(sharp))
+        decibels = [
+            10 * np.log10(255**2 / np.mean((p - np.asarray(sharp)) ** 2.0)) for p in (np.asarray(blurry, float), after)
+        ]
+    assert f"{decibels[0]:.2f} dB before, {decibels[1]:.2f} dB after" in done.stdout
+
+
+def test_the_demo_fails_in_one_sentence(tmp_path: Path) -> None:
+    done = run_demo("--checkpoint", tmp_path / "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("demo: No checkpoint at ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,152 @@
+"""Training: it learns, it goes on after being killed as if nothing had happened, it knows when to stop."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from unblur.blur import Camera
+from unblur.checkpoints.folder import load_checkpoint
+from unblur.datasets.simulated import PatchSampling
+from unblur.errors import UnblurError
+from unblur.models import NAFNetConfig
+from unblur.recipes.smoke import smoke
+from unblur.training.loop import train
+from unblur.training.recipe import Recipe
+from unblur.training.state import load_state
+
+TINY = Recipe(
+    name="tiny",
+    model=NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2),
+    camera=Camera(extent_px=(2, 6)),
+    sampling=PatchSampling(patch_px=32),
+    steps=9,
+    batch=2,
+    warmup_steps=2,
+    log_every=1,
+    checkpoint_every=3,
+    workers=2,
+)
+
+
+class KilledError(Exception):
+    pass
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    return (first / "model.safetensors").read_bytes() == (second / "model.safetensors").read_bytes()
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    untimed = [json.loads(line) for line in lines]
+    return [{k: v for k, v in line.items() if k not in {"seconds", "waited_share"}} for line in untimed]
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(photos: Path, tmp_path: Path) -> None:
+    def killed_after(last: int):
+        def on_step(step: int, _measured: dict[str, float]) -> None:
+            if step == last:
+                raise KilledError
+
+        return on_step
+
+    train(TINY, photos, tmp_path / "whole")
+    for last in (2, 5, 7):  # before the first checkpoint, between two, after two
+        with pytest.raises(KilledError):
+            train(TINY, photos, tmp_path / "parts", on_step=killed_after(last))
+    train(TINY, photos, tmp_path / "parts")
+    whole, parts = (load_state(tmp_path / run / "training_state.pt") for run in ("whole", "parts"))
+    assert whole["step"] == parts["step"] == 9
+    for name, value in whole["model"].items():
+        assert torch.equal(value, parts["model"][name])
+    assert same_weights(tmp_path / "whole", tmp_path / "parts")
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
+
+
+def test_a_run_killed_by_the_system_at_any_instant_goes_on(photos: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[3])\n"
+        "from test_loop import TINY; from unblur.training.loop import train\n"
+        "from dataclasses import replace\n"
+        "train(replace(TINY, steps=400, checkpoint_every=1), Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    run = tmp_path / "run"
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", script, str(photos), str(run), str(Path(__file__).parent)])
+        deadline = time.monotonic() + 60
+        while not (run / "training_state.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.7)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    reached = load_state(run / "training_state.pt")["step"]
+    assert 0 < reached < 400
+    load_checkpoint(run)
+    recipe = replace(TINY, steps=400, checkpoint_every=1)
+
+    def stop(_step: int, _measured: dict[str, float]) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train(recipe, photos, run, on_step=stop)
+    assert load_state(run / "training_state.pt")["step"] == reached + 1
+
+
+def test_the_number_of_workers_changes_nothing(photos: Path, tmp_path: Path) -> None:
+    for workers in (0, 3):
+        train(replace(TINY, workers=workers), photos, tmp_path / f"{workers}")
+    first, second = (load_state(tmp_path / run / "training_state.pt") for run in ("0", "3"))
+    assert all(torch.equal(value, second["model"][name]) for name, value in first["model"].items())
+
+
+def test_another_recipe_is_not_mixed_in(photos: Path, tmp_path: Path) -> None:
+    train(replace(TINY, steps=1), photos, tmp_path / "run")
+    with pytest.raises(UnblurError, match="another recipe"):
+        train(replace(TINY, steps=2), photos, tmp_path / "run")
+
+
+def test_an_exploding_loss_stops_and_keeps_the_last_good_state(photos: Path, tmp_path: Path) -> None:
+    wild = replace(TINY, peak_learning_rate=1e6, warmup_steps=6, steps=50)
+    with pytest.raises(UnblurError, match="exploded") as caught:
+        train(wild, photos, tmp_path / "run")
+    assert "learning_rate" in str(caught.value)
+    state = tmp_path / "run" / "training_state.pt"
+    if state.exists():
+        assert all(bool(v.isfinite().all()) for v in load_state(state)["model"].values())
+
+
+def test_a_run_can_begin_with_other_weights(photos: Path, tmp_path: Path) -> None:
+    train(TINY, photos, tmp_path / "first")
+    frozen = replace(TINY, steps=1, seed=2, peak_learning_rate=0.0, final_learning_rate=0.0)
+    train(frozen, photos, tmp_path / "second", start_from=tmp_path / "first")
+    assert same_weights(tmp_path / "first", tmp_path / "second")
+
+
+def test_a_damaged_state_is_one_sentence(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "training_state.pt").write_bytes(b"not a state")
+    with pytest.raises(UnblurError, match="training state"):
+        train(TINY, photos, tmp_path / "run")
+
+
+def test_the_run_folder_is_a_checkpoint_that_explains_itself(photos: Path, tmp_path: Path) -> None:
+    train(TINY, photos, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    expected = {"README.md", "config.json", "metrics.jsonl", "model.safetensors", "recipe.json"}
+    assert names == expected | {"training_state.pt"}
+    assert load_checkpoint(tmp_path / "run").train_patch_px == 32
+    assert "license: apache-2.0" in (tmp_path / "run" / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_smoke_recipe_learns_to_deblur(photos: Path, tmp_path: Path) -> None:
+    gains: list[float] = []
+    train(smoke(), photos, tmp_path / "run", on_step=lambda _step, m: gains.append(m["gain_db"]))
+    assert sum(gains[-20:]) / 20 > 1

@@ -1,0 +1,81 @@
+"""`unblur`: finds the command that was meant, runs it, and turns every failure into a sentence and a code.
+
+Exit codes: 0 all done, 1 some photographs failed, 2 wrong usage or nothing to work with, 130 interrupted.
+A new command is a function, typed and documented, that returns the exit code, and one line in COMMANDS.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from unblur.app.evaluate_command import evaluate
+from unblur.app.restore_command import restore
+from unblur.app.train_command import train
+from unblur.app.validation_command import validation
+from unblur.errors import UnblurError
+
+OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "restore": restore,
+    "evaluate": evaluate,
+    "train": train,
+    "validation": validation,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `unblur` with the given arguments, by default the process's own. The exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that the terminal's encoding lacks is shown escaped; it must not end the batch.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except UnblurError as error:
+        sys.stderr.write(f"unblur: {error}\n")
+        return WRONG_USAGE
+    except SystemExit as stop:
+        # The parser's way of saying that it has said everything.
+        return stop.code if isinstance(stop.code, int) else WRONG_USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("unblur: interrupted.\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output, `head` perhaps, has seen enough. Python must not try to flush it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        (sys.stdout if argv else sys.stderr).write(_help())
+        return OK if argv else WRONG_USAGE
+    if argv[0] == "--version":
+        from importlib.metadata import version
+
+        sys.stdout.write(f"unblur {version('unblur')}\n")
+        return OK
+    # `unblur photo.jpg` is what most people want to type.
+    name = argv.pop(0) if argv[0] in COMMANDS else "restore"
+    import tyro
+
+    return tyro.cli(COMMANDS[name], args=argv, prog=f"unblur {name}", config=(tyro.conf.FlagCreatePairsOff,))
+
+
+def _help() -> str:
+    summaries = {name: (command.__doc__ or "").partition("\n")[0] for name, command in COMMANDS.items()}
+    width = max(map(len, summaries))
+    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in summaries.items())
+    return f"""\
+usage: unblur PHOTO...            writes PHOTO_unblurred beside each photograph
+       unblur COMMAND [options]
+
+commands:
+{commands}
+
+  unblur COMMAND --help   shows the options of a command
+  unblur --version        shows the version
+"""

@@ -1,0 +1,214 @@
+"""From what was typed to what is to be done: which photographs, and where each result goes."""
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from unblur.errors import UnblurError
+from unblur.photos.formats import READABLE_SUFFIXES
+
+COMPARE_SUFFIX = "_compare"
+"""Ends the name of a picture that shows before and after side by side."""
+
+SAME = "same"
+"""In place of an extension: that of the photograph."""
+
+
+class UsageError(UnblurError):
+    """Something typed that cannot be meant; nothing has been written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One photograph to restore."""
+
+    path: Path
+    inside: Path
+    """Folder of the photograph relative to the folder that was named, to keep the tree in another place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One photograph and the files that come of it."""
+
+    source: Path
+    output: Path
+    compare: Path | None
+
+
+def plan_jobs(
+    arguments: Sequence[str],
+    *,
+    output: str | None,
+    recursive: bool,
+    suffix: str,
+    extension: str,
+    compare: bool,
+) -> list[Job]:
+    """What to do for photographs, folders and patterns. Raises UsageError, before anything is written.
+
+    `output` is a file for one photograph and otherwise a folder; None writes beside each photograph.
+    `extension` is that of the results, without its dot, or SAME.
+    """
+    if os.sep in suffix or "/" in suffix:
+        raise UsageError(f'The suffix "{suffix}" contains a path separator; use -o to write to another folder.')
+    results_folder = _resolved(Path(output)) if output else None
+    sources = find_sources(arguments, recursive=recursive, suffix=suffix, results_folder=results_folder)
+    file_output = _as_file(output, arguments, sources)
+    jobs = []
+    for source in sources:
+        if file_output:
+            target = file_output
+        else:
+            folder = Path(output) / source.inside if output else source.path.parent
+            ending = source.path.suffix if extension == SAME else f".{extension}"
+            target = folder / f"{source.path.stem}{suffix}{ending}"
+        beside = target.with_name(f"{target.stem}{COMPARE_SUFFIX}{target.suffix}") if compare else None
+        jobs.append(Job(source=source.path, output=target, compare=beside))
+    _refuse_collisions(jobs)
+    return jobs
+
+
+def find_sources(
+    arguments: Sequence[str], *, recursive: bool, suffix: str, results_folder: Path | None
+) -> list[Source]:
+    """Every photograph named, once. A file that is named is taken at its word, also when it is missing.
+
+    Folders and patterns give their photographs, without hidden files, without earlier results (names ending
+    in `suffix`), and without what lies in `results_folder` when that is a folder inside them.
+    """
+    found: dict[Path, Source] = {}
+    for argument in arguments:
+        path = Path(argument)
+        if _is_folder(path):
+            sources = list(_scan(path, path, recursive, suffix, results_folder))
+            where = "" if recursive else "; add --recursive to look into the folders inside it"
+            if not sources:
+                raise UsageError(f"The folder {argument} holds no photographs{where}.")
+        elif _file_id(path) is None and glob.has_magic(argument):
+            sources = list(_match(argument, recursive, suffix, results_folder))
+            if not sources:
+                raise UsageError(f'No photograph matches "{argument}".')
+        else:
+            sources = [Source(path=path, inside=Path())]
+        for source in sources:
+            found.setdefault(_resolved(source.path), source)
+    # A shell that expands *.jpg also names the results of the last time.
+    originals = {(source.path.parent, source.path.stem) for source in found.values()}
+    return [
+        source
+        for source in found.values()
+        if not any((source.path.parent, stem) in originals for stem in _original_stems(source.path, suffix))
+    ]
+
+
+def _scan(folder: Path, root: Path, recursive: bool, suffix: str, results_folder: Path | None) -> Iterator[Source]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        if folder == root:
+            raise UsageError(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
+        # One closed folder among many is a failure to report later, not a reason to stop now.
+        yield Source(path=folder, inside=folder.parent.relative_to(root))
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
+            if recursive and not entry.is_symlink() and _resolved(entry) != results_folder:
+                yield from _scan(entry, root, recursive, suffix, results_folder)
+        elif _is_original(entry, suffix):
+            yield Source(path=entry, inside=entry.parent.relative_to(root))
+
+
+def _match(pattern: str, recursive: bool, suffix: str, results_folder: Path | None) -> Iterator[Source]:
+    root = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
+    for name in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute ones
+        path = Path(name)
+        if _is_folder(path):
+            if recursive:
+                yield from _scan(path, root, recursive, suffix, results_folder)
+        elif _is_original(path, suffix):
+            yield Source(path=path, inside=path.parent.relative_to(root))
+
+
+def _is_original(path: Path, suffix: str) -> bool:
+    return path.suffix.lower() in READABLE_SUFFIXES and not _original_stems(path, suffix)
+
+
+def _original_stems(path: Path, suffix: str) -> list[str]:
+    """Stems of the photographs that `path` may be a result of, told by its name; none for an original."""
+    endings = [ending for ending in (suffix, suffix + COMPARE_SUFFIX) if ending]
+    return [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
+
+
+def _as_file(output: str | None, arguments: Sequence[str], sources: Sequence[Source]) -> Path | None:
+    """`output` when it names a file and not a folder."""
+    if output is None:
+        return None
+    path = Path(output)
+    if _is_folder(path) or output.endswith(("/", os.sep)):
+        return None
+    if path.suffix.lower() in READABLE_SUFFIXES or _file_id(path) is not None:
+        if len(sources) != 1 or len(arguments) != 1 or Path(arguments[0]) != sources[0].path:
+            raise UsageError(f"-o {output} names one file, which needs one photograph; for several, name a folder.")
+        return path
+    if path.suffix and len(arguments) == 1 and Path(arguments[0]) == sources[0].path:
+        raise UsageError(
+            f'-o {output} ends in "{path.suffix}", which is no format for photographs; '
+            f"use one of {', '.join(sorted(READABLE_SUFFIXES))}, or end the name of a folder with a slash."
+        )
+    return None
+
+
+def _refuse_collisions(jobs: Sequence[Job]) -> None:
+    # Compared as files and not as names, which sees through links and file systems that ignore case.
+    originals = {_file_id(job.source): job.source for job in jobs}
+    originals.pop(None, None)
+    claimed: dict[str, Path] = {}
+    for job in jobs:
+        for target in _targets(job):
+            original = originals.get(_file_id(target))
+            if original is not None:
+                raise UsageError(
+                    f"{target} is the original {original}, which is never overwritten; "
+                    "use another --suffix or another -o."
+                )
+            key = os.path.normcase(target.absolute())
+            if key in claimed:
+                raise UsageError(
+                    f"{claimed[key]} and {job.source} would both be written to {target}; "
+                    "restore them one after the other, or without --format or -o."
+                )
+            claimed[key] = job.source
+
+
+def _targets(job: Job) -> Iterable[Path]:
+    return [job.output] if job.compare is None else [job.output, job.compare]
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_folder(path: Path) -> bool:
+    # Path.is_dir raises for some names that cannot exist, such as very long ones.
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return path

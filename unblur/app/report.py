@@ -1,0 +1,131 @@
+"""What a person, or a program, is told about a batch: results on stdout, everything else on stderr."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from tqdm import tqdm
+
+OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one photograph; one line of `--json`."""
+
+    input: str
+    output: str
+    status: Literal["ok", "failed", "skipped"]
+    error: str | None = None
+    compare: str | None = None
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    """To restore it, without reading and writing."""
+    tile: int | None = None
+    """Largest side of the tiles in pixels; 0 is the photograph in one piece."""
+    strength: float | None = None
+    change: float | None = None
+    """Mean absolute difference to the input, as a share of full scale."""
+    hardly_changed: bool | None = None
+    kept_share: float | None = None
+    """Share of the photograph left as it was, because the network's answer there was unusable."""
+    checkpoint: str | None = None
+    """SHA-256 of the weights."""
+
+
+class Report:
+    """Tells about `count` photographs, one `add` each. The bar appears on a terminal only."""
+
+    def __init__(self, count: int, *, quiet: bool, json_lines: bool) -> None:
+        self._count = count
+        self._quiet = quiet
+        self._json_lines = json_lines
+        self._outcomes: list[Outcome] = []
+        self._bar: tqdm[Any] = tqdm(
+            total=count,
+            file=sys.stderr,
+            disable=quiet or json_lines or not sys.stderr.isatty(),
+            leave=False,
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def begin(self, photo: Path) -> None:
+        """The next photograph, by name."""
+        position = f"{len(self._outcomes) + 1}/{self._count} " if self._count > 1 else ""
+        self._bar.set_description_str(f"{position}{printable(photo.name)}")
+
+    def progress(self, share: float) -> None:
+        """The share of the present photograph that is done."""
+        self._bar.update(len(self._outcomes) + share - self._bar.n)
+
+    def add(self, outcome: Outcome) -> None:
+        """The present photograph is done, one way or the other."""
+        self._outcomes.append(outcome)
+        self._bar.update(len(self._outcomes) - self._bar.n)
+        if self._json_lines:
+            self._say(json.dumps(asdict(outcome)), stdout=True)
+        elif outcome.status == "failed":
+            self._say(f"{printable(outcome.input)}: failed: {printable(outcome.error or '')}")
+        elif not self._quiet:
+            for line in _lines(outcome):
+                self._say(line, stdout=True)
+
+    def finish(self) -> int:
+        """The list of failures, if there is something to list, and the exit code."""
+        failed = [outcome for outcome in self._outcomes if outcome.status == "failed"]
+        if failed and self._count > 1:
+            self._say(f"{len(failed)} of {self._count} photographs could not be restored:")
+            for outcome in failed:
+                self._say(f"  {printable(outcome.input)}: {printable(outcome.error or '')}")
+        return SOME_FAILED if failed else OK
+
+    def interrupt(self) -> int:
+        """What is there after Ctrl-C, and the exit code."""
+        done = sum(outcome.status == "ok" for outcome in self._outcomes)
+        of_all = f"{done} of {self._count} photographs were" if self._count > 1 else "the photograph was not"
+        self._say(f"Interrupted: {of_all} restored; no file was left half-written.")
+        return INTERRUPTED
+
+    def _say(self, line: str, *, stdout: bool = False) -> None:
+        stream = sys.stdout if stdout else sys.stderr
+        # Clears the bar first, so that it never runs through a line of text.
+        self._bar.clear()
+        stream.write(f"{line}\n")
+        stream.flush()
+        self._bar.refresh()
+
+
+def printable(text: str) -> str:
+    """`text` on one line that any terminal can show: file names may hold anything, also escape codes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _lines(outcome: Outcome) -> list[str]:
+    if outcome.status == "skipped":
+        return [f"{printable(outcome.input)}: skipped, {printable(outcome.output)} is there already"]
+    lines = [
+        f"{printable(outcome.input)} -> {printable(outcome.output)}  "
+        f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
+    ]
+    if outcome.compare:
+        lines.append(f"  before and after: {printable(outcome.compare)}")
+    if outcome.kept_share:
+        lines.append(f"  {outcome.kept_share:.0%} of it is as it was: the network's answer there was unusable")
+    elif outcome.hardly_changed:
+        lines.append(
+            "  hardly changed: it may be sharp already, or blurred in a way these weights do not know "
+            "(they know motion, not wrong focus)"
+        )
+    return lines

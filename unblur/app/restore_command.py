@@ -1,0 +1,155 @@
+"""`unblur restore`: photographs on disk in, restored photographs on disk out."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from unblur.app.jobs import Job
+    from unblur.app.report import Outcome
+    from unblur.photos.photo import Photo
+    from unblur.restoration.restorer import Progress, Restorer, Tile
+
+# PyTorch and libvips are imported when there is work to do: help and typing errors are answered at once.
+
+Flag = Annotated[bool, arg(help_behavior_hint="")]
+
+
+def restore(
+    photos: Annotated[Positional[tuple[str, ...]], arg(metavar="PHOTO|FOLDER|GLOB...", help_behavior_hint="")] = (),
+    /,
+    *,
+    output: Annotated[str | None, arg(aliases=["-o"], metavar="OUT", help_behavior_hint="")] = None,
+    strength: Annotated[float, arg(metavar="0..1")] = 1.0,
+    recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
+    skip_existing: Flag = False,
+    overwrite: Flag = False,
+    suffix: Annotated[str, arg(metavar="TEXT")] = "_unblurred",
+    format: Annotated[  # noqa: A002 - the name of the option
+        Literal["same", "jpg", "png", "webp", "tif", "avif"], arg(metavar="jpg|png|webp|tif|avif")
+    ] = "same",
+    compare: Flag = False,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps", "xpu"], arg(metavar="auto|cpu|cuda|mps|xpu")] = "auto",
+    tile: Annotated[Literal["auto"] | int, arg(metavar="auto|N|0")] = "auto",
+    checkpoint: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None,
+    json: Flag = False,
+    quiet: Flag = False,
+) -> int:
+    """Make motion-blurred photographs sharper. Originals are never touched.
+
+    Args:
+        photos: What to restore: files, folders, or patterns such as "holiday/*.jpg".
+        output: Where to write: a file for one photograph, else a folder. Without it, beside each photograph.
+        strength: How much of the restoration to use; 0 keeps the pixels exactly.
+        recursive: Look into folders inside folders, and keep their tree in OUT.
+        skip_existing: Leave photographs alone whose result is there already.
+        overwrite: Replace results that are there already. Without this or --skip-existing they are an error.
+        suffix: Added to the name of each result; may be empty when OUT is another folder.
+        format: Format of the results, the same as the photograph's if not given.
+        compare: Also write a picture with before and after side by side.
+        device: Where to compute; auto takes an accelerator if there is one.
+        tile: Pixels on the longest side of the pieces a photograph is restored in; 0 is in one piece.
+        checkpoint: Other weights: a folder here, or a repository on the Hugging Face hub.
+        json: Write one JSON object per photograph to stdout, and nothing else.
+        quiet: Say nothing but errors.
+    """
+    from unblur.app.jobs import UsageError, plan_jobs
+    from unblur.app.report import Report
+    from unblur.restoration.blend import check_strength
+    from unblur.restoration.tiles import check_tile_px
+
+    if not photos:
+        raise UsageError("No photograph named; try: unblur photo.jpg")
+    if skip_existing and overwrite:
+        raise UsageError("--skip-existing and --overwrite contradict each other; use one.")
+    check_strength(strength)
+    if tile != "auto":
+        check_tile_px(tile)
+    jobs = plan_jobs(photos, output=output, recursive=recursive, suffix=suffix, extension=format, compare=compare)
+    restorer: Restorer | None = None
+    with Report(len(jobs), quiet=quiet, json_lines=json) as report:
+        try:
+            for job in jobs:
+                report.begin(job.source)
+                outcome = None if overwrite else _decided_by_files(job, skip_existing)
+                if outcome is None:
+                    restorer = restorer or _load(checkpoint, device)
+                    outcome = _restore(job, restorer, strength, tile, report.progress)
+                report.add(outcome)
+        except KeyboardInterrupt:
+            return report.interrupt()
+        return report.finish()
+
+
+def _load(checkpoint: str | None, device: str) -> "Restorer":
+    from unblur.restoration.restorer import load
+
+    return load(checkpoint, device)
+
+
+def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
+    """The outcome where a result is there already, before any time is spent; None where there is work."""
+    from unblur.app.report import Outcome
+
+    there = [path for path in (job.output, job.compare) if path and (path.exists() or path.is_symlink())]
+    if not there:
+        return None
+    if skip_existing and job.output in there:
+        return Outcome(input=str(job.source), output=str(job.output), status="skipped")
+    return Outcome(
+        input=str(job.source),
+        output=str(job.output),
+        status="failed",
+        error=f"{there[0]} is there already; add --overwrite to replace it or --skip-existing to keep it.",
+    )
+
+
+def _restore(job: "Job", restorer: "Restorer", strength: float, tile: "Tile", progress: "Progress") -> "Outcome":
+    from unblur.app.report import Outcome
+    from unblur.errors import UnblurError
+    from unblur.photos.files import read_photo, write_photo
+
+    try:
+        photo = read_photo(job.source)
+        restoration = restorer.restore_photo(photo, strength, tile, progress)
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        write_photo(restoration.photo, job.output)
+        if job.compare:
+            write_photo(side_by_side(photo, restoration.photo), job.compare)
+    except Exception as error:
+        # One bad file never stops a batch, also not through a mistake of ours.
+        reason = str(error) if isinstance(error, UnblurError) else f"{type(error).__name__}: {error}"
+        return Outcome(input=str(job.source), output=str(job.output), status="failed", error=reason)
+    height, width = photo.pixels.shape[:2]
+    return Outcome(
+        input=str(job.source),
+        output=str(job.output),
+        compare=str(job.compare) if job.compare else None,
+        status="ok",
+        width=width,
+        height=height,
+        seconds=round(restoration.seconds, 3),
+        tile=restoration.tile_px,
+        strength=strength,
+        change=round(restoration.change, 6),
+        hardly_changed=restoration.hardly_changed,
+        kept_share=round(restoration.kept_share, 6),
+        checkpoint=restorer.checkpoint_sha256,
+    )
+
+
+def side_by_side(before: "Photo", after: "Photo") -> "Photo":
+    """One photograph with `before` on the left, `after` on the right and a white line between."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    height, width, channels = before.pixels.shape
+    white = np.iinfo(before.pixels.dtype).max
+    line = np.full((height, max(1, width // 200), channels), white, before.pixels.dtype)
+    pixels = np.concatenate([before.pixels, line, after.pixels], axis=1)
+    alpha = before.alpha
+    if alpha is not None:
+        opaque = np.full(line.shape[:2], white, alpha.dtype)
+        alpha = np.concatenate([alpha, opaque, alpha], axis=1)
+    return replace(before, pixels=pixels, alpha=alpha)

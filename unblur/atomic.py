@@ -1,0 +1,56 @@
+"""Files that are either the old one or the new one, whole, whenever the process or the power goes away."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+TEMPORARY_SUFFIX = ".unblur-tmp"
+"""Ends the hidden names that appear for an instant where a file system has no nameless files."""
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step. Raises OSError when the folder or the disk refuses.
+
+    On Linux the data goes into a file without a name, which the system discards if we are killed; it is
+    named only once it is whole and on disk. Elsewhere a hidden temporary file is used.
+    """
+    folder = path.parent
+    named = tempfile.mktemp(dir=folder, prefix=f".{path.name[:100]}.", suffix=TEMPORARY_SUFFIX)
+    try:
+        if not _write_nameless(folder, data, named):
+            # Exclusive creation: a name somebody else holds is an error, never overwritten.
+            with Path(named).open("xb") as file:
+                _write_all(file.fileno(), data)
+        Path(named).replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(named).unlink()
+
+
+def _write_nameless(folder: Path, data: bytes, name: str) -> bool:
+    """Write a file without a name, then give it `name`; False where the system cannot do that."""
+    if not hasattr(os, "O_TMPFILE"):
+        return False
+    try:
+        handle = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except OSError as error:
+        # Some file systems (network and older overlay ones) know no nameless files.
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            return False
+        raise
+    try:
+        _write_all(handle, data)
+        # Naming a directory makes Python call linkat, which alone follows the link to the nameless file.
+        os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=handle, follow_symlinks=True)
+    finally:
+        os.close(handle)
+    return True
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+    os.fsync(handle)

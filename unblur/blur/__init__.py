@@ -1,0 +1,7 @@
+"""How a sharp scene becomes a blurry photograph: draw an exposure, then render it in linear light."""
+
+from unblur.blur.camera import Camera, sample_exposure
+from unblur.blur.exposure import Exposure
+from unblur.blur.render import Rendering, render
+
+__all__ = ["Camera", "Exposure", "Rendering", "render", "sample_exposure"]

@@ -1,0 +1,104 @@
+"""Camera-shake paths: six numbers a pose, as smooth functions of the time within the exposure.
+
+A pose is (rotation x, y, z in radians; translation x, y, z in units of the scene's distance). The pose in
+the middle of the exposure is always zero, so the sharp photograph is what the camera saw at that instant.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Kind = Literal["bezier", "tremor", "pan"]
+
+_TREMOR_TERMS = 6
+_MAX_BEZIER_ORDER = 4
+
+
+def sample_path(kind: Kind, direction: Tensor, times: Tensor, generator: torch.Generator) -> Tensor:
+    """Poses at `times` in [0, 1] of one path along `direction` (6,), unscaled. Shape: (T,) -> (T, 6).
+
+    Draws the same number of random values whatever `times` is, so a path can be resampled more finely.
+    """
+    path: _Bezier | _Tremor | _Pan
+    match kind:
+        case "bezier":
+            path = _Bezier(direction, generator)
+        case "tremor":
+            path = _Tremor(direction, generator)
+        case "pan":
+            path = _Pan(direction, generator)
+    return path(times) - path(torch.tensor([0.5]))
+
+
+class _Bezier:
+    """Bezier curve of random order through jittered points on a line: the recipe of GS-Blur (Lee et al. 2024)."""
+
+    def __init__(self, direction: Tensor, generator: torch.Generator) -> None:
+        order = int(torch.randint(1, _MAX_BEZIER_ORDER + 1, (), generator=generator))
+        jitter = torch.rand(_MAX_BEZIER_ORDER + 1, 6, generator=generator)[: order + 1] * 2 - 1
+        rotation, translation = direction[:3].norm(), direction[3:].norm()
+        reach = torch.cat([rotation.expand(3) / 6, translation.expand(3) / 3])
+        weight = (torch.arange(order + 1) - order / 2) / order
+        self.order = order
+        self.control = weight[:, None] * direction + jitter * reach
+
+    def __call__(self, t: Tensor) -> Tensor:
+        i = torch.arange(self.order + 1)
+        binomial = torch.tensor([float(math.comb(self.order, int(k))) for k in i])
+        bernstein = binomial * t[:, None] ** i * (1 - t[:, None]) ** (self.order - i)
+        path: Tensor = bernstein @ self.control
+        return path
+
+
+class _Tremor:
+    """Smoothed random walk: the first terms of the Karhunen-Loeve expansion of Brownian motion on [0, 1]."""
+
+    def __init__(self, direction: Tensor, generator: torch.Generator) -> None:
+        normal = torch.randn(_TREMOR_TERMS, 6, generator=generator)
+        self.frequency = (torch.arange(_TREMOR_TERMS) + 0.5) * math.pi
+        # The walk wanders in every axis, most along the drawn direction.
+        spread = 0.35 * direction.norm() / math.sqrt(6) + direction.abs()
+        self.weight = math.sqrt(2) * normal * spread / self.frequency[:, None]
+
+    def __call__(self, t: Tensor) -> Tensor:
+        return torch.sin(t[:, None] * self.frequency) @ self.weight
+
+
+class _Pan:
+    """Constant speed along a line; nobody pans perfectly, so a tenth of the movement is tremor."""
+
+    def __init__(self, direction: Tensor, generator: torch.Generator) -> None:
+        self.direction = direction
+        self.tremor = _Tremor(direction, generator)
+
+    def __call__(self, t: Tensor) -> Tensor:
+        return self.direction * (t - 0.5)[:, None] + 0.1 * self.tremor(t)
+
+
+def homographies(poses: Tensor, focal_px: float, principal: tuple[float, float]) -> Tensor:
+    """For each pose, where the light that reaches a pixel comes from in the sharp photograph.
+
+    H = K (R + t n^T) K^-1 for a scene plane facing the camera at distance 1 (Hartley and Zisserman, 13.1).
+    `principal` is (x, y) in pixels. Shape: (T, 6) -> (T, 3, 3), acting on (x, y, 1) in pixels.
+    """
+    x, y = principal
+    # float64: a pixel coordinate of thousands times an angle of millionths leaves float32 no digits.
+    poses = poses.double()
+    calibration = torch.tensor([[focal_px, 0, x], [0, focal_px, y], [0, 0, 1]], dtype=torch.float64)
+    rx, ry, rz = poses[:, 0], poses[:, 1], poses[:, 2]
+    zero = torch.zeros_like(rx)
+    skew = torch.stack([zero, -rz, ry, rz, zero, -rx, -ry, rx, zero], dim=1).view(-1, 3, 3)
+    motion = torch.matrix_exp(skew)
+    motion[:, :, 2] += poses[:, 3:]
+    maps: Tensor = calibration @ motion @ torch.linalg.inv(calibration)
+    return maps
+
+
+def displacements(poses: Tensor, focal_px: float, principal: tuple[float, float], points: Tensor) -> Tensor:
+    """Pixel offsets of `points` (N, 2) as (x, y) at every pose. Shape: (T, 6) -> (T, N, 2)."""
+    points = points.double()
+    homogeneous = torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], dim=1)
+    moved = torch.einsum("tij,nj->tni", homographies(poses, focal_px, principal), homogeneous)
+    return (moved[..., :2] / moved[..., 2:] - points).float()

@@ -1,0 +1,1 @@
+"""Trained networks on disk: a folder that is also a hub repository."""

@@ -1,0 +1,113 @@
+"""A checkpoint folder: `config.json`, `model.safetensors` and the model card `README.md`, nothing hidden."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from unblur.atomic import write_atomically
+from unblur.config import from_json, to_json
+from unblur.errors import UnblurError
+from unblur.models import ModelConfig, build
+
+BUNDLED_FOLDER = Path(__file__).parent.parent / "weights" / "faithful"
+"""The weights that come with the package: regression, no generated detail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """What `config.json` holds."""
+
+    model: ModelConfig
+    train_patch_px: int
+    """Side of the training patches, which sets the reach of the pooled statistics at test time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A network ready to use, in float32 and evaluation mode."""
+
+    model: nn.Module
+    config: ModelConfig
+    train_patch_px: int
+    sha256: str
+    """Of `model.safetensors`: the name by which tables quote these weights."""
+    folder: Path
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    config: ModelConfig,
+    *,
+    train_patch_px: int,
+    card: str,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write `model` as a checkpoint folder, each file atomically. `card` is the text of the model card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = to_json(CheckpointConfig(model=config, train_patch_px=train_patch_px))
+    tensors = {name: t.detach().cpu().to(dtype).contiguous() for name, t in model.state_dict().items()}
+    # The configuration travels inside the weights too, so that a lone file still says what it is. One entry
+    # only: safetensors writes several in random order, and equal weights must make equal files.
+    weights = save_tensors(tensors, metadata={"unblur_config": text})
+    write_atomically(folder / "model.safetensors", weights)
+    write_atomically(folder / "config.json", text.encode())
+    write_atomically(folder / "README.md", card.encode())
+
+
+def load_checkpoint(source: str | Path | None = None) -> Checkpoint:
+    """The checkpoint in a folder, on the Hugging Face hub ("owner/name"), or the bundled one for None.
+
+    Raises UnblurError when it is missing, damaged, or does not fit its own configuration.
+    """
+    folder = BUNDLED_FOLDER if source is None else Path(source)
+    if not folder.is_dir():
+        folder = _download(str(source)) if _is_hub_id(str(source)) else folder
+    try:
+        text = (folder / "config.json").read_text(encoding="utf-8")
+        weights = (folder / "model.safetensors").read_bytes()
+    except OSError as error:
+        raise UnblurError(
+            f"No checkpoint at {folder}: {error.strerror or error}; "
+            "give a folder with config.json and model.safetensors, or a hub id like owner/name."
+        ) from error
+    config = from_json(text, CheckpointConfig, source=folder / "config.json")
+    model = build(config.model)
+    try:
+        model.load_state_dict(load_tensors(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise UnblurError(
+            f"{folder / 'model.safetensors'} is damaged or does not fit its config.json; get it again. "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    return Checkpoint(
+        model=model.float().eval().requires_grad_(False),
+        config=config.model,
+        train_patch_px=config.train_patch_px,
+        sha256=hashlib.sha256(weights).hexdigest(),
+        folder=folder,
+    )
+
+
+def _is_hub_id(source: str) -> bool:
+    parts = source.split("/")
+    return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=["config.json", "model.safetensors", "README.md"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise UnblurError(
+            f"{hub_id} is neither a folder here nor a repository the hub would give "
+            f"({str(error).splitlines()[0]}); check the name and the connection."
+        ) from error

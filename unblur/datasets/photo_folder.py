@@ -1,0 +1,45 @@
+"""Sharp photographs held in memory, and how often each is drawn."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from unblur.datasets.pair_folder import read_rgb
+from unblur.errors import UnblurError
+from unblur.photos.formats import READABLE_SUFFIXES
+
+
+class PhotoFolder:
+    """The photographs of a folder as (3, H, W) uint8, sorted by name, with a weight each that sums to 1.
+
+    A file `<folder>.csv` beside the folder, with the columns `file` and `content`, balances the weights: each
+    kind of content is drawn as often as the square root of its number of photographs, so rare kinds count more.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE_SUFFIXES)
+        if not paths:
+            raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
+        self.folder = folder
+        self.names = [path.name for path in paths]
+        self.photos: list[Tensor] = [read_rgb(path) for path in paths]
+        self.weights = _balanced_weights(self.names, folder.with_suffix(".csv"))
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+def _balanced_weights(names: list[str], table: Path) -> Tensor:
+    content: dict[str, str] = {}
+    if table.is_file():
+        with table.open(encoding="utf-8", newline="") as file:
+            content = {row["file"]: row["content"] for row in csv.DictReader(file)}
+    kinds = [content.get(name, "unknown") for name in names]
+    count = Counter(kinds)
+    weights = torch.tensor([count[kind] ** -0.5 for kind in kinds], dtype=torch.float64)
+    return weights / weights.sum()

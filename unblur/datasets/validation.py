@@ -1,0 +1,48 @@
+"""The fixed validation set: every photograph of a folder, exposed with four severities of blur."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from unblur.blur import Camera, render, sample_exposure
+from unblur.blur.render import reach_px
+from unblur.datasets.pair import Pair
+from unblur.datasets.photo_folder import PhotoFolder
+from unblur.seeds import seed_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSet:
+    """Blur extents, size and seed of the set. Changing any of them makes another set: count the version up."""
+
+    version: int = 1
+    severities: tuple[tuple[str, float], ...] = (
+        ("light", 2.0),
+        ("moderate", 4.0),
+        ("strong", 8.0),
+        ("severe", 16.0),
+    )
+    """Names and blur extents in pixels."""
+    size_px: int = 384
+    """Side of the square cut from the middle of each photograph."""
+    camera: Camera = Camera(still_share=0.0)
+    seed: int = 20260121
+
+
+def validation_pairs(photos: PhotoFolder, settings: ValidationSet) -> Iterator[Pair]:
+    """Pairs named `<severity>_<photo>.png`; the same on every machine for the same photographs and settings."""
+    for name, photo in zip(photos.names, photos.photos, strict=True):
+        for severity, extent_px in settings.severities:
+            camera = replace(settings.camera, extent_px=(extent_px, extent_px))
+            height, width = photo.shape[1:]
+            rows, columns = min(settings.size_px, height), min(settings.size_px, width)
+            top, left = (height - rows) // 2, (width - columns) // 2
+            exposure = sample_exposure(camera, height, width, seed_for(settings.seed, severity, name))
+            # Whatever can enter the crop from outside during the exposure is real where the photograph has it.
+            margin = min(reach_px(exposure, height, width), top, left)
+            source = photo[:, top - margin : top + rows + margin, left - margin : left + columns + margin]
+            rendering = render(source.float() / 255, exposure.cropped(left - margin, top - margin), margin_px=margin)
+            yield Pair(
+                blurry=rendering.blurry,
+                sharp=rendering.sharp,
+                name=f"{severity}_{name.rsplit('.', 1)[0]}.png",
+            )

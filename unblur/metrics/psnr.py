@@ -1,0 +1,43 @@
+"""Peak signal-to-noise ratio, the measure of every deblurring table.
+
+Source: 10 log10(MAX^2 / MSE), as in Wang and Bovik, "Mean Squared Error: Love It or Leave It?", IEEE
+Signal Processing Magazine 26(1), 2009. Convention of the deblurring literature since GoPro (Nah et al. 2017):
+the mean squared error runs over all pixels and the three RGB channels of one image that was rounded to eight
+bits; tables quote the mean of these per-image values.
+"""
+
+import torch
+from torch import Tensor
+
+from unblur.errors import UnblurError
+
+
+def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Decibels per image, higher is better, infinite for equal images. Shape: (B, 3, H, W) twice -> (B,).
+
+    Values are RGB in [0, 1]. Nothing is rounded here: see `quantize_8bit`. Raises UnblurError if the shapes
+    differ or are not these.
+    """
+    check_same_shape(restored, sharp)
+    mean_squared_error = (restored.double() - sharp.double()).square().mean(dim=(1, 2, 3))
+    return (-10 * torch.log10(mean_squared_error)).to(restored.dtype)
+
+
+def quantize_8bit(image: Tensor) -> Tensor:
+    """What an eight-bit file would keep of `image`: clipped to [0, 1] and rounded to multiples of 1/255."""
+    return (image.clamp(0, 1) * 255).round() / 255
+
+
+def check_same_shape(restored: Tensor, sharp: Tensor) -> None:
+    """Raises UnblurError unless both are floating point of one shape (B, 3, H, W)."""
+    if restored.shape != sharp.shape:
+        raise UnblurError(
+            f"Images of unequal shapes {tuple(restored.shape)} and {tuple(sharp.shape)} cannot be compared; "
+            "crop or resize them to the same size."
+        )
+    if restored.ndim != 4 or restored.shape[1] != 3 or 0 in restored.shape:
+        raise UnblurError(f"Metrics compare images (B, 3, H, W), not {tuple(restored.shape)}; add the batch axis.")
+    if not (restored.is_floating_point() and sharp.is_floating_point()):
+        raise UnblurError(
+            f"Metrics compare floats in [0, 1], not {restored.dtype} and {sharp.dtype}; divide by full scale."
+        )

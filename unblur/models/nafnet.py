@@ -1,0 +1,166 @@
+"""The NAF-style hourglass: GLOWDeblur's pre-reconstruction network and, with other numbers, NAFNet.
+
+One idea: a U-shaped network of blocks without activation functions. A gate that multiplies two halves of
+the channels replaces the activation, and one mean per channel replaces attention.
+
+Sources: "Simple Baselines for Image Restoration" (NAFNet, Chen et al. 2022, arXiv 2204.04676) for the block
+and the hourglass; the GLOWDeblur paper (arXiv 2601.06525) names SimpleGate and simplified channel attention
+and draws four encoder and four decoder groups of two blocks. Differences from NAFNet: the optional stem,
+which folds `stem_stride` x `stem_stride` pixels into channels before the first convolution (a quarter of the
+time for stride 2), padding by edge replication instead of zeros, and statistics that can be made local.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models.pooling import ChannelMean
+
+
+@dataclass(frozen=True, kw_only=True)
+class NAFNetConfig:
+    """Sizes of a NAFNet. Level l works at stride `stem_stride * 2**l` with `width * 2**l` channels."""
+
+    width: int
+    """Channels at the finest level."""
+    encoder_blocks: tuple[int, ...]
+    """Blocks at each encoder level, finest first."""
+    middle_blocks: int
+    """Blocks at the coarsest stride."""
+    decoder_blocks: tuple[int, ...]
+    """Blocks at each decoder level, coarsest first."""
+    stem_stride: int = 1
+    """Side of the pixel square folded into channels by the stem."""
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.stem_stride < 1 or self.middle_blocks < 0:
+            raise ValueError(f"width and stem_stride must be positive, middle_blocks not negative: {self}")
+        if len(self.encoder_blocks) != len(self.decoder_blocks):
+            raise ValueError(f"the encoder and the decoder must have as many levels as each other: {self}")
+
+
+class ChannelLayerNorm(nn.Module):
+    """Layer normalisation over the channels of each position. Shape: (B, C, H, W) -> same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # In channels-last memory both permutations are free views.
+        x = x.permute(0, 2, 3, 1)
+        return F.layer_norm(x, (x.shape[-1],), self.weight, self.bias, eps=1e-6).permute(0, 3, 1, 2)
+
+
+class SimpleGate(nn.Module):
+    """Product of the two halves of the channels. Shape: (B, 2C, H, W) -> (B, C, H, W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = x.chunk(2, dim=1)
+        return first * second
+
+
+class SimplifiedChannelAttention(nn.Module):
+    """Channels scaled by a linear map of their means. Shape: (B, C, H, W) -> same."""
+
+    def __init__(self, channels: int, stride_px: int) -> None:
+        super().__init__()
+        self.mean = ChannelMean(stride_px)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale: Tensor = self.project(self.mean(x))
+        return x * scale
+
+
+class NAFBlock(nn.Module):
+    """Spatial mixing, then channel mixing, each added to its input with a learned scale that starts at 0.
+
+    Shape: (B, C, H, W) -> same.
+    """
+
+    def __init__(self, channels: int, stride_px: int) -> None:
+        super().__init__()
+        self.norm1 = ChannelLayerNorm(channels)
+        self.expand1 = nn.Conv2d(channels, 2 * channels, 1)
+        self.depthwise = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
+        self.gate = SimpleGate()
+        self.attention = SimplifiedChannelAttention(channels, stride_px)
+        self.project1 = nn.Conv2d(channels, channels, 1)
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.norm2 = ChannelLayerNorm(channels)
+        self.expand2 = nn.Conv2d(channels, 2 * channels, 1)
+        self.project2 = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed: Tensor = self.attention(self.gate(self.depthwise(self.expand1(self.norm1(x)))))
+        x = x + self.project1(mixed) * self.beta
+        mixed = self.gate(self.expand2(self.norm2(x)))
+        mixed = self.project2(mixed) * self.gamma
+        return x + mixed
+
+
+class NAFNet(nn.Module):
+    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+
+    The output is not clipped. It is the input plus a learned correction, so 0 correction is the identity.
+    """
+
+    def __init__(self, config: NAFNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        stride = config.stem_stride
+        pixels = 3 * stride**2
+        channels = config.width
+        self.intro = nn.Conv2d(pixels, channels, 3, padding=1)
+        self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
+        for blocks in config.encoder_blocks:
+            self.encoders.append(nn.Sequential(*(NAFBlock(channels, stride) for _ in range(blocks))))
+            self.downs.append(nn.Conv2d(channels, 2 * channels, 2, stride=2))
+            channels, stride = 2 * channels, 2 * stride
+        self.middle = nn.Sequential(*(NAFBlock(channels, stride) for _ in range(config.middle_blocks)))
+        self.ups, self.decoders = nn.ModuleList(), nn.ModuleList()
+        for blocks in config.decoder_blocks:
+            self.ups.append(nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2)))
+            channels, stride = channels // 2, stride // 2
+            self.decoders.append(nn.Sequential(*(NAFBlock(channels, stride) for _ in range(blocks))))
+        self.ending = nn.Conv2d(channels, pixels, 3, padding=1)
+        # Training begins at the identity: measured, 200 steps from here beat 200 from a random correction by 0.6 dB.
+        nn.init.zeros_(self.ending.weight)
+        nn.init.zeros_(cast(Tensor, self.ending.bias))
+
+    @property
+    def multiple_of(self) -> int:
+        """Heights and widths are padded to a multiple of this."""
+        return int(self.config.stem_stride * 2 ** len(self.config.encoder_blocks))
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        height, width = blurry.shape[2:]
+        padding = (0, -width % self.multiple_of, 0, -height % self.multiple_of)
+        padded = F.pad(blurry, padding, mode="replicate")
+        correction = self.decode(self.encode(padded))
+        # Added in the input's own precision: bfloat16 has too few digits for a photograph, not for a correction.
+        return blurry + correction[..., :height, :width].to(blurry.dtype)
+
+    def encode(self, blurry: Tensor) -> list[Tensor]:
+        """Features at every stride, finest first, the last after the middle blocks."""
+        x = self.intro(F.pixel_unshuffle(blurry, self.config.stem_stride))
+        features = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            x = encoder(x)
+            features.append(x)
+            x = down(x)
+        features.append(self.middle(x))
+        return features
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        """The correction to the blurry photograph. Shape: features of `encode` -> (B, 3, H, W)."""
+        x = features[-1]
+        for up, decoder, skip in zip(self.ups, self.decoders, reversed(features[:-1]), strict=True):
+            x = decoder(up(x) + skip)
+        return F.pixel_shuffle(self.ending(x), self.config.stem_stride)

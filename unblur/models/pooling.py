@@ -1,0 +1,63 @@
+"""Channel means whose reach can be limited, so that a tile of a photograph gives what the whole gives.
+
+A network trained on small patches pools over small patches. Pooling over a whole photograph at test time
+shifts those statistics, and pooling over a tile makes them depend on where the tile ends. Averaging over a
+sliding window about as large as the training patch cures both: the test-time local converter (TLC, Chu et
+al. 2022, arXiv 2112.04491).
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ChannelMean(nn.Module):
+    """Mean of each channel over the whole map, or over a sliding window around every position.
+
+    Shape: (B, C, H, W) -> (B, C, 1, 1) when pooling globally, else (B, C, H, W).
+    """
+
+    def __init__(self, stride_px: int) -> None:
+        """`stride_px`: how many pixels of the photograph one step on this map stands for."""
+        super().__init__()
+        self.stride_px = stride_px
+        self.window_px: int | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.window_px is None:
+            return x.mean(dim=(2, 3), keepdim=True)
+        return sliding_mean(x, max(1, self.window_px // self.stride_px))
+
+
+def sliding_mean(x: Tensor, window: int) -> Tensor:
+    """Mean over a window of `window` x `window` positions that is moved inward at the borders.
+
+    Shape: (B, C, H, W) -> (B, C, H, W), or (B, C, 1, 1) when the window covers the map.
+    """
+    rows, columns = min(window, x.shape[2]), min(window, x.shape[3])
+    if rows == x.shape[2] and columns == x.shape[3]:
+        return x.mean(dim=(2, 3), keepdim=True)
+    dtype = x.dtype
+    # Differences of running sums cancel digits, so they are taken around the mean and in float32.
+    x = x.float()
+    centre = x.mean(dim=(2, 3), keepdim=True)
+    sums = F.pad((x - centre).cumsum(2), (0, 0, 1, 0))
+    x = (sums[:, :, rows:] - sums[:, :, :-rows]) / rows
+    sums = F.pad(x.cumsum(3), (1, 0))
+    x = (sums[..., columns:] - sums[..., :-columns]) / columns
+    missing_rows, missing_columns = rows - 1, columns - 1
+    padding = (
+        missing_columns // 2,
+        missing_columns - missing_columns // 2,
+        missing_rows // 2,
+        missing_rows - missing_rows // 2,
+    )
+    return (F.pad(x, padding, mode="replicate") + centre).to(dtype)
+
+
+def use_local_pooling(model: nn.Module, window_px: int | None) -> None:
+    """Limit every ChannelMean in `model` to a window of `window_px` photograph pixels; None pools globally."""
+    if window_px is not None and window_px < 1:
+        raise ValueError(f"the pooling window must be at least 1 pixel, not {window_px}")
+    for module in model.modules():
+        if isinstance(module, ChannelMean):
+            module.window_px = window_px

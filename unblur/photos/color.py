@@ -1,0 +1,18 @@
+"""Between the numbers in a file (sRGB) and the light that made them (linear).
+
+The transfer function is IEC 61966-2-1. Light adds up in the linear domain, so blur is always simulated there.
+"""
+
+import torch
+from torch import Tensor
+
+
+def srgb_to_linear(srgb: Tensor) -> Tensor:
+    """sRGB values in [0, 1] to linear light in [0, 1]. Any shape."""
+    return torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0.0) + 0.055) / 1.055) ** 2.4)
+
+
+def linear_to_srgb(linear: Tensor) -> Tensor:
+    """Linear light in [0, 1] to sRGB values in [0, 1]. Any shape; inverse of `srgb_to_linear`."""
+    curved = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(linear <= 0.0031308, linear * 12.92, curved)

@@ -1,0 +1,64 @@
+"""A photograph in memory: pixels, transparency, and what the file said about them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """Blocks copied from the input file to the output file; None where there is none."""
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    icc: bytes | None = None
+    iptc: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """Upright pixels in the file's own colours and depth. Raises ValueError for any other shape or type."""
+
+    pixels: Pixels
+    """(H, W, C), uint8 or uint16; C is 1 for grey and 3 for RGB."""
+    alpha: Pixels | None = None
+    """(H, W) of the same type, straight (not premultiplied); None for an opaque photograph."""
+    metadata: Metadata = Metadata()
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] not in (1, 3) or 0 in self.pixels.shape:
+            raise ValueError(f"pixels must be (H, W, 1) or (H, W, 3), not {self.pixels.shape}")
+        if self.pixels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"pixels must be uint8 or uint16, not {self.pixels.dtype}")
+        if self.alpha is not None and (
+            self.alpha.shape != self.pixels.shape[:2] or self.alpha.dtype != self.pixels.dtype
+        ):
+            raise ValueError(
+                f"alpha must be {self.pixels.shape[:2]} {self.pixels.dtype} like the pixels, "
+                f"not {self.alpha.shape} {self.alpha.dtype}"
+            )
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def bit_depth(self) -> int:
+        """8 or 16."""
+        return self.pixels.dtype.itemsize * 8
+
+    def with_pixels(self, pixels: Pixels) -> "Photo":
+        """The same photograph with other pixels of the same shape and type."""
+        if pixels.shape != self.pixels.shape or pixels.dtype != self.pixels.dtype:
+            raise ValueError(
+                f"new pixels must be {self.pixels.shape} {self.pixels.dtype}, not {pixels.shape} {pixels.dtype}"
+            )
+        return replace(self, pixels=pixels)

@@ -1,0 +1,19 @@
+"""Training runs by name. A recipe is a function that returns a complete `Recipe`; nothing else configures it."""
+
+from typing import Literal, assert_never
+
+from unblur.recipes.faithful import faithful
+from unblur.recipes.smoke import smoke
+from unblur.training.recipe import Recipe
+
+RecipeName = Literal["faithful", "smoke"]
+
+
+def named(name: RecipeName) -> Recipe:
+    """The recipe that `unblur train NAME` runs."""
+    match name:
+        case "faithful":
+            return faithful()
+        case "smoke":
+            return smoke()
+    assert_never(name)

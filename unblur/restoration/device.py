@@ -1,0 +1,40 @@
+"""Where to compute, and in which precision."""
+
+from typing import Literal
+
+import torch
+
+from unblur.errors import UnblurError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" takes the first of cuda, xpu, mps and cpu that is there.
+
+    Raises UnblurError when it is not there.
+    """
+    if name == "auto":
+        accelerators = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.mps}
+        name = next((kind for kind, module in accelerators.items() if module.is_available()), "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UnblurError(f'This machine or this PyTorch has no device "{name}"; use "auto" or "cpu".') from error
+    return device
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 arithmetic is native there, not emulated in float32 at a loss."""
+    match device.type:
+        case "cuda":
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        case "xpu":
+            return bool(torch.xpu.is_bf16_supported())
+        case "cpu":
+            # Not yet public names in PyTorch; where one is missing the answer is the safe one.
+            names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+            return any(getattr(torch.cpu, name, bool)() for name in names)
+        case _:
+            return False

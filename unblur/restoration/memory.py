@@ -1,0 +1,40 @@
+"""How large a tile may be, and what it looks like when there was no room after all."""
+
+import math
+
+import psutil
+import torch
+
+from unblur.restoration.tiles import GRID_PX, SMALLEST_TILE_PX
+
+DEFAULT_TILE_PX = 640
+"""Where memory allows, the same everywhere, so that the same photograph gives the same result everywhere."""
+
+BYTES_PER_TILE_PX = 2000
+"""Measured at 1300 for the bundled network in float32 on a CPU, with room to spare."""
+
+
+def largest_tile_px(device: torch.device) -> int:
+    """Side of the largest square tile that half of the memory now free on `device` can hold."""
+    # Apple's and Intel's accelerators mostly share the machine's memory, and none reports its own well.
+    free_bytes = (
+        torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    )
+    side_px = math.isqrt(free_bytes // 2 // BYTES_PER_TILE_PX)
+    return max(SMALLEST_TILE_PX, side_px // GRID_PX * GRID_PX)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out; PyTorch has no one exception for it on every device."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        sign in text for sign in ("out of memory", "not enough memory", "can't allocate memory")
+    )
+
+
+def release_cached_memory(device: torch.device) -> None:
+    """Hand back what the allocator of an accelerator keeps for later; a CPU keeps nothing."""
+    if device.type != "cpu":
+        getattr(torch, device.type).empty_cache()

@@ -1,0 +1,104 @@
+"""Arrays, tensors and Pillow images, taken apart into planes (H, W, C) and put together as they came."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unblur.errors import UnblurError
+
+PILLOW_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
+
+
+class Planes(NamedTuple):
+    """One picture without its wrapping."""
+
+    pixels: NDArray[Any]
+    """(H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or floating point in [0, 1]."""
+    alpha: NDArray[Any] | None
+    """(H, W) or (H, W, 1), 0 where the picture is fully transparent."""
+
+
+def planes_of(picture: object) -> list[Planes]:
+    """The pictures in an array, a tensor or a Pillow image; more than one only for a tensor with a batch.
+
+    Shape: arrays (H, W) or (H, W, C) with C from 1 (grey) to 4 (RGB, alpha); tensors (C, H, W) or
+    (B, C, H, W) with C 1 or 3. Raises UnblurError for any other kind, shape, dtype or range of values.
+    """
+    if isinstance(picture, Tensor):
+        return [Planes(pixels, None) for pixels in _tensor_pixels(picture)]
+    if isinstance(picture, np.ndarray):
+        return [_array_planes(picture)]
+    if is_pillow_image(picture):
+        return [_array_planes(_pillow_array(picture))]
+    raise UnblurError(
+        f"A {type(picture).__name__} is no picture; give a path, a Photo, a Pillow image, "
+        "a NumPy array or a PyTorch tensor."
+    )
+
+
+def picture_like(picture: Any, planes: Sequence[Planes]) -> Any:
+    """`planes` as the same kind of thing as `picture`, from which they were taken."""
+    if isinstance(picture, Tensor):
+        stacked = torch.stack([torch.from_numpy(pixels).permute(2, 0, 1) for pixels, _ in planes])
+        return stacked.to(device=picture.device, dtype=picture.dtype).reshape(picture.shape)
+    (pixels, alpha), *_ = planes
+    array = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
+    if isinstance(picture, np.ndarray):
+        return array.reshape(picture.shape).astype(picture.dtype, copy=False)
+    # Pillow made the picture, so it is loaded; this package itself does not depend on it.
+    image = sys.modules["PIL.Image"].fromarray(array[..., 0] if array.shape[2] == 1 else array)
+    image.info = dict(picture.info)
+    return image
+
+
+def is_pillow_image(picture: object) -> bool:
+    """Whether `picture` is a PIL.Image.Image, told without importing Pillow."""
+    return any((c.__module__, c.__name__) == ("PIL.Image", "Image") for c in type(picture).__mro__)
+
+
+def _array_planes(array: NDArray[Any]) -> Planes:
+    if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] > 4):
+        raise UnblurError(
+            f"An array of shape {array.shape} is no picture; its shape must be (height, width) or "
+            "(height, width, channels) with 1 to 4 channels."
+        )
+    planes = np.atleast_3d(array)
+    _check_values(planes)
+    colours = 3 if planes.shape[2] >= 3 else 1
+    return Planes(planes[..., :colours], planes[..., colours:] if planes.shape[2] > colours else None)
+
+
+def _tensor_pixels(tensor: Tensor) -> list[NDArray[Any]]:
+    if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3) or tensor.numel() == 0:
+        raise UnblurError(
+            f"A tensor of shape {tuple(tensor.shape)} is no picture; its shape must be (channels, height, "
+            "width) or (batch, channels, height, width) with 1 or 3 channels."
+        )
+    tensor = tensor.detach()
+    # NumPy has no bfloat16.
+    tensor = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu()
+    batch = tensor.reshape(-1, *tensor.shape[-3:]).permute(0, 2, 3, 1).numpy()  # (B, H, W, C)
+    _check_values(batch)
+    return list(batch)
+
+
+def _check_values(pixels: NDArray[Any]) -> None:
+    if pixels.dtype.kind == "f":
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= 0 and high <= 1):
+            raise UnblurError(
+                f"Values from {low:g} to {high:g} are outside the range of floating-point pictures; scale them to 0..1."
+            )
+    elif pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
+        raise UnblurError(f"Pixels of type {pixels.dtype} are not supported; use uint8, uint16, or floats in 0..1.")
+
+
+def _pillow_array(image: Any) -> NDArray[Any]:
+    if image.mode not in PILLOW_MODES:
+        raise UnblurError(f'A Pillow image of mode "{image.mode}" is not supported; use image.convert("RGB") first.')
+    return np.asarray(image)

@@ -1,0 +1,1 @@
+"""One loop that turns a recipe into a checkpoint."""

@@ -1,0 +1,155 @@
+"""The training loop: draw a batch, restore it, measure, step; everything that is random is keyed by the step."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from unblur.atomic import write_atomically
+from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.config import to_json
+from unblur.datasets import PhotoFolder, SimulatedPatches
+from unblur.errors import UnblurError
+from unblur.models import build
+from unblur.seeds import seed_for
+from unblur.training.card import model_card
+from unblur.training.losses import psnr_loss
+from unblur.training.prefetch import prefetched
+from unblur.training.recipe import Recipe
+from unblur.training.schedule import cosine_with_warmup
+from unblur.training.state import TrainingState, load_state, save_state
+
+Progress = Callable[[int, dict[str, float]], None]
+"""Called after every step with the number of steps done and the step's measurements."""
+
+
+def train(
+    recipe: Recipe,
+    photos: Path,
+    run: Path,
+    *,
+    start_from: Path | None = None,
+    device: str = "cpu",
+    on_step: Progress = lambda _step, _measured: None,
+) -> None:
+    """Train `recipe` on the sharp photographs in `photos`; `run` becomes the checkpoint folder.
+
+    Goes on where an earlier call with the same recipe stopped. `start_from` is a checkpoint whose weights
+    a new run begins with. Raises UnblurError when the recipe differs from the run's, or the loss explodes.
+    """
+    recipe_json = to_json(recipe)
+    torch.manual_seed(seed_for(recipe.seed, "weights"))
+    model = build(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start_from is not None:
+        model.load_state_dict(load_checkpoint(start_from).model.state_dict())
+    optimizer = torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
+    ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    step = 0
+
+    run.mkdir(parents=True, exist_ok=True)
+    state_path = run / "training_state.pt"
+    if state_path.exists():
+        state = load_state(state_path)
+        if state["recipe"] != recipe_json:
+            raise UnblurError(f"{run} holds a run of another recipe; give another folder, or its own recipe.")
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        ema = {name: value.to(device) for name, value in state["ema"].items()}
+        step = state["step"]
+    write_atomically(run / "recipe.json", recipe_json.encode())
+    metrics = run / "metrics.jsonl"
+    _forget_after(metrics, step)
+
+    def save() -> None:
+        save_state(
+            state_path,
+            TrainingState(
+                step=step,
+                recipe=recipe_json,
+                model=model.state_dict(),
+                ema=ema,
+                optimizer=optimizer.state_dict(),
+            ),
+        )
+        averaged = build(recipe.model)
+        averaged.load_state_dict(ema)
+        card = model_card(recipe, step)
+        save_checkpoint(run, averaged, recipe.model, train_patch_px=recipe.sampling.patch_px, card=card)
+
+    model.train()
+    began = time.perf_counter()
+    for blurry, sharp in _batches(recipe, photos, step):
+        waited_s = time.perf_counter() - began
+        learning_rate = cosine_with_warmup(
+            step, recipe.steps, recipe.warmup_steps, recipe.peak_learning_rate, recipe.final_learning_rate
+        )
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        with _autocast(device):
+            restored = model(blurry.to(device, memory_format=torch.channels_last))
+        loss = psnr_loss(restored, sharp.to(device), recipe.loss_floor)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        gradient_norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        psnr_db, norm = -loss.item(), gradient_norm.item()
+        blurry_db = -psnr_loss(blurry, sharp, recipe.loss_floor).item()
+        # Pixels lie in [0, 1]: below 0 dB the output is worse than any flat picture.
+        if not math.isfinite(norm) or not psnr_db > 0:
+            raise UnblurError(
+                f"Training stopped at step {step + 1}: the loss exploded (PSNR {psnr_db:.1f} dB, gradient {norm:.3g}); "
+                f"{run} keeps the last good state; lower peak_learning_rate or clip_norm in the recipe."
+            )
+        optimizer.step()
+        with torch.no_grad():
+            # A young average remembers its random start, so it is kept shorter at first.
+            decay = min(recipe.ema_decay, (1 + step) / (10 + step))
+            values = list(model.state_dict().values())
+            torch._foreach_lerp_(list(ema.values()), values, 1 - decay)
+        step += 1
+        seconds = time.perf_counter() - began
+        measured = {
+            "psnr_db": round(psnr_db, 4),
+            "gain_db": round(psnr_db - blurry_db, 4),
+            "gradient_norm": round(norm, 5),
+            "learning_rate": learning_rate,
+            "seconds": round(seconds, 4),
+            "waited_share": round(waited_s / seconds, 4),
+        }
+        if step % recipe.log_every == 0 or step == recipe.steps:
+            with metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **measured}) + "\n")
+        if step % recipe.checkpoint_every == 0 or step == recipe.steps:
+            save()
+        on_step(step, measured)
+        began = time.perf_counter()
+
+
+def _batches(recipe: Recipe, photos: Path, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of step `start` to the last: batch k holds the patches k * batch to (k + 1) * batch - 1."""
+    patches = SimulatedPatches(PhotoFolder(photos), recipe.camera, recipe.sampling, recipe.seed)
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        pairs = [patches[index] for index in range(step * recipe.batch, (step + 1) * recipe.batch)]
+        blurry, sharp = zip(*pairs, strict=True)
+        return torch.stack(blurry), torch.stack(sharp)
+
+    return prefetched(batch, range(start, recipe.steps), recipe.workers)
+
+
+def _autocast(device: str) -> AbstractContextManager[object]:
+    """bfloat16 where it is both safe and fast: it has the range of float32, so losses need no scaling."""
+    kind = torch.device(device).type
+    return nullcontext() if kind == "mps" else torch.autocast(kind, torch.bfloat16)
+
+
+def _forget_after(metrics: Path, step: int) -> None:
+    """Drop measurements of steps that a killed run did but never saved: they will be done again."""
+    if metrics.exists():
+        lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        write_atomically(metrics, "".join(kept).encode())

@@ -1,0 +1,36 @@
+"""Batches made ahead of time by threads, in order.
+
+Threads, not processes: simulation spends its time in native code that lets other threads run, the photographs
+are held once, and nothing that a library keeps per process (libvips, OpenMP) breaks in a fork.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+LOOK_AHEAD_PER_WORKER = 3
+
+
+def prefetched(make: Callable[[int], T], indices: range, workers: int) -> Iterator[T]:
+    """`make(i)` for every i of `indices` in order, made by `workers` threads; 0 makes each when it is asked for."""
+    if workers == 0:
+        yield from map(make, indices)
+        return
+    # One thread each (the setting is per thread): the cores are for the training step.
+    with ThreadPoolExecutor(workers, "simulate", initializer=lambda: torch.set_num_threads(1)) as pool:
+        ahead: deque[Future[T]] = deque()
+        try:
+            for index in indices:
+                ahead.append(pool.submit(make, index))
+                if len(ahead) > workers * LOOK_AHEAD_PER_WORKER:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
