@@ -63,7 +63,8 @@ class _Tremor:
         self.weight = math.sqrt(2) * normal * spread / self.frequency[:, None]
 
     def __call__(self, t: Tensor) -> Tensor:
-        return torch.sin(t[:, None] * self.frequency) @ self.weight
+        path: Tensor = torch.sin(t[:, None] * self.frequency) @ self.weight
+        return path
 
 
 class _Pan:
@@ -74,7 +75,8 @@ class _Pan:
         self.tremor = _Tremor(direction, generator)
 
     def __call__(self, t: Tensor) -> Tensor:
-        return self.direction * (t - 0.5)[:, None] + 0.1 * self.tremor(t)
+        path: Tensor = self.direction * (t - 0.5)[:, None] + 0.1 * self.tremor(t)
+        return path
 
 
 def homographies(poses: Tensor, focal_px: float, principal: tuple[float, float]) -> Tensor:

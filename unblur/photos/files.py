@@ -5,6 +5,7 @@ name: libvips takes `[...]` in a name for options.
 """
 
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,15 @@ def read_photo(path: Path) -> Photo:
     try:
         image = pyvips.Image.new_from_buffer(data, "", fail_on="error")
         _refuse_what_is_no_photograph(path, image)
+        # libvips shows an animated PNG as its first picture; the chunk that announces it comes before the pixels.
+        if image.get("vips-loader").startswith("pngload") and b"acTL" in data[: data.find(b"IDAT")]:
+            raise UnblurError(f"{path} is an animation; extract the picture to restore.")
         metadata = Metadata(**{name: _block(image, field) for name, field in _BLOCKS.items()})
-        pixels = image.autorot().numpy()
+        upright = image.autorot()
+        dtype = np.uint8 if upright.format == "uchar" else np.uint16
+        pixels = np.frombuffer(upright.write_to_memory(), dtype).reshape(upright.height, upright.width, upright.bands)
     except pyvips.Error as error:
         raise UnblurError(f"{path} {_what_is_wrong(error)}") from error
-    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     if pixels.shape[2] in (2, 4):
         return Photo(
             pixels=np.ascontiguousarray(pixels[:, :, :-1]),
@@ -127,7 +132,19 @@ def _block(image: Any, field: str) -> bytes | None:
     if not image.get_typeof(field):
         return None
     data = bytes(image.get(field))
-    return data or None
+    return (_without_thumbnail(data) if field == "exif-data" else data) or None
+
+
+def _without_thumbnail(exif: bytes) -> bytes:
+    """Cut the link from the first directory of the EXIF block to the second, which describes the thumbnail."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[6:8])
+    try:
+        first = 6 + struct.unpack_from(f"{order}I", exif, 10)[0]
+        link = first + 2 + 12 * struct.unpack_from(f"{order}H", exif, first)[0]
+        struct.unpack_from(f"{order}I", exif, link)
+    except struct.error:
+        return exif  # Not a directory that any reader could follow either.
+    return exif[:link] + bytes(4) + exif[link + 4 :]
 
 
 def _encode(photo: Photo, suffix: str) -> bytes:

@@ -17,9 +17,7 @@ BYTES_PER_TILE_PX = 2000
 def largest_tile_px(device: torch.device) -> int:
     """Side of the largest square tile that half of the memory now free on `device` can hold."""
     # Apple's and Intel's accelerators mostly share the machine's memory, and none reports its own well.
-    free_bytes = (
-        torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    )
+    free_bytes = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     side_px = math.isqrt(free_bytes // 2 // BYTES_PER_TILE_PX)
     return max(SMALLEST_TILE_PX, side_px // GRID_PX * GRID_PX)
 
