@@ -22,6 +22,7 @@ from unblur.errors import UnblurError
 from unblur.photos.files import decode_jpeg, encode_jpeg, read_photo, write_photo
 from unblur.photos.formats import READABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo
+from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
 
 LOSSLESS = (".png", ".tif")
 XMP = (
@@ -210,7 +211,7 @@ def test_jpeg_in_memory() -> None:
 # --- metadata --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
 def test_metadata_is_kept(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(smooth()).save(tmp_path / "in.jpg", exif=exif_block(), icc_profile=ICC, xmp=XMP)
     write_photo(read_photo(tmp_path / "in.jpg"), tmp_path / f"out{suffix}")
@@ -221,6 +222,41 @@ def test_metadata_is_kept(tmp_path: Path, suffix: str) -> None:
         assert image.info["icc_profile"] == ICC
         xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode()
     assert b"dc:format" in xmp
+
+
+@pytest.mark.parametrize("target", [".tif", ".jpg", ".png"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_metadata_of_a_deep_tiff_is_kept(tmp_path: Path, target: str, orientation: int) -> None:
+    Image.fromarray(smooth(channels=1, depth=16)[:, :, 0]).save(tmp_path / "in.tif", exif=exif_block(orientation))
+    photo = read_photo(tmp_path / "in.tif")
+    assert photo.bit_depth == 16
+    assert photo.pixels.shape[:2] == ((40, 60) if orientation == 1 else (60, 40))
+    write_photo(photo, tmp_path / f"out{target}")
+    with Image.open(tmp_path / f"out{target}") as image:
+        exif = image.getexif()
+        assert exif[MAKE] == "Unblur Camera Works"
+        assert exif.get(ORIENTATION, 1) == 1
+        assert exif.get_ifd(EXIF_IFD)[EXPOSURE] == 0.25
+        assert (exif.get_ifd(EXIF_IFD)[PIXEL_X], exif.get_ifd(EXIF_IFD)[PIXEL_Y]) == image.size
+    assert np.abs(read_photo(tmp_path / f"out{target}").pixels.shape[0] - photo.height) == 0
+
+
+@given(st.binary(max_size=200), st.integers(0, 150), st.booleans())
+def test_damaged_blocks_never_harm_a_tiff(noise: bytes, place: int, header: bool) -> None:
+    tiff = tiff_of(smooth(8, 9))
+    block = bytearray(exif_block())
+    block[place : place + len(noise)] = noise
+    exif = (exif_block()[:14] if header else b"") + bytes(block)
+    written = tiff_with_exif(tiff, Metadata(exif=exif))
+    with Image.open(io.BytesIO(written)) as image:
+        assert np.array_equal(np.asarray(image), smooth(8, 9))
+    exif_of_tiff(bytes(noise))
+
+
+def tiff_of(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "TIFF")
+    return file.getvalue()
 
 
 def test_tiff_keeps_colour_profile_and_xmp(tmp_path: Path) -> None:

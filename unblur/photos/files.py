@@ -6,6 +6,7 @@ name: libvips takes `[...]` in a name for options.
 
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.photos.formats import LARGEST_SIDE_PX, READABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo, Pixels
+from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
 
 MAX_PIXELS = 1_000_000_000
 """Larger pictures are refused before memory is asked for: they are damaged headers, or bombs."""
@@ -50,6 +52,8 @@ def read_photo(path: Path) -> Photo:
         if image.get("vips-loader").startswith("pngload") and b"acTL" in data[: data.find(b"IDAT")]:
             raise UnblurError(f"{path} is an animation; extract the picture to restore.")
         metadata = Metadata(**{name: _block(image, field) for name, field in _BLOCKS.items()})
+        if image.get("vips-loader").startswith("tiffload"):
+            metadata = replace(metadata, exif=exif_of_tiff(data))
         upright = image.autorot()
         dtype = np.uint8 if upright.format == "uchar" else np.uint16
         pixels = np.frombuffer(upright.write_to_memory(), dtype).reshape(upright.height, upright.width, upright.bands)
@@ -167,6 +171,7 @@ def _encode(photo: Photo, suffix: str) -> bytes:
             data = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True)
         case ".tif" | ".tiff":
             data = image.tiffsave_buffer(compression="deflate", predictor="horizontal")
+            data = tiff_with_exif(bytes(data), photo.metadata)
         case _:
             bits = 8 if photo.bit_depth == 8 else 12
             data = image.heifsave_buffer(

@@ -1,0 +1,61 @@
+"""`train`, `validation` and `evaluate`, one after the other, as a researcher types them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unblur.app.cli import main
+from unblur.photos.files import read_photo, write_photo
+from unblur.photos.photo import Photo
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        coarse = np.random.default_rng(number).integers(0, 255, (14, 16, 3), dtype=np.uint8)
+        pixels = coarse.repeat(10, 0).repeat(10, 1)
+        write_photo(Photo(pixels=pixels), tmp_path / "photos" / f"photo{number}.png")
+    return tmp_path / "photos"
+
+
+def test_the_whole_chain(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, pairs, tables = tmp_path / "run", tmp_path / "pairs", tmp_path / "tables"
+    assert main(["train", "smoke", "--photos", str(photos), "--run", str(run), "--steps", "3", "--device", "cpu"]) == 0
+    assert main(["validation", str(photos), "-o", str(pairs)]) == 0
+    assert len(list((pairs / "blurry").iterdir())) == len(list((pairs / "sharp").iterdir())) == 8
+    assert json.loads((pairs / "settings.json").read_text())["version"] == 1
+    assert read_photo(pairs / "blurry" / "light_photo0.png").pixels.shape == (140, 160, 3)
+    command = ["evaluate", str(pairs), str(photos), "--checkpoint", str(run), "--csv", str(tables), "--device", "cpu"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "| severe | 2 |" in printed
+    assert "| all | 8 |" in printed
+    with (tables / "pairs.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 8
+    with (tables / "photos.csv").open() as file:
+        assert {row["psnr_before_db"] for row in csv.DictReader(file)} == {"inf"}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["train", "smoke", "--photos", "{}/nowhere", "--run", "{}/run"], "no folder"),
+        (["validation", "{}/nowhere", "-o", "{}/pairs"], "no folder"),
+        (["evaluate", "{}/nowhere", "--checkpoint", "{}/none"], "No checkpoint"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_sentence(
+    tmp_path: Path, command: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word.format(tmp_path) for word in command]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_an_unknown_recipe_is_wrong_usage(tmp_path: Path) -> None:
+    assert main(["train", "no-such", "--photos", str(tmp_path), "--run", str(tmp_path / "run")]) == 2
