@@ -130,7 +130,7 @@ class NAFNet(nn.Module):
             channels, stride = channels // 2, stride // 2
             self.decoders.append(nn.Sequential(*(NAFBlock(channels, stride) for _ in range(blocks))))
         self.ending = nn.Conv2d(channels, pixels, 3, padding=1)
-        # Training begins at the identity: measured, 200 steps from here beat 200 from a random correction by 0.6 dB.
+        # Training begins at the identity, which is nearer to every restoration than a random correction is.
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))
 
