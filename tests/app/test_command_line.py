@@ -155,7 +155,9 @@ def test_a_bad_file_stops_nothing_and_is_listed(tmp_path, make_photo, restore, c
     errors = capsys.readouterr().err.splitlines()
     assert "2 of 4 photographs could not be restored:" in errors
     listed = errors[errors.index("2 of 4 photographs could not be restored:") + 1 :]
-    assert [line.split(": ")[0].strip() for line in listed] == [str(bad), str(missing)]
+    assert len(listed) == 2
+    assert str(bad) in listed[0]
+    assert str(missing) in listed[1]
     assert not any("Traceback" in line for line in errors)
 
 
@@ -164,7 +166,8 @@ def test_a_result_that_cannot_be_written_is_a_failure(tmp_path, make_photo, rest
     (tmp_path / "file").touch()
     assert restore(photo, "-o", tmp_path / "file" / "folder") == 1
     error = capsys.readouterr().err
-    assert "photo.jpg: failed: " in error
+    assert error.startswith("failed: ")
+    assert "folder" in error
     assert error.count("\n") == 1
 
 
@@ -244,7 +247,9 @@ def test_a_photograph_that_hardly_changes_is_explained(tmp_path, capsys) -> None
     save_checkpoint(tmp_path / "identity", build(config), config, train_patch_px=64, card="Identity.\n")
     Image.new("RGB", (20, 20), (90, 90, 90)).save(tmp_path / "grey.png")
     assert main([str(tmp_path / "grey.png"), "--checkpoint", str(tmp_path / "identity")]) == 0
-    assert "hardly changed" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "hardly changed" in captured.out
+    assert "already sharp" in captured.err
 
 
 def test_file_names_cannot_command_the_terminal() -> None:
@@ -292,7 +297,7 @@ def test_closed_pipes_are_no_drama(tmp_path, make_photo, tiny_checkpoint) -> Non
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     error = process.stderr.read().decode()
-    process.wait(60)
+    process.wait(300)
     process.stderr.close()
     assert error == ""
 
@@ -313,11 +318,11 @@ def test_interrupted(tmp_path, make_photo, tiny_checkpoint) -> None:
         # A parent that ignores Ctrl-C, as background shells do, must not pass that on.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (out.is_dir() and any(out.glob("*.png"))) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Interrupted: " in error
     assert "Traceback" not in error

@@ -11,6 +11,9 @@ from tqdm import tqdm
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
 
+LONGEST_NAME = 32
+"""Letters of a file name that the progress bar shows, cut in the middle."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -63,8 +66,12 @@ class Report:
 
     def begin(self, photo: Path) -> None:
         """The next photograph, by name."""
+        # Loading the network is no measure of the time that photographs take.
+        self._bar.unpause()
         position = f"{len(self._outcomes) + 1}/{self._count} " if self._count > 1 else ""
-        self._bar.set_description_str(f"{position}{printable(photo.name)}")
+        name = printable(photo.name)
+        short = name if len(name) <= LONGEST_NAME else f"{name[:12]}...{name[15 - LONGEST_NAME :]}"
+        self._bar.set_description_str(f"{position}{short}")
 
     def progress(self, share: float) -> None:
         """The share of the present photograph that is done."""
@@ -77,18 +84,22 @@ class Report:
         if self._json_lines:
             self._say(json.dumps(asdict(outcome)), stdout=True)
         elif outcome.status == "failed":
-            self._say(f"{printable(outcome.input)}: failed: {printable(outcome.error or '')}")
+            self._say(f"failed: {_reason(outcome)}")
         elif not self._quiet:
-            for line in _lines(outcome):
-                self._say(line, stdout=True)
+            self._say(_line(outcome), stdout=True)
 
     def finish(self) -> int:
-        """The list of failures, if there is something to list, and the exit code."""
+        """What there is to say about all of them together, and the exit code."""
+        self._bar.close()
         failed = [outcome for outcome in self._outcomes if outcome.status == "failed"]
+        unchanged = sum(bool(outcome.hardly_changed) for outcome in self._outcomes)
+        if unchanged and not self._quiet and not self._json_lines:
+            which = f"{unchanged} of {self._count} photographs" if self._count > 1 else "The photograph"
+            self._say(f"{which} hardly changed: already sharp, or blurred in a way these weights cannot undo.")
         if failed and self._count > 1:
             self._say(f"{len(failed)} of {self._count} photographs could not be restored:")
             for outcome in failed:
-                self._say(f"  {printable(outcome.input)}: {printable(outcome.error or '')}")
+                self._say(f"  {_reason(outcome)}")
         return SOME_FAILED if failed else OK
 
     def interrupt(self) -> int:
@@ -112,20 +123,20 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
-def _lines(outcome: Outcome) -> list[str]:
+def _reason(outcome: Outcome) -> str:
+    error = outcome.error or ""
+    return printable(error if outcome.input in error else f"{outcome.input}: {error}")
+
+
+def _line(outcome: Outcome) -> str:
     if outcome.status == "skipped":
-        return [f"{printable(outcome.input)}: skipped, {printable(outcome.output)} is there already"]
-    lines = [
+        return f"{printable(outcome.input)}: skipped, {printable(outcome.output)} is there already"
+    line = (
         f"{printable(outcome.input)} -> {printable(outcome.output)}  "
         f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
-    ]
-    if outcome.compare:
-        lines.append(f"  before and after: {printable(outcome.compare)}")
+    )
     if outcome.kept_share:
-        lines.append(f"  {outcome.kept_share:.0%} of it is as it was: the network's answer there was unusable")
+        line += f"  {outcome.kept_share:.0%} left as it was: the network's answer there was unusable"
     elif outcome.hardly_changed:
-        lines.append(
-            "  hardly changed: it may be sharp already, or blurred in a way these weights do not know "
-            "(they know motion, not wrong focus)"
-        )
-    return lines
+        line += "  hardly changed"
+    return line

@@ -70,10 +70,10 @@ def restore(
     with Report(len(jobs), quiet=quiet, json_lines=json) as report:
         try:
             for job in jobs:
-                report.begin(job.source)
                 outcome = None if overwrite else _decided_by_files(job, skip_existing)
                 if outcome is None:
                     restorer = restorer or _load(checkpoint, device)
+                    report.begin(job.source)
                     outcome = _restore(job, restorer, strength, tile, report.progress)
                 report.add(outcome)
         except KeyboardInterrupt:
