@@ -18,13 +18,15 @@ def path(kind: Kind, count: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_middle_of_the_exposure_is_the_sharp_photograph(kind: Kind) -> None:
-    assert torch.equal(path(kind, 33)[16], torch.zeros(6))
+def test_the_sharp_photograph_is_the_mean_of_the_exposure(kind: Kind) -> None:
+    torch.testing.assert_close(path(kind, 33).mean(dim=0), torch.zeros(6), atol=1e-7, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_path_can_be_resampled(kind: Kind) -> None:
-    torch.testing.assert_close(path(kind, 65)[::4], path(kind, 17), atol=1e-6, rtol=0)
+    finely, coarsely = path(kind, 65)[::4], path(kind, 17)
+    # Only the mean over the samples, which is taken off, may differ.
+    torch.testing.assert_close(finely - finely[0], coarsely - coarsely[0], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -35,11 +35,13 @@ def train(
 
     from unblur import recipes
     from unblur.restoration.device import choose_device
+    from unblur.training.allocator import keep_freed_memory
     from unblur.training.loop import train as run_training
 
     chosen = recipes.named(recipe)
     if steps is not None:
         chosen = replace(chosen, steps=steps)
+    keep_freed_memory()
     with tqdm(total=chosen.steps, unit="step", disable=quiet or not sys.stderr.isatty()) as bar:
 
         def on_step(step: int, measured: dict[str, float]) -> None:

@@ -1,7 +1,11 @@
 """Camera-shake paths: six numbers a pose, as smooth functions of the time within the exposure.
 
-A pose is (rotation x, y, z in radians; translation x, y, z in units of the scene's distance). The pose in
-the middle of the exposure is always zero, so the sharp photograph is what the camera saw at that instant.
+A pose is (rotation x, y, z in radians; translation x, y, z in units of the scene's distance). The mean pose of
+the exposure is zero: the sharp photograph is what a still camera in the middle of the movement would have seen.
+
+Not the pose at half time, which GS-Blur takes: a hand that rests at one end of its path leaves most of the light
+there, and no photograph tells when it was where. What a photograph does tell is the blur's centre of mass, to
+which RealBlur (Rim et al. 2020) aligns its pairs too.
 """
 
 import math
@@ -17,7 +21,7 @@ _MAX_BEZIER_ORDER = 4
 
 
 def sample_path(kind: Kind, direction: Tensor, times: Tensor, generator: torch.Generator) -> Tensor:
-    """Poses at `times` in [0, 1] of one path along `direction` (6,), unscaled. Shape: (T,) -> (T, 6).
+    """Poses at `times` in [0, 1] of one path along `direction` (6,), unscaled, of mean zero. Shape: (T,) -> (T, 6).
 
     Draws the same number of random values whatever `times` is, so a path can be resampled more finely.
     """
@@ -29,7 +33,8 @@ def sample_path(kind: Kind, direction: Tensor, times: Tensor, generator: torch.G
             path = _Tremor(direction, generator)
         case "pan":
             path = _Pan(direction, generator)
-    return path(times) - path(torch.tensor([0.5]))
+    poses = path(times)
+    return poses - poses.mean(dim=0)
 
 
 class _Bezier:

@@ -99,10 +99,17 @@ class NAFBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mixed: Tensor = self.attention(self.gate(self.depthwise(self.expand1(self.norm1(x)))))
-        x = x + self.project1(mixed) * self.beta
+        x = x + _scaled(self.project1, mixed, self.beta)
         mixed = self.gate(self.expand2(self.norm2(x)))
-        mixed = self.project2(mixed) * self.gamma
-        return x + mixed
+        return x + _scaled(self.project2, mixed, self.gamma)
+
+
+def _scaled(conv: nn.Conv2d, x: Tensor, scale: Tensor) -> Tensor:
+    """conv(x) * scale, with the scale applied to the weights, which are far fewer than the pixels.
+
+    Shape: (B, C, H, W), scale (1, C, 1, 1) -> (B, C, H, W).
+    """
+    return F.conv2d(x, conv.weight * scale.view(-1, 1, 1, 1), cast(Tensor, conv.bias) * scale.flatten())
 
 
 class NAFNet(nn.Module):

@@ -5,7 +5,7 @@ from unblur.training.recipe import Recipe
 
 
 def faithful() -> Recipe:
-    """First leg: simulated camera shake only."""
+    """Simulated camera shake only. Second leg: begins with the weights of the first, which had seed 1."""
     return Recipe(
         name="unblur-faithful",
         model=NAFNetConfig(
@@ -15,5 +15,6 @@ def faithful() -> Recipe:
             decoder_blocks=(2, 2, 2, 2),
             stem_stride=2,
         ),
-        steps=14_000,
+        seed=2,
+        steps=21_000,
     )
