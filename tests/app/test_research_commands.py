@@ -27,7 +27,7 @@ def test_the_whole_chain(photos: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["train", "smoke", "--photos", str(photos), "--run", str(run), "--steps", "3", "--device", "cpu"]) == 0
     assert main(["validation", str(photos), "-o", str(pairs)]) == 0
     assert len(list((pairs / "blurry").iterdir())) == len(list((pairs / "sharp").iterdir())) == 8
-    assert json.loads((pairs / "settings.json").read_text())["version"] == 1
+    assert json.loads((pairs / "settings.json").read_text())["version"] == 2
     assert read_photo(pairs / "blurry" / "light_photo0.png").pixels.shape == (140, 160, 3)
     command = ["evaluate", str(pairs), str(photos), "--checkpoint", str(run), "--csv", str(tables), "--device", "cpu"]
     assert main(command) == 0

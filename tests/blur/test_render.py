@@ -9,22 +9,31 @@ import torch
 from scipy.ndimage import convolve1d
 
 from unblur.blur import Camera, Exposure, render, sample_exposure
-from unblur.blur.render import average_over_poses, extend_highlights, reach_px
+from unblur.blur.average import average_over_poses
+from unblur.blur.matte import Frame
+from unblur.blur.render import extend_highlights, reach_px
+from unblur.blur.scene import layer_pictures
 from unblur.config import from_json, to_json
 from unblur.photos.color import srgb_to_linear
 
-CLEAN = Camera(still_share=0, noise_share=0, jpeg_share=0, highlight_share=0)
+CLEAN = Camera(
+    still_share=0,
+    noise_share=0,
+    jpeg_share=0,
+    highlight_share=0,
+    relief_share=0,
+    planes_share=0,
+    object_share=0,
+    defocus_share=0,
+    rolling_share=0,
+    mosaic_share=0,
+)
 
 STILL = Exposure(
     poses=((0.0,) * 6,),
     focal_px=500.0,
     principal_px=(31.5, 23.5),
-    highlight_gain=0.0,
-    shot_noise=0.0,
-    read_noise=0.0,
-    noise_seed=0,
-    jpeg_quality=None,
-    jpeg_subsample_chroma=False,
+    frame=Frame(left_px=0.0, top_px=0.0, width_px=64, height_px=48),
 )
 
 
@@ -35,6 +44,11 @@ def photo(height: int = 48, width: int = 64, seed: int = 0) -> torch.Tensor:
 def lateral(pixels: list[float], focal_px: float = 500.0) -> tuple[tuple[float, ...], ...]:
     """Poses that shift the picture by so many pixels to the side, without turning it."""
     return tuple((0.0, 0.0, 0.0, x / focal_px, 0.0, 0.0) for x in pixels)
+
+
+def averaged(light: torch.Tensor, exposure: Exposure, tolerance_px: float = 0.0) -> torch.Tensor:
+    """Mean of linear `light` over the exposure."""
+    return average_over_poses(layer_pictures(light, exposure, ()), exposure, tolerance_px=tolerance_px)
 
 
 def test_zero_motion_is_the_identity() -> None:
@@ -65,7 +79,7 @@ def test_rotation_about_the_centre_leaves_the_centre_sharp() -> None:
     points = torch.zeros(3, 49, 65)
     points[:, 24, 32] = points[:, 24, 60] = 1.0
     exposure = replace(exposure, principal_px=(32.0, 24.0))
-    light = average_over_poses(points, exposure)
+    light = averaged(points, exposure)
     assert light[0, 24, 32] > 0.95
     assert light[0, 24, 60] < 0.5
 
@@ -75,7 +89,7 @@ def test_a_point_light_draws_its_trajectory() -> None:
     exposure = replace(STILL, poses=lateral([0.0, 3.0, 6.0]))
     point = torch.zeros(3, 48, 64)
     point[:, 20, 30] = 1.0
-    light = average_over_poses(point, exposure)[0]
+    light = averaged(point, exposure)[0]
     lit = {(int(y), int(x)) for y, x in torch.nonzero(light > 0.1)}
     assert lit == {(20, 30), (20, 27), (20, 24)}
 
@@ -85,7 +99,7 @@ def test_light_is_neither_lost_nor_made() -> None:
     point[:, 50, 50] = 1.0
     for seed in range(10):
         exposure = sample_exposure(replace(CLEAN, extent_px=(8, 20), zoom=0.0), 101, 101, seed)
-        assert math.isclose(float(average_over_poses(point, exposure)[0].sum()), 1.0, rel_tol=0.05)
+        assert math.isclose(float(averaged(point, exposure)[0].sum()), 1.0, rel_tol=0.05)
 
 
 @pytest.mark.parametrize("extent_px", [2.0, 6.0, 24.0])
@@ -100,7 +114,7 @@ def test_the_blur_extent_is_the_one_asked_for(extent_px: float) -> None:
         for y, x in spots:
             point = torch.zeros(3, side, side)
             point[:, y, x] = 1.0
-            rows, columns = torch.nonzero(average_over_poses(point, exposure)[0] > 1e-6, as_tuple=True)
+            rows, columns = torch.nonzero(averaged(point, exposure)[0] > 1e-6, as_tuple=True)
             # Bilinear sampling spreads each end by a pixel at most.
             box = (rows.max() - rows.min()).item() - 1, (columns.max() - columns.min()).item() - 1
             measured.append(math.hypot(max(0, box[0]), max(0, box[1])))
@@ -121,7 +135,7 @@ def test_reach_bounds_what_a_pixel_sees() -> None:
         reach = reach_px(exposure, 80, 80)
         point = torch.zeros(3, 80, 80)
         point[:, 40, 40] = 1.0
-        rows, columns = torch.nonzero(average_over_poses(point, exposure)[0], as_tuple=True)
+        rows, columns = torch.nonzero(averaged(point, exposure)[0], as_tuple=True)
         assert max((rows - 40).abs().max(), (columns - 40).abs().max()) <= reach
 
 

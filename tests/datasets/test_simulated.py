@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from unblur.blur import Camera
-from unblur.datasets import PhotoFolder, SimulatedPatches
+from unblur.config import from_json, to_json
+from unblur.datasets import PairRecord, PhotoFolder, SimulatedPairs
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 
 SAMPLING = PatchSampling(patch_px=32)
+CLEAN = Camera(still_share=0, noise_share=0, jpeg_share=0, highlight_share=0)
 
 
 def textured(height: int, width: int, seed: int) -> np.ndarray:
@@ -31,37 +33,57 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_patch_depends_on_its_seed_and_number_only(folder: Path) -> None:
-    patches = SimulatedPatches(PhotoFolder(folder), Camera(), SAMPLING, seed=1)
+    patches = SimulatedPairs(PhotoFolder(folder), Camera(), SAMPLING, seed=1)
     first = [patches[i] for i in (5, 3)]
-    again = [SimulatedPatches(PhotoFolder(folder), Camera(), SAMPLING, seed=1)[i] for i in (5, 3)]
-    other = SimulatedPatches(PhotoFolder(folder), Camera(), SAMPLING, seed=2)[5]
-    for (blurry, sharp), (blurry_again, sharp_again) in zip(first, again, strict=True):
-        assert torch.equal(blurry, blurry_again)
-        assert torch.equal(sharp, sharp_again)
-    assert not torch.equal(first[0][1], other[1])
+    again = [SimulatedPairs(PhotoFolder(folder), Camera(), SAMPLING, seed=1)[i] for i in (5, 3)]
+    other = SimulatedPairs(PhotoFolder(folder), Camera(), SAMPLING, seed=2)[5]
+    for one, same in zip(first, again, strict=True):
+        assert one.record == same.record
+        assert torch.equal(one.blurry, same.blurry)
+        assert torch.equal(one.sharp, same.sharp)
+    assert not torch.equal(first[0].sharp, other.sharp)
+
+
+def test_a_record_read_back_from_json_gives_the_pair_again(folder: Path) -> None:
+    pairs = SimulatedPairs(PhotoFolder(folder), Camera(), SAMPLING, seed=1)
+    for index in range(20):
+        pair = pairs[index]
+        again = pairs.expose(from_json(to_json(pair.record), PairRecord))
+        assert torch.equal(pair.blurry, again.blurry)
+        assert torch.equal(pair.sharp, again.sharp)
+        assert torch.equal(pair.motion.offsets, again.motion.offsets)
+
+
+def test_a_record_of_other_photographs_is_refused(folder: Path) -> None:
+    pairs = SimulatedPairs(PhotoFolder(folder), Camera(), SAMPLING, seed=1)
+    with pytest.raises(UnblurError, match=r"has no gone\.png"):
+        pairs.expose(replace(pairs.draw(0), photo="gone.png"))
 
 
 def test_patches_have_their_shape_and_range(folder: Path) -> None:
-    patches = SimulatedPatches(PhotoFolder(folder), Camera(extent_px=(1, 60)), SAMPLING, seed=1)
+    patches = SimulatedPairs(PhotoFolder(folder), Camera(extent_px=(1, 60)), SAMPLING, seed=1)
     for index in range(60):
-        for patch in patches[index]:
+        pair = patches[index]
+        assert pair.saturated.shape == (1, 32, 32)
+        assert pair.motion.start.shape == (2, 2, 2)
+        for patch in (pair.blurry, pair.sharp):
             assert patch.shape == (3, 32, 32)
             assert 0 <= patch.min() <= patch.max() <= 1
 
 
 def test_pristine_patches_are_their_own_target(folder: Path) -> None:
     sampling = replace(SAMPLING, pristine_share=1.0)
-    patches = SimulatedPatches(PhotoFolder(folder), Camera(), sampling, seed=1)
-    assert all(torch.equal(*patches[index]) for index in range(10))
+    patches = SimulatedPairs(PhotoFolder(folder), Camera(), sampling, seed=1)
+    assert all(torch.equal(patches[index].blurry, patches[index].sharp) for index in range(10))
 
 
 def test_blurry_and_sharp_stay_aligned(folder: Path) -> None:
     """Whatever the crop, scale and turn, no shift of the blurry patch fits better than none, on average."""
-    camera = Camera(extent_px=(2, 4), still_share=0, noise_share=0, jpeg_share=0, highlight_share=0)
-    patches = SimulatedPatches(PhotoFolder(folder), camera, replace(SAMPLING, pristine_share=0), seed=1)
+    camera = replace(CLEAN, extent_px=(2, 4))
+    patches = SimulatedPairs(PhotoFolder(folder), camera, replace(SAMPLING, pristine_share=0), seed=1)
     errors = torch.zeros(5)
     for index in range(60):
-        blurry, sharp = patches[index]
+        blurry, sharp = patches[index].blurry, patches[index].sharp
         for shift in range(-2, 3):
             moved = blurry.roll(shift, dims=2)[:, 4:-4, 4:-4]
             errors[shift + 2] += (moved - sharp[:, 4:-4, 4:-4]).square().mean()
@@ -69,12 +91,12 @@ def test_blurry_and_sharp_stay_aligned(folder: Path) -> None:
 
 
 def test_patches_without_motion_and_noise_are_sharp(folder: Path) -> None:
-    camera = Camera(still_share=1, noise_share=0, jpeg_share=0, highlight_share=0)
-    patches = SimulatedPatches(PhotoFolder(folder), camera, replace(SAMPLING, pristine_share=0), seed=1)
+    camera = replace(CLEAN, still_share=1, object_share=0, mosaic_share=0)
+    patches = SimulatedPairs(PhotoFolder(folder), camera, replace(SAMPLING, pristine_share=0), seed=1)
     for index in range(10):
-        torch.testing.assert_close(*patches[index], atol=1e-5, rtol=0)
+        torch.testing.assert_close(patches[index].blurry, patches[index].sharp, atol=1e-5, rtol=0)
 
 
 def test_a_photograph_smaller_than_a_patch_is_refused(folder: Path) -> None:
     with pytest.raises(UnblurError, match="40 px"):
-        SimulatedPatches(PhotoFolder(folder), Camera(), PatchSampling(patch_px=64), seed=1)
+        SimulatedPairs(PhotoFolder(folder), Camera(), PatchSampling(patch_px=64), seed=1)

@@ -9,8 +9,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from unblur.app.bench_command import bench
 from unblur.app.evaluate_command import evaluate
+from unblur.app.patterns_command import patterns
 from unblur.app.restore_command import restore
+from unblur.app.simulate_command import simulate
+from unblur.app.study_command import study
 from unblur.app.train_command import train
 from unblur.app.validation_command import validation
 from unblur.errors import UnblurError
@@ -23,6 +27,10 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "train": train,
     "validation": validation,
+    "simulate": simulate,
+    "patterns": patterns,
+    "bench": bench,
+    "study": study,
 }
 
 

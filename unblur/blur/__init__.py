@@ -1,7 +1,8 @@
 """How a sharp scene becomes a blurry photograph: draw an exposure, then render it in linear light."""
 
 from unblur.blur.camera import Camera, sample_exposure
-from unblur.blur.exposure import Exposure
+from unblur.blur.exposure import Exposure, Layer
+from unblur.blur.motion import MotionField, motion_field
 from unblur.blur.render import Rendering, render
 
-__all__ = ["Camera", "Exposure", "Rendering", "render", "sample_exposure"]
+__all__ = ["Camera", "Exposure", "Layer", "MotionField", "Rendering", "motion_field", "render", "sample_exposure"]

@@ -1,14 +1,17 @@
-"""Which cameras, hands and light there are: ranges to draw exposures from. Drawing and rendering are separate."""
+"""Which cameras, hands, scenes and light there are: ranges to draw exposures from. Rendering is separate."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch
 
-from unblur.blur.exposure import Exposure
-from unblur.blur.trajectory import Kind, displacements, sample_path
-from unblur.seeds import generator_for
+from unblur.blur.exposure import Exposure, Layer, Pose
+from unblur.blur.matte import Frame, sample_blob, sample_figure
+from unblur.blur.movement import STILL, Lens, Movement, scaled_movement
+from unblur.blur.sensor import Pattern, Sensor
+from unblur.blur.trajectory import Kind
+from unblur.seeds import generator_for, seed_for
 
 Range = tuple[float, float]
 
@@ -17,12 +20,17 @@ Range = tuple[float, float]
 class Camera:
     """Ranges of everything an exposure is made of. Ranges are (low, high); shares are probabilities."""
 
-    extent_px: Range = (1.0, 24.0)
+    extent_px: Range = (1.0, 80.0)
     """Blur extent: diagonal of the box around a pixel's path, averaged over the frame; log-uniform."""
     still_share: float = 0.05
-    """Share of exposures without any motion."""
+    """Share of exposures in which the camera does not move."""
+    direction_deg: Range = (0.0, 360.0)
+    """Directions in which the camera moves, as on a compass: 0 is up, 90 to the right. A range of half a circle or
+    less holds for the ways there and back."""
+    kinds: tuple[Kind, ...] = ("bezier", "walk", "pan", "tremor")
+    """Kinds of paths, each as likely as the others."""
     focal_frames: Range = (0.7, 6.0)
-    """Focal length in units of the frame's longer side, wide angle to telephoto; log-uniform."""
+    """Focal length in units of the frame's longer side: 25 mm to 220 mm on 36 mm film; log-uniform."""
     roll: float = 0.4
     """Standard deviation of the roll's displacement at the frame's corner, relative to the lateral motion."""
     zoom: float = 0.1
@@ -30,89 +38,229 @@ class Camera:
     pose_spacing_px: float = 0.8
     """Mean distance between neighbouring poses; below a pixel, more poses change nothing that can be seen."""
     max_poses: int = 121
+    """GS-Blur renders 121."""
+    relief_share: float = 0.3
+    """Share of exposures of a scene of smoothly varying distance."""
+    planes_share: float = 0.2
+    """Share of exposures of a scene of two to four planes, one before the other."""
+    disparity: Range = (0.3, 1.7)
+    """One over the distance, of the farthest and nearest parts; 1 is the distance that extents are measured at."""
+    object_share: float = 0.4
+    """Share of exposures with one to three objects that move on their own."""
+    object_extent_px: Range = (2.0, 80.0)
+    """Blur extent of an object's own movement; log-uniform."""
+    object_radius: Range = (0.05, 0.4)
+    """In units of the frame's shorter side; log-uniform."""
+    followed_share: float = 0.15
+    """Share of objects that the camera follows: they are sharp before a blurred background."""
+    defocus_share: float = 0.1
+    """Share of exposures with something out of focus."""
+    defocus_px: Range = (0.7, 5.0)
+    """Radius of the disk; log-uniform."""
+    rolling_share: float = 0.15
+    """Share of exposures by a rolling shutter."""
+    readout: Range = (0.1, 0.7)
+    """Share of the time that passes between the first row's start and the last's."""
     highlight_share: float = 0.5
     highlight_gain: Range = (0.25, 8.0)
     """Log-uniform; RSBlur draws 0.25 to 1.75, night lights need more."""
     noise_share: float = 0.8
     shot_noise: Range = (1e-5, 2e-3)
-    """Log-uniform; base ISO of a large sensor to a telephone in the dark."""
+    """Log-uniform; base ISO of a large sensor to a telephone in the dark. RSBlur's cameras: 9e-5 and 1e-4."""
     read_noise: Range = (3e-5, 2e-3)
-    """Log-uniform."""
+    """Log-uniform. RSBlur's cameras: 3e-5 and 9e-4."""
+    mosaic_share: float = 0.6
+    """Share of exposures by a sensor with a colour mosaic."""
+    red_gain: Range = (1.9, 2.4)
+    """White balance; RSBlur."""
+    blue_gain: Range = (1.5, 1.9)
+    contrasty_share: float = 0.2
+    """Share of these cameras that encode light like RealBlur's a7R3, the others by the sRGB curve."""
     jpeg_share: float = 0.6
     jpeg_quality: tuple[int, int] = (70, 98)
 
 
-def sample_exposure(camera: Camera, height: int, width: int, seed: int) -> Exposure:
-    """Draw one exposure of a frame of `height` x `width` pixels. The same seed draws the same exposure.
+class _Draw:
+    """Named random numbers of one exposure.
 
-    Each property has a generator of its own, so that changing one range leaves all others as they were.
+    Each has a generator of its own, so that changing one range leaves all others as they were.
     """
 
-    def uniform(name: str, low: float = 0.0, high: float = 1.0) -> float:
-        return low + (high - low) * float(torch.rand((), generator=generator_for(seed, name)))
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
 
-    def log_uniform(name: str, bounds: Range) -> float:
-        return math.exp(uniform(name, math.log(bounds[0]), math.log(bounds[1])))
+    def uniform(self, name: str, bounds: Range = (0.0, 1.0)) -> float:
+        low, high = bounds
+        return low + (high - low) * float(torch.rand((), generator=generator_for(self.seed, name)))
 
-    def happens(name: str, share: float) -> bool:
-        return uniform(f"{name} happens") < share
+    def log_uniform(self, name: str, bounds: Range) -> float:
+        return math.exp(self.uniform(name, (math.log(bounds[0]), math.log(bounds[1]))))
 
-    focal_px = log_uniform("focal", camera.focal_frames) * max(height, width)
-    principal = ((width - 1) / 2, (height - 1) / 2)
-    still = happens("still", camera.still_share)
-    extent_px = 0.0 if still else log_uniform("extent", camera.extent_px)
-    noisy = happens("noise", camera.noise_share)
-    low, high = camera.jpeg_quality
+    def happens(self, name: str, share: float) -> bool:
+        return self.uniform(f"{name} happens") < share
+
+
+def sample_exposure(camera: Camera, height: int, width: int, seed: int, pictures: tuple[str, ...] = ()) -> Exposure:
+    """Draw one exposure of a frame of `height` x `width` pixels. The same seed draws the same exposure.
+
+    `pictures` are the names of photographs that objects may be cut out of; without any, they are cut out of the scene.
+    """
+    draw = _Draw(seed)
+    lens = Lens(
+        focal_px=draw.log_uniform("focal", camera.focal_frames) * max(height, width), height=height, width=width
+    )
+    readout = draw.uniform("readout", camera.readout) if draw.happens("rolling", camera.rolling_share) else 0.0
+    movement = _camera_movement(camera, draw, lens, readout)
+    objects = _objects(camera, draw, lens, movement, pictures)
+    count = max(movement.poses, *(own.poses for _, own in objects), 1)
+    layers = [*_distances(camera, draw, lens), *(replace(layer, poses=_poses(own, count)) for layer, own in objects)]
+    noisy = draw.happens("noise", camera.noise_share)
+    lit = draw.happens("highlight", camera.highlight_share)
+    compressed = draw.happens("jpeg", camera.jpeg_share)
     return Exposure(
-        poses=_sample_poses(camera, extent_px, focal_px, height, width, seed),
-        focal_px=focal_px,
-        principal_px=principal,
-        highlight_gain=log_uniform("highlight", camera.highlight_gain)
-        if happens("highlight", camera.highlight_share)
-        else 0.0,
-        shot_noise=log_uniform("shot", camera.shot_noise) if noisy else 0.0,
-        read_noise=log_uniform("read", camera.read_noise) if noisy else 0.0,
+        poses=_poses(movement, count),
+        focal_px=lens.focal_px,
+        principal_px=lens.principal_px,
+        frame=Frame(left_px=0.0, top_px=0.0, width_px=width, height_px=height),
+        layers=_some_defocused(camera, draw, layers),
+        readout=readout if count > 1 else 0.0,
+        highlight_gain=draw.log_uniform("highlight", camera.highlight_gain) if lit else 0.0,
+        shot_noise=draw.log_uniform("shot", camera.shot_noise) if noisy else 0.0,
+        read_noise=draw.log_uniform("read", camera.read_noise) if noisy else 0.0,
+        sensor=_sensor(camera, draw),
         noise_seed=seed,
-        jpeg_quality=round(uniform("jpeg", low, high)) if happens("jpeg", camera.jpeg_share) else None,
-        jpeg_subsample_chroma=happens("chroma", 0.5),
+        jpeg_quality=round(draw.uniform("jpeg", camera.jpeg_quality)) if compressed else None,
+        jpeg_subsample_chroma=draw.happens("chroma", 0.5),
     )
 
 
-def _sample_poses(
-    camera: Camera, extent_px: float, focal_px: float, height: int, width: int, seed: int
-) -> tuple[tuple[float, float, float, float, float, float], ...]:
-    """Poses whose blur extent, averaged over the frame, is `extent_px`."""
-    if extent_px == 0:
-        return ((0.0,) * 6,)
-    generator = generator_for(seed, "direction")
-    angle = 2 * math.pi * float(torch.rand((), generator=generator))
+def _camera_movement(camera: Camera, draw: _Draw, lens: Lens, readout: float) -> Movement:
+    if draw.happens("still", camera.still_share):
+        return STILL
+    generator = generator_for(draw.seed, "direction")
+    low, high = camera.direction_deg
+    angle = math.radians(low + (high - low) * float(torch.rand((), generator=generator)))
+    if high - low <= 180 and draw.happens("backwards", 0.5):
+        angle += math.pi
     turned = float(torch.rand((), generator=generator))  # Lateral motion: turning the camera, or moving it.
     roll, zoom = torch.randn(2, generator=generator).tolist()
-    # Roll and zoom move the corner by their angle or ratio times its distance from the axis.
-    corner_px = math.hypot(height, width) / 2
     lateral = torch.tensor([math.cos(angle), math.sin(angle)])
+    # Turning by (rx, ry) moves the picture as moving by (ry, -rx) does. Roll and zoom move the corner by their
+    # angle or ratio times its distance from the axis.
     direction = torch.cat(
         [
             turned * lateral,
-            torch.tensor([camera.roll * roll * focal_px / corner_px]),
+            torch.tensor([camera.roll * roll * lens.focal_px / lens.corner_px]),
             (1 - turned) * torch.stack([lateral[1], -lateral[0]]),
-            torch.tensor([camera.zoom * zoom * focal_px / corner_px]),
+            torch.tensor([camera.zoom * zoom * lens.focal_px / lens.corner_px]),
         ]
     )
+    kind = camera.kinds[int(torch.randint(len(camera.kinds), (), generator=generator))]
+    return scaled_movement(
+        kind,
+        direction,
+        # With a rolling shutter a row sees only a part of the path.
+        draw.log_uniform("extent", camera.extent_px) / (1 - readout),
+        lens,
+        lens.points(),
+        camera.pose_spacing_px,
+        camera.max_poses,
+        lambda: generator_for(draw.seed, "path"),
+    )
+
+
+def _distances(camera: Camera, draw: _Draw, lens: Lens) -> list[Layer]:
+    """The scene as one plane, as a relief, or as planes one before the other."""
+    generator = generator_for(draw.seed, "distances")
+    low, high = camera.disparity
+    if draw.happens("relief", camera.relief_share):
+        side = int(torch.randint(2, 6, (), generator=generator))
+        grid = low + (high - low) * torch.rand(side, side, generator=generator)
+        return [Layer(disparity=tuple(tuple(row) for row in grid.tolist()))]
+    if not draw.happens("planes", camera.planes_share):
+        return [Layer()]
+    count = int(torch.randint(2, 5, (), generator=generator))
+    disparities = (low + (high - low) * torch.rand(count, generator=generator)).sort().values.tolist()
+    layers = [Layer(disparity=((disparities[0],),))]
+    frame = Frame(left_px=0.0, top_px=0.0, width_px=lens.width, height_px=lens.height)
+    for disparity in disparities[1:]:
+        x, y, radius = torch.rand(3, generator=generator).tolist()
+        shapes = (
+            sample_blob((x, y), 0.2 + 0.5 * radius, 2.0, generator)
+            if float(torch.rand((), generator=generator)) < 0.5
+            else sample_figure((x, y), 0.2 + 0.5 * radius, 2.0, frame, generator)
+        )
+        layers.append(Layer(disparity=((disparity,),), matte=shapes))
+    return layers
+
+
+def _objects(
+    camera: Camera, draw: _Draw, lens: Lens, movement: Movement, pictures: tuple[str, ...]
+) -> list[tuple[Layer, Movement]]:
+    """Things before the scene that move on their own, with their own movements."""
+    if not draw.happens("objects", camera.object_share):
+        return []
+    generator = generator_for(draw.seed, "objects")
+    frame = Frame(left_px=0.0, top_px=0.0, width_px=lens.width, height_px=lens.height)
+    result = []
+    for number in range(int(torch.randint(1, 4, (), generator=generator))):
+        each = _Draw(seed_for(draw.seed, "object", number))
+        generator = generator_for(each.seed, "shape")
+        x, y = torch.rand(2, generator=generator).tolist()
+        radius = each.log_uniform("radius", camera.object_radius)
+        softness_px = each.uniform("softness", (1.0, 3.0))
+        outline = (
+            sample_figure((x, y), radius, softness_px, frame, generator)
+            if each.happens("figure", 0.4)
+            else sample_blob((x, y), radius, softness_px, generator)
+        )
+        picture = ""
+        if pictures and each.happens("picture", 0.6):
+            picture = pictures[int(each.uniform("which", (0, len(pictures)))) % len(pictures)]
+        layer = Layer(matte=outline, picture=picture, picture_place=(each.uniform("left"), each.uniform("top")))
+        if each.happens("followed", camera.followed_share):
+            own = Movement(path=lambda count: -movement.path(count), poses=movement.poses)
+        else:
+            own = _object_movement(camera, each, lens, (x * lens.width, y * lens.height))
+        result.append((layer, own))
+    return result
+
+
+def _object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tuple[float, float]) -> Movement:
+    """Along the picture, for the most part; objects that come nearer change too little during an exposure."""
+    angle = draw.uniform("direction", (0.0, 2 * math.pi))
     kinds = get_args(Kind)
-    kind = kinds[int(torch.randint(len(kinds), (), generator=generator))]
+    return scaled_movement(
+        kinds[int(draw.uniform("kind", (0, len(kinds)))) % len(kinds)],
+        torch.tensor([0.0, 0.0, 0.0, math.cos(angle), math.sin(angle), 0.0]),
+        draw.log_uniform("extent", camera.object_extent_px),
+        lens,
+        torch.tensor([centre_px]),
+        camera.pose_spacing_px,
+        camera.max_poses,
+        lambda: generator_for(draw.seed, "path"),
+    )
 
-    def path(times: int) -> torch.Tensor:
-        return sample_path(kind, direction, torch.linspace(0, 1, times), generator_for(seed, "path"))
 
-    # Paths are a few pixels in pictures of thousands: displacement is linear in the pose, so one step suffices.
-    principal = ((width - 1) / 2, (height - 1) / 2)
-    points = torch.tensor([[x * (width - 1), y * (height - 1)] for x in (0, 0.5, 1) for y in (0, 0.5, 1)])
-    probe = path(65) / focal_px
-    offsets = displacements(probe, focal_px, principal, points)
-    box = offsets.amax(dim=0) - offsets.amin(dim=0)
-    scale = extent_px / float(box.norm(dim=-1).mean())
-    length_px = scale * float((offsets[1:] - offsets[:-1]).norm(dim=-1).sum(dim=0).mean())
-    count = 2 * math.ceil(length_px / camera.pose_spacing_px / 2) + 1
-    poses = path(min(max(count, 5), camera.max_poses)) / focal_px * scale
-    return tuple(tuple(pose) for pose in poses.tolist())
+def _some_defocused(camera: Camera, draw: _Draw, layers: list[Layer]) -> tuple[Layer, ...]:
+    """The layers, one of them perhaps out of focus; none at all if the scene is one plain plane."""
+    if draw.happens("defocus", camera.defocus_share):
+        which = int(draw.uniform("defocused", (0, len(layers)))) % len(layers)
+        layers[which] = replace(layers[which], defocus_px=draw.log_uniform("defocus", camera.defocus_px))
+    return () if layers == [Layer()] else tuple(layers)
+
+
+def _sensor(camera: Camera, draw: _Draw) -> Sensor | None:
+    if not draw.happens("mosaic", camera.mosaic_share):
+        return None
+    patterns = get_args(Pattern)
+    return Sensor(
+        pattern=patterns[int(draw.uniform("pattern", (0, len(patterns)))) % len(patterns)],
+        red_gain=draw.uniform("red", camera.red_gain),
+        blue_gain=draw.uniform("blue", camera.blue_gain),
+        response="a7r3" if draw.happens("contrasty", camera.contrasty_share) else "srgb",
+    )
+
+
+def _poses(movement: Movement, count: int) -> tuple[Pose, ...]:
+    return tuple((a, b, c, d, e, f) for a, b, c, d, e, f in movement.path(count).tolist())

@@ -2,31 +2,72 @@
 
 from dataclasses import dataclass, replace
 
+from unblur.blur.matte import Frame, Shape
+from unblur.blur.sensor import Sensor
+
+Pose = tuple[float, float, float, float, float, float]
+"""Rotation x, y, z in radians, translation x, y, z in units of the scene's distance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A part of the scene with a distance of its own, and perhaps a movement and a picture of its own."""
+
+    disparity: tuple[tuple[float, ...], ...] = ((1.0,),)
+    """One over the distance, on a grid of control points over the frame: 1 x 1 for a plane that faces the camera,
+    2 x 2 for a tilted one, more for a smooth relief. The camera's translation moves a point by so much more or less."""
+    matte: tuple[Shape, ...] = ()
+    """What it covers; empty for a layer that fills the frame."""
+    poses: tuple[Pose, ...] = ()
+    """Its own movement, added to the camera's: as many poses as the camera has, or none."""
+    picture: str = ""
+    """File name of the photograph that it shows; empty for the photograph that is exposed."""
+    picture_place: tuple[float, float] = (0.0, 0.0)
+    """Where the frame's top left corner lies in that photograph, as shares of the room that there is."""
+    defocus_px: float = 0.0
+    """Radius of the disk that a point out of focus becomes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
     """Everything that happened between opening and closing the shutter, and after. JSON-serialisable."""
 
-    poses: tuple[tuple[float, float, float, float, float, float], ...]
+    poses: tuple[Pose, ...]
     """Camera poses at equal steps of time, as in `unblur.blur.trajectory`."""
     focal_px: float
     """Focal length in pixels."""
     principal_px: tuple[float, float]
     """Where the optical axis meets the picture, (x, y) from its top left pixel; may lie outside of a crop."""
-    highlight_gain: float
+    frame: Frame
+    """The whole picture, in pixels of the crop."""
+    layers: tuple[Layer, ...] = ()
+    """From far to near; empty for one plane that fills the frame."""
+    readout: float = 0.0
+    """Rolling shutter: the share of the time of `poses` that passes between the first row's start and the last's."""
+    highlight_gain: float = 0.0
     """How much brighter than white the brightest pixels really were (linear light); 0 for none."""
-    shot_noise: float
+    shot_noise: float = 0.0
     """Variance of the linear signal per unit of signal (photon noise)."""
-    read_noise: float
+    read_noise: float = 0.0
     """Standard deviation of the linear signal in the dark."""
-    noise_seed: int
+    sensor: Sensor | None = None
+    """Colour mosaic and white balance; None for a sensor that sees three colours in every pixel."""
+    noise_seed: int = 0
     """Names the noise drawn."""
-    jpeg_quality: int | None
+    jpeg_quality: int | None = None
     """1 to 100, or None for an uncompressed photograph."""
-    jpeg_subsample_chroma: bool
+    jpeg_subsample_chroma: bool = False
     """Whether the JPEG file stores colour at half resolution, as most cameras do."""
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the light arrives as it left: no motion, layers, highlights or noise, at most a JPEG file."""
+        scene = self.layers or self.highlight_gain or any(any(pose) for pose in self.poses)
+        return not (scene or self.shot_noise or self.read_noise or self.sensor)
 
     def cropped(self, left_px: int, top_px: int) -> "Exposure":
         """The same exposure seen by a crop that starts at (left, top) of the picture."""
         x, y = self.principal_px
-        return replace(self, principal_px=(x - left_px, y - top_px))
+        frame = replace(self.frame, left_px=self.frame.left_px - left_px, top_px=self.frame.top_px - top_px)
+        sensor = self.sensor.cropped(left_px, top_px) if self.sensor else None
+        return replace(self, principal_px=(x - left_px, y - top_px), frame=frame, sensor=sensor)

@@ -9,9 +9,11 @@ from unblur.seeds import generator_for
 def add_sensor_noise(linear: Tensor, shot_noise: float, read_noise: float, seed: int) -> Tensor:
     """Noise of variance `shot_noise * signal + read_noise**2`, not clipped. Any shape, linear light.
 
+    Drawn on the CPU: alike on every device.
+
     The Gaussian approximation of the Poisson-Gaussian model (Foi et al. 2008, doi 10.1109/TIP.2008.2001399).
     """
     if shot_noise == 0 and read_noise == 0:
         return linear
-    normal = torch.randn(linear.shape, generator=generator_for(seed, "sensor noise"))
+    normal = torch.randn(linear.shape, generator=generator_for(seed, "sensor noise")).to(linear.device)
     return linear + normal * (shot_noise * linear.clamp(min=0) + read_noise**2).sqrt()

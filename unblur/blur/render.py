@@ -1,22 +1,28 @@
 """From a sharp photograph and an exposure to the blurry photograph: deterministic, in linear light.
 
-Order: sRGB to linear, highlights extended, averaged over the poses, clipped by the sensor, noise, back to
-sRGB, eight bits, JPEG. Each stage is skipped when the exposure says so.
+Order: sRGB to linear, highlights extended, layers seen from every pose and averaged, clipped by the sensor,
+mosaic and noise, back to sRGB, eight bits, JPEG. Each stage is skipped when the exposure says so.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from unblur.blur.average import average_over_poses
 from unblur.blur.exposure import Exposure
 from unblur.blur.noise import add_sensor_noise
-from unblur.blur.trajectory import displacements, homographies
-from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.blur.scene import composite, layer_pictures
+from unblur.blur.sensor import photograph, respond
+from unblur.blur.trajectory import displacements
+from unblur.photos.color import srgb_to_linear
 from unblur.photos.files import decode_jpeg, encode_jpeg
+
+DEMOSAIC_REACH_PX = 2
+"""How far from the border demosaicing is worse; even, so that the pattern of the colour filters stays."""
 
 HIGHLIGHT_THRESHOLD = 0.85
 """Linear light from which a pixel counts as a clipped highlight."""
@@ -28,21 +34,38 @@ class Rendering:
 
     blurry: Tensor
     sharp: Tensor
+    saturated: Tensor
+    """Where a channel of the blurry photograph was clipped, (1, H, W) bool."""
 
 
-def render(sharp: Tensor, exposure: Exposure, margin_px: int = 0) -> Rendering:
+def render(
+    sharp: Tensor,
+    exposure: Exposure,
+    margin_px: int = 0,
+    pictures: Sequence[Tensor | None] = (),
+    tolerance_px: float = 0.0,
+) -> Rendering:
     """Expose `sharp` (3, H, W), sRGB in [0, 1]; what lies outside of it is mirrored.
 
     With a margin, that many pixels on each side only serve as the scene outside of the frame: both results
-    are (3, H - 2 margin, W - 2 margin). Zero motion, noise and compression give back the input.
+    are (3, H - 2 margin, W - 2 margin). Zero motion, noise and compression give back the input. `pictures` are
+    the photographs (3, H, W) that layers name, one for each layer or None. Blur that differs by less than
+    `tolerance_px` over the crop is rendered as if it did not, which is faster.
     """
     frame = slice(margin_px, sharp.shape[1] - margin_px), slice(margin_px, sharp.shape[2] - margin_px)
     scene = extend_highlights(srgb_to_linear(sharp), exposure.highlight_gain)
-    light = average_over_poses(scene, exposure, margin_px).clamp(max=1.0)
-    noisy = add_sensor_noise(light, exposure.shot_noise, exposure.read_noise, exposure.noise_seed)
-    blurry = compress(linear_to_srgb(noisy.clamp(0, 1)), exposure)
-    target = linear_to_srgb(scene[:, *frame].clamp(max=1.0)) if exposure.highlight_gain else sharp[:, *frame]
-    return Rendering(blurry=blurry, sharp=target.clamp(0, 1))
+    own = [None if p is None else extend_highlights(srgb_to_linear(p), exposure.highlight_gain) for p in pictures]
+    layers = layer_pictures(scene, exposure, own)
+    # A demosaiced picture is worse at its borders, so they are made and cut off where there is a margin.
+    border_px = min(margin_px, DEMOSAIC_REACH_PX)
+    light = average_over_poses(layers, exposure, margin_px - border_px, tolerance_px)
+    inner = slice(border_px, light.shape[1] - border_px), slice(border_px, light.shape[2] - border_px)
+    saturated = (light[:, *inner] >= 1).any(dim=0, keepdim=True)
+    # Not to linear light and back for nothing: what is sharp must be its own target exactly.
+    sensed = sharp[:, *frame] if exposure.changes_nothing else _encoded(_sensed(light, exposure), exposure)[:, *inner]
+    as_it_is = len(layers) == 1 and not (exposure.highlight_gain or layers[0].layer.defocus_px or exposure.sensor)
+    target = sharp if as_it_is else _encoded(composite([picture.light for picture in layers]), exposure)
+    return Rendering(blurry=compress(sensed, exposure), sharp=target[:, *frame].clamp(0, 1), saturated=saturated)
 
 
 def extend_highlights(linear: Tensor, gain: float) -> Tensor:
@@ -57,40 +80,14 @@ def extend_highlights(linear: Tensor, gain: float) -> Tensor:
     return linear + gain * clipped**2
 
 
-def average_over_poses(scene: Tensor, exposure: Exposure, margin_px: int = 0) -> Tensor:
-    """Mean of the scene seen from every pose, bilinearly sampled. (3, H, W) -> (3, H - 2 margin, W - 2 margin)."""
-    height, width = scene.shape[1:]
-    rows, columns = height - 2 * margin_px, width - 2 * margin_px
-    poses = torch.tensor(exposure.poses, dtype=torch.float64)
-    if not bool(poses.any()):
-        return scene[:, margin_px : margin_px + rows, margin_px : margin_px + columns]
-    maps = homographies(poses, exposure.focal_px, exposure.principal_px)
-    # Pixel (x, y) of the result -> grid_sample's coordinates of the scene, in which -1 and 1 are its outer edges.
-    to_pixel = torch.tensor([[1, 0, margin_px], [0, 1, margin_px], [0, 0, 1]], dtype=torch.float64)
-    to_grid = torch.tensor(
-        [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]], dtype=torch.float64
-    )
-    maps = (to_grid @ maps @ to_pixel).float()
-    x = torch.arange(columns, dtype=torch.float32)
-    y = torch.arange(rows, dtype=torch.float32)
-    total = torch.zeros(3, rows, columns)
-    for h in maps:  # One pose at a time: the working set stays in the processor's cache.
-        depth = h[2, 0] * x + (h[2, 1] * y + h[2, 2])[:, None]
-        grid_x = (h[0, 0] * x + (h[0, 1] * y + h[0, 2])[:, None]) / depth
-        grid_y = (h[1, 0] * x + (h[1, 1] * y + h[1, 2])[:, None]) / depth
-        grid = torch.stack([grid_x, grid_y], dim=-1)[None]
-        total += F.grid_sample(scene[None], grid, padding_mode="reflection", align_corners=False)[0]
-    return total / len(maps)
-
-
 def compress(srgb: Tensor, exposure: Exposure) -> Tensor:
     """Round to eight bits as a camera does, and through JPEG if the exposure says so. (3, H, W), [0, 1]."""
     if exposure.jpeg_quality is None:
         return srgb
-    pixels = (srgb * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    pixels = (srgb * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
     data = encode_jpeg(pixels, exposure.jpeg_quality, exposure.jpeg_subsample_chroma)
     decoded = np.ascontiguousarray(decode_jpeg(data).transpose(2, 0, 1))
-    return torch.from_numpy(decoded).float() / 255
+    return torch.from_numpy(decoded).to(srgb.device).float() / 255
 
 
 def reach_px(exposure: Exposure, height: int, width: int) -> int:
@@ -98,5 +95,25 @@ def reach_px(exposure: Exposure, height: int, width: int) -> int:
     points = torch.tensor(
         [[x, y] for x in (0.0, (width - 1) / 2, width - 1.0) for y in (0.0, (height - 1) / 2, height - 1.0)]
     )
-    offsets = displacements(torch.tensor(exposure.poses), exposure.focal_px, exposure.principal_px, points)
-    return math.ceil(float(offsets.abs().amax())) + 1
+    poses = torch.tensor(exposure.poses)
+    reaches = [0.0]
+    for layer in exposure.layers or (None,):
+        disparity = max(max(row) for row in layer.disparity) if layer else 1.0
+        defocus_px = layer.defocus_px if layer else 0.0
+        moved = poses + torch.tensor(layer.poses) if layer and layer.poses else poses
+        offsets = displacements(moved, exposure.focal_px, exposure.principal_px, points, disparity)
+        reaches.append(float(offsets.abs().amax()) + defocus_px)
+    return math.ceil(max(reaches)) + 1
+
+
+def _sensed(light: Tensor, exposure: Exposure) -> Tensor:
+    """The picture that the sensor makes of the light, linear."""
+    clipped = light.clamp(max=1.0)
+    if exposure.sensor is None:
+        return add_sensor_noise(clipped, exposure.shot_noise, exposure.read_noise, exposure.noise_seed)
+    return photograph(clipped, exposure.sensor, exposure.shot_noise, exposure.read_noise, exposure.noise_seed)
+
+
+def _encoded(linear: Tensor, exposure: Exposure) -> Tensor:
+    """Linear light as the camera writes it, in [0, 1]; the sharp photograph gets the same tones as the blurry one."""
+    return respond(linear.clamp(0, 1), exposure.sensor.response if exposure.sensor else "srgb")

@@ -1,12 +1,18 @@
-"""Training patches made on the fly: sharp photographs seen through the blur simulator."""
+"""Pairs made on the fly: sharp photographs seen through the blur simulator.
+
+First everything about a pair is drawn and written down (`draw`), then it is rendered (`expose`): a record
+rendered again gives the same pair bit for bit.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unblur.blur import Camera, render, sample_exposure
+from unblur.blur import Camera, Exposure, MotionField, motion_field, render, sample_exposure
+from unblur.blur.matte import Frame
 from unblur.blur.render import reach_px
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.errors import UnblurError
@@ -24,10 +30,51 @@ class PatchSampling:
     """Share of patches left as they are, target and input: what is sharp must stay as it is."""
     candidates: int = 3
     """Places looked at for each patch, of which the one with most detail is taken: sky teaches little."""
+    uniform_px: float = 0.1
+    """Blur that differs by less than this over a patch is rendered as if it did not, which is faster."""
 
 
-class SimulatedPatches:
-    """An endless list of (blurry, sharp) patches, (3, P, P) sRGB in [0, 1]; item i depends on (seed, i) only."""
+@dataclass(frozen=True, kw_only=True)
+class PairRecord:
+    """Everything about a simulated pair but the photographs themselves. JSON-serialisable."""
+
+    photo: str
+    """File name."""
+    scale: float
+    """By which the photograph is scaled first."""
+    corner_px: tuple[int, int]
+    """(left, top) of what is exposed, margin included, in the scaled photograph."""
+    side_px: int
+    """Side of the square that is exposed, margin included."""
+    margin_px: int
+    """What is needed on each side because light comes from outside of the frame."""
+    orientation: int
+    """One of eight flips and quarter turns, 0 to 7."""
+    exposure: Exposure
+    """As seen by the square, margin included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedPair:
+    """A blurry photograph, the sharp one, and the truth about what lies between, P x P pixels."""
+
+    blurry: Tensor
+    """(3, P, P) sRGB in [0, 1]."""
+    sharp: Tensor
+    """(3, P, P) sRGB in [0, 1]."""
+    saturated: Tensor
+    """Where the blurry photograph is clipped, (1, P, P) bool."""
+    record: PairRecord
+
+    @cached_property
+    def motion(self) -> MotionField:
+        """The true motion at every 16th pixel."""
+        margin_px = self.record.margin_px
+        return motion_field(self.record.exposure.cropped(margin_px, margin_px), *self.blurry.shape[1:])
+
+
+class SimulatedPairs:
+    """An endless list of pairs; item i depends on the photographs, the settings, the seed and i only."""
 
     def __init__(self, photos: PhotoFolder, camera: Camera, sampling: PatchSampling, seed: int) -> None:
         smallest = min(min(photo.shape[1:]) for photo in photos.photos)
@@ -37,51 +84,95 @@ class SimulatedPatches:
                 f"patches of {sampling.patch_px} px need at least as much, so remove it or train on smaller patches."
             )
         self.photos, self.camera, self.sampling, self.seed = photos, camera, sampling, seed
+        self.by_name = dict(zip(photos.names, photos.photos, strict=True))
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> SimulatedPair:
+        return self.expose(self.draw(index))
+
+    def draw(self, index: int) -> PairRecord:
+        """Everything about pair `index`."""
         generator = generator_for(self.seed, "patch", index)
 
         def uniform() -> float:
             return float(torch.rand((), generator=generator))
 
-        photo = self.photos.photos[int(torch.multinomial(self.photos.weights, 1, generator=generator))]
+        which = int(torch.multinomial(self.photos.weights, 1, generator=generator))
+        photo = self.photos.photos[which]
         orientation = int(torch.randint(8, (), generator=generator))
         patch_px = self.sampling.patch_px
         scale = max(self.sampling.smallest_scale, patch_px / min(photo.shape[1:]))
         scale += (1 - scale) * uniform()
         pristine = uniform() < self.sampling.pristine_share
         height, width = (round(side * scale) for side in photo.shape[1:])
-        exposure = sample_exposure(self.camera, height, width, seed_for(self.seed, "exposure", index))
+        exposure = sample_exposure(
+            self.camera, height, width, seed_for(self.seed, "exposure", index), tuple(self.photos.names)
+        )
+        if pristine:
+            exposure = _untouched(exposure)
         room_px = (min(height, width) - patch_px) // 2
         margin_px = 0 if pristine else min(reach_px(exposure, height, width), room_px)
         side_px = patch_px + 2 * margin_px
         places = torch.rand(self.sampling.candidates, 2, generator=generator).tolist()
-        corners = [(int(y * (height - side_px + 1)), int(x * (width - side_px + 1))) for y, x in places]
-        top, left = max(corners, key=lambda corner: _detail(photo, corner[0], corner[1], side_px, scale))
-        source = _scaled_crop(photo, top, left, side_px, scale)
-        source = _turned(source, orientation)
-        if pristine:
-            return source, source
-        rendering = render(source, exposure.cropped(left, top), margin_px)
-        return rendering.blurry, rendering.sharp
+        corners = [(int(x * (width - side_px + 1)), int(y * (height - side_px + 1))) for y, x in places]
+        corner = max(corners, key=lambda corner: _detail(photo, corner, side_px, scale))
+        return PairRecord(
+            photo=self.photos.names[which],
+            scale=scale,
+            corner_px=corner,
+            side_px=side_px,
+            margin_px=margin_px,
+            orientation=orientation,
+            exposure=exposure.cropped(*corner),
+        )
+
+    def expose(self, record: PairRecord) -> SimulatedPair:
+        """The pair of `record`. Raises UnblurError when a photograph that it names is missing."""
+        source = _scaled_crop(self._photo(record.photo), record.corner_px, record.side_px, record.scale)
+        rendering = render(
+            turned(source, record.orientation),
+            record.exposure,
+            record.margin_px,
+            [
+                _picture(self._photo(layer.picture), layer.picture_place, record.side_px) if layer.picture else None
+                for layer in record.exposure.layers
+            ],
+            self.sampling.uniform_px,
+        )
+        return SimulatedPair(
+            blurry=rendering.blurry, sharp=rendering.sharp, saturated=rendering.saturated, record=record
+        )
+
+    def _photo(self, name: str) -> Tensor:
+        if name not in self.by_name:
+            raise UnblurError(
+                f"{self.photos.folder} has no {name}, which a record asks for; give the same photographs."
+            )
+        return self.by_name[name]
 
 
-def _turned(patch: Tensor, orientation: int) -> Tensor:
+def _untouched(exposure: Exposure) -> Exposure:
+    """An exposure that changes nothing."""
+    frame: Frame = exposure.frame
+    return Exposure(poses=((0.0,) * 6,), focal_px=exposure.focal_px, principal_px=exposure.principal_px, frame=frame)
+
+
+def turned(patch: Tensor, orientation: int) -> Tensor:
     """One of the eight flips and quarter turns, named 0 to 7. (3, P, P) -> (3, P, P)."""
     if orientation >= 4:
         patch = patch.flip(2)
     return patch.rot90(orientation % 4, (1, 2)).contiguous()
 
 
-def _detail(photo: Tensor, top: int, left: int, side_px: int, scale: float) -> float:
+def _detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float) -> float:
     """Mean step between neighbouring pixels of the square that `_scaled_crop` would cut, sparsely sampled."""
-    row, column, source_px = int(top / scale), int(left / scale), round(side_px / scale)
+    column, row, source_px = int(corner_px[0] / scale), int(corner_px[1] / scale), round(side_px / scale)
     green = photo[1, row : row + source_px : 3, column : column + source_px].short()
     return float((green[:, 1:] - green[:, :-1]).abs().float().mean())
 
 
-def _scaled_crop(photo: Tensor, top: int, left: int, side_px: int, scale: float) -> Tensor:
-    """The square at (top, left) of `photo` scaled by `scale` <= 1, without scaling the rest. uint8 -> [0, 1]."""
+def _scaled_crop(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float) -> Tensor:
+    """The square at (left, top) of `photo` scaled by `scale` <= 1, without scaling the rest. uint8 -> [0, 1]."""
+    left, top = corner_px
     if scale == 1:
         return photo[:, top : top + side_px, left : left + side_px].float() / 255
     first_row, first_column = int(top / scale), int(left / scale)
@@ -89,3 +180,13 @@ def _scaled_crop(photo: Tensor, top: int, left: int, side_px: int, scale: float)
     crop = photo[:, first_row : first_row + source_px, first_column : first_column + source_px].float()[None]
     resized = F.interpolate(crop, (side_px, side_px), mode="bicubic", antialias=True, align_corners=False)
     return resized[0].clamp(0, 255) / 255
+
+
+def _picture(photo: Tensor, place: tuple[float, float], side_px: int) -> Tensor:
+    """A square of another photograph, enlarged if it is too small. uint8 -> (3, side, side) in [0, 1]."""
+    height, width = photo.shape[1:]
+    left, top = int(place[0] * max(0, width - side_px)), int(place[1] * max(0, height - side_px))
+    crop = photo[:, top : top + side_px, left : left + side_px].float() / 255
+    if crop.shape[1:] == (side_px, side_px):
+        return crop
+    return F.interpolate(crop[None], (side_px, side_px), mode="bilinear", align_corners=False)[0]

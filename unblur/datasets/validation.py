@@ -9,14 +9,21 @@ from unblur.datasets.pair import Pair
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.seeds import seed_for
 
-
 CAMERA = Camera(
     still_share=0.0,
+    direction_deg=(0.0, 360.0),
+    kinds=("bezier", "walk", "pan"),
     focal_frames=(0.7, 6.0),
     roll=0.4,
     zoom=0.1,
     pose_spacing_px=0.8,
     max_poses=121,
+    relief_share=0.0,
+    planes_share=0.0,
+    object_share=0.0,
+    defocus_share=0.0,
+    rolling_share=0.0,
+    mosaic_share=0.0,
     highlight_share=0.5,
     highlight_gain=(0.25, 8.0),
     noise_share=0.8,

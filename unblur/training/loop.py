@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.config import to_json
-from unblur.datasets import PhotoFolder, SimulatedPatches
+from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
 from unblur.errors import UnblurError
 from unblur.models import build
 from unblur.seeds import seed_for
@@ -131,11 +131,13 @@ def train(
 
 def _batches(recipe: Recipe, photos: Path, start: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of step `start` to the last: batch k holds the patches k * batch to (k + 1) * batch - 1."""
-    patches = SimulatedPatches(PhotoFolder(photos), recipe.camera, recipe.sampling, recipe.seed)
+    simulated = SimulatedPairs(PhotoFolder(photos), recipe.camera, recipe.sampling, recipe.seed)
+    pairs = ReusedPairs(simulated, recipe.uses, recipe.uses_apart)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
-        pairs = [patches[index] for index in range(step * recipe.batch, (step + 1) * recipe.batch)]
-        blurry, sharp = zip(*pairs, strict=True)
+        blurry, sharp = zip(
+            *(pairs[index] for index in range(step * recipe.batch, (step + 1) * recipe.batch)), strict=True
+        )
         return torch.stack(blurry), torch.stack(sharp)
 
     return prefetched(batch, range(start, recipe.steps), recipe.workers)

@@ -15,6 +15,10 @@ class Recipe:
     model: ModelConfig
     camera: Camera = Camera()
     sampling: PatchSampling = PatchSampling()
+    uses: int = 1
+    """How often each simulated pair is shown, turned another way each time: simulation takes so much less time."""
+    uses_apart: int = 128
+    """Other simulated pairs between two uses of one."""
     seed: int = 1
     steps: int
     batch: int = 8

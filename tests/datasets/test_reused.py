@@ -1,0 +1,85 @@
+"""Pairs shown several times: what is shown when depends on nothing but the number."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.blur import Camera
+from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
+from unblur.datasets.simulated import PatchSampling, turned
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> SimulatedPairs:
+    pixels = np.random.default_rng(1).integers(0, 255, (70, 90, 3), dtype=np.uint8)
+    (tmp_path / "photos").mkdir()
+    write_photo(Photo(pixels=pixels), tmp_path / "photos" / "one.png")
+    return SimulatedPairs(
+        PhotoFolder(tmp_path / "photos"), Camera(extent_px=(1, 8)), PatchSampling(patch_px=24), seed=1
+    )
+
+
+def same(one: tuple[torch.Tensor, torch.Tensor], other: tuple[torch.Tensor, torch.Tensor]) -> bool:
+    return torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+
+
+def test_items_do_not_depend_on_what_was_asked_for_before(simulated: SimulatedPairs) -> None:
+    in_order = ReusedPairs(simulated, uses=4, apart=3)
+    items = [in_order[index] for index in range(40)]
+    for index in (39, 0, 17, 5):
+        assert same(ReusedPairs(simulated, uses=4, apart=3)[index], items[index])
+
+
+def test_items_are_the_same_whichever_thread_makes_them(simulated: SimulatedPairs) -> None:
+    alone, together = (ReusedPairs(simulated, uses=4, apart=3) for _ in range(2))
+    with ThreadPoolExecutor(4) as pool:
+        for index, item in enumerate(pool.map(together.__getitem__, range(40))):
+            assert same(item, alone[index])
+
+
+def test_each_pair_is_shown_as_often_as_asked_and_never_twice_alike(simulated: SimulatedPairs) -> None:
+    uses, apart = 4, 3
+    items = ReusedPairs(simulated, uses, apart)
+    pair = simulated[0]
+    places = [use + use * apart * uses for use in range(uses)]
+    shown = [items[place] for place in places]
+    for use, item in enumerate(shown):
+        assert same(item, (turned(pair.blurry, 3 * use % 8), turned(pair.sharp, 3 * use % 8)))
+    assert len({item[0].numpy().tobytes() for item in shown}) == uses
+
+
+def test_pairs_used_once_are_the_simulated_ones(simulated: SimulatedPairs) -> None:
+    for index in range(5):
+        assert same(ReusedPairs(simulated, uses=1, apart=1)[index], (simulated[index].blurry, simulated[index].sharp))
+
+
+def test_simulation_is_done_once_for_each_pair(simulated: SimulatedPairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    draw = SimulatedPairs.draw
+
+    def counted(self: SimulatedPairs, index: int):
+        drawn.append(index)
+        return draw(self, index)
+
+    monkeypatch.setattr(SimulatedPairs, "draw", counted)
+    items = ReusedPairs(simulated, uses=4, apart=5)
+    for index in range(200):
+        items[index]
+    assert len(drawn) == len(set(drawn))
+    assert len(drawn) <= 200 / 4 + 3 * 5
+
+
+def test_a_failure_is_told_to_everyone_who_waits(simulated: SimulatedPairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_self: SimulatedPairs, _index: int):
+        raise RuntimeError("no photograph")
+
+    monkeypatch.setattr(SimulatedPairs, "draw", broken)
+    items = ReusedPairs(simulated, uses=2, apart=1)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no photograph"):
+            items[0]

@@ -1,0 +1,250 @@
+"""`unblur simulate`: pairs of blurry and sharp pictures from sharp photographs, in shards for training.
+
+The work is split by shards, each made by `make_shard`, whether a process of this machine calls it or a Ray cluster.
+"""
+
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.datasets.shards import ShardSettings
+    from unblur.datasets.simulated import SimulatedPair
+
+PresetName = Literal["full", "gopro", "realblur", "rsblur"]
+
+LOCAL_CLUSTER = "local"
+"""In place of an address: a Ray cluster of this machine alone, which ends with the command."""
+
+
+def _address(words: list[str]) -> str:
+    if len(words) > 1:
+        raise ValueError("--ray takes one address or none")
+    return words[0] if words else LOCAL_CLUSTER
+
+
+_OPTIONAL_ADDRESS: PrimitiveConstructorSpec[str] = PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="[ADDRESS]",
+    instance_from_str=_address,
+    is_instance=lambda value: isinstance(value, str),
+    str_from_instance=lambda value: [value],
+)
+
+
+def simulate(
+    photos: tyro.conf.Positional[Path],
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    *,
+    pairs: int,
+    size: int = 256,
+    camera: PresetName = "full",
+    seed: int = 1,
+    pairs_per_shard: int = 256,
+    workers: int | None = None,
+    ray: Annotated[str | None, _OPTIONAL_ADDRESS] = None,
+    quiet: bool = False,
+) -> int:
+    """Simulate pairs of blurry and sharp pictures. Killed or interrupted, the same command goes on where it stopped.
+
+    Args:
+        photos: Folder of sharp photographs; every worker holds all of them in memory.
+        output: Folder that receives pairs-000000.tar and so on, in the layout of WebDataset, and settings.json.
+        pairs: How many pairs to make.
+        size: Width and height of the pictures in pixels.
+        camera: Which blur: the full range, or an imitation of a data set's.
+        seed: Names the pairs: the same seed, photographs and settings give the same files.
+        pairs_per_shard: How many pairs a tar file holds; what is lost at most by an interruption, for each worker.
+        workers: How many processes; by default one for each core, of this machine or of the cluster.
+        ray: Work through Ray, on this machine or on the cluster at an address (`auto`: the one of this machine). In
+            a cluster, unblur must be installed on every machine, and both folders must be on storage that all see.
+        quiet: No progress bar.
+    """
+    from importlib.metadata import version
+
+    from unblur.blur.presets import preset
+    from unblur.datasets.shards import ShardSettings, content_table_sha256, photo_files
+    from unblur.datasets.simulated import PatchSampling
+
+    settings = ShardSettings(
+        unblur_version=version("unblur"),
+        seed=seed,
+        pairs=pairs,
+        pairs_per_shard=pairs_per_shard,
+        sampling=PatchSampling(patch_px=size, pristine_share=0.0),
+        camera=preset(camera),
+        photos=photo_files(photos),
+        content_table_sha256=content_table_sha256(photos),
+    )
+    # Machines of a cluster share storage, not the folder that the command was typed in.
+    job = ShardJob(photos=photos.resolve(), output=output.resolve(), settings=settings)
+    make_shards(job, workers=workers, ray=ray, quiet=quiet)
+    return 0
+
+
+def simulated_pairs(photos: Path, settings: "ShardSettings") -> "Callable[[int], SimulatedPair]":
+    """The simulator: the pair of every number."""
+    from unblur.datasets import PhotoFolder
+    from unblur.datasets.simulated import SimulatedPairs
+
+    return SimulatedPairs(PhotoFolder(photos), settings.camera, settings.sampling, settings.seed).__getitem__
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardJob:
+    """What all workers know: which shards to make, of what, and where to."""
+
+    photos: Path
+    output: Path
+    settings: "ShardSettings"
+    source: "Callable[[Path, ShardSettings], Callable[[int], SimulatedPair]]" = simulated_pairs
+    """A function of a module, because workers get it by its name."""
+
+
+def make_shards(job: ShardJob, *, workers: int | None = None, ray: str | None = None, quiet: bool = True) -> None:
+    """Make the shards that are missing. Raises UnblurError for the first that cannot be made."""
+    from tqdm import tqdm
+
+    from unblur.datasets.shards import begin_shards, missing_shards
+
+    if workers is not None and workers < 1:
+        raise UnblurError(f"The number of workers must be at least 1, not {workers}.")
+    begin_shards(job.output, job.settings)
+    shards = missing_shards(job.output, job.settings)
+    missing = sum(len(_indices(job, shard)) for shard in shards)
+    total = job.settings.pairs
+    with tqdm(total=total, initial=total - missing, unit="pair", disable=quiet or not sys.stderr.isatty()) as bar:
+        if not shards:
+            return
+        done = _by_processes(job, shards, workers) if ray is None else _by_ray(job, shards, workers, ray)
+        with closing(done):
+            for shard in done:
+                bar.update(len(_indices(job, shard)))
+
+
+def make_shard(job: ShardJob, shard: int) -> int:
+    """Make one shard, in whatever process this is called; its number."""
+    from unblur.datasets.shards import shard_path, write_shard
+
+    write_shard(shard_path(job.output, shard), _indices(job, shard), _pairs(job))
+    return shard
+
+
+@lru_cache(maxsize=1)
+def _pairs(job: ShardJob) -> "Callable[[int], SimulatedPair]":
+    """Kept, because a process makes many shards of the same photographs."""
+    import torch
+
+    from unblur.datasets.shards import content_table_sha256, photo_files
+
+    torch.set_num_threads(1)  # The other cores have workers of their own.
+    # Another machine may have another folder of that name, and a long run may outlive a photograph.
+    found = photo_files(job.photos), content_table_sha256(job.photos)
+    if found != (job.settings.photos, job.settings.content_table_sha256):
+        raise UnblurError(
+            f"The photographs in {job.photos} are not those that the run began with; "
+            "every worker must see the same folder, unchanged."
+        )
+    return job.source(job.photos, job.settings)
+
+
+def _indices(job: ShardJob, shard: int) -> range:
+    from unblur.datasets.shards import shard_indices
+
+    return shard_indices(shard, job.settings.pairs, job.settings.pairs_per_shard)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _by_processes(job: ShardJob, shards: list[int], workers: int | None) -> Generator[int, None, None]:
+    """The shards as they are done by processes of this machine."""
+    # Spawned, not forked: libvips and OpenMP have threads, whose locks a fork copies in whatever state they are.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)[::-1]
+    count = min(workers or _cores(), len(shards))
+    with ours, theirs, ProcessPoolExecutor(count, context, _start_worker, (theirs,)) as pool:
+        try:
+            for future in as_completed([pool.submit(make_shard, job, shard) for shard in shards]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise UnblurError(
+                "A worker process was ended from outside, perhaps for want of memory; run the same command again, "
+                "with fewer --workers, which keeps the shards that are whole."
+            ) from error
+        except BaseException:
+            # Nobody waits for shards that nobody will count: the workers end as if this process had died.
+            ours.close()
+            raise
+
+
+def _start_worker(lifeline: Connection) -> None:
+    # An interruption at the keyboard reaches every process of the terminal; the command tells its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_command, args=(lifeline,), daemon=True).start()
+
+
+def _end_with_the_command(lifeline: Connection) -> None:
+    """Nothing is ever sent: the pipe breaks when the command ends, however it ends."""
+    with suppress(EOFError, OSError):
+        lifeline.recv()
+    os._exit(1)
+
+
+class _RayWorker:
+    """Lives in a process of the cluster for as long as the work lasts."""
+
+    def __init__(self, job: ShardJob) -> None:
+        self.job = job
+
+    def __call__(self, row: dict[str, int]) -> dict[str, int | str]:
+        # As a value: Ray would wrap the exception in pages of its own, or try the shard again.
+        try:
+            return {"shard": make_shard(self.job, row["shard"]), "problem": ""}
+        except UnblurError as error:
+            return {"shard": row["shard"], "problem": str(error)}
+
+
+def _by_ray(job: ShardJob, shards: list[int], workers: int | None, address: str) -> Generator[int, None, None]:
+    """The shards as they are done by the actors of a Ray Data pipeline."""
+    # Ray reports its use to its makers unless told not to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray: Any = importlib.import_module("ray")
+        data: Any = importlib.import_module("ray.data")
+    except ImportError as error:
+        raise UnblurError(f"--ray needs Ray ({error}); install it by: pip install 'unblur[cluster]'.") from error
+    local = {"num_cpus": workers or _cores(), "object_store_memory": 128 * 2**20, "include_dashboard": False}
+    try:
+        try:
+            ray.init(address=address, log_to_driver=False, **(local if address == LOCAL_CLUSTER else {}))
+        except Exception as error:  # Ray raises that class itself when a machine is slow to start.
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise UnblurError(f"The Ray cluster {address} cannot be reached ({reason}); try again.") from error
+        data.DataContext.get_current().enable_progress_bars = False
+        count = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(shards))
+        rows = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
+        for row in rows.map(_RayWorker, fn_constructor_args=(job,), concurrency=count, num_cpus=1).iter_rows():
+            if row["problem"]:
+                raise UnblurError(row["problem"])
+            yield row["shard"]
+    finally:
+        ray.shutdown()

@@ -1,0 +1,121 @@
+"""`unblur study`: experiments that decide something about this project, as commands that anyone can repeat."""
+
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.datasets import Pair
+    from unblur.training.recipe import Recipe
+
+StudyName = Literal["sizes"]
+
+_PROBE_STEPS = 5
+
+
+def study(
+    name: tyro.conf.Positional[StudyName],
+    *,
+    photos: Path,
+    held_out: Path,
+    seconds: float = 300.0,
+    size: int = 192,
+    only: int | None = None,
+    csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
+) -> int:
+    """Train candidates for equal processor time on the same data and compare them on the validation set.
+
+    Args:
+        name: sizes: shapes of the bundled network, by PSNR gained and processor seconds per megapixel.
+        photos: Folder of sharp photographs to train on.
+        held_out: Folder of sharp photographs for the validation set.
+        seconds: Processor seconds that each candidate is trained for.
+        size: Side of the validation set's pictures in pixels.
+        only: Number of one candidate, from 0, instead of all: processes can share the work.
+        csv: File for the table.
+    """
+    from unblur.atomic import write_atomically
+    from unblur.datasets import PhotoFolder
+    from unblur.datasets.validation import ValidationSet, validation_pairs
+    from unblur.recipes.sizes import sizes
+    from unblur.training.allocator import keep_freed_memory
+
+    if seconds <= 0:
+        raise UnblurError(f"Candidates need some time to be trained in, not {seconds} seconds; give more.")
+    match name:
+        case "sizes":
+            candidates = sizes()
+    if only is not None:
+        if not 0 <= only < len(candidates):
+            raise UnblurError(f"There is no candidate {only}; give a number from 0 to {len(candidates) - 1}.")
+        candidates = candidates[only : only + 1]
+    keep_freed_memory()
+    pairs = list(validation_pairs(PhotoFolder(held_out), replace(ValidationSet(), size_px=size)))
+    rows = ["candidate,parameters,steps,training_s,gain_db,restoring_s_per_mp"]
+    lines = [
+        "| candidate | parameters | steps | processor s of training | gain dB | processor s per megapixel |",
+        "|---|---|---|---|---|---|",
+    ]
+    for recipe in candidates:
+        parameters, steps, training_s, gain_db, restoring_s = _trained_and_measured(recipe, photos, seconds, pairs)
+        lines.append(
+            f"| {recipe.name} | {parameters / 1e6:.1f} M | {steps} | {training_s:.0f} | {gain_db:+.3f} "
+            f"| {restoring_s:.2f} |"
+        )
+        rows.append(f'"{recipe.name}",{parameters},{steps},{training_s:.1f},{gain_db:.4f},{restoring_s:.4f}')
+    sys.stdout.write("\n".join(lines) + "\n")
+    if csv is not None:
+        write_atomically(csv, ("\n".join(rows) + "\n").encode())
+    return 0
+
+
+def _trained_and_measured(
+    recipe: "Recipe", photos: Path, seconds: float, pairs: "list[Pair]"
+) -> tuple[int, int, float, float, float]:
+    """Parameters, steps, processor seconds of training, mean gain in dB, processor seconds per megapixel."""
+    from unblur.models import build
+    from unblur.training.loop import train
+
+    with tempfile.TemporaryDirectory() as folder:
+        # The first step loads photographs and libraries; the others tell how many fit into the time.
+        marks: list[float] = []
+        probe = replace(recipe, steps=_PROBE_STEPS, warmup_steps=1)
+        train(probe, photos, Path(folder) / "probe", on_step=lambda *_: marks.append(time.process_time()))
+        step_s = (marks[-1] - marks[0]) / (len(marks) - 1)
+        steps = max(2, round(seconds / step_s))
+        recipe = replace(
+            recipe, steps=steps, warmup_steps=min(recipe.warmup_steps, steps // 10), checkpoint_every=steps
+        )
+        began = time.process_time()
+        train(recipe, photos, Path(folder) / "run")
+        training_s = time.process_time() - began
+        gain_db, restoring_s = _gain(Path(folder) / "run", pairs)
+    return sum(p.numel() for p in build(recipe.model).parameters()), steps, training_s, gain_db, restoring_s
+
+
+def _gain(checkpoint: Path, pairs: "list[Pair]") -> tuple[float, float]:
+    """Mean PSNR gained in dB, eight bits in and out, and processor seconds per megapixel."""
+    import torch
+
+    from unblur.metrics import psnr
+    from unblur.restoration.restorer import load
+
+    restorer = load(str(checkpoint), "cpu")
+    gains, spent_s, pixels = [], 0.0, 0
+    for pair in pairs:
+        blurry = (pair.blurry * 255).round().byte()
+        began = time.process_time()
+        restored = restorer.restore(blurry.permute(1, 2, 0).contiguous().numpy())
+        spent_s += time.process_time() - began
+        pixels += blurry.shape[1] * blurry.shape[2]
+        after = torch.from_numpy(restored).permute(2, 0, 1)[None].float() / 255
+        sharp = (pair.sharp * 255).round()[None] / 255
+        gains.append(float(psnr(after, sharp)) - float(psnr(blurry[None].float() / 255, sharp)))
+    return sum(gains) / len(gains), spent_s / pixels * 1e6

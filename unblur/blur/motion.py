@@ -1,0 +1,105 @@
+"""The true motion behind a blurry photograph: for each place, where its light came from during the exposure."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unblur.blur.exposure import Exposure, Layer
+from unblur.blur.matte import coverage
+from unblur.blur.scene import disparity_map
+from unblur.blur.trajectory import calibration, homographies
+
+STRIDE_PX = 16
+"""GS-Blur exports its trajectories at every 16th pixel too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionField:
+    """Offsets (x, y) in pixels from a place to where its light comes from in the sharp photograph, on a coarse grid.
+
+    The blurry photograph is the mean over the exposure of the sharp one at these offsets, as long as nothing hides
+    anything else. The mean offset is zero. Grid point (i, j) lies in the middle of its square of `stride_px`.
+    """
+
+    offsets: Tensor
+    """At equal steps of time, (T, 2, h, w)."""
+    stride_px: int = STRIDE_PX
+
+    @property
+    def start(self) -> Tensor:
+        """(2, h, w)."""
+        return self.offsets[0]
+
+    @property
+    def end(self) -> Tensor:
+        """(2, h, w)."""
+        return self.offsets[-1]
+
+    @property
+    def magnitude_px(self) -> Tensor:
+        """Distance between the start and the end, (h, w)."""
+        magnitude: Tensor = (self.end - self.start).norm(dim=0)
+        return magnitude
+
+    @property
+    def orientation_deg(self) -> Tensor:
+        """Direction from the start to the end, 0 to 360, 0 to the right and 90 down, (h, w)."""
+        x, y = self.end - self.start
+        return torch.rad2deg(torch.atan2(y, x)) % 360
+
+    def quadratic(self) -> Tensor:
+        """Least-squares coefficients (c0, c1, c2) of offset = c0 + c1 s + c2 s^2, s from -1 to 1. (3, 2, h, w)."""
+        count = len(self.offsets)
+        s = torch.linspace(-1, 1, count, dtype=torch.float64) if count > 1 else torch.zeros(1, dtype=torch.float64)
+        powers = torch.stack([torch.ones_like(s), s, s**2], dim=1)
+        fit: Tensor = torch.linalg.pinv(powers) @ self.offsets.double().flatten(1)
+        return fit.float().view(3, *self.offsets.shape[1:])
+
+
+def motion_field(exposure: Exposure, height: int, width: int, stride_px: int = STRIDE_PX) -> MotionField:
+    """The motion of a picture of `height` x `width` pixels: of the nearest layer that covers half of a place."""
+    rows, columns = max(1, height // stride_px), max(1, width // stride_px)
+    y = (torch.arange(rows, dtype=torch.float64) + 0.5) * stride_px - 0.5
+    x = (torch.arange(columns, dtype=torch.float64) + 0.5) * stride_px - 0.5
+    offsets = torch.zeros(1, 2, rows, columns)
+    for layer in exposure.layers or (Layer(),):
+        moved = _offsets(exposure, layer, x, y, height, width)
+        matte = coverage(layer.matte, exposure.frame, height, width, torch.device("cpu"))[0]
+        visible = (matte[y.long()][:, x.long()] >= 0.5) if layer.matte else torch.ones(rows, columns, dtype=torch.bool)
+        offsets = torch.where(visible, moved, offsets)
+    return MotionField(offsets=offsets, stride_px=stride_px)
+
+
+def _offsets(exposure: Exposure, layer: Layer, x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
+    """Offsets of a layer at the grid points, (T, 2, h, w)."""
+    poses = torch.tensor(exposure.poses, dtype=torch.float64)
+    if layer.poses:
+        poses = poses + torch.tensor(layer.poses, dtype=torch.float64)
+    disparity = disparity_map(layer, exposure.frame, height, width, torch.device("cpu"))
+    relief = disparity[y.long()][:, x.long()].double() if isinstance(disparity, Tensor) else torch.tensor(disparity)
+    # H = K R K^-1 plus, per unit of disparity, K t in its last column.
+    turned = homographies(poses, exposure.focal_px, exposure.principal_px, disparity=0.0)
+    shift = poses[:, 3:] @ calibration(exposure.focal_px, exposure.principal_px).T
+    u, v, w = (
+        (turned[:, i, 0, None, None] * x + turned[:, i, 1, None, None] * y[:, None] + turned[:, i, 2, None, None])
+        + relief * shift[:, i, None, None]
+        for i in range(3)
+    )
+    offsets = torch.stack([u / w - x, v / w - y[:, None]], dim=1)
+    if exposure.readout > 0:
+        offsets = _rolling(offsets, exposure, y)
+    return offsets.float()
+
+
+def _rolling(offsets: Tensor, exposure: Exposure, y: Tensor) -> Tensor:
+    """The part of the path that each row of a rolling shutter sees, at as many steps. (T, 2, h, w) -> same."""
+    frame, last = exposure.frame, len(offsets) - 1
+    row = ((y - frame.top_px) / max(1, frame.height_px - 1)).clamp(0, 1)
+    time = torch.linspace(0, 1 - exposure.readout, len(offsets), dtype=torch.float64)
+    index = (exposure.readout * row + time[:, None]) * last
+    low = index.floor().long().clamp(max=last - 1)
+    share = (index - low)[:, None, :, None]
+    rows = torch.arange(len(y))
+    met = offsets[low, :, rows].movedim(2, 1) * (1 - share) + offsets[low + 1, :, rows].movedim(2, 1) * share
+    return met - met.mean(dim=0)

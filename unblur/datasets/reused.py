@@ -1,0 +1,48 @@
+"""Simulated pairs used several times, each time turned another way: simulation costs a fraction of the time."""
+
+from collections import OrderedDict
+from concurrent.futures import Future
+from threading import Lock
+
+from torch import Tensor
+
+from unblur.datasets.simulated import SimulatedPairs, turned
+
+
+class ReusedPairs:
+    """An endless list of (blurry, sharp) patches, (3, P, P) sRGB in [0, 1], that shows every pair `uses` times.
+
+    Item i is the rendering of pair `i // uses - (i % uses) * apart`, in one of eight orientations: between two uses
+    of a pair lie `apart * uses` other items. What item i shows depends on i only, whatever was asked for before.
+    Numbers below zero are pairs like all others, so that the first items are as varied as the last.
+    """
+
+    def __init__(self, pairs: SimulatedPairs, uses: int, apart: int) -> None:
+        self.pairs, self.uses, self.apart = pairs, uses, apart
+        self._kept: OrderedDict[int, Future[tuple[Tensor, Tensor]]] = OrderedDict()
+        self._lock = Lock()
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        number, use = divmod(index, self.uses)
+        blurry, sharp = self._rendered(number - use * self.apart)
+        # 3 and 8 have no common factor: the uses of a pair differ, and go through all orientations.
+        orientation = 3 * use % 8
+        return turned(blurry, orientation), turned(sharp, orientation)
+
+    def _rendered(self, number: int) -> tuple[Tensor, Tensor]:
+        with self._lock:
+            made_by_another = number in self._kept
+            future = self._kept.setdefault(number, Future())
+            self._kept.move_to_end(number)
+            # Each use comes after `apart * uses` others; a few more, because threads do not keep step.
+            while len(self._kept) > self.uses * (self.apart + 16):
+                self._kept.popitem(last=False)
+        if made_by_another:
+            return future.result()
+        try:
+            pair = self.pairs[number]
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        future.set_result((pair.blurry, pair.sharp))
+        return future.result()

@@ -1,0 +1,303 @@
+"""Simulated pairs on disk: tar files in the layout of WebDataset, each whole or absent.
+
+What a shard holds follows from the photographs, the settings and the numbers of its pairs, so that the same shard has
+the same bytes wherever and whenever it is made (with the same releases of torch and libvips on the same kind of CPU).
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unblur.atomic import write_atomically
+from unblur.blur import Camera
+from unblur.config import to_json
+from unblur.datasets.simulated import PatchSampling, SimulatedPair
+from unblur.errors import UnblurError
+from unblur.photos.files import read_photo, write_photo
+from unblur.photos.formats import READABLE_SUFFIXES
+from unblur.photos.photo import Photo
+
+SETTINGS_NAME = "settings.json"
+PARTS = ("blurry.png", "sharp.png", "saturated.png", "motion.npz", "json")
+"""What follows the key of a pair in the names of its members, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPair:
+    """A pair read from a shard; the pictures were rounded to eight bits."""
+
+    index: int
+    blurry: Tensor
+    """(3, H, W) sRGB in [0, 1]."""
+    sharp: Tensor
+    """The same."""
+    saturated: Tensor
+    """(1, H, W) bool."""
+    start: Tensor
+    """(2, h, w): the true motion at every 16th pixel, as in `MotionField`: where its light came from at the start."""
+    end: Tensor
+    """The same at its end."""
+    curve: Tensor
+    """(3, 2, h, w): coefficients of the offset as a quadratic of the time in [-1, 1]."""
+    record: str
+    """JSON of the `PairRecord`, as text: other releases of the simulator may have other entries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoFile:
+    """A photograph that pairs are made of."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardSettings:
+    """All that the content of a folder of shards follows from. Raises UnblurError for counts below one."""
+
+    unblur_version: str
+    seed: int
+    pairs: int
+    pairs_per_shard: int
+    sampling: PatchSampling
+    camera: Camera
+    photos: tuple[PhotoFile, ...]
+    content_table_sha256: str | None
+    """The file that balances how often photographs are drawn, where there is one; see `PhotoFolder`."""
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("number of pairs", self.pairs),
+            ("number of pairs in a shard", self.pairs_per_shard),
+            ("size", self.sampling.patch_px),
+        ):
+            if value < 1:
+                raise UnblurError(f"The {name} must be at least 1, not {value}.")
+
+
+def photo_files(folder: Path) -> tuple[PhotoFile, ...]:
+    """The photographs of a `PhotoFolder`, by name and content. Raises UnblurError when there are none."""
+    if not folder.is_dir():
+        raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in READABLE_SUFFIXES)
+    if not paths:
+        raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
+    return tuple(PhotoFile(name=path.name, sha256=_sha256(path)) for path in paths)
+
+
+def content_table_sha256(folder: Path) -> str | None:
+    """Of the file that balances the photographs of `folder`; None where there is none."""
+    table = folder.with_suffix(".csv")
+    return _sha256(table) if table.is_file() else None
+
+
+def shard_path(folder: Path, shard: int) -> Path:
+    """Where the shard of that number is."""
+    return folder / f"pairs-{shard:06d}.tar"
+
+
+def shard_indices(shard: int, pairs: int, pairs_per_shard: int) -> range:
+    """Numbers of the pairs in a shard; the last shard may hold fewer than the others."""
+    return range(shard * pairs_per_shard, min((shard + 1) * pairs_per_shard, pairs))
+
+
+def missing_shards(folder: Path, settings: ShardSettings) -> list[int]:
+    """Numbers of the shards still to be made. Those that exist are whole, because they are written atomically."""
+    shards = range(-(-settings.pairs // settings.pairs_per_shard))
+    return [shard for shard in shards if not shard_path(folder, shard).exists()]
+
+
+def begin_shards(folder: Path, settings: ShardSettings) -> None:
+    """Make `folder` ready for the shards of `settings`, new or continued.
+
+    Raises UnblurError when it holds shards of other settings, or cannot be written.
+    """
+    path, text = folder / SETTINGS_NAME, to_json(settings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        begun = any(folder.glob("pairs-*.tar"))
+        if begun:
+            _refuse_other_settings(folder, json.loads(text))
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_atomically(path, text.encode())
+    except OSError as error:
+        raise UnblurError(f"{folder} cannot be written: {error.strerror or error}.") from error
+
+
+def write_shard(path: Path, indices: range, pair: Callable[[int], SimulatedPair]) -> None:
+    """Make the pairs of `indices` and write them as one tar file, whole or not at all.
+
+    A shard is held in memory until it is whole. Raises UnblurError when the folder or the disk refuses the file.
+    """
+    buffer = io.BytesIO()
+    try:
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for index in indices:
+                for name, data in zip(_member_names(index), _encode(pair(index)), strict=True):
+                    member = tarfile.TarInfo(name)  # Made in 1970 by nobody, readable by all.
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise UnblurError(
+            f"{path} cannot be written: {error.strerror or error}; "
+            "put that right and run the same command again, which keeps the shards that are whole."
+        ) from error
+
+
+def read_shard(path: Path, indices: range) -> Iterator[StoredPair]:
+    """The pairs of a shard in their order, read as they are asked for.
+
+    `indices` are the numbers that they must have. Raises UnblurError when the file is cut short or damaged.
+    """
+    try:
+        with tarfile.open(path, mode="r|") as tar:
+            for index in indices:
+                yield _decode(index, [_read_member(tar, name) for name in _member_names(index)])
+    except (tarfile.TarError, OSError, EOFError, zipfile.BadZipFile, LookupError, ValueError, UnblurError) as error:
+        raise UnblurError(
+            f"{path} is cut short or damaged ({str(error).rstrip('.')}); "
+            "delete it and run the same `unblur simulate` again, which makes it anew."
+        ) from error
+
+
+class ShardFolder:
+    """The pairs in a folder made by `unblur simulate`, one after the other; nothing is read before it is needed.
+
+    Raises UnblurError when the folder is none such or lacks shards, and while reading for a damaged shard.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        settings = _read_settings(folder)
+        pairs, pairs_per_shard = settings.get("pairs"), settings.get("pairs_per_shard")
+        if not (isinstance(pairs, int) and isinstance(pairs_per_shard, int) and min(pairs, pairs_per_shard) > 0):
+            raise UnblurError(f"{folder / SETTINGS_NAME} does not say how many pairs there are; make the shards anew.")
+        self.pairs = pairs
+        self.shards = [
+            (shard_path(folder, shard), shard_indices(shard, pairs, pairs_per_shard))
+            for shard in range(-(-pairs // pairs_per_shard))
+        ]
+        """Files, and the numbers of the pairs in each."""
+        absent = [path.name for path, _ in self.shards if not path.is_file()]
+        if absent:
+            raise UnblurError(
+                f"{folder} lacks {len(absent)} of {len(self.shards)} shards, for example {absent[0]}; "
+                "run the same `unblur simulate` again, which makes what is missing."
+            )
+
+    def __len__(self) -> int:
+        return self.pairs
+
+    def __iter__(self) -> Iterator[StoredPair]:
+        for path, indices in self.shards:
+            yield from read_shard(path, indices)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UnblurError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _read_settings(folder: Path) -> dict[str, object]:
+    """As plain JSON: shards stay readable when the camera of another release has other ranges."""
+    path = folder / SETTINGS_NAME
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UnblurError(f"{folder} has no {SETTINGS_NAME}; give a folder made by `unblur simulate`.") from error
+    except (OSError, ValueError) as error:
+        raise UnblurError(f"{path} cannot be read ({error}); restore it, or make the shards anew.") from error
+    return settings if isinstance(settings, dict) else {}
+
+
+def _refuse_other_settings(folder: Path, ours: dict[str, object]) -> None:
+    theirs = _read_settings(folder)
+    different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    if different:
+        raise UnblurError(
+            f"{folder} holds shards of other settings ({', '.join(different)}; see {SETTINGS_NAME} there); "
+            "name another folder, or give the settings that they were begun with."
+        )
+
+
+def _member_names(index: int) -> list[str]:
+    return [f"{index:09d}.{part}" for part in PARTS]
+
+
+def _encode(pair: SimulatedPair) -> tuple[bytes, ...]:
+    """The contents of the members, in the order of PARTS."""
+    motion = io.BytesIO()
+    # numpy stamps the entries of the archive with 1980, not with today.
+    np.savez(
+        motion, start=pair.motion.start.numpy(), end=pair.motion.end.numpy(), curve=pair.motion.quadratic().numpy()
+    )
+    return (
+        _to_png((pair.blurry * 255).round()),
+        _to_png((pair.sharp * 255).round()),
+        _to_png(pair.saturated * 255),
+        motion.getvalue(),
+        to_json(pair.record).encode(),
+    )
+
+
+def _decode(index: int, members: list[bytes]) -> StoredPair:
+    blurry, sharp, saturated, motion, record = members
+    json.loads(record)  # Damaged text is refused here, not by whoever needs it.
+    with np.load(io.BytesIO(motion), allow_pickle=False) as arrays:
+        start, end, curve = (torch.from_numpy(arrays[name]) for name in ("start", "end", "curve"))
+    return StoredPair(
+        index=index,
+        blurry=_from_png(blurry).float() / 255,
+        sharp=_from_png(sharp).float() / 255,
+        saturated=_from_png(saturated) > 0,
+        start=start,
+        end=end,
+        curve=curve,
+        record=record.decode(),
+    )
+
+
+def _read_member(tar: tarfile.TarFile, name: str) -> bytes:
+    member = tar.next()
+    if member is None or member.name != name:
+        raise tarfile.ReadError(f"it ends where {name} should follow" if member is None else f"{name} is missing")
+    file = tar.extractfile(member)
+    if file is None:
+        raise tarfile.ReadError(f"{name} is no file")
+    return file.read()
+
+
+def _in_memory() -> str | None:
+    """A folder for files that live for an instant: on a disk, waiting for it takes longer than the simulation."""
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() else None
+
+
+def _to_png(values: Tensor) -> bytes:
+    """(C, H, W) from 0 to 255, C of 1 or 3, as a PNG file."""
+    with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
+        path = Path(folder) / "picture.png"
+        write_photo(Photo(pixels=values.byte().permute(1, 2, 0).contiguous().numpy()), path)
+        return path.read_bytes()
+
+
+def _from_png(data: bytes) -> Tensor:
+    """(C, H, W) uint8."""
+    with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
+        path = Path(folder) / "picture.png"
+        path.write_bytes(data)
+        return torch.from_numpy(read_photo(path).pixels.copy()).permute(2, 0, 1).contiguous()

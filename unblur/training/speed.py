@@ -1,0 +1,99 @@
+"""How fast pairs are simulated, and how much of a training step that takes.
+
+Times are processor seconds, not seconds on the clock: other work on the machine does not count. Speeds are held
+against a bound measured in the same run: the time that bilinear sampling alone takes, each layer seen once
+from each pose. What is faster than the bound found a way around it, as convolution does where blur is uniform.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from unblur.blur import Camera, Exposure, render, sample_exposure
+from unblur.datasets import PhotoFolder, SimulatedPairs
+from unblur.datasets.simulated import PatchSampling
+from unblur.models import build
+from unblur.seeds import seed_for
+from unblur.training.losses import psnr_loss
+from unblur.training.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationSpeed:
+    """Of pairs of one size."""
+
+    height: int
+    width: int
+    pairs_per_core_second: float
+    share_of_bound: float
+    """Time of the sampling alone over the whole time; 1 is the bound."""
+
+
+def pair_speed(photos: PhotoFolder, camera: Camera, side_px: int, pairs: int, seed: int) -> SimulationSpeed:
+    """Of square pairs, cut and scaled as for training."""
+    simulated = SimulatedPairs(photos, camera, PatchSampling(patch_px=side_px), seed)
+    exposures = [simulated.draw(index).exposure for index in range(pairs)]
+    whole_s = _processor_s(lambda: [simulated[index] for index in range(pairs)])
+    bound_s = _sampling_s(exposures, side_px, side_px)
+    return SimulationSpeed(
+        height=side_px, width=side_px, pairs_per_core_second=pairs / whole_s, share_of_bound=bound_s / whole_s
+    )
+
+
+def frame_speed(camera: Camera, height: int, width: int, pairs: int, seed: int) -> SimulationSpeed:
+    """Of whole frames of video size, without reading or scaling photographs."""
+    generator = torch.Generator().manual_seed(seed)
+    sharp = F.interpolate(
+        torch.rand(1, 3, height // 8, width // 8, generator=generator), (height, width), mode="bicubic"
+    )[0].clamp(0, 1)
+    exposures = [sample_exposure(camera, height, width, seed_for(seed, "frame", index)) for index in range(pairs)]
+    whole_s = _processor_s(lambda: [render(sharp, exposure, tolerance_px=0.1) for exposure in exposures])
+    bound_s = _sampling_s(exposures, height, width)
+    return SimulationSpeed(
+        height=height, width=width, pairs_per_core_second=pairs / whole_s, share_of_bound=bound_s / whole_s
+    )
+
+
+def share_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> float:
+    """Simulation's share of all processor time of a training step of `recipe` on the CPU, 0 to 1."""
+    model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    patches = torch.rand(2, recipe.batch, 3, recipe.sampling.patch_px, recipe.sampling.patch_px)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            restored = model(patches[0].contiguous(memory_format=torch.channels_last))
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(psnr_loss(restored, patches[1], recipe.loss_floor))
+        optimizer.step()
+
+    simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed)
+    step()
+    step_s = _processor_s(step, steps) / steps
+    simulation_s = _processor_s(lambda: [simulated[index] for index in range(steps * recipe.batch)])
+    simulation_s /= steps * recipe.uses
+    return simulation_s / (step_s + simulation_s)
+
+
+def _sampling_s(exposures: list[Exposure], height: int, width: int) -> float:
+    """Processor seconds of the bilinear sampling alone that `exposures` need."""
+    picture = torch.rand(1, 3, height, width)
+    y, x = torch.meshgrid(torch.linspace(-0.99, 0.99, height), torch.linspace(-0.99, 0.99, width), indexing="ij")
+    grid = torch.stack([x, y], dim=-1)[None]
+    samplings = sum(len(exposure.poses) * max(1, len(exposure.layers)) for exposure in exposures)
+
+    def sample() -> None:
+        for _ in range(samplings):
+            F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)
+
+    return _processor_s(sample)
+
+
+def _processor_s(work: Callable[[], object], times: int = 1) -> float:
+    began = time.process_time()
+    for _ in range(times):
+        work()
+    return time.process_time() - began
