@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from unblur.atomic import write_atomically
 from unblur.datasets.shards import ShardFolder
-from unblur.photos.files import write_photo
-from unblur.photos.photo import Photo
+from unblur.photos.files import encode_jpeg
 
 PAIRS, PAIRS_A_ROW = 64, 8
 
@@ -25,7 +25,7 @@ def main(shards: str, sheet: str) -> None:
         for row in (pictures[i : i + 2 * PAIRS_A_ROW] for i in range(0, len(pictures), 2 * PAIRS_A_ROW))
     ]
     pixels = (torch.cat(rows, dim=1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    write_photo(Photo(pixels=pixels), Path(sheet))
+    write_atomically(Path(sheet), encode_jpeg(pixels, quality=80, subsample_chroma=True))
 
 
 if __name__ == "__main__":

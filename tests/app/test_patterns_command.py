@@ -87,7 +87,10 @@ def test_a_name_cannot_break_the_table(shaken: Path, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize("folder", ["nowhere", "empty", "empty/motion"])
 def test_what_holds_no_motion_is_refused(tmp_path: Path, folder: str) -> None:
     (tmp_path / "empty" / "motion").mkdir(parents=True)
-    with pytest.raises(UnblurError, match=rf"{folder} holds no known motion; give a folder with motion/\*.npz"):
+    with pytest.raises(
+        UnblurError,
+        match=rf"{folder} holds no known motion; give a folder made by `unblur simulate`, or one with motion/\*.npz",
+    ):
         patterns([tmp_path / folder])
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from unblur.errors import UnblurError
-from unblur.photos.files import decode_jpeg, encode_jpeg, read_photo, write_photo
+from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png, read_photo, write_photo
 from unblur.photos.formats import READABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo
 from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
@@ -452,3 +453,20 @@ def test_an_existing_file_is_replaced_whole(tmp_path: Path) -> None:
         write_photo(Photo(pixels=np.full((9, 9, 3), colour, np.uint8)), tmp_path / f"photo{suffix}")
         assert read_photo(tmp_path / f"photo{suffix}").pixels.mean() == colour
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_data_come_back_as_they_were(channels: int) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 14, channels), dtype=np.uint8)
+    data = encode_png(pixels)
+    assert np.array_equal(decode_png(data), pixels)
+    assert data == encode_png(pixels)
+    with Image.open(io.BytesIO(data)) as independent:
+        assert np.array_equal(np.asarray(independent).reshape(pixels.shape), pixels)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:40], lambda data: data[:0], lambda data: b"x" + data[1:]])
+def test_damaged_png_data_are_refused(damage: Callable[[bytes], bytes]) -> None:
+    data = encode_png(np.random.default_rng(1).integers(0, 256, (50, 60, 3), dtype=np.uint8))
+    with pytest.raises(UnblurError, match="not a PNG file"):
+        decode_png(damage(data))

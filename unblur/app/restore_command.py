@@ -107,10 +107,12 @@ def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
 def _restore(job: "Job", restorer: "Restorer", strength: float, tile: "Tile", progress: "Progress") -> "Outcome":
     from unblur.app.report import Outcome
     from unblur.errors import UnblurError
-    from unblur.photos.files import read_photo, write_photo
+    from unblur.photos.files import read_photo, refuse_what_the_format_cannot_hold, write_photo
 
     try:
         photo = read_photo(job.source)
+        # Now, not after minutes of work.
+        refuse_what_the_format_cannot_hold(photo, job.output)
         restoration = restorer.restore_photo(photo, strength, tile, progress)
         job.output.parent.mkdir(parents=True, exist_ok=True)
         write_photo(restoration.photo, job.output)

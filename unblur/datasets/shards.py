@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,9 +22,8 @@ from unblur.blur import Camera
 from unblur.config import to_json
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo, write_photo
+from unblur.photos.files import decode_png, encode_png
 from unblur.photos.formats import READABLE_SUFFIXES
-from unblur.photos.photo import Photo
 
 SETTINGS_NAME = "settings.json"
 PARTS = ("blurry.png", "sharp.png", "saturated.png", "motion.npz", "json")
@@ -281,23 +279,11 @@ def _read_member(tar: tarfile.TarFile, name: str) -> bytes:
     return file.read()
 
 
-def _in_memory() -> str | None:
-    """A folder for files that live for an instant: on a disk, waiting for it takes longer than the simulation."""
-    memory = Path("/dev/shm")
-    return str(memory) if memory.is_dir() else None
-
-
 def _to_png(values: Tensor) -> bytes:
     """(C, H, W) from 0 to 255, C of 1 or 3, as a PNG file."""
-    with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
-        path = Path(folder) / "picture.png"
-        write_photo(Photo(pixels=values.byte().permute(1, 2, 0).contiguous().numpy()), path)
-        return path.read_bytes()
+    return encode_png(values.byte().permute(1, 2, 0).contiguous().numpy())
 
 
 def _from_png(data: bytes) -> Tensor:
     """(C, H, W) uint8."""
-    with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
-        path = Path(folder) / "picture.png"
-        path.write_bytes(data)
-        return torch.from_numpy(read_photo(path).pixels.copy()).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(decode_png(data).copy()).permute(2, 0, 1).contiguous()

@@ -74,6 +74,19 @@ def write_photo(photo: Photo, path: Path) -> None:
     JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Raises UnblurError when the format cannot hold
     the photograph (transparency in JPEG, too many pixels) or the folder or disk refuses the file.
     """
+    refuse_what_the_format_cannot_hold(photo, path)
+    try:
+        data = _encode(photo, path.suffix.lower())
+    except pyvips.Error as error:
+        raise UnblurError(f"{path} could not be encoded: {_first_line(error)}.") from error
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def refuse_what_the_format_cannot_hold(photo: Photo, path: Path) -> None:
+    """Raises UnblurError when `write_photo` would, because of the format that the suffix of `path` names."""
     suffix = path.suffix.lower()
     if suffix not in READABLE_SUFFIXES:
         raise UnblurError(f"{path} has no suffix of a photograph; use {', '.join(sorted(READABLE_SUFFIXES))}.")
@@ -85,14 +98,6 @@ def write_photo(photo: Photo, path: Path) -> None:
         )
     if photo.alpha is not None and suffix in (".jpg", ".jpeg"):
         raise UnblurError(f"{path}: JPEG cannot hold the transparency of this photograph; write .png instead.")
-    try:
-        data = _encode(photo, suffix)
-    except pyvips.Error as error:
-        raise UnblurError(f"{path} could not be encoded: {_first_line(error)}.") from error
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def encode_jpeg(pixels: Pixels, quality: int, subsample_chroma: bool = True) -> bytes:
@@ -106,6 +111,22 @@ def decode_jpeg(data: bytes) -> Pixels:
     """The pixels of a JPEG file, (H, W, 3) uint8."""
     pixels: Pixels = pyvips.Image.jpegload_buffer(data).numpy()
     return pixels
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """(H, W, 1 or 3) uint8 as a PNG file, the same bytes every time."""
+    data: bytes = _to_vips(pixels).pngsave_buffer()
+    return data
+
+
+def decode_png(data: bytes) -> Pixels:
+    """The pixels of a PNG file, (H, W, 1 or 3) uint8. Raises UnblurError when the data are damaged."""
+    try:
+        # Without this, libvips gives back what it could read of a damaged file.
+        pixels: Pixels = pyvips.Image.pngload_buffer(data, fail_on="truncated").numpy()
+    except pyvips.Error as error:
+        raise UnblurError(f"The data are not a PNG file: {_first_line(error)}.") from error
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
 def _refuse_what_is_no_photograph(path: Path, image: Any) -> None:
