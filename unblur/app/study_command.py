@@ -36,7 +36,8 @@ def study(
         name: sizes: shapes of the bundled network, by PSNR gained and processor seconds per megapixel.
         photos: Folder of sharp photographs to train on.
         held_out: Folder of sharp photographs for the validation set.
-        seconds: Processor seconds that each candidate is trained for.
+        seconds: Processor seconds that each candidate may be trained for, estimated from its first steps, which are
+            the dearest because no simulated pair is used again yet; the table says what it took.
         size: Side of the validation set's pictures in pixels.
         only: Number of one candidate, from 0, instead of all: processes can share the work.
         csv: File for the table.
