@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tyro
 
-from unblur.app.simulate_command import ShardJob, make_shards, simulate, simulated_pairs
+from unblur.app.simulate_command import ShardJob, _RayWorker, make_shards, simulate, simulated_pairs
 from unblur.blur import Camera
 from unblur.datasets import SimulatedPair
 from unblur.datasets.shards import (
@@ -116,16 +116,11 @@ def test_a_ray_cluster_makes_the_same_bytes(
     assert not ray.is_initialized()
 
 
-@pytest.mark.slow
-def test_what_goes_wrong_in_a_ray_worker_is_said_in_its_sentence(
-    job: ShardJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ray = pytest.importorskip("ray")
-    pytest.importorskip("ray.data")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with pytest.raises(UnblurError, match="not to our taste"):
-        make_shards(replace(job, source=failing_pairs), workers=2, ray="local")
-    assert not ray.is_initialized()
+def test_what_goes_wrong_in_a_ray_worker_is_told_as_a_value(job: ShardJob) -> None:
+    """Ray would wrap an exception in pages of its own. Without a cluster: a process starts one only once reliably."""
+    told = _RayWorker(replace(job, source=failing_pairs))({"shard": 0})
+    assert told["shard"] == 0
+    assert "not to our taste" in str(told["problem"])
 
 
 def test_without_ray_the_extra_is_named(job: ShardJob, monkeypatch: pytest.MonkeyPatch) -> None:

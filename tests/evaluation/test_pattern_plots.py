@@ -22,9 +22,9 @@ def patterns(seed: int, length_px: float = 10) -> BlurPatterns:
     return collect_patterns(measure_motion(-offset, offset) for offset in offsets)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_equal_numbers_give_equal_bytes(tmp_path: Path, suffix: str) -> None:
-    first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
+def test_equal_numbers_give_equal_bytes(tmp_path: Path) -> None:
+    """As PNG. Matplotlib names the clipping paths of an SVG by their addresses in memory."""
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
     for path in (first, second):
         plot_patterns({"GoPro": patterns(0)}, path)
     assert first.read_bytes() == second.read_bytes()

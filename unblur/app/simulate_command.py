@@ -223,6 +223,21 @@ class _RayWorker:
             return {"shard": row["shard"], "problem": str(error)}
 
 
+def _join_cluster(ray: Any, address: str, settings: dict[str, Any]) -> None:
+    """Starts a cluster of this machine, or finds the one at `address`. Raises UnblurError if there is none."""
+    # Ray gives its processes half a minute to start, which a busy machine may need more than once.
+    for tries_left in (2, 1, 0):
+        try:
+            ray.init(address=address, log_to_driver=False, **settings)
+            return
+        except Exception as error:  # Ray raises that class itself when a machine is slow to start.
+            ray.shutdown()
+            if address == LOCAL_CLUSTER and tries_left:
+                continue
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise UnblurError(f"The Ray cluster {address} cannot be reached ({reason}); try again.") from error
+
+
 def _by_ray(job: ShardJob, shards: list[int], workers: int | None, address: str) -> Generator[int, None, None]:
     """The shards as they are done by the actors of a Ray Data pipeline."""
     # Ray reports its use to its makers unless told not to.
@@ -234,11 +249,7 @@ def _by_ray(job: ShardJob, shards: list[int], workers: int | None, address: str)
         raise UnblurError(f"--ray needs Ray ({error}); install it by: pip install 'unblur[cluster]'.") from error
     local = {"num_cpus": workers or _cores(), "object_store_memory": 128 * 2**20, "include_dashboard": False}
     try:
-        try:
-            ray.init(address=address, log_to_driver=False, **(local if address == LOCAL_CLUSTER else {}))
-        except Exception as error:  # Ray raises that class itself when a machine is slow to start.
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
-            raise UnblurError(f"The Ray cluster {address} cannot be reached ({reason}); try again.") from error
+        _join_cluster(ray, address, local if address == LOCAL_CLUSTER else {})
         data.DataContext.get_current().enable_progress_bars = False
         count = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(shards))
         rows = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))

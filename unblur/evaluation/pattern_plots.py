@@ -39,7 +39,7 @@ def check_plottable(path: Path) -> None:
 
 
 def plot_patterns(patterns: Mapping[str, BlurPatterns], path: Path) -> None:
-    """Draw the named data sets, one a row, into `path`, PNG or SVG; equal numbers give equal bytes.
+    """Draw the named data sets, one a row, into `path`, PNG or SVG; equal numbers give equal PNG bytes.
 
     Raises UnblurError when there is nothing to draw, the suffix is another or matplotlib is missing, and OSError
     when the folder or the disk refuses.
