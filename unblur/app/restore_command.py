@@ -53,6 +53,7 @@ def restore(
         json: Write one JSON object per photograph to stdout, and nothing else.
         quiet: Say nothing but errors.
     """
+    from unblur.app.interruption import Interruption
     from unblur.app.jobs import UsageError, plan_jobs
     from unblur.app.report import Report
     from unblur.restoration.blend import check_strength
@@ -67,14 +68,20 @@ def restore(
         check_tile_px(tile)
     jobs = plan_jobs(photos, output=output, recursive=recursive, suffix=suffix, extension=format, compare=compare)
     restorer: Restorer | None = None
-    with Report(len(jobs), quiet=quiet, json_lines=json) as report:
+    with Report(len(jobs), quiet=quiet, json_lines=json) as report, Interruption() as interruption:
+
+        def progress(share: float) -> None:
+            interruption.check()
+            report.progress(share)
+
         try:
             for job in jobs:
+                interruption.check()
                 outcome = None if overwrite else _decided_by_files(job, skip_existing)
                 if outcome is None:
                     restorer = restorer or _load(checkpoint, device)
                     report.begin(job.source)
-                    outcome = _restore(job, restorer, strength, tile, report.progress)
+                    outcome = _restore(job, restorer, strength, tile, progress)
                 report.add(outcome)
         except KeyboardInterrupt:
             return report.interrupt()

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unblur.blur.exposure import Exposure
-from unblur.blur.scene import LayerPicture, composite
+from unblur.blur.scene import LayerPicture, composite, poses_of
 from unblur.blur.trajectory import calibration, displacements, homographies
 
 
@@ -26,7 +26,7 @@ def average_over_poses(
     """
     height, width = layers[0].light.shape[1:]
     rows, columns = height - 2 * margin_px, width - 2 * margin_px
-    poses = [_poses(exposure, picture) for picture in layers]
+    poses = [poses_of(picture.layer, exposure) for picture in layers]
     if not any(bool(path.any()) for path in poses):
         return composite([picture.light for picture in layers])[
             :, margin_px : margin_px + rows, margin_px : margin_px + columns
@@ -46,13 +46,6 @@ def average_over_poses(
         )
         count += 1
     return total / count
-
-
-def _poses(exposure: Exposure, picture: LayerPicture) -> Tensor:
-    """The layer's poses: the camera's and, added to them, its own. (T, 6), float64."""
-    camera = torch.tensor(exposure.poses, dtype=torch.float64)
-    own = picture.layer.poses
-    return camera + torch.tensor(own, dtype=torch.float64) if own else camera
 
 
 def _sampling_grids(exposure: Exposure, picture: LayerPicture, poses: Tensor, margin_px: int) -> Iterator[Tensor]:

@@ -1,19 +1,21 @@
 """Which cameras, hands, scenes and light there are: ranges to draw exposures from. Rendering is separate."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import TypeVar, get_args
 
 import torch
 
 from unblur.blur.exposure import Exposure, Layer, Pose
-from unblur.blur.matte import Frame, sample_blob, sample_figure
+from unblur.blur.matte import sample_blob, sample_figure
 from unblur.blur.movement import STILL, Lens, Movement, scaled_movement
 from unblur.blur.sensor import Pattern, Sensor
 from unblur.blur.trajectory import Kind
 from unblur.seeds import generator_for, seed_for
 
 Range = tuple[float, float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,9 @@ class _Draw:
     def happens(self, name: str, share: float) -> bool:
         return self.uniform(f"{name} happens") < share
 
+    def one_of(self, name: str, options: Sequence[T]) -> T:
+        return options[int(self.uniform(name, (0, len(options)))) % len(options)]
+
 
 def sample_exposure(camera: Camera, height: int, width: int, seed: int, pictures: tuple[str, ...] = ()) -> Exposure:
     """Draw one exposure of a frame of `height` x `width` pixels. The same seed draws the same exposure.
@@ -121,7 +126,7 @@ def sample_exposure(camera: Camera, height: int, width: int, seed: int, pictures
         poses=_poses(movement, count),
         focal_px=lens.focal_px,
         principal_px=lens.principal_px,
-        frame=Frame(left_px=0.0, top_px=0.0, width_px=width, height_px=height),
+        frame=lens.frame,
         layers=_some_defocused(camera, draw, layers),
         readout=readout if count > 1 else 0.0,
         highlight_gain=draw.log_uniform("highlight", camera.highlight_gain) if lit else 0.0,
@@ -182,13 +187,12 @@ def _distances(camera: Camera, draw: _Draw, lens: Lens) -> list[Layer]:
     count = int(torch.randint(2, 5, (), generator=generator))
     disparities = (low + (high - low) * torch.rand(count, generator=generator)).sort().values.tolist()
     layers = [Layer(disparity=((disparities[0],),))]
-    frame = Frame(left_px=0.0, top_px=0.0, width_px=lens.width, height_px=lens.height)
     for disparity in disparities[1:]:
         x, y, radius = torch.rand(3, generator=generator).tolist()
         shapes = (
             sample_blob((x, y), 0.2 + 0.5 * radius, 2.0, generator)
             if float(torch.rand((), generator=generator)) < 0.5
-            else sample_figure((x, y), 0.2 + 0.5 * radius, 2.0, frame, generator)
+            else sample_figure((x, y), 0.2 + 0.5 * radius, 2.0, lens.frame, generator)
         )
         layers.append(Layer(disparity=((disparity,),), matte=shapes))
     return layers
@@ -201,7 +205,6 @@ def _objects(
     if not draw.happens("objects", camera.object_share):
         return []
     generator = generator_for(draw.seed, "objects")
-    frame = Frame(left_px=0.0, top_px=0.0, width_px=lens.width, height_px=lens.height)
     result = []
     for number in range(int(torch.randint(1, 4, (), generator=generator))):
         each = _Draw(seed_for(draw.seed, "object", number))
@@ -210,13 +213,13 @@ def _objects(
         radius = each.log_uniform("radius", camera.object_radius)
         softness_px = each.uniform("softness", (1.0, 3.0))
         outline = (
-            sample_figure((x, y), radius, softness_px, frame, generator)
+            sample_figure((x, y), radius, softness_px, lens.frame, generator)
             if each.happens("figure", 0.4)
             else sample_blob((x, y), radius, softness_px, generator)
         )
         picture = ""
         if pictures and each.happens("picture", 0.6):
-            picture = pictures[int(each.uniform("which", (0, len(pictures)))) % len(pictures)]
+            picture = each.one_of("which", pictures)
         layer = Layer(matte=outline, picture=picture, picture_place=(each.uniform("left"), each.uniform("top")))
         if each.happens("followed", camera.followed_share):
             own = Movement(path=lambda count: -movement.path(count), poses=movement.poses)
@@ -229,9 +232,8 @@ def _objects(
 def _object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tuple[float, float]) -> Movement:
     """Along the picture, for the most part; objects that come nearer change too little during an exposure."""
     angle = draw.uniform("direction", (0.0, 2 * math.pi))
-    kinds = get_args(Kind)
     return scaled_movement(
-        kinds[int(draw.uniform("kind", (0, len(kinds)))) % len(kinds)],
+        draw.one_of("kind", get_args(Kind)),
         torch.tensor([0.0, 0.0, 0.0, math.cos(angle), math.sin(angle), 0.0]),
         draw.log_uniform("extent", camera.object_extent_px),
         lens,
@@ -245,7 +247,7 @@ def _object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tuple[f
 def _some_defocused(camera: Camera, draw: _Draw, layers: list[Layer]) -> tuple[Layer, ...]:
     """The layers, one of them perhaps out of focus; none at all if the scene is one plain plane."""
     if draw.happens("defocus", camera.defocus_share):
-        which = int(draw.uniform("defocused", (0, len(layers)))) % len(layers)
+        which = draw.one_of("defocused", range(len(layers)))
         layers[which] = replace(layers[which], defocus_px=draw.log_uniform("defocus", camera.defocus_px))
     return () if layers == [Layer()] else tuple(layers)
 
@@ -253,9 +255,8 @@ def _some_defocused(camera: Camera, draw: _Draw, layers: list[Layer]) -> tuple[L
 def _sensor(camera: Camera, draw: _Draw) -> Sensor | None:
     if not draw.happens("mosaic", camera.mosaic_share):
         return None
-    patterns = get_args(Pattern)
     return Sensor(
-        pattern=patterns[int(draw.uniform("pattern", (0, len(patterns)))) % len(patterns)],
+        pattern=draw.one_of("pattern", get_args(Pattern)),
         red_gain=draw.uniform("red", camera.red_gain),
         blue_gain=draw.uniform("blue", camera.blue_gain),
         response="a7r3" if draw.happens("contrasty", camera.contrasty_share) else "srgb",

@@ -60,10 +60,15 @@ class Exposure:
     """Whether the JPEG file stores colour at half resolution, as most cameras do."""
 
     @property
+    def scene(self) -> tuple[Layer, ...]:
+        """The layers, of which there is always one."""
+        return self.layers or (Layer(),)
+
+    @property
     def changes_nothing(self) -> bool:
         """Whether the light arrives as it left: no motion, layers, highlights or noise, at most a JPEG file."""
-        scene = self.layers or self.highlight_gain or any(any(pose) for pose in self.poses)
-        return not (scene or self.shot_noise or self.read_noise or self.sensor)
+        lit = self.layers or self.highlight_gain or any(any(pose) for pose in self.poses)
+        return not (lit or self.shot_noise or self.read_noise or self.sensor)
 
     def cropped(self, left_px: int, top_px: int) -> "Exposure":
         """The same exposure seen by a crop that starts at (left, top) of the picture."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from unblur.blur.exposure import Exposure, Layer
 from unblur.blur.matte import coverage
-from unblur.blur.scene import disparity_map
+from unblur.blur.scene import disparity_map, poses_of
 from unblur.blur.trajectory import calibration, homographies
 
 STRIDE_PX = 16
@@ -63,7 +63,7 @@ def motion_field(exposure: Exposure, height: int, width: int, stride_px: int = S
     y = (torch.arange(rows, dtype=torch.float64) + 0.5) * stride_px - 0.5
     x = (torch.arange(columns, dtype=torch.float64) + 0.5) * stride_px - 0.5
     offsets = torch.zeros(1, 2, rows, columns)
-    for layer in exposure.layers or (Layer(),):
+    for layer in exposure.scene:
         moved = _offsets(exposure, layer, x, y, height, width)
         matte = coverage(layer.matte, exposure.frame, height, width, torch.device("cpu"))[0]
         visible = (matte[y.long()][:, x.long()] >= 0.5) if layer.matte else torch.ones(rows, columns, dtype=torch.bool)
@@ -73,9 +73,7 @@ def motion_field(exposure: Exposure, height: int, width: int, stride_px: int = S
 
 def _offsets(exposure: Exposure, layer: Layer, x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
     """Offsets of a layer at the grid points, (T, 2, h, w)."""
-    poses = torch.tensor(exposure.poses, dtype=torch.float64)
-    if layer.poses:
-        poses = poses + torch.tensor(layer.poses, dtype=torch.float64)
+    poses = poses_of(layer, exposure)
     disparity = disparity_map(layer, exposure.frame, height, width, torch.device("cpu"))
     relief = disparity[y.long()][:, x.long()].double() if isinstance(disparity, Tensor) else torch.tensor(disparity)
     # H = K R K^-1 plus, per unit of disparity, K t in its last column.

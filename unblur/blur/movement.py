@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unblur.blur.matte import Frame
 from unblur.blur.trajectory import Kind, displacements, sample_path
 
 _FEWEST_POSES = 5
@@ -24,6 +25,11 @@ class Lens:
     def principal_px(self) -> tuple[float, float]:
         """The middle of the frame, (x, y)."""
         return (self.width - 1) / 2, (self.height - 1) / 2
+
+    @property
+    def frame(self) -> Frame:
+        """The frame itself, not cropped."""
+        return Frame(left_px=0.0, top_px=0.0, width_px=self.width, height_px=self.height)
 
     @property
     def corner_px(self) -> float:

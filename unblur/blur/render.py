@@ -15,7 +15,7 @@ from torch import Tensor
 from unblur.blur.average import average_over_poses
 from unblur.blur.exposure import Exposure
 from unblur.blur.noise import add_sensor_noise
-from unblur.blur.scene import composite, layer_pictures
+from unblur.blur.scene import composite, layer_pictures, poses_of
 from unblur.blur.sensor import photograph, respond
 from unblur.blur.trajectory import displacements
 from unblur.photos.color import srgb_to_linear
@@ -95,14 +95,12 @@ def reach_px(exposure: Exposure, height: int, width: int) -> int:
     points = torch.tensor(
         [[x, y] for x in (0.0, (width - 1) / 2, width - 1.0) for y in (0.0, (height - 1) / 2, height - 1.0)]
     )
-    poses = torch.tensor(exposure.poses)
-    reaches = [0.0]
-    for layer in exposure.layers or (None,):
-        disparity = max(max(row) for row in layer.disparity) if layer else 1.0
-        defocus_px = layer.defocus_px if layer else 0.0
-        moved = poses + torch.tensor(layer.poses) if layer and layer.poses else poses
-        offsets = displacements(moved, exposure.focal_px, exposure.principal_px, points, disparity)
-        reaches.append(float(offsets.abs().amax()) + defocus_px)
+    reaches = []
+    for layer in exposure.scene:
+        nearest = max(max(row) for row in layer.disparity)
+        poses = poses_of(layer, exposure)
+        offsets = displacements(poses, exposure.focal_px, exposure.principal_px, points, nearest)
+        reaches.append(float(offsets.abs().amax()) + layer.defocus_px)
     return math.ceil(max(reaches)) + 1
 
 

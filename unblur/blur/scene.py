@@ -28,7 +28,7 @@ def layer_pictures(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor 
     `pictures` holds, for each layer, the picture (3, H, W) that it shows instead of `scene`, or None.
     """
     rows, columns = scene.shape[1:]
-    layers = exposure.layers or (Layer(),)
+    layers = exposure.scene
     mattes = [coverage(layer.matte, exposure.frame, rows, columns, scene.device) for layer in layers]
     result: list[LayerPicture] = []
     # Behind what is cut out of the scene itself, the scene continues somehow; nobody may see it twice.
@@ -58,6 +58,12 @@ def composite(lights: Sequence[Tensor]) -> Tensor:
     for light in lights[1:]:
         seen = seen * (1 - light[3:]) + light[:3]
     return seen
+
+
+def poses_of(layer: Layer, exposure: Exposure) -> Tensor:
+    """The layer's poses: the camera's and, added to them, its own. (T, 6), float64."""
+    camera = torch.tensor(exposure.poses, dtype=torch.float64)
+    return camera + torch.tensor(layer.poses, dtype=torch.float64) if layer.poses else camera
 
 
 def filled(picture: Tensor, weight: Tensor) -> Tensor:

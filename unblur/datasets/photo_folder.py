@@ -20,18 +20,29 @@ class PhotoFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE_SUFFIXES)
-        if not paths:
-            raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
+        paths = photo_paths(folder)
         self.folder = folder
         self.names = [path.name for path in paths]
         self.photos: list[Tensor] = [read_rgb(path) for path in paths]
-        self.weights = _balanced_weights(self.names, folder.with_suffix(".csv"))
+        self.weights = _balanced_weights(self.names, content_table(folder))
 
     def __len__(self) -> int:
         return len(self.photos)
+
+
+def photo_paths(folder: Path) -> list[Path]:
+    """The photographs of a folder, sorted by name. Raises UnblurError when there are none."""
+    if not folder.is_dir():
+        raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE_SUFFIXES)
+    if not paths:
+        raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
+    return paths
+
+
+def content_table(folder: Path) -> Path:
+    """Where the table lies that balances how often the photographs of `folder` are drawn, if there is one."""
+    return folder.with_suffix(".csv")
 
 
 def _balanced_weights(names: list[str], table: Path) -> Tensor:

@@ -20,10 +20,10 @@ from torch import Tensor
 from unblur.atomic import write_atomically
 from unblur.blur import Camera
 from unblur.config import to_json
+from unblur.datasets.photo_folder import content_table, photo_paths
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.errors import UnblurError
 from unblur.photos.files import decode_png, encode_png
-from unblur.photos.formats import READABLE_SUFFIXES
 
 SETTINGS_NAME = "settings.json"
 PARTS = ("blurry.png", "sharp.png", "saturated.png", "motion.npz", "json")
@@ -85,17 +85,12 @@ class ShardSettings:
 
 def photo_files(folder: Path) -> tuple[PhotoFile, ...]:
     """The photographs of a `PhotoFolder`, by name and content. Raises UnblurError when there are none."""
-    if not folder.is_dir():
-        raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in READABLE_SUFFIXES)
-    if not paths:
-        raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
-    return tuple(PhotoFile(name=path.name, sha256=_sha256(path)) for path in paths)
+    return tuple(PhotoFile(name=path.name, sha256=_sha256(path)) for path in photo_paths(folder))
 
 
 def content_table_sha256(folder: Path) -> str | None:
     """Of the file that balances the photographs of `folder`; None where there is none."""
-    table = folder.with_suffix(".csv")
+    table = content_table(folder)
     return _sha256(table) if table.is_file() else None
 
 

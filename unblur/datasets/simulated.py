@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unblur.blur import Camera, Exposure, MotionField, motion_field, render, sample_exposure
-from unblur.blur.matte import Frame
 from unblur.blur.render import reach_px
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.errors import UnblurError
@@ -152,8 +151,12 @@ class SimulatedPairs:
 
 def _untouched(exposure: Exposure) -> Exposure:
     """An exposure that changes nothing."""
-    frame: Frame = exposure.frame
-    return Exposure(poses=((0.0,) * 6,), focal_px=exposure.focal_px, principal_px=exposure.principal_px, frame=frame)
+    return Exposure(
+        poses=((0.0,) * 6,),
+        focal_px=exposure.focal_px,
+        principal_px=exposure.principal_px,
+        frame=exposure.frame,
+    )
 
 
 def turned(patch: Tensor, orientation: int) -> Tensor:
