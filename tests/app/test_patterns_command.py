@@ -4,11 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from unblur.app.patterns_command import motion_of, patterns
+from unblur.app.patterns_command import patterns
+from unblur.app.simulate_command import simulate
+from unblur.checkpoints.folder import save_checkpoint
 from unblur.config import from_json
 from unblur.errors import UnblurError
+from unblur.evaluation.motion_sources import known_motion
 from unblur.metrics.blur_patterns import BlurPatterns
+from unblur.models import MotionEstimatorConfig, build
 
 
 def write_motion(file: Path, motion: np.ndarray) -> None:
@@ -23,6 +28,17 @@ def shaken(tmp_path: Path) -> Path:
     for name, (x, y) in {"a": (-10, 0.1), "b": (10, 0.1), "c": (0.1, 10), "d": (0, 0)}.items():
         write_motion(tmp_path / "shaken" / "motion" / f"{name}.npz", np.broadcast_to([[[x]], [[y]]], (2, 6, 9)))
     return tmp_path / "shaken"
+
+
+@pytest.fixture(scope="session")
+def estimator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that sees some motion in everything."""
+    config = MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=1)
+    network = build(config)
+    torch.nn.init.constant_(network.get_submodule("ending").bias, 0.7)
+    folder = tmp_path_factory.mktemp("estimator")
+    save_checkpoint(folder, network, config, train_patch_px=64, card="For tests.\n")
+    return folder
 
 
 @pytest.fixture
@@ -49,14 +65,22 @@ def test_several_data_sets_are_compared_with_the_first(
     shaken: Path, diverse: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figure, numbers = tmp_path / "figure.png", tmp_path / "numbers.json"
-    assert patterns([diverse, shaken, diverse.parent / "diverse"], output=figure, json=numbers) == 0
+    # Another folder of the same name: whole paths tell them apart.
+    other = tmp_path / "other" / "shaken"
+    other.parent.mkdir()
+    other.symlink_to(shaken)
+    assert patterns([diverse, shaken, other], output=figure, json=numbers) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:4]] == [str(diverse), str(shaken)]
+    assert [line.split("|")[1].strip() for line in lines[2:5]] == [str(diverse), str(shaken), str(other)]
     assert figure.read_bytes().startswith(b"\x89PNG")
     measured = from_json(numbers.read_text(), dict[str, BlurPatterns])
-    assert {name: data.images for name, data in measured.items()} == {str(diverse): 20, str(shaken): 4}
+    assert {name: data.images for name, data in measured.items()} == {
+        str(diverse): 20,
+        str(shaken): 4,
+        str(other): 4,
+    }
     gain = measured[str(diverse)].orientation_entropy - measured[str(shaken)].orientation_entropy
-    assert f"{diverse} against {shaken}: orientation broader by {gain:.3f}, magnitude broader by" in lines[-1]
+    assert f"{diverse} against {shaken}: orientation broader by {gain:.3f}, magnitude broader by" in lines[-2]
 
 
 def test_a_smaller_set_is_narrower_and_itself_as_broad(
@@ -72,11 +96,10 @@ def test_a_smaller_set_is_narrower_and_itself_as_broad(
 
 
 def test_motion_comes_sorted_by_name_with_its_axes(shaken: Path) -> None:
-    images = list(motion_of(shaken))
-    assert [name for name, _, _ in images] == ["a", "b", "c", "d"]
-    _, start, end = images[2]
-    assert start.shape == (2, 6, 9)
-    assert (end - start)[:, 0, 0].tolist() == pytest.approx([0.1, 10])
+    images = list(known_motion(shaken))
+    assert [seen.image for seen in images] == ["a", "b", "c", "d"]
+    assert images[2].start.shape == (2, 6, 9)
+    assert (images[2].end - images[2].start)[:, 0, 0].tolist() == pytest.approx([0.1, 10])
 
 
 def test_a_name_cannot_break_the_table(shaken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,13 +108,42 @@ def test_a_name_cannot_break_the_table(shaken: Path, tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "empty", "empty/motion"])
-def test_what_holds_no_motion_is_refused(tmp_path: Path, folder: str) -> None:
+def test_what_holds_neither_motion_nor_photographs_is_refused(tmp_path: Path, folder: str, estimator: Path) -> None:
     (tmp_path / "empty" / "motion").mkdir(parents=True)
-    with pytest.raises(
-        UnblurError,
-        match=rf"{folder} holds no known motion; give a folder made by `unblur simulate`, or one with motion/\*.npz",
-    ):
-        patterns([tmp_path / folder])
+    with pytest.raises(UnblurError, match=rf"{folder}( holds no photographs|; give a folder)"):
+        patterns([tmp_path / folder], checkpoint=str(estimator), device="cpu")
+
+
+def test_photographs_are_estimated_and_count_both_ways(tmp_path: Path, make_photo, estimator: Path) -> None:
+    for number in range(3):
+        make_photo(tmp_path / "pairs" / "blurry" / f"{number}.png", 50, 70)
+        make_photo(tmp_path / "flat" / f"{number}.png", 50, 70)
+    numbers = tmp_path / "numbers.json"
+    sources = [tmp_path / "pairs", tmp_path / "flat" / "0.png", tmp_path / "flat" / "2.png"]
+    assert patterns(sources, json=numbers, checkpoint=str(estimator), device="cpu") == 0
+    measured = from_json(numbers.read_text(), dict[str, BlurPatterns])
+    assert {name: data.images for name, data in measured.items()} == {"pairs": 3, "flat": 2}
+    orientation = measured["pairs"].orientation
+    assert sum(orientation) == pytest.approx(1)
+    assert orientation[:18] == pytest.approx(orientation[18:])
+
+
+def test_estimates_are_held_against_the_truth_where_it_is_known(
+    tmp_path: Path, make_photo, estimator: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_photo(tmp_path / "photos" / "a.png", 90, 90)
+    simulate(tmp_path / "photos", tmp_path / "shards", pairs=3, size=48, workers=1, quiet=True)
+    capsys.readouterr()
+    patterns([tmp_path / "shards"], estimate=True, checkpoint=str(estimator), device="cpu")
+    assert "- shards: estimated ends lie" in capsys.readouterr().out
+    patterns([tmp_path / "shards"])
+    assert "estimated" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_restores_estimates_no_motion(shaken: Path, tiny_checkpoint: Path, make_photo) -> None:
+    make_photo(shaken.parent / "photos" / "a.png")
+    with pytest.raises(UnblurError, match="holds no motion estimator"):
+        patterns([shaken.parent / "photos"], checkpoint=str(tiny_checkpoint), device="cpu")
 
 
 def test_no_source_is_refused() -> None:

@@ -9,7 +9,8 @@ import torch
 
 from unblur.blur import Camera
 from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
-from unblur.datasets.simulated import PatchSampling, turned
+from unblur.datasets.reused import TurnedPair
+from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 
@@ -24,8 +25,8 @@ def simulated(tmp_path: Path) -> SimulatedPairs:
     )
 
 
-def same(one: tuple[torch.Tensor, torch.Tensor], other: tuple[torch.Tensor, torch.Tensor]) -> bool:
-    return torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+def same(one: TurnedPair | SimulatedPair, other: TurnedPair | SimulatedPair) -> bool:
+    return torch.equal(one.blurry, other.blurry) and torch.equal(one.sharp, other.sharp)
 
 
 def test_items_do_not_depend_on_what_was_asked_for_before(simulated: SimulatedPairs) -> None:
@@ -49,13 +50,13 @@ def test_each_pair_is_shown_as_often_as_asked_and_never_twice_alike(simulated: S
     places = [use + use * apart * uses for use in range(uses)]
     shown = [items[place] for place in places]
     for use, item in enumerate(shown):
-        assert same(item, (turned(pair.blurry, 3 * use % 8), turned(pair.sharp, 3 * use % 8)))
-    assert len({item[0].numpy().tobytes() for item in shown}) == uses
+        assert same(item, TurnedPair(pair, 3 * use % 8))
+    assert len({item.blurry.numpy().tobytes() for item in shown}) == uses
 
 
 def test_pairs_used_once_are_the_simulated_ones(simulated: SimulatedPairs) -> None:
     for index in range(5):
-        assert same(ReusedPairs(simulated, uses=1, apart=1)[index], (simulated[index].blurry, simulated[index].sharp))
+        assert same(ReusedPairs(simulated, uses=1, apart=1)[index], simulated[index])
 
 
 def test_simulation_is_done_once_for_each_pair(simulated: SimulatedPairs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,11 @@ import torch
 
 from unblur.blur import Camera
 from unblur.checkpoints.folder import load_checkpoint
-from unblur.datasets.simulated import PatchSampling
+from unblur.datasets import PhotoFolder, SimulatedPairs
+from unblur.datasets.reused import TurnedPair
+from unblur.datasets.simulated import PatchSampling, turned
 from unblur.errors import UnblurError
-from unblur.models import NAFNetConfig
+from unblur.models import MotionEstimatorConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
@@ -150,3 +152,32 @@ def test_the_smoke_recipe_learns_to_deblur(photos: Path, tmp_path: Path) -> None
     gains: list[float] = []
     train(smoke(), photos, tmp_path / "run", on_step=lambda _step, m: gains.append(m["gain_db"]))
     assert sum(gains[-20:]) / 20 > 1
+
+
+def test_the_same_loop_learns_motion(photos: Path, tmp_path: Path) -> None:
+    recipe = replace(
+        TINY, model=MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=1), uses=2, uses_apart=2, workers=1
+    )
+    train(replace(recipe, steps=6), photos, tmp_path / "run")
+    assert isinstance(load_checkpoint(tmp_path / "run").config, MotionEstimatorConfig)
+    assert all(0 < line["endpoint_px"] < 100 for line in metrics(tmp_path / "run"))
+    assert "Estimates" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_what_is_shown_and_asked_for_turns_together(photos: Path) -> None:
+    """Motion of a turned pair is the motion that would have blurred the turned photograph so."""
+    pairs = SimulatedPairs(PhotoFolder(photos), TINY.camera, PatchSampling(patch_px=32), seed=3)
+    pair = pairs[0]
+    for orientation in range(8):
+        motion = TurnedPair(pair, orientation).motion(8)
+        # A picture of one layer is blurred by its offsets: a picture of the offsets' places must turn with them.
+        y, x = torch.meshgrid(torch.arange(4.0), torch.arange(4.0), indexing="ij")
+        places = 8 * torch.stack([x, y]) - 12
+        seen_from = turned(torch.cat([places + pair.motion_at(8).start, torch.zeros(1, 4, 4)]), orientation)[:2]
+        expected = places + motion.start
+        # The same turn of the plane takes the one to the other.
+        turn = {0: (1, 0, 0, 1), 1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[orientation % 4]
+        mirror = -1.0 if orientation >= 4 else 1.0
+        moved_x = turn[0] * mirror * seen_from[0] + turn[1] * seen_from[1]
+        moved_y = turn[2] * mirror * seen_from[0] + turn[3] * seen_from[1]
+        assert torch.allclose(torch.stack([moved_x, moved_y]), expected, atol=1e-4)

@@ -1,9 +1,7 @@
 """`unblur patterns`: which directions and lengths of blur a data set holds, and how diverse they are."""
 
 import sys
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,34 +11,65 @@ from unblur.app.report import printable
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import nn
 
-    from unblur.metrics.blur_patterns import BlurPatterns, ImageMotion
+    from unblur.evaluation.estimated_motion import MotionError
+    from unblur.evaluation.motion_sources import SeenMotion
+    from unblur.metrics.blur_patterns import BlurPatterns
 
 
 def patterns(
     sources: tyro.conf.Positional[list[Path]],
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
     json: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    estimate: bool = False,
+    checkpoint: Annotated[str | None, tyro.conf.arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None,
+    device: str = "auto",
 ) -> int:
     """Measure the blur of data sets: global or local, orientation, magnitude, diversity.
 
+    Where the motion is known (folders made by `unblur simulate`, or with motion/*.npz) it is measured; the motion of
+    photographs, in a folder or in its blurry/, is estimated.
+
     Args:
-        sources: Data sets with known motion: folders made by `unblur simulate`, or with motion/*.npz.
+        sources: Data sets: folders. Single photographs count together, as those of their folder.
         output: Figure of all of them, .png or .svg; needs `pip install 'unblur[plots]'`.
         json: File for all numbers and histograms, one entry a data set.
+        estimate: Estimate also where the motion is known, and tell how far the estimates are from it.
+        checkpoint: Another motion estimator: a folder here, or a repository on the Hugging Face hub.
+        device: Where to estimate: auto, cpu, cuda, ...
     """
     from unblur.config import to_json
+    from unblur.evaluation.estimated_motion import load_estimator
+    from unblur.evaluation.motion_sources import estimated_motion, holds_known_motion, known_motion
     from unblur.evaluation.pattern_plots import check_plottable, plot_patterns
-    from unblur.metrics.blur_patterns import BlurPatterns, collect_patterns
+    from unblur.metrics.blur_patterns import BlurPatterns
+    from unblur.restoration.device import choose_device
 
     if not sources:
         raise UnblurError("There is no data set to measure; give at least one folder.")
     if output is not None:
         # Before the measuring, which may take long.
         check_plottable(output)
-    measured = {name: collect_patterns(_motions(source)) for name, source in _named(sources).items()}
+    estimator: nn.Module | None = None
+    measured: dict[str, BlurPatterns] = {}
+    errors: dict[str, MotionError] = {}
+    for name, source in _named(sources).items():
+        if isinstance(source, Path) and holds_known_motion(source) and not estimate:
+            seen = known_motion(source)
+        else:
+            estimator = estimator or load_estimator(checkpoint, choose_device(device))
+            seen = estimated_motion(source, estimator)
+        measured[name], error = _measured(name, seen)
+        if error:
+            errors[name] = error
     sys.stdout.write(pattern_table(measured))
+    for name, error in errors.items():
+        share, fitted = error.endpoint_px / error.length_px, error.fitted_endpoint_px / error.length_px
+        sys.stdout.write(
+            f"- {printable(name)}: estimated ends lie {error.endpoint_px:.2f} px from the true ones, {share:.0%} of "
+            f"the paths' mean length of {error.length_px:.2f} px; {fitted:.0%} against the quadratic fits.\n"
+        )
     if json is not None:
         _write(json, to_json(measured, dict[str, BlurPatterns]).encode())
     if output is not None:
@@ -49,26 +78,6 @@ def patterns(
         except OSError as error:
             raise _refused(output, error) from error
     return 0
-
-
-def motion_of(source: Path) -> "Iterator[tuple[str, Tensor, Tensor]]":
-    """Name and offsets at the exposure's start and end, (2, h, w) pixels (x, y), of each image of a data set.
-
-    Raises UnblurError when `source` holds no known motion or one of its files cannot be read.
-    """
-    if any(source.glob("pairs-*.tar")):
-        from unblur.datasets.shards import ShardFolder
-
-        for pair in ShardFolder(source):
-            yield str(pair.index), pair.start, pair.end
-        return
-    files = sorted((source / "motion").glob("*.npz"))
-    if not files:
-        raise UnblurError(
-            f"{source} holds no known motion; give a folder made by `unblur simulate`, or one with motion/*.npz."
-        )
-    for file in files:
-        yield file.stem, *_read_offsets(file)
 
 
 def pattern_table(measured: "Mapping[str, BlurPatterns]") -> str:
@@ -104,37 +113,36 @@ def _compared(gain: float) -> str:
     return "as broad" if rounded == 0 else f"{'broader' if rounded > 0 else 'narrower'} by {abs(rounded):.3f}"
 
 
-def _named(sources: list[Path]) -> dict[str, Path]:
-    """Folders' names where they tell the data sets apart, whole paths where not."""
-    names = [source.resolve().name for source in sources]
-    alike = len(set(names)) < len(names)
-    return {str(source) if alike else name: source for name, source in zip(names, sources, strict=True)}
+def _named(sources: list[Path]) -> "dict[str, Path | list[Path]]":
+    """Data sets by their folders' names where these tell them apart, by whole paths where not."""
+    folders: dict[Path, Path | list[Path]] = {}
+    for source in sources:
+        if source.is_file():
+            files = folders.setdefault(source.parent, [])
+            if isinstance(files, list):
+                files.append(source)
+        else:
+            folders[source] = source
+    alike = len({folder.resolve().name for folder in folders}) < len(folders)
+    return {str(folder) if alike else folder.resolve().name: what for folder, what in folders.items()}
 
 
-def _motions(source: Path) -> "Iterator[ImageMotion]":
+def _measured(name: str, images: "Iterable[SeenMotion]") -> "tuple[BlurPatterns, MotionError | None]":
+    """The patterns of a data set, and the mean error of its estimates where the truth is known too."""
     from tqdm import tqdm
 
-    from unblur.metrics.blur_patterns import measure_motion
+    from unblur.evaluation.estimated_motion import mean_error
+    from unblur.metrics.blur_patterns import collect_patterns, measure_motion
 
-    for name, start, end in tqdm(motion_of(source), desc=source.name, unit="image", disable=not sys.stderr.isatty()):
+    motions, errors = [], []
+    for seen in tqdm(images, desc=name, unit="image", disable=not sys.stderr.isatty()):
         try:
-            yield measure_motion(start, end)
+            motions.append(measure_motion(seen.start, seen.end, both_ways=seen.estimated))
         except UnblurError as error:
-            raise UnblurError(f"{source}, image {name}: {error}") from error
-
-
-def _read_offsets(file: Path) -> "tuple[Tensor, Tensor]":
-    import numpy as np
-    import torch
-
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            start, end = (torch.from_numpy(arrays[name]) for name in ("start", "end"))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UnblurError(
-            f"{file} cannot be read as motion ({error}); it must hold the arrays start and end, (2, h, w) pixels."
-        ) from error
-    return start, end
+            raise UnblurError(f"{name}, image {seen.image}: {error}") from error
+        if seen.error:
+            errors.append(seen.error)
+    return collect_patterns(motions), mean_error(errors) if errors else None
 
 
 def _write(path: Path, data: bytes) -> None:

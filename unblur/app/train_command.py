@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-RecipeName = Literal["faithful", "smoke"]
+RecipeName = Literal["faithful", "motion", "smoke"]
 
 
 def train(
@@ -46,7 +46,8 @@ def train(
 
         def on_step(step: int, measured: dict[str, float]) -> None:
             bar.update(step - bar.n)
-            bar.set_postfix(psnr=f"{measured['psnr_db']:.2f} dB", waited=f"{measured['waited_share']:.0%}")
+            name, value = next(iter(measured.items()))
+            bar.set_postfix({name: f"{value:.2f}", "waited": f"{measured['waited_share']:.0%}"})
 
         run_training(chosen, photos, run, start_from=start_from, device=str(choose_device(device)), on_step=on_step)
     return 0

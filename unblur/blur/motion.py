@@ -56,6 +56,22 @@ class MotionField:
         fit: Tensor = torch.linalg.pinv(powers) @ self.offsets.double().flatten(1)
         return fit.float().view(3, *self.offsets.shape[1:])
 
+    def fitted_ends(self) -> tuple[Tensor, Tensor]:
+        """Offsets at the start and the end of the quadratic fit, (2, h, w) each: a path without its trembling."""
+        constant, linear, square = self.quadratic()
+        return constant - linear + square, constant + linear + square
+
+    def turned(self, orientation: int) -> "MotionField":
+        """The motion of the picture turned: mirrored left to right from 4 on, then by quarter turns to the left."""
+        offsets = self.offsets
+        if orientation >= 4:
+            offsets = offsets.flip(3) * torch.tensor([-1.0, 1.0]).view(2, 1, 1)
+        for _ in range(orientation % 4):
+            # What pointed to the right points up, what pointed down points to the right.
+            x, y = offsets.rot90(1, (2, 3)).unbind(1)
+            offsets = torch.stack([y, -x], dim=1)
+        return MotionField(offsets=offsets, stride_px=self.stride_px)
+
 
 def motion_field(exposure: Exposure, height: int, width: int, stride_px: int = STRIDE_PX) -> MotionField:
     """The motion of a picture of `height` x `width` pixels: of the nearest layer that covers half of a place."""

@@ -2,15 +2,39 @@
 
 from collections import OrderedDict
 from concurrent.futures import Future
+from dataclasses import dataclass
 from threading import Lock
 
 from torch import Tensor
 
-from unblur.datasets.simulated import SimulatedPairs, turned
+from unblur.blur import MotionField
+from unblur.datasets.simulated import SimulatedPair, SimulatedPairs, turned
+
+
+@dataclass(frozen=True)
+class TurnedPair:
+    """A simulated pair in one of eight orientations."""
+
+    pair: SimulatedPair
+    orientation: int
+
+    @property
+    def blurry(self) -> Tensor:
+        """(3, P, P) sRGB in [0, 1]."""
+        return turned(self.pair.blurry, self.orientation)
+
+    @property
+    def sharp(self) -> Tensor:
+        """(3, P, P) sRGB in [0, 1]."""
+        return turned(self.pair.sharp, self.orientation)
+
+    def motion(self, stride_px: int) -> MotionField:
+        """The true motion at every `stride_px`th pixel, which must divide P."""
+        return self.pair.motion_at(stride_px).turned(self.orientation)
 
 
 class ReusedPairs:
-    """An endless list of (blurry, sharp) patches, (3, P, P) sRGB in [0, 1], that shows every pair `uses` times.
+    """An endless list of pairs that shows every one of `pairs` `uses` times.
 
     Item i is the rendering of pair `i // uses - (i % uses) * apart`, in one of eight orientations: between two uses
     of a pair lie `apart * uses` other items. What item i shows depends on i only, whatever was asked for before.
@@ -19,17 +43,17 @@ class ReusedPairs:
 
     def __init__(self, pairs: SimulatedPairs, uses: int, apart: int) -> None:
         self.pairs, self.uses, self.apart = pairs, uses, apart
-        self._kept: OrderedDict[int, Future[tuple[Tensor, Tensor]]] = OrderedDict()
+        self._kept: OrderedDict[int, Future[SimulatedPair]] = OrderedDict()
         self._lock = Lock()
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> TurnedPair:
+        if self.uses == 1:
+            return TurnedPair(self.pairs[index], 0)
         number, use = divmod(index, self.uses)
-        blurry, sharp = self._rendered(number - use * self.apart)
         # 3 and 8 have no common factor: the uses of a pair differ, and go through all orientations.
-        orientation = 3 * use % 8
-        return turned(blurry, orientation), turned(sharp, orientation)
+        return TurnedPair(self._rendered(number - use * self.apart), 3 * use % 8)
 
-    def _rendered(self, number: int) -> tuple[Tensor, Tensor]:
+    def _rendered(self, number: int) -> SimulatedPair:
         with self._lock:
             made_by_another = number in self._kept
             future = self._kept.setdefault(number, Future())
@@ -44,5 +68,5 @@ class ReusedPairs:
         except BaseException as error:
             future.set_exception(error)
             raise
-        future.set_result((pair.blurry, pair.sharp))
-        return future.result()
+        future.set_result(pair)
+        return pair

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unblur.blur import Camera, Exposure, MotionField, motion_field, render, sample_exposure
+from unblur.blur.motion import STRIDE_PX
 from unblur.blur.render import reach_px
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.errors import UnblurError
@@ -68,8 +69,13 @@ class SimulatedPair:
     @cached_property
     def motion(self) -> MotionField:
         """The true motion at every 16th pixel."""
+        return self.motion_at(STRIDE_PX)
+
+    def motion_at(self, stride_px: int) -> MotionField:
+        """The true motion at every `stride_px`th pixel."""
         margin_px = self.record.margin_px
-        return motion_field(self.record.exposure.cropped(margin_px, margin_px), *self.blurry.shape[1:])
+        _, height, width = self.blurry.shape
+        return motion_field(self.record.exposure.cropped(margin_px, margin_px), height, width, stride_px)
 
 
 class SimulatedPairs:

@@ -98,10 +98,13 @@ class Breadth:
     """On the absolute axis."""
 
 
-def measure_motion(start: Tensor, end: Tensor, extent_px: Tensor | None = None) -> ImageMotion:
+def measure_motion(
+    start: Tensor, end: Tensor, extent_px: Tensor | None = None, *, both_ways: bool = False
+) -> ImageMotion:
     """One image's motion from its offsets at the exposure's start and end, (2, h, w) pixels (x, y), on any grid.
 
     `extent_px`, (h, w), is how far each point's path spreads, where paths turn back and their ends tell too little.
+    `both_ways` counts every path half from start to end and half back, for who cannot tell which is which.
     Raises UnblurError for other shapes, integers, and numbers that are not finite.
     """
     _check_offsets(start, end, extent_px)
@@ -114,13 +117,16 @@ def measure_motion(start: Tensor, end: Tensor, extent_px: Tensor | None = None) 
     column = (octaves * BINS_PER_OCTAVE).long().clamp(max=MAGNITUDE_BINS - 1)
     bins = ORIENTATION_BINS * MAGNITUDE_BINS
     joint = torch.bincount((row * MAGNITUDE_BINS + column)[moves], length_px[moves], minlength=bins)
+    joint = joint.reshape(ORIENTATION_BINS, MAGNITUDE_BINS)
+    if both_ways:
+        joint = (joint + joint.roll(ORIENTATION_BINS // 2, dims=0)) / 2
     magnitude = torch.bincount(column[moves], minlength=MAGNITUDE_BINS).double()
     ascending = magnitude_px.sort().values
     kept = min(QUANTILES, len(ascending))
     ranks = (torch.arange(kept) * 2 + 1) * len(ascending) // (2 * kept)
     return ImageMotion(
         kind=_kind(magnitude_px),
-        joint=_shares(joint).reshape(ORIENTATION_BINS, MAGNITUDE_BINS),
+        joint=_shares(joint),
         magnitude=_shares(magnitude),
         quantiles_px=ascending[ranks].float(),
         largest_px=ascending[-1].float().item(),

@@ -3,10 +3,11 @@
 from typing import Literal, assert_never
 
 from unblur.recipes.faithful import faithful
+from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
 
-RecipeName = Literal["faithful", "smoke"]
+RecipeName = Literal["faithful", "motion", "smoke"]
 
 
 def named(name: RecipeName) -> Recipe:
@@ -14,6 +15,8 @@ def named(name: RecipeName) -> Recipe:
     match name:
         case "faithful":
             return faithful()
+        case "motion":
+            return motion()
         case "smoke":
             return smoke()
     assert_never(name)

@@ -20,6 +20,7 @@ from torch import nn
 
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.errors import UnblurError
+from unblur.models import RestorerConfig
 from unblur.models.pooling import use_local_pooling
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
@@ -96,6 +97,8 @@ def load(
     reach over the whole tile. Raises UnblurError when there is no such checkpoint or device.
     """
     checkpoint = load_checkpoint(source)
+    if not isinstance(checkpoint.config, RestorerConfig):
+        raise UnblurError(f"{checkpoint.folder} holds a network that does not restore; give another checkpoint.")
     window_px = 3 * checkpoint.train_patch_px // 2 if pooling_window_px is None else pooling_window_px
     settings = RestorationSettings(
         pooling_window_px=window_px or None,

@@ -1,5 +1,8 @@
 """The model card that every checkpoint carries: what it is, how it was made, what it must not be used for."""
 
+from typing import assert_never
+
+from unblur.models import ModelConfig, MotionEstimatorConfig, NAFNetConfig
 from unblur.training.recipe import Recipe
 
 
@@ -13,12 +16,35 @@ tags: [deblurring, image-restoration]
 ---
 # {recipe.name}
 
-Restores motion-blurred photographs. Faithful: a regression network, it averages over what may have been
-there and invents no detail. Not for forensic or identity use.
+{_purpose(recipe.model)} Not for forensic or identity use.
 
 - Network: {recipe.model}
 - Trained for {steps_done} of {recipe.steps} steps of {recipe.batch} patches of {recipe.sampling.patch_px} px, \
 seed {recipe.seed}; `recipe.json` has the rest.
-- Data: sharp photographs blurred by the simulator of `unblur` (camera shake, highlights, noise, JPEG).
-- Use: `unblur restore photo.jpg --checkpoint FOLDER`
+- Data: sharp photographs blurred by the simulator of `unblur`.
+- Use: `{_use(recipe.model)}`
 """
+
+
+def _purpose(model: ModelConfig) -> str:
+    match model:
+        case NAFNetConfig():
+            return (
+                "Restores motion-blurred photographs. Faithful: a regression network, it averages over what may have "
+                "been\nthere and invents no detail."
+            )
+        case MotionEstimatorConfig():
+            return (
+                "Estimates, from a motion-blurred photograph alone, how every place of it moved during the exposure: "
+                "a start and\nan end, of which nobody can tell which is which."
+            )
+    assert_never(model)
+
+
+def _use(model: ModelConfig) -> str:
+    match model:
+        case NAFNetConfig():
+            return "unblur restore photo.jpg --checkpoint FOLDER"
+        case MotionEstimatorConfig():
+            return "unblur patterns photos --checkpoint FOLDER"
+    assert_never(model)

@@ -1,28 +1,30 @@
-"""The training loop: draw a batch, restore it, measure, step; everything that is random is keyed by the step."""
+"""The training loop: draw a batch, answer it, measure, step; everything that is random is keyed by the step."""
 
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import assert_never
 
 import torch
-from torch import Tensor, nn
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.config import to_json
 from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
 from unblur.errors import UnblurError
-from unblur.models import build
+from unblur.models import MotionEstimatorConfig, NAFNetConfig, build
 from unblur.seeds import seed_for
 from unblur.training.card import model_card
-from unblur.training.losses import psnr_loss
+from unblur.training.motion import MotionTask
 from unblur.training.prefetch import prefetched
 from unblur.training.recipe import Recipe
+from unblur.training.restoration import RestorationTask
 from unblur.training.schedule import cosine_with_warmup
 from unblur.training.state import TrainingState, load_state, save_state
+from unblur.training.step import take_step
+from unblur.training.task import Example, Task
 
 Progress = Callable[[int, dict[str, float]], None]
 """Called after every step with the number of steps done and the step's measurements."""
@@ -81,30 +83,23 @@ def train(
         card = model_card(recipe, step)
         save_checkpoint(run, averaged, recipe.model, train_patch_px=recipe.sampling.patch_px, card=card)
 
+    task = task_of(recipe, PhotoFolder(photos))
     model.train()
     began = time.perf_counter()
-    for blurry, sharp in _batches(recipe, photos, step):
+    for shown, truth in _batches(recipe, task, step):
         waited_s = time.perf_counter() - began
         learning_rate = cosine_with_warmup(
             step, recipe.steps, recipe.warmup_steps, recipe.peak_learning_rate, recipe.final_learning_rate
         )
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
-        with _autocast(device):
-            restored = model(blurry.to(device, memory_format=torch.channels_last))
-        loss = psnr_loss(restored, sharp.to(device), recipe.loss_floor)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        gradient_norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-        psnr_db, norm = -loss.item(), gradient_norm.item()
-        blurry_db = -psnr_loss(blurry, sharp, recipe.loss_floor).item()
-        # Pixels lie in [0, 1]: below 0 dB the output is worse than any flat picture.
-        if not math.isfinite(norm) or not psnr_db > 0:
+        verdict, norm = take_step(model, optimizer, task, shown, truth, recipe.clip_norm)
+        if verdict.hopeless or not math.isfinite(norm):
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in verdict.measured.items())
             raise UnblurError(
-                f"Training stopped at step {step + 1}: the loss exploded (PSNR {psnr_db:.1f} dB, gradient {norm:.3g}); "
+                f"Training stopped at step {step + 1}: the loss exploded ({numbers}, gradient {norm:.3g}); "
                 f"{run} keeps the last good state; lower peak_learning_rate or clip_norm in the recipe."
             )
-        optimizer.step()
         with torch.no_grad():
             # A young average remembers its random start, so it is kept shorter at first.
             decay = min(recipe.ema_decay, (1 + step) / (10 + step))
@@ -113,8 +108,7 @@ def train(
         step += 1
         seconds = time.perf_counter() - began
         measured = {
-            "psnr_db": round(psnr_db, 4),
-            "gain_db": round(psnr_db - blurry_db, 4),
+            **verdict.measured,
             "gradient_norm": round(norm, 5),
             "learning_rate": learning_rate,
             "seconds": round(seconds, 4),
@@ -129,24 +123,27 @@ def train(
         began = time.perf_counter()
 
 
-def _batches(recipe: Recipe, photos: Path, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of step `start` to the last: batch k holds the patches k * batch to (k + 1) * batch - 1."""
-    simulated = SimulatedPairs(PhotoFolder(photos), recipe.camera, recipe.sampling, recipe.seed)
+def task_of(recipe: Recipe, photos: PhotoFolder) -> Task:
+    """What `recipe` teaches its network, with `photos`."""
+    simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed)
     pairs = ReusedPairs(simulated, recipe.uses, recipe.uses_apart)
+    match recipe.model:
+        case NAFNetConfig():
+            return RestorationTask(pairs, recipe.loss_floor)
+        case MotionEstimatorConfig():
+            return MotionTask(pairs)
+    assert_never(recipe.model)
 
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        blurry, sharp = zip(
-            *(pairs[index] for index in range(step * recipe.batch, (step + 1) * recipe.batch)), strict=True
-        )
-        return torch.stack(blurry), torch.stack(sharp)
+
+def _batches(recipe: Recipe, task: Task, start: int) -> Iterator[Example]:
+    """Batches of step `start` to the last: batch k holds the examples k * batch to (k + 1) * batch - 1."""
+
+    def batch(step: int) -> Example:
+        examples = [task.example(index) for index in range(step * recipe.batch, (step + 1) * recipe.batch)]
+        shown, truth = zip(*examples, strict=True)
+        return torch.stack(shown), torch.stack(truth)
 
     return prefetched(batch, range(start, recipe.steps), recipe.workers)
-
-
-def _autocast(device: str) -> AbstractContextManager[object]:
-    """bfloat16 where it is both safe and fast: it has the range of float32, so losses need no scaling."""
-    kind = torch.device(device).type
-    return nullcontext() if kind == "mps" else torch.autocast(kind, torch.bfloat16)
 
 
 def _forget_after(metrics: Path, step: int) -> None:

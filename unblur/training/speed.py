@@ -17,8 +17,9 @@ from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import build
 from unblur.seeds import seed_for
-from unblur.training.losses import psnr_loss
+from unblur.training.loop import task_of
 from unblur.training.recipe import Recipe
+from unblur.training.step import take_step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +62,13 @@ def share_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> float:
     """Simulation's share of all processor time of a training step of `recipe` on the CPU, 0 to 1."""
     model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    patches = torch.rand(2, recipe.batch, 3, recipe.sampling.patch_px, recipe.sampling.patch_px)
+    task = task_of(recipe, photos)
+    shown, truth = (
+        torch.stack(side) for side in zip(*(task.example(index) for index in range(recipe.batch)), strict=True)
+    )
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16):
-            restored = model(patches[0].contiguous(memory_format=torch.channels_last))
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(psnr_loss(restored, patches[1], recipe.loss_floor))
-        optimizer.step()
+        take_step(model, optimizer, task, shown, truth, recipe.clip_norm)
 
     simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed)
     step()

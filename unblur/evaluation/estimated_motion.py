@@ -1,0 +1,86 @@
+"""The motion of blurry photographs as the estimator sees it, and how far that is from the truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.blur.undirected import directed, endpoint_error_px
+from unblur.checkpoints.folder import BUNDLED_MOTION_FOLDER, load_checkpoint
+from unblur.errors import UnblurError
+from unblur.models import MotionEstimatorConfig
+from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
+
+TILE_PX = 768
+"""Photographs are looked at in squares of this side, for their memory's sake."""
+
+CONTEXT_PX = 128
+"""What the estimator sees beyond each square: about half of what a path depends on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionError:
+    """How far estimated paths end from the true ones: means over the places of an image, or over images."""
+
+    endpoint_px: float
+    """Swap-invariant distance of the ends."""
+    fitted_endpoint_px: float
+    """The same against the ends of the quadratic fits, which is what the estimator learns."""
+    length_px: float
+    """Of the true paths, end to end."""
+
+
+def load_estimator(source: str | Path | None, device: torch.device) -> nn.Module:
+    """The motion estimator in a checkpoint, or the bundled one for None. Raises UnblurError if there is none in it."""
+    checkpoint = load_checkpoint(BUNDLED_MOTION_FOLDER if source is None else source)
+    if not isinstance(checkpoint.config, MotionEstimatorConfig):
+        raise UnblurError(f"{checkpoint.folder} holds no motion estimator; give a checkpoint of `unblur train motion`.")
+    return checkpoint.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+@torch.inference_mode()
+def estimate_motion(estimator: nn.Module, blurry: Tensor) -> Tensor:
+    """Undirected paths (4, h, w) in pixels, at every 8th pixel of `blurry`, (3, H, W) sRGB in [0, 1]."""
+    device = next(estimator.parameters()).device
+    _, height, width = blurry.shape
+    bands = []
+    for top in range(0, height, TILE_PX):
+        squares = []
+        for left in range(0, width, TILE_PX):
+            first_row, first_column = max(0, top - CONTEXT_PX), max(0, left - CONTEXT_PX)
+            window = blurry[:, first_row : top + TILE_PX + CONTEXT_PX, first_column : left + TILE_PX + CONTEXT_PX]
+            path = estimator(window[None].to(device, memory_format=torch.channels_last))[0].float().cpu()
+            row, column = (top - first_row) // OUTPUT_STRIDE_PX, (left - first_column) // OUTPUT_STRIDE_PX
+            side = TILE_PX // OUTPUT_STRIDE_PX
+            squares.append(path[:, row : row + side, column : column + side])
+        bands.append(torch.cat(squares, dim=2))
+    return torch.cat(bands, dim=1)
+
+
+def motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor) -> MotionError:
+    """Of an estimated undirected path (4, 2h, 2w) against the truth at every 16th pixel.
+
+    `start` and `end` are (2, h, w), `curve` the coefficients (3, 2, h, w) of the quadratic fit.
+    """
+    ends = directed(F.avg_pool2d(path[None], 2)[0])
+    constant, linear, square = curve
+    return MotionError(
+        endpoint_px=float(endpoint_error_px(*ends, start, end).mean()),
+        fitted_endpoint_px=float(
+            endpoint_error_px(*ends, constant - linear + square, constant + linear + square).mean()
+        ),
+        length_px=float((end - start).norm(dim=0).mean()),
+    )
+
+
+def mean_error(errors: Sequence[MotionError]) -> MotionError:
+    """Over images of one size; there must be one at least."""
+    return MotionError(
+        endpoint_px=fmean(error.endpoint_px for error in errors),
+        fitted_endpoint_px=fmean(error.fitted_endpoint_px for error in errors),
+        length_px=fmean(error.length_px for error in errors),
+    )

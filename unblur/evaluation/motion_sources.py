@@ -1,0 +1,79 @@
+"""Where the motion of a data set is read from: from its ground truth, or from its photographs by the estimator."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unblur.blur.undirected import directed
+from unblur.datasets.pair_folder import read_rgb
+from unblur.datasets.photo_folder import photo_paths
+from unblur.datasets.shards import ShardFolder
+from unblur.errors import UnblurError
+from unblur.evaluation.estimated_motion import MotionError, estimate_motion, motion_error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenMotion:
+    """The motion of one image."""
+
+    image: str
+    start: Tensor
+    """(2, h, w): offsets (x, y) in pixels at the start of the exposure, on some grid."""
+    end: Tensor
+    """The same at its end."""
+    estimated: bool
+    """If so, nobody knows which of the two is the start."""
+    error: MotionError | None = None
+    """Of an estimate whose truth is known."""
+
+
+def holds_known_motion(folder: Path) -> bool:
+    """Whether `known_motion` can read the folder."""
+    return any(folder.glob("pairs-*.tar")) or any((folder / "motion").glob("*.npz"))
+
+
+def known_motion(folder: Path) -> Iterator[SeenMotion]:
+    """From the shards of `unblur simulate`, or from motion/*.npz. Raises UnblurError for a file that is damaged."""
+    if any(folder.glob("pairs-*.tar")):
+        for pair in ShardFolder(folder):
+            yield SeenMotion(image=str(pair.index), start=pair.start, end=pair.end, estimated=False)
+        return
+    for file in sorted((folder / "motion").glob("*.npz")):
+        start, end = _read_offsets(file)
+        yield SeenMotion(image=file.stem, start=start, end=end, estimated=False)
+
+
+def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Iterator[SeenMotion]:
+    """Of the blurry pictures of shards, of photographs in a folder or in its blurry/, or of those named.
+
+    Raises UnblurError when there are none, or one cannot be read.
+    """
+    if isinstance(source, Path) and any(source.glob("pairs-*.tar")):
+        for pair in ShardFolder(source):
+            path = estimate_motion(estimator, pair.blurry)
+            start, end = directed(path)
+            error = motion_error(path, pair.start, pair.end, pair.curve)
+            yield SeenMotion(image=str(pair.index), start=start, end=end, estimated=True, error=error)
+        return
+    if isinstance(source, Path):
+        source = photo_paths(source / "blurry" if (source / "blurry").is_dir() else source)
+    for photo in source:
+        start, end = directed(estimate_motion(estimator, read_rgb(photo).float() / 255))
+        yield SeenMotion(image=photo.name, start=start, end=end, estimated=True)
+
+
+def _read_offsets(file: Path) -> tuple[Tensor, Tensor]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            start, end = (torch.from_numpy(arrays[name]) for name in ("start", "end"))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UnblurError(
+            f"{file} cannot be read as motion ({error}); it must hold the arrays start and end, (2, h, w) pixels."
+        ) from error
+    return start, end

@@ -1,0 +1,18 @@
+"""The bundled motion estimator, for motion guidance and for measuring the blur of photographs without ground truth."""
+
+from unblur.datasets.simulated import PatchSampling
+from unblur.models import MotionEstimatorConfig
+from unblur.training.recipe import Recipe
+
+
+def motion() -> Recipe:
+    """First leg: everything that the simulator knows, 1 to 80 px."""
+    return Recipe(
+        name="unblur-motion",
+        model=MotionEstimatorConfig(),
+        sampling=PatchSampling(patch_px=160),
+        uses=4,
+        seed=11,
+        steps=12_000,
+        betas=(0.9, 0.99),
+    )

@@ -1,0 +1,31 @@
+"""What a run learns: examples by number, and how wrong an answer is."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+Example = tuple[Tensor, Tensor]
+"""What the network is shown, and what it should answer."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """On the answers to a batch."""
+
+    loss: Tensor
+    """Scalar, to be made smaller."""
+    measured: dict[str, float]
+    """What people want to read; goes into metrics.jsonl."""
+    hopeless: bool
+    """Whether the answers are worse than any constant: the network has left the ground."""
+
+
+class Task(Protocol):
+    """Threads may ask for examples at the same time."""
+
+    def example(self, index: int) -> Example:
+        """Example `index`; depends on nothing but the recipe, the photographs and the index."""
+
+    def judge(self, answers: Tensor, shown: Tensor, truth: Tensor) -> Verdict:
+        """The verdict on the network's `answers` to a batch of examples."""
