@@ -203,3 +203,18 @@ def test_clipped_light_is_marked() -> None:
     assert rendering.saturated.sum() == 400
     assert rendering.saturated[0, 20:40, 30:50].all()
     assert linear_to_srgb(torch.ones(1)).item() == pytest.approx(1.0)
+
+
+def test_views_made_together_as_on_an_accelerator_are_the_views_made_one_by_one() -> None:
+    photo = random_photo()
+    camera = Camera(extent_px=(3, 20), object_share=0.7, planes_share=0.5, rolling_share=0.5)
+    kinds = set()
+    for seed in range(12):
+        exposure = sample_exposure(camera, HEIGHT, WIDTH, seed)
+        layers = layer_pictures(photo, exposure, ())
+        kinds.add((len(layers) > 1, exposure.readout > 0))
+        alone = average_over_poses(layers, exposure, 5)
+        for poses_at_once in (7, 1000):
+            together = average_over_poses(layers, exposure, 5, poses_at_once=poses_at_once)
+            torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+    assert len(kinds) == 4

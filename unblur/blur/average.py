@@ -7,6 +7,8 @@ whole crop is displaced alike at every pose, the mean is a convolution, which co
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +18,23 @@ from unblur.blur.exposure import Exposure
 from unblur.blur.scene import LayerPicture, composite, poses_of
 from unblur.blur.trajectory import calibration, displacements, homographies
 
+T = TypeVar("T")
+
+VALUES_AT_ONCE = 2**25
+"""Of the views that an accelerator makes together: 128 MiB."""
+
 
 def average_over_poses(
-    layers: Sequence[LayerPicture], exposure: Exposure, margin_px: int = 0, tolerance_px: float = 0.0
+    layers: Sequence[LayerPicture],
+    exposure: Exposure,
+    margin_px: int = 0,
+    tolerance_px: float = 0.0,
+    poses_at_once: int | None = None,
 ) -> Tensor:
     """Mean light over the exposure, bilinearly sampled. Layers of (H, W) -> (3, H - 2 margin, W - 2 margin).
 
     A crop whose displacements differ by at most `tolerance_px` from those of its centre is convolved instead.
+    `poses_at_once` is how many views are made together; by default as many as suit the device of the layers.
     """
     height, width = layers[0].light.shape[1:]
     rows, columns = height - 2 * margin_px, width - 2 * margin_px
@@ -37,19 +49,31 @@ def average_over_poses(
             return _convolved(layers[0].light, path, margin_px)
     grids = [_sampling_grids(exposure, picture, path, margin_px) for picture, path in zip(layers, poses, strict=True)]
     total, count = torch.zeros(3, rows, columns, device=layers[0].light.device), 0
-    for places in zip(*grids, strict=True):  # One pose at a time: the working set stays in the processor's cache.
-        total += composite(
-            [
-                F.grid_sample(picture.light[None], grid, padding_mode="reflection", align_corners=False)[0]
-                for picture, grid in zip(layers, places, strict=True)
-            ]
-        )
-        count += 1
+    for places in _in_batches(zip(*grids, strict=True), poses_at_once or _suitable_batch(total)):
+        batch = [torch.stack(of_layer) for of_layer in zip(*places, strict=True)]
+        total += composite([_seen(picture.light, grid) for picture, grid in zip(layers, batch, strict=True)]).sum(dim=0)
+        count += len(places)
     return total / count
 
 
+def _suitable_batch(view: Tensor) -> int:
+    # A processor is fastest while one view stays in its cache; an accelerator waits for work unless there is much.
+    return 1 if view.device.type == "cpu" else max(1, VALUES_AT_ONCE // view.numel())
+
+
+def _in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _seen(light: Tensor, places: Tensor) -> Tensor:
+    """(C, H, W) at places (n, h, w, 2) -> (n, C, h, w)."""
+    pictures = light.expand(len(places), -1, -1, -1)
+    return F.grid_sample(pictures, places, padding_mode="reflection", align_corners=False)
+
+
 def _sampling_grids(exposure: Exposure, picture: LayerPicture, poses: Tensor, margin_px: int) -> Iterator[Tensor]:
-    """For each instant, the places in the layer that the pixels see, as grid_sample wants them: (1, H, W, 2)."""
+    """For each instant, the places in the layer that the pixels see, as grid_sample wants them: (H, W, 2)."""
     device = picture.light.device
     height, width = picture.light.shape[1:]
     rows, columns = height - 2 * margin_px, width - 2 * margin_px
@@ -74,7 +98,7 @@ def _sampling_grids(exposure: Exposure, picture: LayerPicture, poses: Tensor, ma
     y = torch.arange(rows, dtype=torch.float32, device=device)[:, None]
     for h in both.float().to(device):
         u, v, w = (h[..., i, 0] * x + (h[..., i, 1] * y + h[..., i, 2]) + relief * h[..., i, 3] for i in range(3))
-        yield torch.stack([u / w, v / w], dim=-1)[None]
+        yield torch.stack([u / w, v / w], dim=-1)
 
 
 def _rolling(values: Tensor, exposure: Exposure, rows: int, margin_px: int) -> Tensor:

@@ -81,7 +81,10 @@ class SimulatedPair:
 class SimulatedPairs:
     """An endless list of pairs; item i depends on the photographs, the settings, the seed and i only."""
 
-    def __init__(self, photos: PhotoFolder, camera: Camera, sampling: PatchSampling, seed: int) -> None:
+    def __init__(
+        self, photos: PhotoFolder, camera: Camera, sampling: PatchSampling, seed: int, device: str = "cpu"
+    ) -> None:
+        """`device` is where pairs are rendered, and where they are then. Accelerators round differently."""
         smallest = min(min(photo.shape[1:]) for photo in photos.photos)
         if smallest < sampling.patch_px:
             raise UnblurError(
@@ -89,6 +92,7 @@ class SimulatedPairs:
                 f"patches of {sampling.patch_px} px need at least as much, so remove it or train on smaller patches."
             )
         self.photos, self.camera, self.sampling, self.seed = photos, camera, sampling, seed
+        self.device = device
         self.by_name = dict(zip(photos.names, photos.photos, strict=True))
 
     def __getitem__(self, index: int) -> SimulatedPair:
@@ -134,11 +138,13 @@ class SimulatedPairs:
         """The pair of `record`. Raises UnblurError when a photograph that it names is missing."""
         source = _scaled_crop(self._photo(record.photo), record.corner_px, record.side_px, record.scale)
         rendering = render(
-            turned(source, record.orientation),
+            turned(source.to(self.device), record.orientation),
             record.exposure,
             record.margin_px,
             [
-                _picture(self._photo(layer.picture), layer.picture_place, record.side_px) if layer.picture else None
+                _picture(self._photo(layer.picture), layer.picture_place, record.side_px).to(self.device)
+                if layer.picture
+                else None
                 for layer in record.exposure.layers
             ],
             self.sampling.uniform_px,

@@ -83,7 +83,7 @@ def train(
         card = model_card(recipe, step)
         save_checkpoint(run, averaged, recipe.model, train_patch_px=recipe.sampling.patch_px, card=card)
 
-    task = task_of(recipe, PhotoFolder(photos))
+    task = task_of(recipe, PhotoFolder(photos), device)
     model.train()
     began = time.perf_counter()
     for shown, truth in _batches(recipe, task, step):
@@ -123,9 +123,9 @@ def train(
         began = time.perf_counter()
 
 
-def task_of(recipe: Recipe, photos: PhotoFolder) -> Task:
-    """What `recipe` teaches its network, with `photos`."""
-    simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed)
+def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
+    """What `recipe` teaches its network, with `photos`; blur is simulated on `device`."""
+    simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed, device)
     pairs = ReusedPairs(simulated, recipe.uses, recipe.uses_apart)
     match recipe.model:
         case NAFNetConfig():
