@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unblur.datasets import PairFolder, PhotoFolder
-from unblur.datasets.pair_folder import read_rgb
+from unblur.datasets.pair_files import read_rgb
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
@@ -32,11 +32,13 @@ def test_pairs_come_in_order_with_equal_names(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_a_pair_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UnblurError, match="no blurry/ folder"):
+    with pytest.raises(UnblurError, match="no data set in a known layout; give a folder with blurry/ and sharp/"):
         PairFolder(tmp_path)
     save(tmp_path / "blurry" / "a.png")
+    with pytest.raises(UnblurError, match="has no sharp twins to compare with"):
+        PairFolder(tmp_path)
     (tmp_path / "sharp").mkdir()
-    with pytest.raises(UnblurError, match=r"1 photographs lack a twin.*a\.png"):
+    with pytest.raises(UnblurError, match=r"1 files .* are missing, .* the sharp twin of blurry/a\.png"):
         PairFolder(tmp_path)
     save(tmp_path / "sharp" / "a.png", width=50)
     with pytest.raises(UnblurError, match="differ in size"):
@@ -46,7 +48,7 @@ def test_what_is_wrong_with_a_pair_folder_is_said(tmp_path: Path) -> None:
 def test_an_empty_pair_folder_is_refused(tmp_path: Path) -> None:
     for side in ("blurry", "sharp"):
         (tmp_path / side).mkdir()
-    with pytest.raises(UnblurError, match="no photographs"):
+    with pytest.raises(UnblurError, match="no data set"):
         PairFolder(tmp_path)
 
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from unblur.app.bench_command import bench
+from unblur.app.check_command import check
+from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
 from unblur.app.restore_command import restore
@@ -27,6 +29,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "train": train,
     "validation": validation,
+    "check": check,
+    "datasets": datasets,
     "simulate": simulate,
     "patterns": patterns,
     "bench": bench,

@@ -1,61 +1,44 @@
-"""Pairs on disk: a folder with `blurry/` and `sharp/` that hold photographs of equal names."""
+"""Pairs on disk: a data set in its authors' layout, or any folder with `blurry/` and `sharp/`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from unblur.datasets.pair import Pair
+from unblur.datasets.pair_files import read_pair
+from unblur.datasets.recognition import find_data_set
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo
-from unblur.photos.formats import READABLE_SUFFIXES
 
 
 class PairFolder:
-    """The pairs below `folder`, in the order of their names.
+    """The pairs of the data set in `folder`, in the order of their names, read when they are asked for.
 
-    Raises UnblurError when a folder is missing, a photograph lacks its twin, or their sizes differ.
+    Without `split` those that results are reported on. `name` tells data sets apart that lie in one folder. Raises
+    UnblurError when the folder is none, a file lacks its twin, the truth is unknown, or sizes differ.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        names = {}
-        for side in ("blurry", "sharp"):
-            if not (folder / side).is_dir():
-                raise UnblurError(f"{folder} has no {side}/ folder; a pair folder needs blurry/ and sharp/.")
-            names[side] = {p.name for p in (folder / side).iterdir() if p.suffix.lower() in READABLE_SUFFIXES}
-        if unpaired := sorted(names["blurry"] ^ names["sharp"]):
+    def __init__(self, folder: Path, split: str | None = None, name: str | None = None) -> None:
+        found = find_data_set(folder, name)
+        self.data_set = found.data_set
+        self.splits = found.measured_splits() if split is None else [found.split(split)]
+        self.files = [files for part in self.splits for files in part.pairs]
+        if missing := [file for part in self.splits for file in part.missing]:
             raise UnblurError(
-                f"{folder}: {len(unpaired)} photographs lack a twin of the same name in blurry/ or sharp/, "
-                f"for example {unpaired[0]}."
+                f"{folder}: {len(missing)} files of {found.data_set.title} are missing, for example {missing[0]}; "
+                "`unblur check` names them all; pairs in blurry/ and sharp/ can be measured whatever their number."
             )
-        self.names = sorted(names["blurry"])
-        if not self.names:
-            raise UnblurError(f"{folder} holds no photographs in blurry/ and sharp/.")
+        if not self.files:
+            raise UnblurError(f"{folder} holds no photographs in {', '.join(part.name for part in self.splits)}.")
+        if any(files.sharp is None for files in self.files):
+            raise UnblurError(f"{folder} has no sharp twins to compare with; use `unblur restore` on its photographs.")
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.files)
 
     def __iter__(self) -> Iterator[Pair]:
-        for name in self.names:
-            pair = Pair(
-                blurry=read_rgb(self.folder / "blurry" / name).float() / 255,
-                sharp=read_rgb(self.folder / "sharp" / name).float() / 255,
-                name=name,
-            )
-            if pair.blurry.shape != pair.sharp.shape:
-                raise UnblurError(
-                    f"{self.folder}: blurry and sharp {name} differ in size, "
-                    f"{tuple(pair.blurry.shape[1:])} and {tuple(pair.sharp.shape[1:])}; crop them alike."
-                )
-            yield pair
+        return map(read_pair, self.files)
 
-
-def read_rgb(path: Path) -> Tensor:
-    """A photograph as (3, H, W) uint8; grey becomes RGB, alpha is dropped, 16 bits are rounded to 8."""
-    photo = read_photo(path)
-    pixels = photo.pixels
-    if photo.bit_depth == 16:
-        pixels = ((pixels.astype("uint32") + 128) // 257).astype("uint8")
-    return torch.from_numpy(pixels).permute(2, 0, 1).expand(3, -1, -1).contiguous()
+    @property
+    def expected(self) -> int | None:
+        """How many pairs the whole data set has in these splits; None where that is not known."""
+        sizes = [self.data_set.expected(part.name) for part in self.splits]
+        return None if None in sizes else sum(size or 0 for size in sizes)

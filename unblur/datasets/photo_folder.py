@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unblur.datasets.pair_folder import read_rgb
+from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
 from unblur.photos.formats import READABLE_SUFFIXES
 

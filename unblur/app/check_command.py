@@ -1,0 +1,105 @@
+"""`unblur check`: whether a data set on disk is whole and its pairs fit together."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from unblur.app.report import OK, SOME_FAILED, printable
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.datasets.check import DataSetCheck, SplitCheck
+    from unblur.datasets.recognition import FoundDataSet
+
+NAMED = 5
+"""Files named on the terminal; --json has all."""
+
+
+def check(
+    folder: tyro.conf.Positional[Path],
+    name: Annotated[str | None, tyro.conf.arg(name="as")] = None,
+    quick: bool = False,
+    json: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+) -> int:
+    """Check a data set: counts, missing, extra and damaged files, unequal and misaligned pairs.
+
+    Args:
+        folder: The data set as its authors arranged it, or a folder with blurry/ and sharp/.
+        name: What `unblur datasets` calls it, where the folder does not tell.
+        quick: Only count and name the files; open no picture.
+        json: File for everything found, with the shift of every pair.
+    """
+    from tqdm import tqdm
+
+    from unblur.config import to_json
+    from unblur.datasets.check import check_data_set
+    from unblur.datasets.recognition import find_data_set
+
+    if json is not None and not json.absolute().parent.is_dir():
+        # Before the checking, which may take hours.
+        raise UnblurError(f"{json} cannot be written, for its folder is missing; make the folder first.")
+    found = find_data_set(folder, name)
+    count = 0 if quick else sum(len(split.pairs) for split in found.listing.splits if not split.part_of)
+    with tqdm(total=count, unit="pair", disable=quick or not sys.stderr.isatty(), leave=False) as bar:
+        checked = check_data_set(found, quick=quick, opened=bar.update)
+    sys.stdout.write(report(found, checked))
+    if json is not None:
+        _write(json, to_json(checked).encode())
+    return OK if checked.is_sound else SOME_FAILED
+
+
+def report(found: "FoundDataSet", checked: "DataSetCheck") -> str:
+    """Everything a person has to know, line by line."""
+    lines = [f"{printable(checked.folder)}: {found.data_set.title}, layout: {checked.layout}", ""]
+    for split in checked.splits:
+        lines += _about(split, found.data_set.ground_truth, checked.pictures_opened)
+    if checked.not_there:
+        lines.append(f"not there, and not needed for the rest: {', '.join(checked.not_there)}")
+    lines += _named("extra, in no pair", checked.extra, indent="")
+    verdict = "Nothing is wrong." if checked.is_sound else "Something is wrong, see above."
+    closed = "" if checked.pictures_opened else " No picture was opened."
+    return "\n".join([*lines, "", f"{verdict}{closed}"]) + "\n"
+
+
+def _about(split: "SplitCheck", ground_truth: bool, opened: bool) -> list[str]:
+    from unblur.datasets.check import OFF_CENTRE_PX
+
+    kind = "pairs" if ground_truth else "photographs"
+    if split.expected is None:
+        count = f"{split.pairs} {kind}, how many there should be is not known"
+    else:
+        count = f"{split.pairs} of {split.expected} {kind}"
+    lines = [f"{split.split}: {count}{'' if split.count_is_right else '  <- wrong'}"]
+    lines += _named("missing", split.missing)
+    if opened:
+        lines += _named("unreadable", split.unreadable)
+        lines += _named("of unequal size", split.unequal)
+    if split.shifts:
+        far = split.off_centre
+        at_most = f", at most {far[0].length_px:.1f} px" if far else ""
+        lines.append(
+            f"  shift between blurry and sharp: median {split.median_shift_px:.1f} px, more than {OFF_CENTRE_PX} px in "
+            f"{len(far)} of {len(split.shifts)}{at_most}"
+        )
+        apart = [f"{s.pair}: {s.right_px:+.1f} px right, {s.down_px:+.1f} px down" for s in split.misaligned]
+        lines += _named("misaligned, or not of the same scene", apart)
+    return lines
+
+
+def _named(what: str, files: Sequence[str], indent: str = "  ") -> list[str]:
+    if not files:
+        return []
+    more = [f"{indent}  ... and {len(files) - NAMED} more"] if len(files) > NAMED else []
+    return [f"{indent}{what}: {len(files)}", *(f"{indent}  {printable(file)}" for file in files[:NAMED]), *more]
+
+
+def _write(path: Path, data: bytes) -> None:
+    from unblur.atomic import write_atomically
+
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,313 @@
+"""The ways in which the deblurring data sets are arranged on disk, one function each.
+
+Every function lists what lies below `root`, or gives None where the tree is another's. `named` says that a person
+has called the data set by its name, so that folders which many data sets have may be taken for it. Sources of the
+layouts: docs/datasets.md.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from unblur.datasets.listing import (
+    Listing,
+    Split,
+    files_beyond,
+    folders_in,
+    listed,
+    pictures_in,
+    twins,
+    without_truth,
+)
+from unblur.datasets.pair_files import PairFiles, Picture
+from unblur.photos.formats import READABLE_SUFFIXES
+
+Layout = Callable[[Path, bool], Listing | None]
+
+OFFICIAL, CONVERTED = "the authors' own", "input/ and target/, as Restormer and others give it away"
+
+BSD_EXPOSURES = ("1ms8ms", "2ms16ms", "3ms24ms")
+"""Exposures of the sharp and of the blurry camera."""
+
+
+def pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+    """Any folder with blurry/ and sharp/, which hold photographs of equal names, or with blurry/ alone."""
+    blurry, sharp = pictures_in(root / "blurry"), pictures_in(root / "sharp")
+    if not blurry and not sharp:
+        return None
+    if (root / "sharp").is_dir():
+        split, layout = twins("all", blurry, sharp, root), "blurry/ and sharp/"
+    else:
+        split, layout = without_truth("all", blurry), "blurry/ alone"
+    known = [*blurry.values(), *sharp.values()]
+    extra = files_beyond([split], known, [root / "blurry", root / "sharp"], root)
+    return Listing(layout=layout, splits=(split,), extra=extra)
+
+
+def gopro(root: Path, named: bool) -> Listing | None:
+    """{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png"""
+    splits: list[Split] = []
+    known: list[Path] = []
+    folders: list[Path] = []
+    for split in ("train", "test"):
+        sequences = [folder for folder in folders_in(root / split) if (folder / "sharp").is_dir()]
+        sharp = _by_folder(sequences, "sharp")
+        for side, suffix in (("blur", ""), ("blur_gamma", "-gamma")):
+            blurry = _by_folder(sequences, side)
+            if blurry:
+                splits.append(twins(f"{split}{suffix}", blurry, sharp, root))
+                known += blurry.values()
+        known += sharp.values()
+        folders += [root / split] if sequences else []
+    if not splits:
+        return _converted(root, "GoPro", named)
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+
+
+def hide(root: Path, named: bool) -> Listing | None:
+    """train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/"""
+    truth = pictures_in(root / "GT")
+    if not truth:
+        return _converted(root, "HIDE", named)
+    blurry = {"train": pictures_in(root / "train"), "test": {}}
+    for folder in folders_in(root / "test"):
+        blurry["test"] |= pictures_in(folder)
+    splits = []
+    for name, photos in blurry.items():
+        if photos:
+            sharp = {key: path for key, path in truth.items() if key in photos}
+            splits.append(twins(name, photos, sharp, root))
+    if not splits:
+        return None
+    # The truth of a part that was not fetched is no error.
+    known = truth.values() if len(splits) < len(blurry) else ()
+    unmatched = [path for photos in blurry.values() for path in photos.values()]
+    folders = [root / "GT", root / "train", root / "test"]
+    extra = files_beyond(splits, [*known, *unmatched], folders, root)
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=extra)
+
+
+def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+    """{train,val,test}/{split}_{sharp,blur,blur_jpeg,blur_comp}/SSS/NNNNNNNN.png, or without the first folder.
+
+    NAFNet's "val-300" are the frames whose numbers end in 9 (its scripts/data_preparation/reds.py).
+    """
+    splits: list[Split] = []
+    known: list[Path] = []
+    folders: list[Path] = []
+    for split, sequences in (("train", 240), ("val", 30), ("test", 30)):
+        above = root / split if (root / split).is_dir() else root
+        due = frozenset(f"{sequence:03}_{frame:08}" for sequence in range(sequences) for frame in range(100))
+        sharp = _frames(above / f"{split}_sharp", due)
+        for side, suffix in (("blur", ""), ("blur_jpeg", "-jpeg"), ("blur_comp", "-mpeg")):
+            blurry = _frames(above / f"{split}_{side}", due)
+            if not blurry:
+                continue
+            name = f"{split}{suffix}"
+            kept_back = split == "test" and not sharp
+            splits.append(without_truth(name, blurry, due) if kept_back else twins(name, blurry, sharp, root, due))
+            if split == "val":
+                splits.append(_every_tenth(splits[-1]))
+            known += blurry.values()
+            folders.append(above / f"{split}_{side}")
+        known += sharp.values()
+        folders += [above / f"{split}_sharp"] if sharp else []
+    if not splits:
+        return None
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+
+
+def realblur_j(root: Path, named: bool) -> Listing | None:
+    """RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it"""
+    return _realblur(root, named, "J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref")
+
+
+def realblur_r(root: Path, named: bool) -> Listing | None:
+    """RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it"""
+    return _realblur(root, named, "R", "RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref")
+
+
+def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+    """BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}"""
+    splits: list[Split] = []
+    known: list[Path] = []
+    folders: list[Path] = []
+    for exposure in BSD_EXPOSURES:
+        setup = root if root.name == f"BSD_{exposure}" else root / f"BSD_{exposure}"
+        for split, short in (("train", "train"), ("valid", "val"), ("test", "test")):
+            sequences = folders_in(setup / split)
+            blurry = _by_folder(sequences, "Blur/RGB", f"{exposure}_")
+            sharp = _by_folder(sequences, "Sharp/RGB", f"{exposure}_")
+            if blurry or sharp:
+                splits.append(twins(f"{short}-{exposure}", blurry, sharp, root))
+                known += [*blurry.values(), *sharp.values()]
+                folders += [folder / side / "RGB" for folder in sequences for side in ("Blur", "Sharp")]
+    if not splits:
+        return None
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+
+
+def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository"""
+    folder = root / "RSBlur" if (root / "RSBlur").is_dir() else root
+    scenes = [scene for day in folders_in(folder) if re.fullmatch(r"\d{4}", day.name) for scene in folders_in(day)]
+    blurry = {f"{s.parent.name}-{s.name}": s / "real_blur" / "real_blur.png" for s in scenes}
+    sharp = {f"{s.parent.name}-{s.name}": s / "gt" / "gt_sharp.png" for s in scenes}
+    blurry, sharp = ({key: path for key, path in side.items() if path.is_file()} for side in (blurry, sharp))
+    if not blurry and not sharp:
+        return None
+    watched = [scene / side for scene in scenes for side in ("real_blur", "gt")]
+    names = {name: f"RSBlur_real_{name}.txt" for name in ("train", "val", "test")}
+    return _with_lists(root, folder, names, blurry, sharp, watched)
+
+
+def gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+    """{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are left alone"""
+    blurry, sharp = pictures_in(root / "input_noise"), pictures_in(root / "target")
+    if not blurry:
+        return None
+    split = twins("all", blurry, sharp, root)
+    known = [*blurry.values(), *sharp.values()]
+    extra = files_beyond([split], known, [root / "input_noise", root / "target"], root)
+    return Listing(layout=OFFICIAL, splits=(split,), extra=extra)
+
+
+def rwbi(root: Path, named: bool) -> Listing | None:
+    """Blurry photographs without any truth; told from any other folder of photographs by its name alone."""
+    photos = pictures_in(root)
+    if not photos or not (named or "rwbi" in root.name.lower()):
+        return None
+    split = without_truth("all", photos)
+    return Listing(layout=OFFICIAL, splits=(split,), extra=files_beyond([split], (), [root], root))
+
+
+def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png"""
+    pattern = re.compile(r"Blurry([1-4])_([1-9]|1[0-2])")
+    blurry: dict[str, Path] = {}
+    for folder in (root, root / "BlurryImages"):
+        blurry |= {path.stem: path for path in pictures_in(folder).values() if pattern.fullmatch(path.stem)}
+    if not blurry:
+        return None
+    frames: dict[str, list[tuple[int, Path]]] = {}
+    for path in root.rglob("GroundTruth*_*_*.*"):
+        match = re.fullmatch(r"GroundTruth(\d+_\d+)_(\d+)", path.stem)
+        if match and path.suffix.lower() in READABLE_SUFFIXES:
+            frames.setdefault(f"Blurry{match[1]}", []).append((int(match[2]), path))
+    pairs, missing = [], []
+    for key in (f"Blurry{image}_{kernel}" for image in range(1, 5) for kernel in range(1, 13)):
+        stack = root / "groundTruthMatFiles" / f"{key.replace('Blurry', 'GroundTruth')}.mat"
+        sharps = tuple(Picture(path=path) for _, path in sorted(frames.get(key, [])))
+        if not sharps and stack.is_file():
+            sharps = (Picture(path=stack, variable="GroundTruth"),)
+        if key not in blurry:
+            missing.append(f"{key}.png")
+        elif not sharps:
+            missing.append(f"the ground truth of {key}, groundTruthMatFiles/{stack.name}")
+        else:
+            pairs.append(PairFiles(name=f"{key}.png", blurry=Picture(path=blurry[key]), sharps=sharps))
+    split = Split(name="test", pairs=tuple(sorted(pairs, key=lambda pair: pair.name)), missing=tuple(missing))
+    extra = files_beyond([split], blurry.values(), [root / "BlurryImages"], root)
+    return Listing(layout=OFFICIAL, splits=(split,), extra=extra)
+
+
+def levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+    """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)"""
+    due = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
+    for folder in (root, root / "Levin09blurdata", root / "LevinEtalCVPR09Data" / "Levin09blurdata"):
+        files = {key: folder / f"{key}.mat" for key in due if (folder / f"{key}.mat").is_file()}
+        if files:
+            break
+    else:
+        return None
+    pairs = tuple(
+        PairFiles(
+            name=f"{key}.png",
+            blurry=Picture(path=path, variable="y"),
+            sharps=(Picture(path=path, variable="x"),),
+        )
+        for key, path in files.items()
+    )
+    split = Split(name="test", pairs=pairs, missing=tuple(f"{key}.mat" for key in due if key not in files))
+    return Listing(layout=OFFICIAL, splits=(split,), extra=files_beyond([split], (), [folder], root))
+
+
+def _realblur(root: Path, named: bool, camera: str, official: str) -> Listing | None:
+    folder = root if root.name == official else root / official
+    if not folder.is_dir():
+        return _converted(root, f"RealBlur_{camera}", named)
+    blurry: dict[str, Path] = {}
+    sharp: dict[str, Path] = {}
+    for scene in folders_in(folder):
+        for side, photos in (("blur", blurry), ("gt", sharp)):
+            for path in pictures_in(scene / side).values():
+                photos[f"{scene.name}-blur_{path.name.removeprefix(f'{side}_')}"] = path
+    names = {name: f"RealBlur_{camera}_{name}_list.txt" for name in ("train", "test")}
+    return _with_lists(root, folder, names, blurry, sharp, [folder])
+
+
+def _with_lists(
+    root: Path,
+    folder: Path,
+    lists: Mapping[str, str],
+    blurry: Mapping[str, Path],
+    sharp: Mapping[str, Path],
+    watched: Iterable[Path],
+) -> Listing:
+    """The pairs below `folder`, split as the authors' lists say, which lie beside it or in `root`."""
+    places = [root, folder.parent, root / "datalist" / "RSBlur"]
+    found = {name: place / file for place in places[::-1] for name, file in lists.items() if (place / file).is_file()}
+    splits = [listed(name, found[name], folder, root) for name in lists if name in found]
+    if not found:
+        split = twins("all", blurry, sharp, root)
+        lost = f"{', '.join(lists.values())}, which tell the pairs for training from those for testing"
+        splits = [Split(name="all", pairs=split.pairs, missing=(lost, *split.missing))]
+    # A file that is in no list that is there may be in one that is not.
+    known = () if len(found) == len(lists) else (*blurry.values(), *sharp.values())
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, watched, root))
+
+
+def _converted(root: Path, data_set: str, named: bool) -> Listing | None:
+    """{train,test}/NAME/{input,target}, NAME/{train,test}/{input,target} or NAME/{input,target}, where `root` lies.
+
+    Training pictures that were cut into patches lie in input_crops/ and target_crops/.
+    """
+    is_it = named or root.name.lower() == data_set.lower()
+    splits: list[Split] = []
+    known: list[Path] = []
+    folders: list[Path] = []
+    for split in ("train", "test"):
+        places = [root / split / data_set, root / data_set / split]
+        places += [root / split] if is_it else []
+        places += [root] if is_it and split == (root.parent.name if root.parent.name == "train" else "test") else []
+        for place in places:
+            for suffix in ("", "_crops"):
+                blurry, sharp = pictures_in(place / f"input{suffix}"), pictures_in(place / f"target{suffix}")
+                if blurry or sharp:
+                    splits.append(twins(f"{split}{suffix.replace('_', '-')}", blurry, sharp, root))
+                    known += [*blurry.values(), *sharp.values()]
+                    folders += [place / f"{side}{suffix}" for side in ("input", "target")]
+    if not splits:
+        return None
+    return Listing(layout=CONVERTED, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+
+
+def _by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[str, Path]:
+    """The photographs in the folder `side` of each sequence, called sequence-photograph."""
+    return {
+        f"{prefix}{folder.name}-{name}": path
+        for folder in sequences
+        for name, path in pictures_in(folder / side).items()
+    }
+
+
+def _frames(folder: Path, due: frozenset[str]) -> dict[str, Path]:
+    """SSS/NNNNNNNN.png, or SSS_NNNNNNNN.png as NAFNet flattens it; the sharp ones may be PNG and the others JPEG."""
+    nested = {f"{s.name}_{path.stem}": path for s in folders_in(folder) for path in pictures_in(s).values()}
+    frames = nested | {path.stem: path for path in pictures_in(folder).values()}
+    return {key: path for key, path in frames.items() if key in due}
+
+
+def _every_tenth(split: Split) -> Split:
+    pairs = tuple(pair for pair in split.pairs if Path(pair.name).stem.endswith("9"))
+    return Split(name=f"{split.name}-300", pairs=pairs, part_of=split.name)

@@ -1,0 +1,129 @@
+"""What of a data set is on disk: its splits, the pairs in each, and the files that lack a twin or belong to none."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from unblur.datasets.pair_files import PairFiles, Picture
+from unblur.errors import UnblurError
+from unblur.photos.formats import READABLE_SUFFIXES
+
+_NOTES = frozenset({".csv", ".html", ".json", ".m", ".md", ".pdf", ".txt", ".zip"})
+"""Suffixes of what accompanies a data set and is no part of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """One part of a data set, sorted by the names of the pairs."""
+
+    name: str
+    pairs: tuple[PairFiles, ...]
+    missing: tuple[str, ...] = ()
+    """Files that should be there, in words."""
+    part_of: str = ""
+    """The split that holds the same pairs and more, if there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """All that was found below a folder."""
+
+    layout: str
+    """Whose way of arranging the files it is."""
+    splits: tuple[Split, ...]
+    extra: tuple[str, ...] = ()
+    """Files that belong to no pair, relative to the folder."""
+
+
+def pictures_in(folder: Path) -> dict[str, Path]:
+    """The photographs that lie in `folder` itself, by name; none when there is no such folder."""
+    if not folder.is_dir():
+        return {}
+    return {path.name: path for path in sorted(folder.iterdir()) if _is_picture(path)}
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders that lie in `folder`, sorted; none when there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def twins(
+    name: str, blurry: Mapping[str, Path], sharp: Mapping[str, Path], root: Path, due: Iterable[str] = ()
+) -> Split:
+    """The split whose pairs are the pictures of equal keys; `due` are the keys that the whole data set has."""
+    pairs = [
+        PairFiles(name=_file_name(key), blurry=Picture(path=blurry[key]), sharps=(Picture(path=sharp[key]),))
+        for key in sorted(blurry.keys() & sharp.keys())
+    ]
+    missing = [f"the sharp twin of {_inside(blurry[key], root)}" for key in sorted(blurry.keys() - sharp.keys())]
+    missing += [f"the blurry twin of {_inside(sharp[key], root)}" for key in sorted(sharp.keys() - blurry.keys())]
+    missing += [f"both of {_file_name(key)}" for key in sorted(set(due) - blurry.keys() - sharp.keys())]
+    return Split(name=name, pairs=tuple(pairs), missing=tuple(missing))
+
+
+def without_truth(name: str, blurry: Mapping[str, Path], due: Iterable[str] = ()) -> Split:
+    """The split of blurry photographs whose sharp twins nobody knows."""
+    pairs = [PairFiles(name=_file_name(key), blurry=Picture(path=blurry[key])) for key in sorted(blurry)]
+    missing = [_file_name(key) for key in sorted(set(due) - blurry.keys())]
+    return Split(name=name, pairs=tuple(pairs), missing=tuple(missing))
+
+
+def listed(name: str, list_file: Path, folder: Path, root: Path) -> Split:
+    """The pairs that the lines `gt_path blurry_path ...` of an official list name.
+
+    The paths begin with the name that the authors gave `folder`, whatever it is called here. A pair is named by its
+    folder below that, or by that and its file where a folder holds several. Raises UnblurError for other lines.
+    """
+    try:
+        lines = list_file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnblurError(f"{list_file} cannot be read ({error}); get it again from its origin.") from error
+    pairs, missing = [], []
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) < 2 or any(len(Path(word).parts) < 4 or ".." in Path(word).parts for word in words[:2]):
+            raise UnblurError(
+                f'{list_file}, line {number}: "{line.strip()[:80]}" does not name a sharp and a blurry file; '
+                "get the list again from its origin."
+            )
+        sharp, blurry = (folder.joinpath(*Path(word).parts[1:]) for word in words[:2])
+        there = [path.is_file() for path in (sharp, blurry)]
+        missing += [_inside(path, root) for path, found in zip((sharp, blurry), there, strict=True) if not found]
+        if all(there):
+            inside = Path(words[1]).parts[1:]
+            # scene230/blur/blur_7.png, but 0014/000422/real_blur/real_blur.png.
+            key = "-".join((inside[0], inside[-1] if len(inside) == 3 else f"{inside[1]}{blurry.suffix}"))
+            pairs.append(PairFiles(name=key, blurry=Picture(path=blurry), sharps=(Picture(path=sharp),)))
+    return Split(name=name, pairs=tuple(sorted(pairs, key=lambda pair: pair.name)), missing=tuple(sorted(missing)))
+
+
+def files_beyond(
+    splits: Iterable[Split], known: Iterable[Path], folders: Iterable[Path], root: Path
+) -> tuple[str, ...]:
+    """The files in and below `folders` that are neither in `splits` nor `known`, without notes and hidden files."""
+    used = {picture.path for split in splits for pair in split.pairs for picture in (pair.blurry, *pair.sharps)}
+    used.update(known)
+    beyond = {path for folder in folders for path in _files_below(folder) if path.suffix.lower() not in _NOTES}
+    return tuple(sorted(_inside(path, root) for path in beyond - used))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.name.startswith(".") and path.name not in ("Thumbs.db", "desktop.ini"):
+            yield path
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _file_name(key: str) -> str:
+    return key if Path(key).suffix.lower() in READABLE_SUFFIXES else f"{key}.png"
+
+
+def _inside(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -1,0 +1,77 @@
+"""Which data set a folder is, told by its tree."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unblur.datasets.catalogue import CATALOGUE, DataSet
+from unblur.datasets.listing import Listing, Split
+from unblur.errors import UnblurError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundDataSet:
+    """A data set and what of it lies below a folder."""
+
+    folder: Path
+    data_set: DataSet
+    listing: Listing
+
+    def split(self, name: str) -> Split:
+        """One split by its name. Raises UnblurError when it is not there."""
+        for split in self.listing.splits:
+            if split.name == name:
+                return split
+        there = ", ".join(split.name for split in self.listing.splits)
+        raise UnblurError(f"{self.folder} is {self.data_set.title} and has no split {name}; it has {there}.")
+
+    def measured_splits(self) -> list[Split]:
+        """The splits of the data set that results are reported on. Raises UnblurError when none is there."""
+        splits = [split for split in self.listing.splits if split.name in self.data_set.measured]
+        return splits or [self.split(self.data_set.measured[0])]
+
+
+def find_data_set(folder: Path, name: str | None = None) -> FoundDataSet:
+    """The data set in `folder`, or that called `name` if it is there.
+
+    Raises UnblurError when the folder is missing, and when none or more than one data set fits.
+    """
+    if name is not None:
+        return _as_named(folder, name)
+    found = fitting_data_sets(folder)
+    if not found:
+        raise UnblurError(
+            f"{folder} is no data set in a known layout; give a folder with blurry/ and sharp/, or one of those that "
+            "`unblur datasets` lists."
+        )
+    if len(found) > 1:
+        names = [match.data_set.name for match in found]
+        raise UnblurError(
+            f"{folder} holds several data sets, {', '.join(names)}; give the folder of one, or add --as {names[0]}."
+        )
+    return found[0]
+
+
+def fitting_data_sets(folder: Path) -> list[FoundDataSet]:
+    """Every data set whose layout is that of `folder`. Raises UnblurError when there is no such folder."""
+    return [found for data_set in CATALOGUE if (found := _found(folder, data_set, named=False)) is not None]
+
+
+def _as_named(folder: Path, name: str) -> FoundDataSet:
+    for data_set in CATALOGUE:
+        if data_set.name == name:
+            found = _found(folder, data_set, named=True)
+            if found is None:
+                layout = (data_set.find.__doc__ or "").partition("\n")[0].rstrip(".")
+                raise UnblurError(
+                    f"{folder} does not have the layout of {data_set.title}: {layout}; give the folder that has it."
+                )
+            return found
+    raise UnblurError(f"There is no data set {name}; the names are {', '.join(s.name for s in CATALOGUE)}.")
+
+
+def _found(folder: Path, data_set: DataSet, *, named: bool) -> FoundDataSet | None:
+    if not folder.is_dir():
+        raise UnblurError(f"There is no folder {folder}; give the folder of a data set.")
+    # Names of folders tell data sets apart: "." has none.
+    listing = data_set.find(folder.absolute(), named)
+    return None if listing is None else FoundDataSet(folder=folder, data_set=data_set, listing=listing)
