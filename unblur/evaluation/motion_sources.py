@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unblur.blur.undirected import directed
-from unblur.datasets.pair_folder import read_rgb
+from unblur.datasets.pair_files import read_rgb
 from unblur.datasets.photo_folder import photo_paths
 from unblur.datasets.shards import ShardFolder
 from unblur.errors import UnblurError
