@@ -7,7 +7,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 
 from unblur.errors import UnblurError
-from unblur.metrics import psnr, quantize_8bit, ssim
+from unblur.metrics import ms_ssim, psnr, quantize_8bit, ssim, ssim_3d
 
 
 def noisy_pair(noise: float = 0.1) -> tuple[Tensor, Tensor]:
@@ -56,7 +56,7 @@ def test_quantize_keeps_what_an_eight_bit_file_would() -> None:
     assert torch.equal(quantize_8bit(expected), expected)
 
 
-@pytest.mark.parametrize("metric", [psnr, ssim])
+@pytest.mark.parametrize("metric", [psnr, ssim, ssim_3d, ms_ssim])
 @pytest.mark.parametrize(
     ("restored", "sharp", "named"),
     [

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from unblur.errors import UnblurError
-from unblur.metrics import ssim
+from unblur.metrics import ssim, ssim_3d
 
 
 def by_scikit_image(restored: Tensor, sharp: Tensor) -> list[float]:
@@ -48,9 +49,51 @@ def test_agrees_with_scikit_image_in_nearly_flat_bright_regions() -> None:
     np.testing.assert_allclose(ssim(restored, sharp).numpy(), by_scikit_image(restored, sharp), atol=1e-7)
 
 
-def test_equal_images_are_one() -> None:
+def by_dense_windows(restored: Tensor, sharp: Tensor) -> list[float]:
+    """MATLAB's `ssim()` on (H, W, 3) as its documentation states it, with one dense window of 11 x 11 x 11."""
+    offsets = np.stack(np.meshgrid(*[np.arange(-5, 6)] * 3))
+    window = np.exp(-(offsets**2).sum(0) / (2 * 1.5**2))
+    window /= window.sum()
+
+    def similarity(a: np.ndarray, b: np.ndarray) -> float:
+        mu_a, mu_b, aa, bb, ab = (correlate(m, window, mode="nearest") for m in (a, b, a * a, b * b, a * b))
+        map_ = (2 * mu_a * mu_b + 0.01**2) * (2 * (ab - mu_a * mu_b) + 0.03**2)
+        map_ /= (mu_a**2 + mu_b**2 + 0.01**2) * (aa - mu_a**2 + bb - mu_b**2 + 0.03**2)
+        return float(map_.mean())
+
+    pairs = zip(restored.double().movedim(1, -1).numpy(), sharp.double().movedim(1, -1).numpy(), strict=True)
+    return [similarity(a, b) for a, b in pairs]
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.3])
+def test_3d_agrees_with_dense_windows(noise: float) -> None:
     sharp = smooth_scene()
-    assert ssim(sharp, sharp).tolist() == pytest.approx([1.0] * 3, abs=1e-7)
+    generator = torch.Generator().manual_seed(1)
+    restored = (0.9 * sharp + noise * torch.randn(sharp.shape, generator=generator)).clamp(0, 1)
+    np.testing.assert_allclose(ssim_3d(restored, sharp).numpy(), by_dense_windows(restored, sharp), atol=1e-7)
+
+
+def test_of_three_equal_channels_is_that_of_the_gray_image() -> None:
+    restored, sharp = (smooth_scene()[:1, k : k + 1] for k in (0, 1))
+    expected = structural_similarity(
+        restored[0, 0].double().numpy(),
+        sharp[0, 0].double().numpy(),
+        data_range=1,
+        gaussian_weights=True,
+        use_sample_covariance=False,
+    )
+    assert ssim(restored.expand(1, 3, -1, -1), sharp.expand(1, 3, -1, -1)).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_nan_is_refused() -> None:
+    with pytest.raises(UnblurError, match="NaN"):
+        ssim(torch.full((1, 3, 20, 20), float("nan")), torch.zeros(1, 3, 20, 20))
+
+
+@pytest.mark.parametrize("metric", [ssim, ssim_3d])
+def test_equal_images_are_one(metric) -> None:
+    sharp = smooth_scene()
+    assert metric(sharp, sharp).tolist() == pytest.approx([1.0] * 3, abs=1e-7)
 
 
 def test_an_inverted_image_is_dissimilar() -> None:
@@ -58,12 +101,13 @@ def test_an_inverted_image_is_dissimilar() -> None:
     assert (ssim(1 - sharp, sharp) < 0).all()
 
 
-def test_is_symmetric_and_falls_with_noise() -> None:
+@pytest.mark.parametrize("metric", [ssim, ssim_3d])
+def test_is_symmetric_and_falls_with_noise(metric) -> None:
     sharp = smooth_scene()
     noise = torch.randn(sharp.shape, generator=torch.Generator().manual_seed(3))
     little, much = sharp + 0.02 * noise, sharp + 0.2 * noise
-    torch.testing.assert_close(ssim(little, sharp), ssim(sharp, little))
-    assert (ssim(much, sharp) < ssim(little, sharp)).all()
+    torch.testing.assert_close(metric(little, sharp), metric(sharp, little))
+    assert (metric(much, sharp) < metric(little, sharp)).all()
 
 
 def test_one_window_is_enough_and_less_is_refused() -> None:

@@ -1,6 +1,10 @@
-"""Numbers from pairs of images: pure functions of tensors (B, 3, H, W), RGB in [0, 1], a number each."""
+"""Numbers from images: pure functions of tensors (B, 3, H, W), RGB in [0, 1], a number each. See docs/metrics.md."""
 
+from unblur.metrics.brisque import brisque
+from unblur.metrics.ms_ssim import ms_ssim
+from unblur.metrics.niqe import niqe
+from unblur.metrics.piqe import piqe
 from unblur.metrics.psnr import psnr, quantize_8bit
-from unblur.metrics.ssim import ssim
+from unblur.metrics.ssim import ssim, ssim_3d
 
-__all__ = ["psnr", "quantize_8bit", "ssim"]
+__all__ = ["brisque", "ms_ssim", "niqe", "piqe", "psnr", "quantize_8bit", "ssim", "ssim_3d"]

@@ -9,7 +9,7 @@ bits; tables quote the mean of these per-image values.
 import torch
 from torch import Tensor
 
-from unblur.errors import UnblurError
+from unblur.metrics.checks import check_same_shape
 
 
 def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
@@ -26,18 +26,3 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
 def quantize_8bit(image: Tensor) -> Tensor:
     """What an eight-bit file would keep of `image`: clipped to [0, 1] and rounded to multiples of 1/255."""
     return (image.clamp(0, 1) * 255).round() / 255
-
-
-def check_same_shape(restored: Tensor, sharp: Tensor) -> None:
-    """Raises UnblurError unless both are floating point of one shape (B, 3, H, W)."""
-    if restored.shape != sharp.shape:
-        raise UnblurError(
-            f"Images of unequal shapes {tuple(restored.shape)} and {tuple(sharp.shape)} cannot be compared; "
-            "crop or resize them to the same size."
-        )
-    if restored.ndim != 4 or restored.shape[1] != 3 or 0 in restored.shape:
-        raise UnblurError(f"Metrics compare images (B, 3, H, W), not {tuple(restored.shape)}; add the batch axis.")
-    if not (restored.is_floating_point() and sharp.is_floating_point()):
-        raise UnblurError(
-            f"Metrics compare floats in [0, 1], not {restored.dtype} and {sharp.dtype}; divide by full scale."
-        )

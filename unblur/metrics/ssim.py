@@ -1,54 +1,61 @@
-"""Structural similarity with the Gaussian window of its authors.
+"""Structural similarity in its two conventions; a table must say which one it quotes.
 
 Source: Wang, Bovik, Sheikh, Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
-Similarity", IEEE Transactions on Image Processing 13(4), 2004. Convention: scikit-image's
-`structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1,
-channel_axis=...)`, that is 11 x 11 windows that lie wholly inside the image, each RGB channel on its own, and
-then the mean over windows and channels. (MATLAB-based tables that use luma only differ.)
+Similarity", IEEE Transactions on Image Processing 13(4), 2004, with a Gaussian window of 11 pixels and sigma 1.5.
+
+- `ssim`: the authors' ssim.m on each RGB channel on its own. Windows lie wholly inside the image; the mean runs over
+  windows and channels. It equals scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
+  use_sample_covariance=False, data_range=1, channel_axis=...)`, the measure of the RealBlur and RSBlur protocols. Of
+  a gray image that is given as three equal channels it is ssim.m of that image. (Tables that use luma only differ.)
+- `ssim_3d`: MATLAB's toolbox function `ssim()` on an (H, W, 3) array, which takes the channels for a third axis of
+  space: 11 x 11 x 11 windows, edges replicated, the mean over every pixel and channel. The GoPro and HIDE tables since
+  MPRNet quote it (their evaluate_gopro_hide.m), and NAFNet's Python rebuilds it; docs/metrics.md says how far the
+  two lie apart.
 """
 
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from unblur.errors import UnblurError
-from unblur.metrics.psnr import check_same_shape
+from unblur.metrics.checks import check_pair
+from unblur.metrics.windows import gaussian_weights, window_means
 
 SIGMA_PX = 1.5
 RADIUS_PX = 5
+SMALLEST_PX = 2 * RADIUS_PX + 1
 C1, C2 = 0.01**2, 0.03**2
 """The paper's (K1 L)^2 and (K2 L)^2 for range L = 1."""
 
 
 def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Similarity per image in [-1, 1], higher is better, 1 for equal images. (B, 3, H, W) twice -> (B,).
+    """Wang's, per channel, per image in [-1, 1]: higher is better, 1 for equal images. (B, 3, H, W) twice -> (B,).
 
-    Values are RGB in [0, 1]. Raises UnblurError if the shapes differ, are not these, or an image is smaller
-    than one window.
+    Values are RGB in [0, 1]. Raises UnblurError if the shapes differ or are not these, an image is smaller than one
+    window or holds NaN.
     """
-    check_same_shape(restored, sharp)
-    smallest_px = 2 * RADIUS_PX + 1
-    if min(restored.shape[2:]) < smallest_px:
-        raise UnblurError(
-            f"SSIM needs images of at least {smallest_px} x {smallest_px} pixels, "
-            f"not {restored.shape[3]} x {restored.shape[2]}; use PSNR."
-        )
+    check_pair(restored, sharp, metric="SSIM", smallest_px=SMALLEST_PX)
     # Variances are differences of nearly equal numbers: float32 would lose their digits in flat regions.
-    x, y = restored.double(), sharp.double()
-    mean_x, mean_y = _blur(x), _blur(y)
-    variance_x = _blur(x * x) - mean_x * mean_x
-    variance_y = _blur(y * y) - mean_y * mean_y
-    covariance = _blur(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1)
-    contrast_structure = (2 * covariance + C2) / (variance_x + variance_y + C2)
+    luminance, contrast_structure = similarity_maps(restored.double(), sharp.double())
     return (luminance * contrast_structure).mean(dim=(1, 2, 3)).to(restored.dtype)
 
 
-def _blur(image: Tensor) -> Tensor:
-    """Gaussian-weighted means of all windows inside the image: (B, 3, H, W) -> (B, 3, H - 10, W - 10)."""
-    offsets = torch.arange(-RADIUS_PX, RADIUS_PX + 1, dtype=image.dtype, device=image.device)
-    weights = torch.exp(-0.5 * (offsets / SIGMA_PX) ** 2)
-    weights = weights / weights.sum()
-    for axis in (2, 3):
-        # A view of every window, then a weighted sum over it: no copy, unlike a convolution in float64.
-        image = image.unfold(axis, len(weights), 1) @ weights
-    return image
+def ssim_3d(restored: Tensor, sharp: Tensor) -> Tensor:
+    """MATLAB's `ssim()` of RGB arrays, per image in [-1, 1]: higher is better. (B, 3, H, W) twice -> (B,).
+
+    Values are RGB in [0, 1]. Raises UnblurError as `ssim` does.
+    """
+    check_pair(restored, sharp, metric="SSIM", smallest_px=SMALLEST_PX)
+    x, y = (F.pad(image.double()[:, None], (RADIUS_PX,) * 6, mode="replicate") for image in (restored, sharp))
+    luminance, contrast_structure = similarity_maps(x, y, axes=(2, 3, 4))
+    return (luminance * contrast_structure).mean(dim=(1, 2, 3, 4)).to(restored.dtype)
+
+
+def similarity_maps(x: Tensor, y: Tensor, axes: tuple[int, ...] = (-2, -1)) -> tuple[Tensor, Tensor]:
+    """The luminance term and the contrast-structure term of every window along `axes` inside two float64 images."""
+    weights = gaussian_weights(RADIUS_PX, SIGMA_PX, x)
+    mean_x, mean_y = window_means(x, weights, axes), window_means(y, weights, axes)
+    variance_x = window_means(x * x, weights, axes) - mean_x * mean_x
+    variance_y = window_means(y * y, weights, axes) - mean_y * mean_y
+    covariance = window_means(x * y, weights, axes) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1)
+    contrast_structure = (2 * covariance + C2) / (variance_x + variance_y + C2)
+    return luminance, contrast_structure

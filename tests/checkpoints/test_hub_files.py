@@ -1,0 +1,57 @@
+"""Weight files by path or by hub id, the hub being its own cache on disk: there is no network in tests."""
+
+from pathlib import Path
+
+import pytest
+
+from unblur.checkpoints.hub_files import find_weights
+from unblur.errors import UnblurError
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the hub's client leaves on disk after one download of nobody/lpips/v0.1/alex.pth."""
+    repository = tmp_path / "cache" / "models--nobody--lpips"
+    commit = "0" * 40
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    (repository / "snapshots" / commit / "v0.1").mkdir(parents=True)
+    (repository / "snapshots" / commit / "v0.1" / "alex.pth").write_bytes(b"heads")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return tmp_path
+
+
+def test_a_path_is_itself(tmp_path: Path) -> None:
+    (tmp_path / "alex.pth").write_bytes(b"")
+    assert find_weights(tmp_path / "alex.pth") == tmp_path / "alex.pth"
+    assert find_weights(str(tmp_path / "alex.pth")) == tmp_path / "alex.pth"
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_hub_id_is_the_file_of_that_repository() -> None:
+    assert find_weights("nobody/lpips/v0.1/alex.pth").read_bytes() == b"heads"
+
+
+def test_a_file_here_wins_over_the_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(cache)
+    here = Path("nobody/lpips/v0.1/alex.pth")
+    here.parent.mkdir(parents=True)
+    here.write_bytes(b"mine")
+    assert find_weights(str(here)).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nobody/lpips/v0.1/vgg.pth", "neither a file here nor"),
+        ("nobody/lpips", "No weights at nobody/lpips"),
+        ("alex.pth", "No weights at alex.pth"),
+        ("/nowhere/at/all.pth", "No weights at /nowhere/at/all.pth"),
+        ("../up/one/alex.pth", "No weights at"),
+    ],
+)
+@pytest.mark.usefixtures("cache")
+def test_what_is_nowhere_is_said(source: str, said: str) -> None:
+    with pytest.raises(UnblurError, match=said):
+        find_weights(source)
