@@ -57,7 +57,7 @@ def render(
     own = [None if p is None else extend_highlights(srgb_to_linear(p), exposure.highlight_gain) for p in pictures]
     layers = layer_pictures(scene, exposure, own)
     # A demosaiced picture is worse at its borders, so they are made and cut off where there is a margin.
-    border_px = min(margin_px, DEMOSAIC_REACH_PX)
+    border_px = min(margin_px, DEMOSAIC_REACH_PX) if exposure.sensor else 0
     light = average_over_poses(layers, exposure, margin_px - border_px, tolerance_px)
     inner = slice(border_px, light.shape[1] - border_px), slice(border_px, light.shape[2] - border_px)
     saturated = (light[:, *inner] >= 1).any(dim=0, keepdim=True)
