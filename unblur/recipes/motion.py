@@ -11,8 +11,9 @@ def motion() -> Recipe:
         name="unblur-motion",
         model=MotionEstimatorConfig(),
         sampling=PatchSampling(patch_px=160),
-        uses=4,
+        uses=8,
+        uses_apart=64,
         seed=11,
-        steps=12_000,
+        steps=9_000,
         betas=(0.9, 0.99),
     )
