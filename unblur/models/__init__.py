@@ -1,15 +1,30 @@
 """Networks. Those that restore keep a promise: `forward(blurry) -> restored`, (B, 3, H, W) RGB in [0, 1], any size."""
 
 from unblur.models.build import ModelConfig, RestorerConfig, build
+from unblur.models.host import DecoderScale, MultiOutput
+from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
+from unblur.models.mprnet import MPRNet, MPRNetConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
+from unblur.models.restormer import Restormer, RestormerConfig
+from unblur.models.unet import UNet, UNetConfig
 
 __all__ = [
+    "DecoderScale",
+    "MIMOUNet",
+    "MIMOUNetConfig",
+    "MPRNet",
+    "MPRNetConfig",
     "ModelConfig",
     "MotionEstimator",
     "MotionEstimatorConfig",
+    "MultiOutput",
     "NAFNet",
     "NAFNetConfig",
     "RestorerConfig",
+    "Restormer",
+    "RestormerConfig",
+    "UNet",
+    "UNetConfig",
     "build",
 ]

@@ -4,11 +4,15 @@ from typing import assert_never
 
 from torch import nn
 
+from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
+from unblur.models.mprnet import MPRNet, MPRNetConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
+from unblur.models.restormer import Restormer, RestormerConfig
+from unblur.models.unet import UNet, UNetConfig
 
-RestorerConfig = NAFNetConfig
-"""Networks that restore: `forward(blurry) -> restored`; becomes a union with the second one."""
+RestorerConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
+"""Networks that restore: `forward(blurry) -> restored`."""
 
 ModelConfig = RestorerConfig | MotionEstimatorConfig
 """Every configuration a checkpoint may hold."""
@@ -19,6 +23,14 @@ def build(config: ModelConfig) -> nn.Module:
     match config:
         case NAFNetConfig():
             return NAFNet(config)
+        case UNetConfig():
+            return UNet(config)
+        case MIMOUNetConfig():
+            return MIMOUNet(config)
+        case MPRNetConfig():
+            return MPRNet(config)
+        case RestormerConfig():
+            return Restormer(config)
         case MotionEstimatorConfig():
             return MotionEstimator(config)
     assert_never(config)

@@ -15,6 +15,8 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unblur.models.padding import padded_to_multiple
+
 OUTPUT_STRIDE_PX = 8
 """Pixels between neighbouring paths."""
 
@@ -74,7 +76,7 @@ class MotionEstimator(nn.Module):
 
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        padded = F.pad(blurry, (0, -width % 16, 0, -height % 16), mode="replicate")
+        padded = padded_to_multiple(blurry, 16)
         x = self.at_2(self.intro(F.pixel_unshuffle(padded - 0.5, 2)))
         skip = self.at_8(self.down_8(self.at_4(self.down_4(x))))
         x = self.at_16(self.down_16(skip))

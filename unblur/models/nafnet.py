@@ -17,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unblur.models.host import DecoderScale
+from unblur.models.layer_norm import ChannelLayerNorm
+from unblur.models.padding import padded_to_multiple
 from unblur.models.pooling import ChannelMean
 
 
@@ -40,20 +43,6 @@ class NAFNetConfig:
             raise ValueError(f"width and stem_stride must be positive, middle_blocks not negative: {self}")
         if len(self.encoder_blocks) != len(self.decoder_blocks):
             raise ValueError(f"the encoder and the decoder must have as many levels as each other: {self}")
-
-
-class ChannelLayerNorm(nn.Module):
-    """Layer normalisation over the channels of each position. Shape: (B, C, H, W) -> same."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        # In channels-last memory both permutations are free views.
-        x = x.permute(0, 2, 3, 1)
-        return F.layer_norm(x, (x.shape[-1],), self.weight, self.bias, eps=1e-6).permute(0, 3, 1, 2)
 
 
 class SimpleGate(nn.Module):
@@ -85,14 +74,14 @@ class NAFBlock(nn.Module):
 
     def __init__(self, channels: int, stride_px: int) -> None:
         super().__init__()
-        self.norm1 = ChannelLayerNorm(channels)
+        self.norm1 = ChannelLayerNorm(channels, eps=1e-6)
         self.expand1 = nn.Conv2d(channels, 2 * channels, 1)
         self.depthwise = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
         self.gate = SimpleGate()
         self.attention = SimplifiedChannelAttention(channels, stride_px)
         self.project1 = nn.Conv2d(channels, channels, 1)
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.norm2 = ChannelLayerNorm(channels)
+        self.norm2 = ChannelLayerNorm(channels, eps=1e-6)
         self.expand2 = nn.Conv2d(channels, 2 * channels, 1)
         self.project2 = nn.Conv2d(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
@@ -146,11 +135,18 @@ class NAFNet(nn.Module):
         """Heights and widths are padded to a multiple of this."""
         return int(self.config.stem_stride * 2 ** len(self.config.encoder_blocks))
 
+    @property
+    def decoder_scales(self) -> tuple[DecoderScale, ...]:
+        """What each group of decoder blocks is given, coarsest first."""
+        finest = self.config.stem_stride
+        return tuple(
+            DecoderScale(stride_px=finest * 2**level, channels=self.config.width * 2**level)
+            for level in reversed(range(len(self.config.decoder_blocks)))
+        )
+
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        padding = (0, -width % self.multiple_of, 0, -height % self.multiple_of)
-        padded = F.pad(blurry, padding, mode="replicate")
-        correction = self.decode(self.encode(padded))
+        correction = self.decode(self.encode(padded_to_multiple(blurry, self.multiple_of)))
         # Added in the input's own precision: bfloat16 has too few digits for a photograph, not for a correction.
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
@@ -169,5 +165,6 @@ class NAFNet(nn.Module):
         """The correction to the blurry photograph. Shape: features of `encode` -> (B, 3, H, W)."""
         x = features[-1]
         for up, decoder, skip in zip(self.ups, self.decoders, reversed(features[:-1]), strict=True):
-            x = decoder(up(x) + skip)
+            x = up(x) + skip
+            x = decoder(x)
         return F.pixel_shuffle(self.ending(x), self.config.stem_stride)

@@ -2,7 +2,15 @@
 
 from typing import assert_never
 
-from unblur.models import ModelConfig, MotionEstimatorConfig, NAFNetConfig
+from unblur.models import (
+    MIMOUNetConfig,
+    ModelConfig,
+    MotionEstimatorConfig,
+    MPRNetConfig,
+    NAFNetConfig,
+    RestormerConfig,
+    UNetConfig,
+)
 from unblur.training.recipe import Recipe
 
 
@@ -28,7 +36,7 @@ seed {recipe.seed}; `recipe.json` has the rest.
 
 def _purpose(model: ModelConfig) -> str:
     match model:
-        case NAFNetConfig():
+        case NAFNetConfig() | UNetConfig() | MIMOUNetConfig() | MPRNetConfig() | RestormerConfig():
             return (
                 "Restores motion-blurred photographs. Faithful: a regression network, it averages over what may have "
                 "been\nthere and invents no detail."
@@ -43,7 +51,7 @@ def _purpose(model: ModelConfig) -> str:
 
 def _use(model: ModelConfig) -> str:
     match model:
-        case NAFNetConfig():
+        case NAFNetConfig() | UNetConfig() | MIMOUNetConfig() | MPRNetConfig() | RestormerConfig():
             return "unblur restore photo.jpg --checkpoint FOLDER"
         case MotionEstimatorConfig():
             return "unblur patterns photos --checkpoint FOLDER"

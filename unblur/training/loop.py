@@ -14,7 +14,15 @@ from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.config import to_json
 from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
 from unblur.errors import UnblurError
-from unblur.models import MotionEstimatorConfig, NAFNetConfig, build
+from unblur.models import (
+    MIMOUNetConfig,
+    MotionEstimatorConfig,
+    MPRNetConfig,
+    NAFNetConfig,
+    RestormerConfig,
+    UNetConfig,
+    build,
+)
 from unblur.seeds import seed_for
 from unblur.training.card import model_card
 from unblur.training.motion import MotionTask
@@ -128,7 +136,7 @@ def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
     simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed, device)
     pairs = ReusedPairs(simulated, recipe.uses, recipe.uses_apart)
     match recipe.model:
-        case NAFNetConfig():
+        case NAFNetConfig() | UNetConfig() | MIMOUNetConfig() | MPRNetConfig() | RestormerConfig():
             return RestorationTask(pairs, recipe.loss_floor)
         case MotionEstimatorConfig():
             return MotionTask(pairs)

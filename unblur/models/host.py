@@ -1,0 +1,35 @@
+"""What a network that restores tells about itself, so that losses and priors need not know which one it is.
+
+A *prior* (features of another network that has seen the same photograph) is plugged in at decoder scales, each
+time right after the skip connection was merged, before the decoder's blocks: there the features know both what is
+where and what the coarser scales made of it. Every host names these places, in the order in which its decoder
+passes them, as `decoder_scales`, and passes them in one line of its `decode`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderScale:
+    """Features that one group of decoder blocks is given. Shape: (B, `channels`, H / `stride_px`, W / `stride_px`)."""
+
+    stride_px: int
+    """Pixels of the photograph from one position to the next; H and W are those of the padded photograph."""
+    channels: int
+
+
+@runtime_checkable
+class MultiOutput(Protocol):
+    """A network that restores in several steps, all of which a loss may judge: MIMO-UNet's scales, MPRNet's stages."""
+
+    def outputs(self, blurry: Tensor) -> list[Tensor]:
+        """Every restored photograph, the coarsest or earliest first; the last one is what `forward` returns.
+
+        Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 3, H / s, W / s) each, sides rounded up, where s is 1 for the last
+        and a power of 2 for every other. Position (i, j) of an output at scale s stands for the square of s x s
+        pixels at (s i, s j), so a target is made by resizing the sharp photograph to the output's height and width.
+        """
+        ...

@@ -1,0 +1,178 @@
+"""MIMO-UNet and MIMO-UNet+: one U-shaped network instead of a chain of networks from coarse to fine.
+
+One idea: a single encoder is shown the photograph at three sizes, a single decoder gives it back at three sizes.
+
+Source: "Rethinking Coarse-to-Fine Approach in Single Image Deblurring" (Cho et al. 2021, arXiv 2108.05054); sizes
+of layers that the paper does not give (the shallow module's, the kernels) are facts of the authors' published
+networks. Differences: any size, by edge replication; the layers that end in a picture begin at zero where the
+authors begin at random, so that training begins at the identity at all three sizes.
+
+A tile equals the whole beyond the reach of the convolutions: nothing is averaged over the photograph.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models.host import DecoderScale
+from unblur.models.padding import padded_to_multiple
+from unblur.models.residual_block import residual_blocks
+
+
+@dataclass(frozen=True, kw_only=True)
+class MIMOUNetConfig:
+    """Sizes of a MIMO-UNet. The defaults are MIMO-UNet; MIMO-UNet+ has 20 blocks and dropout 0.1."""
+
+    width: int = 32
+    """Channels at full size; twice and four times as many at half and quarter size."""
+    blocks: int = 8
+    """Residual blocks in each of the three encoders and three decoders."""
+    dropout: float = 0.0
+    """Share of the channels of each fused skip connection that is left out of a training step."""
+
+    def __post_init__(self) -> None:
+        if self.width < 2 or self.blocks < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"width must be at least 2, blocks at least 1, dropout in [0, 1): {self}")
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """At strides 1, 2 and 4."""
+        return self.width, 2 * self.width, 4 * self.width
+
+
+class ShallowModule(nn.Module):
+    """First look at a smaller photograph (the paper's SCM). Shape: (B, 3, H, W) -> (B, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.expand1 = nn.Conv2d(3, channels // 4, 3, padding=1)
+        self.expand2 = nn.Conv2d(channels // 4, channels // 2, 1)
+        self.expand3 = nn.Conv2d(channels // 2, channels // 2, 3, padding=1)
+        self.expand4 = nn.Conv2d(channels // 2, channels - 3, 1)
+        self.merge = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        x = blurry
+        for expand in (self.expand1, self.expand2, self.expand3, self.expand4):
+            x = expand(x).relu()
+        features: Tensor = self.merge(torch.cat((blurry, x), dim=1))
+        return features
+
+
+class FeatureAttention(nn.Module):
+    """Features of the scale above, corrected where a smaller photograph agrees (FAM). Shape: (B, C, H, W) -> same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.merge = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, shallow: Tensor) -> Tensor:
+        correction: Tensor = self.merge(x * shallow)
+        return x + correction
+
+
+class AsymmetricFusion(nn.Module):
+    """A skip connection made of all three scales (AFF). Shape: (B, 7 width, H, W) -> (B, C, H, W)."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels_in, channels, 1)
+        self.mix = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, *scales: Tensor) -> Tensor:
+        skip: Tensor = self.mix(self.reduce(torch.cat(scales, dim=1)).relu())
+        return skip
+
+
+class MIMOUNet(nn.Module):
+    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+
+    The output is not clipped. `outputs` gives the photograph at a quarter, half and full size.
+    """
+
+    def __init__(self, config: MIMOUNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        full, half, quarter = config.channels
+        self.intro = nn.Conv2d(3, full, 3, padding=1)
+        self.downs = nn.ModuleList(nn.Conv2d(c, 2 * c, 3, stride=2, padding=1) for c in (full, half))
+        self.shallow = nn.ModuleList(ShallowModule(c) for c in (half, quarter))
+        self.attentions = nn.ModuleList(FeatureAttention(c) for c in (half, quarter))
+        self.encoders = nn.ModuleList(residual_blocks(c, config.blocks) for c in config.channels)
+        self.fusions = nn.ModuleList(AsymmetricFusion(sum(config.channels), c) for c in (full, half))
+        self.dropout = nn.Dropout2d(config.dropout)
+        coarse_to_fine = config.channels[::-1]
+        self.decoders = nn.ModuleList(residual_blocks(c, config.blocks) for c in coarse_to_fine)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(c, finer, 4, stride=2, padding=1) for c, finer in pairwise(coarse_to_fine)
+        )
+        self.merges = nn.ModuleList(nn.Conv2d(2 * c, c, 1) for c in (half, full))
+        self.endings = nn.ModuleList(nn.Conv2d(c, 3, 3, padding=1) for c in coarse_to_fine)
+        for ending in self.endings:
+            nn.init.zeros_(cast(Tensor, ending.weight))
+            nn.init.zeros_(cast(Tensor, ending.bias))
+
+    @property
+    def multiple_of(self) -> int:
+        """Heights and widths are padded to a multiple of this."""
+        return 4
+
+    @property
+    def decoder_scales(self) -> tuple[DecoderScale, ...]:
+        """What each group of decoder blocks is given, coarsest first."""
+        full, half, quarter = self.config.channels
+        return (
+            DecoderScale(stride_px=4, channels=quarter),
+            DecoderScale(stride_px=2, channels=half),
+            DecoderScale(stride_px=1, channels=full),
+        )
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.outputs(blurry)[-1]
+
+    def outputs(self, blurry: Tensor) -> list[Tensor]:
+        """The restored photograph at a quarter, half and full size, sides rounded up. See `MultiOutput`."""
+        corrections = self.decode(self.encode(padded_to_multiple(blurry, self.multiple_of)))
+        restored = []
+        for stride, correction in zip((4, 2, 1), corrections, strict=True):
+            # Nearest neighbours, as the authors have it: no pixel is a mixture of others.
+            smaller = blurry[..., ::stride, ::stride]
+            height, width = smaller.shape[2:]
+            restored.append(smaller + correction[..., :height, :width].to(blurry.dtype))
+        return restored
+
+    def encode(self, blurry: Tensor) -> list[Tensor]:
+        """Features at strides 1, 2 and 4."""
+        features = [self.encoders[0](self.intro(blurry).relu())]
+        for level, stride in ((1, 2), (2, 4)):
+            shallow = self.shallow[level - 1](blurry[..., ::stride, ::stride])
+            x = self.downs[level - 1](features[-1]).relu()
+            features.append(self.encoders[level](self.attentions[level - 1](x, shallow)))
+        return features
+
+    def decode(self, features: list[Tensor]) -> list[Tensor]:
+        """Corrections to the photograph at a quarter, half and full size. Shape: features of `encode` -> (B, 3, ...)"""
+        full, half, quarter = features
+        quarter_doubled = F.interpolate(quarter, scale_factor=2.0)
+        skips = (
+            None,
+            self.dropout(self.fusions[1](full[..., ::2, ::2], half, quarter_doubled)),
+            self.dropout(
+                self.fusions[0](
+                    full, F.interpolate(half, scale_factor=2.0), F.interpolate(quarter_doubled, scale_factor=2.0)
+                )
+            ),
+        )
+        x = quarter
+        corrections = []
+        for level, skip in enumerate(skips):
+            if skip is not None:
+                x = self.ups[level - 1](x).relu()
+                x = self.merges[level - 1](torch.cat((x, skip), dim=1)).relu()
+            x = self.decoders[level](x)
+            corrections.append(self.endings[level](x))
+        return corrections

@@ -1,0 +1,257 @@
+"""MPRNet: three networks in a row, each of which is shown the photograph anew and hands on what it found.
+
+One idea: two U-shaped stages learn what is where from quarters and halves of the photograph, a third stage that never
+leaves full size puts the detail in its place. Each stage restores, so each can be taught directly.
+
+Source: "Multi-Stage Progressive Image Restoration" (Zamir et al. 2021, arXiv 2102.02808). The defaults are its
+deblurring network. Differences: any size, by edge replication; every block has a PReLU slope of its own where the
+authors share one slope among all blocks (54 parameters of 20 million); layers that end in a picture begin at zero,
+so that training begins at the identity in all stages; quarters and halves go through a stage as one batch, and 1x1
+convolutions are applied before upsampling instead of after, which gives the same numbers in less time.
+
+Tiles: channel means are `ChannelMean`, so they can be made local. The first stage still cuts what it is given into
+quarters and the second into halves; the cuts of a tile lie elsewhere than those of the whole photograph, so a tile
+equals the whole only beyond the reach of the convolutions from both.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models.host import DecoderScale
+from unblur.models.padding import padded_to_multiple
+from unblur.models.pooling import ChannelMean
+
+
+@dataclass(frozen=True, kw_only=True)
+class MPRNetConfig:
+    """Sizes of an MPRNet."""
+
+    width: int = 96
+    """Channels at full size in the first two stages."""
+    widening: int = 48
+    """Channels added at half and again at quarter size."""
+    detail_widening: int = 32
+    """Channels added in the third stage."""
+    detail_blocks: int = 8
+    """Channel attention blocks in each of the third stage's three groups."""
+    reduction: int = 4
+    """How many times fewer channels there are in the middle of channel attention."""
+
+    def __post_init__(self) -> None:
+        if self.reduction < 1 or self.width < self.reduction or self.detail_blocks < 1:
+            raise ValueError(f"reduction and detail_blocks must be positive, width at least reduction: {self}")
+        if self.widening < 0 or self.detail_widening < 0:
+            raise ValueError(f"stages widen by 0 channels or more: {self}")
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """At strides 1, 2 and 4 in the first two stages."""
+        return self.width, self.width + self.widening, self.width + 2 * self.widening
+
+
+def _pointwise(channels_in: int, channels: int) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels, 1, bias=False)
+
+
+def _convolution(channels_in: int, channels: int) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
+
+
+class ChannelAttention(nn.Module):
+    """Channels scaled by 0 to 1, as their means suggest. Shape: (B, C, H, W) -> same."""
+
+    def __init__(self, channels: int, reduction: int, stride_px: int) -> None:
+        super().__init__()
+        self.mean = ChannelMean(stride_px)
+        self.reduce = _pointwise(channels, channels // reduction)
+        self.expand = _pointwise(channels // reduction, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale: Tensor = self.expand(self.reduce(self.mean(x)).relu())
+        return x * scale.sigmoid()
+
+
+class ChannelAttentionBlock(nn.Module):
+    """Two 3x3 convolutions, scaled channel by channel and added to their input (CAB). Shape: (B, C, H, W) -> same."""
+
+    def __init__(self, channels: int, reduction: int, stride_px: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels)
+        self.activation = nn.PReLU()
+        self.second = _convolution(channels, channels)
+        self.attention = ChannelAttention(channels, reduction, stride_px)
+
+    def forward(self, x: Tensor) -> Tensor:
+        correction: Tensor = self.attention(self.second(self.activation(self.first(x))))
+        return x + correction
+
+
+def _blocks(channels: int, count: int, reduction: int, stride_px: int) -> nn.Sequential:
+    return nn.Sequential(*(ChannelAttentionBlock(channels, reduction, stride_px) for _ in range(count)))
+
+
+class Encoder(nn.Module):
+    """Features at strides 1, 2 and 4; a later stage adds those of the stage before it (the paper's CSFF)."""
+
+    def __init__(self, config: MPRNetConfig, *, follows: bool) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(_blocks(c, 2, config.reduction, 2**i) for i, c in enumerate(config.channels))
+        self.downs = nn.ModuleList(_pointwise(c, coarser) for c, coarser in pairwise(config.channels))
+        channels = config.channels if follows else ()
+        self.from_encoder = nn.ModuleList(_pointwise(c, c) for c in channels)
+        self.from_decoder = nn.ModuleList(_pointwise(c, c) for c in channels)
+
+    def forward(
+        self, x: Tensor, encoded: list[Tensor] | None = None, decoded: list[Tensor] | None = None
+    ) -> list[Tensor]:
+        """(B, C, H, W) and, in a stage that follows another, that stage's features -> features, finest first."""
+        features: list[Tensor] = []
+        for index, level in enumerate(self.levels):
+            # The mean of 2 x 2 is what bilinear interpolation to half the size gives.
+            x = level(self.downs[index - 1](F.avg_pool2d(features[-1], 2)) if index else x)
+            if encoded is not None and decoded is not None:
+                x = x + self.from_encoder[index](encoded[index]) + self.from_decoder[index](decoded[index])
+            features.append(x)
+        return features
+
+
+class Decoder(nn.Module):
+    """Features at strides 1, 2 and 4 -> the same, decoded."""
+
+    def __init__(self, config: MPRNetConfig) -> None:
+        super().__init__()
+        coarse_to_fine = [(c, 2**i) for i, c in enumerate(config.channels)][::-1]
+        self.levels = nn.ModuleList(_blocks(c, 2, config.reduction, stride) for c, stride in coarse_to_fine)
+        self.skips = nn.ModuleList(_blocks(c, 1, config.reduction, stride) for c, stride in coarse_to_fine[1:])
+        self.ups = nn.ModuleList(_pointwise(c, finer) for (c, _), (finer, _) in pairwise(coarse_to_fine))
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        x = features[-1]
+        decoded: list[Tensor] = []
+        for index, level in enumerate(self.levels):
+            if index:
+                x = _doubled(self.ups[index - 1](x)) + self.skips[index - 1](features[-1 - index])
+            x = level(x)
+            decoded.insert(0, x)
+        return decoded
+
+
+class SupervisedAttention(nn.Module):
+    """A stage's picture, and its features scaled by 0 to 1 as that picture suggests (the paper's SAM)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = _pointwise(channels, channels)
+        self.ending = _pointwise(channels, 3)
+        self.attend = _pointwise(3, channels)
+        nn.init.zeros_(self.ending.weight)
+
+    def forward(self, x: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) and (B, 3, H, W) -> features to hand on, (B, C, H, W), and the restored picture."""
+        restored = blurry + self.ending(x).to(blurry.dtype)
+        return x + self.mix(x) * self.attend(restored).sigmoid(), restored
+
+
+class DetailGroup(nn.Module):
+    """Blocks at full size, then features of the stage before at one of its strides (ORB and its fusion)."""
+
+    def __init__(self, config: MPRNetConfig, stride_px: int) -> None:
+        super().__init__()
+        channels = config.width + config.detail_widening
+        self.blocks = _blocks(channels, config.detail_blocks, config.reduction, 1)
+        self.mix = _convolution(channels, channels)
+        finer = [c for i, c in enumerate(config.channels) if 2**i <= stride_px][::-1]
+        self.ups_encoded = nn.ModuleList(_pointwise(c, finer_c) for c, finer_c in pairwise(finer))
+        self.ups_decoded = nn.ModuleList(_pointwise(c, finer_c) for c, finer_c in pairwise(finer))
+        self.from_encoder = _pointwise(config.width, channels)
+        self.from_decoder = _pointwise(config.width, channels)
+
+    def forward(self, x: Tensor, encoded: Tensor, decoded: Tensor) -> Tensor:
+        for up_encoded, up_decoded in zip(self.ups_encoded, self.ups_decoded, strict=True):
+            encoded, decoded = _doubled(up_encoded(encoded)), _doubled(up_decoded(decoded))
+        correction: Tensor = self.mix(self.blocks(x)) + self.from_encoder(encoded) + self.from_decoder(decoded)
+        return x + correction
+
+
+class MPRNet(nn.Module):
+    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+
+    The output is not clipped. `outputs` gives the photograph as each of the three stages restored it.
+    """
+
+    def __init__(self, config: MPRNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, detail = config.width, config.width + config.detail_widening
+        self.intros = nn.ModuleList(
+            nn.Sequential(_convolution(3, width), ChannelAttentionBlock(width, config.reduction, 1)) for _ in range(3)
+        )
+        self.encoder1, self.decoder1 = Encoder(config, follows=False), Decoder(config)
+        self.attention1 = SupervisedAttention(width)
+        self.merge2 = _convolution(2 * width, width)
+        self.encoder2, self.decoder2 = Encoder(config, follows=True), Decoder(config)
+        self.attention2 = SupervisedAttention(width)
+        self.merge3 = _convolution(2 * width, detail)
+        self.details = nn.ModuleList(DetailGroup(config, stride_px) for stride_px in (1, 2, 4))
+        self.ending = _convolution(detail, 3)
+        nn.init.zeros_(self.ending.weight)
+
+    @property
+    def multiple_of(self) -> int:
+        """Heights and widths are padded to a multiple of this: the strides reach 4 in quarters of the photograph."""
+        return 8
+
+    @property
+    def decoder_scales(self) -> tuple[DecoderScale, ...]:
+        """What each group of decoder blocks is given, coarsest first, in the first stage as in the second.
+
+        The first stage decodes halves, one above the other in the batch: a prior must be cut like them (`halved`).
+        """
+        strided = list(enumerate(self.config.channels))
+        return tuple(DecoderScale(stride_px=2**level, channels=channels) for level, channels in reversed(strided))
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.outputs(blurry)[-1]
+
+    def outputs(self, blurry: Tensor) -> list[Tensor]:
+        """The photograph restored by the first, second and third stage, each at full size. See `MultiOutput`."""
+        height, width = blurry.shape[2:]
+        whole = padded_to_multiple(blurry, self.multiple_of)
+        halves = halved(whole, 2)
+
+        # Stage 1: quarters are encoded, halves decoded.
+        encoded = [joined(x, 3) for x in self.encoder1(self.intros[0](halved(halves, 3)))]
+        decoded = self.decoder1(encoded)
+        handed_on, restored1 = self.attention1(decoded[0], halves)
+
+        # Stage 2: halves are encoded, the whole decoded.
+        x = self.merge2(torch.cat((self.intros[1](halves), handed_on), dim=1))
+        encoded = [joined(x, 2) for x in self.encoder2(x, encoded, decoded)]
+        decoded = self.decoder2(encoded)
+        handed_on, restored2 = self.attention2(decoded[0], whole)
+
+        # Stage 3: the whole, at full size.
+        x = self.merge3(torch.cat((self.intros[2](whole), handed_on), dim=1))
+        for detail, from_encoder, from_decoder in zip(self.details, encoded, decoded, strict=True):
+            x = detail(x, from_encoder, from_decoder)
+        restored3 = whole + self.ending(x).to(blurry.dtype)
+
+        return [restored[..., :height, :width] for restored in (joined(restored1, 2), restored2, restored3)]
+
+
+def halved(x: Tensor, dim: int) -> Tensor:
+    """Both halves along `dim`, one after the other in the batch. Shape: e. g. (B, C, H, W) -> (2 B, C, H / 2, W)."""
+    return torch.cat(x.chunk(2, dim=dim))
+
+
+def joined(x: Tensor, dim: int) -> Tensor:
+    """Undoes `halved`."""
+    return torch.cat(x.chunk(2), dim=dim)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

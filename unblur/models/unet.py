@@ -1,0 +1,98 @@
+"""A plain residual U-Net: the host of which nothing but its shape could explain what a prior does to it.
+
+One idea: an hourglass with skip connections, made of the simplest block that is known to deblur.
+
+Sources: U-Net (Ronneberger et al. 2015, arXiv 1505.04597) for the hourglass; DeepDeblur (Nah et al. 2017, arXiv
+1612.02177) for residual blocks without normalisation. "Take a Prior from Other Tasks for Severe Blur Removal" (arXiv
+2302.06898) names a UNet as a host; which one is not known to us, and these sizes are ours. Differences from U-Net:
+padded convolutions, so that nothing is cropped; strided instead of max-pooled; 1x1 convolutions merge the skip
+connections; what is learned is the correction, not the photograph.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from unblur.models.host import DecoderScale
+from unblur.models.padding import padded_to_multiple
+from unblur.models.residual_block import residual_blocks
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig:
+    """Sizes of a UNet."""
+
+    channels: tuple[int, ...] = (32, 64, 128, 256)
+    """At strides 1, 2, 4 and so on."""
+    blocks: int = 4
+    """Residual blocks at each stride, on the way down and, but for the coarsest, again on the way up."""
+
+    def __post_init__(self) -> None:
+        if len(self.channels) < 2 or min(self.channels) < 1 or self.blocks < 1:
+            raise ValueError(f"a UNet needs two strides at least, channels and blocks: {self}")
+
+
+class UNet(nn.Module):
+    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+
+    The output is not clipped. Training begins at the identity. A tile equals the whole beyond the reach of the
+    convolutions.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        finest, coarsest = config.channels[0], config.channels[-1]
+        self.intro = nn.Conv2d(3, finest, 3, padding=1)
+        self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
+        for channels, coarser in pairwise(config.channels):
+            self.encoders.append(residual_blocks(channels, config.blocks))
+            self.downs.append(nn.Conv2d(channels, coarser, 3, stride=2, padding=1))
+        self.middle = residual_blocks(coarsest, config.blocks)
+        self.ups, self.merges, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for channels, finer in pairwise(reversed(config.channels)):
+            self.ups.append(nn.ConvTranspose2d(channels, finer, 2, stride=2))
+            self.merges.append(nn.Conv2d(2 * finer, finer, 1))
+            self.decoders.append(residual_blocks(finer, config.blocks))
+        self.ending = nn.Conv2d(finest, 3, 3, padding=1)
+        nn.init.zeros_(self.ending.weight)
+        nn.init.zeros_(cast(Tensor, self.ending.bias))
+
+    @property
+    def multiple_of(self) -> int:
+        """Heights and widths are padded to a multiple of this."""
+        return int(2 ** (len(self.config.channels) - 1))
+
+    @property
+    def decoder_scales(self) -> tuple[DecoderScale, ...]:
+        """What each group of decoder blocks is given, coarsest first."""
+        strided = enumerate(self.config.channels[:-1])
+        return tuple(DecoderScale(stride_px=2**level, channels=channels) for level, channels in strided)[::-1]
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        height, width = blurry.shape[2:]
+        correction = self.decode(self.encode(padded_to_multiple(blurry, self.multiple_of)))
+        return blurry + correction[..., :height, :width].to(blurry.dtype)
+
+    def encode(self, blurry: Tensor) -> list[Tensor]:
+        """Features at every stride, finest first."""
+        x = self.intro(blurry)
+        features = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            x = encoder(x)
+            features.append(x)
+            x = down(x).relu()
+        return [*features, self.middle(x)]
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        """The correction to the blurry photograph. Shape: features of `encode` -> (B, 3, H, W)."""
+        x = features[-1]
+        skips = reversed(features[:-1])
+        for up, merge, decoder, skip in zip(self.ups, self.merges, self.decoders, skips, strict=True):
+            x = merge(torch.cat((up(x), skip), dim=1)).relu()
+            x = decoder(x)
+        correction: Tensor = self.ending(x)
+        return correction
