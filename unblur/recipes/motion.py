@@ -12,8 +12,8 @@ def motion() -> Recipe:
         model=MotionEstimatorConfig(),
         sampling=PatchSampling(patch_px=160),
         uses=8,
-        uses_apart=64,
+        uses_apart=32,
         seed=11,
-        steps=9_000,
+        steps=6_000,
         betas=(0.9, 0.99),
     )
