@@ -34,8 +34,12 @@ class MotionEstimatorConfig:
     """Residual blocks at each stride, on the way down."""
 
 
+LEAK = 0.1
+"""Slope of the activations below zero. With none, early steps can silence every channel before the last convolution."""
+
+
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a ReLU between them, added to their input. Shape: (B, C, H, W) -> same."""
+    """Two 3x3 convolutions after a leaky ReLU each, added to their input. Shape: (B, C, H, W) -> same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,7 +50,7 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(cast(Tensor, self.second.bias))
 
     def forward(self, x: Tensor) -> Tensor:
-        correction: Tensor = self.second(F.relu(self.first(F.relu(x))))
+        correction: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(x, LEAK)), LEAK))
         return x + correction
 
 
@@ -81,7 +85,7 @@ class MotionEstimator(nn.Module):
         skip = self.at_8(self.down_8(self.at_4(self.down_4(x))))
         x = self.at_16(self.down_16(skip))
         x = self.joined_8(skip + F.interpolate(self.up_8(x), scale_factor=2.0, mode="nearest"))
-        path: Tensor = self.ending(F.relu(x)).float() * UNIT_PX
+        path: Tensor = self.ending(F.leaky_relu(x, LEAK)).float() * UNIT_PX
         rows, columns = (max(1, side // OUTPUT_STRIDE_PX) for side in (height, width))
         return path[..., :rows, :columns]
 
