@@ -33,7 +33,7 @@ def shaken(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def estimator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that sees some motion in everything."""
-    config = MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=1)
+    config = MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1))
     network = build(config)
     torch.nn.init.constant_(network.get_submodule("ending").bias, 0.7)
     folder = tmp_path_factory.mktemp("estimator")

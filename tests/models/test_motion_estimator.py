@@ -8,8 +8,9 @@ import torch
 from unblur.blur.undirected import directed, endpoint_error_px, undirected
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.models import MotionEstimator, MotionEstimatorConfig, build
+from unblur.models.pooling import use_local_pooling
 
-TINY = MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=1)
+TINY = MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1))
 
 
 def lively(config: MotionEstimatorConfig = TINY) -> MotionEstimator:
@@ -17,7 +18,7 @@ def lively(config: MotionEstimatorConfig = TINY) -> MotionEstimator:
     torch.manual_seed(0)
     network = MotionEstimator(config)
     for name, parameter in network.named_parameters():
-        if "second" in name or "ending" in name:
+        if "ending" in name:
             torch.nn.init.normal_(parameter, std=0.1)
     return network
 
@@ -25,7 +26,7 @@ def lively(config: MotionEstimatorConfig = TINY) -> MotionEstimator:
 def test_is_as_light_as_motion_etr() -> None:
     """Motion-ETR's network has 1.13 M parameters, "about 1 M"."""
     count = sum(parameter.numel() for parameter in build(MotionEstimatorConfig()).parameters())
-    assert 1.0e6 < count < 1.3e6
+    assert 0.9e6 < count < 1.3e6
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 9), (16, 24), (33, 50), (64, 64)])
@@ -46,6 +47,7 @@ def test_every_parameter_has_a_gradient() -> None:
 
 def test_paths_move_with_the_picture() -> None:
     network = lively().eval()
+    use_local_pooling(network, 32)
     wide = torch.rand(1, 3, 256, 416)
     inner = network(wide[..., 64:])
     assert torch.allclose(network(wide)[..., 8 + 16 :], inner[..., 16:], atol=1e-4)
@@ -61,7 +63,7 @@ def test_saved_and_loaded_it_answers_alike(tmp_path: Path) -> None:
 def test_learns_lines_of_any_direction() -> None:
     """Streaks at random angles: after a short while the ends are found to a fraction of their distance."""
     torch.manual_seed(1)
-    network = MotionEstimator(MotionEstimatorConfig(channels=(8, 12, 16, 16), blocks=1))
+    network = MotionEstimator(MotionEstimatorConfig(channels=(8, 12, 16, 16), blocks=(1, 1, 1, 1)))
     optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3)
 
     def batch() -> tuple[torch.Tensor, torch.Tensor]:

@@ -156,7 +156,7 @@ def test_the_smoke_recipe_learns_to_deblur(photos: Path, tmp_path: Path) -> None
 
 def test_the_same_loop_learns_motion(photos: Path, tmp_path: Path) -> None:
     recipe = replace(
-        TINY, model=MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=1), uses=2, uses_apart=2, workers=1
+        TINY, model=MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1)), uses=2, uses_apart=2, workers=1
     )
     train(replace(recipe, steps=6), photos, tmp_path / "run")
     assert isinstance(load_checkpoint(tmp_path / "run").config, MotionEstimatorConfig)

@@ -17,6 +17,7 @@ from unblur.app.patterns_command import patterns
 from unblur.app.restore_command import restore
 from unblur.app.simulate_command import simulate
 from unblur.app.study_command import study
+from unblur.app.tables_command import tables
 from unblur.app.train_command import train
 from unblur.app.validation_command import validation
 from unblur.errors import UnblurError
@@ -27,6 +28,7 @@ OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
 COMMANDS: dict[str, Callable[..., int]] = {
     "restore": restore,
     "evaluate": evaluate,
+    "tables": tables,
     "train": train,
     "validation": validation,
     "check": check,

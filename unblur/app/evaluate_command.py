@@ -1,70 +1,124 @@
-"""`unblur evaluate`: a checkpoint measured on folders of pairs, or on sharp photographs it must leave alone."""
+"""`unblur evaluate`: a method measured on folders of pairs, or on sharp photographs it must leave alone."""
 
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.measured_pictures import find_pictures
+from unblur.errors import UnblurError
+
 if TYPE_CHECKING:
-    from unblur.datasets import Pair
+    from unblur.evaluation.method import Method
+    from unblur.evaluation.row import Row
+    from unblur.evaluation.run import Progress, Run
 
 
 def evaluate(
     folders: tyro.conf.Positional[list[Path]],
     checkpoint: str | None = None,
+    protocol: str | None = None,
+    method: str = "network",
     split: str | None = None,
     name: Annotated[str | None, tyro.conf.arg(name="as")] = None,
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
+    restored: Path | None = None,
+    workers: int = 1,
     device: str = "auto",
     pooling_window: int | None = None,
 ) -> int:
     """Measure a checkpoint: PSNR and SSIM before and after, a table of means, one CSV row an image.
 
+    With --csv a run that was stopped goes on where it was when the same command is given again.
+
     Args:
         folders: Each with blurry/ and sharp/, a data set that `unblur datasets` lists, or sharp photographs alone
             (how well it leaves them alone).
         checkpoint: Other weights than the bundled ones: a folder or a hub id.
+        protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
+            reds-jpeg, realblur, rsblur, bsd, levin, no-reference.
+        method: What is measured: network, a peer (identity, unsharp), or a folder of pictures restored elsewhere.
         split: Part of the data sets to measure, instead of the one that results are reported on.
         name: What `unblur datasets` calls the data set, where the folder does not tell.
         csv: Folder for one CSV file a folder measured.
+        restored: Folder for the restored pictures, PNG, a folder inside it for each data set.
+        workers: Processes that measure at the same time, each with a network of its own.
         device: auto, cpu, cuda, ...
         pooling_window: Reach in pixels of the network's averages instead of the default; 0 averages over the tile.
     """
-    from tqdm import tqdm
+    from unblur.evaluation.method import MethodChoice, open_method
+    from unblur.evaluation.run import Progress, Run
+    from unblur.evaluation.tables import summary
 
-    from unblur.atomic import write_atomically
-    from unblur.evaluation.measure import measure, summary, to_csv
-    from unblur.restoration.restorer import load
-
-    restorer = load(checkpoint, device, pooling_window_px=pooling_window)
+    choice = MethodChoice(method=method, checkpoint=checkpoint, device=device, pooling_window_px=pooling_window)
+    opened = open_method(choice)
+    if workers < 1:
+        raise UnblurError(f"{workers} workers measure nothing; give at least 1.")
     for folder in folders:
-        title, count, pairs = _pairs(folder, split, name)
-        bar = tqdm(pairs, total=count, unit="image", disable=not sys.stderr.isatty())
-        rows = list(measure(bar, restorer.restore, restorer.checkpoint_sha256 or ""))
-        sys.stdout.write(f"{title}, weights {(restorer.checkpoint_sha256 or 'unnamed')[:12]}\n\n{summary(rows)}\n")
-        if csv is not None:
-            csv.mkdir(parents=True, exist_ok=True)
-            part = "" if split is None else f"-{split}"
-            write_atomically(csv / f"{folder.name}{part}.csv", to_csv(rows).encode())
+        source = find_pictures(folder, split, name, protocol)
+        run = Run(data_set=source.data_set, files=source.files, choice=choice, protocol=source.protocol)
+        if restored is not None:
+            run = replace(run, keep=restored / folder.absolute().name)
+        if csv is None:
+            progress = Progress(run, opened)
+            _measure(progress, workers)
+        else:
+            own = [part for part in (split, protocol, None if method == "network" else Path(method).name) if part]
+            table = csv / f"{'-'.join([folder.absolute().name, *own])}.csv"
+            progress = _measure_into(table, run, opened, workers)
+        conditions = progress.conditions
+        what = "weights" if conditions.method == "network" else "files"
+        weights = f", {what} {conditions.checkpoint[:12]}" if conditions.checkpoint else ""
+        sys.stdout.write(
+            f"{source.title}, protocol {conditions.protocol}, {conditions.method}{weights}\n\n"
+            f"{summary(progress.finished).markdown()}\n"
+        )
     return 0
 
 
-def _pairs(folder: Path, split: str | None, name: str | None) -> "tuple[str, int, Iterator[Pair]]":
-    """What is measured, how many pairs that are, and the pairs."""
-    from unblur.datasets import Pair, PairFolder, PhotoFolder
-    from unblur.datasets.listing import pictures_in
-    from unblur.datasets.recognition import fitting_data_sets
+def _measure(progress: "Progress", workers: int) -> None:
+    from tqdm import tqdm
 
-    if split is None and name is None and pictures_in(folder) and not fitting_data_sets(folder):
-        photos = PhotoFolder(folder)
-        named = zip(photos.names, photos.photos, strict=True)
-        same = (Pair(blurry=photo.float() / 255, sharp=photo.float() / 255, name=of) for of, photo in named)
-        return f"{folder}", len(photos), same
-    pairs = PairFolder(folder, split, name)
-    if pairs.expected is None:
-        return f"{folder}", len(pairs), iter(pairs)
-    parts = " and ".join(part.name for part in pairs.splits)
-    title = f"{folder}: {pairs.data_set.title} {parts}, {len(pairs)} of {pairs.expected} pairs"
-    return title, len(pairs), iter(pairs)
+    total, there = len(progress.run.files), len(progress.finished)
+    bar = tqdm(total=total, initial=there, unit="image", disable=not sys.stderr.isatty())
+    with bar:
+        for _ in progress.rows(workers):
+            bar.update()
+
+
+def _measure_into(table: Path, run: "Run", method: "Method", workers: int) -> "Progress":
+    """Measures what `table` and its partial file do not have yet, and writes `table`."""
+    from unblur.atomic import write_atomically
+    from unblur.evaluation.row import from_csv, to_csv
+    from unblur.evaluation.run import Progress
+
+    partial = table.with_name(f"{table.name}.partial")
+    try:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        progress = Progress(run, method, partial)
+        if not partial.is_file() and table.is_file() and progress.accept(_rows_of(table)):
+            sys.stderr.write(f"{table} has these measurements; delete it to measure again.\n")
+            return progress
+        if progress.finished:
+            sys.stderr.write(f"{partial} has {len(progress.finished)} of {len(run.files)} images; going on.\n")
+        _measure(progress, workers)
+        # Read back what was written line by line: a table is the same whether or not the run was interrupted.
+        text = to_csv(progress.finished)
+        progress.accept(from_csv(text, table))
+        write_atomically(table, text.encode())
+        partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnblurError(f"{table} cannot be written: {error.strerror or error}; choose another folder.") from error
+    return progress
+
+
+def _rows_of(table: Path) -> "list[Row]":
+    """Those of a table of this program; none where it is another file, or was made by another version."""
+    from unblur.evaluation.row import read_rows
+
+    try:
+        return read_rows(table)
+    except UnblurError:
+        return []

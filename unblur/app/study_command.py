@@ -121,4 +121,4 @@ def _gain(checkpoint: Path, pairs: "list[Pair]") -> tuple[float, float]:
 
     rows = list(measure(pairs, timed, restorer.checkpoint_sha256 or ""))
     pixels = sum(row.height * row.width for row in rows)
-    return fmean(row.psnr_after_db - row.psnr_before_db for row in rows), sum(spent_s) / pixels * 1e6
+    return fmean(row.gain_db for row in rows), sum(spent_s) / pixels * 1e6

@@ -13,10 +13,13 @@ class PairFolder:
     """The pairs of the data set in `folder`, in the order of their names, read when they are asked for.
 
     Without `split` those that results are reported on. `name` tells data sets apart that lie in one folder. Raises
-    UnblurError when the folder is none, a file lacks its twin, the truth is unknown, or sizes differ.
+    UnblurError when the folder is none, a file lacks its twin, the truth is unknown (unless `need_sharp` is False, for
+    those who use `files` alone), or sizes differ.
     """
 
-    def __init__(self, folder: Path, split: str | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, split: str | None = None, name: str | None = None, *, need_sharp: bool = True
+    ) -> None:
         found = find_data_set(folder, name)
         self.data_set = found.data_set
         self.splits = found.measured_splits() if split is None else [found.split(split)]
@@ -28,7 +31,7 @@ class PairFolder:
             )
         if not self.files:
             raise UnblurError(f"{folder} holds no photographs in {', '.join(part.name for part in self.splits)}.")
-        if any(files.sharp is None for files in self.files):
+        if need_sharp and not self.has_sharp:
             raise UnblurError(f"{folder} has no sharp twins to compare with; use `unblur restore` on its photographs.")
 
     def __len__(self) -> int:
@@ -36,6 +39,11 @@ class PairFolder:
 
     def __iter__(self) -> Iterator[Pair]:
         return map(read_pair, self.files)
+
+    @property
+    def has_sharp(self) -> bool:
+        """Whether every photograph has a sharp twin."""
+        return all(files.sharp is not None for files in self.files)
 
     @property
     def expected(self) -> int | None:

@@ -1,105 +1,140 @@
-"""Restored photographs against the sharp truth, one row an image, eight bits as users get them.
+"""Restored photographs against the sharp truth, one row an image, eight bits as users get them."""
 
-Protocol `pairs` version 1: whole images, no alignment, rounded to eight bits before measuring; PSNR over all
-three channels of each image and then the mean over images, the convention of the deblurring tables.
-"""
-
-import csv
-import io
-import math
+import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
-from statistics import fmean
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.datasets import Pair
-from unblur.metrics import psnr, ssim
+from unblur.datasets.pair_files import PairFiles, read_pair, read_picture, size_of
+from unblur.errors import UnblurError
+from unblur.evaluation.method import Method, called
+from unblur.evaluation.peers.outputs import keep_output
+from unblur.evaluation.protocol import PAIRS, Protocol
+from unblur.evaluation.row import Conditions, Row
+from unblur.restoration.restorer import mean_change
 
-PROTOCOL = "pairs-v1"
-
-RestoreArray = Callable[[np.ndarray], np.ndarray]
+RestoreArray = Callable[[NDArray[Any]], NDArray[Any]]
 """(H, W, 3) uint8 -> (H, W, 3) uint8."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """What one image gave. `before` is the blurry photograph, `after` the restored one."""
+class NamedFiles:
+    """The files of a pair, and what its row is called."""
 
     image: str
-    height: int
-    width: int
-    psnr_before_db: float
-    psnr_after_db: float
-    ssim_before: float
-    ssim_after: float
-    seconds: float
-    protocol: str = PROTOCOL
-    checkpoint: str
-    """SHA-256 of the weights."""
+    files: PairFiles
 
 
-def measure(pairs: Iterable[Pair], restore: RestoreArray, checkpoint: str) -> Iterator[Row]:
-    """Restore each blurry photograph and compare it with its sharp twin."""
+def measure(pairs: Iterable[Pair], restore: RestoreArray, checkpoint: str, protocol: Protocol = PAIRS) -> Iterator[Row]:
+    """Restore each blurry photograph by any function, and compare it with its sharp twin."""
+    method = called("function", restore)
+    conditions = conditions_of(method, protocol, checkpoint=checkpoint)
     for pair in pairs:
-        blurry = (pair.blurry * 255).round().clamp(0, 255).to(torch.uint8)
-        began = time.perf_counter()
-        restored = restore(blurry.permute(1, 2, 0).contiguous().numpy())
-        seconds = time.perf_counter() - began
-        before = blurry.float()[None] / 255
-        after = torch.from_numpy(restored).permute(2, 0, 1).float()[None] / 255
-        sharp = (pair.sharp * 255).round()[None] / 255
-        yield Row(
-            image=pair.name,
-            height=blurry.shape[1],
-            width=blurry.shape[2],
-            psnr_before_db=_number(psnr(before, sharp)),
-            psnr_after_db=_number(psnr(after, sharp)),
-            ssim_before=_number(ssim(before, sharp)),
-            ssim_after=_number(ssim(after, sharp)),
-            seconds=seconds,
-            checkpoint=checkpoint,
+        yield _measured(pair.name, _eight_bits(pair.blurry), _eight_bits(pair.sharp), method, protocol, conditions)
+
+
+def measure_files(
+    named: NamedFiles, method: Method, protocol: Protocol, conditions: Conditions, keep: Path | None = None
+) -> Row:
+    """Restore one photograph on disk and measure it, and put what was restored into the folder `keep`.
+
+    Raises UnblurError when a file cannot be read or written.
+    """
+    if not protocol.needs_sharp:
+        blurry = read_picture(named.files.blurry)
+        return _measured(named.image, blurry, None, method, protocol, conditions, keep)
+    pair = read_pair(named.files)
+    blurry, sharp = _eight_bits(pair.blurry), _eight_bits(pair.sharp)
+    return _measured(named.image, blurry, sharp, method, protocol, conditions, keep)
+
+
+def conditions_of(
+    method: Method, protocol: Protocol, *, checkpoint: str = "", data_set: str = "", pictures: str = ""
+) -> Conditions:
+    """What the rows of one run have in common."""
+    return Conditions(
+        data_set=data_set,
+        pictures=pictures,
+        protocol=protocol.title,
+        method=method.name,
+        checkpoint=method.checkpoint or checkpoint,
+        device=method.device,
+        precision=method.precision,
+        pooling_window_px=method.pooling_window_px,
+        torch=torch.__version__,
+        unblur=version("unblur"),
+    )
+
+
+def fingerprint(files: Sequence[NamedFiles]) -> str:
+    """Twelve digits that change with the names and sizes of the files, without reading all of them."""
+    digest = hashlib.sha256()
+    for named in files:
+        pictures = (named.files.blurry, *named.files.sharps)
+        sizes = [picture.path.stat().st_size if picture.path.is_file() else 0 for picture in pictures]
+        digest.update(f"{named.image}\0{sizes}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:12]
+
+
+def _measured(
+    image: str,
+    blurry: Tensor,
+    sharp: Tensor | None,
+    method: Method,
+    protocol: Protocol,
+    conditions: Conditions,
+    keep: Path | None = None,
+) -> Row:
+    """From (3, H, W) uint8."""
+    pixels = blurry.permute(1, 2, 0).contiguous().numpy()
+    began = time.perf_counter()
+    done = method.apply(pixels, image)
+    seconds = time.perf_counter() - began
+    if done.pixels.shape != pixels.shape or done.pixels.dtype != np.uint8:
+        raise UnblurError(
+            f"{method.name} made of {image}, {size_of(blurry)}, an array {done.pixels.shape} of {done.pixels.dtype}; "
+            "it must give a picture of the same size in eight bits."
         )
-
-
-def to_csv(rows: Iterable[Row]) -> str:
-    """The rows with a header line, the form from which every table is made."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        values = asdict(row)
-        writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in values.items()})
-    return text.getvalue()
-
-
-def summary(rows: list[Row]) -> str:
-    """A Markdown table of means: one line a group (the image's name up to its first `_`), and one for all."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.image.split("_")[0], []).append(row)
-    lines = [
-        "| images | n | PSNR before | PSNR after | gain dB | SSIM before | SSIM after | worse | s/MP |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, members in [*(groups.items() if len(groups) <= 8 else []), ("all", rows)]:
-        before, after = (
-            fmean(r.psnr_before_db for r in members),
-            fmean(r.psnr_after_db for r in members),
+    if keep is not None:
+        keep_output(keep, image, done.pixels)
+    scores: dict[str, float] = {}
+    aligned_before = aligned_after = "no"
+    if sharp is None:
+        scores["change_after"] = mean_change(pixels, done.pixels)
+    else:
+        truth = _full_range(sharp)
+        after, aligned_after = protocol.scores(
+            _full_range(torch.from_numpy(done.pixels).permute(2, 0, 1)), truth, "after"
         )
-        gain = f"{after - before:+.2f}" if math.isfinite(before) else "-"
-        worse = sum(r.psnr_after_db < r.psnr_before_db for r in members)
-        pixels = sum(r.height * r.width for r in members)
-        lines.append(
-            f"| {name} | {len(members)} | {before:.2f} | {after:.2f} | {gain} "
-            f"| {fmean(r.ssim_before for r in members):.4f} | {fmean(r.ssim_after for r in members):.4f} "
-            f"| {worse} | {sum(r.seconds for r in members) / pixels * 1e6:.2f} |"
-        )
-    return "\n".join(lines) + "\n"
+        before, aligned_before = protocol.scores(_full_range(blurry), truth, "before")
+        # Before and after beside each other, as people read them.
+        for pair in zip(before.items(), after.items(), strict=True):
+            scores.update(pair)
+    return Row(
+        image=image,
+        height=blurry.shape[1],
+        width=blurry.shape[2],
+        scores=scores,
+        aligned_before=aligned_before,
+        aligned_after=aligned_after,
+        tile_px=done.tile_px,
+        seconds=seconds,
+        conditions=conditions,
+    )
 
 
-def _number(value: Tensor) -> float:
-    return float(value.item())
+def _eight_bits(picture: Tensor) -> Tensor:
+    return (picture * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def _full_range(picture: Tensor) -> Tensor:
+    return picture.float() / 255

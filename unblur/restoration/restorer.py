@@ -260,7 +260,7 @@ class Restorer:
         blurry = blurry.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self._uses_bfloat16(window.dtype)),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.uses_bfloat16(window.dtype)),
         ):
             restored = self._model(blurry).float()
             shift = (restored - blurry).mean(dim=(2, 3)).abs().max()
@@ -271,7 +271,8 @@ class Restorer:
                 restored = restored.mean(dim=1, keepdim=True)
             return restored[0].permute(1, 2, 0).cpu().numpy(), True
 
-    def _uses_bfloat16(self, dtype: np.dtype[Any]) -> bool:
+    def uses_bfloat16(self, dtype: np.dtype[Any]) -> bool:
+        """Whether photographs of this type are restored in bfloat16, and not in float32."""
         if self.settings.precision == "auto":
             return dtype == np.uint8 and has_fast_bfloat16(self.device)
         return self.settings.precision == "bfloat16"

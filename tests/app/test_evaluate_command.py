@@ -1,0 +1,184 @@
+"""`unblur evaluate` and `unblur tables`, as people type them."""
+
+import csv
+import io
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unblur.app.cli import main
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Six pairs of 96 x 128 in two groups."""
+    folder = tmp_path / "pairs"
+    for kind in ("sharp", "blurry"):
+        (folder / kind).mkdir(parents=True)
+    for number in range(6):
+        coarse = np.random.default_rng(number).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+        sharp = coarse.repeat(8, 0).repeat(8, 1)
+        blurry = np.mean([np.roll(sharp, shift, 1) for shift in range(3)], axis=0).astype(np.uint8)
+        name = f"{'light' if number < 3 else 'severe'}_{number}.png"
+        write_photo(Photo(pixels=sharp), folder / "sharp" / name)
+        write_photo(Photo(pixels=blurry), folder / "blurry" / name)
+    return folder
+
+
+def rows_in(table: Path) -> list[dict[str, str]]:
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        del row["seconds"]
+    return rows
+
+
+def test_every_row_says_how_it_was_made(pairs: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    command = ["evaluate", str(pairs), "--checkpoint", str(tiny_checkpoint), "--device", "cpu", "--csv", str(tmp_path)]
+    assert main(command) == 0
+    rows = rows_in(tmp_path / "pairs.csv")
+    assert len(rows) == 6
+    assert {(row["protocol"], row["method"], row["precision"]) for row in rows} <= {
+        ("pairs-v1", "network", "float32"),
+        ("pairs-v1", "network", "bfloat16"),
+    }
+    for column in ("checkpoint", "torch", "unblur", "tile_px", "pooling_window_px", "device", "pictures"):
+        assert rows[0][column], column
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.slow
+def test_workers_change_nothing_but_the_seconds(pairs: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    command = [
+        "evaluate",
+        str(pairs),
+        "--checkpoint",
+        str(tiny_checkpoint),
+        "--device",
+        "cpu",
+        "--protocol",
+        "realblur",
+    ]
+    assert main([*command, "--csv", str(tmp_path / "one")]) == 0
+    assert main([*command, "--csv", str(tmp_path / "two"), "--workers", "2"]) == 0
+    one, two = (rows_in(tmp_path / folder / "pairs-realblur.csv") for folder in ("one", "two"))
+    assert one == two
+    assert {row["aligned_after"] for row in one} <= {"yes", "failed"}
+
+
+@pytest.mark.slow
+def test_the_same_command_goes_on_after_a_kill(
+    pairs: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(pairs), "--checkpoint", str(tiny_checkpoint), "--device", "cpu", "--protocol", "levin"]
+    assert main([*command, "--csv", str(tmp_path / "undisturbed")]) == 0
+    command += ["--csv", str(tmp_path / "killed")]
+    partial = tmp_path / "killed" / "pairs-levin.csv.partial"
+    process = subprocess.Popen([sys.executable, "-m", "unblur", *command], stdout=subprocess.DEVNULL)
+    while not (partial.is_file() and partial.read_bytes().count(b"\n") >= 3):
+        assert process.poll() is None, "it was done before it could be killed"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not partial.with_suffix("").exists()
+    done = partial.read_bytes().count(b"\n") - 1
+    assert main(command) == 0
+    assert f"has {done} of 6 images; going on" in capsys.readouterr().err
+    assert rows_in(tmp_path / "killed" / "pairs-levin.csv") == rows_in(tmp_path / "undisturbed" / "pairs-levin.csv")
+    assert not partial.exists()
+
+
+def test_what_was_measured_is_not_measured_again(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(pairs), "--method", "unsharp", "--csv", str(tmp_path)]
+    assert main(command) == 0
+    first = capsys.readouterr()
+    table = tmp_path / "pairs-unsharp.csv"
+    written = table.read_text()
+    assert main(command) == 0
+    second = capsys.readouterr()
+    assert "delete it to measure again" in second.err
+    assert second.out == first.out
+    assert table.read_text() == written
+    table.write_text("another file\n")
+    assert main(command) == 0
+    assert len(rows_in(table)) == 6
+
+
+def test_peers_stand_in_one_table(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for method in ("identity", "unsharp", str(pairs / "sharp")):
+        assert main(["evaluate", str(pairs), "--method", method, "--csv", str(tmp_path)]) == 0
+    files = [str(tmp_path / f"pairs-{method}.csv") for method in ("identity", "unsharp", "sharp")]
+    capsys.readouterr()
+    assert main(["tables", *files, "--format", "csv"]) == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [line["method"] for line in lines] == ["identity", "unsharp", "sharp"]
+    assert lines[0]["gain dB"] == "+0.00"
+    assert lines[2]["PSNR after"] == "inf"
+    assert main(["tables", *files, "--format", "latex"]) == 0
+    assert r"\toprule" in capsys.readouterr().out
+
+
+def test_the_table_is_that_of_the_evaluation(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(pairs), "--method", "unsharp", "--csv", str(tmp_path)]) == 0
+    table = capsys.readouterr().out.partition("\n\n")[2].strip()
+    assert main(["tables", str(tmp_path / "pairs-unsharp.csv")]) == 0
+    assert capsys.readouterr().out.strip() == table
+    assert "| light | 3 |" in table
+
+
+def test_restored_pictures_are_kept_and_the_worst_of_them_shown(pairs: Path, tmp_path: Path) -> None:
+    command = ["evaluate", str(pairs), "--method", "unsharp", "--csv", str(tmp_path)]
+    assert main(command) == 0
+    first = rows_in(tmp_path / "pairs-unsharp.csv")
+    kept = tmp_path / "kept"
+    # Measured before, but not kept: so it is measured again.
+    assert main([*command, "--restored", str(kept)]) == 0
+    assert len(list((kept / "pairs").glob("*.png"))) == 6
+    assert main(["evaluate", str(pairs), "--method", str(kept / "pairs"), "--csv", str(tmp_path / "again")]) == 0
+    (table,) = (tmp_path / "again").iterdir()
+    assert [row["psnr_after_db"] for row in rows_in(table)] == [row["psnr_after_db"] for row in first]
+    show = ["tables", str(table), "--worst", str(tmp_path / "worst.png"), "--plots", str(tmp_path / "plots")]
+    assert main([*show, "--pictures", str(pairs), "--restored", str(kept / "pairs")]) == 0
+    assert (tmp_path / "worst.png").stat().st_size > 10_000
+    assert {file.name for file in (tmp_path / "plots").iterdir()} == {"gain.png", "images.png"}
+    assert main([*show, "--pictures", str(pairs)]) == 2
+
+
+def test_photographs_without_twins_need_no_reference(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (pairs / "blurry").rename(alone / "blurry")
+    assert main(["evaluate", str(alone), "--method", "unsharp"]) == 0
+    assert "protocol no-reference-v1" in capsys.readouterr().out
+    assert main(["evaluate", str(alone), "--method", "unsharp", "--protocol", "gopro"]) == 2
+    assert "--protocol no-reference" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["evaluate", "{}", "--protocol", "none"], "There is no protocol none"),
+        (["evaluate", "{}", "--method", "none"], "There is no method none"),
+        (["evaluate", "{}", "--method", "identity", "--workers", "0"], "at least 1"),
+        (["tables", "{}/none.csv"], "cannot be read"),
+        (["tables"], "nothing to tabulate"),
+    ],
+)
+def test_mistakes_are_said_in_one_sentence(
+    pairs: Path, command: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word.format(pairs) for word in command]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

@@ -1,0 +1,83 @@
+"""What the figures of scores and the sheet of the worst images show, and what they refuse."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unblur.errors import UnblurError
+from unblur.evaluation.row import Conditions, Row
+from unblur.evaluation.score_plots import plot_scores, severity_bins
+from unblur.evaluation.worst_sheet import CROP_PX, Shown, plot_worst, worst_place, worst_rows
+
+
+def row(before_db: float, after_db: float, method: str = "network") -> Row:
+    return Row(
+        image="a.png",
+        height=10,
+        width=10,
+        scores={"psnr_before_db": before_db, "psnr_after_db": after_db},
+        seconds=1.0,
+        conditions=Conditions(protocol="pairs-v1", checkpoint="hash", method=method, data_set="$set$"),
+    )
+
+
+def test_bins_hold_the_mean_gains() -> None:
+    rows = [row(20.1, 21.1), row(21.9, 24.9), row(22.0, 21.0), row(math.inf, 40.0), row(30.0, math.inf)]
+    (low, high) = severity_bins(rows)
+    assert low == (21.0, pytest.approx(2.0), 2)
+    assert high == (23.0, pytest.approx(-1.0), 1)
+
+
+def test_equal_rows_give_equal_figures_and_others_others(tmp_path: Path) -> None:
+    runs = [[row(20, 22), row(25, 26)], [row(20, 21, "peer"), row(25, 25.5, "peer")]]
+    for folder, drawn in (("a", runs), ("b", runs), ("c", runs[:1])):
+        (tmp_path / folder).mkdir()
+        plot_scores(drawn, tmp_path / folder)
+    for name in ("gain.png", "images.png"):
+        first, second, third = ((tmp_path / folder / name).read_bytes() for folder in "abc")
+        assert first == second != third
+
+
+def test_what_has_no_finite_score_cannot_be_drawn(tmp_path: Path) -> None:
+    unscored = replace(row(20, 21), scores={"change_after": 0.1})
+    for rows in ([row(math.inf, 40.0)], [unscored], []):
+        with pytest.raises(UnblurError, match="nothing to draw"):
+            plot_scores([rows], tmp_path)
+
+
+def test_the_worst_come_first_and_are_ten_at_most() -> None:
+    rows = [row(20, 20 + gain) for gain in range(12)]
+    rows += [row(math.inf, 10.0)]
+    assert [one.gain_db for one in worst_rows(rows[::-1])] == list(range(10))
+
+
+def shown(height: int, width: int) -> Shown:
+    """An image that is as it should be but for a square of 40 px, where the restored one is black."""
+    sharp = torch.from_numpy(np.random.default_rng(0).integers(1, 256, (3, height, width), np.uint8))
+    restored = sharp.clone()
+    restored[:, height - 48 : height - 8, width - 52 : width - 12] = 0
+    return Shown(row=row(30, 20), blurry=sharp, restored=restored, sharp=sharp)
+
+
+def test_crops_are_taken_where_it_went_wrong_pixel_for_pixel(tmp_path: Path) -> None:
+    one = shown(400, 500)
+    assert worst_place(one, 40) == (400 - 48, 500 - 52)
+    plot_worst([one, shown(100, 90)], tmp_path / "worst.png")
+    with Image.open(tmp_path / "worst.png") as image:
+        sheet = np.asarray(image.convert("RGB"))
+    assert sheet.shape[1] == 3 * CROP_PX
+    top, left = worst_place(one, CROP_PX)
+    line = sheet[sheet.shape[0] // 2 - CROP_PX : sheet.shape[0] // 2]
+    for column, picture in enumerate((one.blurry, one.restored, one.sharp)):
+        crop = picture[:, top : top + CROP_PX, left : left + CROP_PX].permute(1, 2, 0).numpy()
+        assert np.array_equal(line[:, column * CROP_PX : (column + 1) * CROP_PX], crop)
+
+
+def test_a_sheet_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnblurError, match="no worst one"):
+        plot_worst([], tmp_path / "worst.png")

@@ -1,0 +1,69 @@
+"""Which pictures `unblur evaluate FOLDER` means, and by which protocol they are measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.evaluation.measure import NamedFiles
+    from unblur.evaluation.protocol import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredPictures:
+    """The pictures of a folder that are measured, and how."""
+
+    title: str
+    """For people."""
+    data_set: str
+    """For tables: without the place on this machine."""
+    files: "tuple[NamedFiles, ...]"
+    protocol: "Protocol"
+
+
+def find_pictures(
+    folder: Path, split: str | None = None, name: str | None = None, protocol: str | None = None
+) -> MeasuredPictures:
+    """The data set in `folder`, or the photographs in it, each of which is to stay as it is.
+
+    `split`, `name` and `protocol` instead of the usual ones. Raises UnblurError when there is nothing to measure.
+    """
+    from unblur.datasets import PairFolder
+    from unblur.datasets.listing import pictures_in
+    from unblur.datasets.pair_files import PairFiles, Picture
+    from unblur.datasets.photo_folder import photo_paths
+    from unblur.datasets.recognition import fitting_data_sets
+    from unblur.evaluation.measure import NamedFiles
+    from unblur.evaluation.protocol import PAIRS, find_protocol, usual_protocol
+
+    wanted = None if protocol is None else find_protocol(protocol)
+    if split is None and name is None and pictures_in(folder) and not fitting_data_sets(folder):
+        pictures = [Picture(path=path) for path in photo_paths(folder)]
+        photos = [PairFiles(name=own.path.name, blurry=own, sharps=(own,)) for own in pictures]
+        return MeasuredPictures(
+            title=f"{folder}",
+            data_set=folder.absolute().name,
+            files=tuple(NamedFiles(image=photo.name, files=photo) for photo in photos),
+            protocol=wanted or PAIRS,
+        )
+    pairs = PairFolder(folder, split, name, need_sharp=False)
+    splits = [part.name for part in pairs.splits]
+    chosen = wanted or usual_protocol(pairs.data_set.name, splits, has_sharp=pairs.has_sharp)
+    if chosen.needs_sharp and not pairs.has_sharp:
+        raise UnblurError(f"{folder} has photographs without sharp twins; measure them with --protocol no-reference.")
+    files = tuple(
+        NamedFiles(image=f"{part.name}/{files.name}" if len(pairs.splits) > 1 else files.name, files=files)
+        for part in pairs.splits
+        for files in part.pairs
+    )
+    if pairs.expected is None:
+        return MeasuredPictures(title=f"{folder}", data_set=folder.absolute().name, files=files, protocol=chosen)
+    parts = " and ".join(splits)
+    return MeasuredPictures(
+        title=f"{folder}: {pairs.data_set.title} {parts}, {len(pairs)} of {pairs.expected} pairs",
+        data_set=f"{pairs.data_set.name} {parts}",
+        files=files,
+        protocol=chosen,
+    )

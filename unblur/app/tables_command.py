@@ -1,0 +1,91 @@
+"""`unblur tables`: the tables and figures of measurements made before, from their CSV files alone."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.evaluation.row import Row
+
+
+def tables(
+    files: tyro.conf.Positional[list[Path]],
+    form: Annotated[Literal["markdown", "latex", "csv"], tyro.conf.arg(name="format")] = "markdown",
+    plots: Path | None = None,
+    worst: Path | None = None,
+    pictures: Path | None = None,
+    restored: Path | None = None,
+    split: str | None = None,
+) -> int:
+    """Make tables and figures of the CSV files of `unblur evaluate`.
+
+    One file gives a line for each group of its images, several a line each, which compares them.
+
+    Args:
+        files: CSV files that `unblur evaluate --csv` wrote.
+        form: How the table is printed: markdown, latex (with booktabs) or csv.
+        plots: Folder for figures: gain against severity, and before against after, image by image. Needs
+            `pip install 'unblur[plots]'`.
+        worst: PNG file for the ten images of one CSV that gained least, with crops. Needs --pictures and --restored.
+        pictures: The folder that was measured.
+        restored: The folder of the data set inside the one that `unblur evaluate --restored` was given.
+        split: Part of the data set that was measured, if not the usual one.
+    """
+    from unblur.evaluation.row import read_rows
+    from unblur.evaluation.score_plots import check_plottable, plot_scores
+    from unblur.evaluation.tables import comparison, summary
+
+    if not files:
+        raise UnblurError("There is nothing to tabulate; give at least one CSV of `unblur evaluate`.")
+    if plots is not None:
+        check_plottable()
+    runs = [read_rows(file) for file in files]
+    table = summary(runs[0]) if len(runs) == 1 else comparison(runs)
+    match form:
+        case "markdown":
+            sys.stdout.write(table.markdown())
+        case "latex":
+            sys.stdout.write(table.latex())
+        case "csv":
+            sys.stdout.write(table.csv())
+    if plots is not None:
+        try:
+            plots.mkdir(parents=True, exist_ok=True)
+            plot_scores(runs, plots)
+        except OSError as error:
+            raise UnblurError(f"{plots} cannot be written to: {error.strerror or error}; choose another.") from error
+    if worst is not None:
+        if len(runs) != 1 or pictures is None or restored is None:
+            raise UnblurError("--worst shows the images of one CSV; give one, with --pictures and --restored.")
+        _show_worst(runs[0], worst, pictures, restored, split)
+    return 0
+
+
+def _show_worst(rows: "list[Row]", worst: Path, pictures: Path, restored: Path, split: str | None) -> None:
+    import torch
+
+    from unblur.app.measured_pictures import find_pictures
+    from unblur.datasets.pair_files import read_picture
+    from unblur.evaluation.peers.outputs import OutputFolder
+    from unblur.evaluation.worst_sheet import Shown, plot_worst, worst_rows
+
+    files = {named.image: named.files for named in find_pictures(pictures, split).files}
+    outputs = OutputFolder(restored)
+    sheet = []
+    for row in worst_rows(rows):
+        pair = files.get(row.image)
+        if pair is None or pair.sharp is None:
+            raise UnblurError(f"{pictures} has no pair called {row.image}; give the folder that was measured.")
+        output = torch.from_numpy(outputs.picture(row.image)).permute(2, 0, 1)
+        blurry, sharp = read_picture(pair.blurry), read_picture(pair.sharp)
+        if not blurry.shape == sharp.shape == output.shape:
+            raise UnblurError(f"{row.image} and its restored picture in {restored} differ in size; restore it again.")
+        sheet.append(Shown(row=row, blurry=blurry, restored=output, sharp=sharp))
+    try:
+        plot_worst(sheet, worst)
+    except OSError as error:
+        raise UnblurError(f"{worst} cannot be written: {error.strerror or error}; choose another place.") from error

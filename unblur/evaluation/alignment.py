@@ -1,0 +1,105 @@
+"""A picture laid onto its sharp twin before the two are compared, in the ways the benchmarks prescribe.
+
+- `align_by_homography`: RealBlur (Rim et al., ECCV 2020) and RSBlur (ECCV 2022), image_align of their evaluation:
+  brightness matched, a homography by ECC on the grey pictures, bicubic warping, and a mask of what was seen.
+- `align_by_shift`: Levin et al. (CVPR 2009), comp_upto_shift.m: the shift by quarter pixels, up to five, with the least
+  squared error, borders of 15 px left out.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unblur.evaluation.ecc import find_homography, inside, project
+
+_GREY = (0.299, 0.587, 0.114)
+_BICUBIC_REACH_PX = 3
+"""Beyond the picture: half a pixel of what still counts as inside, and two of the kernel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aligned:
+    """Two pictures ready to be compared, (3, h, w) float64 sRGB."""
+
+    picture: Tensor
+    sharp: Tensor
+    seen: Tensor
+    """(h, w), True where there is something to compare; elsewhere both pictures are zero."""
+    failed: bool = False
+    """Whether no alignment was found, so that the picture lies where it lay."""
+
+
+def match_brightness(picture: Tensor, sharp: Tensor) -> Tensor:
+    """`picture` times the number that brings it nearest to `sharp` in squared error. Unchanged when it is black."""
+    power = picture.square().sum()
+    return picture * ((picture * sharp).sum() / power) if bool(power > 0) else picture
+
+
+def align_by_homography(picture: Tensor, sharp: Tensor, *, clip: bool) -> Aligned:
+    """(3, H, W) sRGB in [0, 1], twice. `clip` limits the warped picture to [0, 1] (RSBlur does, RealBlur does not).
+
+    Where no homography is found the picture, its brightness matched, is compared where it lies: `failed` says so.
+    """
+    scaled, sharp = match_brightness(picture.double(), sharp.double()), sharp.double()
+    homography = find_homography(_grey(sharp), _grey(scaled))
+    if homography is None:
+        warped, seen = scaled, torch.ones(sharp.shape[1:], dtype=torch.bool)
+    else:
+        x, y = project(homography, *sharp.shape[1:])
+        seen = inside(x, y, scaled.shape).reshape(sharp.shape[1:])
+        warped = _sample_bicubic(scaled, x, y).reshape(sharp.shape)
+    if clip:
+        warped = warped.clamp(0, 1)
+    return Aligned(picture=warped * seen, sharp=sharp * seen, seen=seen, failed=homography is None)
+
+
+def align_by_shift(picture: Tensor, sharp: Tensor, *, farthest_px: int, step_px: float, border_px: int) -> Aligned:
+    """(3, H, W) twice -> (3, H - 2 border, W - 2 border) twice: the shift of `picture` with the least squared error.
+
+    Between pixels it is interpolated linearly. The pictures must be larger than two borders.
+    """
+    picture, sharp = picture.double(), sharp.double()
+    reach = border_px - farthest_px
+    cropped = sharp[:, border_px:-border_px, border_px:-border_px]
+    # One pixel more than the farthest shift needs, so that each fraction has its right and lower neighbour.
+    around = F.pad(picture[None], (0, 1, 0, 1), mode="replicate")[0]
+    around = around[:, reach : picture.shape[1] - reach + 1, reach : picture.shape[2] - reach + 1]
+    best, least = cropped, float("inf")
+    shifts = [step * step_px for step in range(round(2 * farthest_px / step_px) + 1)]
+    for down in shifts:
+        for right in shifts:
+            shifted = _cut(around, down, right, *cropped.shape[1:])
+            if (error := float((shifted - cropped).square().sum())) < least:
+                best, least = shifted, error
+    return Aligned(picture=best, sharp=cropped, seen=torch.ones(cropped.shape[1:], dtype=torch.bool))
+
+
+def _grey(picture: Tensor) -> Tensor:
+    return torch.einsum("chw,c->hw", picture, picture.new_tensor(_GREY))
+
+
+def _sample_bicubic(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """(C, H, W) at N places -> (C, N) by Keys' kernel with a = -0.75, as OpenCV has it; mirrored at the edges."""
+    height, width = (length + 2 * _BICUBIC_REACH_PX for length in picture.shape[1:])
+    rows, columns = (_mirrored(length, _BICUBIC_REACH_PX) for length in picture.shape[1:])
+    padded = picture[:, rows][:, :, columns]
+    grid = torch.stack(
+        [2 * (x + _BICUBIC_REACH_PX) / (width - 1) - 1, 2 * (y + _BICUBIC_REACH_PX) / (height - 1) - 1], dim=-1
+    )
+    return F.grid_sample(padded[None], grid[None, None], mode="bicubic", align_corners=True)[0, :, 0]
+
+
+def _mirrored(length: int, reach: int) -> Tensor:
+    """Indices of a row that goes on `reach` pixels beyond both its ends, mirrored, the last pixel repeated."""
+    place = torch.arange(-reach, length + reach) % (2 * length)
+    return torch.minimum(place, 2 * length - 1 - place)
+
+
+def _cut(around: Tensor, down: float, right: float, height: int, width: int) -> Tensor:
+    top, left = int(down), int(right)
+    lower, further = down - top, right - left
+    window = around[:, top : top + height + 1, left : left + width + 1]
+    rows = window[:, :-1] * (1 - lower) + window[:, 1:] * lower
+    return rows[:, :, :-1] * (1 - further) + rows[:, :, 1:] * further

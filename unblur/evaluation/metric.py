@@ -1,0 +1,61 @@
+"""What can be measured of a restored picture: one constant a column of the tables, over the pixels that count.
+
+Masked PSNR and SSIM are those of RealBlur's evaluation (Rim et al., ECCV 2020): both pictures are zero where nothing
+was seen; the squared error is divided by the number of seen values; the map of SSIM, without the border where windows
+would be cut, is averaged over the seen pixels of each channel, then over channels. Where all is seen they are
+`unblur.metrics.psnr` and `unblur.metrics.ssim`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from unblur.evaluation.alignment import Aligned
+from unblur.metrics import psnr, ssim, ssim_3d
+from unblur.metrics.ssim import RADIUS_PX, similarity_maps
+
+When = Literal["before", "after"]
+"""Of the blurry photograph or of the restored one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number that tells how near a picture is to its sharp twin."""
+
+    name: str
+    """In lower case, as the columns of the CSV have it."""
+    unit: str = ""
+    measure: Callable[[Aligned], float]
+
+    def column(self, when: When) -> str:
+        """The column of the CSV that holds it."""
+        return f"{self.name}_{when}{f'_{self.unit}' if self.unit else ''}"
+
+
+def _psnr(pictures: Aligned) -> float:
+    if bool(pictures.seen.all()):
+        return float(psnr(pictures.picture[None], pictures.sharp[None]))
+    error = (pictures.picture - pictures.sharp).square().sum() / (3 * pictures.seen.sum())
+    return float(-10 * torch.log10(error))
+
+
+def _ssim(pictures: Aligned) -> float:
+    if bool(pictures.seen.all()):
+        return float(ssim(pictures.picture[None], pictures.sharp[None]))
+    seen = pictures.seen[RADIUS_PX:-RADIUS_PX, RADIUS_PX:-RADIUS_PX]
+    luminance, contrast_structure = similarity_maps(pictures.picture.double(), pictures.sharp.double())
+    return float((luminance * contrast_structure * seen).sum(dim=(1, 2)).div(seen.sum()).mean())
+
+
+def _ssim_3d(pictures: Aligned) -> float:
+    return float(ssim_3d(pictures.picture[None], pictures.sharp[None]))
+
+
+PSNR = Metric(name="psnr", unit="db", measure=_psnr)
+SSIM = Metric(name="ssim", measure=_ssim)
+SSIM_3D = Metric(name="ssim_3d", measure=_ssim_3d)
+"""MATLAB's, of whole pictures."""
+UNALIGNED_PSNR = Metric(name="unaligned_psnr", unit="db", measure=_psnr)
+"""PSNR of whole pictures where they lie, told beside that of aligned ones: papers often do not say which they give."""

@@ -1,0 +1,67 @@
+"""Pictures that any other program restored, in a folder: how methods are measured that do not run here."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from unblur.datasets.pair_files import read_rgb
+from unblur.errors import UnblurError
+from unblur.photos.files import write_photo
+from unblur.photos.formats import READABLE_SUFFIXES
+from unblur.photos.photo import Photo
+
+
+class OutputFolder:
+    """Finds the restored picture by the name of the blurry one, whatever its format. Raises UnblurError."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.absolute().name
+        self._paths: dict[str, list[Path]] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() in READABLE_SUFFIXES:
+                self._paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+        self.fingerprint = _fingerprint(path for same in self._paths.values() for path in same)
+        if not self._paths:
+            raise UnblurError(f"{folder} holds no pictures; give the folder of restored ones.")
+
+    def picture(self, image: str) -> NDArray[Any]:
+        """(H, W, 3) uint8. Raises UnblurError when the folder has none of that name, or two."""
+        bare = bare_name(image)
+        paths = self._paths.get(bare, [])
+        if len(paths) != 1:
+            there = f"{len(paths)} pictures" if paths else "no picture"
+            raise UnblurError(f"{self.folder} has {there} called {bare}; give one for each blurry picture.")
+        return read_rgb(paths[0]).permute(1, 2, 0).contiguous().numpy()
+
+
+def _fingerprint(paths: Iterable[Path]) -> str:
+    """SHA-256 of the names and sizes of files: other pictures in the same folder are another result."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def bare_name(image: str) -> str:
+    """The name of a measured image without the suffix of a photograph, which it may have or lack."""
+    suffix = Path(image).suffix
+    return image.removesuffix(suffix) if suffix.lower() in READABLE_SUFFIXES else image
+
+
+def output_path(folder: Path, image: str) -> Path:
+    """Where the restored picture of an image is kept."""
+    return folder / f"{bare_name(image)}.png"
+
+
+def keep_output(folder: Path, image: str, pixels: NDArray[Any]) -> None:
+    """Write a restored picture, (H, W, 3) uint8, as PNG where `OutputFolder` finds it. Raises UnblurError."""
+    path = output_path(folder, image)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnblurError(f"{path} cannot be written: {error.strerror or error}; choose another folder.") from error
+    write_photo(Photo(pixels=pixels), path)

@@ -1,0 +1,197 @@
+"""How a benchmark is measured, as versioned constants; docs/protocols.md says it for people.
+
+All protocols measure what an eight-bit file would keep, image by image; tables quote the mean over images. A change
+that can move a number by more than 0.005 dB is a new version.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from unblur.errors import UnblurError
+from unblur.evaluation.alignment import Aligned, align_by_homography, align_by_shift
+from unblur.evaluation.metric import PSNR, SSIM, SSIM_3D, UNALIGNED_PSNR, Metric, When
+
+
+@dataclass(frozen=True, kw_only=True)
+class Homography:
+    """Alignment by a homography, brightness matched, measured where something was seen; see `alignment`."""
+
+    clip: bool
+    """Whether the aligned picture is limited to [0, 1] before it is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftSearch:
+    """Alignment by the best of all shifts, measured without the borders; see `alignment`."""
+
+    farthest_px: int
+    step_px: float
+    border_px: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What is done with a restored picture and its sharp twin, and what is measured."""
+
+    name: str
+    """What `--protocol` takes."""
+    version: int
+    source: str
+    """Whose protocol it is, and how we know it."""
+    alignment: Homography | ShiftSearch | None = None
+    metrics: tuple[Metric, ...] = (PSNR, SSIM)
+    """Measured after alignment. None are measured without sharp twins; what is then told is how much was changed."""
+
+    @property
+    def title(self) -> str:
+        """Name and version, as tables and CSV quote it."""
+        return f"{self.name}-v{self.version}"
+
+    @property
+    def needs_sharp(self) -> bool:
+        """Whether pictures without sharp twins cannot be measured."""
+        return bool(self.metrics)
+
+    def scores(self, picture: Tensor, sharp: Tensor, when: When) -> tuple[dict[str, float], str]:
+        """The numbers by their columns, and whether the pictures were aligned: "no", "yes" or "failed".
+
+        Both are (3, H, W) sRGB in [0, 1], rounded to eight bits.
+        """
+        aligned = self._aligned(picture, sharp)
+        numbers = {metric.column(when): metric.measure(aligned) for metric in self.metrics}
+        if self.alignment is None:
+            return numbers, "no"
+        plain = UNALIGNED_PSNR.measure(_as_they_lie(picture, sharp))
+        return numbers | {UNALIGNED_PSNR.column(when): plain}, "failed" if aligned.failed else "yes"
+
+    def _aligned(self, picture: Tensor, sharp: Tensor) -> Aligned:
+        match self.alignment:
+            case None:
+                return _as_they_lie(picture, sharp)
+            case Homography(clip=clip):
+                return align_by_homography(picture, sharp, clip=clip)
+            case ShiftSearch() as search:
+                if min(sharp.shape[1:]) <= 2 * search.border_px + 11:
+                    raise UnblurError(
+                        f"The protocol {self.title} leaves out borders of {search.border_px} px, and a picture of "
+                        f"{sharp.shape[2]} x {sharp.shape[1]} has too little left; measure it with --protocol pairs."
+                    )
+                return align_by_shift(
+                    picture,
+                    sharp,
+                    farthest_px=search.farthest_px,
+                    step_px=search.step_px,
+                    border_px=search.border_px,
+                )
+
+
+def _as_they_lie(picture: Tensor, sharp: Tensor) -> Aligned:
+    return Aligned(picture=picture, sharp=sharp, seen=sharp.new_ones(sharp.shape[1:]).bool())
+
+
+PAIRS = Protocol(
+    name="pairs",
+    version=1,
+    source="Ours: whole images as they lie; PSNR over the three channels, SSIM of Wang et al. channel by channel.",
+)
+
+GOPRO = Protocol(
+    name="gopro",
+    version=1,
+    source="Whole images as they lie, as in the tables since Nah et al. (CVPR 2017). The SSIM is MATLAB's ssim() of "
+    "the RGB array, as in the tables since MPRNet (CVPR 2021).",
+    metrics=(PSNR, SSIM_3D),
+)
+
+HIDE = Protocol(
+    name="hide",
+    version=1,
+    source="As gopro: MPRNet's evaluate_gopro_hide.m measures both alike.",
+    metrics=(PSNR, SSIM_3D),
+)
+
+REDS = Protocol(
+    name="reds",
+    version=1,
+    source="Whole frames as they lie, the split val; as NTIRE's challenges, whose script we have not seen.",
+)
+
+REDS_JPEG = Protocol(
+    name="reds-jpeg",
+    version=1,
+    source="As reds, on the frames with JPEG; NAFNet (ECCV 2022) reports val-jpeg-300, with MATLAB's kind of SSIM.",
+    metrics=(PSNR, SSIM_3D),
+)
+
+REALBLUR = Protocol(
+    name="realblur",
+    version=1,
+    source="evaluate_RealBlur.py of Rim et al. (ECCV 2020), for RealBlur-J and -R: brightness matched, ECC homography, "
+    "mask. Theirs is pinned to OpenCV 4.2 and scikit-image 0.17; ours is measured against OpenCV 4.5 and 5.0.",
+    alignment=Homography(clip=False),
+)
+
+RSBLUR = Protocol(
+    name="rsblur",
+    version=1,
+    source="The evaluation of Rim et al. (ECCV 2022): as realblur, and the aligned picture is limited to [0, 1].",
+    alignment=Homography(clip=True),
+)
+
+BSD = Protocol(
+    name="bsd",
+    version=1,
+    source="As rsblur, whose repository measures BSD too. The set's own authors (ESTRNN, ECCV 2020) measure video; "
+    "whether they align is not verified, so compare with the unaligned PSNR as well.",
+    alignment=Homography(clip=True),
+)
+
+LEVIN = Protocol(
+    name="levin",
+    version=1,
+    source="comp_upto_shift.m of Levin et al. (CVPR 2009), known from other people's ports, not seen at its source.",
+    alignment=ShiftSearch(farthest_px=5, step_px=0.25, border_px=15),
+)
+
+NO_REFERENCE = Protocol(
+    name="no-reference",
+    version=1,
+    source="Ours, for photographs without sharp twins: how much was changed, as a share of full scale. That is no "
+    "measure of quality.",
+    metrics=(),
+)
+
+PROTOCOLS = (PAIRS, GOPRO, HIDE, REDS, REDS_JPEG, REALBLUR, RSBLUR, BSD, LEVIN, NO_REFERENCE)
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of that name. Raises UnblurError when there is none."""
+    for protocol in PROTOCOLS:
+        if name in (protocol.name, protocol.title):
+            return protocol
+    raise UnblurError(f"There is no protocol {name}; the names are {', '.join(p.name for p in PROTOCOLS)}.")
+
+
+def usual_protocol(data_set: str, splits: Iterable[str], *, has_sharp: bool) -> Protocol:
+    """The protocol by which results on a data set of the catalogue are published."""
+    if not has_sharp:
+        return NO_REFERENCE
+    match data_set:
+        case "gopro":
+            return GOPRO
+        case "hide":
+            return HIDE
+        case "reds":
+            return REDS_JPEG if all("-jpeg" in split for split in splits) else REDS
+        case "realblur-j" | "realblur-r":
+            return REALBLUR
+        case "rsblur":
+            return RSBLUR
+        case "bsd":
+            return BSD
+        case "levin":
+            return LEVIN
+        case _:
+            return PAIRS

@@ -1,0 +1,129 @@
+"""What was measured of one image, under which conditions, and the CSV that keeps it: all tables are made from it."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from unblur.errors import UnblurError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """Everything that could make the numbers of two runs differ. Rows of unequal conditions are never mixed."""
+
+    data_set: str = ""
+    pictures: str = ""
+    """First digits of the SHA-256 of the names and sizes of all files measured."""
+    protocol: str
+    method: str = "network"
+    checkpoint: str
+    """SHA-256 of the weights; for a folder of outputs that of their names and sizes; empty where there is nothing."""
+    device: str = ""
+    precision: str = ""
+    pooling_window_px: str = ""
+    """Reach of the averages inside the network."""
+    torch: str = ""
+    unblur: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one image gave. "before" is the blurry photograph, "after" the restored one."""
+
+    image: str
+    height: int
+    width: int
+    scores: Mapping[str, float]
+    """Numbers by their column, such as psnr_before_db."""
+    aligned_before: str = "no"
+    """Whether the pictures were aligned before measuring: no (the protocol does not), yes, or failed."""
+    aligned_after: str = "no"
+    tile_px: int = 0
+    """Largest side of the tiles, 0 when the image was restored in one piece."""
+    seconds: float
+    conditions: Conditions
+
+    @property
+    def group(self) -> str:
+        """The line of a table that the image belongs to: its split or its severity."""
+        return re.split("/" if "/" in self.image else "_", self.image, maxsplit=1)[0]
+
+    @property
+    def gain_db(self) -> float:
+        """PSNR after, less PSNR before."""
+        return self.scores["psnr_after_db"] - self.scores["psnr_before_db"]
+
+
+_FIRST = ("image", "height", "width")
+_LAST = ("aligned_before", "aligned_after", "tile_px", "seconds", *(field.name for field in fields(Conditions)))
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """The rows with a header line; columns are those of the first row. Numbers with four decimals."""
+    rows = list(rows)
+    return (csv_header(rows[0]) if rows else "") + "".join(map(csv_line, rows))
+
+
+def csv_header(row: Row) -> str:
+    """The names of the columns."""
+    return _joined([*_FIRST, *row.scores, *_LAST])
+
+
+def csv_line(row: Row) -> str:
+    """One row; `from_csv` gives it back, rounded to four decimals."""
+    values = vars(row) | vars(row.conditions)
+    return _joined(
+        [_text(value) for value in (*(values[k] for k in _FIRST), *row.scores.values(), *(values[k] for k in _LAST))]
+    )
+
+
+def from_csv(text: str, source: str | Path = "this text") -> list[Row]:
+    """The rows of a CSV. Raises UnblurError when it is none of ours."""
+    try:
+        return [_row(line) for line in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise UnblurError(
+            f"{source} is no CSV of `unblur evaluate`, or is damaged ({error}); measure again."
+        ) from error
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a CSV file. Raises UnblurError when it cannot be read, is none of ours or holds no row."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnblurError(f"{path} cannot be read: {error}; give a CSV of `unblur evaluate`.") from error
+    rows = from_csv(text, path)
+    if not rows:
+        raise UnblurError(f"{path} holds no measurements; give a CSV of `unblur evaluate`.")
+    return rows
+
+
+def _row(line: dict[str, str]) -> Row:
+    if None in line or None in line.values():
+        raise ValueError("a line has another number of columns")
+    score_names = [name for name in line if name not in (*_FIRST, *_LAST)]
+    return Row(
+        image=line["image"],
+        height=int(line["height"]),
+        width=int(line["width"]),
+        scores={name: float(line[name]) for name in score_names},
+        aligned_before=line["aligned_before"],
+        aligned_after=line["aligned_after"],
+        tile_px=int(line["tile_px"]),
+        seconds=float(line["seconds"]),
+        conditions=Conditions(**{field.name: line[field.name] for field in fields(Conditions)}),
+    )
+
+
+def _text(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _joined(cells: list[str]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

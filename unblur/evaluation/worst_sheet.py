@@ -1,0 +1,76 @@
+"""The images that lost most, or gained least: a sheet with crops of each at 100 %, to see what went wrong."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from unblur.atomic import write_atomically
+from unblur.errors import UnblurError
+from unblur.evaluation.row import Row
+from unblur.evaluation.score_plots import DOTS_PER_INCH, check_plottable, finite_rows
+
+COUNT = 10
+CROP_PX = 240
+_STEP_PX = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One image of the sheet: its row, and three pictures (3, H, W) uint8 of equal size."""
+
+    row: Row
+    blurry: Tensor
+    restored: Tensor
+    sharp: Tensor
+
+
+def worst_rows(rows: Sequence[Row]) -> list[Row]:
+    """Those with the least gain, the worst first, at most ten."""
+    return sorted(finite_rows(rows), key=lambda row: (row.gain_db, row.image))[:COUNT]
+
+
+def worst_place(shown: Shown, side_px: int) -> tuple[int, int]:
+    """Top and left of the square in which the squared error rose most, to within a few pixels."""
+    blurry, restored, sharp = (picture.double() for picture in (shown.blurry, shown.restored, shown.sharp))
+    rise = (restored - sharp).square().sum(0) - (blurry - sharp).square().sum(0)
+    height, width = (min(side_px, length) for length in rise.shape)
+    means = F.avg_pool2d(rise[None], (height, width), stride=_STEP_PX)[0]
+    place = int(means.argmax())
+    return place // means.shape[1] * _STEP_PX, place % means.shape[1] * _STEP_PX
+
+
+def plot_worst(sheet: Sequence[Shown], path: Path) -> None:
+    """Writes the sheet as PNG, a line an image: blurry, restored, sharp, pixel for pixel where it went worst.
+
+    Raises UnblurError when matplotlib is missing or there is nothing to show, and OSError when the disk refuses.
+    """
+    check_plottable()
+    if not sheet:
+        raise UnblurError("No image has a finite PSNR before and after, so there is no worst one.")
+    from matplotlib.figure import Figure
+
+    inches = CROP_PX / DOTS_PER_INCH
+    figure = Figure(figsize=(3 * inches, len(sheet) * (inches + 0.3)), dpi=DOTS_PER_INCH)
+    for line, shown in enumerate(sheet):
+        top, left = worst_place(shown, CROP_PX)
+        for column, picture in enumerate((shown.blurry, shown.restored, shown.sharp)):
+            crop = picture[:, top : top + CROP_PX, left : left + CROP_PX].permute(1, 2, 0).numpy()
+            # Placed by hand: any layout engine would resample the pixels.
+            height, width = crop.shape[0] / DOTS_PER_INCH, crop.shape[1] / DOTS_PER_INCH
+            below = (len(sheet) - line - 1) * (inches + 0.3) + inches - height
+            whole_width, whole_height = figure.get_size_inches()
+            panel = figure.add_axes(
+                (column * inches / whole_width, below / whole_height, width / whole_width, height / whole_height)
+            )
+            panel.imshow(crop, interpolation="nearest", aspect="auto")
+            panel.set_axis_off()
+            if column == 0:
+                text = f"{shown.row.image}: {shown.row.gain_db:+.2f} dB, at {left}, {top} px: blurry, restored, sharp"
+                panel.set_title(text, loc="left", fontsize=7, parse_math=False)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    write_atomically(path, file.getvalue())
