@@ -1,7 +1,7 @@
 """`unblur`: finds the command that was meant, runs it, and turns every failure into a sentence and a code.
 
 Exit codes: 0 all done, 1 some photographs failed, 2 wrong usage or nothing to work with, 130 interrupted.
-A new command is a function, typed and documented, that returns the exit code, and one line in COMMANDS.
+A new command is a function, typed and documented, that returns the exit code, and one line in COMMANDS or STUDIES.
 """
 
 import io
@@ -14,15 +14,36 @@ from unblur.app.check_command import check
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
+from unblur.app.readability_command import readability
 from unblur.app.restore_command import restore
 from unblur.app.simulate_command import simulate
+<<<<<<< HEAD
 from unblur.app.study_command import study
 from unblur.app.tables_command import tables
+=======
+from unblur.app.study_command import sizes
+>>>>>>> ocr
 from unblur.app.train_command import train
 from unblur.app.validation_command import validation
 from unblur.errors import UnblurError
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
+
+
+STUDIES: dict[str, Callable[..., int]] = {
+    "sizes": sizes,
+    "readability": readability,
+}
+
+
+def study(argv: Sequence[str]) -> int:
+    """Experiments that decide something about this project, as commands that anyone can repeat."""
+    import tyro
+
+    code: int = tyro.extras.subcommand_cli_from_dict(
+        STUDIES, args=argv, prog="unblur study", description=study.__doc__, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    return code
 
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -74,6 +95,8 @@ def _run(argv: list[str]) -> int:
         return OK
     # `unblur photo.jpg` is what most people want to type.
     name = argv.pop(0) if argv[0] in COMMANDS else "restore"
+    if name == "study":
+        return study(argv)
     import tyro
 
     return tyro.cli(COMMANDS[name], args=argv, prog=f"unblur {name}", config=(tyro.conf.FlagCreatePairsOff,))

@@ -1,11 +1,11 @@
-"""`unblur study`: experiments that decide something about this project, as commands that anyone can repeat."""
+"""`unblur study sizes`: which shape of the network gains most in a given time."""
 
 import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -17,13 +17,10 @@ if TYPE_CHECKING:
     from unblur.datasets import Pair
     from unblur.training.recipe import Recipe
 
-StudyName = Literal["sizes"]
-
 _PROBE_STEPS = 5
 
 
-def study(
-    name: tyro.conf.Positional[StudyName],
+def sizes(
     *,
     photos: Path,
     held_out: Path,
@@ -32,10 +29,11 @@ def study(
     only: int | None = None,
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
 ) -> int:
-    """Train candidates for equal processor time on the same data and compare them on the validation set.
+    """Train shapes of the bundled network for equal processor time on the same data and compare what they gain.
+
+    They are compared on the validation set, by PSNR gained and processor seconds per megapixel.
 
     Args:
-        name: sizes: shapes of the bundled network, by PSNR gained and processor seconds per megapixel.
         photos: Folder of sharp photographs to train on.
         held_out: Folder of sharp photographs for the validation set.
         seconds: Processor seconds that each candidate may be trained for, estimated from its first steps, which are
@@ -47,14 +45,12 @@ def study(
     from unblur.atomic import write_atomically
     from unblur.datasets import PhotoFolder
     from unblur.datasets.validation import ValidationSet, validation_pairs
-    from unblur.recipes.sizes import sizes
+    from unblur.recipes.sizes import sizes as all_candidates
     from unblur.training.allocator import keep_freed_memory
 
     if seconds <= 0:
         raise UnblurError(f"Candidates need some time to be trained in, not {seconds} seconds; give more.")
-    match name:
-        case "sizes":
-            candidates = sizes()
+    candidates = all_candidates()
     if only is not None:
         if not 0 <= only < len(candidates):
             raise UnblurError(f"There is no candidate {only}; give a number from 0 to {len(candidates) - 1}.")

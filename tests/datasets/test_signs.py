@@ -1,0 +1,82 @@
+"""Signs: the same everywhere, known by their text, and blurred more with every severity."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.datasets import PhotoFolder
+from unblur.datasets.signs import MARGIN_PX, SignSettings, sign, sign_pairs
+from unblur.datasets.validation import ValidationSet
+from unblur.errors import UnblurError
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+
+SETTINGS = SignSettings()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> PhotoFolder:
+    pixels = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    write_photo(Photo(pixels=pixels), tmp_path / "wall.png")
+    return PhotoFolder(tmp_path)
+
+
+def test_severities_are_those_of_the_validation_set() -> None:
+    assert SETTINGS.severities == ValidationSet().severities
+
+
+def test_a_sign_depends_on_seed_and_number_only() -> None:
+    *_, last = sign_pairs(2, SETTINGS)
+    again = sign(1, SETTINGS)
+    assert torch.equal(last.pair.sharp, again.picture)
+    assert last.text == again.text
+    (blurry,) = (pair.pair.blurry for pair in sign_pairs(2, SETTINGS) if pair.pair.name == last.pair.name)
+    assert torch.equal(last.pair.blurry, blurry)
+    assert sign(1, replace(SETTINGS, seed=1)).text != again.text != sign(0, SETTINGS).text
+
+
+def test_signs_have_text_and_keep_off_the_border(photos: PhotoFolder) -> None:
+    for number in range(10):
+        shown, bare = sign(number, SETTINGS, photos), sign(number, SETTINGS)
+        assert shown.text == bare.text
+        assert 1 <= len(shown.text.split("\n")) <= 3
+        assert all(line.strip() == line != "" for line in shown.text.split("\n"))
+        assert shown.picture.shape == (3, 256, 384)
+        assert torch.equal((shown.picture * 255).round() / 255, shown.picture)
+        top, left, height, width = shown.board
+        assert torch.equal(*(p[:, top : top + height, left : left + width] for p in (shown.picture, bare.picture)))
+        # Before another background the sign is the same, and away from it nothing is.
+        same = (shown.picture == bare.picture).all(0)
+        rows, columns = same.sum(1) > 20, same.sum(0) > 20
+        assert 0 < rows.sum() < 256
+        assert not rows[:MARGIN_PX].any()
+        assert not rows[-MARGIN_PX:].any()
+        assert not columns[:MARGIN_PX].any()
+        assert not columns[-MARGIN_PX:].any()
+
+
+def test_each_severity_blurs_more() -> None:
+    errors: dict[str, float] = dict.fromkeys((name for name, _ in SETTINGS.severities), 0.0)
+    for item in sign_pairs(3, SETTINGS):
+        errors[item.pair.name.split("_")[0]] += float((item.pair.blurry - item.pair.sharp).square().mean())
+    assert list(errors.values()) == sorted(set(errors.values()))
+
+
+def test_a_photograph_smaller_than_the_picture_is_refused(photos: PhotoFolder) -> None:
+    with pytest.raises(UnblurError, match=r"wall\.png is 400 x 300 pixels"):
+        sign(0, replace(SETTINGS, width_px=500), photos)
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_no_signs_are_refused(count: int) -> None:
+    with pytest.raises(UnblurError, match="at least one"):
+        next(sign_pairs(count, SETTINGS))
+
+
+@pytest.mark.parametrize("size", [{"width_px": 150}, {"height_px": 100}])
+def test_letters_that_do_not_fit_are_refused(size: dict[str, int]) -> None:
+    with pytest.raises(UnblurError, match="do not fit on a sign"):
+        sign(0, replace(SETTINGS, capital_px=(40, 40), **size))

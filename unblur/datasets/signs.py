@@ -1,0 +1,209 @@
+"""Pictures of signs whose text is known, sharp and blurred with the severities of the validation set."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unblur.blur import Camera, render, sample_exposure
+from unblur.datasets.pair import Pair
+from unblur.datasets.photo_folder import PhotoFolder
+from unblur.datasets.validation import CAMERA
+from unblur.errors import UnblurError
+from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.photos.lettering import ABOVE, BELOW, Font, draw_line
+from unblur.seeds import generator_for, seed_for
+
+Colour = tuple[int, int, int]
+Area = tuple[int, int, int, int]
+"""Top, left, height and width in pixels."""
+
+BOARDS: tuple[tuple[Colour, Colour], ...] = (
+    ((232, 232, 228), (24, 24, 26)),
+    ((28, 30, 32), (230, 230, 226)),
+    ((20, 62, 140), (232, 234, 236)),
+    ((0, 92, 62), (230, 234, 230)),
+    ((168, 24, 30), (234, 230, 226)),
+    ((236, 190, 20), (20, 20, 20)),
+    ((196, 178, 150), (70, 44, 30)),
+)
+"""Board and letters, sRGB. None is as bright as what the simulator takes for a lamp."""
+
+FONTS: tuple[Font, ...] = ("sans", "serif", "mono", "times")
+
+WORDS = (
+    "STOP EXIT OPEN CLOSED PARKING STATION PLATFORM MARKET STREET BRIDGE HARBOUR MUSEUM LIBRARY HOSPITAL AIRPORT "
+    "CENTRE NORTH SOUTH EAST WEST PRIVATE DANGER CAUTION SLOW SCHOOL GARDEN BAKERY COFFEE HOTEL OFFICE TICKETS "
+    "PLEASE KEEP LEFT RIGHT CLEAR NO ENTRY PULL PUSH WATER FIRE DOOR GATE ROAD TRAIN BUS FERRY CAMPING BEACH"
+)
+
+MARGIN_PX = 20
+"""From the picture's border to the sign, at least: blur that reaches beyond the picture is mirrored there."""
+SPACING = 0.4
+"""Between lines, and around them, in heights of a capital."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignSettings:
+    """What a set of signs depends on besides the photographs behind them. Another value makes another set."""
+
+    version: int = 1
+    height_px: int = 256
+    width_px: int = 384
+    capital_px: tuple[float, float] = (8.0, 32.0)
+    """Height of capitals, log-uniform; below 8 the sharp ones are not read reliably either."""
+    severities: tuple[tuple[str, float], ...] = (
+        ("light", 2.0),
+        ("moderate", 4.0),
+        ("strong", 8.0),
+        ("severe", 16.0),
+    )
+    """Names and blur extents in pixels: the validation set's."""
+    camera: Camera = CAMERA
+    seed: int = 20260214
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """A sharp picture of a sign, and what it says."""
+
+    picture: Tensor
+    """(3, H, W) sRGB in [0, 1], multiples of 1/255."""
+    text: str
+    """Its lines, from top to bottom."""
+    board: Area
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPair:
+    """A picture with text, blurry and sharp, and the text."""
+
+    pair: Pair
+    """Named `<severity>_<picture>.png`."""
+    text: str
+    area: Area
+    """Where the text is: only there it is looked for."""
+
+
+def sign_pairs(count: int, settings: SignSettings, photos: PhotoFolder | None = None) -> Iterator[TextPair]:
+    """`count` signs, each with every severity of blur: a sign's own exposures, one after the other.
+
+    The same everywhere for the same photographs and settings. Raises UnblurError for none, and as `sign` does.
+    """
+    if count < 1:
+        raise UnblurError(f"A set of {count} signs holds nothing to read; ask for at least one.")
+    for number in range(count):
+        shown = sign(number, settings, photos)
+        top, left, height, width = shown.board
+        # What else is written in the photograph behind is not asked for.
+        around = (top - MARGIN_PX, left - MARGIN_PX, height + 2 * MARGIN_PX, width + 2 * MARGIN_PX)
+        for severity, extent_px in settings.severities:
+            camera = replace(settings.camera, extent_px=(extent_px, extent_px))
+            key = seed_for(settings.seed, severity, number)
+            exposure = sample_exposure(camera, settings.height_px, settings.width_px, key)
+            blurry = render(shown.picture, exposure).blurry
+            pair = Pair(blurry=blurry, sharp=shown.picture, name=f"{severity}_{number:03d}.png")
+            yield TextPair(pair=pair, text=shown.text, area=around)
+
+
+def sign(number: int, settings: SignSettings, photos: PhotoFolder | None = None) -> Sign:
+    """Sign `number` of a set, before a part of a photograph, or before soft colours where there are none.
+
+    Raises UnblurError when letters do not fit, when a photograph is smaller than the picture, and when Matplotlib,
+    which draws text, is missing.
+    """
+    generator = generator_for(settings.seed, "sign", number)
+    low, high = settings.capital_px
+    capital_px = low * (high / low) ** _uniform(generator)
+    font = FONTS[_below(len(FONTS), generator)]
+    board, letters = BOARDS[_below(len(BOARDS), generator)]
+    border_px, spacing_px = round(2 * SPACING * capital_px), round(SPACING * capital_px)
+    width_px, height_px = (side - 2 * (MARGIN_PX + border_px) for side in (settings.width_px, settings.height_px))
+    most = int((height_px + spacing_px) / (math.ceil((ABOVE + BELOW) * capital_px) + spacing_px))
+    if most < 1 or width_px < 4 * capital_px:
+        raise UnblurError(
+            f"Letters {capital_px:.0f} px high do not fit on a sign in {settings.width_px} x {settings.height_px} "
+            "pixels; ask for larger pictures or smaller letters."
+        )
+    texts, lines = [], []
+    for _ in range(min(1 + _below(3, generator), most)):
+        text, line = _fitting_line(width_px, font, capital_px, generator)
+        texts.append(text)
+        lines.append(line)
+    coverage = _stacked(lines, spacing_px, border_px)
+    height, width = coverage.shape
+    top = MARGIN_PX + _below(settings.height_px - 2 * MARGIN_PX - height + 1, generator)
+    left = MARGIN_PX + _below(settings.width_px - 2 * MARGIN_PX - width + 1, generator)
+    light = srgb_to_linear(_background(settings, photos, number))
+    ink, plain = (srgb_to_linear(torch.tensor(colour).view(3, 1, 1) / 255) for colour in (letters, board))
+    light[:, top : top + height, left : left + width] = plain + coverage * (ink - plain)
+    picture = (linear_to_srgb(light) * 255).round() / 255
+    return Sign(picture=picture, text="\n".join(texts), board=(top, left, height, width))
+
+
+def _fitting_line(room_px: int, font: Font, capital_px: float, generator: torch.Generator) -> tuple[str, Tensor]:
+    """One to three words or numbers, as many as fit, and their coverage."""
+    text, line = "", torch.empty(0, 0)
+    wanted = 1 + _below(3, generator)
+    while wanted > 0:
+        longer = f"{text} {_item(generator)}".strip()
+        drawn = draw_line(longer, font, capital_px)
+        if drawn.shape[1] > room_px:
+            if text:
+                break
+            continue  # Numbers fit where words do not.
+        text, line, wanted = longer, drawn, wanted - 1
+    return text, line
+
+
+def _item(generator: torch.Generator) -> str:
+    """A word, or, as often, something that no dictionary knows: a number, or a letter and a number."""
+    kind = _uniform(generator)
+    if kind < 0.5:
+        words = WORDS.split()
+        word = words[_below(len(words), generator)]
+        return word if _uniform(generator) < 0.6 else word.capitalize()
+    digits = str(1 + _below(9999, generator))
+    return digits if kind < 0.8 else f"{'ABCDEFGHKLMNPRSTUVWXYZ'[_below(22, generator)]}{digits}"
+
+
+def _stacked(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor:
+    """Lines one below the other, centred, (H, W)."""
+    width = max(line.shape[1] for line in lines)
+    rows = []
+    for line in lines:
+        left = (width - line.shape[1]) // 2
+        rows.append(F.pad(line, (left, width - line.shape[1] - left, 0, spacing_px)))
+    # The last line's spacing is part of the border below.
+    return F.pad(torch.cat(rows), (border_px, border_px, border_px, border_px - spacing_px))
+
+
+def _background(settings: SignSettings, photos: PhotoFolder | None, number: int) -> Tensor:
+    """What lies behind sign `number`, (3, H, W) sRGB in [0, 1]."""
+    generator = generator_for(settings.seed, "background", number)
+    height, width = settings.height_px, settings.width_px
+    if photos is None:
+        coarse = (
+            0.2 + 0.5 * torch.rand(1, 1, 5, 7, generator=generator) + 0.2 * torch.rand(1, 3, 5, 7, generator=generator)
+        )
+        return F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)[0].clamp(0, 1)
+    which = _below(len(photos), generator)
+    photo = photos.photos[which]
+    if photo.shape[1] < height or photo.shape[2] < width:
+        raise UnblurError(
+            f"{photos.folder / photos.names[which]} is {photo.shape[2]} x {photo.shape[1]} pixels; "
+            f"signs hang before photographs of at least {width} x {height}, so remove it."
+        )
+    top, left = _below(photo.shape[1] - height + 1, generator), _below(photo.shape[2] - width + 1, generator)
+    return photo[:, top : top + height, left : left + width].float() / 255
+
+
+def _uniform(generator: torch.Generator) -> float:
+    return float(torch.rand((), generator=generator))
+
+
+def _below(count: int, generator: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=generator))
