@@ -17,12 +17,8 @@ from unblur.app.patterns_command import patterns
 from unblur.app.readability_command import readability
 from unblur.app.restore_command import restore
 from unblur.app.simulate_command import simulate
-<<<<<<< HEAD
-from unblur.app.study_command import study
-from unblur.app.tables_command import tables
-=======
 from unblur.app.study_command import sizes
->>>>>>> ocr
+from unblur.app.tables_command import tables
 from unblur.app.train_command import train
 from unblur.app.validation_command import validation
 from unblur.errors import UnblurError
