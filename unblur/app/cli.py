@@ -15,6 +15,7 @@ from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
 from unblur.app.restore_command import restore
+from unblur.app.similarity_command import similarity
 from unblur.app.simulate_command import simulate
 from unblur.app.study_command import study
 from unblur.app.train_command import train
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "datasets": datasets,
     "simulate": simulate,
     "patterns": patterns,
+    "similarity": similarity,
     "bench": bench,
     "study": study,
 }
