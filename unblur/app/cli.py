@@ -16,6 +16,7 @@ from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
 from unblur.app.readability_command import readability
 from unblur.app.restore_command import restore
+from unblur.app.similarity_command import similarity
 from unblur.app.simulate_command import simulate
 from unblur.app.study_command import sizes
 from unblur.app.tables_command import tables
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "datasets": datasets,
     "simulate": simulate,
     "patterns": patterns,
+    "similarity": similarity,
     "bench": bench,
     "study": study,
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-RecipeName = Literal["faithful", "motion", "smoke"]
+RecipeName = Literal["faithful", "motion", "prior", "smoke"]
 
 
 def train(
@@ -16,6 +16,7 @@ def train(
     photos: Path,
     run: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     start_from: Path | None = None,
+    prior_from: Path | None = None,
     steps: int | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -27,6 +28,7 @@ def train(
         photos: Folder of sharp photographs; the blur is simulated.
         run: Folder that becomes the checkpoint: weights, recipe, metrics.jsonl, model card.
         start_from: Checkpoint folder whose weights a new run begins with.
+        prior_from: Checkpoint folder of `unblur train prior`, for a network that is told a prior.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
         device: auto, cpu, cuda, ...
         quiet: No progress bar.
@@ -49,5 +51,13 @@ def train(
             name, value = next(iter(measured.items()))
             bar.set_postfix({name: f"{value:.2f}", "waited": f"{measured['waited_share']:.0%}"})
 
-        run_training(chosen, photos, run, start_from=start_from, device=str(choose_device(device)), on_step=on_step)
+        run_training(
+            chosen,
+            photos,
+            run,
+            start_from=start_from,
+            prior_from=prior_from,
+            device=str(choose_device(device)),
+            on_step=on_step,
+        )
     return 0

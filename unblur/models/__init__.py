@@ -7,6 +7,8 @@ from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfi
 from unblur.models.mprnet import MPRNet, MPRNetConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
 from unblur.models.restormer import Restormer, RestormerConfig
+from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
+from unblur.models.spe import PriorConfig
 from unblur.models.unet import UNet, UNetConfig
 
 __all__ = [
@@ -21,9 +23,12 @@ __all__ = [
     "MultiOutput",
     "NAFNet",
     "NAFNetConfig",
+    "PriorConfig",
     "RestorerConfig",
     "Restormer",
     "RestormerConfig",
+    "SemanticPrior",
+    "SemanticPriorConfig",
     "UNet",
     "UNetConfig",
     "build",

@@ -9,12 +9,13 @@ from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfi
 from unblur.models.mprnet import MPRNet, MPRNetConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
 from unblur.models.restormer import Restormer, RestormerConfig
+from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
 from unblur.models.unet import UNet, UNetConfig
 
 RestorerConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
 """Networks that restore: `forward(blurry) -> restored`."""
 
-ModelConfig = RestorerConfig | MotionEstimatorConfig
+ModelConfig = RestorerConfig | MotionEstimatorConfig | SemanticPriorConfig
 """Every configuration a checkpoint may hold."""
 
 
@@ -33,4 +34,6 @@ def build(config: ModelConfig) -> nn.Module:
             return Restormer(config)
         case MotionEstimatorConfig():
             return MotionEstimator(config)
+        case SemanticPriorConfig():
+            return SemanticPrior(config)
     assert_never(config)

@@ -3,7 +3,8 @@
 A *prior* (features of another network that has seen the same photograph) is plugged in at decoder scales, each
 time right after the skip connection was merged, before the decoder's blocks: there the features know both what is
 where and what the coarser scales made of it. Every host names these places, in the order in which its decoder
-passes them, as `decoder_scales`, and passes them in one line of its `decode`.
+passes them, as `decoder_scales`, and passes them in one line of its `decode`. The prior itself is in
+`unblur.models.spe`; a host has it, or not, by the argument `prior` of its configuration.
 """
 
 from dataclasses import dataclass

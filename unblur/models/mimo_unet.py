@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from unblur.models.host import DecoderScale
 from unblur.models.padding import padded_to_multiple
 from unblur.models.residual_block import residual_blocks
+from unblur.models.spe import PriorConfig, PriorSource, embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class MIMOUNetConfig:
     """Residual blocks in each of the three encoders and three decoders."""
     dropout: float = 0.0
     """Share of the channels of each fused skip connection that is left out of a training step."""
+    prior: PriorConfig | None = None
+    """What tells the decoder what the photograph shows; None for a network without a prior."""
 
     def __post_init__(self) -> None:
         if self.width < 2 or self.blocks < 1 or not 0 <= self.dropout < 1:
@@ -115,6 +118,9 @@ class MIMOUNet(nn.Module):
         for ending in self.endings:
             nn.init.zeros_(cast(Tensor, ending.weight))
             nn.init.zeros_(cast(Tensor, ending.bias))
+        # Last, so that the network without a prior begins with the same random weights.
+        self.prior = PriorSource(config.prior, self.decoder_scales)
+        self.embeddings = embeddings(config.prior, self.decoder_scales)
 
     @property
     def multiple_of(self) -> int:
@@ -136,7 +142,8 @@ class MIMOUNet(nn.Module):
 
     def outputs(self, blurry: Tensor) -> list[Tensor]:
         """The restored photograph at a quarter, half and full size, sides rounded up. See `MultiOutput`."""
-        corrections = self.decode(self.encode(padded_to_multiple(blurry, self.multiple_of)))
+        whole = padded_to_multiple(blurry, self.multiple_of)
+        corrections = self.decode(self.encode(whole), self.prior(whole))
         restored = []
         for stride, correction in zip((4, 2, 1), corrections, strict=True):
             # Nearest neighbours, as the authors have it: no pixel is a mixture of others.
@@ -154,8 +161,8 @@ class MIMOUNet(nn.Module):
             features.append(self.encoders[level](self.attentions[level - 1](x, shallow)))
         return features
 
-    def decode(self, features: list[Tensor]) -> list[Tensor]:
-        """Corrections to the photograph at a quarter, half and full size. Shape: features of `encode` -> (B, 3, ...)"""
+    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> list[Tensor]:
+        """Corrections at a quarter, half and full size. Shape: features of `encode`, `prior`'s -> (B, 3, ...) each."""
         full, half, quarter = features
         quarter_doubled = F.interpolate(quarter, scale_factor=2.0)
         skips = (
@@ -169,10 +176,10 @@ class MIMOUNet(nn.Module):
         )
         x = quarter
         corrections = []
-        for level, skip in enumerate(skips):
+        for level, (skip, prior) in enumerate(zip(skips, told, strict=True)):
             if skip is not None:
                 x = self.ups[level - 1](x).relu()
                 x = self.merges[level - 1](torch.cat((x, skip), dim=1)).relu()
-            x = self.decoders[level](x)
+            x = self.decoders[level](self.embeddings[level](x, prior))
             corrections.append(self.endings[level](x))
         return corrections

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from unblur.models.host import DecoderScale
 from unblur.models.padding import padded_to_multiple
 from unblur.models.pooling import ChannelMean
+from unblur.models.spe import PriorConfig, PriorSource, embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class MPRNetConfig:
     """Channel attention blocks in each of the third stage's three groups."""
     reduction: int = 4
     """How many times fewer channels there are in the middle of channel attention."""
+    prior: PriorConfig | None = None
+    """What tells the decoder what the photograph shows; None for a network without a prior."""
 
     def __post_init__(self) -> None:
         if self.reduction < 1 or self.width < self.reduction or self.detail_blocks < 1:
@@ -120,7 +123,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features at strides 1, 2 and 4 -> the same, decoded."""
+    """Features at strides 1, 2 and 4 -> the same, decoded. What the prior tells at each comes coarsest first."""
 
     def __init__(self, config: MPRNetConfig) -> None:
         super().__init__()
@@ -129,13 +132,13 @@ class Decoder(nn.Module):
         self.skips = nn.ModuleList(_blocks(c, 1, config.reduction, stride) for c, stride in coarse_to_fine[1:])
         self.ups = nn.ModuleList(_pointwise(c, finer) for (c, _), (finer, _) in pairwise(coarse_to_fine))
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
+    def forward(self, features: list[Tensor], embed: nn.ModuleList, told: list[Tensor | None]) -> list[Tensor]:
         x = features[-1]
         decoded: list[Tensor] = []
         for index, level in enumerate(self.levels):
             if index:
                 x = _doubled(self.ups[index - 1](x)) + self.skips[index - 1](features[-1 - index])
-            x = level(x)
+            x = level(embed[index](x, told[index]))
             decoded.insert(0, x)
         return decoded
 
@@ -199,6 +202,9 @@ class MPRNet(nn.Module):
         self.details = nn.ModuleList(DetailGroup(config, stride_px) for stride_px in (1, 2, 4))
         self.ending = _convolution(detail, 3)
         nn.init.zeros_(self.ending.weight)
+        # Last, so that the network without a prior begins with the same random weights.
+        self.prior = PriorSource(config.prior, self.decoder_scales)
+        self.embeddings = nn.ModuleList(embeddings(config.prior, self.decoder_scales) for _ in range(2))
 
     @property
     def multiple_of(self) -> int:
@@ -222,16 +228,19 @@ class MPRNet(nn.Module):
         height, width = blurry.shape[2:]
         whole = padded_to_multiple(blurry, self.multiple_of)
         halves = halved(whole, 2)
+        told = self.prior(whole)
 
         # Stage 1: quarters are encoded, halves decoded.
         encoded = [joined(x, 3) for x in self.encoder1(self.intros[0](halved(halves, 3)))]
-        decoded = self.decoder1(encoded)
+        decoded = self.decoder1(
+            encoded, self.embeddings[0], [None if prior is None else halved(prior, 2) for prior in told]
+        )
         handed_on, restored1 = self.attention1(decoded[0], halves)
 
         # Stage 2: halves are encoded, the whole decoded.
         x = self.merge2(torch.cat((self.intros[1](halves), handed_on), dim=1))
         encoded = [joined(x, 2) for x in self.encoder2(x, encoded, decoded)]
-        decoded = self.decoder2(encoded)
+        decoded = self.decoder2(encoded, self.embeddings[1], told)
         handed_on, restored2 = self.attention2(decoded[0], whole)
 
         # Stage 3: the whole, at full size.

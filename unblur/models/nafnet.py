@@ -21,6 +21,7 @@ from unblur.models.host import DecoderScale
 from unblur.models.layer_norm import ChannelLayerNorm
 from unblur.models.padding import padded_to_multiple
 from unblur.models.pooling import ChannelMean
+from unblur.models.spe import PriorConfig, PriorSource, embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class NAFNetConfig:
     """Blocks at each decoder level, coarsest first."""
     stem_stride: int = 1
     """Side of the pixel square folded into channels by the stem."""
+    prior: PriorConfig | None = None
+    """What tells the decoder what the photograph shows; None for a network without a prior."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.stem_stride < 1 or self.middle_blocks < 0:
@@ -129,6 +132,9 @@ class NAFNet(nn.Module):
         # Training begins at the identity, which is nearer to every restoration than a random correction is.
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))
+        # Last, so that the network without a prior begins with the same random weights.
+        self.prior = PriorSource(config.prior, self.decoder_scales)
+        self.embeddings = embeddings(config.prior, self.decoder_scales)
 
     @property
     def multiple_of(self) -> int:
@@ -146,7 +152,8 @@ class NAFNet(nn.Module):
 
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        correction = self.decode(self.encode(padded_to_multiple(blurry, self.multiple_of)))
+        whole = padded_to_multiple(blurry, self.multiple_of)
+        correction = self.decode(self.encode(whole), self.prior(whole))
         # Added in the input's own precision: bfloat16 has too few digits for a photograph, not for a correction.
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
@@ -161,10 +168,11 @@ class NAFNet(nn.Module):
         features.append(self.middle(x))
         return features
 
-    def decode(self, features: list[Tensor]) -> Tensor:
-        """The correction to the blurry photograph. Shape: features of `encode` -> (B, 3, H, W)."""
+    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> Tensor:
+        """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
-        for up, decoder, skip in zip(self.ups, self.decoders, reversed(features[:-1]), strict=True):
+        layers = zip(self.ups, self.embeddings, self.decoders, strict=True)
+        for (up, embed, decoder), skip, prior in zip(layers, reversed(features[:-1]), told, strict=True):
             x = up(x) + skip
-            x = decoder(x)
+            x = decoder(embed(x, prior))
         return F.pixel_shuffle(self.ending(x), self.config.stem_stride)

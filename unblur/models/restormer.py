@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from unblur.models.host import DecoderScale
 from unblur.models.layer_norm import ChannelLayerNorm
 from unblur.models.padding import padded_to_multiple
+from unblur.models.spe import PriorConfig, PriorSource, embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class RestormerConfig:
     """At full size, after the decoder."""
     expansion: float = 2.66
     """Channels inside a feed-forward part, relative to those outside, rounded down."""
+    prior: PriorConfig | None = None
+    """What tells the decoder what the photograph shows; None for a network without a prior."""
 
     def __post_init__(self) -> None:
         if len(self.blocks) < 2 or len(self.blocks) != len(self.heads):
@@ -133,6 +136,9 @@ class Restormer(nn.Module):
         self.refinement = blocks(config.refinement_blocks, 2 * config.width, config.heads[0])
         self.ending = nn.Conv2d(2 * config.width, 3, 3, padding=1, bias=False)
         nn.init.zeros_(self.ending.weight)
+        # Last, so that the network without a prior begins with the same random weights.
+        self.prior = PriorSource(config.prior, self.decoder_scales)
+        self.embeddings = embeddings(config.prior, self.decoder_scales)
 
     @property
     def multiple_of(self) -> int:
@@ -150,7 +156,8 @@ class Restormer(nn.Module):
 
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        correction = self.decode(self.encode(padded_to_multiple(blurry, self.multiple_of)))
+        whole = padded_to_multiple(blurry, self.multiple_of)
+        correction = self.decode(self.encode(whole), self.prior(whole))
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
     def encode(self, blurry: Tensor) -> list[Tensor]:
@@ -163,12 +170,13 @@ class Restormer(nn.Module):
             x = down(x)
         return [*features, self.middle(x)]
 
-    def decode(self, features: list[Tensor]) -> Tensor:
-        """The correction to the blurry photograph. Shape: features of `encode` -> (B, 3, H, W)."""
+    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> Tensor:
+        """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
         skips = reversed(features[:-1])
-        for up, merge, decoder, skip in zip(self.ups, self.merges, self.decoders, skips, strict=True):
+        layers = zip(self.ups, self.merges, self.embeddings, self.decoders, strict=True)
+        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, told, strict=True):
             x = merge(torch.cat((up(x), skip), dim=1))
-            x = decoder(x)
+            x = decoder(embed(x, prior))
         correction: Tensor = self.ending(self.refinement(x))
         return correction

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from unblur.models.host import DecoderScale
 from unblur.models.padding import padded_to_multiple
 from unblur.models.residual_block import residual_blocks
+from unblur.models.spe import PriorConfig, PriorSource, embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class UNetConfig:
     """At strides 1, 2, 4 and so on."""
     blocks: int = 4
     """Residual blocks at each stride, on the way down and, but for the coarsest, again on the way up."""
+    prior: PriorConfig | None = None
+    """What tells the decoder what the photograph shows; None for a network without a prior."""
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or min(self.channels) < 1 or self.blocks < 1:
@@ -60,6 +63,9 @@ class UNet(nn.Module):
         self.ending = nn.Conv2d(finest, 3, 3, padding=1)
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))
+        # Last, so that the network without a prior begins with the same random weights.
+        self.prior = PriorSource(config.prior, self.decoder_scales)
+        self.embeddings = embeddings(config.prior, self.decoder_scales)
 
     @property
     def multiple_of(self) -> int:
@@ -74,7 +80,8 @@ class UNet(nn.Module):
 
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        correction = self.decode(self.encode(padded_to_multiple(blurry, self.multiple_of)))
+        whole = padded_to_multiple(blurry, self.multiple_of)
+        correction = self.decode(self.encode(whole), self.prior(whole))
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
     def encode(self, blurry: Tensor) -> list[Tensor]:
@@ -87,12 +94,13 @@ class UNet(nn.Module):
             x = down(x).relu()
         return [*features, self.middle(x)]
 
-    def decode(self, features: list[Tensor]) -> Tensor:
-        """The correction to the blurry photograph. Shape: features of `encode` -> (B, 3, H, W)."""
+    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> Tensor:
+        """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
         skips = reversed(features[:-1])
-        for up, merge, decoder, skip in zip(self.ups, self.merges, self.decoders, skips, strict=True):
+        layers = zip(self.ups, self.merges, self.embeddings, self.decoders, strict=True)
+        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, told, strict=True):
             x = merge(torch.cat((up(x), skip), dim=1)).relu()
-            x = decoder(x)
+            x = decoder(embed(x, prior))
         correction: Tensor = self.ending(x)
         return correction

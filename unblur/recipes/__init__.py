@@ -4,10 +4,11 @@ from typing import Literal, assert_never
 
 from unblur.recipes.faithful import faithful
 from unblur.recipes.motion import motion
+from unblur.recipes.prior import prior
 from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
 
-RecipeName = Literal["faithful", "motion", "smoke"]
+RecipeName = Literal["faithful", "motion", "prior", "smoke"]
 
 
 def named(name: RecipeName) -> Recipe:
@@ -17,6 +18,8 @@ def named(name: RecipeName) -> Recipe:
             return faithful()
         case "motion":
             return motion()
+        case "prior":
+            return prior()
         case "smoke":
             return smoke()
     assert_never(name)

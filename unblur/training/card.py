@@ -9,6 +9,7 @@ from unblur.models import (
     MPRNetConfig,
     NAFNetConfig,
     RestormerConfig,
+    SemanticPriorConfig,
     UNetConfig,
 )
 from unblur.training.recipe import Recipe
@@ -46,6 +47,11 @@ def _purpose(model: ModelConfig) -> str:
                 "Estimates, from a motion-blurred photograph alone, how every place of it moved during the exposure: "
                 "a start and\nan end, of which nobody can tell which is which."
             )
+        case SemanticPriorConfig():
+            return (
+                "Tells, from a motion-blurred photograph, what a classifier would have seen in the sharp one: features "
+                "at\nseveral strides, a prior for networks that restore."
+            )
     assert_never(model)
 
 
@@ -55,4 +61,6 @@ def _use(model: ModelConfig) -> str:
             return "unblur restore photo.jpg --checkpoint FOLDER"
         case MotionEstimatorConfig():
             return "unblur patterns photos --checkpoint FOLDER"
+        case SemanticPriorConfig():
+            return "unblur train RECIPE --prior-from FOLDER"
     assert_never(model)

@@ -10,8 +10,9 @@ from typing import assert_never
 import torch
 
 from unblur.atomic import write_atomically
-from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-from unblur.config import to_json
+from unblur.checkpoints.folder import save_checkpoint
+from unblur.checkpoints.teacher import load_teacher
+from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
 from unblur.errors import UnblurError
 from unblur.models import (
@@ -20,13 +21,16 @@ from unblur.models import (
     MPRNetConfig,
     NAFNetConfig,
     RestormerConfig,
+    SemanticPriorConfig,
     UNetConfig,
     build,
 )
 from unblur.seeds import seed_for
+from unblur.training.beginning import begin
 from unblur.training.card import model_card
 from unblur.training.motion import MotionTask
 from unblur.training.prefetch import prefetched
+from unblur.training.prior import PriorTask
 from unblur.training.recipe import Recipe
 from unblur.training.restoration import RestorationTask
 from unblur.training.schedule import cosine_with_warmup
@@ -44,28 +48,32 @@ def train(
     run: Path,
     *,
     start_from: Path | None = None,
+    prior_from: Path | None = None,
     device: str = "cpu",
     on_step: Progress = lambda _step, _measured: None,
 ) -> None:
     """Train `recipe` on the sharp photographs in `photos`; `run` becomes the checkpoint folder.
 
-    Goes on where an earlier call with the same recipe stopped. `start_from` is a checkpoint whose weights
-    a new run begins with. Raises UnblurError when the recipe differs from the run's, or the loss explodes.
+    Goes on where an earlier call with the same recipe stopped. `start_from` and `prior_from` are checkpoints whose
+    weights a new run begins with, see `begin`. Raises UnblurError when the recipe differs from the run's, or the loss
+    explodes.
     """
     recipe_json = to_json(recipe)
     torch.manual_seed(seed_for(recipe.seed, "weights"))
-    model = build(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if start_from is not None:
-        model.load_state_dict(load_checkpoint(start_from).model.state_dict())
+    model = build(recipe.model)
+    state_path = run / "training_state.pt"
+    if not state_path.exists():
+        begin(model, recipe.model, start_from, prior_from)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
     ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
     step = 0
 
     run.mkdir(parents=True, exist_ok=True)
-    state_path = run / "training_state.pt"
     if state_path.exists():
         state = load_state(state_path)
-        if state["recipe"] != recipe_json:
+        # Compared as recipes: a setting that has come since then with a default is no difference.
+        if from_json(state["recipe"], Recipe, source=state_path) != recipe:
             raise UnblurError(f"{run} holds a run of another recipe; give another folder, or its own recipe.")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -111,8 +119,10 @@ def train(
         with torch.no_grad():
             # A young average remembers its random start, so it is kept shorter at first.
             decay = min(recipe.ema_decay, (1 + step) / (10 + step))
-            values = list(model.state_dict().values())
-            torch._foreach_lerp_(list(ema.values()), values, 1 - decay)
+            # Whole numbers are places in tables (Swin's), which no training changes.
+            pairs = [(ema[name], value) for name, value in model.state_dict().items() if value.is_floating_point()]
+            averaged, values = map(list, zip(*pairs, strict=True))
+            torch._foreach_lerp_(averaged, values, 1 - decay)
         step += 1
         seconds = time.perf_counter() - began
         measured = {
@@ -140,6 +150,8 @@ def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
             return RestorationTask(pairs, recipe.loss_floor)
         case MotionEstimatorConfig():
             return MotionTask(pairs)
+        case SemanticPriorConfig():
+            return PriorTask(pairs, load_teacher(recipe.model.backbone).to(device))
     assert_never(recipe.model)
 
 

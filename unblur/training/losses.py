@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 SOFTENING_PX = 4.0
@@ -27,6 +28,34 @@ def path_loss(answers: Tensor, truth: Tensor) -> Tensor:
     # The norm of nothing has no gradient.
     distance = _norm(off[:, :2]) + _norm(off[:, 2:]) / 2
     return (distance / (_norm(truth[:, 2:]) + SOFTENING_PX).sqrt()).mean()
+
+
+def review_loss(answers: list[Tensor], truth: list[Tensor]) -> Tensor:
+    """How far features are from a teacher's: mean over levels, each (B, C, H, W), of `hierarchical_distance`. Scalar.
+
+    Each level's distance is divided by the variance of the teacher's features there, so that levels count alike and 1
+    is what each channel's mean would get.
+    """
+    distances = [
+        hierarchical_distance(answer, taught) / (taught.float().var(dim=(0, 2, 3)).mean() + 1e-6)
+        for answer, taught in zip(answers, truth, strict=True)
+    ]
+    return torch.stack(distances).mean()
+
+
+def hierarchical_distance(answer: Tensor, truth: Tensor) -> Tensor:
+    """Mean squared error of features and, for half, a quarter and an eighth, of their 4 x 4, 2 x 2 and 1 x 1 means.
+
+    ReviewKD's hierarchical context loss (Chen et al. 2021, arXiv 2104.09044). (B, C, H, W) -> scalar.
+    """
+    answer, truth = answer.float(), truth.float()
+    distance, weights = F.mse_loss(answer, truth), 1.0
+    for halvings, side in enumerate((4, 2, 1), start=1):
+        if side < min(answer.shape[2:]):
+            pooled = F.mse_loss(F.adaptive_avg_pool2d(answer, side), F.adaptive_avg_pool2d(truth, side))
+            distance = distance + pooled / 2**halvings
+            weights += 0.5**halvings
+    return distance / weights
 
 
 def _norm(vectors: Tensor) -> Tensor:

