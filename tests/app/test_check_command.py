@@ -144,7 +144,7 @@ def test_a_data_set_is_evaluated_where_it_lies(
     command = ["evaluate", str(tmp_path / "GOPRO_Large"), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"]
     tables = tmp_path / "tables"
     assert main([*command, "--csv", str(tables)]) == 0
-    assert "GOPRO_Large: GoPro test, 2 of 1111 pairs, weights" in capsys.readouterr().out
+    assert "GOPRO_Large: GoPro test, 2 of 1111 pairs, protocol gopro-v1" in capsys.readouterr().out
     with (tables / "GOPRO_Large.csv").open() as file:
         assert [row["image"] for row in csv.DictReader(file)] == [
             "GOPR0384_11_00-000001.png",
@@ -156,11 +156,3 @@ def test_a_data_set_is_evaluated_where_it_lies(
         assert [row["psnr_before_db"] for row in csv.DictReader(file)] == ["inf"]
     assert main([*command, "--split", "val"]) == 2
     assert "has no split val; it has train, train-gamma, test, test-gamma" in capsys.readouterr().err
-
-
-def test_photographs_without_truth_are_not_evaluated(
-    save: Save, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save(tmp_path / "RWBI" / "a.png")
-    assert main(["evaluate", str(tmp_path / "RWBI"), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"]) == 2
-    assert "no sharp twins to compare with" in capsys.readouterr().err

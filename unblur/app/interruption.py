@@ -7,10 +7,10 @@ from typing import Self
 
 
 class Interruption:
-    """While it is entered, Ctrl-C raises KeyboardInterrupt as always, and `check` raises it once more.
+    """While it is entered, Ctrl-C waits for the next `check`; pressed once more, it raises KeyboardInterrupt at once.
 
-    Python drops what is raised while it frees an object or runs a callback of a C library, and a batch that spends
-    its time in libvips and PyTorch would go on as if nobody had pressed anything.
+    Python drops what is raised while it frees an object or runs a callback of a C library, with a traceback on the
+    terminal, and a batch that spends its time in libvips and PyTorch would go on as if nobody had pressed anything.
     """
 
     def __init__(self) -> None:
@@ -38,4 +38,4 @@ class Interruption:
 
     def _on_signal(self, *_: object) -> None:
         self._asked = True
-        raise KeyboardInterrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)

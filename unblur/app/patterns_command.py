@@ -29,14 +29,14 @@ def patterns(
     """Measure the blur of data sets: global or local, orientation, magnitude, diversity.
 
     Where the motion is known (folders made by `unblur simulate`, or with motion/*.npz) it is measured; the motion of
-    photographs, in a folder or in its blurry/, is estimated.
+    photographs, in a folder or in its blurry/, is estimated by a network of `unblur train motion`.
 
     Args:
         sources: Data sets: folders. Single photographs count together, as those of their folder.
         output: Figure of all of them, .png or .svg; needs `pip install 'unblur[plots]'`.
         json: File for all numbers and histograms, one entry a data set.
         estimate: Estimate also where the motion is known, and tell how far the estimates are from it.
-        checkpoint: Another motion estimator: a folder here, or a repository on the Hugging Face hub.
+        checkpoint: The motion estimator: a folder here, or a repository on the Hugging Face hub.
         device: Where to estimate: auto, cpu, cuda, ...
     """
     from unblur.config import to_json

@@ -18,9 +18,6 @@ from unblur.models import ModelConfig, build
 BUNDLED_FOLDER = Path(__file__).parent.parent / "weights" / "faithful"
 """The weights that come with the package: regression, no generated detail."""
 
-BUNDLED_MOTION_FOLDER = BUNDLED_FOLDER.with_name("motion")
-"""The motion estimator that comes with the package."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
