@@ -164,7 +164,12 @@ def test_ended_in_the_middle_and_begun_again(
 
     (tmp_path / "job.pickle").write_bytes(pickle.dumps(replace(job, source=slow_pairs)))
     (tmp_path / "program.py").write_text(PROGRAM.format(path=sys.path, job=str(tmp_path / "job.pickle")))
-    process = subprocess.Popen([sys.executable, tmp_path / "program.py"], start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "program.py"],
+        start_new_session=True,
+        # A parent that ignores Ctrl-C, as background shells do, must not pass that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     try:
         first = job.output / "pairs-000000.tar"
         waited_until = time.monotonic() + 120
