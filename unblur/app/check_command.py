@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.output_file import write_output
 from unblur.app.report import OK, SOME_FAILED, printable
 from unblur.errors import UnblurError
 
@@ -47,7 +48,7 @@ def check(
         checked = check_data_set(found, quick=quick, opened=bar.update)
     sys.stdout.write(report(found, checked))
     if json is not None:
-        _write(json, to_json(checked).encode())
+        write_output(json, to_json(checked).encode())
     return OK if checked.is_sound else SOME_FAILED
 
 
@@ -94,12 +95,3 @@ def _named(what: str, files: Sequence[str], indent: str = "  ") -> list[str]:
         return []
     more = [f"{indent}  ... and {len(files) - NAMED} more"] if len(files) > NAMED else []
     return [f"{indent}{what}: {len(files)}", *(f"{indent}  {printable(file)}" for file in files[:NAMED]), *more]
-
-
-def _write(path: Path, data: bytes) -> None:
-    from unblur.atomic import write_atomically
-
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.output_file import refused, write_output
 from unblur.app.report import printable
 from unblur.errors import UnblurError
 
@@ -71,12 +72,12 @@ def patterns(
             f"the paths' mean length of {error.length_px:.2f} px; {fitted:.0%} against the quadratic fits.\n"
         )
     if json is not None:
-        _write(json, to_json(measured, dict[str, BlurPatterns]).encode())
+        write_output(json, to_json(measured, dict[str, BlurPatterns]).encode())
     if output is not None:
         try:
             plot_patterns(measured, output)
         except OSError as error:
-            raise _refused(output, error) from error
+            raise refused(output, error) from error
     return 0
 
 
@@ -143,16 +144,3 @@ def _measured(name: str, images: "Iterable[SeenMotion]") -> "tuple[BlurPatterns,
         if seen.error:
             errors.append(seen.error)
     return collect_patterns(motions), mean_error(errors) if errors else None
-
-
-def _write(path: Path, data: bytes) -> None:
-    from unblur.atomic import write_atomically
-
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _refused(path: Path, error: OSError) -> UnblurError:
-    return UnblurError(f"{path} cannot be written: {error.strerror or error}; choose another place.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.output_file import write_output
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ def readability(
     """
     from tqdm import tqdm
 
-    from unblur.atomic import write_atomically
     from unblur.datasets import PhotoFolder
     from unblur.datasets.validation import ValidationSet, validation_pairs
     from unblur.evaluation.readability import measure_readability, pairs_with_text, readability_csv, readability_table
@@ -62,10 +62,7 @@ def readability(
         f"{source}, {protocol}, weights {weights[:12] or 'unnamed'}, read by {reader.name}\n\n{readability_table(rows)}"
     )
     if csv is not None:
-        try:
-            write_atomically(csv, readability_csv(rows).encode())
-        except OSError as error:
-            raise UnblurError(f"{csv} cannot be written: {error.strerror or error}.") from error
+        write_output(csv, readability_csv(rows).encode())
     return 0
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import tyro
 
+from unblur.app.output_file import write_output
+
 
 def similarity(
     folders: tyro.conf.Positional[list[Path]],
@@ -22,7 +24,6 @@ def similarity(
         csv: File for one row a pair and level.
         device: auto, cpu, cuda, ...
     """
-    from unblur.atomic import write_atomically
     from unblur.datasets import PairFolder
     from unblur.errors import UnblurError
     from unblur.evaluation.feature_similarity import feature_similarity, load_prior, similarity_csv, similarity_table
@@ -38,5 +39,5 @@ def similarity(
     )
     sys.stdout.write(similarity_table(rows, student.levels))
     if csv is not None:
-        write_atomically(csv, similarity_csv(rows).encode())
+        write_output(csv, similarity_csv(rows).encode())
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.output_file import write_output
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def sizes(
         only: Number of one candidate, from 0, instead of all: processes can share the work.
         csv: File for the table.
     """
-    from unblur.atomic import write_atomically
     from unblur.datasets import PhotoFolder
     from unblur.datasets.validation import ValidationSet, validation_pairs
     from unblur.recipes.sizes import sizes as all_candidates
@@ -71,7 +71,7 @@ def sizes(
         rows.append(f'"{recipe.name}",{parameters},{steps},{training_s:.1f},{gain_db:.4f},{restoring_s:.4f}')
     sys.stdout.write("\n".join(lines) + "\n")
     if csv is not None:
-        write_atomically(csv, ("\n".join(rows) + "\n").encode())
+        write_output(csv, ("\n".join(rows) + "\n").encode())
     return 0
 
 

@@ -35,12 +35,12 @@ class SeenMotion:
 
 def holds_known_motion(folder: Path) -> bool:
     """Whether `known_motion` can read the folder."""
-    return any(folder.glob("pairs-*.tar")) or any((folder / "motion").glob("*.npz"))
+    return _holds_shards(folder) or any((folder / "motion").glob("*.npz"))
 
 
 def known_motion(folder: Path) -> Iterator[SeenMotion]:
     """From the shards of `unblur simulate`, or from motion/*.npz. Raises UnblurError for a file that is damaged."""
-    if any(folder.glob("pairs-*.tar")):
+    if _holds_shards(folder):
         for pair in ShardFolder(folder):
             yield SeenMotion(image=str(pair.index), start=pair.start, end=pair.end, estimated=False)
         return
@@ -54,7 +54,7 @@ def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Ite
 
     Raises UnblurError when there are none, or one cannot be read.
     """
-    if isinstance(source, Path) and any(source.glob("pairs-*.tar")):
+    if isinstance(source, Path) and _holds_shards(source):
         for pair in ShardFolder(source):
             path = estimate_motion(estimator, pair.blurry)
             start, end = directed(path)
@@ -66,6 +66,10 @@ def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Ite
     for photo in source:
         start, end = directed(estimate_motion(estimator, read_rgb(photo).float() / 255))
         yield SeenMotion(image=photo.name, start=start, end=end, estimated=True)
+
+
+def _holds_shards(folder: Path) -> bool:
+    return any(folder.glob("pairs-*.tar"))
 
 
 def _read_offsets(file: Path) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,19 @@
+"""Files that commands write besides pictures: tables, numbers, what was found."""
+
+from pathlib import Path
+
+from unblur.atomic import write_atomically
+from unblur.errors import UnblurError
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write `data`, whole or not at all. Raises UnblurError when the place refuses it."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def refused(path: Path, error: OSError) -> UnblurError:
+    """What to raise for a file that cannot be written."""
+    return UnblurError(f"{path} cannot be written: {error.strerror or error}; choose another place.")
