@@ -2,16 +2,7 @@
 
 from typing import assert_never
 
-from unblur.models import (
-    MIMOUNetConfig,
-    ModelConfig,
-    MotionEstimatorConfig,
-    MPRNetConfig,
-    NAFNetConfig,
-    RestormerConfig,
-    SemanticPriorConfig,
-    UNetConfig,
-)
+from unblur.models import ModelConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig
 from unblur.training.recipe import Recipe
 
 
@@ -36,12 +27,12 @@ seed {recipe.seed}; `recipe.json` has the rest.
 
 
 def _purpose(model: ModelConfig) -> str:
+    if isinstance(model, RestorerConfig):
+        return (
+            "Restores motion-blurred photographs. Faithful: a regression network, it averages over what may have "
+            "been\nthere and invents no detail."
+        )
     match model:
-        case NAFNetConfig() | UNetConfig() | MIMOUNetConfig() | MPRNetConfig() | RestormerConfig():
-            return (
-                "Restores motion-blurred photographs. Faithful: a regression network, it averages over what may have "
-                "been\nthere and invents no detail."
-            )
         case MotionEstimatorConfig():
             return (
                 "Estimates, from a motion-blurred photograph alone, how every place of it moved during the exposure: "
@@ -56,9 +47,9 @@ def _purpose(model: ModelConfig) -> str:
 
 
 def _use(model: ModelConfig) -> str:
+    if isinstance(model, RestorerConfig):
+        return "unblur restore photo.jpg --checkpoint FOLDER"
     match model:
-        case NAFNetConfig() | UNetConfig() | MIMOUNetConfig() | MPRNetConfig() | RestormerConfig():
-            return "unblur restore photo.jpg --checkpoint FOLDER"
         case MotionEstimatorConfig():
             return "unblur patterns photos --checkpoint FOLDER"
         case SemanticPriorConfig():

@@ -15,16 +15,7 @@ from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
 from unblur.errors import UnblurError
-from unblur.models import (
-    MIMOUNetConfig,
-    MotionEstimatorConfig,
-    MPRNetConfig,
-    NAFNetConfig,
-    RestormerConfig,
-    SemanticPriorConfig,
-    UNetConfig,
-    build,
-)
+from unblur.models import MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig, build
 from unblur.seeds import seed_for
 from unblur.training.beginning import begin
 from unblur.training.card import model_card
@@ -145,9 +136,9 @@ def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
     """What `recipe` teaches its network, with `photos`; blur is simulated on `device`."""
     simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed, device)
     pairs = ReusedPairs(simulated, recipe.uses, recipe.uses_apart)
+    if isinstance(recipe.model, RestorerConfig):
+        return RestorationTask(pairs, recipe.loss_floor)
     match recipe.model:
-        case NAFNetConfig() | UNetConfig() | MIMOUNetConfig() | MPRNetConfig() | RestormerConfig():
-            return RestorationTask(pairs, recipe.loss_floor)
         case MotionEstimatorConfig():
             return MotionTask(pairs)
         case SemanticPriorConfig():
