@@ -11,6 +11,7 @@ load as they are; nothing of torchvision is imported. Two files are needed:
 `unblur.checkpoints.find_weights` fetches either from the Hugging Face hub.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,7 @@ BACKBONES: dict[Network, str] = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg
 
 def load_lpips(network: Network, *, backbone: Path, heads: Path) -> PerceptualDistance:
     """LPIPS version 0.1 from the two files above. Raises UnblurError when one is missing, damaged or of another."""
-    features = _alexnet() if network == "alex" else _vgg16()
+    features = _alexnet() if network == "alex" else vgg16(lambda: [nn.MaxPool2d(2)])
     backbone_state = read_weights(
         backbone, f"LPIPS needs torchvision's {BACKBONES[network]} (its own download, or a copy on the hub)"
     )
@@ -51,21 +52,29 @@ def _alexnet() -> nn.Sequential:
         nn.Conv2d(64, 192, 5, padding=2),
         nn.ReLU(),
         nn.MaxPool2d(3, stride=2),
+        *alexnet_end(),
+    )
+
+
+def alexnet_end() -> list[nn.Module]:
+    """The last three convolutions, which every form of AlexNet here shares."""
+    return [
         nn.Conv2d(192, 384, 3, padding=1),
         nn.ReLU(),
         nn.Conv2d(384, 256, 3, padding=1),
         nn.ReLU(),
         nn.Conv2d(256, 256, 3, padding=1),
         nn.ReLU(),
-    )
+    ]
 
 
-def _vgg16() -> nn.Sequential:
+def vgg16(pool: Callable[[], list[nn.Module]]) -> nn.Sequential:
+    """The convolutions of VGG-16, with the layers of `pool` wherever the resolution is halved."""
     layers: list[nn.Module] = []
     channels = 3
     for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         if layers:
-            layers.append(nn.MaxPool2d(2))
+            layers += pool()
         for _ in range(depth):
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
             channels = width

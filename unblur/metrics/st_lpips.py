@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur.errors import UnblurError
-from unblur.metrics.lpips import CHANNELS, Network
+from unblur.metrics.lpips import CHANNELS, Network, alexnet_end, vgg16
 from unblur.metrics.perceptual import PerceptualDistance, read_weights, take_features, take_heads
 
 TAPS: dict[Network, tuple[int, ...]] = {"alex": (2, 6, 10, 12, 14), "vgg": (3, 9, 17, 25, 33)}
@@ -32,7 +32,7 @@ def load_st_lpips(network: Network, weights: Path | None = None) -> PerceptualDi
     """
     path = _packaged(network) if weights is None else weights
     state = read_weights(path, f"ST-LPIPS needs {network}_shift_tolerant.pth out of the PyPI package stlpips-pytorch")
-    features = _alexnet() if network == "alex" else _vgg16()
+    features = _alexnet() if network == "alex" else vgg16(lambda: [nn.MaxPool2d(2, stride=1), BlurPool()])
     take_features(features, state, _place, path)
     return PerceptualDistance(features, TAPS[network], take_heads(state, CHANNELS[network], path))
 
@@ -73,22 +73,5 @@ def _alexnet() -> nn.Sequential:
         nn.ReLU(),
         nn.MaxPool2d(3, stride=1),
         BlurPool(),
-        nn.Conv2d(192, 384, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(384, 256, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(256, 256, 3, padding=1),
-        nn.ReLU(),
+        *alexnet_end(),
     )
-
-
-def _vgg16() -> nn.Sequential:
-    layers: list[nn.Module] = []
-    channels = 3
-    for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
-        if layers:
-            layers += [nn.MaxPool2d(2, stride=1), BlurPool()]
-        for _ in range(depth):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-            channels = width
-    return nn.Sequential(*layers)
