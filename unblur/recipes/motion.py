@@ -14,6 +14,6 @@ def motion() -> Recipe:
         uses=8,
         uses_apart=32,
         seed=11,
-        steps=6_000,
+        steps=16_000,
         betas=(0.9, 0.99),
     )
