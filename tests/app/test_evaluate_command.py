@@ -165,6 +165,54 @@ def test_photographs_without_twins_need_no_reference(
     assert "--protocol no-reference" in capsys.readouterr().err
 
 
+@pytest.fixture
+def rsblur(pairs: Path, tmp_path: Path) -> Path:
+    """Three of the pairs as RSBlur's test set, one of them saturated."""
+    root = tmp_path / "RSBlur-root"
+    lines = []
+    for number, pair in enumerate(sorted((pairs / "blurry").iterdir())[:3]):
+        scene = Path(f"RSBlur/0001/{number:06}")
+        for side, file in (("blurry", "real_blur/real_blur.png"), ("sharp", "gt/gt_sharp.png")):
+            (root / scene / file).parent.mkdir(parents=True)
+            (root / scene / file).write_bytes((pairs / side / pair.name).read_bytes())
+        lines.append(f"{scene.as_posix()}/gt/gt_sharp.png {scene.as_posix()}/real_blur/real_blur.png\n")
+    (root / "RSBlur_real_test.txt").write_text("".join(lines))
+    (root / "RSBlur_real_test_saturation.txt").write_text(lines[0])
+    (root / "RSBlur_real_test_non_saturation.txt").write_text("".join(lines[1:]))
+    return root
+
+
+def test_rsblur_is_reported_in_its_parts_and_beside_what_was_published(
+    rsblur: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(rsblur), "--method", "identity", "--csv", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    summary, _, published = said.partition("Published for RSBlur, and measured here, sorted by PSNR:")
+    assert "RSBlur test, 3 of 3360 pairs, protocol rsblur-v1" in summary
+    counts = [line.split("|")[1:3] for line in summary.splitlines() if line.startswith("| ")][1:]
+    assert [[cell.strip() for cell in line] for line in counts] == [
+        ["saturated", "1"],
+        ["not saturated", "2"],
+        ["all", "3"],
+    ]
+    assert [row["part"] for row in rows_in(tmp_path / "RSBlur-root-identity.csv")] == [
+        "saturated",
+        "not saturated",
+        "not saturated",
+    ]
+    assert "| Restormer | RSBlur | 33.69 | 0.8628 | published by others | [" in published
+    assert "Measured here, but not comparable: 3 of 3360 pictures." in published
+    # The same from the CSV, on demand and in every form.
+    table = str(tmp_path / "RSBlur-root-identity.csv")
+    assert main(["tables", table]) == 0
+    assert "published" not in capsys.readouterr().out
+    assert main(["tables", table, "--published"]) == 0
+    assert published.strip() in capsys.readouterr().out
+    for form, line in (("latex", r"33.69 & 0.8628 & published by others"), ("csv", "33.69,0.8628,published by others")):
+        assert main(["tables", table, "--published", "--format", form]) == 0
+        assert line in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

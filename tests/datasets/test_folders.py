@@ -70,6 +70,26 @@ def test_rare_content_is_drawn_more_often_than_its_share(tmp_path: Path) -> None
     torch.testing.assert_close(weights, torch.tensor([1, 1, 1, 1, 2], dtype=torch.float64) / 6)
 
 
+def test_hidden_files_are_no_photographs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / "photos" / f"{name}.png", 64, 64, seed=ord(name))
+    photos = PhotoFolder(tmp_path / "photos")
+    settings = ValidationSet(severities=(("light", 2.0),), size_px=32)
+    before = list(validation_pairs(photos, settings))
+    # What macOS leaves beside the files of a disk that is not its own.
+    (tmp_path / "photos" / "._a.png").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "photos" / "c.png").mkdir()
+    again = PhotoFolder(tmp_path / "photos")
+    assert again.names == photos.names == ["a.png", "b.png"]
+    for was, pair in zip(before, validation_pairs(again, settings), strict=True):
+        assert was.name == pair.name
+        assert torch.equal(was.blurry, pair.blurry)
+    for name in ("a", "b"):
+        (tmp_path / "photos" / f"{name}.png").unlink()
+    with pytest.raises(UnblurError, match="no photographs"):
+        PhotoFolder(tmp_path / "photos")
+
+
 def test_without_a_table_all_photographs_are_alike(tmp_path: Path) -> None:
     for name in ("a", "b"):
         save(tmp_path / "photos" / f"{name}.png")

@@ -224,6 +224,31 @@ def test_without_lists_nobody_knows_the_splits(name: str, lists: str, tmp_path: 
         PairFolder(tmp_path)
 
 
+def rsblur_line(scene: str) -> str:
+    return f"RSBlur/0014/{scene}/gt/gt_sharp.png RSBlur/0014/{scene}/real_blur/real_blur.png\n"
+
+
+@pytest.mark.parametrize("below", ["", "datalist/RSBlur/"])
+def test_rsblurs_saturated_pictures_are_a_part_of_their_own(below: str, tmp_path: Path) -> None:
+    scenes = ["000001", "000002", "000003", "000004"]
+    build(tmp_path, [f"RSBlur/0014/{s}/{file}.png" for s in scenes for file in ("gt/gt_sharp", "real_blur/real_blur")])
+    test = build(tmp_path, [f"RSBlur_real_test.txt={''.join(map(rsblur_line, scenes[:3]))}"])
+    build(test, [f"RSBlur_real_val.txt={rsblur_line(scenes[3])}"])
+    (_, split) = find_data_set(tmp_path).listing.splits
+    assert {pair.part for pair in split.pairs} == {""}
+    # The val set has no parts, whatever the lists name.
+    saturated = rsblur_line("000002") + rsblur_line("000004")
+    build(tmp_path, [f"{below}RSBlur_real_test_saturation.txt={saturated}"])
+    build(tmp_path, [f"{below}RSBlur_real_test_non_saturation.txt={rsblur_line('000001')}"])
+    val, split = find_data_set(tmp_path).listing.splits
+    assert {pair.name: pair.part for pair in split.pairs} == {
+        "0014-000001.png": "not saturated",
+        "0014-000002.png": "saturated",
+        "0014-000003.png": "in neither list",
+    }
+    assert [pair.part for pair in val.pairs] == [""]
+
+
 def test_photographs_without_truth_can_be_listed_but_not_measured(tmp_path: Path) -> None:
     root = build(tmp_path / "RWBI", ["b.jpg", "a.png"])
     found = find_data_set(root)

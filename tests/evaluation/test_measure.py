@@ -106,6 +106,18 @@ def test_the_table_has_a_line_a_group_and_one_for_all() -> None:
     assert lines[-1].split("|")[3].strip() == f"{mean:.2f}"
 
 
+def test_parts_of_a_data_set_are_groups_and_old_tables_have_none() -> None:
+    rows = [replace(row, part=part) for row, part in zip(some_rows(), ("saturated", "not saturated", ""), strict=True)]
+    assert [line[0] for line in summary(rows).lines] == ["saturated", "not saturated", "severe", "all"]
+    assert [row.part for row in from_csv(to_csv(rows))] == ["saturated", "not saturated", ""]
+    lines = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [name for name in lines[0] if name != "part"], extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(lines)
+    assert [row.group for row in from_csv(text.getvalue())] == ["light", "light", "severe"]
+
+
 def test_splits_are_groups_and_many_groups_are_one_line() -> None:
     (row, *_) = some_rows()
     splits = [replace(row, image=f"test-{split}/000_0001.png") for split in ("1ms8ms", "2ms16ms")]

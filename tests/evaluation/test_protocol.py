@@ -108,7 +108,7 @@ def test_every_data_set_has_its_protocol() -> None:
         "rsblur": "rsblur",
         "gs-blur": "pairs",
         "rwbi": "no-reference",
-        "koehler": "pairs",
+        "koehler": "koehler",
         "levin": "levin",
         "folder": "pairs",
     }

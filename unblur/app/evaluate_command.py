@@ -31,14 +31,15 @@ def evaluate(
 ) -> int:
     """Measure a checkpoint: PSNR and SSIM before and after, a table of means, one CSV row an image.
 
-    With --csv a run that was stopped goes on where it was when the same command is given again.
+    Numbers that others published of the same data set are printed below, marked as published, with what is known to be
+    wrong with them. With --csv a run that was stopped goes on where it was when the same command is given again.
 
     Args:
         folders: Each with blurry/ and sharp/, a data set that `unblur datasets` lists, or sharp photographs alone
             (how well it leaves them alone).
         checkpoint: Other weights than the bundled ones: a folder or a hub id.
         protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
-            reds-jpeg, realblur, rsblur, bsd, levin, no-reference.
+            reds-jpeg, realblur, rsblur, bsd, levin, koehler, no-reference.
         method: What is measured: network, a peer (identity, unsharp), or a folder of pictures restored elsewhere.
         split: Part of the data sets to measure, instead of the one that results are reported on.
         name: What `unblur datasets` calls the data set, where the folder does not tell.
@@ -49,6 +50,8 @@ def evaluate(
         pooling_window: Reach in pixels of the network's averages instead of the default; 0 averages over the tile.
     """
     from unblur.evaluation.method import MethodChoice, open_method
+    from unblur.evaluation.published.beside import published_tables
+    from unblur.evaluation.published.numbers import read_published
     from unblur.evaluation.run import Progress, Run
     from unblur.evaluation.tables import summary
 
@@ -75,6 +78,8 @@ def evaluate(
             f"{source.title}, protocol {conditions.protocol}, {conditions.method}{weights}\n\n"
             f"{summary(progress.finished).markdown()}\n"
         )
+        for others in published_tables([progress.finished], read_published()):
+            sys.stdout.write(f"{others.title}:\n\n{others.table.markdown()}\n{others.footnotes.markdown()}\n")
     return 0
 
 

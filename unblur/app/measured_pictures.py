@@ -31,6 +31,7 @@ def find_pictures(
     `split`, `name` and `protocol` instead of the usual ones. Raises UnblurError when there is nothing to measure.
     """
     from unblur.datasets import PairFolder
+    from unblur.datasets.catalogue import FOLDER
     from unblur.datasets.listing import pictures_in
     from unblur.datasets.pair_files import PairFiles, Picture
     from unblur.datasets.photo_folder import photo_paths
@@ -58,11 +59,12 @@ def find_pictures(
         for part in pairs.splits
         for files in part.pairs
     )
-    if pairs.expected is None:
+    if pairs.data_set is FOLDER:
         return MeasuredPictures(title=f"{folder}", data_set=folder.absolute().name, files=files, protocol=chosen)
     parts = " and ".join(splits)
+    count = f"{len(pairs)} pictures" if pairs.expected is None else f"{len(pairs)} of {pairs.expected} pairs"
     return MeasuredPictures(
-        title=f"{folder}: {pairs.data_set.title} {parts}, {len(pairs)} of {pairs.expected} pairs",
+        title=f"{folder}: {pairs.data_set.title} {parts}, {count}",
         data_set=f"{pairs.data_set.name} {parts}",
         files=files,
         protocol=chosen,

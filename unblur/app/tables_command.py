@@ -10,16 +10,20 @@ from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur.evaluation.row import Row
+    from unblur.evaluation.tables import Table
+
+Form = Literal["markdown", "latex", "csv"]
 
 
 def tables(
     files: tyro.conf.Positional[list[Path]],
-    form: Annotated[Literal["markdown", "latex", "csv"], tyro.conf.arg(name="format")] = "markdown",
+    form: Annotated[Form, tyro.conf.arg(name="format")] = "markdown",
     plots: Path | None = None,
     worst: Path | None = None,
     pictures: Path | None = None,
     restored: Path | None = None,
     split: str | None = None,
+    published: bool = False,
 ) -> int:
     """Make tables and figures of the CSV files of `unblur evaluate`.
 
@@ -34,7 +38,11 @@ def tables(
         pictures: The folder that was measured.
         restored: The folder of the data set inside the one that `unblur evaluate --restored` was given.
         split: Part of the data set that was measured, if not the usual one.
+        published: Add what others published of the same data sets, marked as published, with its sources and with
+            what is known to be wrong with it.
     """
+    from unblur.evaluation.published.beside import published_tables
+    from unblur.evaluation.published.numbers import read_published
     from unblur.evaluation.row import read_rows
     from unblur.evaluation.score_plots import check_plottable, plot_scores
     from unblur.evaluation.tables import comparison, summary
@@ -45,13 +53,11 @@ def tables(
         check_plottable()
     runs = [read_rows(file) for file in files]
     table = summary(runs[0]) if len(runs) == 1 else comparison(runs)
-    match form:
-        case "markdown":
-            sys.stdout.write(table.markdown())
-        case "latex":
-            sys.stdout.write(table.latex())
-        case "csv":
-            sys.stdout.write(table.csv())
+    sys.stdout.write(_as(form, table))
+    if published:
+        for others in published_tables(runs, read_published()):
+            title = f"{others.title}:\n\n" if form == "markdown" else ""
+            sys.stdout.write(f"\n{title}{_as(form, others.table)}\n{_as(form, others.footnotes)}")
     if plots is not None:
         try:
             plots.mkdir(parents=True, exist_ok=True)
@@ -63,6 +69,16 @@ def tables(
             raise UnblurError("--worst shows the images of one CSV; give one, with --pictures and --restored.")
         _show_worst(runs[0], worst, pictures, restored, split)
     return 0
+
+
+def _as(form: Form, table: "Table") -> str:
+    match form:
+        case "markdown":
+            return table.markdown()
+        case "latex":
+            return table.latex()
+        case "csv":
+            return table.csv()
 
 
 def _show_worst(rows: "list[Row]", worst: Path, pictures: Path, restored: Path, split: str | None) -> None:

@@ -7,6 +7,7 @@ layouts: docs/datasets.md.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from unblur.datasets.listing import (
@@ -25,6 +26,12 @@ from unblur.photos.formats import READABLE_SUFFIXES
 Layout = Callable[[Path, bool], Listing | None]
 
 OFFICIAL, CONVERTED = "the authors' own", "input/ and target/, as Restormer and others give it away"
+
+RSBLUR_PARTS = (("saturated", "saturation"), ("not saturated", "non_saturation"))
+"""Parts of RSBlur's test set that its evaluate_RSBlur.py reports apart, and how their lists are called."""
+
+KOEHLER_LEFT_OUT = {"Blurry1_3": (30, 199)}
+"""Numbers, from 1, of the moments that Koehler's eval_image.m passes over: of Blurry1_3 it takes 1-29 and 31-198."""
 
 BSD_EXPOSURES = ("1ms8ms", "2ms16ms", "3ms24ms")
 """Exposures of the sharp and of the blurry camera."""
@@ -148,7 +155,10 @@ def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository"""
+    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository
+
+    Lists that tell the saturated pictures of the test set from the others make its parts, where they are there.
+    """
     folder = root / "RSBlur" if (root / "RSBlur").is_dir() else root
     scenes = [scene for day in folders_in(folder) if re.fullmatch(r"\d{4}", day.name) for scene in folders_in(day)]
     blurry = {f"{s.parent.name}-{s.name}": s / "real_blur" / "real_blur.png" for s in scenes}
@@ -158,7 +168,22 @@ def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         return None
     watched = [scene / side for scene in scenes for side in ("real_blur", "gt")]
     names = {name: f"RSBlur_real_{name}.txt" for name in ("train", "val", "test")}
-    return _with_lists(root, folder, names, blurry, sharp, watched)
+    listing = _with_lists(root, folder, names, blurry, sharp, watched)
+    parts = {part: f"RSBlur_real_test_{name}.txt" for part, name in RSBLUR_PARTS}
+    part_of = {
+        pair.name: part
+        for part, file in _lists_found(root, folder, parts).items()
+        for pair in listed(part, file, folder, root).pairs
+    }
+    if not part_of:
+        return listing
+    splits = (
+        replace(split, pairs=tuple(replace(p, part=part_of.get(p.name, "in neither list")) for p in split.pairs))
+        if split.name == "test"
+        else split
+        for split in listing.splits
+    )
+    return replace(listing, splits=tuple(splits))
 
 
 def gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
@@ -182,7 +207,10 @@ def rwbi(root: Path, named: bool) -> Listing | None:
 
 
 def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png"""
+    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png
+
+    The truth are all moments of the exposure but those that the authors' evaluation passes over.
+    """
     pattern = re.compile(r"Blurry([1-4])_([1-9]|1[0-2])")
     blurry: dict[str, Path] = {}
     for folder in (root, root / "BlurryImages"):
@@ -197,9 +225,10 @@ def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     pairs, missing = [], []
     for key in (f"Blurry{image}_{kernel}" for image in range(1, 5) for kernel in range(1, 13)):
         stack = root / "groundTruthMatFiles" / f"{key.replace('Blurry', 'GroundTruth')}.mat"
-        sharps = tuple(Picture(path=path) for _, path in sorted(frames.get(key, [])))
+        left_out = KOEHLER_LEFT_OUT.get(key, ())
+        sharps = tuple(Picture(path=path) for n, path in sorted(frames.get(key, [])) if n not in left_out)
         if not sharps and stack.is_file():
-            sharps = (Picture(path=stack, variable="GroundTruth"),)
+            sharps = (Picture(path=stack, variable="GroundTruth", without=left_out),)
         if key not in blurry:
             missing.append(f"{key}.png")
         elif not sharps:
@@ -255,8 +284,7 @@ def _with_lists(
     watched: Iterable[Path],
 ) -> Listing:
     """The pairs below `folder`, split as the authors' lists say, which lie beside it or in `root`."""
-    places = [root, folder.parent, root / "datalist" / "RSBlur"]
-    found = {name: place / file for place in places[::-1] for name, file in lists.items() if (place / file).is_file()}
+    found = _lists_found(root, folder, lists)
     splits = [listed(name, found[name], folder, root) for name in lists if name in found]
     if not found:
         split = twins("all", blurry, sharp, root)
@@ -265,6 +293,12 @@ def _with_lists(
     # A file that is in no list that is there may be in one that is not.
     known = () if len(found) == len(lists) else (*blurry.values(), *sharp.values())
     return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, watched, root))
+
+
+def _lists_found(root: Path, folder: Path, lists: Mapping[str, str]) -> dict[str, Path]:
+    """Those of the authors' lists, by what they list, that lie where they are looked for."""
+    places = [root, folder.parent, root / "datalist" / "RSBlur"]
+    return {name: place / file for place in places[::-1] for name, file in lists.items() if (place / file).is_file()}
 
 
 def _converted(root: Path, data_set: str, named: bool) -> Listing | None:

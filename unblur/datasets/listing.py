@@ -36,7 +36,10 @@ class Listing:
 
 
 def pictures_in(folder: Path) -> dict[str, Path]:
-    """The photographs that lie in `folder` itself, by name; none when there is no such folder."""
+    """The photographs that lie in `folder` itself, by name, sorted; none when there is no such folder.
+
+    Hidden files are none: beside a.jpg macOS leaves ._a.jpg, which holds no picture.
+    """
     if not folder.is_dir():
         return {}
     return {path.name: path for path in sorted(folder.iterdir()) if _is_picture(path)}

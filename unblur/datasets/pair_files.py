@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.datasets.mat_file import read_variable
@@ -19,6 +21,8 @@ class Picture:
 
     path: Path
     variable: str = ""
+    without: tuple[int, ...] = ()
+    """Where a variable holds several pictures, the numbers from 1 of those that its authors leave out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,8 @@ class PairFiles:
     blurry: Picture
     sharps: tuple[Picture, ...] = ()
     """None where the truth is unknown; several where the camera's whole way was recorded, in the order of time."""
+    part: str = ""
+    """Of its split, where the authors report parts on their own: the line of a table that the pair belongs to."""
 
     @property
     def sharp(self) -> Picture | None:
@@ -52,7 +58,31 @@ def read_pair(files: PairFiles) -> Pair:
 
 def read_picture(picture: Picture) -> Tensor:
     """(3, H, W) uint8; of a MATLAB variable with several pictures the middle one. Raises UnblurError."""
-    return _read_array(picture) if picture.variable else read_rgb(picture.path)
+    if not picture.variable:
+        return read_rgb(picture.path)
+    stack = _read_stack(picture)
+    return _eight_bits(stack[..., stack.shape[3] // 2])
+
+
+def read_moments(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
+    """The blurry picture and all sharp ones in the order of time, (3, H, W) uint8; Koehler's take 380 MB.
+
+    Raises UnblurError for a picture that cannot be read, where none is sharp, and for pictures of unequal size.
+    """
+    blurry = read_picture(files.blurry)
+    moments: list[Tensor] = []
+    for picture in files.sharps:
+        if picture.variable:
+            stack = _read_stack(picture)
+            kept = (number for number in range(stack.shape[3]) if number + 1 not in picture.without)
+            moments += [_eight_bits(stack[..., number]) for number in kept]
+        else:
+            moments.append(read_rgb(picture.path))
+    if not moments:
+        raise UnblurError(f"{files.blurry.path} has no sharp twin to be compared with; use `unblur restore` on it.")
+    if any(moment.shape != blurry.shape for moment in moments):
+        raise UnblurError(f"{files.blurry.path} and its sharp twins differ in size; get them again from their origin.")
+    return blurry, moments
 
 
 def read_rgb(path: Path) -> Tensor:
@@ -69,14 +99,16 @@ def size_of(picture: Tensor) -> str:
     return f"{picture.shape[-1]} x {picture.shape[-2]}"
 
 
-def _read_array(picture: Picture) -> Tensor:
+def _read_stack(picture: Picture) -> NDArray[Any]:
+    """(H, W, 1 or 3, N) as they are in the file."""
     array = read_variable(picture.path, picture.variable)
-    if array.ndim == 4:
-        array = array[:, :, :, array.shape[3] // 2]
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
+    stack = array.reshape(*array.shape, *(1,) * (4 - array.ndim)) if array.ndim in (2, 3) else array
+    if stack.ndim != 4 or stack.shape[2] not in (1, 3) or 0 in stack.shape:
         raise UnblurError(f"{picture.path}: {picture.variable} has the shape {array.shape}, which is no picture.")
+    return stack
+
+
+def _eight_bits(array: NDArray[Any]) -> Tensor:
     if array.dtype != np.uint8:
         # As MATLAB shows them, numbers with a fraction are in [0, 1]; beyond 2 they can only mean that 255 is white.
         white = 1 if array.max() <= 2 else 255

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unblur.datasets.listing import pictures_in
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
 from unblur.photos.formats import READABLE_SUFFIXES
@@ -34,7 +35,7 @@ def photo_paths(folder: Path) -> list[Path]:
     """The photographs of a folder, sorted by name. Raises UnblurError when there are none."""
     if not folder.is_dir():
         raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE_SUFFIXES)
+    paths = list(pictures_in(folder).values())
     if not paths:
         raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
     return paths

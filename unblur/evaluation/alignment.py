@@ -4,6 +4,8 @@
   brightness matched, a homography by ECC on the grey pictures, bicubic warping, and a mask of what was seen.
 - `align_by_shift`: Levin et al. (CVPR 2009), comp_upto_shift.m: the shift by quarter pixels, up to five, with the least
   squared error, borders of 15 px left out.
+- `align_by_whole_pixels`: Koehler et al. (ECCV 2012), eval_image.m: brightness matched, then the shift by whole pixels
+  at the peak of the circular cross-correlation of the grey pictures, and a mask of what was seen.
 """
 
 from dataclasses import dataclass
@@ -13,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unblur.evaluation.ecc import find_homography, inside, project
+from unblur.photos.color import luma
 
-_GREY = (0.299, 0.587, 0.114)
 _BICUBIC_REACH_PX = 3
 """Beyond the picture: half a pixel of what still counts as inside, and two of the kernel."""
 
@@ -43,7 +45,7 @@ def align_by_homography(picture: Tensor, sharp: Tensor, *, clip: bool) -> Aligne
     Where no homography is found the picture, its brightness matched, is compared where it lies: `failed` says so.
     """
     scaled, sharp = match_brightness(picture.double(), sharp.double()), sharp.double()
-    homography = find_homography(_grey(sharp), _grey(scaled))
+    homography = find_homography(luma(sharp), luma(scaled))
     if homography is None:
         warped, seen = scaled, torch.ones(sharp.shape[1:], dtype=torch.bool)
     else:
@@ -76,8 +78,27 @@ def align_by_shift(picture: Tensor, sharp: Tensor, *, farthest_px: int, step_px:
     return Aligned(picture=best, sharp=cropped, seen=torch.ones(cropped.shape[1:], dtype=torch.bool))
 
 
-def _grey(picture: Tensor) -> Tensor:
-    return torch.einsum("chw,c->hw", picture, picture.new_tensor(_GREY))
+def align_by_whole_pixels(picture: Tensor, sharp: Tensor) -> Aligned:
+    """(3, H, W) twice: `picture` where its grey, the mean of the channels, correlates best with that of `sharp`."""
+    scaled, sharp = match_brightness(picture.double(), sharp.double()), sharp.double()
+    height, width = sharp.shape[1:]
+    spectrum = torch.fft.rfft2(sharp.mean(0)) * torch.fft.rfft2(scaled.mean(0)).conj()
+    peak = int(torch.fft.irfft2(spectrum, s=(height, width)).argmax())
+    # Half a period and more is a shift the other way, as in the dftregistration.m that the authors use.
+    down, right = (
+        at - size if at >= size // 2 else at for at, size in ((peak // width, height), (peak % width, width))
+    )
+    rows, from_rows = _overlap(down, height)
+    columns, from_columns = _overlap(right, width)
+    shifted, seen = torch.zeros_like(sharp), torch.zeros((height, width), dtype=torch.bool)
+    shifted[:, rows, columns] = scaled[:, from_rows, from_columns]
+    seen[rows, columns] = True
+    return Aligned(picture=shifted, sharp=sharp * seen, seen=seen)
+
+
+def _overlap(shift: int, size: int) -> tuple[slice, slice]:
+    """Where along an axis the picture comes to lie when it is shifted, and which part of it that is."""
+    return slice(max(shift, 0), size + min(shift, 0)), slice(max(-shift, 0), size - max(shift, 0))
 
 
 def _sample_bicubic(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.datasets import Pair
-from unblur.datasets.pair_files import PairFiles, read_pair, read_picture, size_of
+from unblur.datasets.pair_files import PairFiles, read_moments, read_pair, read_picture, size_of
 from unblur.errors import UnblurError
 from unblur.evaluation.method import Method, called
 from unblur.evaluation.peers.outputs import keep_output
@@ -39,7 +39,7 @@ def measure(pairs: Iterable[Pair], restore: RestoreArray, checkpoint: str, proto
     method = called("function", restore)
     conditions = conditions_of(method, protocol, checkpoint=checkpoint)
     for pair in pairs:
-        yield _measured(pair.name, _eight_bits(pair.blurry), _eight_bits(pair.sharp), method, protocol, conditions)
+        yield _measured(pair.name, _eight_bits(pair.blurry), [_eight_bits(pair.sharp)], method, protocol, conditions)
 
 
 def measure_files(
@@ -51,10 +51,15 @@ def measure_files(
     """
     if not protocol.needs_sharp:
         blurry = read_picture(named.files.blurry)
-        return _measured(named.image, blurry, None, method, protocol, conditions, keep)
-    pair = read_pair(named.files)
-    blurry, sharp = _eight_bits(pair.blurry), _eight_bits(pair.sharp)
-    return _measured(named.image, blurry, sharp, method, protocol, conditions, keep)
+        row = _measured(named.image, blurry, [], method, protocol, conditions, keep)
+    elif protocol.every_moment:
+        blurry, moments = read_moments(named.files)
+        row = _measured(named.image, blurry, moments, method, protocol, conditions, keep)
+    else:
+        pair = read_pair(named.files)
+        blurry, sharp = _eight_bits(pair.blurry), _eight_bits(pair.sharp)
+        row = _measured(named.image, blurry, [sharp], method, protocol, conditions, keep)
+    return replace(row, part=named.files.part)
 
 
 def conditions_of(
@@ -88,13 +93,13 @@ def fingerprint(files: Sequence[NamedFiles]) -> str:
 def _measured(
     image: str,
     blurry: Tensor,
-    sharp: Tensor | None,
+    sharps: Sequence[Tensor],
     method: Method,
     protocol: Protocol,
     conditions: Conditions,
     keep: Path | None = None,
 ) -> Row:
-    """From (3, H, W) uint8."""
+    """From (3, H, W) uint8; `sharps` are the moments of the exposure to compare with, mostly one, none if unknown."""
     pixels = blurry.permute(1, 2, 0).contiguous().numpy()
     began = time.perf_counter()
     done = method.apply(pixels, image)
@@ -108,14 +113,13 @@ def _measured(
         keep_output(keep, image, done.pixels)
     scores: dict[str, float] = {}
     aligned_before = aligned_after = "no"
-    if sharp is None:
+    if not sharps:
         scores["change_after"] = mean_change(pixels, done.pixels)
     else:
-        truth = _full_range(sharp)
-        after, aligned_after = protocol.scores(
-            _full_range(torch.from_numpy(done.pixels).permute(2, 0, 1)), truth, "after"
-        )
-        before, aligned_before = protocol.scores(_full_range(blurry), truth, "before")
+        # One moment as floats at a time: all of them would not fit into the memory of most machines.
+        restored = _full_range(torch.from_numpy(done.pixels).permute(2, 0, 1))
+        after, aligned_after = protocol.best_scores(restored, map(_full_range, sharps), "after")
+        before, aligned_before = protocol.best_scores(_full_range(blurry), map(_full_range, sharps), "before")
         # Before and after beside each other, as people read them.
         for pair in zip(before.items(), after.items(), strict=True):
             scores.update(pair)

@@ -13,8 +13,9 @@ from typing import Literal
 import torch
 
 from unblur.evaluation.alignment import Aligned
-from unblur.metrics import psnr, ssim, ssim_3d
+from unblur.metrics import mssim, psnr, ssim, ssim_3d
 from unblur.metrics.ssim import RADIUS_PX, similarity_maps
+from unblur.photos.color import luma
 
 When = Literal["before", "after"]
 """Of the blurry photograph or of the restored one."""
@@ -53,9 +54,21 @@ def _ssim_3d(pictures: Aligned) -> float:
     return float(ssim_3d(pictures.picture[None], pictures.sharp[None]))
 
 
+def _luma_psnr(pictures: Aligned) -> float:
+    return float(-10 * torch.log10((luma(pictures.picture) - luma(pictures.sharp)).square().mean()))
+
+
+def _mssim(pictures: Aligned) -> float:
+    return float(mssim(pictures.picture[None], pictures.sharp[None]))
+
+
 PSNR = Metric(name="psnr", unit="db", measure=_psnr)
 SSIM = Metric(name="ssim", measure=_ssim)
 SSIM_3D = Metric(name="ssim_3d", measure=_ssim_3d)
 """MATLAB's, of whole pictures."""
 UNALIGNED_PSNR = Metric(name="unaligned_psnr", unit="db", measure=_psnr)
 """PSNR of whole pictures where they lie, told beside that of aligned ones: papers often do not say which they give."""
+LUMA_PSNR = Metric(name="psnr", unit="db", measure=_luma_psnr)
+"""Koehler's: of the luma alone, over all pixels; where nothing was seen both pictures are zero and equal."""
+MSSIM = Metric(name="mssim", measure=_mssim)
+"""Koehler's: MeTriX MuX's form of MS-SSIM, of the luma."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from unblur.errors import UnblurError
-from unblur.evaluation.alignment import Aligned, align_by_homography, align_by_shift
-from unblur.evaluation.metric import PSNR, SSIM, SSIM_3D, UNALIGNED_PSNR, Metric, When
+from unblur.evaluation.alignment import Aligned, align_by_homography, align_by_shift, align_by_whole_pixels
+from unblur.evaluation.metric import LUMA_PSNR, MSSIM, PSNR, SSIM, SSIM_3D, UNALIGNED_PSNR, Metric, When
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,11 @@ class ShiftSearch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WholePixels:
+    """Alignment by the shift at which the pictures correlate best, brightness matched; see `alignment`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """What is done with a restored picture and its sharp twin, and what is measured."""
 
@@ -40,7 +45,9 @@ class Protocol:
     version: int
     source: str
     """Whose protocol it is, and how we know it."""
-    alignment: Homography | ShiftSearch | None = None
+    alignment: Homography | ShiftSearch | WholePixels | None = None
+    every_moment: bool = False
+    """Whether a picture is compared with every moment of the exposure of which the truth is known, or with one."""
     metrics: tuple[Metric, ...] = (PSNR, SSIM)
     """Measured after alignment. None are measured without sharp twins; what is then told is how much was changed."""
 
@@ -66,10 +73,17 @@ class Protocol:
         plain = UNALIGNED_PSNR.measure(_as_they_lie(picture, sharp))
         return numbers | {UNALIGNED_PSNR.column(when): plain}, "failed" if aligned.failed else "yes"
 
+    def best_scores(self, picture: Tensor, moments: Iterable[Tensor], when: When) -> tuple[dict[str, float], str]:
+        """As `scores`, of the moments of an exposure the best of each number: more is better in all that we measure."""
+        found = [self.scores(picture, moment, when) for moment in moments]
+        return {column: max(numbers[column] for numbers, _ in found) for column in found[0][0]}, found[0][1]
+
     def _aligned(self, picture: Tensor, sharp: Tensor) -> Aligned:
         match self.alignment:
             case None:
                 return _as_they_lie(picture, sharp)
+            case WholePixels():
+                return align_by_whole_pixels(picture, sharp)
             case Homography(clip=clip):
                 return align_by_homography(picture, sharp, clip=clip)
             case ShiftSearch() as search:
@@ -155,6 +169,16 @@ LEVIN = Protocol(
     alignment=ShiftSearch(farthest_px=5, step_px=0.25, border_px=15),
 )
 
+KOEHLER = Protocol(
+    name="koehler",
+    version=1,
+    source="eval_image.m of Koehler et al. (ECCV 2012), in the copy that PVDNet's repository keeps: of every moment of "
+    "the exposure, brightness matched, shifted by whole pixels, the best PSNR of the luma and the best MSSIM.",
+    alignment=WholePixels(),
+    every_moment=True,
+    metrics=(LUMA_PSNR, MSSIM),
+)
+
 NO_REFERENCE = Protocol(
     name="no-reference",
     version=1,
@@ -163,7 +187,7 @@ NO_REFERENCE = Protocol(
     metrics=(),
 )
 
-PROTOCOLS = (PAIRS, GOPRO, HIDE, REDS, REDS_JPEG, REALBLUR, RSBLUR, BSD, LEVIN, NO_REFERENCE)
+PROTOCOLS = (PAIRS, GOPRO, HIDE, REDS, REDS_JPEG, REALBLUR, RSBLUR, BSD, LEVIN, KOEHLER, NO_REFERENCE)
 
 
 def find_protocol(name: str) -> Protocol:
@@ -193,5 +217,7 @@ def usual_protocol(data_set: str, splits: Iterable[str], *, has_sharp: bool) -> 
             return BSD
         case "levin":
             return LEVIN
+        case "koehler":
+            return KOEHLER
         case _:
             return PAIRS

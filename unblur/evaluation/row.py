@@ -44,12 +44,14 @@ class Row:
     tile_px: int = 0
     """Largest side of the tiles, 0 when the image was restored in one piece."""
     seconds: float
+    part: str = ""
+    """Of the data set, where its authors report parts and the name of the image does not tell."""
     conditions: Conditions
 
     @property
     def group(self) -> str:
-        """The line of a table that the image belongs to: its split or its severity."""
-        return re.split("/" if "/" in self.image else "_", self.image, maxsplit=1)[0]
+        """The line of a table that the image belongs to: its part of the data set, its split or its severity."""
+        return self.part or re.split("/" if "/" in self.image else "_", self.image, maxsplit=1)[0]
 
     @property
     def gain_db(self) -> float:
@@ -58,7 +60,7 @@ class Row:
 
 
 _FIRST = ("image", "height", "width")
-_LAST = ("aligned_before", "aligned_after", "tile_px", "seconds", *(field.name for field in fields(Conditions)))
+_LAST = ("aligned_before", "aligned_after", "tile_px", "seconds", "part", *(field.name for field in fields(Conditions)))
 
 
 def to_csv(rows: Iterable[Row]) -> str:
@@ -115,6 +117,8 @@ def _row(line: dict[str, str]) -> Row:
         aligned_after=line["aligned_after"],
         tile_px=int(line["tile_px"]),
         seconds=float(line["seconds"]),
+        # Tables made before there were parts have no such column.
+        part=line.get("part", ""),
         conditions=Conditions(**{field.name: line[field.name] for field in fields(Conditions)}),
     )
 

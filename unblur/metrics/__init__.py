@@ -2,9 +2,10 @@
 
 from unblur.metrics.brisque import brisque
 from unblur.metrics.ms_ssim import ms_ssim
+from unblur.metrics.mssim import mssim
 from unblur.metrics.niqe import niqe
 from unblur.metrics.piqe import piqe
 from unblur.metrics.psnr import psnr, quantize_8bit
 from unblur.metrics.ssim import ssim, ssim_3d
 
-__all__ = ["brisque", "ms_ssim", "niqe", "piqe", "psnr", "quantize_8bit", "ssim", "ssim_3d"]
+__all__ = ["brisque", "ms_ssim", "mssim", "niqe", "piqe", "psnr", "quantize_8bit", "ssim", "ssim_3d"]

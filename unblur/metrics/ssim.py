@@ -51,11 +51,23 @@ def ssim_3d(restored: Tensor, sharp: Tensor) -> Tensor:
 
 def similarity_maps(x: Tensor, y: Tensor, axes: tuple[int, ...] = (-2, -1)) -> tuple[Tensor, Tensor]:
     """The luminance term and the contrast-structure term of every window along `axes` inside two float64 images."""
+    luminance, variance_x, variance_y, covariance = _statistics(x, y, axes)
+    return luminance, (2 * covariance + C2) / (variance_x + variance_y + C2)
+
+
+def similarity_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Luminance, contrast and structure of every window inside two float64 images, the paper's equations 6, 9, 10."""
+    luminance, variance_x, variance_y, covariance = _statistics(x, y, (-2, -1))
+    deviations = (variance_x.clamp(min=0) * variance_y.clamp(min=0)).sqrt()
+    contrast = (2 * deviations + C2) / (variance_x + variance_y + C2)
+    return luminance, contrast, (covariance + C2 / 2) / (deviations + C2 / 2)
+
+
+def _statistics(x: Tensor, y: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The luminance term, the two variances and the covariance of every window."""
     weights = gaussian_weights(RADIUS_PX, SIGMA_PX, x)
     mean_x, mean_y = window_means(x, weights, axes), window_means(y, weights, axes)
     variance_x = window_means(x * x, weights, axes) - mean_x * mean_x
     variance_y = window_means(y * y, weights, axes) - mean_y * mean_y
     covariance = window_means(x * y, weights, axes) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1)
-    contrast_structure = (2 * covariance + C2) / (variance_x + variance_y + C2)
-    return luminance, contrast_structure
+    return (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1), variance_x, variance_y, covariance

@@ -6,6 +6,8 @@ The transfer function is IEC 61966-2-1. Light adds up in the linear domain, so b
 import torch
 from torch import Tensor
 
+_BT601 = (0.299, 0.587, 0.114)
+
 
 def srgb_to_linear(srgb: Tensor) -> Tensor:
     """sRGB values in [0, 1] to linear light in [0, 1]. Any shape."""
@@ -16,3 +18,8 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
     """Linear light in [0, 1] to sRGB values in [0, 1]. Any shape; inverse of `srgb_to_linear`."""
     curved = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(linear <= 0.0031308, linear * 12.92, curved)
+
+
+def luma(picture: Tensor) -> Tensor:
+    """(..., 3, H, W) sRGB -> (..., H, W), weighted as ITU-R BT.601 does."""
+    return torch.einsum("...chw,c->...hw", picture, picture.new_tensor(_BT601))

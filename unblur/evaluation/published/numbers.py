@@ -1,0 +1,98 @@
+"""The published numbers, as the CSV files of this folder hold them: one number a line, with where it was found.
+
+Columns: the method; what it was trained on; data set and split, named as `unblur datasets` does (other names for sets
+that it does not know, no split where the source tells none); the metric, named as the columns of measurements are; the
+value as printed; the source; where in it the number was found; how far it is to be trusted, see `Standing`; and the
+keys of `notes.csv`, which holds known errors and cautions.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from unblur.errors import UnblurError
+
+NOTES_FILE = "notes.csv"
+
+
+class Standing(StrEnum):
+    """Who says a number, and how far it is to be trusted."""
+
+    OWN = "own"
+    """The authors of the method, seen at the source that is named."""
+    OTHERS = "others"
+    """Other authors, seen at the source that is named."""
+    SECONDARY = "secondary"
+    """A quotation: the source that is named was not seen itself."""
+    APPROXIMATE = "approximate"
+    """A figure, from which it was read."""
+    RECALLED = "recalled"
+    """Memory alone; nothing was looked up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedNumber:
+    """One number of a published table."""
+
+    method: str
+    trained_on: str
+    data_set: str
+    split: str
+    metric: str
+    value: Decimal
+    """With as many digits as were printed."""
+    source: str
+    found: str
+    standing: Standing
+    notes: tuple[str, ...]
+    """Known errors of the number and cautions, in whole sentences."""
+
+
+def read_published(folder: Traversable | None = None) -> list[PublishedNumber]:
+    """Every number of the CSV files in `folder`, those of this package if there is none.
+
+    Raises UnblurError for a line that is no number of these, or names a note that is not there.
+    """
+    folder = folder or files("unblur.evaluation.published")
+    notes = {line["note"]: line["text"] for line in _lines(folder / NOTES_FILE, ("note", "text"))}
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".csv"))
+    return [number for name in names if name != NOTES_FILE for number in _numbers(folder / name, notes)]
+
+
+def _numbers(file: Traversable, notes: dict[str, str]) -> Iterator[PublishedNumber]:
+    columns = tuple(field.name for field in fields(PublishedNumber))
+    for place, line in enumerate(_lines(file, columns), start=2):
+        try:
+            yield PublishedNumber(
+                method=line["method"],
+                trained_on=line["trained_on"],
+                data_set=line["data_set"],
+                split=line["split"],
+                metric=line["metric"],
+                value=Decimal(line["value"]),
+                source=line["source"],
+                found=line["found"],
+                standing=Standing(line["standing"]),
+                notes=tuple(notes[key] for key in line["notes"].split()),
+            )
+        except (KeyError, ValueError, InvalidOperation) as error:
+            raise UnblurError(
+                f"{file}, line {place}, is no published number ({error}); install unblur again."
+            ) from error
+
+
+def _lines(file: Traversable, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        text = io.StringIO(file.read_text(encoding="utf-8"), newline="")
+        lines = list(csv.DictReader(text, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UnblurError(f"{file} cannot be read ({error}); install unblur again.") from error
+    for place, line in enumerate(lines, start=2):
+        if tuple(line) != columns or None in line.values():
+            raise UnblurError(f"{file}, line {place}, does not have the columns {', '.join(columns)}.")
+    return lines
