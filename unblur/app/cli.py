@@ -10,15 +10,18 @@ import sys
 from collections.abc import Callable, Sequence
 
 from unblur.app.bench_command import bench
+from unblur.app.bpp_command import bpp
 from unblur.app.check_command import check
+from unblur.app.cross_dataset_command import cross_dataset
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
 from unblur.app.readability_command import readability
 from unblur.app.restore_command import restore
+from unblur.app.severity_command import severity
 from unblur.app.similarity_command import similarity
 from unblur.app.simulate_command import simulate
-from unblur.app.study_command import sizes
+from unblur.app.sizes_command import sizes
 from unblur.app.tables_command import tables
 from unblur.app.train_command import train
 from unblur.app.validation_command import validation
@@ -28,6 +31,9 @@ OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
 
 
 STUDIES: dict[str, Callable[..., int]] = {
+    "cross-dataset": cross_dataset,
+    "bpp": bpp,
+    "severity": severity,
     "sizes": sizes,
     "readability": readability,
 }

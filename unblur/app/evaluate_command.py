@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from unblur.app.measured_pictures import find_pictures
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
-    from unblur.evaluation.method import Method
-    from unblur.evaluation.row import Row
-    from unblur.evaluation.run import Progress, Run
+    from unblur.evaluation.run import Progress
 
 
 def evaluate(
@@ -49,6 +46,8 @@ def evaluate(
         device: auto, cpu, cuda, ...
         pooling_window: Reach in pixels of the network's averages instead of the default; 0 averages over the tile.
     """
+    from unblur.evaluation.measured_pictures import find_pictures
+    from unblur.evaluation.measured_table import measured_table
     from unblur.evaluation.method import MethodChoice, open_method
     from unblur.evaluation.published.beside import published_tables
     from unblur.evaluation.published.numbers import read_published
@@ -70,7 +69,7 @@ def evaluate(
         else:
             own = [part for part in (split, protocol, None if method == "network" else Path(method).name) if part]
             table = csv / f"{'-'.join([folder.absolute().name, *own])}.csv"
-            progress = _measure_into(table, run, opened, workers)
+            progress = measured_table(table, run, opened, lambda progress: _measure(progress, workers), _tell)
         conditions = progress.conditions
         what = "weights" if conditions.method == "network" else "files"
         weights = f", {what} {conditions.checkpoint[:12]}" if conditions.checkpoint else ""
@@ -93,37 +92,5 @@ def _measure(progress: "Progress", workers: int) -> None:
             bar.update()
 
 
-def _measure_into(table: Path, run: "Run", method: "Method", workers: int) -> "Progress":
-    """Measures what `table` and its partial file do not have yet, and writes `table`."""
-    from unblur.atomic import write_atomically
-    from unblur.evaluation.row import from_csv, to_csv
-    from unblur.evaluation.run import Progress
-
-    partial = table.with_name(f"{table.name}.partial")
-    try:
-        table.parent.mkdir(parents=True, exist_ok=True)
-        progress = Progress(run, method, partial)
-        if not partial.is_file() and table.is_file() and progress.accept(_rows_of(table)):
-            sys.stderr.write(f"{table} has these measurements; delete it to measure again.\n")
-            return progress
-        if progress.finished:
-            sys.stderr.write(f"{partial} has {len(progress.finished)} of {len(run.files)} images; going on.\n")
-        _measure(progress, workers)
-        # Read back what was written line by line: a table is the same whether or not the run was interrupted.
-        text = to_csv(progress.finished)
-        progress.accept(from_csv(text, table))
-        write_atomically(table, text.encode())
-        partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise UnblurError(f"{table} cannot be written: {error.strerror or error}; choose another folder.") from error
-    return progress
-
-
-def _rows_of(table: Path) -> "list[Row]":
-    """Those of a table of this program; none where it is another file, or was made by another version."""
-    from unblur.evaluation.row import read_rows
-
-    try:
-        return read_rows(table)
-    except UnblurError:
-        return []
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")

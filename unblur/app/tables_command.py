@@ -84,8 +84,8 @@ def _as(form: Form, table: "Table") -> str:
 def _show_worst(rows: "list[Row]", worst: Path, pictures: Path, restored: Path, split: str | None) -> None:
     import torch
 
-    from unblur.app.measured_pictures import find_pictures
     from unblur.datasets.pair_files import read_picture
+    from unblur.evaluation.measured_pictures import find_pictures
     from unblur.evaluation.peers.outputs import OutputFolder
     from unblur.evaluation.worst_sheet import Shown, plot_worst, worst_rows
 

@@ -13,8 +13,10 @@ RecipeName = Literal["faithful", "motion", "prior", "smoke"]
 def train(
     recipe: tyro.conf.Positional[RecipeName],
     *,
-    photos: Path,
     run: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    photos: Path | None = None,
+    pairs: tuple[Path, ...] = (),
+    pairs_share: float = 0.2,
     start_from: Path | None = None,
     prior_from: Path | None = None,
     steps: int | None = None,
@@ -25,8 +27,11 @@ def train(
 
     Args:
         recipe: Which run to do; recipes are functions in `unblur/recipes`.
-        photos: Folder of sharp photographs; the blur is simulated.
         run: Folder that becomes the checkpoint: weights, recipe, metrics.jsonl, model card.
+        photos: Folder of sharp photographs; the blur is simulated. Not needed where --pairs-share is 1.
+        pairs: Data sets whose pairs for training are mixed in, equally often: folders with blurry/ and sharp/, or
+            those that `unblur datasets` lists.
+        pairs_share: Share of the patches that are of these pairs, above 0 and at most 1.
         start_from: Checkpoint folder whose weights a new run begins with.
         prior_from: Checkpoint folder of `unblur train prior`, for a network that is told a prior.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
@@ -36,6 +41,7 @@ def train(
     from tqdm import tqdm
 
     from unblur import recipes
+    from unblur.datasets import PairSet
     from unblur.restoration.device import choose_device
     from unblur.training.allocator import keep_freed_memory
     from unblur.training.loop import train as run_training
@@ -43,6 +49,9 @@ def train(
     chosen = recipes.named(recipe)
     if steps is not None:
         chosen = replace(chosen, steps=steps)
+    if pairs:
+        each = pairs_share / len(pairs)
+        chosen = replace(chosen, mixed_in=tuple(PairSet(folder=str(folder), share=each) for folder in pairs))
     keep_freed_memory()
     with tqdm(total=chosen.steps, unit="step", disable=quiet or not sys.stderr.isatty()) as bar:
 

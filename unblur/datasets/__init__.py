@@ -1,9 +1,27 @@
 """Where pairs of a blurry and a sharp photograph come from."""
 
-from unblur.datasets.pair import Pair
+from unblur.datasets.ingredients import Ingredient, PairSet, SimulatedBlur
+from unblur.datasets.mixture import Mixture
+from unblur.datasets.pair import Pair, Patch, Patches
 from unblur.datasets.pair_folder import PairFolder
+from unblur.datasets.pair_patches import PairPatches
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.datasets.reused import ReusedPairs
 from unblur.datasets.simulated import PairRecord, SimulatedPair, SimulatedPairs
 
-__all__ = ["Pair", "PairFolder", "PairRecord", "PhotoFolder", "ReusedPairs", "SimulatedPair", "SimulatedPairs"]
+__all__ = [
+    "Ingredient",
+    "Mixture",
+    "Pair",
+    "PairFolder",
+    "PairPatches",
+    "PairRecord",
+    "PairSet",
+    "Patch",
+    "Patches",
+    "PhotoFolder",
+    "ReusedPairs",
+    "SimulatedBlur",
+    "SimulatedPair",
+    "SimulatedPairs",
+]

@@ -36,6 +36,8 @@ class DataSet:
     sizes: tuple[SplitSize, ...]
     measured: tuple[str, ...]
     """The splits that `unblur evaluate` measures when none is asked for; of these, those that are there."""
+    trained: tuple[str, ...]
+    """The splits that are for training; of these, those that are there. None in sets that are for measuring only."""
     find: Layout
 
     def expected(self, split: str) -> int | None:
@@ -56,6 +58,7 @@ GOPRO = DataSet(
         SplitSize(split=f"{s}{g}", pairs=n) for g in ("", "-gamma") for s, n in (("train", 2103), ("test", 1111))
     ),
     measured=("test",),
+    trained=("train", "train-crops"),
     find=layouts.gopro,
 )
 
@@ -69,6 +72,7 @@ HIDE = DataSet(
     ground_truth=True,
     sizes=(SplitSize(split="train", pairs=6397), SplitSize(split="test", pairs=2025)),
     measured=("test",),
+    trained=("train", "train-crops"),
     find=layouts.hide,
 )
 
@@ -89,6 +93,7 @@ REDS = DataSet(
     )
     + tuple(SplitSize(split=f"val{c}-300", pairs=300) for c in ("", "-jpeg", "-mpeg")),
     measured=("val",),
+    trained=("train",),
     find=layouts.reds,
 )
 
@@ -108,6 +113,7 @@ REALBLUR_J = DataSet(
     ground_truth=True,
     sizes=_REALBLUR_SIZES,
     measured=("test",),
+    trained=("train", "train-crops"),
     find=layouts.realblur_j,
 )
 
@@ -121,6 +127,7 @@ REALBLUR_R = DataSet(
     ground_truth=True,
     sizes=_REALBLUR_SIZES,
     measured=("test",),
+    trained=("train", "train-crops"),
     find=layouts.realblur_r,
 )
 
@@ -139,6 +146,7 @@ BSD = DataSet(
         for s, n in (("train", 6000), ("val", 2000), ("test", 3000))
     ),
     measured=tuple(f"test-{exposure}" for exposure in BSD_EXPOSURES),
+    trained=tuple(f"train-{exposure}" for exposure in BSD_EXPOSURES),
     find=layouts.bsd,
 )
 
@@ -159,6 +167,7 @@ RSBLUR = DataSet(
         SplitSize(split="test", pairs=3360),
     ),
     measured=("test",),
+    trained=("train",),
     find=layouts.rsblur,
 )
 
@@ -173,6 +182,7 @@ GS_BLUR = DataSet(
     ground_truth=True,
     sizes=(),
     measured=("all",),
+    trained=("all",),
     find=layouts.gs_blur,
 )
 
@@ -187,6 +197,7 @@ RWBI = DataSet(
     ground_truth=False,
     sizes=(),
     measured=("all",),
+    trained=(),
     find=layouts.rwbi,
 )
 
@@ -201,6 +212,7 @@ KOEHLER = DataSet(
     ground_truth=True,
     sizes=(SplitSize(split="test", pairs=48),),
     measured=("test",),
+    trained=(),
     find=layouts.koehler,
 )
 
@@ -214,6 +226,7 @@ LEVIN = DataSet(
     ground_truth=True,
     sizes=(SplitSize(split="test", pairs=32),),
     measured=("test",),
+    trained=(),
     find=layouts.levin,
 )
 
@@ -227,6 +240,7 @@ FOLDER = DataSet(
     ground_truth=True,
     sizes=(),
     measured=("all",),
+    trained=("all",),
     find=layouts.pair_folder,
 )
 

@@ -1,8 +1,11 @@
 """What every data set yields."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
+
+from unblur.blur import MotionField
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,3 +15,24 @@ class Pair:
     blurry: Tensor
     sharp: Tensor
     name: str
+    motion: MotionField | None = None
+    """The true motion, where it is known."""
+
+
+class Patch(Protocol):
+    """What networks that restore learn from: a `Pair`, a `SimulatedPair`, a `TurnedPair`."""
+
+    @property
+    def blurry(self) -> Tensor:
+        """(3, P, P) sRGB in [0, 1]."""
+
+    @property
+    def sharp(self) -> Tensor:
+        """(3, P, P) sRGB in [0, 1]."""
+
+
+class Patches(Protocol):
+    """An endless list of patches; what item i shows depends on i only. Threads may ask at the same time."""
+
+    def __getitem__(self, index: int) -> Patch:
+        """The patch of that number, from 0."""

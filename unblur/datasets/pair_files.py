@@ -45,6 +45,12 @@ class PairFiles:
 
 def read_pair(files: PairFiles) -> Pair:
     """The pair itself. Raises UnblurError for a picture that cannot be read, and for pictures of unequal size."""
+    blurry, sharp = read_twins(files)
+    return Pair(blurry=blurry.float() / 255, sharp=sharp.float() / 255, name=files.name)
+
+
+def read_twins(files: PairFiles) -> tuple[Tensor, Tensor]:
+    """The blurry and the sharp photograph, (3, H, W) uint8 each. Errors as in `read_pair`."""
     if files.sharp is None:
         raise UnblurError(f"{files.blurry.path} has no sharp twin to be compared with; use `unblur restore` on it.")
     blurry, sharp = read_picture(files.blurry), read_picture(files.sharp)
@@ -53,7 +59,7 @@ def read_pair(files: PairFiles) -> Pair:
             f"{files.blurry.path} and its sharp twin {files.sharp.path} differ in size, {size_of(blurry)} and "
             f"{size_of(sharp)}; crop them alike."
         )
-    return Pair(blurry=blurry.float() / 255, sharp=sharp.float() / 255, name=files.name)
+    return blurry, sharp
 
 
 def read_picture(picture: Picture) -> Tensor:

@@ -12,17 +12,26 @@ from unblur.errors import UnblurError
 class PairFolder:
     """The pairs of the data set in `folder`, in the order of their names, read when they are asked for.
 
-    Without `split` those that results are reported on. `name` tells data sets apart that lie in one folder. Raises
-    UnblurError when the folder is none, a file lacks its twin, the truth is unknown (unless `need_sharp` is False, for
-    those who use `files` alone), or sizes differ.
+    Without `split` those that results are reported on, or if `for_training` those that are for training. `name` tells
+    data sets apart that lie in one folder. Raises UnblurError when the folder is none, a file lacks its twin, the truth
+    is unknown (unless `need_sharp` is False, for those who use `files` alone), or sizes differ.
     """
 
     def __init__(
-        self, folder: Path, split: str | None = None, name: str | None = None, *, need_sharp: bool = True
+        self,
+        folder: Path,
+        split: str | None = None,
+        name: str | None = None,
+        *,
+        need_sharp: bool = True,
+        for_training: bool = False,
     ) -> None:
         found = find_data_set(folder, name)
         self.data_set = found.data_set
-        self.splits = found.measured_splits() if split is None else [found.split(split)]
+        if split is not None:
+            self.splits = [found.split(split)]
+        else:
+            self.splits = found.training_splits() if for_training else found.measured_splits()
         self.files = [files for part in self.splits for files in part.pairs]
         if missing := [file for part in self.splits for file in part.missing]:
             raise UnblurError(

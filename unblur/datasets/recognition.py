@@ -29,6 +29,13 @@ class FoundDataSet:
         splits = [split for split in self.listing.splits if split.name in self.data_set.measured]
         return splits or [self.split(self.data_set.measured[0])]
 
+    def training_splits(self) -> list[Split]:
+        """The splits of the data set that are for training. Raises UnblurError when none is there."""
+        if not self.data_set.trained:
+            raise UnblurError(f"{self.folder} is {self.data_set.title}, which is for measuring; train on another set.")
+        splits = [split for split in self.listing.splits if split.name in self.data_set.trained]
+        return splits or [self.split(self.data_set.trained[0])]
+
 
 def find_data_set(folder: Path, name: str | None = None) -> FoundDataSet:
     """The data set in `folder`, or that called `name` if it is there.

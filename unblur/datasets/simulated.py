@@ -123,7 +123,7 @@ class SimulatedPairs:
         side_px = patch_px + 2 * margin_px
         places = torch.rand(self.sampling.candidates, 2, generator=generator).tolist()
         corners = [(int(x * (width - side_px + 1)), int(y * (height - side_px + 1))) for y, x in places]
-        corner = max(corners, key=lambda corner: _detail(photo, corner, side_px, scale))
+        corner = max(corners, key=lambda corner: detail(photo, corner, side_px, scale))
         return PairRecord(
             photo=self.photos.names[which],
             scale=scale,
@@ -178,8 +178,11 @@ def turned(patch: Tensor, orientation: int) -> Tensor:
     return patch.rot90(orientation % 4, (1, 2)).contiguous()
 
 
-def _detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float) -> float:
-    """Mean step between neighbouring pixels of the square that `_scaled_crop` would cut, sparsely sampled."""
+def detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float = 1.0) -> float:
+    """Mean step between neighbouring pixels of a square at (left, top), sparsely sampled, of (3, H, W) uint8.
+
+    The square is that of the photograph scaled by `scale`, as `_scaled_crop` would cut it.
+    """
     column, row, source_px = int(corner_px[0] / scale), int(corner_px[1] / scale), round(side_px / scale)
     green = photo[1, row : row + source_px : 3, column : column + source_px].short()
     return float((green[:, 1:] - green[:, :-1]).abs().float().mean())

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from unblur.blur import Camera, render, sample_exposure
+from unblur.blur import Camera, motion_field, render, sample_exposure
 from unblur.blur.render import reach_px
 from unblur.datasets.pair import Pair
 from unblur.datasets.photo_folder import PhotoFolder
@@ -71,4 +71,5 @@ def validation_pairs(photos: PhotoFolder, settings: ValidationSet) -> Iterator[P
                 blurry=rendering.blurry,
                 sharp=rendering.sharp,
                 name=f"{severity}_{name.rsplit('.', 1)[0]}.png",
+                motion=motion_field(exposure.cropped(left, top), rows, columns),
             )

@@ -64,7 +64,7 @@ def plot_scores(runs: Sequence[Sequence[Row]], folder: Path) -> None:
                 draw(panel, rows, COLOURS[place % len(COLOURS)])
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(fontsize=8)
-        write_atomically(folder / name, _png(figure))
+        write_atomically(folder / name, png(figure))
 
 
 def _draw_gain(panel: "Axes", rows: Sequence[Row], colour: str) -> None:
@@ -95,7 +95,8 @@ def _label(rows: Sequence[Row]) -> str:
     return text.replace("$", r"\$")
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """The figure as a file, the same bytes every time."""
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

@@ -68,6 +68,17 @@ def read_photo(path: Path) -> Photo:
     return Photo(pixels=pixels, metadata=metadata)
 
 
+def shortest_side_px(path: Path) -> int:
+    """The smaller of width and height of a photograph, from its header alone. Raises UnblurError if it has none."""
+    try:
+        # A source, because libvips takes `[...]` in a plain name for options.
+        image = pyvips.Image.new_from_source(pyvips.Source.new_from_file(str(path)), "")
+    except pyvips.Error as error:
+        raise UnblurError(f"{path} {_what_is_wrong(error)}") from error
+    side_px: int = min(image.width, image.height)
+    return side_px
+
+
 def write_photo(photo: Photo, path: Path) -> None:
     """Write `photo` in the format that the suffix of `path` names, atomically.
 

@@ -1,7 +1,9 @@
 """The model card that every checkpoint carries: what it is, how it was made, what it must not be used for."""
 
+from pathlib import Path
 from typing import assert_never
 
+from unblur.datasets import PairSet
 from unblur.models import ModelConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig
 from unblur.training.recipe import Recipe
 
@@ -21,9 +23,17 @@ tags: [deblurring, image-restoration]
 - Network: {recipe.model}
 - Trained for {steps_done} of {recipe.steps} steps of {recipe.batch} patches of {recipe.sampling.patch_px} px, \
 seed {recipe.seed}; `recipe.json` has the rest.
-- Data: sharp photographs blurred by the simulator of `unblur`.
+- Data: {_data(recipe)}.
 - Use: `{_use(recipe.model)}`
 """
+
+
+def _data(recipe: Recipe) -> str:
+    parts = ["sharp photographs blurred by the simulator of `unblur`"] if recipe.needs_photos else []
+    sets = [part for part in recipe.mixed_in if isinstance(part, PairSet)]
+    # The place on the machine that trained is nobody's business.
+    parts += [f"{part.share:.0%} of the patches are of the pairs in {Path(part.folder).name}" for part in sets]
+    return "; ".join(parts)
 
 
 def _purpose(model: ModelConfig) -> str:

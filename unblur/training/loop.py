@@ -13,13 +13,14 @@ from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json, to_json
-from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
+from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
 from unblur.models import MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig, build
 from unblur.seeds import seed_for
 from unblur.training.beginning import begin
 from unblur.training.card import model_card
 from unblur.training.motion import MotionTask
+from unblur.training.patches import patches_of, simulated_patches
 from unblur.training.prefetch import prefetched
 from unblur.training.prior import PriorTask
 from unblur.training.recipe import Recipe
@@ -35,7 +36,7 @@ Progress = Callable[[int, dict[str, float]], None]
 
 def train(
     recipe: Recipe,
-    photos: Path,
+    photos: Path | None,
     run: Path,
     *,
     start_from: Path | None = None,
@@ -43,7 +44,7 @@ def train(
     device: str = "cpu",
     on_step: Progress = lambda _step, _measured: None,
 ) -> None:
-    """Train `recipe` on the sharp photographs in `photos`; `run` becomes the checkpoint folder.
+    """Train `recipe` on the sharp photographs in `photos`, if it needs any; `run` becomes the checkpoint folder.
 
     Goes on where an earlier call with the same recipe stopped. `start_from` and `prior_from` are checkpoints whose
     weights a new run begins with, see `begin`. Raises UnblurError when the recipe differs from the run's, or the loss
@@ -90,7 +91,12 @@ def train(
         card = model_card(recipe, step)
         save_checkpoint(run, averaged, recipe.model, train_patch_px=recipe.sampling.patch_px, card=card)
 
-    task = task_of(recipe, PhotoFolder(photos), device)
+    if step == recipe.steps:
+        # Perhaps the run was killed after its last state was written and before the checkpoint was.
+        save()
+        return
+    needed = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
+    task = task_of(recipe, needed, device)
     model.train()
     began = time.perf_counter()
     for shown, truth in _batches(recipe, task, step):
@@ -132,17 +138,22 @@ def train(
         began = time.perf_counter()
 
 
-def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
-    """What `recipe` teaches its network, with `photos`; blur is simulated on `device`."""
-    simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed, device)
-    pairs = ReusedPairs(simulated, recipe.uses, recipe.uses_apart)
+def task_of(recipe: Recipe, photos: PhotoFolder | None, device: str = "cpu") -> Task:
+    """What `recipe` teaches its network, with `photos`; blur is simulated on `device`.
+
+    Raises UnblurError when the recipe cannot be learnt from what there is.
+    """
     if isinstance(recipe.model, RestorerConfig):
-        return RestorationTask(pairs, recipe.loss_floor)
+        return RestorationTask(patches_of(recipe, photos, device), recipe.loss_floor)
     match recipe.model:
         case MotionEstimatorConfig():
-            return MotionTask(pairs)
+            if recipe.mixed_in:
+                raise UnblurError(
+                    f"{recipe.name} learns true motion, which only its own simulator tells; mix nothing in."
+                )
+            return MotionTask(simulated_patches(recipe, recipe.camera, recipe.seed, photos, device))
         case SemanticPriorConfig():
-            return PriorTask(pairs, load_teacher(recipe.model.backbone).to(device))
+            return PriorTask(patches_of(recipe, photos, device), load_teacher(recipe.model.backbone).to(device))
     assert_never(recipe.model)
 
 

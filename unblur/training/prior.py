@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unblur.datasets import ReusedPairs
+from unblur.datasets import Patches
 from unblur.evaluation.feature_similarity import similarities
 from unblur.models.backbone import Backbone
 from unblur.models.semantic_prior import features_of
@@ -21,14 +21,14 @@ class PriorTask:
     times larger than a patch.
     """
 
-    def __init__(self, pairs: ReusedPairs, teacher: Backbone) -> None:
+    def __init__(self, patches: Patches, teacher: Backbone) -> None:
         """`teacher`: frozen, on the device that is trained on."""
-        self.pairs, self.teacher = pairs, teacher
+        self.patches, self.teacher = patches, teacher
 
     def example(self, index: int) -> Example:
         """(blurry, sharp), (3, P, P) sRGB in [0, 1]."""
-        pair = self.pairs[index]
-        return pair.blurry, pair.sharp
+        patch = self.patches[index]
+        return patch.blurry, patch.sharp
 
     def judge(self, answers: list[Tensor], shown: Tensor, truth: Tensor) -> Verdict:  # noqa: ARG002 - the interface
         """Features of every level, finest first; (B, 3, P, P); (B, 3, P, P)."""

@@ -2,22 +2,22 @@
 
 from torch import Tensor
 
-from unblur.datasets import ReusedPairs
+from unblur.datasets import Patches
 from unblur.training.losses import psnr_loss
 from unblur.training.task import Example, Verdict
 
 
 class RestorationTask:
-    """Minimises the negative PSNR of simulated pairs."""
+    """Minimises the negative PSNR of patches."""
 
-    def __init__(self, pairs: ReusedPairs, loss_floor: float) -> None:
+    def __init__(self, patches: Patches, loss_floor: float) -> None:
         """`loss_floor`: mean squared error below which a patch hardly counts."""
-        self.pairs, self.loss_floor = pairs, loss_floor
+        self.patches, self.loss_floor = patches, loss_floor
 
     def example(self, index: int) -> Example:
         """(blurry, sharp), (3, P, P) sRGB in [0, 1]."""
-        pair = self.pairs[index]
-        return pair.blurry, pair.sharp
+        patch = self.patches[index]
+        return patch.blurry, patch.sharp
 
     def judge(self, answers: Tensor, shown: Tensor, truth: Tensor) -> Verdict:
         """(B, 3, P, P) each."""

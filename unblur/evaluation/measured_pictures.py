@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from unblur.datasets import PairFolder
+from unblur.datasets.catalogue import FOLDER
+from unblur.datasets.listing import pictures_in
+from unblur.datasets.pair_files import PairFiles, Picture
+from unblur.datasets.photo_folder import photo_paths
+from unblur.datasets.recognition import fitting_data_sets
 from unblur.errors import UnblurError
-
-if TYPE_CHECKING:
-    from unblur.evaluation.measure import NamedFiles
-    from unblur.evaluation.protocol import Protocol
+from unblur.evaluation.measure import NamedFiles
+from unblur.evaluation.protocol import PAIRS, Protocol, find_protocol, usual_protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +22,8 @@ class MeasuredPictures:
     """For people."""
     data_set: str
     """For tables: without the place on this machine."""
-    files: "tuple[NamedFiles, ...]"
-    protocol: "Protocol"
+    files: tuple[NamedFiles, ...]
+    protocol: Protocol
 
 
 def find_pictures(
@@ -30,15 +33,6 @@ def find_pictures(
 
     `split`, `name` and `protocol` instead of the usual ones. Raises UnblurError when there is nothing to measure.
     """
-    from unblur.datasets import PairFolder
-    from unblur.datasets.catalogue import FOLDER
-    from unblur.datasets.listing import pictures_in
-    from unblur.datasets.pair_files import PairFiles, Picture
-    from unblur.datasets.photo_folder import photo_paths
-    from unblur.datasets.recognition import fitting_data_sets
-    from unblur.evaluation.measure import NamedFiles
-    from unblur.evaluation.protocol import PAIRS, find_protocol, usual_protocol
-
     wanted = None if protocol is None else find_protocol(protocol)
     if split is None and name is None and pictures_in(folder) and not fitting_data_sets(folder):
         pictures = [Picture(path=path) for path in photo_paths(folder)]

@@ -1,0 +1,128 @@
+"""Training on real pairs, and on mixtures: resumed as if nothing had happened, kept in the recipe, refused in words."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_loop import TINY, KilledError, metrics, same_weights
+
+from unblur.app.cli import main
+from unblur.blur import Camera
+from unblur.config import from_json, to_json
+from unblur.datasets import Mixture, PairSet, PhotoFolder, SimulatedBlur
+from unblur.datasets.simulated import SimulatedPairs
+from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.written_pairs import write_pair
+from unblur.errors import UnblurError
+from unblur.models import MotionEstimatorConfig
+from unblur.recipes import named
+from unblur.training.loop import task_of, train
+from unblur.training.recipe import Recipe
+
+
+@pytest.fixture
+def pairs(photos: Path, tmp_path: Path) -> Path:
+    settings = ValidationSet(size_px=64, severities=(("moderate", 4.0),))
+    for pair in validation_pairs(PhotoFolder(photos), settings):
+        write_pair(tmp_path / "pairs", pair)
+    return tmp_path / "pairs"
+
+
+def mixed(pairs: Path) -> Recipe:
+    return replace(
+        TINY,
+        mixed_in=(PairSet(folder=str(pairs), share=0.4), SimulatedBlur(camera=Camera(extent_px=(8, 9)), share=0.25)),
+    )
+
+
+def test_a_resumed_mixture_equals_an_uninterrupted_one_bit_for_bit(photos: Path, pairs: Path, tmp_path: Path) -> None:
+    def stop_after_four(step: int, _measured: dict[str, float]) -> None:
+        if step == 4:
+            raise KilledError
+
+    recipe = replace(mixed(pairs), steps=6)
+    train(recipe, photos, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        train(recipe, photos, tmp_path / "parts", on_step=stop_after_four)
+    train(replace(recipe), photos, tmp_path / "parts")
+    assert same_weights(tmp_path / "whole", tmp_path / "parts")
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
+    assert "40% of the patches are of the pairs in pairs" in (tmp_path / "whole" / "README.md").read_text()
+
+
+def test_real_pairs_alone_need_no_photographs(pairs: Path, tmp_path: Path) -> None:
+    recipe = replace(TINY, mixed_in=tuple(PairSet(folder=str(pairs), share=1 / 3) for _ in range(3)))
+    assert recipe.camera_share == 0
+    train(replace(recipe, steps=2), None, tmp_path / "run")
+    assert "simulator" not in (tmp_path / "run" / "README.md").read_text()
+    with pytest.raises(UnblurError, match="give a folder of sharp photographs"):
+        train(replace(TINY, steps=2), None, tmp_path / "other")
+
+
+def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photos: Path) -> None:
+    """Runs begun before there were mixtures go on with the same patches, and their recipes still load."""
+    recipe = replace(named("faithful"), uses=1)
+    old = json.loads(to_json(recipe))
+    del old["mixed_in"]
+    assert from_json(json.dumps(old), Recipe) == recipe
+    simulated = SimulatedPairs(PhotoFolder(photos), recipe.camera, replace(recipe.sampling, patch_px=64), recipe.seed)
+    task = task_of(replace(recipe, sampling=simulated.sampling), PhotoFolder(photos))
+    for index in range(3):
+        blurry, sharp = task.example(index)
+        assert torch.equal(blurry, simulated[index].blurry)
+        assert torch.equal(sharp, simulated[index].sharp)
+
+
+def test_the_cameras_part_of_a_mixture_are_its_own_pairs_in_order(photos: Path, pairs: Path) -> None:
+    recipe = replace(TINY, mixed_in=(PairSet(folder=str(pairs), share=0.5),))
+    plain, both = (task_of(one, PhotoFolder(photos)) for one in (TINY, recipe))
+    assert isinstance(both.patches, Mixture)  # type: ignore[attr-defined]
+    places = [index for index in range(8) if both.patches.whose(index)[0] == 0]  # type: ignore[attr-defined]
+    for number, place in enumerate(places):
+        assert torch.equal(plain.example(number)[0], both.example(place)[0])
+
+
+def test_recipes_with_mixtures_are_written_and_read(pairs: Path) -> None:
+    recipe = mixed(pairs)
+    assert from_json(to_json(recipe), Recipe) == recipe
+    assert recipe.camera_share == pytest.approx(0.35)
+
+
+@pytest.mark.parametrize("shares", [(0.0,), (1.2,), (0.6, 0.6), (-0.1,)])
+def test_impossible_shares_are_refused(shares: tuple[float, ...]) -> None:
+    with pytest.raises(UnblurError, match="cannot be mixed in"):
+        replace(TINY, mixed_in=tuple(PairSet(folder="x", share=share) for share in shares))
+
+
+def test_motion_is_not_learnt_from_real_pairs(photos: Path, pairs: Path, tmp_path: Path) -> None:
+    estimator = MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1))
+    with pytest.raises(UnblurError, match="true motion"):
+        train(replace(mixed(pairs), model=estimator), photos, tmp_path / "run")
+
+
+def test_a_run_killed_between_its_last_state_and_its_checkpoint_is_mended(photos: Path, tmp_path: Path) -> None:
+    short = replace(TINY, steps=2)
+    train(short, photos, tmp_path / "run")
+    weights = (tmp_path / "run" / "model.safetensors").read_bytes()
+    (tmp_path / "run" / "model.safetensors").unlink()
+    train(short, None, tmp_path / "run")
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
+
+
+def test_the_command_mixes_pairs_in(photos: Path, pairs: Path, tmp_path: Path) -> None:
+    options = ["--photos", str(photos), "--run", str(tmp_path / "run"), "--steps", "2", "--device", "cpu"]
+    assert main(["train", "smoke", *options, "--pairs", str(pairs), "--pairs-share", "0.5"]) == 0
+    written = from_json((tmp_path / "run" / "recipe.json").read_text(), Recipe)
+    assert written.mixed_in == (PairSet(folder=str(pairs), share=0.5),)
+
+
+def test_pairs_that_are_none_are_one_sentence(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--photos", str(photos), "--run", str(tmp_path / "run"), "--steps", "2", "--device", "cpu"]
+    assert main(["train", "smoke", *options, "--pairs", str(photos)]) == 2
+    assert main(["train", "smoke", *options, "--pairs", str(photos), "--pairs-share", "3"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "no data set in a known layout" in said[0]
+    assert "cannot be mixed in" in said[1]

@@ -1,0 +1,54 @@
+"""What can be mixed into the patches of a training run, in words that a recipe can keep."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unblur.blur import Camera
+from unblur.datasets.pair_files import PairFiles
+from unblur.datasets.pair_folder import PairFolder
+from unblur.errors import UnblurError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedBlur:
+    """The photographs of the run, seen through another camera."""
+
+    camera: Camera
+    share: float
+    """Of all patches, above 0 and at most 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSet:
+    """Pairs on disk: those of a data set that are for training."""
+
+    folder: str
+    """A data set that `unblur datasets` lists, or a folder with blurry/ and sharp/."""
+    data_set: str | None = None
+    """What `unblur datasets` calls it, where the folder does not tell."""
+    kept_back: float = 0.0
+    """Share of the pairs, the last in the order of their names, that is left out for measuring."""
+    share: float
+    """Of all patches, above 0 and at most 1."""
+
+    def training_files(self) -> list[PairFiles]:
+        """The pairs to learn from. Raises UnblurError when there are none."""
+        return _cut(self)[0]
+
+    def kept_back_files(self) -> list[PairFiles]:
+        """The pairs that are left out. Raises UnblurError when there are none to learn from."""
+        return _cut(self)[1]
+
+
+Ingredient = SimulatedBlur | PairSet
+
+
+def _cut(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]:
+    """The last, and not every fifth: neighbours in a video are nearly the same picture."""
+    files = PairFolder(Path(pair_set.folder), name=pair_set.data_set, for_training=True).files
+    if not pair_set.kept_back:
+        return files, []
+    if len(files) < 2:
+        raise UnblurError(f"{pair_set.folder} holds one pair, of which none can be kept back; give more pairs.")
+    kept_back = min(len(files) - 1, max(1, round(pair_set.kept_back * len(files))))
+    return files[:-kept_back], files[-kept_back:]

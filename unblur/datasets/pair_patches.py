@@ -1,0 +1,85 @@
+"""Patches of real pairs: the same square of a blurry photograph and of its sharp twin, turned alike."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+from unblur.datasets.pair import Pair
+from unblur.datasets.pair_files import PairFiles, read_picture, read_twins
+from unblur.datasets.simulated import PatchSampling, detail, turned
+from unblur.errors import UnblurError
+from unblur.photos.files import shortest_side_px
+from unblur.seeds import generator_for
+
+MEMORY_BYTES = 2**30
+"""Pairs are kept decoded up to this size: sets that fit are read from disk once, of larger ones a pair a patch."""
+
+
+class PairPatches:
+    """An endless list of patches; item i depends on the files, the sampling, the seed and i only.
+
+    Every pair is drawn equally often. Of `sampling` the size of the patches and the number of candidates count: real
+    photographs are neither scaled nor shown without their blur, because noise and the path would no longer fit.
+    """
+
+    def __init__(
+        self, files: Sequence[PairFiles], sampling: PatchSampling, seed: int, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
+        """Raises UnblurError when there are no pairs, or one is smaller than a patch."""
+        if not files:
+            raise UnblurError("There are no pairs to cut patches from; give a data set that has pairs for training.")
+        for pair in files:
+            _refuse_smaller(pair, sampling.patch_px)
+        self.files, self.sampling, self.seed = files, sampling, seed
+        self.memory_bytes = memory_bytes
+        self._kept: OrderedDict[int, tuple[Tensor, Tensor]] = OrderedDict()
+        self._kept_bytes = 0
+        self._lock = Lock()
+
+    def __getitem__(self, index: int) -> Pair:
+        generator = generator_for(self.seed, "pair patch", index)
+        number = int(torch.randint(len(self.files), (), generator=generator))
+        orientation = int(torch.randint(8, (), generator=generator))
+        places = torch.rand(self.sampling.candidates, 2, generator=generator).tolist()
+        blurry, sharp = self._twins(number)
+        side_px = self.sampling.patch_px
+        _, height, width = sharp.shape
+        corners = [(int(x * (width - side_px + 1)), int(y * (height - side_px + 1))) for y, x in places]
+        left, top = max(corners, key=lambda corner: detail(sharp, corner, side_px))
+        blurry, sharp = (
+            turned(picture[:, top : top + side_px, left : left + side_px].float() / 255, orientation)
+            for picture in (blurry, sharp)
+        )
+        return Pair(blurry=blurry, sharp=sharp, name=self.files[number].name)
+
+    def _twins(self, number: int) -> tuple[Tensor, Tensor]:
+        """The pair of that number, (3, H, W) uint8 each; two threads may read the same one, which does no harm."""
+        with self._lock:
+            if number in self._kept:
+                self._kept.move_to_end(number)
+                return self._kept[number]
+        twins = read_twins(self.files[number])
+        with self._lock:
+            if number not in self._kept:
+                self._kept[number] = twins
+                self._kept_bytes += _bytes_of(twins)
+            while self._kept_bytes > self.memory_bytes:
+                self._kept_bytes -= _bytes_of(self._kept.popitem(last=False)[1])
+        return twins
+
+
+def _refuse_smaller(pair: PairFiles, patch_px: int) -> None:
+    picture = pair.blurry
+    side_px = min(read_picture(picture).shape[1:]) if picture.variable else shortest_side_px(picture.path)
+    if side_px < patch_px:
+        raise UnblurError(
+            f"{picture.path} is only {side_px} px wide or high; patches of {patch_px} px need at least as much, so "
+            "leave such pairs out or train on smaller patches."
+        )
+
+
+def _bytes_of(twins: tuple[Tensor, Tensor]) -> int:
+    return sum(picture.numel() for picture in twins)

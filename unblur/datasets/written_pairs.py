@@ -1,0 +1,35 @@
+"""Pairs made here, written as a folder that `unblur evaluate` reads."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from unblur.atomic import write_atomically
+from unblur.datasets.pair import Pair
+from unblur.errors import UnblurError
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+
+
+def write_pair(folder: Path, pair: Pair) -> None:
+    """Into blurry/ and sharp/, and where it is known the true motion into motion/, a .npz with its start and end.
+
+    Raises UnblurError when a file cannot be written.
+    """
+    try:
+        for side, picture in (("blurry", pair.blurry), ("sharp", pair.sharp)):
+            (folder / side).mkdir(parents=True, exist_ok=True)
+            write_photo(Photo(pixels=_pixels(picture)), folder / side / pair.name)
+        if pair.motion is not None:
+            (folder / "motion").mkdir(exist_ok=True)
+            arrays = io.BytesIO()
+            np.savez(arrays, start=pair.motion.start.numpy(), end=pair.motion.end.numpy())
+            write_atomically(folder / "motion" / f"{Path(pair.name).stem}.npz", arrays.getvalue())
+    except OSError as error:
+        raise UnblurError(f"{folder} cannot be written: {error.strerror or error}; choose another place.") from error
+
+
+def _pixels(picture: Tensor) -> np.ndarray:
+    return (picture * 255).round().byte().permute(1, 2, 0).contiguous().numpy()

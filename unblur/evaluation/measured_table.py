@@ -1,0 +1,49 @@
+"""A table of measurements as a file: what it has is not measured again, what a stopped run left behind is used."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from unblur.atomic import write_atomically
+from unblur.errors import UnblurError
+from unblur.evaluation.method import Method
+from unblur.evaluation.row import Row, from_csv, read_rows, to_csv
+from unblur.evaluation.run import Progress, Run
+
+
+def measured_table(
+    table: Path,
+    run: Run,
+    method: Method,
+    measure: Callable[[Progress], object],
+    tell: Callable[[str], object] = lambda _: None,
+) -> Progress:
+    """Measures what `table` and its partial file do not have yet of `run`, and writes `table`.
+
+    `measure` asks the progress for its rows until there are no more; `tell` is told what was found. Raises UnblurError.
+    """
+    partial = table.with_name(f"{table.name}.partial")
+    try:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        progress = Progress(run, method, partial)
+        if not partial.is_file() and table.is_file() and progress.accept(_rows_of(table)):
+            tell(f"{table} has these measurements; delete it to measure again.")
+            return progress
+        if progress.finished:
+            tell(f"{partial} has {len(progress.finished)} of {len(run.files)} images; going on.")
+        measure(progress)
+        # Read back what was written line by line: a table is the same whether or not the run was interrupted.
+        text = to_csv(progress.finished)
+        progress.accept(from_csv(text, table))
+        write_atomically(table, text.encode())
+        partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnblurError(f"{table} cannot be written: {error.strerror or error}; choose another folder.") from error
+    return progress
+
+
+def _rows_of(table: Path) -> list[Row]:
+    """Those of a table of this program; none where it is another file, or was made by another version."""
+    try:
+        return read_rows(table)
+    except UnblurError:
+        return []

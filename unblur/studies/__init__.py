@@ -1,0 +1,1 @@
+"""Experiments that decide something, as functions that anyone can run again."""

@@ -1,0 +1,149 @@
+"""The data sets of a study: what a row of a table learns from, and what a column is measured on."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast, get_args
+
+from unblur.atomic import write_atomically
+from unblur.blur import Camera
+from unblur.blur.presets import PresetName, preset
+from unblur.config import from_json, to_json
+from unblur.datasets import Ingredient, Pair, PairSet, PhotoFolder, SimulatedBlur
+from unblur.datasets.recognition import find_data_set
+from unblur.datasets.simulated import PatchSampling, SimulatedPairs
+from unblur.datasets.written_pairs import write_pair
+from unblur.errors import UnblurError
+from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
+
+KEPT_BACK = 0.2
+"""Share of the pairs that is measured of a data set without a split for that."""
+
+SIMULATED_PAIRS = 60
+"""Measured of simulated sets, which have no end, unless another number is asked for."""
+
+MEASURING_SEED = 20261121
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySet:
+    """One data set."""
+
+    name: str
+    source: Ingredient | None
+    """What to learn from; None in data sets that are for measuring only."""
+    measured: MeasuredPictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuringSettings:
+    """What a simulated set to be measured on was made of; written beside it."""
+
+    camera: Camera
+    pairs: int
+    size_px: int
+    seed: int
+    photos: str
+    """SHA-256 of the names and pixels of the held-out photographs."""
+
+
+def study_sets(
+    texts: Sequence[str], *, held_out: Path | None, written_to: Path, pairs: int | None, size_px: int
+) -> list[StudySet]:
+    """The data sets that `texts` name: presets of the simulator, folders, or folders with a name, FOLDER@NAME.
+
+    Of each, `pairs` are measured, of real sets evenly spread ones; None measures all of real sets. Simulated sets are
+    made of the photographs in `held_out`, `size_px` wide and high, in `written_to`. Raises UnblurError for a name that
+    is neither, and for names that are equal.
+    """
+    if pairs is not None and pairs < 1:
+        raise UnblurError(f"{pairs} pairs of each set cannot be measured; give at least 1.")
+    opened: dict[str, StudySet] = {}
+    for text in texts:
+        if text in get_args(PresetName):
+            one = _simulated_set(text, held_out, written_to, pairs or SIMULATED_PAIRS, size_px)
+        else:
+            one = _real_set(text, pairs)
+        if one.name in opened:
+            raise UnblurError(f"Two data sets are called {one.name}; give each once, or rename one of the folders.")
+        opened[one.name] = one
+    return list(opened.values())
+
+
+def source_of(text: str) -> Ingredient | None:
+    """What there is to learn from in the data set that `text` names; None in data sets that are for measuring only.
+
+    Of sets that their authors have not split, a part is left out for measuring. Raises UnblurError.
+    """
+    if text in get_args(PresetName):
+        return SimulatedBlur(camera=preset(cast(PresetName, text)), share=1.0)
+    folder, name = _folder_and_name(text)
+    found = find_data_set(folder, name)
+    if not any(split.pairs for split in found.listing.splits if split.name in found.data_set.trained):
+        return None
+    shared = found.data_set.trained == found.data_set.measured
+    return PairSet(folder=str(folder), data_set=name, kept_back=KEPT_BACK if shared else 0.0, share=1.0)
+
+
+def _simulated_set(name: str, held_out: Path | None, written_to: Path, pairs: int, size_px: int) -> StudySet:
+    if held_out is None:
+        raise UnblurError(f"{name} is simulated; give two folders of sharp photographs, --photos and --held-out.")
+    folder = written_to / name
+    _write_measured(folder, preset(cast(PresetName, name)), PhotoFolder(held_out), pairs, size_px)
+    return StudySet(name=name, source=source_of(name), measured=find_pictures(folder))
+
+
+def _real_set(text: str, pairs: int | None) -> StudySet:
+    folder, name = _folder_and_name(text)
+    source, found = source_of(text), find_pictures(folder, name=name)
+    if not found.protocol.needs_sharp:
+        raise UnblurError(f"{text} has no sharp twins, so nothing can be measured on it here; leave it out.")
+    files = found.files
+    if isinstance(source, PairSet) and source.kept_back:
+        # What is learnt from must not be measured.
+        kept_back = set(source.kept_back_files())
+        files = tuple(named for named in files if named.files in kept_back)
+    if pairs is not None and pairs < len(files):
+        files = tuple(files[number * len(files) // pairs] for number in range(pairs))
+    return StudySet(name=name or folder.absolute().name, source=source, measured=replace(found, files=files))
+
+
+def _folder_and_name(text: str) -> tuple[Path, str | None]:
+    if Path(text).is_dir():
+        return Path(text), None
+    folder, _, name = text.rpartition("@")
+    if not folder or not Path(folder).is_dir():
+        raise UnblurError(
+            f"{text} is neither a folder here nor a preset of the simulator ({', '.join(get_args(PresetName))})."
+        )
+    return Path(folder), name
+
+
+def _write_measured(folder: Path, camera: Camera, photos: PhotoFolder, pairs: int, size_px: int) -> None:
+    """The pairs to be measured, unless they are there. Raises UnblurError when others are."""
+    settings = MeasuringSettings(
+        camera=camera, pairs=pairs, size_px=size_px, seed=MEASURING_SEED, photos=_fingerprint(photos)
+    )
+    path = folder / "settings.json"
+    if path.is_file():
+        if from_json(path.read_text(encoding="utf-8"), MeasuringSettings, source=path) != settings:
+            raise UnblurError(
+                f"{folder} holds pairs of other photographs or settings; choose another folder for the study."
+            )
+        return
+    sampling = PatchSampling(patch_px=size_px, pristine_share=0.0)
+    simulated = SimulatedPairs(photos, camera, sampling, MEASURING_SEED)
+    for index in range(pairs):
+        pair = simulated[index]
+        write_pair(folder, Pair(blurry=pair.blurry, sharp=pair.sharp, name=f"{index:04d}.png", motion=pair.motion))
+    # Last, so that it stands for all of them.
+    write_atomically(path, to_json(settings).encode())
+
+
+def _fingerprint(photos: PhotoFolder) -> str:
+    digest = hashlib.sha256()
+    for name, photo in zip(photos.names, photos.photos, strict=True):
+        digest.update(f"{name}\0{tuple(photo.shape)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(photo.numpy().tobytes())
+    return digest.hexdigest()
