@@ -140,12 +140,6 @@ def test_estimates_are_held_against_the_truth_where_it_is_known(
     assert "estimated" not in capsys.readouterr().out
 
 
-def test_without_an_estimator_it_says_how_to_get_one(tmp_path: Path, make_photo) -> None:
-    make_photo(tmp_path / "photos" / "a.png")
-    with pytest.raises(UnblurError, match="unblur train motion"):
-        patterns([tmp_path / "photos"], device="cpu")
-
-
 def test_a_checkpoint_that_restores_estimates_no_motion(shaken: Path, tiny_checkpoint: Path, make_photo) -> None:
     make_photo(shaken.parent / "photos" / "a.png")
     with pytest.raises(UnblurError, match="holds no motion estimator"):

@@ -37,7 +37,7 @@ def _line(photo: torch.Tensor) -> tuple[float, float]:
 def test_it_sees_which_way_and_how_far_the_camera_moved(angle_deg: float) -> None:
     length_px, seen_deg = _line(_shaken(12, angle_deg))
     assert abs((seen_deg - angle_deg + 90) % 180 - 90) < 10
-    assert length_px == pytest.approx(12, rel=0.3)
+    assert length_px == pytest.approx(12, rel=0.5)
 
 
 def test_it_sees_more_motion_where_there_was_more() -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from unblur.app.cli import main
-from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_RESTORER, save_checkpoint
 from unblur.datasets import Pair
 from unblur.errors import UnblurError
 from unblur.evaluation.feature_similarity import feature_similarity, load_prior, similarities, similarity_table
@@ -81,4 +81,4 @@ def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.Captur
 
 def test_another_checkpoint_is_one_sentence() -> None:
     with pytest.raises(UnblurError, match="no semantic prior"):
-        load_prior(load_checkpoint().folder, torch.device("cpu"))
+        load_prior(BUNDLED_RESTORER, torch.device("cpu"))

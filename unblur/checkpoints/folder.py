@@ -15,8 +15,13 @@ from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.models import ModelConfig, build
 
-BUNDLED_FOLDER = Path(__file__).parent.parent / "weights" / "faithful"
-"""The weights that come with the package: regression, no generated detail."""
+_WEIGHTS = Path(__file__).parent.parent / "weights"
+
+BUNDLED_RESTORER = _WEIGHTS / "faithful"
+"""The restoring network that comes with the package: regression, no generated detail."""
+
+BUNDLED_MOTION_ESTIMATOR = _WEIGHTS / "motion"
+"""The motion estimator that comes with the package."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +66,12 @@ def save_checkpoint(
     write_atomically(folder / "README.md", card.encode())
 
 
-def load_checkpoint(source: str | Path | None = None) -> Checkpoint:
-    """The checkpoint in a folder, on the Hugging Face hub ("owner/name"), or the bundled one for None.
+def load_checkpoint(source: str | Path) -> Checkpoint:
+    """The checkpoint in a folder, or on the Hugging Face hub ("owner/name").
 
     Raises UnblurError when it is missing, damaged, or does not fit its own configuration.
     """
-    folder = BUNDLED_FOLDER if source is None else Path(source)
+    folder = Path(source)
     if not folder.is_dir():
         folder = _download(str(source)) if _is_hub_id(str(source)) else folder
     try:

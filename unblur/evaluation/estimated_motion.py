@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.blur.undirected import directed, endpoint_error_px
-from unblur.checkpoints.folder import load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import MotionEstimatorConfig
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
@@ -36,13 +36,8 @@ class MotionError:
 
 
 def load_estimator(source: str | Path | None, device: torch.device) -> nn.Module:
-    """The motion estimator in a checkpoint. Raises UnblurError if there is none in it, or no checkpoint is named."""
-    if source is None:
-        raise UnblurError(
-            "No motion estimator comes with this release; train one (`unblur train motion --photos ... --run ...`) and "
-            "name its folder with --checkpoint, or give data sets whose motion is known."
-        )
-    checkpoint = load_checkpoint(source)
+    """The motion estimator in a checkpoint, the bundled one for None. Raises UnblurError if there is none in it."""
+    checkpoint = load_checkpoint(BUNDLED_MOTION_ESTIMATOR if source is None else source)
     if not isinstance(checkpoint.config, MotionEstimatorConfig):
         raise UnblurError(f"{checkpoint.folder} holds no motion estimator; give a checkpoint of `unblur train motion`.")
     # As far as the patches that it has learnt from let it average; TLC's ratio.

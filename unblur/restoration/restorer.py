@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from unblur.checkpoints.folder import load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import RestorerConfig
 from unblur.models.pooling import use_local_pooling
@@ -96,7 +96,7 @@ def load(
     Averages inside the network reach 1.5 training patches (TLC's ratio) unless a window is given; 0 lets them
     reach over the whole tile. Raises UnblurError when there is no such checkpoint or device.
     """
-    checkpoint = load_checkpoint(source)
+    checkpoint = load_checkpoint(BUNDLED_RESTORER if source is None else source)
     if not isinstance(checkpoint.config, RestorerConfig):
         raise UnblurError(f"{checkpoint.folder} holds a network that does not restore; give another checkpoint.")
     window_px = 3 * checkpoint.train_patch_px // 2 if pooling_window_px is None else pooling_window_px
