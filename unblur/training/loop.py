@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -19,12 +20,14 @@ from unblur.models import MotionEstimatorConfig, RestorerConfig, SemanticPriorCo
 from unblur.seeds import seed_for
 from unblur.training.beginning import begin
 from unblur.training.card import model_card
+from unblur.training.growth import GrowingPairs, Phase, phase_at, phases_of
 from unblur.training.motion import MotionTask
 from unblur.training.prefetch import prefetched
 from unblur.training.prior import PriorTask
 from unblur.training.recipe import Recipe
 from unblur.training.restoration import RestorationTask
-from unblur.training.schedule import cosine_with_warmup
+from unblur.training.restoration_loss import RestorationLoss
+from unblur.training.schedule import learning_rate
 from unblur.training.state import TrainingState, load_state, save_state
 from unblur.training.step import take_step
 from unblur.training.task import Example, Task
@@ -50,11 +53,14 @@ def train(
     explodes.
     """
     recipe_json = to_json(recipe)
+    phases = phases_of(recipe)
+    task = task_of(recipe, PhotoFolder(photos), device)
     torch.manual_seed(seed_for(recipe.seed, "weights"))
     model = build(recipe.model)
     state_path = run / "training_state.pt"
     if not state_path.exists():
-        begin(model, recipe.model, start_from, prior_from)
+        teacher = task.teacher if isinstance(task, PriorTask) else None
+        begin(model, recipe.model, start_from, prior_from, teacher)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
     ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -88,18 +94,25 @@ def train(
         averaged = build(recipe.model)
         averaged.load_state_dict(ema)
         card = model_card(recipe, step)
-        save_checkpoint(run, averaged, recipe.model, train_patch_px=recipe.sampling.patch_px, card=card)
+        patch_px = phase_at(phases, step - 1).patch_px
+        save_checkpoint(run, averaged, recipe.model, train_patch_px=patch_px, card=card)
 
-    task = task_of(recipe, PhotoFolder(photos), device)
     model.train()
     began = time.perf_counter()
-    for shown, truth in _batches(recipe, task, step):
+    for shown, truth in _batches(recipe, phases, task, step):
         waited_s = time.perf_counter() - began
-        learning_rate = cosine_with_warmup(
-            step, recipe.steps, recipe.warmup_steps, recipe.peak_learning_rate, recipe.final_learning_rate
+        rate = learning_rate(
+            recipe.schedule,
+            step,
+            steps=recipe.steps,
+            warmup_steps=recipe.warmup_steps,
+            peak=recipe.peak_learning_rate,
+            final=recipe.final_learning_rate,
         )
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = rate
+        # What a network leaves out at random (MIMO-UNet+) is drawn from PyTorch's own generator.
+        torch.manual_seed(seed_for(recipe.seed, "dropout", step))
         verdict, norm = take_step(model, optimizer, task, shown, truth, recipe.clip_norm)
         if verdict.hopeless or not math.isfinite(norm):
             numbers = ", ".join(f"{name} {value:.4g}" for name, value in verdict.measured.items())
@@ -119,7 +132,7 @@ def train(
         measured = {
             **verdict.measured,
             "gradient_norm": round(norm, 5),
-            "learning_rate": learning_rate,
+            "learning_rate": rate,
             "seconds": round(seconds, 4),
             "waited_share": round(waited_s / seconds, 4),
         }
@@ -134,10 +147,20 @@ def train(
 
 def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
     """What `recipe` teaches its network, with `photos`; blur is simulated on `device`."""
-    simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed, device)
-    pairs = ReusedPairs(simulated, recipe.uses, recipe.uses_apart)
+    simulated = {
+        phase.patch_px: SimulatedPairs(
+            photos, recipe.camera, replace(recipe.sampling, patch_px=phase.patch_px), recipe.seed, device
+        )
+        for phase in phases_of(recipe)
+    }
+
+    def reused(phase: Phase) -> ReusedPairs:
+        return ReusedPairs(simulated[phase.patch_px], recipe.uses, recipe.uses_apart)
+
+    pairs = GrowingPairs(phases_of(recipe), reused)
     if isinstance(recipe.model, RestorerConfig):
-        return RestorationTask(pairs, recipe.loss_floor)
+        loss = RestorationLoss(recipe.losses, recipe.loss_floor, device)
+        return RestorationTask(pairs, loss, recipe.loss_floor)
     match recipe.model:
         case MotionEstimatorConfig():
             return MotionTask(pairs)
@@ -146,11 +169,11 @@ def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
     assert_never(recipe.model)
 
 
-def _batches(recipe: Recipe, task: Task, start: int) -> Iterator[Example]:
-    """Batches of step `start` to the last: batch k holds the examples k * batch to (k + 1) * batch - 1."""
+def _batches(recipe: Recipe, phases: list[Phase], task: Task, start: int) -> Iterator[Example]:
+    """Batches of step `start` to the last; each example is in one batch alone."""
 
     def batch(step: int) -> Example:
-        examples = [task.example(index) for index in range(step * recipe.batch, (step + 1) * recipe.batch)]
+        examples = [task.example(index) for index in phase_at(phases, step).examples(step)]
         shown, truth = zip(*examples, strict=True)
         return torch.stack(shown), torch.stack(truth)
 

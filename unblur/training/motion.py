@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from unblur.blur.undirected import directed, endpoint_error_px, undirected
-from unblur.datasets import ReusedPairs
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
 from unblur.training.losses import path_loss
-from unblur.training.task import Example, Verdict
+from unblur.training.task import Example, Pairs, Verdict
 
 
 class MotionTask:
@@ -16,13 +15,14 @@ class MotionTask:
     A fit, because the very ends of a trembling path leave no trace that could be seen.
     """
 
-    def __init__(self, pairs: ReusedPairs) -> None:
+    def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
 
     def example(self, index: int) -> Example:
         """(blurry, undirected paths), (3, P, P) sRGB in [0, 1] and (4, P/8, P/8) pixels."""
         pair = self.pairs[index]
-        return pair.blurry, undirected(*pair.motion(OUTPUT_STRIDE_PX).fitted_ends())
+        ends = pair.fitted_ends(OUTPUT_STRIDE_PX)
+        return pair.blurry, undirected(ends.start, ends.end)
 
     def judge(self, answers: Tensor, shown: Tensor, truth: Tensor) -> Verdict:  # noqa: ARG002 - the task's interface
         """(B, 4, h, w), (B, 3, P, P), (B, 4, h, w)."""

@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor
 
-from unblur.datasets import ReusedPairs
 from unblur.evaluation.feature_similarity import similarities
 from unblur.models.backbone import Backbone
 from unblur.models.semantic_prior import features_of
 from unblur.training.losses import review_loss
-from unblur.training.task import Example, Verdict
+from unblur.training.task import Example, Pairs, Verdict
 
 WORSE_THAN_ANY_CONSTANT = 10.0
 """A loss above this: the mean of each channel gets about 1, and an untrained student, which is its teacher, no more."""
@@ -21,7 +20,7 @@ class PriorTask:
     times larger than a patch.
     """
 
-    def __init__(self, pairs: ReusedPairs, teacher: Backbone) -> None:
+    def __init__(self, pairs: Pairs, teacher: Backbone) -> None:
         """`teacher`: frozen, on the device that is trained on."""
         self.pairs, self.teacher = pairs, teacher
 

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from unblur.datasets.reused import TurnedPair
+
 Example = tuple[Tensor, Tensor]
 """What the network is shown, and what it should answer."""
 
@@ -21,6 +23,13 @@ class Verdict:
     """Whether the answers are worse than any constant: the network has left the ground."""
 
 
+class Pairs(Protocol):
+    """An endless list of pairs: what a task's examples are made of."""
+
+    def __getitem__(self, index: int, /) -> TurnedPair:
+        """Pair `index`; threads may ask at the same time."""
+
+
 class Task(Protocol):
     """Threads may ask for examples at the same time."""
 
@@ -28,4 +37,4 @@ class Task(Protocol):
         """Example `index`; depends on nothing but the recipe, the photographs and the index."""
 
     def judge(self, answers: Any, shown: Tensor, truth: Tensor) -> Verdict:
-        """The verdict on `answers`, whatever the network returns, to a batch of examples."""
+        """The verdict on `answers` to a batch of examples: whatever the network returns, or all its `outputs`."""
