@@ -27,6 +27,13 @@ NOT_RUN = {
     "--network restormer --steps 300000 --patch 256 -o studies/cross": "needs data sets that we may not pass on",
     "unblur study bpp data/RealBlur-J data/BSD data/RSBlur --pretrain-on data/GS-Blur --network restormer "
     "--bpp-steps 300000 --steps 300000 --patch 256 -o studies/bpp": "needs data sets that we may not pass on",
+    "unblur convert MIMO-UNetPlus.pkl -o weights/mimo-unet+ --network mimo-unet+": "needs a file of other people's",
+    "unblur photo.jpg --checkpoint weights/mimo-unet+": "needs what the command above makes",
+    "unblur train unet-prior --prior-from runs/prior --photos photos --run runs/unet-prior --steps 20000": (
+        "a step takes a minute without an accelerator; tests/training/test_prior.py trains small networks so"
+    ),
+    "unblur photo.jpg --checkpoint runs/unet-prior": "needs what the command above makes",
+    "unblur train mimo-unet --photos photos --run runs/mimo-unet --steps 20000": "a step takes as long",
 }
 """Commands in blocks marked `bash no-run`, and why they need no run here."""
 
@@ -65,7 +72,11 @@ def shortened(command: str) -> str:
     command = re.sub(r"--pairs \d+", "--pairs 4", command)
     command = re.sub(r"--signs \d+", "--signs 1", command)
     command = re.sub(r"--seconds \d+", "--seconds 1 --size 64 --only 0", command)
-    command = re.sub(r"--((?:bpp-)?steps|batch) \d+", r"--\1 2", command)
+    command = re.sub(r"--steps \d+ --seeds \d+", "--steps 1 --seeds 1 --hosts nafnet --size 64", command)
+    command = re.sub(
+        r"^unblur study prior-cost", "unblur study prior-cost --hosts nafnet --size 64 --repeats 1", command
+    )
+    command = re.sub(r"--((?:bpp-)?steps|batch) (?!1 )\d+", r"--\1 2", command)
     command = re.sub(r"--test-pairs \d+ --size \d+", "--test-pairs 5 --size 64", command)
     return f"{command} --steps 2" if command.startswith("unblur train ") else command
 

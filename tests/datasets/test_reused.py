@@ -43,6 +43,19 @@ def test_items_are_the_same_whichever_thread_makes_them(simulated: SimulatedPair
             assert same(item, alone[index])
 
 
+@pytest.mark.parametrize("orientation", range(8))
+def test_ends_that_are_kept_and_turned_are_those_of_the_turned_motion_bit_for_bit(
+    simulated: SimulatedPairs, orientation: int
+) -> None:
+    for number in range(6):
+        pair = simulated[number]
+        kept = TurnedPair(pair, orientation).fitted_ends(8)
+        start, end = pair.motion_at(8).turned(orientation).fitted_ends()
+        assert torch.equal(kept.start, start)
+        assert torch.equal(kept.end, end)
+        assert pair.fitted_ends(8) is pair.fitted_ends(8)
+
+
 def test_each_pair_is_shown_as_often_as_asked_and_never_twice_alike(simulated: SimulatedPairs) -> None:
     uses, apart = 4, 3
     items = ReusedPairs(simulated, uses, apart)

@@ -178,6 +178,36 @@ def test_attention_is_a_softmax_over_the_cosines_of_channels() -> None:
             torch.testing.assert_close(mixed[0, channels].flatten(1), expected)
 
 
+@pytest.mark.parametrize("ablated", [{"only_stride_px": 16}, {"attention": False}], ids=str)
+def test_a_prior_with_a_part_left_out_is_a_prior(ablated: dict[str, int], tmp_path: Path) -> None:
+    config = replace(HOSTS[0], prior=replace(TINY, **ablated))
+    torch.manual_seed(0)
+    host = build(HOSTS[0])
+    torch.manual_seed(0)
+    begun = build(config).state_dict()
+    assert all(torch.equal(value, begun[name]) for name, value in host.state_dict().items())
+    model = awake(config)
+    blurry = picture(1, 3, 64, 64)
+    with torch.no_grad():
+        restored = model(blurry)
+        # The fused level of stride 4 is not told when only that of stride 16 is.
+        model.get_submodule("prior.student.correct.0").bias.data += 1
+        deaf = torch.equal(model(blurry), restored)
+        model.get_submodule("prior.student.correct.2").bias.data[0] += 1
+        assert (model(blurry) - restored).abs().max() > 1e-5
+    assert deaf == ("only_stride_px" in ablated)
+    weights = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    model(blurry).sum().backward()
+    assert all(parameter.grad is not None for name, parameter in model.named_parameters() if name in weights)
+    save_checkpoint(tmp_path, model, config, train_patch_px=64, card="# tiny\n", dtype=torch.float32)
+    assert load_checkpoint(tmp_path).config == config
+
+
+def test_a_level_that_the_prior_lacks_is_one_sentence() -> None:
+    with pytest.raises(UnblurError, match="no level at a stride of 3 px; its strides are 4, 8, 16, 32"):
+        build(replace(HOSTS[0], prior=replace(TINY, only_stride_px=3)))
+
+
 def test_with_local_pooling_a_tile_is_told_what_the_whole_is_told() -> None:
     layer = awake_attention()
     x, prior = picture(1, 4, 6, 96), picture(1, 8, 6, 96).flip(3) - 0.5

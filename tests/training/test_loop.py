@@ -13,14 +13,17 @@ import torch
 
 from unblur.blur import Camera
 from unblur.checkpoints.folder import load_checkpoint
+from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.reused import TurnedPair
 from unblur.datasets.simulated import PatchSampling, turned
 from unblur.errors import UnblurError
-from unblur.models import MotionEstimatorConfig, NAFNetConfig
+from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke
 from unblur.training.loop import train
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import PatchStage, Recipe
+from unblur.training.restoration_loss import Frequencies, MeanAbsolute
+from unblur.training.schedule import Halving
 from unblur.training.state import load_state
 
 TINY = Recipe(
@@ -51,7 +54,20 @@ def metrics(run: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in line.items() if k not in {"seconds", "waited_share"}} for line in untimed]
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(photos: Path, tmp_path: Path) -> None:
+GROWING = replace(
+    TINY,
+    model=MIMOUNetConfig(width=4, blocks=1, dropout=0.5),
+    losses=(MeanAbsolute(), Frequencies(weight=0.1)),
+    schedule=Halving(times=2),
+    growth=(PatchStage(begins=0.4, patch_px=48, batch=1), PatchStage(begins=0.7, patch_px=64, batch=3)),
+    uses=2,
+    uses_apart=2,
+)
+"""Everything at once that could go astray: what is left out at random, several outputs, patches that grow."""
+
+
+@pytest.mark.parametrize("recipe", [TINY, GROWING], ids=["plain", "growing"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(recipe: Recipe, photos: Path, tmp_path: Path) -> None:
     def killed_after(last: int):
         def on_step(step: int, _measured: dict[str, float]) -> None:
             if step == last:
@@ -59,11 +75,11 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(photos: Path, tmp
 
         return on_step
 
-    train(TINY, photos, tmp_path / "whole")
+    train(recipe, photos, tmp_path / "whole")
     for last in (2, 5, 7):  # before the first checkpoint, between two, after two
         with pytest.raises(KilledError):
-            train(TINY, photos, tmp_path / "parts", on_step=killed_after(last))
-    train(TINY, photos, tmp_path / "parts")
+            train(recipe, photos, tmp_path / "parts", on_step=killed_after(last))
+    train(recipe, photos, tmp_path / "parts")
     whole, parts = (load_state(tmp_path / run / "training_state.pt") for run in ("whole", "parts"))
     assert whole["step"] == parts["step"] == 9
     for name, value in whole["model"].items():
@@ -99,6 +115,36 @@ def test_a_run_killed_by_the_system_at_any_instant_goes_on(photos: Path, tmp_pat
     with pytest.raises(KilledError):
         train(recipe, photos, run, on_step=stop)
     assert load_state(run / "training_state.pt")["step"] == reached + 1
+
+
+def test_the_last_patches_are_the_ones_that_use_is_fitted_to(photos: Path, tmp_path: Path) -> None:
+    train(GROWING, photos, tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run").train_patch_px == 64
+    assert "2 patches of 32 px, then 1 patches of 48 px, then 3" in (tmp_path / "run" / "README.md").read_text()
+    with pytest.raises(UnblurError, match="patches of 200 px need"):
+        train(replace(GROWING, growth=(PatchStage(begins=0.5, patch_px=200, batch=1),)), photos, tmp_path / "other")
+
+
+def test_recipes_of_runs_before_there_were_losses_are_still_read() -> None:
+    older = json.loads(to_json(TINY))
+    for entry in ("losses", "schedule", "growth"):
+        del older[entry]
+    assert from_json(json.dumps(older), Recipe) == TINY
+    assert from_json(to_json(GROWING), Recipe) == GROWING
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"losses": ()},
+        {"growth": (PatchStage(begins=0.0, patch_px=8, batch=1),)},
+        {"growth": (PatchStage(begins=0.5, patch_px=8, batch=1), PatchStage(begins=0.4, patch_px=8, batch=1))},
+        {"growth": (PatchStage(begins=0.5, patch_px=8, batch=0),)},
+    ],
+)
+def test_a_recipe_that_cannot_be_run_says_so(wrong: dict[str, tuple[()]]) -> None:
+    with pytest.raises(ValueError, match="tiny"):
+        replace(TINY, **wrong)
 
 
 def test_the_number_of_workers_changes_nothing(photos: Path, tmp_path: Path) -> None:
@@ -169,11 +215,11 @@ def test_what_is_shown_and_asked_for_turns_together(photos: Path) -> None:
     pairs = SimulatedPairs(PhotoFolder(photos), TINY.camera, PatchSampling(patch_px=32), seed=3)
     pair = pairs[0]
     for orientation in range(8):
-        motion = TurnedPair(pair, orientation).motion(8)
+        motion = TurnedPair(pair, orientation).fitted_ends(8)
         # A picture of one layer is blurred by its offsets: a picture of the offsets' places must turn with them.
         y, x = torch.meshgrid(torch.arange(4.0), torch.arange(4.0), indexing="ij")
         places = 8 * torch.stack([x, y]) - 12
-        seen_from = turned(torch.cat([places + pair.motion_at(8).start, torch.zeros(1, 4, 4)]), orientation)[:2]
+        seen_from = turned(torch.cat([places + pair.fitted_ends(8).start, torch.zeros(1, 4, 4)]), orientation)[:2]
         expected = places + motion.start
         # The same turn of the plane takes the one to the other.
         turn = {0: (1, 0, 0, 1), 1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[orientation % 4]

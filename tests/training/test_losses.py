@@ -1,10 +1,74 @@
 import math
 
+import numpy as np
+import pytest
+import scipy.fft
+import scipy.ndimage
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 from unblur.blur.undirected import undirected
-from unblur.training.losses import path_loss, psnr_loss
+from unblur.training.losses import (
+    absolute_loss,
+    charbonnier_loss,
+    edge_loss,
+    frequency_loss,
+    laplacian,
+    path_loss,
+    psnr_loss,
+)
+
+
+def pictures(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two, (2, 3, H, W) float64."""
+    random = np.random.default_rng(0)
+    sharp = random.uniform(size=(2, 3, height, width))
+    return sharp + 0.1 * random.normal(size=sharp.shape), sharp
+
+
+def laplacian_by_scipy(picture: np.ndarray) -> np.ndarray:
+    """Of (H, W), with the kernel of Burt and Adelson, a = 0.4."""
+
+    def blurred(values: np.ndarray) -> np.ndarray:
+        for axis in (0, 1):
+            values = scipy.ndimage.correlate1d(values, [0.05, 0.25, 0.4, 0.25, 0.05], axis, mode="nearest")
+        return values
+
+    enlarged = np.zeros_like(picture)
+    enlarged[::2, ::2] = blurred(picture)[::2, ::2] * 4
+    return picture - blurred(enlarged)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 24), (15, 9)])
+def test_pixel_losses_by_formula(height: int, width: int) -> None:
+    restored, sharp = pictures(height, width)
+    ours = [torch.from_numpy(picture).float() for picture in (restored, sharp)]
+    error = restored - sharp
+    edges = np.array([[laplacian_by_scipy(channel) for channel in picture] for picture in error])
+    spectrum = scipy.fft.fft2(error)
+    expected = {
+        absolute_loss: np.abs(error).mean(),
+        lambda one, other: charbonnier_loss(one, other, 0.05): np.sqrt(error**2 + 0.05**2).mean(),
+        lambda one, other: edge_loss(one, other, 0.01): np.sqrt(edges**2 + 0.01**2).mean(),
+        frequency_loss: (np.abs(spectrum.real).mean() + np.abs(spectrum.imag).mean()) / 2,
+    }
+    for loss, value in expected.items():
+        assert float(loss(*ours)) == pytest.approx(value, rel=1e-4)
+
+
+def test_a_laplacian_is_blind_for_what_is_flat_and_sees_what_is_not() -> None:
+    flat = torch.full((1, 3, 16, 16), 0.7)
+    assert float(laplacian(flat)[..., 4:-4, 4:-4].abs().max()) < 1e-5
+    dotted = flat.clone()
+    dotted[..., 8, 8] = 0
+    assert float(laplacian(dotted)[..., 8, 8].max()) < -0.3
+
+
+def test_no_error_costs_what_it_should() -> None:
+    sharp = torch.rand(1, 3, 16, 16)
+    assert float(absolute_loss(sharp, sharp)) == float(frequency_loss(sharp, sharp)) == 0
+    assert float(charbonnier_loss(sharp, sharp, 1e-3)) == pytest.approx(1e-3)
+    assert float(edge_loss(sharp, sharp, 1e-3)) == pytest.approx(1e-3)
 
 
 def test_is_minus_the_mean_psnr_of_the_images() -> None:

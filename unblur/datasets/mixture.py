@@ -18,7 +18,7 @@ class Mixture:
     in their order, none left out, so that what a source keeps for the next items is used.
     """
 
-    def __init__(self, sources: Sequence[Patches], shares: Sequence[float]) -> None:
+    def __init__(self, sources: Sequence[Patches[Patch]], shares: Sequence[float]) -> None:
         """`shares` are above zero; only their proportions count."""
         whole = math.fsum(shares)
         finest = Fraction(1, FINEST_SHARE)

@@ -1,7 +1,7 @@
 """What every data set yields."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 
@@ -31,8 +31,11 @@ class Patch(Protocol):
         """(3, P, P) sRGB in [0, 1]."""
 
 
-class Patches(Protocol):
+PatchType = TypeVar("PatchType", bound=Patch, covariant=True)
+
+
+class Patches(Protocol[PatchType]):
     """An endless list of patches; what item i shows depends on i only. Threads may ask at the same time."""
 
-    def __getitem__(self, index: int) -> Patch:
+    def __getitem__(self, index: int, /) -> PatchType:
         """The patch of that number, from 0."""

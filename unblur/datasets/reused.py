@@ -28,9 +28,9 @@ class TurnedPair:
         """(3, P, P) sRGB in [0, 1]."""
         return turned(self.pair.sharp, self.orientation)
 
-    def motion(self, stride_px: int) -> MotionField:
-        """The true motion at every `stride_px`th pixel, which must divide P."""
-        return self.pair.motion_at(stride_px).turned(self.orientation)
+    def fitted_ends(self, stride_px: int) -> MotionField:
+        """Start and end of the true motion's quadratic fit at every `stride_px`th pixel, which must divide P."""
+        return self.pair.fitted_ends(stride_px).turned(self.orientation)
 
 
 class ReusedPairs:

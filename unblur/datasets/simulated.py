@@ -4,7 +4,7 @@ First everything about a pair is drawn and written down (`draw`), then it is ren
 rendered again gives the same pair bit for bit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -65,6 +65,7 @@ class SimulatedPair:
     saturated: Tensor
     """Where the blurry photograph is clipped, (1, P, P) bool."""
     record: PairRecord
+    _ends: dict[int, MotionField] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def motion(self) -> MotionField:
@@ -76,6 +77,16 @@ class SimulatedPair:
         margin_px = self.record.margin_px
         _, height, width = self.blurry.shape
         return motion_field(self.record.exposure.cropped(margin_px, margin_px), height, width, stride_px)
+
+    def fitted_ends(self, stride_px: int) -> MotionField:
+        """Start and end alone of the true motion's quadratic fit at every `stride_px`th pixel.
+
+        Kept, because a pair that is shown several times would be asked each time and the whole path is long.
+        """
+        if stride_px not in self._ends:
+            ends = self.motion_at(stride_px).fitted_ends()
+            self._ends[stride_px] = MotionField(offsets=torch.stack(ends), stride_px=stride_px)
+        return self._ends[stride_px]
 
 
 class SimulatedPairs:

@@ -44,6 +44,10 @@ class PriorConfig:
     """Of the aggregated prior at each of these scales."""
     heads: int = 8
     """Groups of channels that are compared among themselves."""
+    only_stride_px: int | None = None
+    """The one level of the prior that is told, by its stride; None for all of them. An ablation."""
+    attention: bool = True
+    """Whether channels attend to the prior before it scales and shifts them. Without it is an ablation."""
 
     def __post_init__(self) -> None:
         if self.scales < 1 or self.heads < 1 or self.channels < self.heads or self.channels % self.heads:
@@ -51,7 +55,10 @@ class PriorConfig:
 
 
 class MultiLevelAggregation(nn.Module):
-    """The prior at one decoder scale, each place weighing the levels. Shape: levels -> (B, C, H / s, W / s)."""
+    """The prior at one decoder scale, each place weighing the levels. Shape: levels -> (B, C, H / s, W / s).
+
+    A level alone is not weighed.
+    """
 
     def __init__(self, levels: tuple[FeatureLevel, ...], channels: int, stride_px: int) -> None:
         super().__init__()
@@ -59,7 +66,7 @@ class MultiLevelAggregation(nn.Module):
         # Features of different levels differ in size by far more than in what they say.
         self.norms = nn.ModuleList(ChannelLayerNorm(level.channels, eps=1e-6) for level in levels)
         self.reduce = nn.ModuleList(nn.Conv2d(level.channels, channels, 1) for level in levels)
-        self.weigh = nn.Conv2d(len(levels) * channels, len(levels), 1)
+        self.weigh = nn.Conv2d(len(levels) * channels, len(levels), 1) if len(levels) > 1 else None
         self.mix = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
@@ -67,9 +74,10 @@ class MultiLevelAggregation(nn.Module):
             _at_stride(reduce(norm(feature)), stride_px, self.stride_px)
             for norm, reduce, feature, stride_px in zip(self.norms, self.reduce, features, self.strides_px, strict=True)
         ]
-        weights = self.weigh(torch.cat(reduced, dim=1)).softmax(dim=1)
-        weighted = [level * weights[:, index : index + 1] for index, level in enumerate(reduced)]
-        mixed: Tensor = self.mix(torch.stack(weighted).sum(dim=0))
+        if self.weigh is not None:
+            weights = self.weigh(torch.cat(reduced, dim=1)).softmax(dim=1)
+            reduced = [level * weights[:, index : index + 1] for index, level in enumerate(reduced)]
+        mixed: Tensor = self.mix(torch.stack(reduced).sum(dim=0))
         return mixed
 
 
@@ -121,6 +129,23 @@ class SemanticAttention(nn.Module):
         return cosine
 
 
+class PlainModulation(nn.Module):
+    """The host's features, scaled and shifted as the prior says by itself: `SemanticAttention` without attention.
+
+    Shape: (B, C, H, W) and the prior (B, P, H, W) -> (B, C, H, W).
+    """
+
+    def __init__(self, scale: DecoderScale, config: PriorConfig) -> None:
+        super().__init__()
+        self.modulate = nn.Conv2d(config.channels, 2 * scale.channels, 3, padding=1)
+        self.strength = nn.Parameter(torch.zeros(1, scale.channels, 1, 1))
+
+    def forward(self, x: Tensor, prior: Tensor) -> Tensor:
+        scale, shift = self.modulate(prior).chunk(2, dim=1)
+        correction: Tensor = self.strength * (x * scale + shift)
+        return x + correction.to(x.dtype)
+
+
 class Untouched(nn.Module):
     """A decoder scale that no prior is told."""
 
@@ -147,16 +172,25 @@ class PriorSource(nn.Module):
         self.strides_px = tuple(scale.stride_px for scale in told)
         self.student: SemanticPrior | None = None
         self.aggregations = nn.ModuleList()
+        self.chosen: list[int] = []
         if config is not None:
             self.student = SemanticPrior(config.network).requires_grad_(False)
+            levels = self.student.levels
+            only_px = config.only_stride_px
+            self.chosen = [index for index, level in enumerate(levels) if only_px in (None, level.stride_px)]
+            if not self.chosen:
+                strides = ", ".join(str(level.stride_px) for level in levels)
+                raise UnblurError(f"The prior has no level at a stride of {only_px} px; its strides are {strides}.")
+            chosen = tuple(levels[index] for index in self.chosen)
             for scale in told:
-                self.aggregations.append(MultiLevelAggregation(self.student.levels, config.channels, scale.stride_px))
+                self.aggregations.append(MultiLevelAggregation(chosen, config.channels, scale.stride_px))
 
     def forward(self, blurry: Tensor) -> list[Tensor | None]:
         told: list[Tensor | None] = []
         if self.student is not None:
             with torch.no_grad():
-                features = self.student(blurry)
+                answers = self.student(blurry)
+            features = [answers[index] for index in self.chosen]
             for stride_px, aggregation in zip(self.strides_px, self.aggregations, strict=True):
                 height, width = (side // stride_px for side in blurry.shape[2:])
                 told.append(aggregation(features)[..., :height, :width])
@@ -165,10 +199,11 @@ class PriorSource(nn.Module):
 
 def embeddings(config: PriorConfig | None, scales: tuple[DecoderScale, ...]) -> nn.ModuleList:
     """What to pass features and prior through at each decoder scale, coarsest first: `module(x, prior) -> x`."""
-    told = 0 if config is None else config.scales
+    if config is None:
+        return nn.ModuleList(Untouched() for _ in scales)
+    embedding = SemanticAttention if config.attention else PlainModulation
     return nn.ModuleList(
-        Untouched() if config is None or index >= told else SemanticAttention(scale, config)
-        for index, scale in enumerate(scales)
+        embedding(scale, config) if index < config.scales else Untouched() for index, scale in enumerate(scales)
     )
 
 

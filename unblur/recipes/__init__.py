@@ -3,16 +3,37 @@
 from typing import Literal, assert_never
 
 from unblur.recipes.faithful import faithful
+from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, nafnet_64, restormer, unet
 from unblur.recipes.motion import motion
 from unblur.recipes.prior import prior
 from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
 
-RecipeName = Literal["faithful", "motion", "prior", "smoke"]
+RecipeName = Literal[
+    "faithful",
+    "motion",
+    "prior",
+    "smoke",
+    "unet",
+    "unet-prior",
+    "mimo-unet",
+    "mimo-unet-prior",
+    "mimo-unet+",
+    "mimo-unet+-prior",
+    "mprnet",
+    "mprnet-prior",
+    "nafnet",
+    "nafnet-prior",
+    "nafnet-64",
+    "nafnet-64-prior",
+    "restormer",
+    "restormer-prior",
+]
 
 
 def named(name: RecipeName) -> Recipe:
-    """The recipe that `unblur train NAME` runs."""
+    """The recipe that `unblur train NAME` runs; names that end in -prior are of hosts that are told the prior."""
+    told = name.endswith("-prior")
     match name:
         case "faithful":
             return faithful()
@@ -22,4 +43,18 @@ def named(name: RecipeName) -> Recipe:
             return prior()
         case "smoke":
             return smoke()
+        case "unet" | "unet-prior":
+            return unet(told=told)
+        case "mimo-unet" | "mimo-unet-prior":
+            return mimo_unet(plus=False, told=told)
+        case "mimo-unet+" | "mimo-unet+-prior":
+            return mimo_unet(plus=True, told=told)
+        case "mprnet" | "mprnet-prior":
+            return mprnet(told=told)
+        case "nafnet" | "nafnet-prior":
+            return nafnet(told=told)
+        case "nafnet-64" | "nafnet-64-prior":
+            return nafnet_64(told=told)
+        case "restormer" | "restormer-prior":
+            return restormer(told=told)
     assert_never(name)

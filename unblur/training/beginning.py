@@ -6,26 +6,31 @@ from pathlib import Path
 from torch import nn
 
 from unblur.checkpoints.folder import Checkpoint, load_checkpoint
-from unblur.checkpoints.teacher import load_teacher
 from unblur.errors import UnblurError
-from unblur.models import ModelConfig, RestorerConfig, SemanticPriorConfig
+from unblur.models import ModelConfig, RestorerConfig
 
 PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
 """How the names of all weights begin that a network with a prior has and the same without one lacks."""
 
 
-def begin(model: nn.Module, config: ModelConfig, start_from: Path | None, prior_from: Path | None) -> None:
+def begin(
+    model: nn.Module,
+    config: ModelConfig,
+    start_from: Path | None,
+    prior_from: Path | None,
+    teacher: nn.Module | None = None,
+) -> None:
     """Load what training of `model`, which `config` describes, begins with.
 
     `start_from` is a checkpoint of the same network; one that lacks the prior gets it plugged in. `prior_from` is a
-    checkpoint of `unblur train prior` for a network with a prior. A semantic prior begins as its teacher. Raises
+    checkpoint of `unblur train prior` for a network with a prior. A semantic prior begins as its `teacher`. Raises
     UnblurError when a checkpoint is of another network, or a prior has no weights.
     """
     start = None if start_from is None else load_checkpoint(start_from)
     if start is not None:
         _load(model, config, start)
-    elif isinstance(config, SemanticPriorConfig):
-        model.get_submodule("backbone").load_state_dict(load_teacher(config.backbone).state_dict())
+    elif teacher is not None:
+        model.get_submodule("backbone").load_state_dict(teacher.state_dict())
     prior = config.prior if isinstance(config, RestorerConfig) else None
     if prior_from is not None:
         checkpoint = load_checkpoint(prior_from)
@@ -36,7 +41,9 @@ def begin(model: nn.Module, config: ModelConfig, start_from: Path | None, prior_
             )
         model.get_submodule("prior.student").load_state_dict(checkpoint.model.state_dict())
     elif prior is not None and (start is None or start.config != config):
-        raise UnblurError(f"The prior of {config} has no weights; give a checkpoint of `unblur train prior` for it.")
+        raise UnblurError(
+            f"The prior of {config} has no weights; give a checkpoint of `unblur train prior` with --prior-from."
+        )
 
 
 def _load(model: nn.Module, config: ModelConfig, start: Checkpoint) -> None:

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from unblur.datasets import PairSet
 from unblur.models import ModelConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig
+from unblur.training.growth import phases_of
 from unblur.training.recipe import Recipe
 
 
@@ -21,11 +22,16 @@ tags: [deblurring, image-restoration]
 {_purpose(recipe.model)} Not for forensic or identity use.
 
 - Network: {recipe.model}
-- Trained for {steps_done} of {recipe.steps} steps of {recipe.batch} patches of {recipe.sampling.patch_px} px, \
-seed {recipe.seed}; `recipe.json` has the rest.
+- Trained for {steps_done} of {recipe.steps} steps of {_patches(recipe)}, seed {recipe.seed}; `recipe.json` has \
+the rest.
 - Data: {_data(recipe)}.
 - Use: `{_use(recipe.model)}`
 """
+
+
+def _patches(recipe: Recipe) -> str:
+    texts = [f"{phase.batch} patches of {phase.patch_px} px" for phase in phases_of(recipe)]
+    return ", then ".join(texts)
 
 
 def _data(recipe: Recipe) -> str:

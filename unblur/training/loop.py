@@ -19,13 +19,15 @@ from unblur.models import MotionEstimatorConfig, RestorerConfig, SemanticPriorCo
 from unblur.seeds import seed_for
 from unblur.training.beginning import begin
 from unblur.training.card import model_card
+from unblur.training.growth import Phase, phase_at, phases_of
 from unblur.training.motion import MotionTask
 from unblur.training.patches import patches_of, simulated_patches
 from unblur.training.prefetch import prefetched
 from unblur.training.prior import PriorTask
 from unblur.training.recipe import Recipe
 from unblur.training.restoration import RestorationTask
-from unblur.training.schedule import cosine_with_warmup
+from unblur.training.restoration_loss import RestorationLoss
+from unblur.training.schedule import learning_rate
 from unblur.training.state import TrainingState, load_state, save_state
 from unblur.training.step import take_step
 from unblur.training.task import Example, Task
@@ -51,22 +53,27 @@ def train(
     explodes.
     """
     recipe_json = to_json(recipe)
+    phases = phases_of(recipe)
+    state_path = run / "training_state.pt"
+    state = load_state(state_path) if state_path.exists() else None
+    # Compared as recipes: a setting that has come since then with a default is no difference.
+    if state is not None and from_json(state["recipe"], Recipe, source=state_path) != recipe:
+        raise UnblurError(f"{run} holds a run of another recipe; give another folder, or its own recipe.")
+    finished = state is not None and state["step"] == recipe.steps
+    needed = PhotoFolder(photos) if photos is not None and recipe.needs_photos and not finished else None
+    task = None if finished else task_of(recipe, needed, device)
     torch.manual_seed(seed_for(recipe.seed, "weights"))
     model = build(recipe.model)
-    state_path = run / "training_state.pt"
-    if not state_path.exists():
-        begin(model, recipe.model, start_from, prior_from)
+    if state is None:
+        teacher = task.teacher if isinstance(task, PriorTask) else None
+        begin(model, recipe.model, start_from, prior_from, teacher)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
     ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
     step = 0
 
     run.mkdir(parents=True, exist_ok=True)
-    if state_path.exists():
-        state = load_state(state_path)
-        # Compared as recipes: a setting that has come since then with a default is no difference.
-        if from_json(state["recipe"], Recipe, source=state_path) != recipe:
-            raise UnblurError(f"{run} holds a run of another recipe; give another folder, or its own recipe.")
+    if state is not None:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         ema = {name: value.to(device) for name, value in state["ema"].items()}
@@ -89,23 +96,29 @@ def train(
         averaged = build(recipe.model)
         averaged.load_state_dict(ema)
         card = model_card(recipe, step)
-        save_checkpoint(run, averaged, recipe.model, train_patch_px=recipe.sampling.patch_px, card=card)
+        patch_px = phase_at(phases, step - 1).patch_px
+        save_checkpoint(run, averaged, recipe.model, train_patch_px=patch_px, card=card)
 
-    if step == recipe.steps:
+    if task is None:
         # Perhaps the run was killed after its last state was written and before the checkpoint was.
         save()
         return
-    needed = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
-    task = task_of(recipe, needed, device)
     model.train()
     began = time.perf_counter()
-    for shown, truth in _batches(recipe, task, step):
+    for shown, truth in _batches(recipe, phases, task, step):
         waited_s = time.perf_counter() - began
-        learning_rate = cosine_with_warmup(
-            step, recipe.steps, recipe.warmup_steps, recipe.peak_learning_rate, recipe.final_learning_rate
+        rate = learning_rate(
+            recipe.schedule,
+            step,
+            steps=recipe.steps,
+            warmup_steps=recipe.warmup_steps,
+            peak=recipe.peak_learning_rate,
+            final=recipe.final_learning_rate,
         )
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = rate
+        # What a network leaves out at random (MIMO-UNet+) is drawn from PyTorch's own generator.
+        torch.manual_seed(seed_for(recipe.seed, "dropout", step))
         verdict, norm = take_step(model, optimizer, task, shown, truth, recipe.clip_norm)
         if verdict.hopeless or not math.isfinite(norm):
             numbers = ", ".join(f"{name} {value:.4g}" for name, value in verdict.measured.items())
@@ -125,7 +138,7 @@ def train(
         measured = {
             **verdict.measured,
             "gradient_norm": round(norm, 5),
-            "learning_rate": learning_rate,
+            "learning_rate": rate,
             "seconds": round(seconds, 4),
             "waited_share": round(waited_s / seconds, 4),
         }
@@ -144,24 +157,21 @@ def task_of(recipe: Recipe, photos: PhotoFolder | None, device: str = "cpu") -> 
     Raises UnblurError when the recipe cannot be learnt from what there is.
     """
     if isinstance(recipe.model, RestorerConfig):
-        return RestorationTask(patches_of(recipe, photos, device), recipe.loss_floor)
+        loss = RestorationLoss(recipe.losses, recipe.loss_floor, device)
+        return RestorationTask(patches_of(recipe, photos, device), loss, recipe.loss_floor)
     match recipe.model:
         case MotionEstimatorConfig():
-            if recipe.mixed_in:
-                raise UnblurError(
-                    f"{recipe.name} learns true motion, which only its own simulator tells; mix nothing in."
-                )
-            return MotionTask(simulated_patches(recipe, recipe.camera, recipe.seed, photos, device))
+            return MotionTask(simulated_patches(recipe, photos, device))
         case SemanticPriorConfig():
             return PriorTask(patches_of(recipe, photos, device), load_teacher(recipe.model.backbone).to(device))
     assert_never(recipe.model)
 
 
-def _batches(recipe: Recipe, task: Task, start: int) -> Iterator[Example]:
-    """Batches of step `start` to the last: batch k holds the examples k * batch to (k + 1) * batch - 1."""
+def _batches(recipe: Recipe, phases: list[Phase], task: Task, start: int) -> Iterator[Example]:
+    """Batches of step `start` to the last; each example is in one batch alone."""
 
     def batch(step: int) -> Example:
-        examples = [task.example(index) for index in range(step * recipe.batch, (step + 1) * recipe.batch)]
+        examples = [task.example(index) for index in phase_at(phases, step).examples(step)]
         shown, truth = zip(*examples, strict=True)
         return torch.stack(shown), torch.stack(truth)
 

@@ -19,6 +19,40 @@ def psnr_loss(restored: Tensor, sharp: Tensor, floor: float) -> Tensor:
     return 10 / math.log(10) * torch.log(errors + floor).mean()
 
 
+def absolute_loss(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Mean absolute error, L1. Equal shapes -> scalar."""
+    return (restored.float() - sharp.float()).abs().mean()
+
+
+def charbonnier_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
+    """Mean of sqrt(error^2 + epsilon^2): L1 with a rounded tip (MPRNet, arXiv 2102.02808, eq. 3). Scalar."""
+    return ((restored.float() - sharp.float()).square() + epsilon**2).sqrt().mean()
+
+
+def edge_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
+    """Charbonnier loss of Laplacians (MPRNet, eq. 4). (B, C, H, W) -> scalar."""
+    return charbonnier_loss(laplacian(restored), laplacian(sharp), epsilon)
+
+
+def laplacian(picture: Tensor) -> Tensor:
+    """What one step down the Laplacian pyramid takes away. (B, C, H, W) -> same.
+
+    The pyramid of Burt and Adelson (1983) with a = 0.4: blurred, every other pixel set to zero, blurred again.
+    """
+    kept = torch.zeros_like(picture)
+    # Four times: of four pixels one is left.
+    kept[..., ::2, ::2] = 4 * _blurred(picture)[..., ::2, ::2]
+    return picture - _blurred(kept)
+
+
+def frequency_loss(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Mean absolute error of the real and imaginary parts of all frequencies, not normalised. (B, C, H, W) -> scalar.
+
+    MIMO-UNet's (Cho et al. 2021, arXiv 2108.05054, eq. 9).
+    """
+    return torch.view_as_real(torch.fft.fft2(restored.float() - sharp.float())).abs().mean()
+
+
 def path_loss(answers: Tensor, truth: Tensor) -> Tensor:
     """Mean distance of undirected paths (B, 4, h, w) in pixels, each softened by its true length. Scalar.
 
@@ -56,6 +90,14 @@ def hierarchical_distance(answer: Tensor, truth: Tensor) -> Tensor:
             distance = distance + pooled / 2**halvings
             weights += 0.5**halvings
     return distance / weights
+
+
+def _blurred(picture: Tensor) -> Tensor:
+    """Weights of 1/20, 1/4, 2/5, 1/4, 1/20 in both directions, edges replicated. (B, C, H, W) -> same."""
+    channels = picture.shape[1]
+    line = picture.new_tensor([0.05, 0.25, 0.4, 0.25, 0.05])
+    window = torch.outer(line, line).expand(channels, 1, 5, 5)
+    return F.conv2d(F.pad(picture, (2, 2, 2, 2), mode="replicate"), window, groups=channels)
 
 
 def _norm(vectors: Tensor) -> Tensor:

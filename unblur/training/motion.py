@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from unblur.blur.undirected import directed, endpoint_error_px, undirected
-from unblur.datasets import ReusedPairs
+from unblur.datasets import Patches
+from unblur.datasets.reused import TurnedPair
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
 from unblur.training.losses import path_loss
 from unblur.training.task import Example, Verdict
@@ -16,13 +17,14 @@ class MotionTask:
     A fit, because the very ends of a trembling path leave no trace that could be seen.
     """
 
-    def __init__(self, pairs: ReusedPairs) -> None:
-        self.pairs = pairs
+    def __init__(self, patches: Patches[TurnedPair]) -> None:
+        self.patches = patches
 
     def example(self, index: int) -> Example:
         """(blurry, undirected paths), (3, P, P) sRGB in [0, 1] and (4, P/8, P/8) pixels."""
-        pair = self.pairs[index]
-        return pair.blurry, undirected(*pair.motion(OUTPUT_STRIDE_PX).fitted_ends())
+        patch = self.patches[index]
+        ends = patch.fitted_ends(OUTPUT_STRIDE_PX)
+        return patch.blurry, undirected(ends.start, ends.end)
 
     def judge(self, answers: Tensor, shown: Tensor, truth: Tensor) -> Verdict:  # noqa: ARG002 - the task's interface
         """(B, 4, h, w), (B, 3, P, P), (B, 4, h, w)."""

@@ -1,40 +1,67 @@
 """Where the patches of a run come from: the simulator, real pairs, or several of them mixed."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from unblur.blur import Camera
-from unblur.datasets import Mixture, PairPatches, PairSet, Patches, PhotoFolder, ReusedPairs, SimulatedBlur
-from unblur.datasets.simulated import SimulatedPairs
+from unblur.datasets import Mixture, PairPatches, PairSet, Patch, Patches, PhotoFolder, ReusedPairs, SimulatedBlur
+from unblur.datasets.reused import TurnedPair
+from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.errors import UnblurError
 from unblur.seeds import seed_for
+from unblur.training.growth import GrowingPatches, Phase, phases_of
 from unblur.training.recipe import Recipe
 
 
-def patches_of(recipe: Recipe, photos: PhotoFolder | None, device: str) -> Patches:
+def patches_of(recipe: Recipe, photos: PhotoFolder | None, device: str) -> Patches[Patch]:
     """All that `recipe` learns from, `photos` being what is blurred. Raises UnblurError when something is missing."""
-    sources: list[Patches] = []
+    if photos is None and recipe.needs_photos:
+        raise UnblurError(f"{recipe.name} learns from simulated blur; give a folder of sharp photographs (--photos).")
+    return GrowingPatches(phases_of(recipe), lambda phase: _mixed(recipe, phase, photos, device))
+
+
+def simulated_patches(recipe: Recipe, photos: PhotoFolder | None, device: str) -> Patches[TurnedPair]:
+    """What the recipe's own camera makes of `photos`, whose true motion is known.
+
+    Raises UnblurError when there are none, or something else is to be mixed in.
+    """
+    if photos is None or recipe.mixed_in:
+        raise UnblurError(
+            f"{recipe.name} learns true motion, which only its own simulator tells; give a folder of sharp photographs "
+            "(--photos), and mix nothing in."
+        )
+    return GrowingPatches(
+        phases_of(recipe), lambda phase: _simulated(recipe, phase, recipe.camera, recipe.seed, photos, device)
+    )
+
+
+def _mixed(recipe: Recipe, phase: Phase, photos: PhotoFolder | None, device: str) -> Patches[Patch]:
+    sources: list[Patches[Patch]] = []
     shares: list[float] = []
     if recipe.camera_share > 0:
-        sources.append(simulated_patches(recipe, recipe.camera, recipe.seed, photos, device))
+        sources.append(_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device))
         shares.append(recipe.camera_share)
     for place, ingredient in enumerate(recipe.mixed_in):
         # Of its own, lest two cameras always show the same corner of the same photograph.
         seed = seed_for(recipe.seed, "mixed in", place)
         match ingredient:
             case SimulatedBlur(camera=camera):
-                sources.append(simulated_patches(recipe, camera, seed, photos, device))
+                sources.append(_simulated(recipe, phase, camera, seed, photos, device))
             case PairSet():
-                sources.append(PairPatches(ingredient.training_files(), recipe.sampling, seed))
+                sources.append(PairPatches(ingredient.training_files(), _sampling(recipe, phase), seed))
             case _:
                 assert_never(ingredient)
         shares.append(ingredient.share)
     return sources[0] if len(sources) == 1 else Mixture(sources, shares)
 
 
-def simulated_patches(
-    recipe: Recipe, camera: Camera, seed: int, photos: PhotoFolder | None, device: str
+def _simulated(
+    recipe: Recipe, phase: Phase, camera: Camera, seed: int, photos: PhotoFolder | None, device: str
 ) -> ReusedPairs:
-    """What `camera` makes of `photos`, simulated on `device`. Raises UnblurError when there are none."""
-    if photos is None:
-        raise UnblurError(f"{recipe.name} learns from simulated blur; give a folder of sharp photographs (--photos).")
-    return ReusedPairs(SimulatedPairs(photos, camera, recipe.sampling, seed, device), recipe.uses, recipe.uses_apart)
+    assert photos is not None
+    pairs = SimulatedPairs(photos, camera, _sampling(recipe, phase), seed, device)
+    return ReusedPairs(pairs, recipe.uses, recipe.uses_apart)
+
+
+def _sampling(recipe: Recipe, phase: Phase) -> PatchSampling:
+    return replace(recipe.sampling, patch_px=phase.patch_px)

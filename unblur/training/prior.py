@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unblur.datasets import Patches
+from unblur.datasets import Patch, Patches
 from unblur.evaluation.feature_similarity import similarities
 from unblur.models.backbone import Backbone
 from unblur.models.semantic_prior import features_of
@@ -21,7 +21,7 @@ class PriorTask:
     times larger than a patch.
     """
 
-    def __init__(self, patches: Patches, teacher: Backbone) -> None:
+    def __init__(self, patches: Patches[Patch], teacher: Backbone) -> None:
         """`teacher`: frozen, on the device that is trained on."""
         self.patches, self.teacher = patches, teacher
 

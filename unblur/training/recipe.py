@@ -2,12 +2,26 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from unblur.blur import Camera
 from unblur.datasets.ingredients import Ingredient, SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import ModelConfig
+from unblur.training.restoration_loss import LossTerm, NegativePSNR
+from unblur.training.schedule import Cosine, Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchStage:
+    """From some step on, patches of another size, and as many of them as a step can bear."""
+
+    begins: float
+    """Share of the steps that are done before it, above 0 and below 1."""
+    patch_px: int
+    batch: int
+
 
 _ROUNDING = 1e-9
 """Thirds sum to a little less or more than one."""
@@ -30,23 +44,35 @@ class Recipe:
     seed: int = 1
     steps: int
     batch: int = 8
+    growth: tuple[PatchStage, ...] = ()
+    """What follows on patches of `sampling.patch_px` and batches of `batch`."""
     peak_learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     warmup_steps: int = 200
+    schedule: Schedule = Cosine()
     weight_decay: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.9)
     clip_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
     ema_decay: float = 0.999
-    """The weights that are kept are this moving average of the weights trained."""
+    """The weights that are kept are this moving average of the weights trained; 0 keeps those themselves."""
+    losses: tuple[LossTerm, ...] = (NegativePSNR(),)
+    """What a network that restores minimises, added up; other networks have a loss of their own."""
     loss_floor: float = 1e-4
-    """Mean squared error below which a patch hardly counts; 1e-4 is 40 dB."""
+    """Mean squared error below which a patch hardly counts for PSNR, as a loss and as what is told; 1e-4 is 40 dB."""
     log_every: int = 50
     checkpoint_every: int = 500
     workers: int = 1
     """Threads that simulate blur; the result does not depend on their number."""
 
     def __post_init__(self) -> None:
+        if not self.losses:
+            raise ValueError(f"{self.name} minimises nothing; give it a loss")
+        begins = [0.0, *(stage.begins for stage in self.growth), 1.0]
+        if any(earlier >= later for earlier, later in pairwise(begins)):
+            raise ValueError(f"stages of {self.name} must begin one after the other, at shares above 0 and below 1")
+        if any(stage.patch_px < 1 or stage.batch < 1 for stage in self.growth):
+            raise ValueError(f"stages of {self.name} need patches and batches of at least 1")
         shares = [ingredient.share for ingredient in self.mixed_in]
         if not all(0 < share <= 1 for share in shares) or math.fsum(shares) > 1 + _ROUNDING:
             raise UnblurError(

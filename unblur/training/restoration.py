@@ -1,32 +1,38 @@
 """Learning to restore: blurry patches are shown, sharp ones are asked for."""
 
+import torch
 from torch import Tensor
 
-from unblur.datasets import Patches
+from unblur.datasets import Patch, Patches
 from unblur.training.losses import psnr_loss
+from unblur.training.restoration_loss import RestorationLoss
 from unblur.training.task import Example, Verdict
 
 
 class RestorationTask:
-    """Minimises the negative PSNR of patches."""
+    """Minimises a recipe's loss on patches, and tells the PSNR, whichever loss it is."""
 
-    def __init__(self, patches: Patches, loss_floor: float) -> None:
-        """`loss_floor`: mean squared error below which a patch hardly counts."""
-        self.patches, self.loss_floor = patches, loss_floor
+    def __init__(self, patches: Patches[Patch], loss: RestorationLoss, loss_floor: float) -> None:
+        """`loss_floor`: mean squared error that is added to each patch's before its PSNR is taken."""
+        self.patches, self.loss, self.loss_floor = patches, loss, loss_floor
 
     def example(self, index: int) -> Example:
         """(blurry, sharp), (3, P, P) sRGB in [0, 1]."""
         patch = self.patches[index]
         return patch.blurry, patch.sharp
 
-    def judge(self, answers: Tensor, shown: Tensor, truth: Tensor) -> Verdict:
-        """(B, 3, P, P) each."""
-        loss = psnr_loss(answers, truth, self.loss_floor)
-        psnr_db = -loss.item()
-        gain_db = psnr_db + psnr_loss(shown, truth, self.loss_floor).item()
+    def judge(self, answers: Tensor | list[Tensor], shown: Tensor, truth: Tensor) -> Verdict:
+        """(B, 3, P, P) each; of a network with several outputs, all of them."""
+        outputs = answers if isinstance(answers, list) else [answers]
+        with torch.no_grad():
+            psnr_db = -psnr_loss(outputs[-1], truth, self.loss_floor).item()
+            gain_db = psnr_db + psnr_loss(shown, truth, self.loss_floor).item()
+        # Pixels lie in [0, 1]: below 0 dB the output is worse than any flat picture.
+        hopeless = not psnr_db > 0
+        # What is no picture any more is not shown to networks that judge pictures.
+        loss = outputs[-1].mean() if hopeless else self.loss(outputs, truth)
         return Verdict(
             loss=loss,
-            measured={"psnr_db": round(psnr_db, 4), "gain_db": round(gain_db, 4)},
-            # Pixels lie in [0, 1]: below 0 dB the output is worse than any flat picture.
-            hopeless=not psnr_db > 0,
+            measured={"psnr_db": round(psnr_db, 4), "gain_db": round(gain_db, 4), "loss": round(loss.item(), 5)},
+            hopeless=hopeless,
         )

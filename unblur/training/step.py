@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from unblur.models import MultiOutput
 from unblur.training.task import Task, Verdict
 
 
@@ -18,7 +19,7 @@ def take_step(
     device = next(model.parameters()).device
     shown, truth = shown.to(device, memory_format=torch.channels_last), truth.to(device)
     with _autocast(device):
-        answers = model(shown)
+        answers = model.outputs(shown) if isinstance(model, MultiOutput) else model(shown)
     verdict = task.judge(answers, shown, truth)
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(verdict.loss)

@@ -28,4 +28,4 @@ class Task(Protocol):
         """Example `index`; depends on nothing but the recipe, the photographs and the index."""
 
     def judge(self, answers: Any, shown: Tensor, truth: Tensor) -> Verdict:
-        """The verdict on `answers`, whatever the network returns, to a batch of examples."""
+        """The verdict on `answers` to a batch of examples: whatever the network returns, or all its `outputs`."""

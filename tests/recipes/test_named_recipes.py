@@ -1,0 +1,88 @@
+"""Recipes by name: the same names everywhere, and the numbers of the papers."""
+
+from dataclasses import replace
+from functools import partial
+from typing import get_args
+
+import pytest
+
+from unblur import recipes
+from unblur.app import convert_command, prior_cost_command, prior_study_command, train_command
+from unblur.checkpoints import published
+from unblur.config import from_json, to_json
+from unblur.models import PriorConfig, RestorerConfig
+from unblur.recipes import prior_study
+from unblur.studies import prior_cost
+from unblur.training.growth import phases_of
+from unblur.training.recipe import Recipe
+from unblur.training.schedule import learning_rate
+
+HOSTS = ("unet", "mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer")
+
+
+def rate(recipe: Recipe, share: float) -> float:
+    """The learning rate after a share of the run."""
+    step = min(recipe.steps - 1, round(share * recipe.steps))
+    of = partial(learning_rate, recipe.schedule, steps=recipe.steps, warmup_steps=recipe.warmup_steps)
+    return of(step, peak=recipe.peak_learning_rate, final=recipe.final_learning_rate)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (train_command.RecipeName, recipes.RecipeName),
+        (convert_command.PublishedName, published.PublishedName),
+        (prior_cost_command.HostName, prior_cost.HostName),
+        (prior_study_command.StudyHost, prior_study.StudyHost),
+    ],
+)
+def test_what_can_be_typed_is_what_there_is(typed: object, meant: object) -> None:
+    assert get_args(typed) == get_args(meant)
+
+
+@pytest.mark.parametrize("name", get_args(recipes.RecipeName))
+def test_every_recipe_is_json(name: recipes.RecipeName) -> None:
+    recipe = recipes.named(name)
+    assert from_json(to_json(recipe), Recipe) == recipe
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_host_differs_from_the_same_with_a_prior_by_the_prior_alone(name: recipes.RecipeName) -> None:
+    plain, told = recipes.named(name), recipes.named(f"{name}-prior")  # type: ignore[arg-type]
+    assert isinstance(plain.model, RestorerConfig)
+    assert told.model == replace(plain.model, prior=PriorConfig())
+    assert replace(told, name=plain.name, model=plain.model) == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "at_shares", "batch", "patch_px"),
+    [
+        ("mimo-unet", {0: 1e-4, 499 / 3000: 1e-4, 501 / 3000: 5e-5, 1: 1e-4 / 32}, 4, 256),
+        ("mprnet", {3 / 3000: 2e-4, 1: 1e-6}, 16, 256),
+        ("nafnet", {0: 1e-3, 0.5: 5e-4, 1: 1e-7}, 32, 256),
+        ("nafnet-64", {0: 1e-3, 0.5: 5e-4, 1: 1e-7}, 64, 256),
+        ("restormer", {0: 3e-4, 91 / 300: 3e-4, 1: 1e-6}, 8, 128),
+    ],
+)
+def test_rates_batches_and_patches_are_those_of_the_papers(
+    name: recipes.RecipeName, at_shares: dict[float, float], batch: int, patch_px: int
+) -> None:
+    recipe = recipes.named(name)
+    for share, expected in at_shares.items():
+        assert rate(recipe, share) == pytest.approx(expected, rel=2e-3)
+    assert (recipe.batch, recipe.sampling.patch_px) == (batch, patch_px)
+
+
+def test_restormers_patches_grow_when_the_paper_says() -> None:
+    phases = phases_of(recipes.named("restormer"))
+    assert [phase.first_step // 1000 for phase in phases] == [0, 92, 156, 204, 240, 276]
+    assert [phase.patch_px for phase in phases] == [128, 160, 192, 256, 320, 384]
+    assert [phase.batch for phase in phases] == [8, 5, 4, 2, 1, 1]
+
+
+def test_runs_of_a_study_differ_by_the_prior_alone() -> None:
+    for host in get_args(prior_study.StudyHost):
+        plain = prior_study.prior_study(host, None, steps=10, seed=2)
+        told = prior_study.prior_study(host, PriorConfig(), steps=10, seed=2)
+        assert replace(told, model=plain.model) == plain
+        assert told.model == prior_study.small(host, PriorConfig())

@@ -1,0 +1,59 @@
+"""Patches that grow: every example belongs to one step, whatever is asked for first."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from unblur.datasets import PhotoFolder
+from unblur.datasets.simulated import PatchSampling
+from unblur.recipes import named
+from unblur.recipes.smoke import smoke
+from unblur.training.growth import GrowingPatches, phase_at, phases_of
+from unblur.training.loop import task_of
+from unblur.training.recipe import PatchStage
+
+RECIPE = replace(
+    smoke(),
+    steps=10,
+    batch=3,
+    sampling=PatchSampling(patch_px=32),
+    growth=(PatchStage(begins=0.4, patch_px=48, batch=2), PatchStage(begins=0.8, patch_px=64, batch=1)),
+)
+
+
+def test_examples_are_numbered_without_gaps() -> None:
+    phases = phases_of(RECIPE)
+    numbers = [number for step in range(10) for number in phase_at(phases, step).examples(step)]
+    assert numbers == list(range(4 * 3 + 4 * 2 + 2 * 1))
+    assert [phase_at(phases, step).patch_px for step in range(10)] == [32] * 4 + [48] * 4 + [64] * 2
+
+
+def test_a_run_that_does_not_grow_numbers_its_examples_batch_by_batch() -> None:
+    phases = phases_of(smoke())
+    assert len(phases) == 1
+    assert phase_at(phases, 7).examples(7) == range(28, 32)
+
+
+def test_a_run_shorter_than_its_stages_leaves_some_out() -> None:
+    phases = phases_of(replace(RECIPE, steps=1))
+    assert phase_at(phases, 0).patch_px == 48
+    phases = phases_of(replace(named("restormer"), steps=2))
+    assert [phase_at(phases, step).batch for step in range(2)] == [8, 2]
+
+
+def test_patches_are_as_large_as_their_step_wants_them_in_any_order(photos: Path) -> None:
+    in_order, jumping = (task_of(RECIPE, PhotoFolder(photos)) for _ in range(2))
+    shown = [in_order.example(number)[0] for number in range(22)]
+    assert [patch.shape[1] for patch in shown] == [32] * 12 + [48] * 8 + [64] * 2
+    for number in (21, 0, 15, 11, 12, 20):
+        assert torch.equal(jumping.example(number)[0], shown[number])
+
+
+def test_only_two_sizes_are_kept_in_memory(photos: Path) -> None:
+    task = task_of(RECIPE, PhotoFolder(photos))
+    for number in (0, 15, 21):
+        task.example(number)
+    pairs = task.patches  # type: ignore[attr-defined]
+    assert isinstance(pairs, GrowingPatches)
+    assert len(pairs._kept) == 2

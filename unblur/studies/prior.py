@@ -1,0 +1,171 @@
+"""Whether the semantic prior helps: hosts trained with and without it on the same pairs, and without its parts.
+
+Every run has a folder that is kept, with its measurements; a run that is measured is not done again, and one that was
+stopped goes on. What is compared are runs of one seed: they begin with the same weights of the host and are shown the
+same pairs.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unblur.atomic import write_atomically
+from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.checkpoints.teacher import load_teacher
+from unblur.config import from_json, to_json
+from unblur.datasets import Pair
+from unblur.datasets.photo_folder import photo_paths
+from unblur.datasets.validation import ValidationSet
+from unblur.errors import UnblurError
+from unblur.evaluation.protocol import Protocol
+from unblur.evaluation.row import Row, read_rows, to_csv
+from unblur.models import PriorConfig, SemanticPriorConfig, build
+from unblur.recipes.prior_study import StudyHost, prior_study
+from unblur.studies.prior_scores import measured
+from unblur.training.beginning import begin
+from unblur.training.loop import Progress, train
+from unblur.training.recipe import Recipe
+
+NO_PRIOR, WITH_PRIOR = "no prior", "prior"
+
+ONLY_STRIDE_PX = 32
+"""Of the ablation with one level: the deepest, which knows most of what is shown and least of where."""
+
+UNDISTILLED = "undistilled"
+"""Folder of the prior that was never taught: what the teacher sees in the blurry photograph."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """What all runs of a study have in common; `study.json` in its folder."""
+
+    steps: int
+    validation: ValidationSet
+    prior: str
+    """SHA-256 of the prior's weights."""
+    photos: str
+    """Fingerprint of the photographs that are trained on."""
+    held_out: str
+    """Fingerprint of the photographs that are measured on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudiedPrior:
+    """A checkpoint of `unblur train prior`."""
+
+    folder: Path
+    network: SemanticPriorConfig
+    train_patch_px: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """With or without a prior, and where the prior's weights come from."""
+
+    title: str
+    prior: PriorConfig | None = None
+    prior_from: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRun:
+    """One training run."""
+
+    host: StudyHost
+    variant: Variant
+    recipe: Recipe
+    folder: Path
+
+
+def open_study(
+    folder: Path, photos: Path, held_out: Path, prior_from: Path, *, steps: int, validation: ValidationSet
+) -> StudiedPrior:
+    """Claim `folder` for a study with these settings; the prior that is studied.
+
+    Raises UnblurError when the folder holds another study, or `prior_from` no prior.
+    """
+    checkpoint = load_checkpoint(prior_from)
+    if not isinstance(checkpoint.config, SemanticPriorConfig):
+        raise UnblurError(f"{prior_from} holds no semantic prior; give a checkpoint of `unblur train prior`.")
+    settings = StudySettings(
+        steps=steps,
+        validation=validation,
+        prior=checkpoint.sha256,
+        photos=_fingerprint(photos),
+        held_out=_fingerprint(held_out),
+    )
+    file = folder / "study.json"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, to_json(settings).encode())
+    if from_json(file.read_text(encoding="utf-8"), StudySettings, file) != settings:
+        raise UnblurError(
+            f"{folder} holds a study with other steps, photographs, sizes or another prior; give another folder."
+        )
+    return StudiedPrior(folder=checkpoint.folder, network=checkpoint.config, train_patch_px=checkpoint.train_patch_px)
+
+
+def plan(folder: Path, prior: StudiedPrior, hosts: tuple[StudyHost, ...], *, steps: int, seeds: int) -> list[StudyRun]:
+    """The first host with every seed and ablation, the others with and without the prior and one seed."""
+    told = PriorConfig(network=prior.network)
+    full = Variant(title=WITH_PRIOR, prior=told, prior_from=prior.folder)
+    compared = (Variant(title=NO_PRIOR), full)
+    ablations = (
+        replace(full, title="no distillation", prior_from=folder / UNDISTILLED),
+        replace(full, title="one level", prior=replace(told, only_stride_px=ONLY_STRIDE_PX)),
+        replace(full, title="no attention", prior=replace(told, attention=False)),
+    )
+    return [
+        StudyRun(
+            host=host,
+            variant=variant,
+            recipe=prior_study(host, variant.prior, steps=steps, seed=seed),
+            folder=folder / f"{host}-{variant.title.replace(' ', '-')}-{seed}",
+        )
+        for place, host in enumerate(hosts)
+        for seed in range(1, seeds + 1 if place == 0 else 2)
+        for variant in (compared if place else compared + ablations)
+    ]
+
+
+def write_undistilled(folder: Path, prior: StudiedPrior) -> None:
+    """The prior before training, which the study in `folder` compares with: its teacher, by another name."""
+    untaught = folder / UNDISTILLED
+    if (untaught / "model.safetensors").exists():
+        return
+    model = build(prior.network)
+    begin(model, prior.network, None, None, load_teacher(prior.network.backbone))
+    card = "A semantic prior before training, which is its teacher. Made by `unblur study prior`.\n"
+    save_checkpoint(untaught, model, prior.network, train_patch_px=prior.train_patch_px, card=card)
+
+
+def rows_of(
+    run: StudyRun,
+    photos: Path,
+    pairs: list[Pair],
+    protocol: Protocol,
+    *,
+    device: str = "cpu",
+    on_step: Progress = lambda _step, _measured: None,
+) -> list[Row]:
+    """Measurements of `run` on `pairs`; it is trained on `photos` and measured where that has not been done yet.
+
+    Raises UnblurError when its folder holds a run of another recipe.
+    """
+    table = run.folder / "measured.csv"
+    if table.exists():
+        recipe = run.folder / "recipe.json"
+        if from_json(recipe.read_text(encoding="utf-8"), Recipe, recipe) != run.recipe:
+            raise UnblurError(f"{run.folder} holds a run of another recipe; give another folder, or remove it.")
+    else:
+        train(run.recipe, photos, run.folder, prior_from=run.variant.prior_from, device=device, on_step=on_step)
+        write_atomically(table, to_csv(measured(run.folder, pairs, protocol, device)).encode())
+    return read_rows(table)
+
+
+def _fingerprint(photos: Path) -> str:
+    """Changes with the names and sizes of the photographs, without reading them."""
+    digest = hashlib.sha256()
+    for path in photo_paths(photos):
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:12]

@@ -1,0 +1,129 @@
+"""What a semantic prior adds to the hosts that it is plugged into: parameters, multiplications, time."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Literal, assert_never
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from unblur.checkpoints.published import published
+from unblur.evaluation.tables import Table
+from unblur.models import PriorConfig, RestorerConfig, UNetConfig, build
+
+HostName = Literal["unet", "mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Of restoring one square photograph."""
+
+    parameters: int
+    """All, those of the frozen student too."""
+    macs: int
+    """Multiply-accumulates of convolutions and matrix products, half the floating-point operations that PyTorch's
+    FlopCounterMode counts; what is done value by value (norms, gates) is not counted, as papers do not count it."""
+    milliseconds: float | None
+    """Processor time of one core in float32, median over repetitions; None where it was not measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostCost:
+    """Of a host without and with the prior."""
+
+    host: HostName
+    side_px: int
+    without: Cost
+    told: Cost
+
+
+def host_config(host: HostName) -> RestorerConfig:
+    """The network of that name, in its authors' size."""
+    match host:
+        case "unet":
+            return UNetConfig()
+        case "mimo-unet" | "mimo-unet+" | "mprnet" | "nafnet" | "nafnet-64" | "restormer":
+            return published(host).config
+    assert_never(host)
+
+
+def host_costs(hosts: tuple[HostName, ...], prior: PriorConfig, *, side_px: int, repeats: int) -> Iterator[HostCost]:
+    """One host after the other; each is timed `repeats` times, after once to warm up. 0 times nothing."""
+    for host in hosts:
+        config = host_config(host)
+        yield HostCost(
+            host=host,
+            side_px=side_px,
+            without=_cost(config, side_px, repeats),
+            told=_cost(replace(config, prior=prior), side_px, repeats),
+        )
+
+
+def cost_table(costs: list[HostCost]) -> Table:
+    """For people: what each costs without the prior, and what the prior adds."""
+    timed = any(cost.without.milliseconds is not None for cost in costs)
+    lines = []
+    for cost in costs:
+        without, told = cost.without, cost.told
+        line = [
+            cost.host,
+            f"{without.parameters / 1e6:.2f}",
+            _more(without.parameters / 1e6, told.parameters / 1e6, 2),
+            f"{without.macs / 1e9:.1f}",
+            _more(without.macs / 1e9, told.macs / 1e9, 1),
+        ]
+        if without.milliseconds is not None and told.milliseconds is not None:
+            line += [f"{without.milliseconds:.0f}", _more(without.milliseconds, told.milliseconds, 0)]
+        lines.append(tuple(line))
+    header = ("host", "million parameters", "the prior adds", "GMACs", "the prior adds")
+    return Table(header=header + ("ms on one core", "the prior adds") * timed, lines=tuple(lines))
+
+
+def cost_csv(costs: list[HostCost]) -> str:
+    """All numbers, a line for each host without and with the prior."""
+    lines = [
+        (
+            cost.host,
+            told,
+            str(cost.side_px),
+            str(one.parameters),
+            str(one.macs),
+            "" if one.milliseconds is None else f"{one.milliseconds:.1f}",
+        )
+        for cost in costs
+        for told, one in (("without", cost.without), ("with", cost.told))
+    ]
+    return Table(header=("host", "prior", "side_px", "parameters", "macs", "milliseconds"), lines=tuple(lines)).csv()
+
+
+def _cost(config: RestorerConfig, side_px: int, repeats: int) -> Cost:
+    # Shapes are enough for counting: nothing is computed.
+    with torch.device("meta"):
+        model = build(config).eval()
+        counter = FlopCounterMode(display=False)
+        with torch.no_grad(), counter:
+            model(torch.empty(1, 3, side_px, side_px))
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        macs=counter.get_total_flops() // 2,
+        milliseconds=_milliseconds(config, side_px, repeats) if repeats else None,
+    )
+
+
+def _milliseconds(config: RestorerConfig, side_px: int, repeats: int) -> float:
+    """Processor time and not time on the clock: other work on the machine hardly counts."""
+    model = build(config).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    picture = torch.rand(1, 3, side_px, side_px).contiguous(memory_format=torch.channels_last)
+    spent = []
+    with torch.inference_mode():
+        for _ in range(repeats + 1):
+            began = time.process_time()
+            model(picture)
+            spent.append(1000 * (time.process_time() - began))
+    return median(spent[1:])
+
+
+def _more(without: float, told: float, digits: int) -> str:
+    return f"+{told - without:.{digits}f} ({(told - without) / without:.0%})"

@@ -1,0 +1,70 @@
+"""Which examples a step is shown, and how large they are: patches may grow while a run goes on (Restormer).
+
+Both depend on the recipe and the number of the step alone, so a run that goes on is shown what it would have been.
+"""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Generic
+
+from unblur.datasets import Patches
+from unblur.datasets.pair import PatchType
+from unblur.training.recipe import Recipe
+
+KEPT_PHASES = 2
+"""Of which patches are kept in memory: around a border threads still make examples of the phase before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """Steps in a row with patches and batches of one size."""
+
+    first_step: int
+    first_example: int
+    patch_px: int
+    batch: int
+
+    def examples(self, step: int) -> range:
+        """Numbers of the examples that `step`, one of this phase, is shown."""
+        first = self.first_example + (step - self.first_step) * self.batch
+        return range(first, first + self.batch)
+
+
+def phases_of(recipe: Recipe) -> list[Phase]:
+    """In their order. Short runs may have phases without a step."""
+    phases = [Phase(first_step=0, first_example=0, patch_px=recipe.sampling.patch_px, batch=recipe.batch)]
+    for stage in recipe.growth:
+        first_step = round(stage.begins * recipe.steps)
+        first_example = phases[-1].examples(first_step).start
+        phases.append(
+            Phase(first_step=first_step, first_example=first_example, patch_px=stage.patch_px, batch=stage.batch)
+        )
+    return phases
+
+
+def phase_at(phases: list[Phase], step: int) -> Phase:
+    """The phase of a step, counted from 0."""
+    return phases[bisect_right(phases, step, key=lambda phase: phase.first_step) - 1]
+
+
+class GrowingPatches(Generic[PatchType]):
+    """An endless list of patches, each as large as the phase that shows it wants it."""
+
+    def __init__(self, phases: list[Phase], patches_of: Callable[[Phase], Patches[PatchType]]) -> None:
+        self.phases, self.patches_of = phases, patches_of
+        # The first at once: what is missing should be told before anything is written.
+        self._kept = OrderedDict({0: patches_of(phases[0])})
+        self._lock = Lock()
+
+    def __getitem__(self, index: int, /) -> PatchType:
+        place = bisect_right(self.phases, index, key=lambda phase: phase.first_example) - 1
+        with self._lock:
+            if place not in self._kept:
+                self._kept[place] = self.patches_of(self.phases[place])
+                if len(self._kept) > KEPT_PHASES:
+                    self._kept.popitem(last=False)
+            patches = self._kept[place]
+        return patches[index]
