@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from unblur.app.bench_command import bench
 from unblur.app.check_command import check
+from unblur.app.cost_command import cost
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
@@ -30,6 +31,7 @@ OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
 STUDIES: dict[str, Callable[..., int]] = {
     "sizes": sizes,
     "readability": readability,
+    "cost": cost,
 }
 
 

@@ -15,7 +15,7 @@ from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
 from unblur.errors import UnblurError
-from unblur.models import MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig, build
+from unblur.models import GlowConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig, build
 from unblur.seeds import seed_for
 from unblur.training.beginning import begin
 from unblur.training.card import model_card
@@ -143,6 +143,8 @@ def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
             return MotionTask(pairs)
         case SemanticPriorConfig():
             return PriorTask(pairs, load_teacher(recipe.model.backbone).to(device))
+        case GlowConfig():
+            raise UnblurError("Nothing here trains GLOWDeblur yet; docs/glow.md says what a step of it is.")
     assert_never(recipe.model)
 
 
