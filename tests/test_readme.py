@@ -71,6 +71,7 @@ def shortened(command: str) -> str:
     """Training, simulation and studies as documented take long; a little of each shows that the command works."""
     command = re.sub(r"--pairs \d+", "--pairs 4", command)
     command = re.sub(r"--signs \d+", "--signs 1", command)
+    command = re.sub(r"--sizes \S+", "--sizes 64x32", command)
     command = re.sub(r"--seconds \d+", "--seconds 1 --size 64 --only 0", command)
     command = re.sub(r"--steps \d+ --seeds \d+", "--steps 1 --seeds 1 --hosts nafnet --size 64", command)
     command = re.sub(

@@ -13,6 +13,7 @@ from unblur.app.bench_command import bench
 from unblur.app.bpp_command import bpp
 from unblur.app.check_command import check
 from unblur.app.convert_command import convert
+from unblur.app.cost_command import cost
 from unblur.app.cross_dataset_command import cross_dataset
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
@@ -41,6 +42,7 @@ STUDIES: dict[str, Callable[..., int]] = {
     "readability": readability,
     "prior": prior,
     "prior-cost": prior_cost,
+    "cost": cost,
 }
 
 

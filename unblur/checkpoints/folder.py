@@ -73,7 +73,7 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     """
     folder = Path(source)
     if not folder.is_dir():
-        folder = _download(str(source)) if _is_hub_id(str(source)) else folder
+        folder = _download(str(source)) if is_hub_id(str(source)) else folder
     try:
         text = (folder / "config.json").read_text(encoding="utf-8")
         weights = (folder / "model.safetensors").read_bytes()
@@ -100,7 +100,8 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     )
 
 
-def _is_hub_id(source: str) -> bool:
+def is_hub_id(source: str) -> bool:
+    """Whether `source` reads like "owner/name" and not like a path."""
     parts = source.split("/")
     return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
 

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
+from unblur.checkpoints.misfit import misfit
 from unblur.errors import UnblurError
 from unblur.models import MIMOUNetConfig, MPRNetConfig, NAFNetConfig, RestormerConfig, build
 
@@ -24,9 +25,6 @@ ForeignConfig = NAFNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model")
 """Entries under which training programs keep the weights beside other things; averaged weights come first."""
-
-NAMED_IN_ERRORS = 3
-"""Entries quoted by an error; a wrong network makes hundreds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,25 +185,10 @@ def from_foreign(content: Mapping[str, Any], config: ForeignConfig, source: str 
         if renamed in ours:
             raise UnblurError(f"{source} holds two entries for {renamed}, the second called {name}; get it again.")
         ours[renamed] = value
-    expected = model.state_dict()
-    misshapen = [
-        f"{name} is {_shape(ours[name])} instead of {_shape(value)}"
-        for name, value in expected.items()
-        if name in ours and _shape(ours[name]) != _shape(value)
-    ]
-    problems = [
-        f"{len(names)} {problem} ({', '.join(names[:NAMED_IN_ERRORS])}{', ...' * (len(names) > NAMED_IN_ERRORS)})"
-        for problem, names in (
-            ("entries missing", [name for name in expected if name not in ours]),
-            ("not expected", [name for name in ours if name not in expected]),
-            ("of another shape", misshapen),
-        )
-        if names
-    ]
-    if problems:
+    if problems := misfit(model.state_dict(), ours):
         raise UnblurError(
             f"{source} does not hold the weights of {config} under the names of {key_map.origin}: "
-            f"{'; '.join(problems)}; give the configuration it was trained with."
+            f"{problems}; give the configuration it was trained with."
         )
     model.load_state_dict(ours)
     return model
@@ -235,8 +218,3 @@ def _unwrapped(content: Mapping[str, Any]) -> dict[str, Any]:
         return _unwrapped(inner)
     # What PyTorch's parallel wrappers put before every name.
     return {name.removeprefix("module."): value for name, value in content.items()}
-
-
-def _shape(value: object) -> tuple[int, ...] | None:
-    """None for what is no tensor at all, which fits nothing."""
-    return tuple(value.shape) if isinstance(value, Tensor) else None

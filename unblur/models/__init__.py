@@ -1,6 +1,7 @@
 """Networks. Those that restore keep a promise: `forward(blurry) -> restored`, (B, 3, H, W) RGB in [0, 1], any size."""
 
 from unblur.models.build import ModelConfig, RestorerConfig, build
+from unblur.models.glow import GlowConfig, GlowDeblur, GlowRestorer
 from unblur.models.host import DecoderScale, MultiOutput
 from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
@@ -13,6 +14,9 @@ from unblur.models.unet import UNet, UNetConfig
 
 __all__ = [
     "DecoderScale",
+    "GlowConfig",
+    "GlowDeblur",
+    "GlowRestorer",
     "MIMOUNet",
     "MIMOUNetConfig",
     "MPRNet",

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from torch import nn
 
+from unblur.models.glow import GlowConfig, GlowDeblur
 from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
 from unblur.models.mprnet import MPRNet, MPRNetConfig
@@ -15,7 +16,7 @@ from unblur.models.unet import UNet, UNetConfig
 RestorerConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
 """Networks that restore: `forward(blurry) -> restored`."""
 
-ModelConfig = RestorerConfig | MotionEstimatorConfig | SemanticPriorConfig
+ModelConfig = RestorerConfig | MotionEstimatorConfig | SemanticPriorConfig | GlowConfig
 """Every configuration a checkpoint may hold."""
 
 
@@ -36,4 +37,6 @@ def build(config: ModelConfig) -> nn.Module:
             return MotionEstimator(config)
         case SemanticPriorConfig():
             return SemanticPrior(config)
+        case GlowConfig():
+            return GlowDeblur(config)
     assert_never(config)

@@ -23,6 +23,9 @@ from unblur.errors import UnblurError
 from unblur.models.features import FEATURE_GRID_PX, FeatureLevel, as_imagenet
 from unblur.models.padding import padded_to_multiple
 
+NEEDED_BY = ("A network of other people as teacher", "teachers")
+"""What needs transformers here, and the extra that brings it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransformersConfig:
@@ -97,20 +100,19 @@ def with_fixed_norms(network: nn.Module) -> nn.Module:
     return network
 
 
-def import_transformers() -> Any:
-    """The library. Raises UnblurError when it is not installed."""
+def import_transformers(needed_by: str, extra: str) -> Any:
+    """The library. Raises UnblurError when it is not installed: `needed_by` needs it, which `extra` brings."""
     try:
         import transformers
     except ImportError as error:
         raise UnblurError(
-            "Networks of other people as teachers need the library transformers, which is not installed; "
-            "install unblur[teachers], or use the default teacher."
+            f"{needed_by} needs the library transformers, which is not installed: pip install 'unblur[{extra}]'."
         ) from error
     return transformers
 
 
 def _built(config: TransformersConfig) -> nn.Module:
-    transformers = import_transformers()
+    transformers = import_transformers(*NEEDED_BY)
     try:
         description = json.loads(config.architecture)
         architecture = transformers.AutoConfig.for_model(**description)

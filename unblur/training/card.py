@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import assert_never
 
 from unblur.datasets import PairSet
-from unblur.models import ModelConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig
+from unblur.models import GlowConfig, ModelConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig
 from unblur.training.growth import phases_of
 from unblur.training.recipe import Recipe
 
@@ -59,6 +59,11 @@ def _purpose(model: ModelConfig) -> str:
                 "Tells, from a motion-blurred photograph, what a classifier would have seen in the sharp one: features "
                 "at\nseveral strides, a prior for networks that restore."
             )
+        case GlowConfig():
+            return (
+                "Restores motion-blurred photographs. Generative: where the blur left nothing, it puts what such\n"
+                "photographs mostly show, which may not be what was there."
+            )
     assert_never(model)
 
 
@@ -70,4 +75,6 @@ def _use(model: ModelConfig) -> str:
             return "unblur patterns photos --checkpoint FOLDER"
         case SemanticPriorConfig():
             return "unblur train RECIPE --prior-from FOLDER"
+        case GlowConfig():
+            return "unblur.checkpoints.folder.load_checkpoint(FOLDER)"
     assert_never(model)

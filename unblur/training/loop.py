@@ -15,7 +15,7 @@ from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
-from unblur.models import MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig, build
+from unblur.models import GlowConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig, build
 from unblur.seeds import seed_for
 from unblur.training.beginning import begin
 from unblur.training.card import model_card
@@ -164,6 +164,8 @@ def task_of(recipe: Recipe, photos: PhotoFolder | None, device: str = "cpu") -> 
             return MotionTask(simulated_patches(recipe, photos, device))
         case SemanticPriorConfig():
             return PriorTask(patches_of(recipe, photos, device), load_teacher(recipe.model.backbone).to(device))
+        case GlowConfig():
+            raise UnblurError("Nothing here trains GLOWDeblur yet; docs/glow.md says what a step of it is.")
     assert_never(recipe.model)
 
 

@@ -1,0 +1,295 @@
+"""GLOWDeblur as a whole: what reaches the denoiser, what can be withheld, and what comes out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.blur.undirected import undirected
+from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.config import from_json, to_json
+from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, MotionEstimatorConfig, NAFNetConfig, build
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.models.flow import drawn_sigmas, noised, true_velocity
+from unblur.models.glow import Conditions
+from unblur.models.glow_sizes import glow
+from unblur.models.linear_dit import LinearDiTConfig
+from unblur.models.motion_guidance import MOTION_CHANNELS, motion_map
+from unblur.models.padding import reflected_to_multiple
+from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
+from unblur.models.samplers import Sampling
+from unblur.models.semantic_guidance import SemanticGuidanceConfig
+from unblur.models.semantic_prior import SemanticPriorConfig
+from unblur.models.tokens import Tokens
+from unblur.seeds import generator_for
+
+LATENTS = 4
+
+TINY = GlowConfig(
+    denoiser=LinearDiTConfig(
+        width=16,
+        blocks=2,
+        self_heads=2,
+        cross_heads=2,
+        token_channels=10,
+        latent_channels=LATENTS,
+        condition_channels=LATENTS + MOTION_CHANNELS,
+    ),
+    pre_reconstruction=PreReconstructionConfig(
+        hourglass=NAFNetConfig(
+            width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
+        ),
+        align_channels=4,
+    ),
+    motion=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)),
+    semantics=SemanticGuidanceConfig(
+        prior=SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8), regions=2
+    ),
+)
+
+
+def lively(config: GlowConfig = TINY) -> GlowDeblur:
+    """With random weights where training begins with zeros."""
+    torch.manual_seed(0)
+    network = GlowDeblur(config)
+    for name, parameter in network.named_parameters():
+        if parameter.abs().max() == 0 or "tokens.norm" in name:
+            nn.init.normal_(parameter, std=0.3)
+    return network.eval()
+
+
+class Enlarged(nn.Module):
+    """A decoder that shows the first three channels of latents."""
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return F.interpolate(latents[:, :3], scale_factor=32.0)
+
+
+def every(batch: int, kept: bool) -> Tensor:
+    return torch.full((batch,), kept)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 160)])
+def test_conditions_lie_on_the_grid_of_latents(height: int, width: int) -> None:
+    network = lively()
+    with torch.no_grad():
+        conditions = network(torch.rand(2, 3, height, width))
+    assert conditions.restored.shape == (2, 3, height, width)
+    assert conditions.aligned.shape == (2, LATENTS, height // 32, width // 32)
+    assert conditions.motion.shape == (2, MOTION_CHANNELS, height // 32, width // 32)
+    assert conditions.tokens.values.shape == (2, 4, 10)
+    noisy = torch.randn(2, LATENTS, height // 32, width // 32)
+    assert network.velocity(noisy, torch.rand(2), conditions).shape == noisy.shape
+
+
+def test_the_velocity_depends_on_everything_that_is_told() -> None:
+    network = lively()
+    with torch.no_grad():
+        conditions = network(torch.rand(2, 3, 64, 64))
+        noisy, sigma = torch.randn(2, LATENTS, 2, 2), torch.rand(2)
+        known = network.velocity(noisy, sigma, conditions)
+        others = [
+            replace(conditions, aligned=conditions.aligned + 1),
+            replace(conditions, motion=conditions.motion + 1),
+            replace(conditions, tokens=Tokens(conditions.tokens.values.flip(2), conditions.tokens.mask)),
+            network.told(conditions, every(2, False), every(2, True)),
+            network.told(conditions, every(2, True), every(2, False)),
+        ]
+        assert not any(torch.allclose(network.velocity(noisy, sigma, other), known, atol=1e-5) for other in others)
+        whole = network.told(conditions, every(2, True), every(2, True))
+        assert torch.equal(network.velocity(noisy, sigma, whole), known)
+
+
+def test_what_is_withheld_from_one_example_is_told_to_the_others() -> None:
+    network, blurry = lively(), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        conditions = network(blurry)
+        mixed = network.told(conditions, torch.tensor([False, True]), torch.tensor([True, False]))
+        noisy, sigma = torch.randn(2, LATENTS, 2, 2), torch.rand(2)
+        answer = network.velocity(noisy, sigma, mixed)
+        for index, (motion, semantics) in enumerate([(False, True), (True, False)]):
+            alone = network.told(network(blurry[index : index + 1]), every(1, motion), every(1, semantics))
+            expected = network.velocity(noisy[index : index + 1], sigma[index : index + 1], alone)
+            torch.testing.assert_close(answer[index : index + 1], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_without_words_nothing_is_said_whatever_the_photograph() -> None:
+    network = lively()
+    with torch.no_grad():
+        one, other = (network.told(network(torch.rand(1, 3, 32, 64)), every(1, True), every(1, False)) for _ in "ab")
+    assert torch.equal(one.tokens.values, other.tokens.values)
+    assert one.tokens.mask.tolist() == other.tokens.mask.tolist() == [[True, False, False, False]]
+
+
+def test_captions_take_the_place_of_regions() -> None:
+    network = lively()
+    captions = Tokens(torch.randn(1, 7, 10), torch.ones(1, 7, dtype=torch.bool))
+    with torch.no_grad():
+        assert torch.equal(network(torch.rand(1, 3, 32, 32), captions).tokens.values, captions.values)
+
+
+def test_regions_are_told_apart_by_what_they_show_and_where_they_are() -> None:
+    network, blurry = lively(), torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        before = network.semantic_guidance(blurry).values
+        blurry[..., :32, 96:] = 0
+        change = (network.semantic_guidance(blurry).values - before).abs().mean(dim=2)[0]
+    assert change.argmax() == 1  # the upper right of 2 x 2
+    assert not torch.allclose(before[0, 0], before[0, 3])
+
+
+def test_the_motion_map_holds_paths_and_their_lengths() -> None:
+    start = torch.randn(1, 2, 8, 12) * 10
+    end = torch.randn(1, 2, 8, 12) * 10
+    told = motion_map(undirected(start, end))[0]
+    assert told.shape == (MOTION_CHANNELS, 2, 3)
+    place = (slice(4, 8), slice(8, 12))
+    middle = ((start + end) / 2)[0][:, place[0], place[1]].mean(dim=(1, 2))
+    length = (end - start)[0][:, place[0], place[1]].norm(dim=0).mean()
+    torch.testing.assert_close(told[:2, 1, 2], middle / 32)
+    torch.testing.assert_close(told[4, 1, 2], length / 32)
+    assert bool((told[5] == 1).all())
+    # Which end is the start is not told.
+    torch.testing.assert_close(motion_map(undirected(end, start))[0], told)
+
+
+def test_the_first_restoration_begins_as_the_bundled_network() -> None:
+    bundled = load_checkpoint()
+    network = PreReconstruction(PreReconstructionConfig(hourglass=bundled.config), latents=32).eval()  # type: ignore[arg-type]
+    network.hourglass.load_state_dict(bundled.model.state_dict())
+    blurry = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        restored, aligned = network(blurry)
+        assert torch.equal(restored, bundled.model(blurry))
+    assert aligned.shape == (1, 32, 2, 3)
+    assert glow("small").pre_reconstruction == PreReconstructionConfig(hourglass=bundled.config)  # type: ignore[arg-type]
+
+
+def loss_of(network: GlowDeblur, blurry: Tensor, sharp: Tensor, clean: Tensor, seed: int) -> Tensor:
+    """A step of training: docs/glow.md."""
+    batch = len(blurry)
+    conditions: Conditions = network(blurry)
+    told = network.told(conditions, *(torch.rand(2, batch, generator=generator_for(seed, "told")) >= 0.1))
+    sigma = drawn_sigmas(batch, generator_for(seed, "sigma"))
+    noise = torch.randn(clean.shape, generator=generator_for(seed, "noise"))
+    velocity = network.velocity(noised(clean, noise, sigma), sigma, told)
+    aligned = F.mse_loss(conditions.aligned, clean)
+    restored = F.mse_loss(conditions.restored, sharp)
+    return F.mse_loss(velocity, true_velocity(clean, noise)) + aligned + restored
+
+
+def test_every_parameter_that_is_not_frozen_has_a_gradient_and_no_other() -> None:
+    network = lively()
+    blurry, clean = torch.rand(12, 3, 64, 64), torch.randn(12, LATENTS, 2, 2)
+    loss_of(network, blurry, blurry.flip(0), clean, seed=2).backward()
+    frozen = ("motion_guidance.estimator.", "semantic_guidance.prior.")
+    for name, parameter in network.named_parameters():
+        if name.startswith(frozen):
+            assert not parameter.requires_grad, name
+        # A bias of all keys shifts all scores of a place alike, which softmax does not notice.
+        elif not name.endswith("cross_attention.key.bias"):
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.slow
+def test_training_makes_it_better_than_knowing_nothing() -> None:
+    """Latents that the blurry photograph tells: the velocity is soon found better than by its mean, which gets 1."""
+    torch.manual_seed(0)
+    network = GlowDeblur(TINY)
+    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=5e-3)
+    losses = []
+    for step in range(40):
+        blurry = torch.rand(8, 3, 1, 1, generator=generator_for(step, "photograph")).expand(-1, -1, 32, 32)
+        clean = torch.cat((blurry, blurry[:, :1]), dim=1)[..., :1, :1] * 4 - 2
+        loss = loss_of(network, blurry, blurry, clean, step)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
+
+
+@pytest.mark.parametrize("solver", ["dpm", "euler"])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (33, 70), (64, 32)])
+def test_any_photograph_is_restored_and_the_same_again(solver: str, height: int, width: int) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    sampling = Sampling(solver=solver, steps=2)  # type: ignore[arg-type]
+    blurry = torch.rand(2, 3, height, width)
+    restorers = [GlowRestorer(lively(), Enlarged(), sampling, seed=seed) for seed in (1, 1, 2)]
+    restored = [restorer(blurry) for restorer in restorers]
+    assert restored[0].shape == blurry.shape
+    assert torch.equal(restored[0], restored[1])
+    assert not torch.equal(restored[0], restored[2])
+    # What else is in the batch does not matter.
+    torch.testing.assert_close(restorers[0](blurry[1:]), restored[0][1:], atol=1e-4, rtol=1e-4)
+
+
+def test_less_noise_stays_nearer_to_the_aligned_feature() -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    network = GlowDeblur(TINY)  # without a velocity, so that what comes out is the beginning
+    with torch.no_grad():
+        conditions = network(torch.rand(1, 3, 64, 64))
+        distances = [
+            (network.restored_latents(conditions, Sampling(steps=2, noise=noise), seed=0) - conditions.aligned).norm()
+            for noise in (0.01, 0.5, 1.0)
+        ]
+    assert distances[0] < 0.02 * distances[2]
+    assert distances[0] < distances[1] < distances[2]
+
+
+def test_a_restorer_tells_only_what_it_is_allowed_to() -> None:
+    caption = Tokens(torch.randn(1, 3, 10), torch.tensor([[True, True, False]]))
+    blurry = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        told = GlowRestorer(lively(), Enlarged(), caption=caption).conditions(blurry)
+        silent = GlowRestorer(lively(), Enlarged(), caption=caption, motion=False, semantics=False).conditions(blurry)
+    assert torch.equal(told.tokens.values, caption.values.expand(2, -1, -1))
+    assert told.motion[:, 5].min() == 1
+    assert silent.motion.abs().max() == 0
+    assert silent.tokens.mask.tolist() == [[True, False, False]] * 2
+
+
+def test_bfloat16_is_near_float32() -> None:
+    network, blurry = lively(), torch.rand(1, 3, 64, 64)
+    noisy, sigma = torch.randn(1, LATENTS, 2, 2), torch.tensor([0.5])
+    with torch.no_grad():
+        exact = network.velocity(noisy, sigma, network(blurry))
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = network.velocity(noisy, sigma, network(blurry))
+            network.bfloat16()
+            halved = network.velocity(noisy, sigma, network(blurry))
+    for rounded in (mixed, halved):
+        assert (rounded.float() - exact).square().mean().sqrt() < 0.05 * exact.std()
+
+
+def test_saved_and_loaded_equal(tmp_path: Path) -> None:
+    network = lively()
+    save_checkpoint(tmp_path, network, TINY, train_patch_px=64, card="# tiny\n", dtype=torch.float32)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint.config == TINY == from_json(to_json(TINY), GlowConfig)
+    assert isinstance(build(TINY), GlowDeblur)
+    blurry, noisy, sigma = torch.rand(1, 3, 32, 64), torch.randn(1, LATENTS, 1, 2), torch.rand(1)
+    with torch.no_grad():
+        one, other = (model.velocity(noisy, sigma, model(blurry)) for model in (network, checkpoint.model))  # type: ignore[operator]
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("side", [1, 2, 31, 33, 70])
+def test_mirrored_sides_are_those_of_numpy(side: int) -> None:
+    x = torch.rand(1, 2, side, 40)
+    expected = np.pad(x.numpy(), ((0, 0), (0, 0), (0, -side % 32), (0, 24)), mode="reflect")
+    assert np.array_equal(reflected_to_multiple(x, 32).numpy(), expected)
+
+
+def test_parts_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="told 10 channels, not 9"):
+        replace(TINY, denoiser=replace(TINY.denoiser, condition_channels=9))
+    with pytest.raises(ValueError, match="stride 32, not 16"):
+        PreReconstructionConfig(hourglass=replace(TINY.pre_reconstruction.hourglass, stem_stride=1))
+    with pytest.raises(ValueError, match="at least one region"):
+        SemanticGuidanceConfig(regions=0)

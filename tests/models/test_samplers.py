@@ -1,0 +1,105 @@
+"""Flow matching and its solvers, on velocities whose answer is known."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given
+from torch import Tensor
+
+from unblur.models.flow import drawn_sigmas, noised, shifted, true_velocity, unshifted
+from unblur.models.samplers import Sampling, noise_schedule, sample
+from unblur.seeds import generator_for
+
+SOLVERS = ("dpm", "euler")
+
+
+def test_velocity_leads_from_clean_to_noise() -> None:
+    clean, noise, sigma = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.tensor([0.0, 0.4, 1.0])
+    noisy = noised(clean, noise, sigma)
+    assert torch.equal(noisy[0], clean[0])
+    assert torch.equal(noisy[2], noise[2])
+    share = sigma.view(-1, 1, 1, 1)
+    torch.testing.assert_close(noisy - share * true_velocity(clean, noise), clean)
+    torch.testing.assert_close(noisy + (1 - share) * true_velocity(clean, noise), noise)
+
+
+@given(st.floats(0, 1), st.floats(0.5, 8))
+def test_shifting_keeps_the_ends_and_can_be_undone(sigma: float, shift: float) -> None:
+    moved = shifted(torch.tensor(sigma, dtype=torch.float64), shift).item()
+    assert 0 <= moved <= 1
+    assert unshifted(moved, shift) == pytest.approx(sigma, abs=1e-9)
+
+
+def test_drawn_shares_are_logit_normal_before_the_shift() -> None:
+    drawn = drawn_sigmas(20_000, generator_for(1, "sigmas"))
+    logits = unshifted(drawn.double()).logit()
+    assert abs(logits.mean()) < 0.03
+    assert abs(logits.std() - 1) < 0.03
+    assert torch.equal(drawn, drawn_sigmas(20_000, generator_for(1, "sigmas")))
+    assert drawn.median() == pytest.approx(0.75, abs=0.01)  # 3 * 0.5 / (1 + 2 * 0.5)
+
+
+def test_the_schedule_is_that_of_diffusers_from_pure_noise() -> None:
+    diffusers = pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    solver = diffusers.DPMSolverMultistepScheduler(
+        use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=3.0
+    )
+    solver.set_timesteps(20)
+    # Theirs begins a thousandth before pure noise.
+    torch.testing.assert_close(noise_schedule(Sampling()), solver.sigmas[:-1], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.6])
+def test_the_schedule_begins_where_it_is_told_and_falls(noise: float) -> None:
+    sigmas = noise_schedule(Sampling(steps=7, noise=noise))
+    assert len(sigmas) == 7
+    assert sigmas[0].item() == pytest.approx(noise)
+    assert bool((sigmas.diff() < 0).all())
+    assert sigmas[-1] > 0
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("steps", [1, 2, 5, 20])
+@pytest.mark.parametrize("noise", [1.0, 0.5])
+def test_where_there_is_one_photograph_every_solver_reaches_it(solver: str, steps: int, noise: float) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    clean, start = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
+    sampling = Sampling(solver=solver, steps=steps, noise=noise)  # type: ignore[arg-type]
+    reached = sample(lambda noisy, sigma: (noisy - clean) / sigma.view(-1, 1, 1, 1), start, sampling)
+    torch.testing.assert_close(reached, clean, atol=1e-4, rtol=1e-4)
+
+
+def gaussian_error(solver: str, steps: int) -> float:
+    """Of photographs N(1, 0.5^2) sampled from the noise 0.8, whose way along the exact velocity is known."""
+    mean, deviation, noise = 1.0, 0.5, torch.full((1, 1, 1, 1), 0.8)
+
+    def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
+        share = sigma.view(-1, 1, 1, 1)
+        variance = (1 - share) ** 2 * deviation**2 + share**2
+        off = noisy - (1 - share) * mean
+        expected_clean = mean + (1 - share) * deviation**2 / variance * off
+        expected_noise = share / variance * off
+        return expected_noise - expected_clean
+
+    reached = sample(velocity, noise, Sampling(solver=solver, steps=steps))  # type: ignore[arg-type]
+    # Quantiles stay quantiles: 0.8 deviations above the mean.
+    return abs(reached.item() - (mean + deviation * 0.8))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_more_steps_come_nearer(solver: str) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    errors = [gaussian_error(solver, steps) for steps in (4, 16, 64)]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+    assert errors[2] < 0.02
+
+
+def test_the_second_order_is_worth_it() -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    assert gaussian_error("dpm", 20) < gaussian_error("euler", 20) / 2
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"noise": 0.0}, {"noise": 1.1}])
+def test_sampling_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        Sampling(**wrong)  # type: ignore[arg-type]

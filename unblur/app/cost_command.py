@@ -1,0 +1,110 @@
+"""`unblur study cost`: what generative restoration costs, and what linear attention saves."""
+
+import csv as csv_files
+import io
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from unblur.app.output_file import write_output
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from unblur.evaluation.cost import GrowthCost, PartCost, RunCost
+
+
+def cost(
+    network: tyro.conf.Positional[Literal["small", "0.6b", "1.6b"]] = "small",
+    *,
+    sizes: tuple[str, ...] = ("512x512", "1280x720"),
+    steps: tuple[int, ...] = (1, 4, 20),
+    sides: tuple[int, ...] = (256, 512, 1024, 2048, 4096),
+    timed_up_to: int = 0,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    device: str = "cpu",
+    csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
+) -> int:
+    """Measure GLOWDeblur without trained weights: parameters, multiplications, seconds, memory, growth with pixels.
+
+    Args:
+        network: Its size. 0.6b takes several gigabytes of memory, 1.6b twice as much and more.
+        sizes: Photographs to restore, as WIDTHxHEIGHT.
+        steps: Numbers of steps to restore them in, or none (--steps alone) to count without restoring.
+        sides: Sides in pixels of square photographs at which the denoiser is compared with a softmax twin, or none.
+        timed_up_to: The largest of these sides at which processor time is measured as well, by default none.
+        dtype: What weights are kept and multiplied in.
+        device: What restores: cpu, cuda, ...
+        csv: File for the numbers of the restorations.
+    """
+    import torch
+
+    from unblur.evaluation.cost import growth_costs, part_costs, run_cost
+
+    shapes = [_shape(size) for size in sizes]
+    if any(number < 1 for number in steps) or any(side < 32 or side % 32 for side in sides):
+        raise UnblurError("Steps must be positive and sides multiples of 32; give others.")
+    for width, height in shapes:
+        sys.stdout.write(_parts_table(part_costs(network, height, width), width, height, steps) + "\n")
+    runs = [
+        run_cost(network, height, width, number, getattr(torch, dtype), device)
+        for width, height in shapes
+        for number in steps
+    ]
+    sys.stdout.write(_runs_table(runs) + "\n")
+    if sides:
+        sys.stdout.write(_growth_table(growth_costs(network, sides, timed_up_to)))
+    if csv is not None:
+        write_output(csv, _csv(runs).encode())
+    return 0
+
+
+def _shape(size: str) -> tuple[int, int]:
+    """Width and height of "1280x720"."""
+    width, _, height = size.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise UnblurError(f"{size} is no size of a photograph; give it as 1280x720.")
+    return int(width), int(height)
+
+
+def _parts_table(parts: "list[PartCost]", width: int, height: int, steps: tuple[int, ...]) -> str:
+    from unblur.evaluation.cost import run_macs
+
+    lines = [f"| {width} x {height} | parameters | GMACs |", "|---|---|---|"]
+    lines += [f"| {part.part} | {part.parameters / 1e6:.2f} M | {part.macs / 1e9:.1f} |" for part in parts]
+    whole = sum(part.parameters for part in parts) / 1e6
+    lines += [f"| all, steps: {number} | {whole:.2f} M | {run_macs(parts, number) / 1e9:.1f} |" for number in steps]
+    return "\n".join(lines) + "\n"
+
+
+def _runs_table(runs: "list[RunCost]") -> str:
+    lines = ["| photograph | steps | seconds | processor seconds | peak memory, MiB |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {run.width} x {run.height} | {run.steps} | {run.seconds:.2f} | {run.processor_s:.2f} | {run.peak_mib:.0f} |"
+        for run in runs
+    ]
+    return "\n".join(lines) + "\n" if runs else ""
+
+
+def _growth_table(rows: "list[GrowthCost]") -> str:
+    """A step of the denoiser, and of its twin with softmax."""
+    lines = ["| denoiser at | GMACs | with softmax | processor seconds | with softmax |", "|---|---|---|---|---|"]
+    for row in rows:
+        seconds = ("" if value is None else f"{value:.3f}" for value in (row.linear_s, row.softmax_s))
+        lines.append(
+            f"| {row.side_px} x {row.side_px} | {row.linear_macs / 1e9:.2f} | {row.softmax_macs / 1e9:.2f} "
+            f"| {' | '.join(seconds)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _csv(runs: "list[RunCost]") -> str:
+    from unblur.evaluation.cost import RunCost
+
+    text = io.StringIO()
+    writer = csv_files.DictWriter(text, [field.name for field in fields(RunCost)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(run) for run in runs)
+    return text.getvalue()

@@ -1,0 +1,37 @@
+"""Pretrained deep compression autoencoders, as the library diffusers keeps them."""
+
+from pathlib import Path
+
+import torch
+
+from unblur.checkpoints.diffusers_folder import find_network
+from unblur.checkpoints.misfit import misfit
+from unblur.errors import UnblurError
+from unblur.models.dc_autoencoder import DCDecoder, DCEncoder
+from unblur.models.diffusers_library import import_diffusers
+
+
+def load_dc_autoencoder(source: str | Path) -> tuple[DCEncoder, DCDecoder]:
+    """The halves of an AutoencoderDC, frozen, float32, from a folder or hub id of it or of a pipeline that has one.
+
+    Latents are scaled by the factor in its config.json. Raises UnblurError when it is not there, damaged, of another
+    kind, or diffusers is not installed.
+    """
+    found = find_network(source, kind="AutoencoderDC", part="vae")
+    factor = found.arguments.get("scaling_factor")
+    if not isinstance(factor, (int, float)) or not factor > 0:
+        raise UnblurError(f"{found.folder / 'config.json'} says {factor!r} of scaling_factor; get it again.")
+    try:
+        with torch.device("meta"):
+            network = import_diffusers().AutoencoderDC(**found.arguments)
+    except (TypeError, ValueError, IndexError) as error:
+        raise UnblurError(
+            f"The installed diffusers cannot build the autoencoder of {found.folder} ({str(error).splitlines()[0]}); "
+            "install a newer one."
+        ) from error
+    weights = {name: value.float() for name, value in found.weights().items()}
+    if problems := misfit(network.state_dict(), weights):
+        raise UnblurError(f"Weights in {found.folder} do not fit its config.json: {problems}; get them again.")
+    network.load_state_dict(weights, assign=True)
+    network.eval().requires_grad_(False)
+    return DCEncoder(network, float(factor)), DCDecoder(network, float(factor))

@@ -1,0 +1,32 @@
+"""Where weights do not fit a network, in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+NAMED = 3
+"""Entries quoted of each kind; a wrong network makes hundreds."""
+
+
+def misfit(expected: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:
+    """What `given` lacks, has too much, or has in another shape than `expected`; nothing where it fits exactly."""
+    misshapen = [
+        f"{name} is {_shape(given[name])} instead of {_shape(value)}"
+        for name, value in expected.items()
+        if name in given and _shape(given[name]) != _shape(value)
+    ]
+    return "; ".join(
+        f"{len(names)} {problem} ({', '.join(names[:NAMED])}{', ...' * (len(names) > NAMED)})"
+        for problem, names in (
+            ("entries missing", [name for name in expected if name not in given]),
+            ("not expected", [name for name in given if name not in expected]),
+            ("of another shape", misshapen),
+        )
+        if names
+    )
+
+
+def _shape(value: object) -> tuple[int, ...] | None:
+    """None for what is no tensor at all, which fits nothing."""
+    return tuple(value.shape) if isinstance(value, Tensor) else None

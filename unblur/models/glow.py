@@ -1,0 +1,168 @@
+"""GLOWDeblur, joined as in its paper's figure.
+
+    blurry -> pre-reconstruction and domain alignment -> aligned feature --+
+    blurry -> motion guidance --------------------------> motion map ------+-> concatenated -> linear DiT -> latents
+    in training: sharp -> encoder -> latents + noise; in use: noise -------+         ^                         |
+    blurry -> caption, or semantic prior ---------------> tokens -----> cross attention                     decoder
+                                                                                                               |
+                                                                                                            restored
+
+One idea: a photograph is restored among latents, where a pixel is the square of 32 pixels that it stands for, by a
+network that learnt what photographs look like; what it may not invent is told to it from all sides.
+
+Source: "Toward Generalizable Deblurring: Leveraging Massive Blur Priors with Linear Attention for Real-World
+Scenarios" (GLOWDeblur, Gao et al. 2026, arXiv 2601.06525). `docs/glow.md` says what of it is the paper's, what is
+inferred and what is ours. Photographs have sides that are multiples of 32 here, except in `GlowRestorer`.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from unblur.models.linear_dit import LinearDiT, LinearDiTConfig
+from unblur.models.motion_estimator import MotionEstimatorConfig
+from unblur.models.motion_guidance import MOTION_CHANNELS, MotionGuidance
+from unblur.models.padding import reflected_to_multiple
+from unblur.models.pre_reconstruction import STRIDE_PX, PreReconstruction, PreReconstructionConfig
+from unblur.models.samplers import Sampling, sample
+from unblur.models.semantic_guidance import SemanticGuidance, SemanticGuidanceConfig
+from unblur.models.tokens import Tokens
+from unblur.seeds import generator_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlowConfig:
+    """Sizes of GLOWDeblur's parts. The autoencoder is no part of it: it is trained before, and frozen."""
+
+    denoiser: LinearDiTConfig
+    pre_reconstruction: PreReconstructionConfig = PreReconstructionConfig()
+    motion: MotionEstimatorConfig = MotionEstimatorConfig()
+    semantics: SemanticGuidanceConfig = SemanticGuidanceConfig()
+
+    def __post_init__(self) -> None:
+        expected = self.denoiser.latent_channels + MOTION_CHANNELS
+        if self.denoiser.condition_channels != expected:
+            raise ValueError(
+                f"the denoiser is told {expected} channels, not {self.denoiser.condition_channels}: {self}"
+            )
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the denoiser is told of a blurry photograph, and the first restoration."""
+
+    restored: Tensor
+    """(B, 3, H, W) sRGB in [0, 1], not clipped: the pre-reconstruction."""
+    aligned: Tensor
+    """(B, latents, H/32, W/32): the guess of the sharp photograph's scaled latents."""
+    motion: Tensor
+    """(B, 6, H/32, W/32), see `motion_guidance`."""
+    tokens: Tokens
+    """What it shows."""
+
+
+class GlowDeblur(nn.Module):
+    """Everything that is learnt between the two halves of an autoencoder.
+
+    `forward` looks at the blurry photograph once; `velocity` is then asked once in each step of training, and a few
+    times in restoration, by `restored_latents`.
+    """
+
+    def __init__(self, config: GlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        latents = config.denoiser.latent_channels
+        self.pre_reconstruction = PreReconstruction(config.pre_reconstruction, latents)
+        self.motion_guidance = MotionGuidance(config.motion)
+        self.semantic_guidance = SemanticGuidance(config.semantics, config.denoiser.token_channels)
+        self.denoiser = LinearDiT(config.denoiser)
+
+    def forward(self, blurry: Tensor, captions: Tokens | None = None) -> Conditions:
+        """`blurry`: (B, 3, H, W) sRGB in [0, 1]. Without `captions`, regions of the photograph are its tokens."""
+        restored, aligned = self.pre_reconstruction(blurry)
+        return Conditions(
+            restored=restored,
+            aligned=aligned,
+            motion=self.motion_guidance(blurry),
+            tokens=self.semantic_guidance(blurry) if captions is None else captions,
+        )
+
+    def told(self, conditions: Conditions, motion: Tensor, semantics: Tensor) -> Conditions:
+        """`conditions` with motion and tokens told only where `motion` and `semantics`, (B,) bool, say so.
+
+        For training, where a tenth of each is withheld at random, and for restoring without them.
+        """
+        return replace(
+            conditions,
+            motion=torch.where(motion[:, None, None, None], conditions.motion, 0.0),
+            tokens=self.semantic_guidance.told(conditions.tokens, semantics),
+        )
+
+    def velocity(self, noisy: Tensor, sigma: Tensor, conditions: Conditions) -> Tensor:
+        """Velocity from the clean latents to the noise, noise - clean. Shape: (B, C, h, w), (B,) in [0, 1] -> same.
+
+        In training `noisy` is `flow.noised` of the sharp photograph's scaled latents, and the answer is compared with
+        `flow.true_velocity`.
+        """
+        joined = torch.cat((noisy, conditions.aligned, conditions.motion), dim=1)
+        velocity: Tensor = self.denoiser(joined, sigma, conditions.tokens)
+        return velocity
+
+    @torch.no_grad()
+    def restored_latents(self, conditions: Conditions, sampling: Sampling, seed: int) -> Tensor:
+        """Scaled latents of the restored photograph, (B, C, h, w) float32.
+
+        Begins with (1 - s) * aligned + s * noise, s being `sampling.noise`; the noise depends on `seed` and the size
+        only. Raises UnblurError when diffusers is not installed.
+        """
+        aligned = conditions.aligned.float()
+        generator = generator_for(seed, "noise of latents")
+        noise = torch.randn(1, *aligned.shape[1:], generator=generator).to(aligned.device)
+        start = (1 - sampling.noise) * aligned + sampling.noise * noise
+        return sample(lambda noisy, sigma: self.velocity(noisy, sigma, conditions), start, sampling)
+
+
+class GlowRestorer(nn.Module):
+    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) sRGB in [0, 1] -> same, any H and W.
+
+    The output is not clipped. Its details are generated: plausible, not certain.
+    """
+
+    def __init__(
+        self,
+        network: GlowDeblur,
+        decoder: nn.Module,
+        sampling: Sampling | None = None,
+        *,
+        caption: Tokens | None = None,
+        motion: bool = True,
+        semantics: bool = True,
+        seed: int = 0,
+    ) -> None:
+        """`decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1], of the autoencoder trained with.
+
+        `caption`: (1, N, C), told of every photograph. Without `motion` or `semantics` the denoiser is told neither
+        motion nor tokens.
+        """
+        super().__init__()
+        self.network, self.decoder = network, decoder
+        self.sampling = sampling or Sampling()
+        self.caption, self.motion, self.semantics, self.seed = caption, motion, semantics, seed
+
+    @torch.no_grad()
+    def forward(self, blurry: Tensor) -> Tensor:
+        height, width = blurry.shape[2:]
+        conditions = self.conditions(reflected_to_multiple(blurry, STRIDE_PX))
+        restored: Tensor = self.decoder(self.network.restored_latents(conditions, self.sampling, self.seed))
+        return restored[..., :height, :width]
+
+    def conditions(self, blurry: Tensor) -> Conditions:
+        """What the denoiser is told. Shape: (B, 3, H, W), multiples of 32."""
+        everywhere = torch.ones(len(blurry), dtype=torch.bool, device=blurry.device)
+        captions = None
+        if self.caption is not None:
+            caption = self.caption.to(blurry.device)
+            captions = Tokens(caption.values.expand(len(blurry), -1, -1), caption.mask.expand(len(blurry), -1))
+        conditions: Conditions = self.network(blurry, captions)
+        return self.network.told(conditions, everywhere & self.motion, everywhere & self.semantics)

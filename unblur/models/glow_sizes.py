@@ -1,0 +1,55 @@
+"""The sizes of GLOWDeblur that have names."""
+
+from typing import Literal, assert_never
+
+from unblur.models.glow import GlowConfig
+from unblur.models.linear_dit import LinearDiTConfig
+from unblur.models.motion_guidance import MOTION_CHANNELS
+
+GlowSize = Literal["small", "0.6b", "1.6b"]
+
+LATENT_CHANNELS = 32
+
+GEMMA_CHANNELS = 2304
+"""Of the tokens of Gemma 2 with two billion parameters, SANA's text encoder."""
+
+MINILM_CHANNELS = 384
+"""Of the tokens of all-MiniLM-L6-v2."""
+
+
+def glow(size: GlowSize) -> GlowConfig:
+    """GLOWDeblur with the denoiser of `denoiser(size)`; the other parts are the same in all sizes."""
+    return GlowConfig(denoiser=denoiser(size, condition_channels=LATENT_CHANNELS + MOTION_CHANNELS))
+
+
+def denoiser(size: GlowSize, condition_channels: int = 0) -> LinearDiTConfig:
+    """SANA's transformer with 0.6 or 1.6 billion parameters (Xie et al. 2024), or one that a CPU can train."""
+    match size:
+        case "small":
+            return LinearDiTConfig(
+                width=256,
+                blocks=8,
+                self_heads=8,
+                cross_heads=4,
+                token_channels=MINILM_CHANNELS,
+                condition_channels=condition_channels,
+            )
+        case "0.6b":
+            return LinearDiTConfig(
+                width=1152,
+                blocks=28,
+                self_heads=36,
+                cross_heads=16,
+                token_channels=GEMMA_CHANNELS,
+                condition_channels=condition_channels,
+            )
+        case "1.6b":
+            return LinearDiTConfig(
+                width=2240,
+                blocks=20,
+                self_heads=70,
+                cross_heads=20,
+                token_channels=GEMMA_CHANNELS,
+                condition_channels=condition_channels,
+            )
+    assert_never(size)

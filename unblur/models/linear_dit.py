@@ -1,0 +1,248 @@
+"""The denoiser: a diffusion transformer that costs as much per pixel in a large photograph as in a small one.
+
+One idea: attention without softmax is a product of three matrices, and multiplying the last two first makes one small
+table for the whole photograph instead of one large row for every place. What each place loses in selectivity, a
+convolution of 3 x 3 in every feed-forward layer gives back.
+
+Sources: GLOWDeblur (arXiv 2601.06525) draws N blocks of linear attention, cross attention and Mix-FFN; its 1.6 billion
+parameters are those of SANA (Xie et al. 2024, arXiv 2410.10629), whose transformer this is, so that SANA's weights can
+be loaded. Its parts: attention by kernels (Katharopoulos et al. 2020, arXiv 2006.16236), shift, scale and gate from
+the noise, one table for each block (AdaLN-single: Chen et al. 2023, PixArt-alpha, arXiv 2310.00426), Mix-FFN (Xie et
+al. 2021, SegFormer, arXiv 2105.15203; with a gate in SANA). Differences from SANA: channels that are concatenated to
+the noisy latents as conditions, and no normalisation of queries and keys, which only its later versions have.
+
+There is no positional embedding: the borders of the convolutions tell where a place is, and any size fits.
+"""
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models.tokens import Tokens
+
+TIME_CHANNELS = 256
+"""Sines and cosines that tell the share of noise."""
+
+TIME_SCALE = 1000.0
+"""The share of noise 0 to 1 is told as a time from 0 to this."""
+
+SLOWEST_PERIOD = 10_000.0
+"""In radians of time, of the sines and cosines (Vaswani et al. 2017)."""
+
+TOKEN_SCALE = 0.01
+"""What tokens are multiplied by at first: loud words unsettle the beginning of training (SANA)."""
+
+PADDING_SCORE = -10_000.0
+"""Added to the scores of padding: after softmax nothing is left of it."""
+
+TINY = 1e-15
+"""Keeps places that resemble nothing from being divided by zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearDiTConfig:
+    """Sizes of a linear diffusion transformer."""
+
+    width: int
+    """Channels of every place."""
+    blocks: int
+    self_heads: int
+    """Groups of channels, each with a table of its own, in linear attention."""
+    cross_heads: int
+    """The same in attention to the tokens."""
+    token_channels: int
+    """Of the tokens that are attended to."""
+    ffn_ratio: float = 2.5
+    """Channels inside a feed-forward layer for each outside."""
+    latent_channels: int = 32
+    """Of the noisy latents, and of the velocity that is the answer."""
+    condition_channels: int = 0
+    """Concatenated to the noisy latents."""
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.blocks, self.self_heads, self.cross_heads, self.token_channels) < 1:
+            raise ValueError(f"widths, blocks and heads must be positive: {self}")
+        if self.width % self.self_heads or self.width % self.cross_heads:
+            raise ValueError(f"the width must divide among the heads: {self}")
+
+
+class LinearAttention(nn.Module):
+    """Every place hears from all, weighted by the products of non-negative features. Shape: (B, N, D) -> same."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (_by_head(layer(x), self.heads) for layer in (self.query, self.key, self.value))
+        heard: Tensor = self.project(_joined(linear_attention(query, key, value).to(x.dtype)))
+        return heard
+
+
+def linear_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Values averaged with weights relu(q) . relu(k), in float32. Shape: (B, heads, N, d) each -> same.
+
+    The ones beside the values make the sum of the weights come out of the same product.
+    """
+    with _without_autocast(query.device):
+        query, key = query.float().relu(), key.float().relu()
+        table = key.transpose(2, 3) @ F.pad(value.float(), (0, 1), value=1.0)
+        sums = query @ table
+        return sums[..., :-1] / (sums[..., -1:] + TINY)
+
+
+class CrossAttention(nn.Module):
+    """Every place asks the tokens. Shape: (B, N, D), tokens (B, M, D), scores added (B, 1, 1, M) -> (B, N, D)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.project = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, tokens: Tensor, added: Tensor) -> Tensor:
+        query = _by_head(self.query(x), self.heads)
+        key, value = (_by_head(layer(tokens), self.heads) for layer in (self.key, self.value))
+        heard = F.scaled_dot_product_attention(query, key, value, attn_mask=added.to(query.dtype))
+        told: Tensor = self.project(_joined(heard))
+        return told
+
+
+class MixFFN(nn.Module):
+    """Channels mixed, neighbours mixed, gated, mixed back (SANA's GLUMBConv). Shape: (B, D, h, w) -> same."""
+
+    def __init__(self, width: int, ratio: float) -> None:
+        super().__init__()
+        hidden = int(ratio * width)
+        self.expand = nn.Conv2d(width, 2 * hidden, 1)
+        self.depthwise = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden)
+        self.project = nn.Conv2d(hidden, width, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        content, gate = self.depthwise(F.silu(self.expand(x))).chunk(2, dim=1)
+        mixed: Tensor = self.project(content * F.silu(gate))
+        return mixed
+
+
+class LinearDiTBlock(nn.Module):
+    """Linear attention, cross attention, Mix-FFN, each added to its input. Shape: (B, N, D), N = h * w -> same.
+
+    `modulation`, (B, 6, D), is what the noise says to all blocks; each has a table of its own beside it.
+    """
+
+    def __init__(self, config: LinearDiTConfig) -> None:
+        super().__init__()
+        self.attention = LinearAttention(config.width, config.self_heads)
+        self.cross_attention = CrossAttention(config.width, config.cross_heads)
+        self.feed_forward = MixFFN(config.width, config.ffn_ratio)
+        self.modulation = nn.Parameter(torch.randn(6, config.width) / config.width**0.5)
+
+    def forward(self, x: Tensor, size: tuple[int, int], modulation: Tensor, tokens: Tensor, added: Tensor) -> Tensor:
+        shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + modulation).chunk(6, dim=1)
+        x = x + gate1 * self.attention(modulated(x, shift1, scale1))
+        x = x + self.cross_attention(x, tokens, added)
+        grid = _as_grid(modulated(x, shift2, scale2), size)
+        fed: Tensor = self.feed_forward(grid)
+        return x + gate2 * fed.flatten(2).transpose(1, 2)
+
+
+def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Layer normalisation without weights of its own, then scale and shift. Shape: (B, N, D), (B, 1, D) each."""
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
+class TimeEmbedding(nn.Module):
+    """How much noise there is. Shape: (B,) share of noise in [0, 1] -> (B, D) and, for all blocks, (B, 6, D)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(TIME_CHANNELS, width)
+        self.second = nn.Linear(width, width)
+        self.modulate = nn.Linear(width, 6 * width)
+
+    def forward(self, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        half = TIME_CHANNELS // 2
+        steps = torch.arange(half, device=sigma.device, dtype=torch.float32) / half
+        angles = TIME_SCALE * sigma.float()[:, None] * torch.exp(-math.log(SLOWEST_PERIOD) * steps)
+        waves = torch.cat((angles.cos(), angles.sin()), dim=1).to(self.first.weight.dtype)
+        embedded: Tensor = self.second(F.silu(self.first(waves)))
+        return embedded, self.modulate(F.silu(embedded)).unflatten(1, (6, -1))
+
+
+class TokenEmbedding(nn.Module):
+    """Tokens at the denoiser's width, normalised and quiet. Shape: (B, M, C) -> (B, M, D)."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(channels, width)
+        self.second = nn.Linear(width, width)
+        self.norm = nn.RMSNorm(width, eps=1e-5)
+        nn.init.constant_(self.norm.weight, TOKEN_SCALE)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        embedded: Tensor = self.norm(
+            self.second(F.gelu(self.first(tokens.to(self.first.weight.dtype)), approximate="tanh"))
+        )
+        return embedded
+
+
+class LinearDiT(nn.Module):
+    """The velocity of latents on their way from noise to photograph.
+
+    Shape: (B, latents + conditions, h, w) any h and w, (B,) share of noise in [0, 1], tokens -> (B, latents, h, w).
+    """
+
+    def __init__(self, config: LinearDiTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.intro = nn.Conv2d(config.latent_channels + config.condition_channels, config.width, 1)
+        self.time = TimeEmbedding(config.width)
+        self.tokens = TokenEmbedding(config.token_channels, config.width)
+        self.blocks = nn.ModuleList(LinearDiTBlock(config) for _ in range(config.blocks))
+        self.modulation = nn.Parameter(torch.randn(2, config.width) / config.width**0.5)
+        self.ending = nn.Linear(config.width, config.latent_channels)
+        # Training begins at no velocity at all, the mean of what may be asked (Peebles & Xie 2023, arXiv 2212.09748).
+        nn.init.zeros_(self.ending.weight)
+        nn.init.zeros_(self.ending.bias)
+
+    def forward(self, latents: Tensor, sigma: Tensor, tokens: Tokens) -> Tensor:
+        size = (latents.shape[2], latents.shape[3])
+        x = self.intro(latents).flatten(2).transpose(1, 2)
+        embedded, modulation = self.time(sigma)
+        told = self.tokens(tokens.values)
+        added = torch.where(tokens.mask, 0.0, PADDING_SCORE)[:, None, None]
+        for block in self.blocks:
+            x = block(x, size, modulation, told, added)
+        shift, scale = (self.modulation + embedded[:, None]).chunk(2, dim=1)
+        return _as_grid(self.ending(modulated(x, shift, scale)), size)
+
+
+def _by_head(x: Tensor, heads: int) -> Tensor:
+    """(B, N, heads * d) -> (B, heads, N, d)."""
+    return x.reshape(len(x), x.shape[1], heads, -1).transpose(1, 2)
+
+
+def _joined(x: Tensor) -> Tensor:
+    """(B, heads, N, d) -> (B, N, heads * d)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def _as_grid(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, h * w, D) -> (B, D, h, w)."""
+    return x.transpose(1, 2).reshape(len(x), x.shape[2], *size)
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Sums over a whole photograph need float32, whatever the rest is computed in."""
+    available = torch.amp.autocast_mode.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if available else nullcontext()

@@ -1,0 +1,86 @@
+"""Pre-reconstruction and domain alignment: a first restoration, and what it would be as latents.
+
+One idea: the network that restores faithfully already knows most of the answer. Its coarsest features and its own
+restoration become the guess of the sharp photograph's latents from which, or beside which, the denoiser works.
+
+Source: GLOWDeblur (arXiv 2601.06525) draws a convolutional hourglass with four groups of two blocks down and up,
+SimpleGate and simplified channel attention, whose "aligned feature" is concatenated to the latents. That is our
+`NAFNet` with a stem of stride 2, the bundled network, whose weights it can begin with. Inferred: that the feature is
+trained to equal the scaled latents of the sharp photograph (that is what makes its domain the latents'), and the
+head that makes it, which the paper does not describe.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models.nafnet import NAFBlock, NAFNet, NAFNetConfig
+
+STRIDE_PX = 32
+"""Pixels of the photograph from one latent to the next."""
+
+FIRST_STRIDE_PX = 8
+"""Side of the squares of the restoration that are folded into channels first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreReconstructionConfig:
+    """Sizes of pre-reconstruction and domain alignment."""
+
+    hourglass: NAFNetConfig = NAFNetConfig(
+        width=32, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2), stem_stride=2
+    )
+    """What restores; its coarsest stride must be that of the latents, 32 px."""
+    align_channels: int = 48
+    """Of the alignment at stride 8; twice as many at 16, four times at 32."""
+
+    def __post_init__(self) -> None:
+        coarsest = self.hourglass.stem_stride * 2 ** len(self.hourglass.encoder_blocks)
+        if coarsest != STRIDE_PX or self.align_channels < 1:
+            raise ValueError(
+                f"the hourglass must end at stride 32, not {coarsest}, and alignment have channels: {self}"
+            )
+
+
+class DomainAlignment(nn.Module):
+    """Latents of a restoration. Shape: (B, 3, H, W) and features (B, C, H/32, W/32) -> (B, latents, H/32, W/32)."""
+
+    def __init__(self, features: int, channels: int, latents: int) -> None:
+        """`features`: channels of the hourglass's coarsest features."""
+        super().__init__()
+        self.intro = nn.Conv2d(3 * FIRST_STRIDE_PX**2, channels, 3, padding=1)
+        self.down = nn.Sequential(
+            NAFBlock(channels, 8),
+            nn.Conv2d(channels, 2 * channels, 2, stride=2),
+            NAFBlock(2 * channels, 16),
+            nn.Conv2d(2 * channels, 4 * channels, 2, stride=2),
+        )
+        self.join = nn.Conv2d(4 * channels + features, 4 * channels, 1)
+        self.mix = nn.Sequential(NAFBlock(4 * channels, 32), NAFBlock(4 * channels, 32))
+        self.ending = nn.Conv2d(4 * channels, latents, 1)
+
+    def forward(self, restored: Tensor, features: Tensor) -> Tensor:
+        x = self.down(self.intro(F.pixel_unshuffle(restored - 0.5, FIRST_STRIDE_PX)))
+        aligned: Tensor = self.ending(self.mix(self.join(torch.cat((x, features), dim=1))))
+        return aligned
+
+
+class PreReconstruction(nn.Module):
+    """A first restoration, and the guess of its latents.
+
+    Shape: (B, 3, H, W) RGB in [0, 1], multiples of 32 -> (B, 3, H, W) and (B, latents, H/32, W/32).
+    """
+
+    def __init__(self, config: PreReconstructionConfig, latents: int) -> None:
+        super().__init__()
+        self.hourglass = NAFNet(config.hourglass)
+        coarsest = config.hourglass.width * 2 ** len(config.hourglass.encoder_blocks)
+        self.align = DomainAlignment(coarsest, config.align_channels, latents)
+
+    def forward(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.hourglass.encode(blurry)
+        # Added in the input's own precision, as in NAFNet.
+        restored = blurry + self.hourglass.decode(features, self.hourglass.prior(blurry)).to(blurry.dtype)
+        return restored, self.align(restored, features[-1])

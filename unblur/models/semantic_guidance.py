@@ -1,0 +1,65 @@
+"""Semantic guidance: what the photograph shows, told by words or, where there are none, by the semantic prior.
+
+Sources: GLOWDeblur (arXiv 2601.06525) tells its denoiser a caption by a vision-language model, whose text encoder is
+not named. The tokens that take its place where there is no caption are ours: regions of the photograph as the
+semantic prior sees them (`unblur.models.semantic_prior`), a fixed number of them, so that asking them costs as
+much per pixel in a large photograph as in a small one.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
+from unblur.models.tokens import Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticGuidanceConfig:
+    """Sizes of semantic guidance."""
+
+    prior: SemanticPriorConfig = SemanticPriorConfig()
+    """What sees the photograph. Its weights are frozen and part of the checkpoint."""
+    regions: int = 8
+    """Rows and columns that the photograph is cut into; each region is a token."""
+
+    def __post_init__(self) -> None:
+        if self.regions < 1:
+            raise ValueError(f"a photograph has at least one region: {self}")
+
+
+class SemanticGuidance(nn.Module):
+    """Tokens of a blurry photograph. Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, regions squared, `channels`)."""
+
+    def __init__(self, config: SemanticGuidanceConfig, channels: int) -> None:
+        super().__init__()
+        self.regions = config.regions
+        self.prior = SemanticPrior(config.prior).requires_grad_(False)
+        self.norms = nn.ModuleList(nn.LayerNorm(level.channels) for level in self.prior.levels)
+        self.project = nn.Linear(sum(level.channels for level in self.prior.levels), channels)
+        # Where a region is: attention alone would not know.
+        self.places = nn.Parameter(torch.randn(config.regions**2, channels))
+        # The only token where nothing is told.
+        self.nothing = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, blurry: Tensor) -> Tokens:
+        """The regions: what each level of the prior sees in them on average."""
+        with torch.no_grad():
+            features = self.prior(blurry)
+        means = [
+            F.adaptive_avg_pool2d(feature.float(), self.regions).flatten(2).transpose(1, 2) for feature in features
+        ]
+        normal = [norm(mean.to(self.places.dtype)) for norm, mean in zip(self.norms, means, strict=True)]
+        values = self.project(torch.cat(normal, dim=2)) + self.places
+        return Tokens(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
+
+    def told(self, tokens: Tokens, semantics: Tensor) -> Tokens:
+        """`tokens`, regions' or a caption's, where `semantics`, (B,) bool, is True; `nothing` elsewhere."""
+        nothing = self.nothing.to(tokens.values.dtype).expand_as(tokens.values)
+        first = torch.arange(tokens.mask.shape[1], device=tokens.mask.device) == 0
+        return Tokens(
+            torch.where(semantics[:, None, None], tokens.values, nothing),
+            torch.where(semantics[:, None], tokens.mask, first),
+        )
