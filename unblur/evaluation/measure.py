@@ -17,6 +17,7 @@ from unblur.datasets import Pair
 from unblur.datasets.pair_files import PairFiles, read_moments, read_pair, read_picture, size_of
 from unblur.errors import UnblurError
 from unblur.evaluation.method import Method, called
+from unblur.evaluation.metric import AnyMetric
 from unblur.evaluation.peers.outputs import keep_output
 from unblur.evaluation.protocol import PAIRS, Protocol
 from unblur.evaluation.row import Conditions, Row
@@ -43,27 +44,40 @@ def measure(pairs: Iterable[Pair], restore: RestoreArray, checkpoint: str, proto
 
 
 def measure_files(
-    named: NamedFiles, method: Method, protocol: Protocol, conditions: Conditions, keep: Path | None = None
+    named: NamedFiles,
+    method: Method,
+    protocol: Protocol,
+    conditions: Conditions,
+    keep: Path | None = None,
+    also: Sequence[AnyMetric] = (),
 ) -> Row:
     """Restore one photograph on disk and measure it, and put what was restored into the folder `keep`.
+
+    `also` is measured beside the protocol's own metrics.
 
     Raises UnblurError when a file cannot be read or written.
     """
     if not protocol.needs_sharp:
         blurry = read_picture(named.files.blurry)
-        row = _measured(named.image, blurry, [], method, protocol, conditions, keep)
+        row = _measured(named.image, blurry, [], method, protocol, conditions, keep, also)
     elif protocol.every_moment:
         blurry, moments = read_moments(named.files)
-        row = _measured(named.image, blurry, moments, method, protocol, conditions, keep)
+        row = _measured(named.image, blurry, moments, method, protocol, conditions, keep, also)
     else:
         pair = read_pair(named.files)
         blurry, sharp = _eight_bits(pair.blurry), _eight_bits(pair.sharp)
-        row = _measured(named.image, blurry, [sharp], method, protocol, conditions, keep)
+        row = _measured(named.image, blurry, [sharp], method, protocol, conditions, keep, also)
     return replace(row, part=named.files.part)
 
 
 def conditions_of(
-    method: Method, protocol: Protocol, *, checkpoint: str = "", data_set: str = "", pictures: str = ""
+    method: Method,
+    protocol: Protocol,
+    *,
+    checkpoint: str = "",
+    data_set: str = "",
+    pictures: str = "",
+    metrics: str = "",
 ) -> Conditions:
     """What the rows of one run have in common."""
     return Conditions(
@@ -77,6 +91,8 @@ def conditions_of(
         pooling_window_px=method.pooling_window_px,
         torch=torch.__version__,
         unblur=version("unblur"),
+        runtime=method.runtime,
+        metrics=metrics,
     )
 
 
@@ -98,6 +114,7 @@ def _measured(
     protocol: Protocol,
     conditions: Conditions,
     keep: Path | None = None,
+    also: Sequence[AnyMetric] = (),
 ) -> Row:
     """From (3, H, W) uint8; `sharps` are the moments of the exposure to compare with, mostly one, none if unknown."""
     pixels = blurry.permute(1, 2, 0).contiguous().numpy()
@@ -112,17 +129,15 @@ def _measured(
     if keep is not None:
         keep_output(keep, image, done.pixels)
     scores: dict[str, float] = {}
-    aligned_before = aligned_after = "no"
     if not sharps:
         scores["change_after"] = mean_change(pixels, done.pixels)
-    else:
-        # One moment as floats at a time: all of them would not fit into the memory of most machines.
-        restored = _full_range(torch.from_numpy(done.pixels).permute(2, 0, 1))
-        after, aligned_after = protocol.best_scores(restored, map(_full_range, sharps), "after")
-        before, aligned_before = protocol.best_scores(_full_range(blurry), map(_full_range, sharps), "before")
-        # Before and after beside each other, as people read them.
-        for pair in zip(before.items(), after.items(), strict=True):
-            scores.update(pair)
+    # One moment as floats at a time: all of them would not fit into the memory of most machines.
+    restored = _full_range(torch.from_numpy(done.pixels).permute(2, 0, 1))
+    after, aligned_after = protocol.best_scores(restored, map(_full_range, sharps), "after", also)
+    before, aligned_before = protocol.best_scores(_full_range(blurry), map(_full_range, sharps), "before", also)
+    # Before and after beside each other, as people read them.
+    for pair in zip(before.items(), after.items(), strict=True):
+        scores.update(pair)
     return Row(
         image=image,
         height=blurry.shape[1],

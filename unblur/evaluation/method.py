@@ -1,7 +1,7 @@
 """What is measured: our network, or a peer that stands in the same table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,23 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.evaluation.peers.identity import leave_alone
+from unblur.evaluation.peers.maxim import Maxim
+from unblur.evaluation.peers.onnx_model import OnnxModel
 from unblur.evaluation.peers.outputs import OutputFolder
+from unblur.evaluation.peers.polyblur import remove_mild_blur
+from unblur.evaluation.peers.python_function import PythonFunction, names_function
+from unblur.evaluation.peers.richardson_lucy import undo_line_blur
+from unblur.evaluation.peers.spandrel_model import SUFFIXES, SpandrelModel
 from unblur.evaluation.peers.unsharp import unsharp_mask
 from unblur.photos.photo import Photo
+from unblur.restoration.device import choose_device
 from unblur.restoration.restorer import Restorer, load
 
 Pixels = NDArray[Any]
 """(H, W, 3) uint8."""
 
-NAMES = ("network", "identity", "unsharp")
-"""What a method is called that needs no file."""
+NAMES = ("network", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
+"""What a method is called that is not named by a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,8 @@ class Method:
     device: str = ""
     precision: str = ""
     pooling_window_px: str = ""
+    runtime: str = ""
+    """What ran it, if not torch alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +59,14 @@ class MethodChoice:
     """From which any process can make the same `Method`."""
 
     method: str = "network"
-    """One of NAMES, or a folder of pictures that another program restored."""
+    """One of NAMES, an ONNX model, a checkpoint for spandrel, module:function of Python, or a folder of pictures that
+    another program restored."""
     checkpoint: str | None = None
+    """Of the network or of MAXIM."""
     device: str = "auto"
     pooling_window_px: int | None = None
+    multiple_px: int = 1
+    """What both sides of the pictures that an ONNX model takes must be multiples of."""
 
 
 def open_method(choice: MethodChoice) -> Method:
@@ -65,6 +78,16 @@ def open_method(choice: MethodChoice) -> Method:
             return called("identity", leave_alone)
         case "unsharp":
             return called("unsharp", unsharp_mask)
+        case "polyblur":
+            return called("polyblur", remove_mild_blur)
+        case "richardson-lucy":
+            return called("richardson-lucy", undo_line_blur)
+        case "maxim":
+            return _maxim(choice)
+        case path if path.lower().endswith(".onnx"):
+            return _onnx(choice)
+        case path if path.lower().endswith(SUFFIXES):
+            return _spandrel(choice)
         case path if Path(path).is_dir():
             outputs = OutputFolder(Path(path))
             return Method(
@@ -72,9 +95,12 @@ def open_method(choice: MethodChoice) -> Method:
                 apply=lambda _, image: Restored(pixels=outputs.picture(image)),
                 checkpoint=outputs.fingerprint,
             )
+        case name if names_function(name):
+            function = PythonFunction(name)
+            return called(function.name, function.restore, checkpoint=function.sha256)
     raise UnblurError(
-        f"There is no method {choice.method}; give {', '.join(NAMES)}, or a folder of pictures that were restored "
-        "elsewhere, named like the blurry ones."
+        f"There is no method {choice.method}; give {', '.join(NAMES)}, a file .onnx or {', '.join(SUFFIXES)}, "
+        "module:function, or a folder of pictures that were restored elsewhere, named like the blurry ones."
     )
 
 
@@ -96,6 +122,32 @@ def network(restorer: Restorer) -> Method:
     )
 
 
-def called(name: str, restore: Callable[[Pixels], Pixels]) -> Method:
+def called(name: str, restore: Callable[[Pixels], Pixels], *, checkpoint: str = "", device: str = "cpu") -> Method:
     """Any Python function from (H, W, 3) uint8 to the same."""
-    return Method(name=name, apply=lambda blurry, _: Restored(pixels=restore(blurry)), device="cpu")
+    return Method(
+        name=name, apply=lambda blurry, _: Restored(pixels=restore(blurry)), checkpoint=checkpoint, device=device
+    )
+
+
+def _maxim(choice: MethodChoice) -> Method:
+    device = choose_device(choice.device)
+    maxim = Maxim(choice.checkpoint, device)
+    return called("maxim", maxim.restore, checkpoint=maxim.sha256, device=device.type)
+
+
+def _spandrel(choice: MethodChoice) -> Method:
+    device = choose_device(choice.device)
+    model = SpandrelModel(Path(choice.method), device)
+    method = called(model.name, model.restore, checkpoint=model.sha256, device=device.type)
+    return replace(method, runtime=model.runtime)
+
+
+def _onnx(choice: MethodChoice) -> Method:
+    model = OnnxModel(Path(choice.method), device=choice.device, multiple_px=choice.multiple_px)
+    return Method(
+        name=model.name,
+        apply=lambda blurry, _: Restored(pixels=model.restore(blurry), tile_px=model.tile_px(blurry)),
+        checkpoint=model.sha256,
+        device=model.device,
+        runtime=model.runtime,
+    )

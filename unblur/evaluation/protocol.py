@@ -4,14 +4,31 @@ All protocols measure what an eight-bit file would keep, image by image; tables 
 that can move a number by more than 0.005 dB is a new version.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
 from unblur.errors import UnblurError
 from unblur.evaluation.alignment import Aligned, align_by_homography, align_by_shift, align_by_whole_pixels
-from unblur.evaluation.metric import LUMA_PSNR, MSSIM, PSNR, SSIM, SSIM_3D, UNALIGNED_PSNR, Metric, When
+from unblur.evaluation.metric import (
+    BRISQUE,
+    LUMA_PSNR,
+    MSSIM,
+    NIQE,
+    PIQE,
+    PSNR,
+    SSIM,
+    SSIM_3D,
+    UNALIGNED_PSNR,
+    AnyMetric,
+    Metric,
+    When,
+)
+
+Pictures = TypeVar("Pictures", Tensor, Aligned)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +65,8 @@ class Protocol:
     alignment: Homography | ShiftSearch | WholePixels | None = None
     every_moment: bool = False
     """Whether a picture is compared with every moment of the exposure of which the truth is known, or with one."""
-    metrics: tuple[Metric, ...] = (PSNR, SSIM)
-    """Measured after alignment. None are measured without sharp twins; what is then told is how much was changed."""
+    metrics: tuple[AnyMetric, ...] = (PSNR, SSIM)
+    """Those that compare are measured after alignment."""
 
     @property
     def title(self) -> str:
@@ -59,24 +76,45 @@ class Protocol:
     @property
     def needs_sharp(self) -> bool:
         """Whether pictures without sharp twins cannot be measured."""
-        return bool(self.metrics)
+        return any(isinstance(metric, Metric) for metric in self.metrics)
 
-    def scores(self, picture: Tensor, sharp: Tensor, when: When) -> tuple[dict[str, float], str]:
+    def scores(
+        self, picture: Tensor, sharp: Tensor | None, when: When, also: Sequence[AnyMetric] = ()
+    ) -> tuple[dict[str, float], str]:
         """The numbers by their columns, and whether the pictures were aligned: "no", "yes" or "failed".
 
-        Both are (3, H, W) sRGB in [0, 1], rounded to eight bits.
+        Both are (3, H, W) sRGB in [0, 1], rounded to eight bits; `sharp` may be None where nothing compares. `also` is
+        measured beside the protocol's own. A number is NaN where its metric cannot measure such a picture.
         """
-        aligned = self._aligned(picture, sharp)
-        numbers = {metric.column(when): metric.measure(aligned) for metric in self.metrics}
-        if self.alignment is None:
-            return numbers, "no"
-        plain = UNALIGNED_PSNR.measure(_as_they_lie(picture, sharp))
-        return numbers | {UNALIGNED_PSNR.column(when): plain}, "failed" if aligned.failed else "yes"
+        aligned = None if sharp is None else self._aligned(picture, sharp)
 
-    def best_scores(self, picture: Tensor, moments: Iterable[Tensor], when: When) -> tuple[dict[str, float], str]:
-        """As `scores`, of the moments of an exposure the best of each number: more is better in all that we measure."""
-        found = [self.scores(picture, moment, when) for moment in moments]
-        return {column: max(numbers[column] for numbers, _ in found) for column in found[0][0]}, found[0][1]
+        def numbers(metrics: Sequence[AnyMetric]) -> dict[str, float]:
+            return {metric.column(when): _number(metric, picture, aligned) for metric in metrics}
+
+        found = numbers(self.metrics)
+        if self.alignment is None or aligned is None or sharp is None:
+            return found | numbers(also), "no"
+        found[UNALIGNED_PSNR.column(when)] = UNALIGNED_PSNR.measure(_as_they_lie(picture, sharp))
+        return found | numbers(also), "failed" if aligned.failed else "yes"
+
+    def best_scores(
+        self, picture: Tensor, moments: Iterable[Tensor], when: When, also: Sequence[AnyMetric] = ()
+    ) -> tuple[dict[str, float], str]:
+        """As `scores`, of the moments of an exposure the best of each number; none where the truth is unknown."""
+        found = [self.scores(picture, moment, when, also) for moment in moments]
+        if not found:
+            return self.scores(picture, None, when, also)
+        less_is_better = {
+            metric.column(when)
+            for metric in (*self.metrics, *also)
+            if isinstance(metric, Metric) and metric.less_is_better
+        }
+
+        def best(column: str) -> float:
+            measured = [numbers[column] for numbers, _ in found if not math.isnan(numbers[column])]
+            return (min if column in less_is_better else max)(measured, default=math.nan)
+
+        return {column: best(column) for column in found[0][0]}, found[0][1]
 
     def _aligned(self, picture: Tensor, sharp: Tensor) -> Aligned:
         match self.alignment:
@@ -99,6 +137,20 @@ class Protocol:
                     step_px=search.step_px,
                     border_px=search.border_px,
                 )
+
+
+def _number(metric: AnyMetric, picture: Tensor, aligned: Aligned | None) -> float:
+    if isinstance(metric, Metric):
+        return math.nan if aligned is None else _unless_refused(metric.measure, aligned)
+    return _unless_refused(metric.measure, picture)
+
+
+def _unless_refused(measure: Callable[[Pictures], float], pictures: Pictures) -> float:
+    # One picture that is too small or too flat for a metric must not cost the other metrics, nor the other pictures.
+    try:
+        return measure(pictures)
+    except UnblurError:
+        return math.nan
 
 
 def _as_they_lie(picture: Tensor, sharp: Tensor) -> Aligned:
@@ -181,10 +233,10 @@ KOEHLER = Protocol(
 
 NO_REFERENCE = Protocol(
     name="no-reference",
-    version=1,
-    source="Ours, for photographs without sharp twins: how much was changed, as a share of full scale. That is no "
-    "measure of quality.",
-    metrics=(),
+    version=2,
+    source="Ours, for photographs without sharp twins: how much was changed, as a share of full scale, which is no "
+    "measure of quality, and three guesses at quality, which invented detail can please.",
+    metrics=(NIQE, BRISQUE, PIQE),
 )
 
 PROTOCOLS = (PAIRS, GOPRO, HIDE, REDS, REDS_JPEG, REALBLUR, RSBLUR, BSD, LEVIN, KOEHLER, NO_REFERENCE)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -20,13 +21,18 @@ class Conditions:
     protocol: str
     method: str = "network"
     checkpoint: str
-    """SHA-256 of the weights; for a folder of outputs that of their names and sizes; empty where there is nothing."""
+    """SHA-256 of the weights, of the file of a Python function, or of the names and sizes in a folder of outputs; empty
+    where there is nothing."""
     device: str = ""
     precision: str = ""
     pooling_window_px: str = ""
     """Reach of the averages inside the network."""
     torch: str = ""
     unblur: str = ""
+    runtime: str = ""
+    """What ran a peer, where that is not torch alone, and its version."""
+    metrics: str = ""
+    """Measured beside the protocol's own; first digits of the SHA-256 of their weights behind those that have some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +43,7 @@ class Row:
     height: int
     width: int
     scores: Mapping[str, float]
-    """Numbers by their column, such as psnr_before_db."""
+    """Numbers by their column, such as psnr_before_db; NaN, an empty cell, where a metric cannot measure a picture."""
     aligned_before: str = "no"
     """Whether the pictures were aligned before measuring: no (the protocol does not), yes, or failed."""
     aligned_after: str = "no"
@@ -61,6 +67,8 @@ class Row:
 
 _FIRST = ("image", "height", "width")
 _LAST = ("aligned_before", "aligned_after", "tile_px", "seconds", "part", *(field.name for field in fields(Conditions)))
+_LATER = ("part", "runtime", "metrics")
+"""Columns that tables of earlier versions lack: then they are empty."""
 
 
 def to_csv(rows: Iterable[Row]) -> str:
@@ -108,23 +116,25 @@ def _row(line: dict[str, str]) -> Row:
     if None in line or None in line.values():
         raise ValueError("a line has another number of columns")
     score_names = [name for name in line if name not in (*_FIRST, *_LAST)]
+    line = dict.fromkeys(_LATER, "") | line
     return Row(
         image=line["image"],
         height=int(line["height"]),
         width=int(line["width"]),
-        scores={name: float(line[name]) for name in score_names},
+        scores={name: float(line[name] or "nan") for name in score_names},
         aligned_before=line["aligned_before"],
         aligned_after=line["aligned_after"],
         tile_px=int(line["tile_px"]),
         seconds=float(line["seconds"]),
-        # Tables made before there were parts have no such column.
-        part=line.get("part", ""),
+        part=line["part"],
         conditions=Conditions(**{field.name: line[field.name] for field in fields(Conditions)}),
     )
 
 
 def _text(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4f}"
+    return str(value)
 
 
 def _joined(cells: list[str]) -> str:

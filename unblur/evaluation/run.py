@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from unblur.errors import UnblurError
+from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
 from unblur.evaluation.measure import NamedFiles, conditions_of, fingerprint, measure_files
 from unblur.evaluation.method import Method, MethodChoice, open_method
 from unblur.evaluation.peers.outputs import output_path
@@ -33,6 +34,8 @@ class Run:
     files: tuple[NamedFiles, ...]
     choice: MethodChoice
     protocol: Protocol
+    metrics: MetricChoice = MetricChoice()
+    """Beside those of the protocol."""
     keep: Path | None = None
     """Folder for the restored pictures."""
 
@@ -47,8 +50,10 @@ class Progress:
         """
         self.run = run
         self._method = method
+        also = open_metrics(run.metrics, run.protocol)
+        self._also = also.metrics
         self.conditions = conditions_of(
-            self._method, run.protocol, data_set=run.data_set, pictures=fingerprint(run.files)
+            self._method, run.protocol, data_set=run.data_set, pictures=fingerprint(run.files), metrics=also.told
         )
         self._partial = partial
         self._rows: dict[str, Row] = {}
@@ -88,7 +93,7 @@ class Progress:
             yield row
 
     def _measured(self, named: NamedFiles) -> Row:
-        return measure_files(named, self._method, self.run.protocol, self.conditions, self.run.keep)
+        return measure_files(named, self._method, self.run.protocol, self.conditions, self.run.keep, self._also)
 
     def _is_kept(self, image: str) -> bool:
         """Whether the restored picture is where it was asked for."""
@@ -182,12 +187,13 @@ def _work(
     torch.set_num_threads(threads)
     try:
         method = open_method(share.choice)
+        also = open_metrics(share.metrics, share.protocol).metrics
         parent = multiprocessing.parent_process()
         for named in share.files:
             if parent is not None and not parent.is_alive():
                 # It was killed and could not end us: nobody waits for the rest.
                 return
-            results.put(measure_files(named, method, share.protocol, conditions, share.keep))
+            results.put(measure_files(named, method, share.protocol, conditions, share.keep, also))
     except UnblurError as error:
         results.put(error)
     except Exception:

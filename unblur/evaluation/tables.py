@@ -112,12 +112,13 @@ def _cells(rows: Sequence[Row], metrics: Sequence[Column], aligned: bool) -> lis
     cells = [str(len(rows))]
     has_psnr = "psnr_after_db" in rows[0].scores
     for name, ending, twice in metrics:
-        digits = 2 if ending == "_db" else 4
-        means = [
-            fmean(row.scores[column] for row in rows) if column in rows[0].scores else math.nan
-            for column in ([f"{name}_before{ending}"] if twice else []) + [f"{name}_after{ending}"]
-        ]
-        cells += [f"{mean:.{digits}f}" if not math.isnan(mean) else "-" for mean in means]
+        digits = 2 if ending == "_db" or name in ("niqe", "brisque", "piqe") else 4
+        columns = ([f"{name}_before{ending}"] if twice else []) + [f"{name}_after{ending}"]
+        measured = [row for row in rows if not any(math.isnan(row.scores.get(column, math.nan)) for column in columns)]
+        means = [fmean(row.scores[column] for row in measured) if measured else math.nan for column in columns]
+        # A mean over fewer images than the line has says over how many.
+        count = f" ({len(measured)})" if len(measured) < len(rows) else ""
+        cells += [f"{mean:.{digits}f}{count}" if measured else "-" for mean in means]
         if name == "psnr":
             gain = means[-1] - means[0] if has_psnr else math.nan
             cells.append(f"{gain:+.2f}" if math.isfinite(means[0]) and math.isfinite(gain) else "-")

@@ -30,7 +30,7 @@ def load_st_lpips(network: Network, weights: Path | None = None) -> PerceptualDi
 
     Raises UnblurError when they are missing, damaged, or of another network.
     """
-    path = _packaged(network) if weights is None else weights
+    path = packaged_weights(network) if weights is None else weights
     state = read_weights(path, f"ST-LPIPS needs {network}_shift_tolerant.pth out of the PyPI package stlpips-pytorch")
     features = _alexnet() if network == "alex" else vgg16(lambda: [nn.MaxPool2d(2, stride=1), BlurPool()])
     take_features(features, state, _place, path)
@@ -46,7 +46,8 @@ class BlurPool(nn.Module):
         return F.conv2d(F.pad(values, (2, 2, 2, 2), mode="reflect"), window, stride=2, groups=values.shape[1])
 
 
-def _packaged(network: Network) -> Path:
+def packaged_weights(network: Network) -> Path:
+    """The file inside the installed package. Raises UnblurError when the package is missing."""
     found = find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise UnblurError(

@@ -1,0 +1,86 @@
+"""Metrics that are measured beside a protocol's own, chosen by name, and the weights that some of them need."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from unblur.checkpoints.hub_files import find_weights
+from unblur.errors import UnblurError
+from unblur.evaluation.metric import BRISQUE, MS_SSIM, NIQE, PIQE, PSNR, SSIM, SSIM_3D, AnyMetric, Metric, compared
+from unblur.evaluation.protocol import Protocol
+from unblur.metrics.lpips import load_lpips
+from unblur.metrics.st_lpips import load_st_lpips, packaged_weights
+
+WITHOUT_WEIGHTS: dict[str, AnyMetric] = {
+    "psnr": PSNR,
+    "ssim": SSIM,
+    "ssim-3d": SSIM_3D,
+    "ms-ssim": MS_SSIM,
+    "niqe": NIQE,
+    "brisque": BRISQUE,
+    "piqe": PIQE,
+}
+NAMES = (*WITHOUT_WEIGHTS, "st-lpips", "lpips")
+"""What `--metrics` takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricChoice:
+    """From which any process can make the same metrics."""
+
+    names: tuple[str, ...] = ()
+    """Of NAMES; those of the protocol are measured in any case."""
+    lpips_weights: tuple[str, str] | None = None
+    """LPIPS needs the files of AlexNet and of the heads, here or on the hub; see `unblur.metrics.lpips`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenMetrics:
+    """The metrics that were chosen and that the protocol does not measure itself."""
+
+    metrics: tuple[AnyMetric, ...] = ()
+    told: str = ""
+    """For the conditions of a row."""
+
+
+def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
+    """The chosen metrics, ready to use.
+
+    Raises UnblurError for an unknown name, one that needs sharp twins where there are none, and missing weights.
+    """
+    opened, told = [], []
+    for name in dict.fromkeys(choice.names):
+        metric, digits = _opened(name, choice)
+        # By its name: Koehler's PSNR is another one, and the protocol says which is meant.
+        if metric.name in [own.name for own in protocol.metrics]:
+            continue
+        if isinstance(metric, Metric) and not protocol.needs_sharp:
+            raise UnblurError(f"{name} compares with sharp twins, which the protocol {protocol.title} does without.")
+        opened.append(metric)
+        told.append(f"{name}:{digits}" if digits else name)
+    return OpenMetrics(metrics=tuple(opened), told=" ".join(told))
+
+
+def _opened(name: str, choice: MetricChoice) -> tuple[AnyMetric, str]:
+    """The metric, and digits that stand for its weights."""
+    match name:
+        case "st-lpips":
+            path = packaged_weights("alex")
+            measure = compared(load_st_lpips("alex", path))
+            return Metric(name="st_lpips", measure=measure, less_is_better=True), _digits(path)
+        case "lpips":
+            if choice.lpips_weights is None:
+                raise UnblurError(
+                    "LPIPS needs weights that are not ours to give; name torchvision's alexnet-owt-7be5be79.pth and "
+                    "alex.pth of the PyPI package lpips with --lpips-weights, or measure st-lpips."
+                )
+            backbone, heads = (find_weights(source) for source in choice.lpips_weights)
+            measure = compared(load_lpips("alex", backbone=backbone, heads=heads))
+            return Metric(name="lpips", measure=measure, less_is_better=True), _digits(backbone, heads)
+        case _ if name in WITHOUT_WEIGHTS:
+            return WITHOUT_WEIGHTS[name], ""
+    raise UnblurError(f"There is no metric {name}; the names are {', '.join(NAMES)}.")
+
+
+def _digits(*paths: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
