@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.blur.undirected import undirected
-from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, MotionEstimatorConfig, NAFNetConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
@@ -158,7 +158,7 @@ def test_the_motion_map_holds_paths_and_their_lengths() -> None:
 
 
 def test_the_first_restoration_begins_as_the_bundled_network() -> None:
-    bundled = load_checkpoint()
+    bundled = load_checkpoint(BUNDLED_RESTORER)
     network = PreReconstruction(PreReconstructionConfig(hourglass=bundled.config), latents=32).eval()  # type: ignore[arg-type]
     network.hourglass.load_state_dict(bundled.model.state_dict())
     blurry = torch.rand(1, 3, 64, 96)
