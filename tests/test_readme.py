@@ -23,6 +23,11 @@ NOT_RUN = {
     "make demo": "installs; its program is run by test_the_demo_runs below",
     "make test": "is what runs this file",
     "pip install -c constraints.txt -e .": "installs; `make test` has done the same before this file runs",
+    "unblur train decoder --photos photos --encoder taesana_encoder.pth --run runs/decoder": "needs weights by others; "
+    "test_reconstruction.py trains one",
+    "unblur study reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "measures that",
+    "unblur study reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs weights by "
+    "others; test_reconstruction_rows.py measures them",
 }
 """Commands in blocks marked `bash no-run`, and why they need no run here."""
 

@@ -15,6 +15,7 @@ from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
 from unblur.app.readability_command import readability
+from unblur.app.reconstruction_command import reconstruction
 from unblur.app.restore_command import restore
 from unblur.app.similarity_command import similarity
 from unblur.app.simulate_command import simulate
@@ -30,6 +31,7 @@ OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
 STUDIES: dict[str, Callable[..., int]] = {
     "sizes": sizes,
     "readability": readability,
+    "reconstruction": reconstruction,
 }
 
 

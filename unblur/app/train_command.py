@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-RecipeName = Literal["faithful", "motion", "prior", "smoke"]
+RecipeName = Literal["autoencoder", "decoder", "faithful", "motion", "prior", "smoke"]
 
 
 def train(
@@ -17,6 +17,7 @@ def train(
     run: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     start_from: Path | None = None,
     prior_from: Path | None = None,
+    encoder: Path | None = None,
     steps: int | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -25,10 +26,11 @@ def train(
 
     Args:
         recipe: Which run to do; recipes are functions in `unblur/recipes`.
-        photos: Folder of sharp photographs; the blur is simulated.
+        photos: Folder of sharp photographs; blur is simulated where it is wanted.
         run: Folder that becomes the checkpoint: weights, recipe, metrics.jsonl, model card.
         start_from: Checkpoint folder whose weights a new run begins with.
         prior_from: Checkpoint folder of `unblur train prior`, for a network that is told a prior.
+        encoder: File taesana_encoder.pth, for a decoder that learns to undo it.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
         device: auto, cpu, cuda, ...
         quiet: No progress bar.
@@ -57,6 +59,7 @@ def train(
             run,
             start_from=start_from,
             prior_from=prior_from,
+            encoder_from=encoder,
             device=str(choose_device(device)),
             on_step=on_step,
         )

@@ -4,6 +4,8 @@ from typing import assert_never
 
 from torch import nn
 
+from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
+from unblur.models.latent_decoder import LatentDecoder, LatentDecoderConfig
 from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
 from unblur.models.mprnet import MPRNet, MPRNetConfig
@@ -15,7 +17,7 @@ from unblur.models.unet import UNet, UNetConfig
 RestorerConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
 """Networks that restore: `forward(blurry) -> restored`."""
 
-ModelConfig = RestorerConfig | MotionEstimatorConfig | SemanticPriorConfig
+ModelConfig = RestorerConfig | MotionEstimatorConfig | SemanticPriorConfig | AutoencoderConfig | LatentDecoderConfig
 """Every configuration a checkpoint may hold."""
 
 
@@ -36,4 +38,8 @@ def build(config: ModelConfig) -> nn.Module:
             return MotionEstimator(config)
         case SemanticPriorConfig():
             return SemanticPrior(config)
+        case AutoencoderConfig():
+            return Autoencoder(config)
+        case LatentDecoderConfig():
+            return LatentDecoder(config)
     assert_never(config)

@@ -2,7 +2,14 @@
 
 from typing import assert_never
 
-from unblur.models import ModelConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig
+from unblur.models import (
+    AutoencoderConfig,
+    LatentDecoderConfig,
+    ModelConfig,
+    MotionEstimatorConfig,
+    RestorerConfig,
+    SemanticPriorConfig,
+)
 from unblur.training.recipe import Recipe
 
 
@@ -21,7 +28,7 @@ tags: [deblurring, image-restoration]
 - Network: {recipe.model}
 - Trained for {steps_done} of {recipe.steps} steps of {recipe.batch} patches of {recipe.sampling.patch_px} px, \
 seed {recipe.seed}; `recipe.json` has the rest.
-- Data: sharp photographs blurred by the simulator of `unblur`.
+- Data: {_data(recipe.model)}
 - Use: `{_use(recipe.model)}`
 """
 
@@ -43,7 +50,23 @@ def _purpose(model: ModelConfig) -> str:
                 "Tells, from a motion-blurred photograph, what a classifier would have seen in the sharp one: features "
                 "at\nseveral strides, a prior for networks that restore."
             )
+        case AutoencoderConfig():
+            return (
+                "Turns photographs into 32 numbers for each square of 32 x 32 pixels, and back: "
+                "what\na network that generates works on. It keeps the gist and paints detail that may not be there."
+            )
+        case LatentDecoderConfig():
+            return (
+                "Turns latents of SANA's autoencoder, 32 numbers for each square of 32 x 32 pixels, into photographs; "
+                "learnt\non those of TAESANA's encoder, which is not in it. It paints detail that may not be there."
+            )
     assert_never(model)
+
+
+def _data(model: ModelConfig) -> str:
+    if isinstance(model, AutoencoderConfig | LatentDecoderConfig):
+        return "sharp photographs, as they are."
+    return "sharp photographs blurred by the simulator of `unblur`."
 
 
 def _use(model: ModelConfig) -> str:
@@ -54,4 +77,8 @@ def _use(model: ModelConfig) -> str:
             return "unblur patterns photos --checkpoint FOLDER"
         case SemanticPriorConfig():
             return "unblur train RECIPE --prior-from FOLDER"
+        case AutoencoderConfig():
+            return "unblur study reconstruction photos --checkpoint FOLDER"
+        case LatentDecoderConfig():
+            return "unblur study reconstruction photos --checkpoint FOLDER --encoder taesana_encoder.pth"
     assert_never(model)

@@ -11,23 +11,32 @@ import torch
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import save_checkpoint
+from unblur.checkpoints.latent_spaces import FrozenEncoder
 from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
 from unblur.errors import UnblurError
-from unblur.models import MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig, build
+from unblur.models import (
+    AutoencoderConfig,
+    LatentDecoderConfig,
+    MotionEstimatorConfig,
+    RestorerConfig,
+    SemanticPriorConfig,
+    build,
+)
 from unblur.seeds import seed_for
-from unblur.training.beginning import begin
+from unblur.training.beginning import begin, frozen_encoder
 from unblur.training.card import model_card
 from unblur.training.motion import MotionTask
 from unblur.training.prefetch import prefetched
 from unblur.training.prior import PriorTask
 from unblur.training.recipe import Recipe
+from unblur.training.reconstruction import ReconstructionTask
 from unblur.training.restoration import RestorationTask
 from unblur.training.schedule import cosine_with_warmup
 from unblur.training.state import TrainingState, load_state, save_state
 from unblur.training.step import take_step
-from unblur.training.task import Example, Task
+from unblur.training.task import Example, LearningTask, Task
 
 Progress = Callable[[int, dict[str, float]], None]
 """Called after every step with the number of steps done and the step's measurements."""
@@ -40,25 +49,27 @@ def train(
     *,
     start_from: Path | None = None,
     prior_from: Path | None = None,
+    encoder_from: Path | None = None,
     device: str = "cpu",
     on_step: Progress = lambda _step, _measured: None,
 ) -> None:
     """Train `recipe` on the sharp photographs in `photos`; `run` becomes the checkpoint folder.
 
     Goes on where an earlier call with the same recipe stopped. `start_from` and `prior_from` are checkpoints whose
-    weights a new run begins with, see `begin`. Raises UnblurError when the recipe differs from the run's, or the loss
-    explodes.
+    weights a new run begins with, see `begin`; `encoder_from` is the file of the frozen encoder that a decoder learns
+    to undo. Raises UnblurError when the recipe differs from the run's, or the loss explodes.
     """
     recipe_json = to_json(recipe)
     torch.manual_seed(seed_for(recipe.seed, "weights"))
     model = build(recipe.model)
+    encoder = frozen_encoder(recipe.model, encoder_from, device)
     state_path = run / "training_state.pt"
     if not state_path.exists():
         begin(model, recipe.model, start_from, prior_from)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
     ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    step = 0
+    step, state = 0, None
 
     run.mkdir(parents=True, exist_ok=True)
     if state_path.exists():
@@ -74,23 +85,26 @@ def train(
     metrics = run / "metrics.jsonl"
     _forget_after(metrics, step)
 
+    task = task_of(recipe, PhotoFolder(photos), device, encoder)
+    if state is not None and isinstance(task, LearningTask):
+        task.load_state_dict(state["task"])
+
     def save() -> None:
-        save_state(
-            state_path,
-            TrainingState(
-                step=step,
-                recipe=recipe_json,
-                model=model.state_dict(),
-                ema=ema,
-                optimizer=optimizer.state_dict(),
-            ),
+        latest = TrainingState(
+            step=step,
+            recipe=recipe_json,
+            model=model.state_dict(),
+            ema=ema,
+            optimizer=optimizer.state_dict(),
         )
+        if isinstance(task, LearningTask):
+            latest["task"] = task.state_dict()
+        save_state(state_path, latest)
         averaged = build(recipe.model)
         averaged.load_state_dict(ema)
         card = model_card(recipe, step)
         save_checkpoint(run, averaged, recipe.model, train_patch_px=recipe.sampling.patch_px, card=card)
 
-    task = task_of(recipe, PhotoFolder(photos), device)
     model.train()
     began = time.perf_counter()
     for shown, truth in _batches(recipe, task, step):
@@ -132,8 +146,11 @@ def train(
         began = time.perf_counter()
 
 
-def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
-    """What `recipe` teaches its network, with `photos`; blur is simulated on `device`."""
+def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu", encoder: FrozenEncoder | None = None) -> Task:
+    """What `recipe` teaches its network, with `photos`; blur is simulated on `device`.
+
+    `encoder`: what `frozen_encoder` gives for the recipe's network.
+    """
     simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed, device)
     pairs = ReusedPairs(simulated, recipe.uses, recipe.uses_apart)
     if isinstance(recipe.model, RestorerConfig):
@@ -143,6 +160,8 @@ def task_of(recipe: Recipe, photos: PhotoFolder, device: str = "cpu") -> Task:
             return MotionTask(pairs)
         case SemanticPriorConfig():
             return PriorTask(pairs, load_teacher(recipe.model.backbone).to(device))
+        case AutoencoderConfig() | LatentDecoderConfig():
+            return ReconstructionTask(pairs, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder)
     assert_never(recipe.model)
 
 

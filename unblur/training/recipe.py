@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from unblur.blur import Camera
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import ModelConfig
+from unblur.training.reconstruction_loss import ReconstructionLoss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class Recipe:
     """The weights that are kept are this moving average of the weights trained."""
     loss_floor: float = 1e-4
     """Mean squared error below which a patch hardly counts; 1e-4 is 40 dB."""
+    reconstruction: ReconstructionLoss = ReconstructionLoss()
+    """What training of an autoencoder minimises; other networks have losses of their own."""
     log_every: int = 50
     checkpoint_every: int = 500
     workers: int = 1
