@@ -41,6 +41,11 @@ NOT_RUN = {
     "--csv tables": "needs what the line before fetches; test_tfjs_graph.py",
     "pip install 'unblur[spandrel]'": "installs",
     "unblur evaluate validation --method theirs.pth --csv tables": "test_foreign_methods.py",
+    "unblur train decoder --photos photos --encoder taesana_encoder.pth --run runs/decoder": "needs weights by others; "
+    "test_reconstruction.py trains one",
+    "unblur study reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "measures that",
+    "unblur study reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs weights by "
+    "others; test_reconstruction_rows.py measures them",
 }
 """Commands in blocks marked `bash no-run`, and why they need no run here."""
 

@@ -21,6 +21,7 @@ from unblur.app.patterns_command import patterns
 from unblur.app.prior_cost_command import prior_cost
 from unblur.app.prior_study_command import prior
 from unblur.app.readability_command import readability
+from unblur.app.reconstruction_command import reconstruction
 from unblur.app.restore_command import restore
 from unblur.app.severity_command import severity
 from unblur.app.similarity_command import similarity
@@ -43,6 +44,7 @@ STUDIES: dict[str, Callable[..., int]] = {
     "prior": prior,
     "prior-cost": prior_cost,
     "cost": cost,
+    "reconstruction": reconstruction,
 }
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import tyro
 
 RecipeName = Literal[
+    "autoencoder",
+    "decoder",
     "faithful",
     "motion",
     "prior",
@@ -38,6 +40,7 @@ def train(
     pairs_share: float = 0.2,
     start_from: Path | None = None,
     prior_from: Path | None = None,
+    encoder: Path | None = None,
     steps: int | None = None,
     device: str = "auto",
     quiet: bool = False,
@@ -49,12 +52,13 @@ def train(
             authors did, which takes days on an accelerator; with -prior they are told what the photograph shows and
             need --prior-from.
         run: Folder that becomes the checkpoint: weights, recipe, metrics.jsonl, model card.
-        photos: Folder of sharp photographs; the blur is simulated. Not needed where --pairs-share is 1.
+        photos: Folder of sharp photographs; blur is simulated where it is wanted. Not needed where --pairs-share is 1.
         pairs: Data sets whose pairs for training are mixed in, equally often: folders with blurry/ and sharp/, or
             those that `unblur datasets` lists.
         pairs_share: Share of the patches that are of these pairs, above 0 and at most 1.
         start_from: Checkpoint folder whose weights a new run begins with.
         prior_from: Checkpoint folder of `unblur train prior`, for recipes that end in -prior.
+        encoder: File taesana_encoder.pth, for a decoder that learns to undo it.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
         device: auto, cpu, cuda, ...
         quiet: No progress bar.
@@ -87,6 +91,7 @@ def train(
             run,
             start_from=start_from,
             prior_from=prior_from,
+            encoder_from=encoder,
             device=str(choose_device(device)),
             on_step=on_step,
         )

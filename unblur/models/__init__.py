@@ -1,8 +1,12 @@
 """Networks. Those that restore keep a promise: `forward(blurry) -> restored`, (B, 3, H, W) RGB in [0, 1], any size."""
 
+from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
 from unblur.models.build import ModelConfig, RestorerConfig, build
 from unblur.models.glow import GlowConfig, GlowDeblur, GlowRestorer
 from unblur.models.host import DecoderScale, MultiOutput
+from unblur.models.latent_decoder import LatentDecoder, LatentDecoderConfig
+from unblur.models.latent_encoder import LatentEncoderConfig
+from unblur.models.latent_space import LatentSpace
 from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
 from unblur.models.mprnet import MPRNet, MPRNetConfig
@@ -13,10 +17,16 @@ from unblur.models.spe import PriorConfig
 from unblur.models.unet import UNet, UNetConfig
 
 __all__ = [
+    "Autoencoder",
+    "AutoencoderConfig",
     "DecoderScale",
     "GlowConfig",
     "GlowDeblur",
     "GlowRestorer",
+    "LatentDecoder",
+    "LatentDecoderConfig",
+    "LatentEncoderConfig",
+    "LatentSpace",
     "MIMOUNet",
     "MIMOUNetConfig",
     "MPRNet",

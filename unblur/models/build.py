@@ -4,7 +4,9 @@ from typing import assert_never
 
 from torch import nn
 
+from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
 from unblur.models.glow import GlowConfig, GlowDeblur
+from unblur.models.latent_decoder import LatentDecoder, LatentDecoderConfig
 from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
 from unblur.models.mprnet import MPRNet, MPRNetConfig
@@ -16,7 +18,9 @@ from unblur.models.unet import UNet, UNetConfig
 RestorerConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
 """Networks that restore: `forward(blurry) -> restored`."""
 
-ModelConfig = RestorerConfig | MotionEstimatorConfig | SemanticPriorConfig | GlowConfig
+ModelConfig = (
+    RestorerConfig | MotionEstimatorConfig | SemanticPriorConfig | GlowConfig | AutoencoderConfig | LatentDecoderConfig
+)
 """Every configuration a checkpoint may hold."""
 
 
@@ -39,4 +43,8 @@ def build(config: ModelConfig) -> nn.Module:
             return SemanticPrior(config)
         case GlowConfig():
             return GlowDeblur(config)
+        case AutoencoderConfig():
+            return Autoencoder(config)
+        case LatentDecoderConfig():
+            return LatentDecoder(config)
     assert_never(config)

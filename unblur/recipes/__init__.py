@@ -2,6 +2,7 @@
 
 from typing import Literal, assert_never
 
+from unblur.recipes.autoencoder import autoencoder, decoder
 from unblur.recipes.faithful import faithful
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, nafnet_64, restormer, unet
 from unblur.recipes.motion import motion
@@ -10,6 +11,8 @@ from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
 
 RecipeName = Literal[
+    "autoencoder",
+    "decoder",
     "faithful",
     "motion",
     "prior",
@@ -35,6 +38,10 @@ def named(name: RecipeName) -> Recipe:
     """The recipe that `unblur train NAME` runs; names that end in -prior are of hosts that are told the prior."""
     told = name.endswith("-prior")
     match name:
+        case "autoencoder":
+            return autoencoder()
+        case "decoder":
+            return decoder()
         case "faithful":
             return faithful()
         case "motion":

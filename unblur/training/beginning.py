@@ -1,4 +1,4 @@
-"""The weights that a run begins with."""
+"""The weights that a run begins with, and those that it only looks at."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 from torch import nn
 
 from unblur.checkpoints.folder import Checkpoint, load_checkpoint
+from unblur.checkpoints.latent_spaces import FrozenEncoder, load_taesana_encoder
 from unblur.errors import UnblurError
-from unblur.models import ModelConfig, RestorerConfig
+from unblur.models import LatentDecoderConfig, ModelConfig, RestorerConfig
+from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
 
 PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
 """How the names of all weights begin that a network with a prior has and the same without one lacks."""
@@ -44,6 +46,23 @@ def begin(
         raise UnblurError(
             f"The prior of {config} has no weights; give a checkpoint of `unblur train prior` with --prior-from."
         )
+
+
+def frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> FrozenEncoder | None:
+    """The encoder whose latents a network learns to decode, from `path`; None for a network that decodes none.
+
+    Raises UnblurError when it is missing, cannot be read, or nothing would look at it.
+    """
+    if isinstance(config, LatentDecoderConfig):
+        if path is None:
+            raise UnblurError("The recipe trains a decoder alone; give the encoder, taesana_encoder.pth, by --encoder.")
+        if config.stride_px != TAESANA_STRIDE_PX:
+            raise UnblurError(f"TAESANA encodes at stride {TAESANA_STRIDE_PX}, but the recipe trains {config}.")
+        found = load_taesana_encoder(path)
+        return FrozenEncoder(network=found.network.to(device), sha256=found.sha256)
+    if path is not None:
+        raise UnblurError(f"The recipe needs no encoder by others; leave {path} out.")
+    return None
 
 
 def _load(model: nn.Module, config: ModelConfig, start: Checkpoint) -> None:

@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import assert_never
 
 from unblur.datasets import PairSet
-from unblur.models import GlowConfig, ModelConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig
+from unblur.models import (
+    AutoencoderConfig,
+    GlowConfig,
+    LatentDecoderConfig,
+    ModelConfig,
+    MotionEstimatorConfig,
+    RestorerConfig,
+    SemanticPriorConfig,
+)
 from unblur.training.growth import phases_of
 from unblur.training.recipe import Recipe
 
@@ -35,6 +43,8 @@ def _patches(recipe: Recipe) -> str:
 
 
 def _data(recipe: Recipe) -> str:
+    if isinstance(recipe.model, AutoencoderConfig | LatentDecoderConfig):
+        return "sharp photographs, as they are"
     parts = ["sharp photographs blurred by the simulator of `unblur`"] if recipe.needs_photos else []
     sets = [part for part in recipe.mixed_in if isinstance(part, PairSet)]
     # The place on the machine that trained is nobody's business.
@@ -64,6 +74,16 @@ def _purpose(model: ModelConfig) -> str:
                 "Restores motion-blurred photographs. Generative: where the blur left nothing, it puts what such\n"
                 "photographs mostly show, which may not be what was there."
             )
+        case AutoencoderConfig():
+            return (
+                "Turns photographs into 32 numbers for each square of 32 x 32 pixels, and back: "
+                "what\na network that generates works on. It keeps the gist and paints detail that may not be there."
+            )
+        case LatentDecoderConfig():
+            return (
+                "Turns latents of SANA's autoencoder, 32 numbers for each square of 32 x 32 pixels, into photographs; "
+                "learnt\non those of TAESANA's encoder, which is not in it. It paints detail that may not be there."
+            )
     assert_never(model)
 
 
@@ -77,4 +97,8 @@ def _use(model: ModelConfig) -> str:
             return "unblur train RECIPE --prior-from FOLDER"
         case GlowConfig():
             return "unblur.checkpoints.folder.load_checkpoint(FOLDER)"
+        case AutoencoderConfig():
+            return "unblur study reconstruction photos --checkpoint FOLDER"
+        case LatentDecoderConfig():
+            return "unblur study reconstruction photos --checkpoint FOLDER --encoder taesana_encoder.pth"
     assert_never(model)

@@ -11,13 +11,22 @@ import torch
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import save_checkpoint
+from unblur.checkpoints.latent_spaces import FrozenEncoder
 from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
-from unblur.models import GlowConfig, MotionEstimatorConfig, RestorerConfig, SemanticPriorConfig, build
+from unblur.models import (
+    AutoencoderConfig,
+    GlowConfig,
+    LatentDecoderConfig,
+    MotionEstimatorConfig,
+    RestorerConfig,
+    SemanticPriorConfig,
+    build,
+)
 from unblur.seeds import seed_for
-from unblur.training.beginning import begin
+from unblur.training.beginning import begin, frozen_encoder
 from unblur.training.card import model_card
 from unblur.training.growth import Phase, phase_at, phases_of
 from unblur.training.motion import MotionTask
@@ -25,12 +34,13 @@ from unblur.training.patches import patches_of, simulated_patches
 from unblur.training.prefetch import prefetched
 from unblur.training.prior import PriorTask
 from unblur.training.recipe import Recipe
+from unblur.training.reconstruction import ReconstructionTask
 from unblur.training.restoration import RestorationTask
 from unblur.training.restoration_loss import RestorationLoss
 from unblur.training.schedule import learning_rate
 from unblur.training.state import TrainingState, load_state, save_state
 from unblur.training.step import take_step
-from unblur.training.task import Example, Task
+from unblur.training.task import Example, LearningTask, Task
 
 Progress = Callable[[int, dict[str, float]], None]
 """Called after every step with the number of steps done and the step's measurements."""
@@ -43,14 +53,15 @@ def train(
     *,
     start_from: Path | None = None,
     prior_from: Path | None = None,
+    encoder_from: Path | None = None,
     device: str = "cpu",
     on_step: Progress = lambda _step, _measured: None,
 ) -> None:
     """Train `recipe` on the sharp photographs in `photos`, if it needs any; `run` becomes the checkpoint folder.
 
     Goes on where an earlier call with the same recipe stopped. `start_from` and `prior_from` are checkpoints whose
-    weights a new run begins with, see `begin`. Raises UnblurError when the recipe differs from the run's, or the loss
-    explodes.
+    weights a new run begins with, see `begin`; `encoder_from` is the file of the frozen encoder that a decoder learns
+    to undo. Raises UnblurError when the recipe differs from the run's, or the loss explodes.
     """
     recipe_json = to_json(recipe)
     phases = phases_of(recipe)
@@ -60,8 +71,12 @@ def train(
     if state is not None and from_json(state["recipe"], Recipe, source=state_path) != recipe:
         raise UnblurError(f"{run} holds a run of another recipe; give another folder, or its own recipe.")
     finished = state is not None and state["step"] == recipe.steps
-    needed = PhotoFolder(photos) if photos is not None and recipe.needs_photos and not finished else None
-    task = None if finished else task_of(recipe, needed, device)
+    task: Task | None = None
+    if not finished:
+        needed = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
+        task = task_of(recipe, needed, device, frozen_encoder(recipe.model, encoder_from, device))
+    if state is not None and isinstance(task, LearningTask):
+        task.load_state_dict(state["task"])
     torch.manual_seed(seed_for(recipe.seed, "weights"))
     model = build(recipe.model)
     if state is None:
@@ -83,16 +98,16 @@ def train(
     _forget_after(metrics, step)
 
     def save() -> None:
-        save_state(
-            state_path,
-            TrainingState(
-                step=step,
-                recipe=recipe_json,
-                model=model.state_dict(),
-                ema=ema,
-                optimizer=optimizer.state_dict(),
-            ),
+        latest = TrainingState(
+            step=step,
+            recipe=recipe_json,
+            model=model.state_dict(),
+            ema=ema,
+            optimizer=optimizer.state_dict(),
         )
+        if isinstance(task, LearningTask):
+            latest["task"] = task.state_dict()
+        save_state(state_path, latest)
         averaged = build(recipe.model)
         averaged.load_state_dict(ema)
         card = model_card(recipe, step)
@@ -151,10 +166,13 @@ def train(
         began = time.perf_counter()
 
 
-def task_of(recipe: Recipe, photos: PhotoFolder | None, device: str = "cpu") -> Task:
+def task_of(
+    recipe: Recipe, photos: PhotoFolder | None, device: str = "cpu", encoder: FrozenEncoder | None = None
+) -> Task:
     """What `recipe` teaches its network, with `photos`; blur is simulated on `device`.
 
-    Raises UnblurError when the recipe cannot be learnt from what there is.
+    `encoder`: what `frozen_encoder` gives for the recipe's network. Raises UnblurError when the recipe cannot be learnt
+    from what there is.
     """
     if isinstance(recipe.model, RestorerConfig):
         loss = RestorationLoss(recipe.losses, recipe.loss_floor, device)
@@ -166,6 +184,9 @@ def task_of(recipe: Recipe, photos: PhotoFolder | None, device: str = "cpu") -> 
             return PriorTask(patches_of(recipe, photos, device), load_teacher(recipe.model.backbone).to(device))
         case GlowConfig():
             raise UnblurError("Nothing here trains GLOWDeblur yet; docs/glow.md says what a step of it is.")
+        case AutoencoderConfig() | LatentDecoderConfig():
+            patches = patches_of(recipe, photos, device)
+            return ReconstructionTask(patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder)
     assert_never(recipe.model)
 
 

@@ -9,6 +9,7 @@ from unblur.datasets.ingredients import Ingredient, SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import ModelConfig
+from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.restoration_loss import LossTerm, NegativePSNR
 from unblur.training.schedule import Cosine, Schedule
 
@@ -60,6 +61,8 @@ class Recipe:
     """What a network that restores minimises, added up; other networks have a loss of their own."""
     loss_floor: float = 1e-4
     """Mean squared error below which a patch hardly counts for PSNR, as a loss and as what is told; 1e-4 is 40 dB."""
+    reconstruction: ReconstructionLoss = ReconstructionLoss()
+    """What training of an autoencoder minimises; other networks have losses of their own."""
     log_every: int = 50
     checkpoint_every: int = 500
     workers: int = 1

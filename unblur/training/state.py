@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ class TrainingState(TypedDict):
     model: dict[str, Tensor]
     ema: dict[str, Tensor]
     optimizer: dict[str, object]
+    task: NotRequired[dict[str, Any]]
+    """Of a `LearningTask`."""
 
 
 def save_state(path: Path, state: TrainingState) -> None:

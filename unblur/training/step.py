@@ -18,7 +18,7 @@ def take_step(
     """
     device = next(model.parameters()).device
     shown, truth = shown.to(device, memory_format=torch.channels_last), truth.to(device)
-    with _autocast(device):
+    with autocast(device):
         answers = model.outputs(shown) if isinstance(model, MultiOutput) else model(shown)
     verdict = task.judge(answers, shown, truth)
     optimizer.zero_grad(set_to_none=True)
@@ -29,6 +29,6 @@ def take_step(
     return verdict, norm.item()
 
 
-def _autocast(device: torch.device) -> AbstractContextManager[object]:
+def autocast(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 where it is both safe and fast: it has the range of float32, so losses need no scaling."""
     return nullcontext() if device.type == "mps" else torch.autocast(device.type, torch.bfloat16)

@@ -1,7 +1,7 @@
 """What a run learns: examples by number, and how wrong an answer is."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -29,3 +29,14 @@ class Task(Protocol):
 
     def judge(self, answers: Any, shown: Tensor, truth: Tensor) -> Verdict:
         """The verdict on `answers` to a batch of examples: whatever the network returns, or all its `outputs`."""
+
+
+@runtime_checkable
+class LearningTask(Task, Protocol):
+    """A task that itself changes as it judges; what has changed is saved with the run."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and texts in dicts and lists."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Become what `state_dict` told of. Raises UnblurError when that was another task."""

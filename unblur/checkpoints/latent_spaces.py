@@ -1,0 +1,101 @@
+"""Latent spaces out of files: ours out of checkpoints, those of tiny autoencoders out of their authors' files."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from unblur.checkpoints.folder import load_checkpoint
+from unblur.errors import UnblurError
+from unblur.metrics.perceptual import read_weights
+from unblur.models import Autoencoder, LatentDecoderConfig
+from unblur.models.latent_space import LatentSpace
+from unblur.models.tiny_autoencoder import (
+    TAEF2_STRIDE_PX,
+    TAESANA_STRIDE_PX,
+    taef2_decoder,
+    taef2_encoder,
+    taesana_encoder,
+)
+
+TAESANA = "give taesana_encoder.pth out of the repository madebyollin/taesd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundSpace:
+    """A latent space on a device, and what tables say of it."""
+
+    space: LatentSpace
+    name: str
+    encoder_sha256: str
+    decoder_sha256: str
+    """Equal where one file holds both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenEncoder:
+    """An encoder that others trained, and the file it came from."""
+
+    network: nn.Module
+    sha256: str
+
+
+def load_taesana_encoder(path: Path) -> FrozenEncoder:
+    """TAESANA's encoder, frozen, in float32. Raises UnblurError when `path` does not hold exactly its weights."""
+    return FrozenEncoder(network=_loaded(taesana_encoder(), path, TAESANA), sha256=_sha256(path))
+
+
+def open_latent_space(
+    checkpoint: str | Path | None, encoder: Path | None, decoder: Path | None, device: torch.device
+) -> FoundSpace:
+    """The latent space of `checkpoint`, or of the files `encoder` and `decoder` of TAEF2.
+
+    A checkpoint that is a decoder alone needs `encoder`, the file it was trained with. Raises UnblurError when they do
+    not go together, are missing, or hold something else.
+    """
+    if checkpoint is None:
+        if encoder is None or decoder is None:
+            raise UnblurError("A latent space needs a checkpoint, or TAEF2's encoder and decoder; give those.")
+        whose = "give taef2_encoder.pth and taef2_decoder.pth out of the repository madebyollin/taesd"
+        space = LatentSpace(
+            encoder=_loaded(taef2_encoder(), encoder, whose).to(device),
+            decoder=_loaded(taef2_decoder(), decoder, whose).to(device),
+            stride_px=TAEF2_STRIDE_PX,
+        )
+        return FoundSpace(space=space, name="TAEF2", encoder_sha256=_sha256(encoder), decoder_sha256=_sha256(decoder))
+    if decoder is not None:
+        raise UnblurError(f"{checkpoint} has a decoder of its own; give it, or {decoder}, not both.")
+    found = load_checkpoint(checkpoint)
+    model = found.model.to(device)
+    if isinstance(model, Autoencoder):
+        if encoder is not None:
+            raise UnblurError(f"{found.folder} has an encoder of its own; leave {encoder} out.")
+        space = LatentSpace(encoder=model.encoder, decoder=model.decoder, stride_px=model.config.decoder.stride_px)
+        return FoundSpace(space=space, name="autoencoder", encoder_sha256=found.sha256, decoder_sha256=found.sha256)
+    if not isinstance(found.config, LatentDecoderConfig):
+        raise UnblurError(f"{found.folder} holds no autoencoder; give a checkpoint of `unblur train autoencoder`.")
+    if encoder is None:
+        raise UnblurError(f"{found.folder} is a decoder alone; give the encoder that it was trained with ({TAESANA}).")
+    frozen = load_taesana_encoder(encoder)
+    if found.config.stride_px != TAESANA_STRIDE_PX:
+        raise UnblurError(f"{found.folder} decodes at stride {found.config.stride_px}, where TAESANA encodes at 32.")
+    return FoundSpace(
+        space=LatentSpace(encoder=frozen.network.to(device), decoder=model, stride_px=TAESANA_STRIDE_PX),
+        name="decoder of TAESANA's latents",
+        encoder_sha256=frozen.sha256,
+        decoder_sha256=found.sha256,
+    )
+
+
+def _loaded(network: nn.Module, path: Path, whose: str) -> nn.Module:
+    try:
+        network.load_state_dict(read_weights(path, whose))
+    except RuntimeError as error:
+        raise UnblurError(f"{path} holds the weights of another network; {whose}.") from error
+    return network.float().eval().requires_grad_(False)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
