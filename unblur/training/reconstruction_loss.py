@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from unblur.training.losses import charbonnier_loss
+
 SOFTENED = 1e-3
 """Errors below this count by their square; MPRNet's (Zamir et al. 2021, arXiv 2102.02808)."""
 
@@ -27,7 +29,7 @@ class ReconstructionLoss:
 
 def pixel_loss(reconstructed: Tensor, sharp: Tensor) -> Tensor:
     """Mean Charbonnier distance sqrt(e^2 + 0.001^2) - 0.001 of images (B, 3, H, W). Scalar."""
-    return ((reconstructed - sharp).square() + SOFTENED**2).sqrt().mean() - SOFTENED
+    return charbonnier_loss(reconstructed, sharp, SOFTENED) - SOFTENED
 
 
 def spectrum_loss(reconstructed: Tensor, sharp: Tensor) -> Tensor:
