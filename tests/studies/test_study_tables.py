@@ -1,6 +1,8 @@
 """What the tables of the studies say of cells and rows made by hand."""
 
 import csv
+import math
+from dataclasses import replace
 
 import pytest
 
@@ -72,3 +74,6 @@ def test_a_cell_is_the_mean_over_images(ssim: str) -> None:
     found = cell_of(rows)
     assert (found.images, found.psnr_before_db, found.psnr_after_db) == (3, 21.0, 25.0)
     assert (found.ssim_before, found.ssim_after) == (pytest.approx(0.5), pytest.approx(0.7))
+    sharp = replace(rows[0], scores=rows[0].scores | {"psnr_before_db": math.inf, "psnr_after_db": 45.0})
+    assert cell_of([*rows, sharp]) == found
+    assert cell_of([sharp]).psnr_before_db == math.inf

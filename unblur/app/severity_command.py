@@ -50,7 +50,8 @@ def severity(
         studies.append(by_length(runs, _lengths_px(motion, checkpoint, split, name, device)))
     sys.stdout.write("\n".join(severity_table(study).markdown() for study in studies))
     if left_out := studies[0].left_out:
-        sys.stdout.write(f"\n{left_out} images are in no fifth, because their PSNR is infinite before or after.\n")
+        which = "1 image is" if left_out == 1 else f"{left_out} images are"
+        sys.stdout.write(f"\n{which} in no fifth: PSNR is infinite where nothing differs.\n")
     if plot is not None:
         try:
             plot_severity(studies[-1], plot)

@@ -1,5 +1,6 @@
 """A row of a study's tables: a network trained on some data sets and measured on all of them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,14 +94,18 @@ def measured(bench: Bench, name: str, checkpoint: Path, sets: Sequence[StudySet]
 
 
 def cell_of(rows: Sequence[Row]) -> Cell:
-    """The means of rows, of which there is one at least; the SSIM is that of their protocol."""
+    """The means of rows, of which there is one at least; the SSIM is that of their protocol.
+
+    Pictures that were not blurry at all, whose PSNR is infinite, are left out, unless all are such.
+    """
     ssim = "ssim" if "ssim_after" in rows[0].scores else "ssim_3d"
+    blurry = [row for row in rows if math.isfinite(row.scores["psnr_before_db"])] or rows
 
     def mean(column: str) -> float:
-        return fmean(row.scores[column] for row in rows)
+        return fmean(row.scores[column] for row in blurry)
 
     return Cell(
-        images=len(rows),
+        images=len(blurry),
         psnr_before_db=mean("psnr_before_db"),
         psnr_after_db=mean("psnr_after_db"),
         ssim_before=mean(f"{ssim}_before"),
