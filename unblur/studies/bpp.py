@@ -12,7 +12,7 @@ from string import ascii_lowercase
 from unblur.datasets import Ingredient
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
-from unblur.studies.cross_dataset import cell_texts
+from unblur.studies.cross_dataset import BLURRY, blurry_texts, cell_texts
 from unblur.studies.data_sets import StudySet
 from unblur.studies.rows import Bench, Cell, measured, trained
 
@@ -75,11 +75,10 @@ def bpp(bench: Bench, sets: Sequence[StudySet], pretraining: Ingredient, pretrai
 
 def bpp_table(rows: Sequence[BppRow]) -> Table:
     """PSNR/SSIM on each data set, and the mean over the sets."""
+    lines = [(row.letter, row.tuned_on, "yes" if row.pretrained else "no", *cell_texts(row.cells)) for row in rows]
     return Table(
         header=("", "fine-tuned on", "BPP", *rows[0].cells, "mean"),
-        lines=tuple(
-            (row.letter, row.tuned_on, "yes" if row.pretrained else "no", *cell_texts(row.cells)) for row in rows
-        ),
+        lines=(("", BLURRY, "", *blurry_texts(rows[0].cells)), *lines),
     )
 
 

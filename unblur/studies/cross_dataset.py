@@ -46,23 +46,12 @@ def cross_table(rows: Mapping[str, Cells]) -> Table:
     The drop of a row: how many dB better each other set is restored by the network that was trained on it; the mean
     over these sets.
     """
-    columns = list(next(iter(rows.values())))
     first = next(iter(rows.values()))
-    lines = [
-        (
-            BLURRY,
-            *(scores(first[c].psnr_before_db, first[c].ssim_before) for c in columns),
-            scores(
-                fmean(first[c].psnr_before_db for c in columns),
-                fmean(first[c].ssim_before for c in columns),
-            ),
-            "",
-        )
-    ]
+    lines = [(BLURRY, *blurry_texts(first), "")]
     for name, cells in rows.items():
         drop = drop_db(rows, name)
         lines.append((name, *cell_texts(cells), "-" if drop is None else f"{drop:.2f}"))
-    return Table(header=("trained on", *columns, "mean", "drop elsewhere, dB"), lines=tuple(lines))
+    return Table(header=("trained on", *first, "mean", "drop elsewhere, dB"), lines=tuple(lines))
 
 
 def drop_db(rows: Mapping[str, Cells], name: str) -> float | None:
@@ -94,6 +83,14 @@ def cell_texts(cells: Cells) -> tuple[str, ...]:
     return (
         *(scores(cell.psnr_after_db, cell.ssim_after) for cell in cells.values()),
         scores(fmean(cell.psnr_after_db for cell in cells.values()), fmean(c.ssim_after for c in cells.values())),
+    )
+
+
+def blurry_texts(cells: Cells) -> tuple[str, ...]:
+    """The same of the blurry input."""
+    return (
+        *(scores(cell.psnr_before_db, cell.ssim_before) for cell in cells.values()),
+        scores(fmean(cell.psnr_before_db for cell in cells.values()), fmean(c.ssim_before for c in cells.values())),
     )
 
 
