@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from unblur.blur import motion_field, sample_exposure
-from unblur.blur.presets import PresetName, preset
+from unblur.blur.presets import preset
 from unblur.metrics.blur_patterns import BlurPatterns, collect_patterns, measure_motion
+from unblur.names import PresetName
 
 
 @pytest.fixture(scope="module")

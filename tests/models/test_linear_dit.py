@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from unblur.checkpoints.sana import SANA_KEYS
-from unblur.models.glow_sizes import GlowSize, denoiser
+from unblur.models.glow_sizes import denoiser
 from unblur.models.linear_dit import (
     LinearAttention,
     LinearDiT,
@@ -14,6 +14,7 @@ from unblur.models.linear_dit import (
     linear_attention,
 )
 from unblur.models.tokens import Tokens
+from unblur.names import GlowSize
 
 TINY = LinearDiTConfig(
     width=24, blocks=2, self_heads=3, cross_heads=2, token_channels=10, latent_channels=4, condition_channels=0

@@ -7,12 +7,10 @@ from typing import get_args
 import pytest
 
 from unblur import recipes
-from unblur.app import convert_command, prior_cost_command, prior_study_command, train_command
-from unblur.checkpoints import published
 from unblur.config import from_json, to_json
 from unblur.models import PriorConfig, RestorerConfig
+from unblur.names import RecipeName, StudyHost
 from unblur.recipes import prior_study
-from unblur.studies import prior_cost
 from unblur.training.growth import phases_of
 from unblur.training.recipe import Recipe
 from unblur.training.schedule import learning_rate
@@ -27,27 +25,14 @@ def rate(recipe: Recipe, share: float) -> float:
     return of(step, peak=recipe.peak_learning_rate, final=recipe.final_learning_rate)
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        (train_command.RecipeName, recipes.RecipeName),
-        (convert_command.PublishedName, published.PublishedName),
-        (prior_cost_command.HostName, prior_cost.HostName),
-        (prior_study_command.StudyHost, prior_study.StudyHost),
-    ],
-)
-def test_what_can_be_typed_is_what_there_is(typed: object, meant: object) -> None:
-    assert get_args(typed) == get_args(meant)
-
-
-@pytest.mark.parametrize("name", get_args(recipes.RecipeName))
-def test_every_recipe_is_json(name: recipes.RecipeName) -> None:
+@pytest.mark.parametrize("name", get_args(RecipeName))
+def test_every_recipe_is_json(name: RecipeName) -> None:
     recipe = recipes.named(name)
     assert from_json(to_json(recipe), Recipe) == recipe
 
 
 @pytest.mark.parametrize("name", HOSTS)
-def test_a_host_differs_from_the_same_with_a_prior_by_the_prior_alone(name: recipes.RecipeName) -> None:
+def test_a_host_differs_from_the_same_with_a_prior_by_the_prior_alone(name: RecipeName) -> None:
     plain, told = recipes.named(name), recipes.named(f"{name}-prior")  # type: ignore[arg-type]
     assert isinstance(plain.model, RestorerConfig)
     assert told.model == replace(plain.model, prior=PriorConfig())
@@ -65,7 +50,7 @@ def test_a_host_differs_from_the_same_with_a_prior_by_the_prior_alone(name: reci
     ],
 )
 def test_rates_batches_and_patches_are_those_of_the_papers(
-    name: recipes.RecipeName, at_shares: dict[float, float], batch: int, patch_px: int
+    name: RecipeName, at_shares: dict[float, float], batch: int, patch_px: int
 ) -> None:
     recipe = recipes.named(name)
     for share, expected in at_shares.items():
@@ -81,7 +66,7 @@ def test_restormers_patches_grow_when_the_paper_says() -> None:
 
 
 def test_runs_of_a_study_differ_by_the_prior_alone() -> None:
-    for host in get_args(prior_study.StudyHost):
+    for host in get_args(StudyHost):
         plain = prior_study.prior_study(host, None, steps=10, seed=2)
         told = prior_study.prior_study(host, PriorConfig(), steps=10, seed=2)
         assert replace(told, model=plain.model) == plain

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from unblur.app.study_bench import Bars, NetworkName, finish, open_bench
+from unblur.app.study_bench import Bars, finish, open_bench
 from unblur.errors import UnblurError
+from unblur.names import StudyNetwork
 
 
 def bpp(
@@ -17,7 +18,7 @@ def bpp(
     pretrain_on: str = "full",
     photos: Path | None = None,
     held_out: Path | None = None,
-    network: NetworkName = "small",
+    network: StudyNetwork = "small",
     bpp_steps: int = 20_000,
     steps: int = 20_000,
     patch: int = 128,

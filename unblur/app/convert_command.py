@@ -2,13 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from unblur.errors import UnblurError
-
-PublishedName = Literal["mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer"]
+from unblur.names import PublishedName
 
 
 def convert(

@@ -11,13 +11,14 @@ import tyro
 
 from unblur.app.output_file import write_output
 from unblur.errors import UnblurError
+from unblur.names import GlowSize
 
 if TYPE_CHECKING:
     from unblur.evaluation.cost import GrowthCost, PartCost, RunCost
 
 
 def cost(
-    network: tyro.conf.Positional[Literal["small", "0.6b", "1.6b"]] = "small",
+    network: tyro.conf.Positional[GlowSize] = "small",
     *,
     sizes: tuple[str, ...] = ("512x512", "1280x720"),
     steps: tuple[int, ...] = (1, 4, 20),

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from unblur.app.study_bench import Bars, NetworkName, finish, open_bench
+from unblur.app.study_bench import Bars, finish, open_bench
+from unblur.names import StudyNetwork
 
 
 def cross_dataset(
@@ -15,7 +16,7 @@ def cross_dataset(
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     photos: Path | None = None,
     held_out: Path | None = None,
-    network: NetworkName = "small",
+    network: StudyNetwork = "small",
     steps: int = 20_000,
     patch: int = 128,
     batch: int = 8,

@@ -2,19 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 
 import tyro
 
 from unblur.app.output_file import write_output
 from unblur.errors import UnblurError
-
-HostName = Literal["unet", "mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer"]
+from unblur.names import HostName
 
 
 def prior_cost(
     *,
-    hosts: tuple[HostName, ...] = ("unet", "mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer"),
+    hosts: tuple[HostName, ...] = get_args(HostName),
     size: int = 256,
     repeats: int = 3,
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,

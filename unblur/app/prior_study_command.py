@@ -3,14 +3,13 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 import tyro
 
 from unblur.app.output_file import refused, write_output
 from unblur.errors import UnblurError
-
-StudyHost = Literal["unet", "mimo-unet", "nafnet", "mprnet", "restormer"]
+from unblur.names import StudyHost
 
 
 def prior(

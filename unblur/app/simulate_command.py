@@ -17,18 +17,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from unblur.errors import UnblurError
+from unblur.names import PresetName
 
 if TYPE_CHECKING:
     from unblur.datasets.shards import ShardSettings
     from unblur.datasets.simulated import SimulatedPair
-
-PresetName = Literal["full", "gopro", "realblur", "rsblur"]
 
 LOCAL_CLUSTER = "local"
 """In place of an address: a Ray cluster of this machine alone, which ends with the command."""

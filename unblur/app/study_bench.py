@@ -2,15 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from unblur.app.output_file import write_output
 from unblur.errors import UnblurError
+from unblur.names import StudyNetwork
 
 if TYPE_CHECKING:
     from unblur.studies.rows import Bench
-
-NetworkName = Literal["small", "bundled", "restormer"]
 
 
 class Bars:
@@ -36,7 +35,7 @@ class Bars:
 
 def open_bench(
     *,
-    network: NetworkName,
+    network: StudyNetwork,
     steps: int,
     patch: int,
     batch: int,

@@ -3,32 +3,11 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
-RecipeName = Literal[
-    "autoencoder",
-    "decoder",
-    "faithful",
-    "motion",
-    "prior",
-    "smoke",
-    "unet",
-    "unet-prior",
-    "mimo-unet",
-    "mimo-unet-prior",
-    "mimo-unet+",
-    "mimo-unet+-prior",
-    "mprnet",
-    "mprnet-prior",
-    "nafnet",
-    "nafnet-prior",
-    "nafnet-64",
-    "nafnet-64-prior",
-    "restormer",
-    "restormer-prior",
-]
+from unblur.names import RecipeName
 
 
 def train(

@@ -6,11 +6,10 @@ largest) lies. They imitate these statistics, not the photographs.
 """
 
 from dataclasses import replace
-from typing import Literal, assert_never
+from typing import assert_never
 
 from unblur.blur.camera import Camera
-
-PresetName = Literal["full", "gopro", "realblur", "rsblur"]
+from unblur.names import PresetName
 
 
 def preset(name: PresetName) -> Camera:

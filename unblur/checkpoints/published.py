@@ -1,12 +1,11 @@
 """Networks whose authors published weights for motion blur, by the names that people call them by."""
 
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import assert_never
 
 from unblur.checkpoints.foreign import ForeignConfig, key_map_of
 from unblur.models import MIMOUNetConfig, MPRNetConfig, NAFNetConfig, RestormerConfig
-
-PublishedName = Literal["mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer"]
+from unblur.names import PublishedName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,11 +20,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from unblur.errors import UnblurError
 from unblur.models.dc_autoencoder import sana_autoencoder
 from unblur.models.glow import GlowDeblur, GlowRestorer
-from unblur.models.glow_sizes import GlowSize, denoiser, glow
+from unblur.models.glow_sizes import denoiser, glow
 from unblur.models.linear_dit import LinearAttention, LinearDiT, LinearDiTConfig
 from unblur.models.motion_guidance import STRIDE_PX
 from unblur.models.samplers import Sampling
 from unblur.models.tokens import Tokens
+from unblur.names import GlowSize
 
 SAMPLED_EVERY_S = 0.01
 """How often the memory of a process is looked at."""

@@ -1,12 +1,11 @@
 """The sizes of GLOWDeblur that have names."""
 
-from typing import Literal, assert_never
+from typing import assert_never
 
 from unblur.models.glow import GlowConfig
 from unblur.models.linear_dit import LinearDiTConfig
 from unblur.models.motion_guidance import MOTION_CHANNELS
-
-GlowSize = Literal["small", "0.6b", "1.6b"]
+from unblur.names import GlowSize
 
 LATENT_CHANNELS = 32
 

@@ -1,7 +1,8 @@
 """Training runs by name. A recipe is a function that returns a complete `Recipe`; nothing else configures it."""
 
-from typing import Literal, assert_never
+from typing import assert_never
 
+from unblur.names import RecipeName
 from unblur.recipes.autoencoder import autoencoder, decoder
 from unblur.recipes.faithful import faithful
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, nafnet_64, restormer, unet
@@ -9,29 +10,6 @@ from unblur.recipes.motion import motion
 from unblur.recipes.prior import prior
 from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
-
-RecipeName = Literal[
-    "autoencoder",
-    "decoder",
-    "faithful",
-    "motion",
-    "prior",
-    "smoke",
-    "unet",
-    "unet-prior",
-    "mimo-unet",
-    "mimo-unet-prior",
-    "mimo-unet+",
-    "mimo-unet+-prior",
-    "mprnet",
-    "mprnet-prior",
-    "nafnet",
-    "nafnet-prior",
-    "nafnet-64",
-    "nafnet-64-prior",
-    "restormer",
-    "restormer-prior",
-]
 
 
 def named(name: RecipeName) -> Recipe:

@@ -9,9 +9,10 @@ trained, not their moving average. Sized for accelerators and days; `--steps` ma
 import math
 from dataclasses import replace
 
-from unblur.checkpoints.published import PublishedName, published
+from unblur.checkpoints.published import published
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import PriorConfig, RestorerConfig, UNetConfig
+from unblur.names import PublishedName
 from unblur.training.recipe import PatchStage, Recipe
 from unblur.training.restoration_loss import Charbonnier, Edges, Frequencies, MeanAbsolute
 from unblur.training.schedule import ConstantThenCosine, Halving

@@ -5,7 +5,7 @@ which adds 0.4 to 1.1 thousand million. A step on eight patches took 0.3 to 0.5 
 0.5 to 0.9 with the prior, and about two with the others (AMD EPYC, Zen 4, bfloat16).
 """
 
-from typing import Literal, assert_never
+from typing import assert_never
 
 from unblur.models import (
     MIMOUNetConfig,
@@ -16,11 +16,10 @@ from unblur.models import (
     RestormerConfig,
     UNetConfig,
 )
+from unblur.names import StudyHost
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, restormer, unet
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import LossTerm
-
-StudyHost = Literal["unet", "mimo-unet", "nafnet", "mprnet", "restormer"]
 
 
 def prior_study(host: StudyHost, prior: PriorConfig | None, *, steps: int, seed: int) -> Recipe:

@@ -8,7 +8,7 @@ from typing import cast, get_args
 
 from unblur.atomic import write_atomically
 from unblur.blur import Camera
-from unblur.blur.presets import PresetName, preset
+from unblur.blur.presets import preset
 from unblur.config import from_json, to_json
 from unblur.datasets import Ingredient, Pair, PairSet, PhotoFolder, SimulatedBlur
 from unblur.datasets.recognition import find_data_set
@@ -16,6 +16,7 @@ from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.datasets.written_pairs import write_pair
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
+from unblur.names import PresetName
 
 KEPT_BACK = 0.2
 """Share of the pairs that is measured of a data set without a split for that."""

@@ -1,16 +1,15 @@
 """What the studies train: one recipe for all rows of a table, so that they differ in what they learn from alone."""
 
-from typing import Literal, assert_never
+from typing import assert_never
 
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import NAFNetConfig, RestormerConfig
+from unblur.names import StudyNetwork
 from unblur.recipes import named
 from unblur.training.recipe import Recipe
 
-NetworkName = Literal["small", "bundled", "restormer"]
 
-
-def study_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, seed: int) -> Recipe:
+def study_recipe(network: StudyNetwork, *, steps: int, patch_px: int, batch: int, seed: int) -> Recipe:
     """The network of that name, trained for `steps` updates on `batch` patches each.
 
     `small` is for seeing that something happens, `bundled` has the shape of the bundled network, `restormer` is what

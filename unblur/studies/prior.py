@@ -20,7 +20,8 @@ from unblur.errors import UnblurError
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Row, read_rows, to_csv
 from unblur.models import PriorConfig, SemanticPriorConfig, build
-from unblur.recipes.prior_study import StudyHost, prior_study
+from unblur.names import StudyHost
+from unblur.recipes.prior_study import prior_study
 from unblur.studies.prior_scores import measured
 from unblur.training.beginning import begin
 from unblur.training.loop import Progress, train

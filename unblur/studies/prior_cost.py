@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Literal, assert_never
+from typing import assert_never
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -12,8 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from unblur.checkpoints.published import published
 from unblur.evaluation.tables import Table
 from unblur.models import PriorConfig, RestorerConfig, UNetConfig, build
-
-HostName = Literal["unet", "mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer"]
+from unblur.names import HostName
 
 
 @dataclass(frozen=True, kw_only=True)

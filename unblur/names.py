@@ -1,0 +1,49 @@
+"""Names that people choose by on the command line, which must know them without loading PyTorch.
+
+What a name stands for is in the file named beside it, where a `match` over all names fails to type-check when one is
+missing.
+"""
+
+from typing import Literal
+
+PresetName = Literal["full", "gopro", "realblur", "rsblur"]
+"""Cameras of the simulator, `unblur/blur/presets.py`."""
+
+PublishedName = Literal["mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer"]
+"""Networks whose authors published weights for motion blur, `unblur/checkpoints/published.py`."""
+
+HostName = Literal["unet", PublishedName]
+"""Networks for the semantic prior, in the sizes of their authors, `unblur/studies/prior_cost.py`."""
+
+GlowSize = Literal["small", "0.6b", "1.6b"]
+"""Sizes of GLOWDeblur, `unblur/models/glow_sizes.py`."""
+
+RecipeName = Literal[
+    "autoencoder",
+    "decoder",
+    "faithful",
+    "motion",
+    "prior",
+    "smoke",
+    "unet",
+    "unet-prior",
+    "mimo-unet",
+    "mimo-unet-prior",
+    "mimo-unet+",
+    "mimo-unet+-prior",
+    "mprnet",
+    "mprnet-prior",
+    "nafnet",
+    "nafnet-prior",
+    "nafnet-64",
+    "nafnet-64-prior",
+    "restormer",
+    "restormer-prior",
+]
+"""Training runs, `unblur/recipes`."""
+
+StudyHost = Literal["unet", "mimo-unet", "nafnet", "mprnet", "restormer"]
+"""Small hosts of the semantic prior, `unblur/recipes/prior_study.py`."""
+
+StudyNetwork = Literal["small", "bundled", "restormer"]
+"""What the studies of data sets train, `unblur/studies/networks.py`."""
