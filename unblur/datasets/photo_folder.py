@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unblur.datasets.fingerprint import fingerprint
 from unblur.datasets.listing import pictures_in
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
@@ -39,6 +40,11 @@ def photo_paths(folder: Path) -> list[Path]:
     if not paths:
         raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
     return paths
+
+
+def photos_fingerprint(folder: Path) -> str:
+    """Of the photographs of a folder, see `fingerprint`. Raises UnblurError when there are none."""
+    return fingerprint((path.name, (path,)) for path in photo_paths(folder))
 
 
 def content_table(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """Restored photographs against the sharp truth, one row an image, eight bits as users get them."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.datasets import Pair
+from unblur.datasets.fingerprint import fingerprint
 from unblur.datasets.pair_files import PairFiles, read_moments, read_pair, read_picture, size_of
 from unblur.errors import UnblurError
 from unblur.evaluation.method import Method, called
@@ -96,14 +96,10 @@ def conditions_of(
     )
 
 
-def fingerprint(files: Sequence[NamedFiles]) -> str:
-    """Twelve digits that change with the names and sizes of the files, without reading all of them."""
-    digest = hashlib.sha256()
-    for named in files:
-        pictures = (named.files.blurry, *named.files.sharps)
-        sizes = [picture.path.stat().st_size if picture.path.is_file() else 0 for picture in pictures]
-        digest.update(f"{named.image}\0{sizes}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:12]
+def pictures_of(files: Sequence[NamedFiles]) -> str:
+    """Twelve digits of their fingerprint, for the conditions of rows."""
+    paths = ((named.image, (side.path for side in (named.files.blurry, *named.files.sharps))) for named in files)
+    return fingerprint(paths)[:12]
 
 
 def _measured(

@@ -17,7 +17,7 @@ import torch
 
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
-from unblur.evaluation.measure import NamedFiles, conditions_of, fingerprint, measure_files
+from unblur.evaluation.measure import NamedFiles, conditions_of, measure_files, pictures_of
 from unblur.evaluation.method import Method, MethodChoice, open_method
 from unblur.evaluation.peers.outputs import output_path
 from unblur.evaluation.protocol import Protocol
@@ -53,7 +53,7 @@ class Progress:
         also = open_metrics(run.metrics, run.protocol)
         self._also = also.metrics
         self.conditions = conditions_of(
-            self._method, run.protocol, data_set=run.data_set, pictures=fingerprint(run.files), metrics=also.told
+            self._method, run.protocol, data_set=run.data_set, pictures=pictures_of(run.files), metrics=also.told
         )
         self._partial = partial
         self._rows: dict[str, Row] = {}

@@ -1,6 +1,5 @@
 """The data sets of a study: what a row of a table learns from, and what a column is measured on."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from unblur.blur import Camera
 from unblur.blur.presets import preset
 from unblur.config import from_json, to_json
 from unblur.datasets import Ingredient, Pair, PairSet, PhotoFolder, SimulatedBlur
+from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.recognition import find_data_set
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.datasets.written_pairs import write_pair
@@ -46,7 +46,7 @@ class MeasuringSettings:
     size_px: int
     seed: int
     photos: str
-    """SHA-256 of the names and pixels of the held-out photographs."""
+    """Fingerprint of the held-out photographs."""
 
 
 def study_sets(
@@ -124,7 +124,7 @@ def _folder_and_name(text: str) -> tuple[Path, str | None]:
 def _write_measured(folder: Path, camera: Camera, photos: PhotoFolder, pairs: int, size_px: int) -> None:
     """The pairs to be measured, unless they are there. Raises UnblurError when others are."""
     settings = MeasuringSettings(
-        camera=camera, pairs=pairs, size_px=size_px, seed=MEASURING_SEED, photos=_fingerprint(photos)
+        camera=camera, pairs=pairs, size_px=size_px, seed=MEASURING_SEED, photos=photos_fingerprint(photos.folder)
     )
     path = folder / "settings.json"
     if path.is_file():
@@ -140,11 +140,3 @@ def _write_measured(folder: Path, camera: Camera, photos: PhotoFolder, pairs: in
         write_pair(folder, Pair(blurry=pair.blurry, sharp=pair.sharp, name=f"{index:04d}.png", motion=pair.motion))
     # Last, so that it stands for all of them.
     write_atomically(path, to_json(settings).encode())
-
-
-def _fingerprint(photos: PhotoFolder) -> str:
-    digest = hashlib.sha256()
-    for name, photo in zip(photos.names, photos.photos, strict=True):
-        digest.update(f"{name}\0{tuple(photo.shape)}\0".encode("utf-8", "surrogateescape"))
-        digest.update(photo.numpy().tobytes())
-    return digest.hexdigest()

@@ -5,7 +5,6 @@ stopped goes on. What is compared are runs of one seed: they begin with the same
 same pairs.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json, to_json
 from unblur.datasets import Pair
-from unblur.datasets.photo_folder import photo_paths
+from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.validation import ValidationSet
 from unblur.errors import UnblurError
 from unblur.evaluation.protocol import Protocol
@@ -92,8 +91,8 @@ def open_study(
         steps=steps,
         validation=validation,
         prior=checkpoint.sha256,
-        photos=_fingerprint(photos),
-        held_out=_fingerprint(held_out),
+        photos=photos_fingerprint(photos),
+        held_out=photos_fingerprint(held_out),
     )
     file = folder / "study.json"
     if not file.exists():
@@ -162,11 +161,3 @@ def rows_of(
         train(run.recipe, photos, run.folder, prior_from=run.variant.prior_from, device=device, on_step=on_step)
         write_atomically(table, to_csv(measured(run.folder, pairs, protocol, device)).encode())
     return read_rows(table)
-
-
-def _fingerprint(photos: Path) -> str:
-    """Changes with the names and sizes of the photographs, without reading them."""
-    digest = hashlib.sha256()
-    for path in photo_paths(photos):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:12]

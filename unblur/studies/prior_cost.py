@@ -7,9 +7,9 @@ from statistics import median
 from typing import assert_never
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from unblur.checkpoints.published import published
+from unblur.evaluation.cost import macs_of, parameters_of
 from unblur.evaluation.tables import Table
 from unblur.models import PriorConfig, RestorerConfig, UNetConfig, build
 from unblur.names import HostName
@@ -101,12 +101,10 @@ def _cost(config: RestorerConfig, side_px: int, repeats: int) -> Cost:
     # Shapes are enough for counting: nothing is computed.
     with torch.device("meta"):
         model = build(config).eval()
-        counter = FlopCounterMode(display=False)
-        with torch.no_grad(), counter:
-            model(torch.empty(1, 3, side_px, side_px))
+        macs = macs_of(lambda: model(torch.empty(1, 3, side_px, side_px)))
     return Cost(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        macs=counter.get_total_flops() // 2,
+        parameters=parameters_of(model),
+        macs=macs,
         milliseconds=_milliseconds(config, side_px, repeats) if repeats else None,
     )
 

@@ -5,23 +5,19 @@ run, so runs of one host and seed differ by the prior alone; such differences ar
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-import torch
-
 from unblur.datasets import Pair
-from unblur.evaluation.alignment import Aligned
+from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
 from unblur.evaluation.measure import measure
-from unblur.evaluation.metric import PSNR, Metric
+from unblur.evaluation.metric import PSNR
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table
-from unblur.metrics.st_lpips import load_st_lpips
 from unblur.restoration.restorer import load
-
-SEVERE_SHARE = 0.2
+from unblur.studies.severity import fifths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +47,11 @@ class Result:
 
 def study_protocol() -> Protocol:
     """PSNR and ST-LPIPS of whole pictures, eight bits. Raises UnblurError when the weights of ST-LPIPS are missing."""
-    distance = load_st_lpips("alex")
-
-    @torch.inference_mode()
-    def st_lpips(pictures: Aligned) -> float:
-        return float(distance(pictures.picture[None], pictures.sharp[None]))
-
-    return Protocol(
-        name="prior-study",
-        version=1,
-        source="Ours: no paper says how it measures the prior.",
-        metrics=(PSNR, Metric(name="st_lpips", measure=st_lpips)),
+    protocol = Protocol(
+        name="prior-study", version=1, source="Ours: no paper says how it measures the prior.", metrics=(PSNR,)
     )
+    also = open_metrics(MetricChoice(names=("st-lpips",)), protocol)
+    return replace(protocol, metrics=(*protocol.metrics, *also.metrics))
 
 
 def measured(checkpoint: Path, pairs: list[Pair], protocol: Protocol, device: str) -> list[Row]:
@@ -73,8 +62,8 @@ def measured(checkpoint: Path, pairs: list[Pair], protocol: Protocol, device: st
 
 def result_of(rows: Sequence[Row], *, host: str, variant: str, seed: int) -> Result:
     """The means of a run's rows."""
-    by_severity = sorted(rows, key=lambda row: row.scores["psnr_before_db"])
-    severe = by_severity[: max(1, round(SEVERE_SHARE * len(rows)))]
+    images = set(fifths({row.image: -row.scores["psnr_before_db"] for row in rows})[-1])
+    severe = [row for row in rows if row.image in images]
     return Result(
         host=host,
         variant=variant,

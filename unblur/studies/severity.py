@@ -64,6 +64,15 @@ def by_length(runs: Mapping[str, Sequence[Row]], lengths_px: Mapping[str, float]
     return _study(runs, severity, "length of blur, px", sign=1)
 
 
+def fifths(severity: Mapping[str, float]) -> list[list[str]]:
+    """Images in five parts, mildest first; equal severities lie in the same part, so parts may be empty."""
+    bounds = quantiles(severity.values(), n=len(FIFTHS), method="inclusive")
+    parts: list[list[str]] = [[] for _ in FIFTHS]
+    for image, value in severity.items():
+        parts[bisect_left(bounds, value)].append(image)
+    return parts
+
+
 def severity_table(study: SeverityStudy) -> Table:
     """One line a fifth and one for all; gains are means over images, in dB."""
     lines = [
@@ -88,11 +97,7 @@ def _study(runs: Mapping[str, Sequence[Row]], severity: Mapping[str, float], mea
     if len(values) < len(FIFTHS):
         raise UnblurError(f"{first} has {len(values)} images with a finite PSNR; fifths need at least {len(FIFTHS)}.")
     gains = [{row.image: row.gain_db for row in run} for run in runs.values()]
-    bounds = quantiles(values.values(), n=len(FIFTHS), method="inclusive")
-    members: list[list[str]] = [[] for _ in FIFTHS]
-    for image, value in values.items():
-        # Equal severities lie in the same fifth.
-        members[bisect_left(bounds, value)].append(image)
+    members = fifths(values)
 
     def fifth(images: Sequence[str]) -> Fifth:
         told = [sign * values[image] for image in images]

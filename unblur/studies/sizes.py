@@ -10,6 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from unblur.datasets import Pair
+from unblur.evaluation.cost import parameters_of
 from unblur.evaluation.measure import measure
 from unblur.evaluation.tables import Table
 from unblur.models import build
@@ -53,7 +54,7 @@ def measured_size(recipe: Recipe, photos: Path, seconds: float, pairs: Sequence[
         gain_db, restoring_s = _gain(Path(folder) / "run", pairs)
     return MeasuredSize(
         candidate=recipe.name,
-        parameters=sum(p.numel() for p in build(recipe.model).parameters()),
+        parameters=parameters_of(build(recipe.model)),
         steps=steps,
         training_s=training_s,
         gain_db=gain_db,

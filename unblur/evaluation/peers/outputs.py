@@ -1,12 +1,11 @@
 """Pictures that any other program restored, in a folder: how methods are measured that do not run here."""
 
-import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from unblur.datasets.fingerprint import fingerprint
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
@@ -24,7 +23,8 @@ class OutputFolder:
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in READABLE_SUFFIXES:
                 self._paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
-        self.fingerprint = _fingerprint(path for same in self._paths.values() for path in same)
+        # Other pictures in the same folder are another result.
+        self.fingerprint = fingerprint(self._paths.items())
         if not self._paths:
             raise UnblurError(f"{folder} holds no pictures; give the folder of restored ones.")
 
@@ -36,14 +36,6 @@ class OutputFolder:
             there = f"{len(paths)} pictures" if paths else "no picture"
             raise UnblurError(f"{self.folder} has {there} called {bare}; give one for each blurry picture.")
         return read_rgb(paths[0]).permute(1, 2, 0).contiguous().numpy()
-
-
-def _fingerprint(paths: Iterable[Path]) -> str:
-    """SHA-256 of the names and sizes of files: other pictures in the same folder are another result."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
 
 
 def bare_name(image: str) -> str:
