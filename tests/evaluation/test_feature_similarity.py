@@ -55,7 +55,7 @@ def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe(
     finest = {row.image: row.teacher for row in rows if row.stride_px == 4}
     assert finest["1"] == pytest.approx(1, abs=1e-5)
     assert finest["9"] < finest["5"] < 0.999
-    lines = similarity_table(rows, student.levels).splitlines()[2:]
+    lines = similarity_table(rows, student.levels).markdown().splitlines()[2:]
     shown = [float(line.split("|")[3].split("->")[0]) for line in lines]
     assert shown == [round(finest[name], 3) for name in ("1", "5", "9")]
 

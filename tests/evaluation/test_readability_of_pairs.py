@@ -46,7 +46,7 @@ def test_signs_are_read_when_sharp_and_not_when_severely_blurred(untouched: list
 
 def test_doing_nothing_changes_nothing(untouched: list[Readability]) -> None:
     assert all(row.restored == row.blurry and row.read_restored == row.read_blurry for row in untouched)
-    assert readability_table(untouched).count("| +0.0 | 0 | 0 |") == 2
+    assert readability_table(untouched).markdown().count("| +0.0 | 0 | 0 |") == 2
 
 
 def test_the_truth_as_restoration_reads_as_the_sharp_sign(reader: TextReader) -> None:
@@ -55,8 +55,8 @@ def test_the_truth_as_restoration_reads_as_the_sharp_sign(reader: TextReader) ->
     (row,) = measure_readability(pairs, lambda _: truth, reader, "signs-v1", "truth")
     assert row.read_restored == row.read_sharp
     assert row.restored == row.sharp > row.blurry
-    assert "| severe | 1 |" in readability_table([row])
-    assert readability_table([row]).endswith("| 1 | 0 |\n")
+    assert "| severe | 1 |" in readability_table([row]).markdown()
+    assert readability_table([row]).markdown().endswith("| 1 | 0 |\n")
 
 
 def test_the_file_holds_every_reading(untouched: list[Readability]) -> None:

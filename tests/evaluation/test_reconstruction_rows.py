@@ -99,7 +99,7 @@ def test_the_middle_is_never_larger_than_the_photograph() -> None:
 
 def test_tables_tell_the_worst_and_what_could_not_be_measured() -> None:
     rows = [row(20.0 + number, None if number == 3 else 4.0) for number in range(20)]
-    lines = reconstruction_table(rows).splitlines()
+    lines = reconstruction_table(rows).markdown().splitlines()
     assert lines[2].startswith("| all | 20 | 29.50 | 0.5000 | 0.1000 | 3.00 | 4.00 (1 too flat) |")
     assert lines[3].startswith("| worst tenth | 2 | 20.50 |")
     assert lines[4].startswith("| best tenth | 2 | 38.50 |")

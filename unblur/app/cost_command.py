@@ -1,9 +1,7 @@
 """`unblur study cost`: what generative restoration costs, and what linear attention saves."""
 
-import csv as csv_files
-import io
 import sys
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +13,7 @@ from unblur.names import GlowSize
 
 if TYPE_CHECKING:
     from unblur.evaluation.cost import GrowthCost, PartCost, RunCost
+    from unblur.evaluation.tables import Table
 
 
 def cost(
@@ -48,17 +47,19 @@ def cost(
     if any(number < 1 for number in steps) or any(side < 32 or side % 32 for side in sides):
         raise UnblurError("Steps must be positive and sides multiples of 32; give others.")
     for width, height in shapes:
-        sys.stdout.write(_parts_table(part_costs(network, height, width), width, height, steps) + "\n")
+        parts = _parts_table(part_costs(network, height, width), width, height, steps)
+        sys.stdout.write(parts.markdown() + "\n")
     runs = [
         run_cost(network, height, width, number, getattr(torch, dtype), device)
         for width, height in shapes
         for number in steps
     ]
-    sys.stdout.write(_runs_table(runs) + "\n")
+    if runs:
+        sys.stdout.write(_runs_table(runs).markdown() + "\n")
     if sides:
-        sys.stdout.write(_growth_table(growth_costs(network, sides, timed_up_to)))
+        sys.stdout.write(_growth_table(growth_costs(network, sides, timed_up_to)).markdown())
     if csv is not None:
-        write_output(csv, _csv(runs).encode())
+        write_output(csv, _all_numbers(runs).csv().encode())
     return 0
 
 
@@ -70,42 +71,58 @@ def _shape(size: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _parts_table(parts: "list[PartCost]", width: int, height: int, steps: tuple[int, ...]) -> str:
+def _parts_table(parts: "list[PartCost]", width: int, height: int, steps: tuple[int, ...]) -> "Table":
     from unblur.evaluation.cost import run_macs
+    from unblur.evaluation.tables import Table
 
-    lines = [f"| {width} x {height} | parameters | GMACs |", "|---|---|---|"]
-    lines += [f"| {part.part} | {part.parameters / 1e6:.2f} M | {part.macs / 1e9:.1f} |" for part in parts]
-    whole = sum(part.parameters for part in parts) / 1e6
-    lines += [f"| all, steps: {number} | {whole:.2f} M | {run_macs(parts, number) / 1e9:.1f} |" for number in steps]
-    return "\n".join(lines) + "\n"
-
-
-def _runs_table(runs: "list[RunCost]") -> str:
-    lines = ["| photograph | steps | seconds | processor seconds | peak memory, MiB |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {run.width} x {run.height} | {run.steps} | {run.seconds:.2f} | {run.processor_s:.2f} | {run.peak_mib:.0f} |"
-        for run in runs
-    ]
-    return "\n".join(lines) + "\n" if runs else ""
+    whole = sum(part.parameters for part in parts)
+    counted = [(part.part, part.parameters, part.macs) for part in parts]
+    counted += [(f"all, steps: {number}", whole, run_macs(parts, number)) for number in steps]
+    return Table(
+        header=(f"{width} x {height}", "parameters", "GMACs"),
+        lines=tuple((name, f"{parameters / 1e6:.2f} M", f"{macs / 1e9:.1f}") for name, parameters, macs in counted),
+    )
 
 
-def _growth_table(rows: "list[GrowthCost]") -> str:
+def _runs_table(runs: "list[RunCost]") -> "Table":
+    from unblur.evaluation.tables import Table
+
+    return Table(
+        header=("photograph", "steps", "seconds", "processor seconds", "peak memory, MiB"),
+        lines=tuple(
+            (
+                f"{run.width} x {run.height}",
+                str(run.steps),
+                f"{run.seconds:.2f}",
+                f"{run.processor_s:.2f}",
+                f"{run.peak_mib:.0f}",
+            )
+            for run in runs
+        ),
+    )
+
+
+def _growth_table(rows: "list[GrowthCost]") -> "Table":
     """A step of the denoiser, and of its twin with softmax."""
-    lines = ["| denoiser at | GMACs | with softmax | processor seconds | with softmax |", "|---|---|---|---|---|"]
-    for row in rows:
-        seconds = ("" if value is None else f"{value:.3f}" for value in (row.linear_s, row.softmax_s))
-        lines.append(
-            f"| {row.side_px} x {row.side_px} | {row.linear_macs / 1e9:.2f} | {row.softmax_macs / 1e9:.2f} "
-            f"| {' | '.join(seconds)} |"
-        )
-    return "\n".join(lines) + "\n"
+    from unblur.evaluation.tables import Table
+
+    return Table(
+        header=("denoiser at", "GMACs", "with softmax", "processor seconds", "with softmax"),
+        lines=tuple(
+            (
+                f"{row.side_px} x {row.side_px}",
+                f"{row.linear_macs / 1e9:.2f}",
+                f"{row.softmax_macs / 1e9:.2f}",
+                *("" if seconds is None else f"{seconds:.3f}" for seconds in (row.linear_s, row.softmax_s)),
+            )
+            for row in rows
+        ),
+    )
 
 
-def _csv(runs: "list[RunCost]") -> str:
+def _all_numbers(runs: "list[RunCost]") -> "Table":
     from unblur.evaluation.cost import RunCost
+    from unblur.evaluation.tables import Table
 
-    text = io.StringIO()
-    writer = csv_files.DictWriter(text, [field.name for field in fields(RunCost)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(run) for run in runs)
-    return text.getvalue()
+    names = tuple(field.name for field in fields(RunCost))
+    return Table(header=names, lines=tuple(tuple(str(getattr(run, name)) for name in names) for run in runs))

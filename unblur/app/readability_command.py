@@ -59,7 +59,8 @@ def readability(
     if not rows:
         raise UnblurError(f"Nothing is read in the photographs of {texts}; give photographs with text.")
     sys.stdout.write(
-        f"{source}, {protocol}, weights {weights[:12] or 'unnamed'}, read by {reader.name}\n\n{readability_table(rows)}"
+        f"{source}, {protocol}, weights {weights[:12] or 'unnamed'}, read by {reader.name}\n\n"
+        f"{readability_table(rows).markdown()}"
     )
     if csv is not None:
         write_output(csv, readability_csv(rows).encode())

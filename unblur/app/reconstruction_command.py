@@ -57,7 +57,7 @@ def reconstruction(
     rows = list(measure_reconstruction(bar, found, perceptual, size))
     sys.stdout.write(
         f"{photos}, {PROTOCOL} {size} px, {found.name}, weights {found.decoder_sha256[:12]}, ST-LPIPS alex\n\n"
-        f"{reconstruction_table(rows)}"
+        f"{reconstruction_table(rows).markdown()}"
     )
     if csv is not None:
         write_output(csv, reconstruction_csv(rows).encode())

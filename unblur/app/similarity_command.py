@@ -37,7 +37,7 @@ def similarity(
     sys.stdout.write(
         f"Cosine with the teacher's features of the sharp photograph, teacher -> student: {sha256[:12]}\n\n"
     )
-    sys.stdout.write(similarity_table(rows, student.levels))
+    sys.stdout.write(similarity_table(rows, student.levels).markdown())
     if csv is not None:
         write_output(csv, similarity_csv(rows).encode())
     return 0

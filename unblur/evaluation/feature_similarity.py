@@ -4,8 +4,6 @@ The claim that this measures: in the features of a network of another task, a bl
 one (Wang et al. 2023, arXiv 2302.06898), and a student that learnt across levels comes closer.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from unblur.checkpoints.folder import load_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import Pair
 from unblur.errors import UnblurError
+from unblur.evaluation.tables import Table
 from unblur.metrics import psnr
 from unblur.models import SemanticPrior, SemanticPriorConfig
 from unblur.models.features import FeatureLevel
@@ -79,22 +78,26 @@ def similarities(features: list[Tensor], others: list[Tensor]) -> list[Tensor]:
 
 def similarity_csv(rows: Iterable[FeatureRow]) -> str:
     """The rows with a header line."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image", "psnr_db", "stride_px", "teacher", "student", "checkpoint"))
-    for row in rows:
-        cosines = (f"{row.teacher:.5f}", f"{row.student:.5f}")
-        writer.writerow((row.image, f"{row.psnr_db:.3f}", row.stride_px, *cosines, row.checkpoint))
-    return text.getvalue()
+    lines = tuple(
+        (
+            row.image,
+            f"{row.psnr_db:.3f}",
+            str(row.stride_px),
+            f"{row.teacher:.5f}",
+            f"{row.student:.5f}",
+            row.checkpoint,
+        )
+        for row in rows
+    )
+    return Table(header=("image", "psnr_db", "stride_px", "teacher", "student", "checkpoint"), lines=lines).csv()
 
 
-def similarity_table(rows: list[FeatureRow], levels: tuple[FeatureLevel, ...]) -> str:
-    """A Markdown table: fifths of the pairs by the severity of blur, least blurry first; teacher -> student."""
+def similarity_table(rows: list[FeatureRow], levels: tuple[FeatureLevel, ...]) -> Table:
+    """Fifths of the pairs by the severity of blur, least blurry first; teacher -> student."""
     per_pair = [rows[start : start + len(levels)] for start in range(0, len(rows), len(levels))]
     per_pair.sort(key=lambda members: -members[0].psnr_db)
     count = min(5, len(per_pair))
-    heads = " | ".join(f"{place}: stride {level.stride_px}" for place, level in enumerate(levels, start=1))
-    lines = [f"| pairs | PSNR | {heads} |", "|---|---|" + "---|" * len(levels)]
+    lines = []
     for part in range(count):
         members = per_pair[part * len(per_pair) // count : (part + 1) * len(per_pair) // count]
         cells = [
@@ -102,5 +105,6 @@ def similarity_table(rows: list[FeatureRow], levels: tuple[FeatureLevel, ...]) -
             f"{fmean(pair[place].student for pair in members):.3f}"
             for place in range(len(levels))
         ]
-        lines.append(f"| {len(members)} | {fmean(pair[0].psnr_db for pair in members):.2f} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append((str(len(members)), f"{fmean(pair[0].psnr_db for pair in members):.2f}", *cells))
+    heads = [f"{place}: stride {level.stride_px}" for place, level in enumerate(levels, start=1)]
+    return Table(header=("pairs", "PSNR", *heads), lines=tuple(lines))

@@ -6,10 +6,8 @@ Protocol `photographs` version 1: the validation set's crops of photographs, rea
 the sharp ones.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from statistics import fmean
 
 import torch
@@ -18,6 +16,7 @@ from torch import Tensor
 from unblur.datasets import Pair
 from unblur.datasets.signs import Area, TextPair
 from unblur.evaluation.measure import RestoreArray
+from unblur.evaluation.tables import Table
 from unblur.metrics.readability import TextReader, character_accuracy, normalized
 
 FEWEST_CHARACTERS = 4
@@ -88,31 +87,28 @@ def _part(image: Tensor, area: Area) -> Tensor:
 
 def readability_csv(rows: Iterable[Readability]) -> str:
     """The rows with a header line; lines of a text are divided by " / "."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [field.name for field in fields(Readability)], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        values = asdict(row).items()
-        writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v.replace("\n", " / ") for k, v in values})
-    return text.getvalue()
+    names = tuple(field.name for field in fields(Readability))
+    lines = tuple(tuple(_text(getattr(row, name)) for name in names) for row in rows)
+    return Table(header=names, lines=lines).csv()
 
 
-def readability_table(rows: list[Readability]) -> str:
-    """A Markdown table of mean accuracies, one line a severity, and in how many pictures restoration changed them."""
+def readability_table(rows: list[Readability]) -> Table:
+    """Mean accuracies, one line a severity, and in how many pictures restoration changed them."""
     groups: dict[str, list[Readability]] = {}
     for row in rows:
         groups.setdefault(row.severity, []).append(row)
-    lines = [
-        "| blur | pictures | sharp | blurry | restored | change | better | worse |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    lines = []
     for name, members in groups.items():
         sharp, blurry, restored = (
             fmean(values) for values in zip(*((m.sharp, m.blurry, m.restored) for m in members), strict=True)
         )
+        accuracies = (f"{100 * share:.1f} %" for share in (sharp, blurry, restored))
         better, worse = (sum(m.restored > m.blurry for m in members), sum(m.restored < m.blurry for m in members))
-        lines.append(
-            f"| {name} | {len(members)} | {100 * sharp:.1f} % | {100 * blurry:.1f} % | {100 * restored:.1f} % "
-            f"| {100 * (restored - blurry):+.1f} | {better} | {worse} |"
-        )
-    return "\n".join(lines) + "\n"
+        change = f"{100 * (restored - blurry):+.1f}"
+        lines.append((name, str(len(members)), *accuracies, change, str(better), str(worse)))
+    header = ("blur", "pictures", "sharp", "blurry", "restored", "change", "better", "worse")
+    return Table(header=header, lines=tuple(lines))
+
+
+def _text(value: str | float) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else value.replace("\n", " / ")

@@ -5,8 +5,6 @@ Protocol `middle` version 1: the square in the middle of each photograph, of a g
 photograph is, encoded and decoded in float32, rounded to eight bits, and compared with the same square.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 from unblur.checkpoints.latent_spaces import FoundSpace
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
+from unblur.evaluation.tables import Table
 from unblur.metrics import niqe, psnr, quantize_8bit, ssim
 
 PROTOCOL = "middle-v1"
@@ -84,33 +83,39 @@ def middle(photo: Tensor, size_px: int) -> Tensor:
 
 
 def reconstruction_csv(rows: Iterable[ReconstructionRow]) -> str:
-    """The rows with a header line."""
-    text = io.StringIO(newline="")
-    names = [field.name for field in fields(ReconstructionRow)]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        values = (getattr(row, name) for name in names)
-        writer.writerow([f"{value:.5f}" if isinstance(value, float) else value for value in values])
-    return text.getvalue()
+    """The rows with a header line; what was not measured is empty."""
+    names = tuple(field.name for field in fields(ReconstructionRow))
+    lines = tuple(tuple(_text(getattr(row, name)) for name in names) for row in rows)
+    return Table(header=names, lines=lines).csv()
 
 
-def reconstruction_table(rows: list[ReconstructionRow]) -> str:
-    """A Markdown table: means over all photographs, and over the tenth that is kept worst and the tenth kept best."""
+def reconstruction_table(rows: list[ReconstructionRow]) -> Table:
+    """Means over all photographs, and over the tenth that is kept worst and the tenth kept best."""
     ranked = sorted(rows, key=lambda row: row.psnr_db)
     tenth = max(1, len(rows) // 10)
-    lines = [
-        "| photographs | number | PSNR | SSIM | ST-LPIPS | NIQE of the photographs | NIQE | latents' RMS |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, members in (("all", ranked), ("worst tenth", ranked[:tenth]), ("best tenth", ranked[-tenth:])):
-        lines.append(
-            f"| {name} | {len(members)} | {fmean(row.psnr_db for row in members):.2f} "
-            f"| {fmean(row.ssim for row in members):.4f} | {fmean(row.st_lpips for row in members):.4f} "
-            f"| {_mean([row.niqe_sharp for row in members])} | {_mean([row.niqe for row in members])} "
-            f"| {fmean(row.latent_rms for row in members):.2f} |"
-        )
-    return "\n".join(lines) + "\n"
+    parts = (("all", ranked), ("worst tenth", ranked[:tenth]), ("best tenth", ranked[-tenth:]))
+    return Table(
+        header=("photographs", "number", "PSNR", "SSIM", "ST-LPIPS", "NIQE of the photographs", "NIQE", "latents' RMS"),
+        lines=tuple(
+            (
+                name,
+                str(len(members)),
+                f"{fmean(row.psnr_db for row in members):.2f}",
+                f"{fmean(row.ssim for row in members):.4f}",
+                f"{fmean(row.st_lpips for row in members):.4f}",
+                _mean([row.niqe_sharp for row in members]),
+                _mean([row.niqe for row in members]),
+                f"{fmean(row.latent_rms for row in members):.2f}",
+            )
+            for name, members in parts
+        ),
+    )
+
+
+def _text(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.5f}" if isinstance(value, float) else str(value)
 
 
 def _niqe(image: Tensor) -> float | None:
