@@ -95,4 +95,4 @@ def test_means_are_over_pictures_and_worse_is_told() -> None:
         checkpoint="c",
     )
     better = replace(row, image="light_1.png", blurry=0.25, restored=0.75)
-    assert "| light | 2 | 100.0 % | 62.5 % | 75.0 % | +12.5 | 1 | 1 |" in readability_table([row, better])
+    assert "| light | 2 | 100.0 % | 62.5 % | 75.0 % | +12.5 | 1 | 1 |" in readability_table([row, better]).markdown()
