@@ -4,8 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
+
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
 
 # How long an example takes says nothing about whether it is right, least of all on a busy machine.
 settings.register_profile("unblur", deadline=None)
@@ -25,3 +29,13 @@ def published() -> Callable[[str], Path]:
         return WEIGHTS / name
 
     return find
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of two small photographs with edges."""
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        coarse = np.random.default_rng(number).integers(0, 255, (30, 30, 3), dtype=np.uint8)
+        write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / f"{number}.png")
+    return tmp_path / "photos"

@@ -7,18 +7,7 @@ import numpy as np
 import pytest
 
 from unblur.app.cli import main
-from unblur.photos.files import write_photo
-from unblur.photos.photo import Photo
 from unblur.recipes.sizes import sizes
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    (tmp_path / "photos").mkdir()
-    for number in range(2):
-        coarse = np.random.default_rng(number).integers(0, 255, (30, 30, 3), dtype=np.uint8)
-        write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / f"{number}.png")
-    return tmp_path / "photos"
 
 
 def test_candidates_differ_in_their_shape_only() -> None:

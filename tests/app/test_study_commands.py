@@ -9,19 +9,8 @@ import pytest
 
 from unblur.app.cli import main
 from unblur.evaluation.row import read_rows
-from unblur.photos.files import write_photo
-from unblur.photos.photo import Photo
 
 TINY = ["--steps", "2", "--patch", "32", "--batch", "2", "--test-pairs", "5", "--size", "48", "--device", "cpu"]
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    (tmp_path / "photos").mkdir()
-    for number in range(2):
-        coarse = np.random.default_rng(number).integers(0, 255, (10, 12, 3), dtype=np.uint8)
-        write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / f"{number}.png")
-    return tmp_path / "photos"
 
 
 @pytest.mark.slow

@@ -15,16 +15,6 @@ def one_thread() -> None:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """A folder of two small photographs with edges."""
-    (tmp_path / "photos").mkdir()
-    for number in range(2):
-        coarse = np.random.default_rng(number).integers(0, 255, (10, 12, 3), dtype=np.uint8)
-        write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / f"{number}.png")
-    return tmp_path / "photos"
-
-
-@pytest.fixture
 def pairs(tmp_path: Path) -> Path:
     """A folder of ten small pairs in blurry/ and sharp/."""
     for number in range(10):

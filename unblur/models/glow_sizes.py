@@ -1,5 +1,6 @@
 """The sizes of GLOWDeblur that have names."""
 
+from functools import partial
 from typing import assert_never
 
 from unblur.models.glow import GlowConfig
@@ -23,32 +24,12 @@ def glow(size: GlowSize) -> GlowConfig:
 
 def denoiser(size: GlowSize, condition_channels: int = 0) -> LinearDiTConfig:
     """SANA's transformer with 0.6 or 1.6 billion parameters (Xie et al. 2024), or one that a CPU can train."""
+    told = partial(LinearDiTConfig, condition_channels=condition_channels)
     match size:
         case "small":
-            return LinearDiTConfig(
-                width=256,
-                blocks=8,
-                self_heads=8,
-                cross_heads=4,
-                token_channels=MINILM_CHANNELS,
-                condition_channels=condition_channels,
-            )
+            return told(width=256, blocks=8, self_heads=8, cross_heads=4, token_channels=MINILM_CHANNELS)
         case "0.6b":
-            return LinearDiTConfig(
-                width=1152,
-                blocks=28,
-                self_heads=36,
-                cross_heads=16,
-                token_channels=GEMMA_CHANNELS,
-                condition_channels=condition_channels,
-            )
+            return told(width=1152, blocks=28, self_heads=36, cross_heads=16, token_channels=GEMMA_CHANNELS)
         case "1.6b":
-            return LinearDiTConfig(
-                width=2240,
-                blocks=20,
-                self_heads=70,
-                cross_heads=20,
-                token_channels=GEMMA_CHANNELS,
-                condition_channels=condition_channels,
-            )
+            return told(width=2240, blocks=20, self_heads=70, cross_heads=20, token_channels=GEMMA_CHANNELS)
     assert_never(size)
