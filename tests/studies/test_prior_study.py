@@ -65,8 +65,9 @@ def result(variant: str, seed: int, psnr_db: float, severe_db: float, host: str 
 
 def test_the_first_host_gets_all_seeds_and_ablations(tmp_path: Path) -> None:
     prior = StudiedPrior(folder=tmp_path / "prior", network=NETWORK, train_patch_px=64)
-    runs = plan(tmp_path, prior, ("unet", "nafnet"), steps=10, seeds=3)
+    runs = plan(tmp_path, prior, ("unet", "nafnet"), steps=10, seeds=3, ablation_seeds=3)
     assert len(runs) == 3 * 5 + 2
+    assert len(plan(tmp_path, prior, ("unet", "nafnet"), steps=10, seeds=3, ablation_seeds=1)) == 3 * 2 + 3 + 2
     assert len({run.folder for run in runs}) == len(runs)
     assert {run.recipe.seed for run in runs if run.host == "nafnet"} == {1}
     told = {run.variant.title: run for run in runs if run.host == "unet" and run.recipe.seed == 1}
@@ -126,6 +127,8 @@ def test_a_prior_that_is_none_is_one_sentence(photos: Path, tmp_path: Path, caps
     assert main(["study", "prior", "--prior-from", str(tmp_path / "unet"), *places]) == 2
     assert "holds no semantic prior" in capsys.readouterr().err
     assert main(["study", "prior", "--prior-from", str(tmp_path / "unet"), *places, "--seeds", "0"]) == 2
+    assert main(["study", "prior", "--prior-from", str(tmp_path / "unet"), *places, "--ablation-seeds", "4"]) == 2
+    assert "from 0 to 3" in capsys.readouterr().err
     assert main(["study", "prior", "--prior-from", str(tmp_path / "unet"), *places, "--size", "8"]) == 2
     assert "at least 32" in capsys.readouterr().err
 

@@ -21,6 +21,7 @@ def prior(
     hosts: tuple[StudyHost, ...] = ("unet", "mimo-unet", "nafnet"),
     steps: int = 3000,
     seeds: int = 3,
+    ablation_seeds: int = 1,
     size: int = 256,
     device: str = "auto",
 ) -> int:
@@ -34,9 +35,10 @@ def prior(
         photos: Folder of sharp photographs to train on.
         held_out: Folder of other sharp photographs, for the validation set that is measured on.
         output: Folder that keeps the runs and tables.
-        hosts: Networks. The first is trained with every seed and without each part of the prior as well.
+        hosts: Networks. The first is trained with every seed, and without each part of the prior as well.
         steps: Updates of every run.
         seeds: How often the first network is trained, each time with other weights and pairs.
+        ablation_seeds: How often the first network is trained without each part of the prior; at most --seeds.
         size: Side of the validation set's pictures in pixels.
         device: auto, cpu, cuda, ...
     """
@@ -52,6 +54,8 @@ def prior(
 
     if steps < 1 or seeds < 1 or not hosts or len(set(hosts)) < len(hosts):
         raise UnblurError("Give at least one step, one seed and one host, and each host once.")
+    if not 0 <= ablation_seeds <= seeds:
+        raise UnblurError(f"{ablation_seeds} seeds without parts of the prior cannot be; give from 0 to {seeds}.")
     if size < SMALLEST_PX:
         raise UnblurError(f"ST-LPIPS measures nothing of {size} px; give a --size of at least {SMALLEST_PX}.")
     protocol = study_protocol()
@@ -63,7 +67,7 @@ def prior(
     write_undistilled(output, studied)
     keep_freed_memory()
     pairs = list(validation_pairs(PhotoFolder(held_out), validation))
-    runs = plan(output, studied, hosts, steps=steps, seeds=seeds)
+    runs = plan(output, studied, hosts, steps=steps, seeds=seeds, ablation_seeds=ablation_seeds)
     results = []
     for number, run in enumerate(runs, start=1):
         name = f"{number}/{len(runs)} {run.host}, {run.variant.title}, seed {run.recipe.seed}"

@@ -105,8 +105,13 @@ def open_study(
     return StudiedPrior(folder=checkpoint.folder, network=checkpoint.config, train_patch_px=checkpoint.train_patch_px)
 
 
-def plan(folder: Path, prior: StudiedPrior, hosts: tuple[StudyHost, ...], *, steps: int, seeds: int) -> list[StudyRun]:
-    """The first host with every seed and ablation, the others with and without the prior and one seed."""
+def plan(
+    folder: Path, prior: StudiedPrior, hosts: tuple[StudyHost, ...], *, steps: int, seeds: int, ablation_seeds: int
+) -> list[StudyRun]:
+    """All hosts with and without the prior: the first with every seed, the others with one.
+
+    The first `ablation_seeds` of the seeds are those that the first host is trained with without parts of the prior.
+    """
     told = PriorConfig(network=prior.network)
     full = Variant(title=WITH_PRIOR, prior=told, prior_from=prior.folder)
     compared = (Variant(title=NO_PRIOR), full)
@@ -124,7 +129,7 @@ def plan(folder: Path, prior: StudiedPrior, hosts: tuple[StudyHost, ...], *, ste
         )
         for place, host in enumerate(hosts)
         for seed in range(1, seeds + 1 if place == 0 else 2)
-        for variant in (compared if place else compared + ablations)
+        for variant in (compared + ablations if place == 0 and seed <= ablation_seeds else compared)
     ]
 
 
