@@ -12,7 +12,15 @@ from unblur.checkpoints.folder import BUNDLED_RESTORER, save_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import Pair
 from unblur.errors import UnblurError
-from unblur.evaluation.feature_similarity import feature_similarity, load_prior, similarities, similarity_table
+from unblur.evaluation.feature_similarity import (
+    Severity,
+    by_severity,
+    feature_similarity,
+    load_prior,
+    similarity,
+    similarity_table,
+    spreads,
+)
 from unblur.models import SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.photos.files import write_photo
@@ -20,6 +28,7 @@ from unblur.photos.photo import Photo
 from unblur.training.beginning import begin
 
 CONFIG = SemanticPriorConfig(fusion_channels=8)
+TINY = SemanticPrior(SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8))
 
 
 def blurred(sharp: torch.Tensor, side: int) -> torch.Tensor:
@@ -37,25 +46,57 @@ def sharp_picture() -> torch.Tensor:
 def test_similarity_is_the_mean_cosine_over_places() -> None:
     one, other = torch.randn(2, 1, 4, 3, 5).numpy()
     cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
-    ours = similarities([torch.from_numpy(one)], [torch.from_numpy(other)])
-    assert float(ours[0]) == pytest.approx(cosines.mean(), abs=1e-5)
+    assert similarity(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(cosines.mean(), abs=1e-5)
+
+
+def test_a_spread_is_the_distance_between_two_places_drawn_at_random() -> None:
+    torch.manual_seed(0)
+    photos = [torch.rand(3, 64, 96), torch.rand(3, 96, 64) * 0.5]
+    places = torch.cat([photo.flatten(1) for photo in photos], dim=1).T.double()
+    everything = torch.cdist(places[::7], places[::5]).square().mean().sqrt()
+    found = spreads(photos, TINY.backbone)
+    assert found.pixels == pytest.approx(everything.item(), rel=0.02)
+    assert len(found.levels) == len(TINY.levels)
+
+
+def test_what_is_as_far_as_any_other_place_has_moved_by_one() -> None:
+    torch.manual_seed(0)
+    sharp, other = torch.rand(2, 3, 128, 128)
+    spread = spreads([sharp, other], TINY.backbone)
+    pair = Pair(blurry=other, sharp=sharp, name="another photograph")
+    rows = list(feature_similarity([pair], TINY, TINY.backbone, spread, "0" * 64))
+    assert rows[0].pixels_moved == pytest.approx(1, rel=0.02)
+    same = Pair(blurry=sharp, sharp=sharp, name="the same")
+    assert all(
+        row.pixels_moved == row.teacher_moved == 0
+        for row in feature_similarity([same], TINY, TINY.backbone, spread, "")
+    )
+
+
+def test_the_gap_that_is_closed() -> None:
+    part = Severity(
+        pairs=1,
+        psnr_db=20.0,
+        teacher=(0.5, 0.8, 1.0),
+        student=(0.75, 0.8, 1.0),
+        pixels_moved=0.2,
+        teacher_moved=(0.5, 0.4, 0.0),
+        student_moved=(0.3, 0.4, 0.0),
+    )
+    assert part.closed == pytest.approx((0.5, 0.0, 0.0))
 
 
 def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe() -> None:
-    torch.manual_seed(0)
-    student = SemanticPrior(
-        SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
-    )
     sharp = sharp_picture()
     pairs = [Pair(blurry=blurred(sharp, side), sharp=sharp, name=f"{side}") for side in (9, 1, 5)]
-    rows = list(feature_similarity(pairs, student, student.backbone, "0" * 64))
+    rows = list(feature_similarity(pairs, TINY, TINY.backbone, spreads([sharp], TINY.backbone), "0" * 64))
     assert [row.stride_px for row in rows[:4]] == [4, 8, 16, 32]
     # A fresh student answers what the teacher sees.
     assert all(row.student == pytest.approx(row.teacher, abs=1e-5) for row in rows)
     finest = {row.image: row.teacher for row in rows if row.stride_px == 4}
     assert finest["1"] == pytest.approx(1, abs=1e-5)
     assert finest["9"] < finest["5"] < 0.999
-    lines = similarity_table(rows, student.levels).markdown().splitlines()[2:]
+    lines = similarity_table(by_severity(rows, TINY.levels), TINY.levels).markdown().splitlines()[2:]
     shown = [float(line.split("|")[3].split("->")[0]) for line in lines]
     assert shown == [round(finest[name], 3) for name in ("1", "5", "9")]
 
@@ -72,8 +113,12 @@ def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.Captur
         write_photo(Photo(pixels=pixels), tmp_path / "pairs" / name / "one.png")
     csv = tmp_path / "rows.csv"
     command = ["similarity", f"{tmp_path / 'pairs'}", "--checkpoint", f"{tmp_path / 'prior'}", "--csv", f"{csv}"]
-    assert main([*command, "--device", "cpu"]) == 0
-    assert "stride 32" in capsys.readouterr().out
+    figure = tmp_path / "figure.png"
+    assert main([*command, "--plot", f"{figure}", "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert "stride 32 | gap closed |" in printed
+    assert "| pixels | stride 4 |" in printed
+    assert figure.read_bytes().startswith(b"\x89PNG")
     rows = [line.split(",") for line in csv.read_text().splitlines()[1:]]
     assert len(rows) == 4
     # Half precision in the checkpoint is all that parts a fresh student from its teacher.

@@ -13,7 +13,7 @@ from unblur.checkpoints.folder import load_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
-from unblur.evaluation.feature_similarity import similarities
+from unblur.evaluation.feature_similarity import similarity
 from unblur.metrics.perceptual import read_weights
 from unblur.models import NAFNetConfig, PriorConfig, SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
@@ -97,7 +97,7 @@ def test_a_run_begins_as_its_teacher() -> None:
     with torch.no_grad():
         seen = features_of(load_teacher(EfficientNetLiteConfig()), blurry)
         answers = student(blurry)
-    assert all(float(value) == pytest.approx(1, abs=1e-5) for value in similarities(answers, seen))
+    assert all(similarity(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
     assert all(torch.equal(one, other) for one, other in zip(answers, seen, strict=True))
 
 

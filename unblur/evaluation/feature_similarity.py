@@ -1,11 +1,15 @@
 """How near a semantic prior comes to what its teacher sees in the sharp photograph, and how near the teacher was.
 
 The claim that this measures: in the features of a network of another task, a blurry photograph is close to the sharp
-one (Wang et al. 2023, arXiv 2302.06898), and a student that learnt across levels comes closer.
+one (Wang et al. 2023, arXiv 2302.06898), and a student that learnt across levels comes closer. How the paper measures
+it is not known. Here nearness is the cosine of the angle between features, which has no unit; and, so that features
+can be held against the colours of pixels, the distance that blur moves a place of the photograph, as a share of the
+distance between any two places of all sharp photographs (root mean squares; see `spreads`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -23,21 +27,59 @@ from unblur.models import SemanticPrior, SemanticPriorConfig
 from unblur.models.features import FeatureLevel
 from unblur.models.semantic_prior import features_of
 
+PARTS = 5
+"""Of the pairs, by the severity of blur."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureRow:
-    """One pair at one level. Cosines with what the teacher sees in the sharp photograph, mean over places."""
+    """One pair at one level, against what the teacher sees in the sharp photograph: means over places."""
 
     image: str
     psnr_db: float
     """Of the blurry photograph: the severity of its blur."""
     stride_px: int
     teacher: float
-    """Of what the teacher sees in the blurry photograph."""
+    """Cosine of what the teacher sees in the blurry photograph."""
     student: float
-    """Of what the student answers."""
+    """Cosine of what the student answers."""
+    pixels_moved: float
+    """By blur, as a share of the spread of colours; the same at every level."""
+    teacher_moved: float
+    """The same of what the teacher sees."""
+    student_moved: float
+    """The same of what the student answers."""
     checkpoint: str
     """SHA-256 of the weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spreads:
+    """Root mean square distances between two places of sharp photographs, drawn at random."""
+
+    pixels: float
+    """Of colours in [0, 1]."""
+    levels: tuple[float, ...]
+    """Of the teacher's features, finest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Severity:
+    """Means over the pairs of one severity, each of the lists a number for every level."""
+
+    pairs: int
+    psnr_db: float
+    teacher: tuple[float, ...]
+    student: tuple[float, ...]
+    pixels_moved: float
+    teacher_moved: tuple[float, ...]
+    student_moved: tuple[float, ...]
+
+    @property
+    def closed(self) -> tuple[float, ...]:
+        """Share of the gap to a cosine of 1 that the student has closed; 0 where there is none."""
+        gaps = zip(self.teacher, self.student, strict=True)
+        return tuple((student - teacher) / (1 - teacher) if teacher < 1 else 0.0 for teacher, student in gaps)
 
 
 def load_prior(source: str | Path, device: torch.device) -> tuple[SemanticPrior, nn.Module, str]:
@@ -49,31 +91,58 @@ def load_prior(source: str | Path, device: torch.device) -> tuple[SemanticPrior,
 
 
 @torch.inference_mode()
+def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
+    """Of all places of the sharp photographs, (3, H, W) in [0, 1] and of any size.
+
+    The mean square distance between two values drawn at random is twice their variance. Raises UnblurError when there
+    are no photographs.
+    """
+    device = next(teacher.parameters()).device
+    sums: list[tuple[Tensor, Tensor, int]] = []
+    for sharp in sharps:
+        photo = sharp[None].to(device)
+        seen = [values.double().flatten(2)[0] for values in (photo, *features_of(teacher, photo))]
+        found = [(values.sum(1), values.square().sum(1), values.shape[1]) for values in seen]
+        before = sums or [(torch.zeros_like(one), torch.zeros_like(one), 0) for one, _, _ in found]
+        sums = [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in zip(before, found, strict=True)]
+    if not sums:
+        raise UnblurError("There are no pairs to measure; give at least one folder with blurry/ and sharp/.")
+    variances = [(squares / count - (total / count).square()).sum().item() for total, squares, count in sums]
+    pixels, *levels = ((2 * variance) ** 0.5 for variance in variances)
+    return Spreads(pixels=pixels, levels=tuple(levels))
+
+
+@torch.inference_mode()
 def feature_similarity(
-    pairs: Iterable[Pair], student: SemanticPrior, teacher: nn.Module, checkpoint: str
+    pairs: Iterable[Pair], student: SemanticPrior, teacher: nn.Module, spread: Spreads, checkpoint: str
 ) -> Iterator[FeatureRow]:
     """One row for each pair and level, finest first."""
     device = next(student.parameters()).device
     for pair in pairs:
         blurry, sharp = (side[None].to(device) for side in (pair.blurry, pair.sharp))
-        taught = features_of(teacher, sharp)
-        seen = similarities(features_of(teacher, blurry), taught)
-        answered = similarities(student(blurry), taught)
-        for level, before, after in zip(student.levels, seen, answered, strict=True):
+        taught, seen, answered = features_of(teacher, sharp), features_of(teacher, blurry), student(blurry)
+        for place, level in enumerate(student.levels):
             yield FeatureRow(
                 image=pair.name,
                 psnr_db=float(psnr(blurry, sharp)),
                 stride_px=level.stride_px,
-                teacher=before.item(),
-                student=after.item(),
+                teacher=similarity(seen[place], taught[place]),
+                student=similarity(answered[place], taught[place]),
+                pixels_moved=distance(blurry, sharp) / spread.pixels,
+                teacher_moved=distance(seen[place], taught[place]) / spread.levels[place],
+                student_moved=distance(answered[place], taught[place]) / spread.levels[place],
                 checkpoint=checkpoint,
             )
 
 
-def similarities(features: list[Tensor], others: list[Tensor]) -> list[Tensor]:
-    """Cosine of the angle between the features of every place, mean over places, one scalar for each level."""
-    pairs = zip(features, others, strict=True)
-    return [F.cosine_similarity(one.float(), other.float(), dim=1).mean() for one, other in pairs]
+def similarity(features: Tensor, others: Tensor) -> float:
+    """Cosine of the angle between the features of every place, mean over places. Shape: (B, C, H, W) each."""
+    return F.cosine_similarity(features.float(), others.float(), dim=1).mean().item()
+
+
+def distance(features: Tensor, others: Tensor) -> float:
+    """Root mean square over places of the distance between features. Shape: (1, C, H, W) each."""
+    return (features.float() - others.float()).square().sum(1).mean().sqrt().item()
 
 
 def similarity_csv(rows: Iterable[FeatureRow]) -> str:
@@ -83,28 +152,68 @@ def similarity_csv(rows: Iterable[FeatureRow]) -> str:
             row.image,
             f"{row.psnr_db:.3f}",
             str(row.stride_px),
-            f"{row.teacher:.5f}",
-            f"{row.student:.5f}",
+            *(f"{cosine:.5f}" for cosine in (row.teacher, row.student)),
+            *(f"{share:.5f}" for share in (row.pixels_moved, row.teacher_moved, row.student_moved)),
             row.checkpoint,
         )
         for row in rows
     )
-    return Table(header=("image", "psnr_db", "stride_px", "teacher", "student", "checkpoint"), lines=lines).csv()
+    measured = ("teacher", "student", "pixels_moved", "teacher_moved", "student_moved")
+    return Table(header=("image", "psnr_db", "stride_px", *measured, "checkpoint"), lines=lines).csv()
 
 
-def similarity_table(rows: list[FeatureRow], levels: tuple[FeatureLevel, ...]) -> Table:
-    """Fifths of the pairs by the severity of blur, least blurry first; teacher -> student."""
+def by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]) -> list[Severity]:
+    """Fifths of the pairs by the PSNR of the blurry photograph, least blurry first; fewer where pairs are."""
     per_pair = [rows[start : start + len(levels)] for start in range(0, len(rows), len(levels))]
     per_pair.sort(key=lambda members: -members[0].psnr_db)
-    count = min(5, len(per_pair))
-    lines = []
-    for part in range(count):
-        members = per_pair[part * len(per_pair) // count : (part + 1) * len(per_pair) // count]
-        cells = [
-            f"{fmean(pair[place].teacher for pair in members):.3f} -> "
-            f"{fmean(pair[place].student for pair in members):.3f}"
-            for place in range(len(levels))
-        ]
-        lines.append((str(len(members)), f"{fmean(pair[0].psnr_db for pair in members):.2f}", *cells))
-    heads = [f"{place}: stride {level.stride_px}" for place, level in enumerate(levels, start=1)]
-    return Table(header=("pairs", "PSNR", *heads), lines=tuple(lines))
+    count = min(PARTS, len(per_pair))
+    bounds = [part * len(per_pair) // count for part in range(count + 1)]
+
+    def means(pairs: Sequence[Sequence[FeatureRow]], name: str) -> tuple[float, ...]:
+        return tuple(fmean(getattr(pair[place], name) for pair in pairs) for place in range(len(levels)))
+
+    return [
+        Severity(
+            pairs=len(members),
+            psnr_db=fmean(pair[0].psnr_db for pair in members),
+            teacher=means(members, "teacher"),
+            student=means(members, "student"),
+            pixels_moved=fmean(pair[0].pixels_moved for pair in members),
+            teacher_moved=means(members, "teacher_moved"),
+            student_moved=means(members, "student_moved"),
+        )
+        for members in (per_pair[start:stop] for start, stop in pairwise(bounds))
+    ]
+
+
+def similarity_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
+    """Cosines, teacher -> student, and the share of the gap to 1 that the student has closed, mean over levels."""
+    lines = tuple(
+        (
+            str(one.pairs),
+            f"{one.psnr_db:.2f}",
+            *(f"{before:.3f} -> {after:.3f}" for before, after in zip(one.teacher, one.student, strict=True)),
+            f"{fmean(one.closed):.0%}",
+        )
+        for one in severities
+    )
+    heads = (f"stride {level.stride_px}" for level in levels)
+    return Table(header=("pairs", "PSNR", *heads, "gap closed"), lines=lines)
+
+
+def distance_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
+    """How far blur moves pixels and features, teacher -> student, in shares of the spread over all photographs."""
+    lines = tuple(
+        (
+            str(one.pairs),
+            f"{one.psnr_db:.2f}",
+            f"{one.pixels_moved:.3f}",
+            *(
+                f"{before:.3f} -> {after:.3f}"
+                for before, after in zip(one.teacher_moved, one.student_moved, strict=True)
+            ),
+        )
+        for one in severities
+    )
+    heads = (f"stride {level.stride_px}" for level in levels)
+    return Table(header=("pairs", "PSNR", "pixels", *heads), lines=lines)

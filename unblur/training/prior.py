@@ -1,10 +1,12 @@
 """Learning a semantic prior: blurry patches are shown, what a frozen teacher sees in the sharp ones is asked for."""
 
+from statistics import fmean
+
 import torch
 from torch import Tensor
 
 from unblur.datasets import Patch, Patches
-from unblur.evaluation.feature_similarity import similarities
+from unblur.evaluation.feature_similarity import similarity
 from unblur.models.backbone import Backbone
 from unblur.models.semantic_prior import features_of
 from unblur.training.losses import review_loss
@@ -34,10 +36,10 @@ class PriorTask:
         """Features of every level, finest first; (B, 3, P, P); (B, 3, P, P)."""
         with torch.no_grad():
             taught = features_of(self.teacher, truth)
-            similarity = torch.stack(similarities(answers, taught)).mean().item()
+            cosine = fmean(similarity(one, other) for one, other in zip(answers, taught, strict=True))
         loss = review_loss(answers, taught)
         return Verdict(
             loss=loss,
-            measured={"loss": round(loss.item(), 4), "cosine": round(similarity, 4)},
+            measured={"loss": round(loss.item(), 4), "cosine": round(cosine, 4)},
             hopeless=not loss.item() < WORSE_THAN_ANY_CONSTANT,
         )
