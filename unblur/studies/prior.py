@@ -91,8 +91,8 @@ def open_study(
         steps=steps,
         validation=validation,
         prior=checkpoint.sha256,
-        photos=_fingerprint(photos),
-        held_out=_fingerprint(held_out),
+        photos=fingerprint(photos),
+        held_out=fingerprint(held_out),
     )
     file = folder / "study.json"
     if not file.exists():
@@ -163,7 +163,7 @@ def rows_of(
     return read_rows(table)
 
 
-def _fingerprint(photos: Path) -> str:
+def fingerprint(photos: Path) -> str:
     """Changes with the names and sizes of the photographs, without reading them."""
     digest = hashlib.sha256()
     for path in photo_paths(photos):
