@@ -43,6 +43,15 @@ NOT_RUN = {
     "unblur evaluate validation --method theirs.pth --csv tables": "test_foreign_methods.py",
     "unblur train decoder --photos photos --encoder taesana_encoder.pth --run runs/decoder": "needs weights by others; "
     "test_reconstruction.py trains one",
+    "unblur train pre-reconstruction --photos photos --encoder taesana_encoder.pth --run runs/first": "needs weights "
+    "by others; test_glow_training.py",
+    "unblur train glow --photos photos --encoder taesana_encoder.pth --prior-from runs/prior --start-from runs/first "
+    "--run runs/glow": "the same; trained there",
+    "unblur train glow-joint --photos photos --pairs data/RealBlur-J data/RSBlur --pairs-share 0.5 "
+    "--encoder taesana_encoder.pth --start-from runs/glow --run runs/glow-joint": "and needs data sets",
+    "unblur study glow gopro realblur rsblur --photos photos --held-out held-out --checkpoint runs/decoder "
+    "--encoder taesana_encoder.pth --prior-from runs/prior -o studies/glow": "test_glow_study.py",
+    "torchrun --nproc-per-node 4 -m unblur train restormer --photos photos -o runs/restormer": "test_processes.py",
     "unblur study reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "measures that",
     "unblur study reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs weights by "
     "others; test_reconstruction_rows.py measures them",

@@ -44,6 +44,7 @@ TINY = GlowConfig(
             width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
         ),
         align_channels=4,
+        latent_channels=LATENTS,
     ),
     motion=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)),
     semantics=SemanticGuidanceConfig(
@@ -159,7 +160,7 @@ def test_the_motion_map_holds_paths_and_their_lengths() -> None:
 
 def test_the_first_restoration_begins_as_the_bundled_network() -> None:
     bundled = load_checkpoint(BUNDLED_RESTORER)
-    network = PreReconstruction(PreReconstructionConfig(hourglass=bundled.config), latents=32).eval()  # type: ignore[arg-type]
+    network = PreReconstruction(PreReconstructionConfig(hourglass=bundled.config)).eval()  # type: ignore[arg-type]
     network.hourglass.load_state_dict(bundled.model.state_dict())
     blurry = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
@@ -289,7 +290,13 @@ def test_mirrored_sides_are_those_of_numpy(side: int) -> None:
 def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="told 10 channels, not 9"):
         replace(TINY, denoiser=replace(TINY.denoiser, condition_channels=9))
+    first = TINY.pre_reconstruction
+    assert first is not None
+    with pytest.raises(ValueError, match="must agree on latents"):
+        replace(TINY, pre_reconstruction=replace(first, latent_channels=LATENTS + 1))
+    with pytest.raises(ValueError, match="told the latents of the blurry photograph"):
+        GlowDeblur(replace(TINY, pre_reconstruction=None))(torch.rand(1, 3, 32, 32))
     with pytest.raises(ValueError, match="stride 32, not 16"):
-        PreReconstructionConfig(hourglass=replace(TINY.pre_reconstruction.hourglass, stem_stride=1))
+        PreReconstructionConfig(hourglass=replace(first.hourglass, stem_stride=1))
     with pytest.raises(ValueError, match="at least one region"):
         SemanticGuidanceConfig(regions=0)

@@ -133,8 +133,8 @@ def test_an_exploded_output_is_a_verdict_and_no_error() -> None:
     blurry, sharp = pictures()
     task = RestorationTask([], RestorationLoss((ShiftTolerantDistance(weight=1.0),), 1e-8), 1e-8)  # type: ignore[arg-type]
     for answer in (blurry * math.nan, blurry + 1e6):
-        assert task.judge(answer.requires_grad_(), blurry, sharp).hopeless
-    assert not task.judge(blurry, blurry, sharp).hopeless
+        assert task.judge(answer.requires_grad_(), (blurry, sharp)).hopeless
+    assert not task.judge(blurry, (blurry, sharp)).hopeless
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
     blurry, sharp = pictures()
     task = RestorationTask([], RestorationLoss((MeanAbsolute(),), 1e-8), 1e-8)  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    verdict, _ = take_step(model, optimizer, task, blurry, sharp, 1.0)
+    verdict, _ = take_step(model, optimizer, task, [(blurry, sharp)], 1.0)
     # All outputs begin as the blurry photograph.
     small = [F.interpolate(sharp, output.shape[2:], mode="bilinear") for output in model.outputs(blurry)]
     begun = [blurry[..., :: 64 // target.shape[2], :: 64 // target.shape[2]] for target in small]

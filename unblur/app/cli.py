@@ -17,6 +17,7 @@ from unblur.app.cost_command import cost
 from unblur.app.cross_dataset_command import cross_dataset
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
+from unblur.app.glow_command import glow
 from unblur.app.patterns_command import patterns
 from unblur.app.prior_cost_command import prior_cost
 from unblur.app.prior_study_command import prior
@@ -39,6 +40,7 @@ STUDIES: dict[str, Callable[..., int]] = {
     "cross-dataset": cross_dataset,
     "bpp": bpp,
     "severity": severity,
+    "glow": glow,
     "sizes": sizes,
     "readability": readability,
     "prior": prior,

@@ -26,6 +26,8 @@ def train(
 ) -> int:
     """Train a network. Killed or interrupted, the same command goes on where the last checkpoint stopped.
 
+    On several devices: `torchrun --nproc-per-node 4 -m unblur train RECIPE -o RUN ...`; they share each batch.
+
     Args:
         recipe: Which run to do; recipes are functions in `unblur/recipes`. Networks by name are trained as their
             authors did, which takes days on an accelerator; with -prior they are told what the photograph shows and
@@ -36,8 +38,9 @@ def train(
             those that `unblur datasets` lists.
         pairs_share: Share of the patches that are of these pairs, above 0 and at most 1.
         start_from: Checkpoint folder whose weights a new run begins with.
-        prior_from: Checkpoint folder of `unblur train prior`, for recipes that end in -prior.
-        encoder: File taesana_encoder.pth, for a decoder that learns to undo it.
+        prior_from: Checkpoint folder of `unblur train prior`, for recipes that end in -prior and for glow.
+        encoder: File taesana_encoder.pth, for a decoder that learns to undo it; for glow, glow-joint and
+            pre-reconstruction that, or a checkpoint folder of `unblur train autoencoder`.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
         device: auto, cpu, cuda, ...
         quiet: No progress bar.
@@ -49,6 +52,7 @@ def train(
     from unblur.restoration.device import choose_device
     from unblur.training.allocator import keep_freed_memory
     from unblur.training.loop import train as run_training
+    from unblur.training.processes import is_first_process
 
     chosen = recipes.named(recipe)
     if steps is not None:
@@ -57,7 +61,8 @@ def train(
         each = pairs_share / len(pairs)
         chosen = replace(chosen, mixed_in=tuple(PairSet(folder=str(folder), share=each) for folder in pairs))
     keep_freed_memory()
-    with tqdm(total=chosen.steps, unit="step", disable=quiet or not sys.stderr.isatty()) as bar:
+    unseen = quiet or not sys.stderr.isatty() or not is_first_process()
+    with tqdm(total=chosen.steps, unit="step", disable=unseen) as bar:
 
         def on_step(step: int, measured: dict[str, float]) -> None:
             bar.update(step - bar.n)

@@ -13,6 +13,7 @@ from unblur.metrics.perceptual import read_weights
 from unblur.models import Autoencoder, LatentDecoderConfig
 from unblur.models.latent_space import LatentSpace
 from unblur.models.tiny_autoencoder import (
+    LATENT_CHANNELS,
     TAEF2_STRIDE_PX,
     TAESANA_STRIDE_PX,
     taef2_decoder,
@@ -36,15 +37,43 @@ class FoundSpace:
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenEncoder:
-    """An encoder that others trained, and the file it came from."""
+    """An encoder that was trained before, and the file it came from."""
 
     network: nn.Module
     sha256: str
+    latent_channels: int
+    stride_px: int
+
+
+def load_encoder(path: Path) -> FrozenEncoder:
+    """TAESANA's encoder out of its file, or ours out of a checkpoint folder of an autoencoder; frozen, in float32.
+
+    Raises UnblurError when `path` holds neither.
+    """
+    if not path.is_dir():
+        return load_taesana_encoder(path)
+    found = load_checkpoint(path)
+    if not isinstance(found.model, Autoencoder):
+        raise UnblurError(
+            f"{path} holds no encoder; give a checkpoint of `unblur train autoencoder`, or taesana_encoder.pth."
+        )
+    config = found.model.config.encoder
+    return FrozenEncoder(
+        network=found.model.encoder,
+        sha256=found.sha256,
+        latent_channels=config.latent_channels,
+        stride_px=config.stride_px,
+    )
 
 
 def load_taesana_encoder(path: Path) -> FrozenEncoder:
     """TAESANA's encoder, frozen, in float32. Raises UnblurError when `path` does not hold exactly its weights."""
-    return FrozenEncoder(network=_loaded(taesana_encoder(), path, TAESANA), sha256=_sha256(path))
+    return FrozenEncoder(
+        network=_loaded(taesana_encoder(), path, TAESANA),
+        sha256=_sha256(path),
+        latent_channels=LATENT_CHANNELS,
+        stride_px=TAESANA_STRIDE_PX,
+    )
 
 
 def open_latent_space(

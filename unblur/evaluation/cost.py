@@ -80,10 +80,12 @@ def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
     with torch.device("meta"):
         network, (_, decoder) = GlowDeblur(glow(size)), sana_autoencoder()
         blurry, sigma = torch.zeros(1, 3, height, width), torch.zeros(1)
+    first = network.pre_reconstruction
+    assert first is not None
     conditions = network(blurry)
     noisy = conditions.aligned
     asked: list[tuple[str, nn.Module, Callable[[], object]]] = [
-        ("pre-reconstruction", network.pre_reconstruction, lambda: network.pre_reconstruction(blurry)),
+        ("pre-reconstruction", first, lambda: first(blurry)),
         ("motion guidance", network.motion_guidance, lambda: network.motion_guidance(blurry)),
         ("semantic guidance", network.semantic_guidance, lambda: network.semantic_guidance(blurry)),
         ("denoiser, a step", network.denoiser, lambda: network.velocity(noisy, sigma, conditions)),

@@ -11,6 +11,7 @@ from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
 from unblur.models.mprnet import MPRNet, MPRNetConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
+from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.restormer import Restormer, RestormerConfig
 from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
 from unblur.models.spe import PriorConfig
@@ -37,6 +38,8 @@ __all__ = [
     "MultiOutput",
     "NAFNet",
     "NAFNetConfig",
+    "PreReconstruction",
+    "PreReconstructionConfig",
     "PriorConfig",
     "RestorerConfig",
     "Restormer",

@@ -11,6 +11,7 @@ from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
 from unblur.models.mprnet import MPRNet, MPRNetConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
+from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.restormer import Restormer, RestormerConfig
 from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
 from unblur.models.unet import UNet, UNetConfig
@@ -19,7 +20,13 @@ RestorerConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | Res
 """Networks that restore: `forward(blurry) -> restored`."""
 
 ModelConfig = (
-    RestorerConfig | MotionEstimatorConfig | SemanticPriorConfig | GlowConfig | AutoencoderConfig | LatentDecoderConfig
+    RestorerConfig
+    | MotionEstimatorConfig
+    | SemanticPriorConfig
+    | PreReconstructionConfig
+    | GlowConfig
+    | AutoencoderConfig
+    | LatentDecoderConfig
 )
 """Every configuration a checkpoint may hold."""
 
@@ -41,6 +48,8 @@ def build(config: ModelConfig) -> nn.Module:
             return MotionEstimator(config)
         case SemanticPriorConfig():
             return SemanticPrior(config)
+        case PreReconstructionConfig():
+            return PreReconstruction(config)
         case GlowConfig():
             return GlowDeblur(config)
         case AutoencoderConfig():

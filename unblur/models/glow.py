@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from unblur.errors import UnblurError
 from unblur.models.linear_dit import LinearDiT, LinearDiTConfig
 from unblur.models.motion_estimator import MotionEstimatorConfig
 from unblur.models.motion_guidance import MOTION_CHANNELS, MotionGuidance
@@ -36,7 +37,8 @@ class GlowConfig:
     """Sizes of GLOWDeblur's parts. The autoencoder is no part of it: it is trained before, and frozen."""
 
     denoiser: LinearDiTConfig
-    pre_reconstruction: PreReconstructionConfig = PreReconstructionConfig()
+    pre_reconstruction: PreReconstructionConfig | None = PreReconstructionConfig()
+    """None, an ablation: in place of the aligned feature the denoiser is told the latents of the blurry photograph."""
     motion: MotionEstimatorConfig = MotionEstimatorConfig()
     semantics: SemanticGuidanceConfig = SemanticGuidanceConfig()
 
@@ -46,6 +48,9 @@ class GlowConfig:
             raise ValueError(
                 f"the denoiser is told {expected} channels, not {self.denoiser.condition_channels}: {self}"
             )
+        first = self.pre_reconstruction
+        if first is not None and first.latent_channels != self.denoiser.latent_channels:
+            raise ValueError(f"the denoiser and pre-reconstruction must agree on latents: {self}")
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,9 @@ class Conditions:
     """What the denoiser is told of a blurry photograph, and the first restoration."""
 
     restored: Tensor
-    """(B, 3, H, W) sRGB in [0, 1], not clipped: the pre-reconstruction."""
+    """(B, 3, H, W) sRGB in [0, 1], not clipped: the pre-reconstruction; without one the blurry photograph."""
     aligned: Tensor
-    """(B, latents, H/32, W/32): the guess of the sharp photograph's scaled latents."""
+    """(B, latents, H/32, W/32): the guess of the sharp photograph's scaled latents; without one the blurry one's."""
     motion: Tensor
     """(B, 6, H/32, W/32), see `motion_guidance`."""
     tokens: Tokens
@@ -72,15 +77,23 @@ class GlowDeblur(nn.Module):
     def __init__(self, config: GlowConfig) -> None:
         super().__init__()
         self.config = config
-        latents = config.denoiser.latent_channels
-        self.pre_reconstruction = PreReconstruction(config.pre_reconstruction, latents)
+        first = config.pre_reconstruction
+        self.pre_reconstruction = None if first is None else PreReconstruction(first)
         self.motion_guidance = MotionGuidance(config.motion)
         self.semantic_guidance = SemanticGuidance(config.semantics, config.denoiser.token_channels)
         self.denoiser = LinearDiT(config.denoiser)
 
-    def forward(self, blurry: Tensor, captions: Tokens | None = None) -> Conditions:
-        """`blurry`: (B, 3, H, W) sRGB in [0, 1]. Without `captions`, regions of the photograph are its tokens."""
-        restored, aligned = self.pre_reconstruction(blurry)
+    def forward(self, blurry: Tensor, captions: Tokens | None = None, encoded: Tensor | None = None) -> Conditions:
+        """`blurry`: (B, 3, H, W) sRGB in [0, 1]. Without `captions`, regions of the photograph are its tokens.
+
+        `encoded`, the scaled latents of `blurry`, is asked of a network without pre-reconstruction alone.
+        """
+        if self.pre_reconstruction is not None:
+            restored, aligned = self.pre_reconstruction(blurry)
+        elif encoded is not None:
+            restored, aligned = blurry, encoded
+        else:
+            raise ValueError("a network without pre-reconstruction is told the latents of the blurry photograph")
         return Conditions(
             restored=restored,
             aligned=aligned,
@@ -135,6 +148,7 @@ class GlowRestorer(nn.Module):
         decoder: nn.Module,
         sampling: Sampling | None = None,
         *,
+        encoder: nn.Module | None = None,
         caption: Tokens | None = None,
         motion: bool = True,
         semantics: bool = True,
@@ -142,11 +156,14 @@ class GlowRestorer(nn.Module):
     ) -> None:
         """`decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1], of the autoencoder trained with.
 
-        `caption`: (1, N, C), told of every photograph. Without `motion` or `semantics` the denoiser is told neither
-        motion nor tokens.
+        `encoder`: its other half, for a network without pre-reconstruction. `caption`: (1, N, C), told of every
+        photograph. Without `motion` or `semantics` the denoiser is told neither motion nor tokens. Raises UnblurError
+        when the encoder is needed and missing.
         """
         super().__init__()
-        self.network, self.decoder = network, decoder
+        if network.pre_reconstruction is None and encoder is None:
+            raise UnblurError("A GLOWDeblur without pre-reconstruction needs the encoder it was trained with; give it.")
+        self.network, self.decoder, self.encoder = network, decoder, encoder
         self.sampling = sampling or Sampling()
         self.caption, self.motion, self.semantics, self.seed = caption, motion, semantics, seed
 
@@ -164,5 +181,8 @@ class GlowRestorer(nn.Module):
         if self.caption is not None:
             caption = self.caption.to(blurry.device)
             captions = Tokens(caption.values.expand(len(blurry), -1, -1), caption.mask.expand(len(blurry), -1))
-        conditions: Conditions = self.network(blurry, captions)
+        encoded = None
+        if self.encoder is not None and self.network.pre_reconstruction is None:
+            encoded = self.encoder(blurry)
+        conditions: Conditions = self.network(blurry, captions, encoded)
         return self.network.told(conditions, everywhere & self.motion, everywhere & self.semantics)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from unblur.models.tokens import Tokens
 
@@ -205,6 +206,7 @@ class LinearDiT(nn.Module):
     def __init__(self, config: LinearDiTConfig) -> None:
         super().__init__()
         self.config = config
+        self.recomputes = False
         self.intro = nn.Conv2d(config.latent_channels + config.condition_channels, config.width, 1)
         self.time = TimeEmbedding(config.width)
         self.tokens = TokenEmbedding(config.token_channels, config.width)
@@ -222,9 +224,23 @@ class LinearDiT(nn.Module):
         told = self.tokens(tokens.values)
         added = torch.where(tokens.mask, 0.0, PADDING_SCORE)[:, None, None]
         for block in self.blocks:
-            x = block(x, size, modulation, told, added)
+            if self.recomputes and torch.is_grad_enabled():
+                # Nothing in a block is random.
+                x = checkpoint(block, x, size, modulation, told, added, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x, size, modulation, told, added)
         shift, scale = (self.modulation + embedded[:, None]).chunk(2, dim=1)
         return _as_grid(self.ending(modulated(x, shift, scale)), size)
+
+
+def use_recomputation(model: nn.Module) -> None:
+    """Let training of every LinearDiT in `model` compute its blocks twice and remember only what lies between them.
+
+    Gradients are the same, memory grows with one block and not with all (Chen et al. 2016, arXiv 1604.06174).
+    """
+    for part in model.modules():
+        if isinstance(part, LinearDiT):
+            part.recomputes = True
 
 
 def _by_head(x: Tensor, heads: int) -> Tensor:

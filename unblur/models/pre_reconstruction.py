@@ -35,10 +35,12 @@ class PreReconstructionConfig:
     """What restores; its coarsest stride must be that of the latents, 32 px."""
     align_channels: int = 48
     """Of the alignment at stride 8; twice as many at 16, four times at 32."""
+    latent_channels: int = 32
+    """Of the aligned feature."""
 
     def __post_init__(self) -> None:
         coarsest = self.hourglass.stem_stride * 2 ** len(self.hourglass.encoder_blocks)
-        if coarsest != STRIDE_PX or self.align_channels < 1:
+        if coarsest != STRIDE_PX or min(self.align_channels, self.latent_channels) < 1:
             raise ValueError(
                 f"the hourglass must end at stride 32, not {coarsest}, and alignment have channels: {self}"
             )
@@ -73,11 +75,12 @@ class PreReconstruction(nn.Module):
     Shape: (B, 3, H, W) RGB in [0, 1], multiples of 32 -> (B, 3, H, W) and (B, latents, H/32, W/32).
     """
 
-    def __init__(self, config: PreReconstructionConfig, latents: int) -> None:
+    def __init__(self, config: PreReconstructionConfig) -> None:
         super().__init__()
+        self.config = config
         self.hourglass = NAFNet(config.hourglass)
         coarsest = config.hourglass.width * 2 ** len(config.hourglass.encoder_blocks)
-        self.align = DomainAlignment(coarsest, config.align_channels, latents)
+        self.align = DomainAlignment(coarsest, config.align_channels, config.latent_channels)
 
     def forward(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
         features = self.hourglass.encode(blurry)

@@ -5,6 +5,7 @@ from typing import assert_never
 from unblur.names import RecipeName
 from unblur.recipes.autoencoder import autoencoder, decoder
 from unblur.recipes.faithful import faithful
+from unblur.recipes.glow import glow, glow_joint, pre_reconstruction
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, nafnet_64, restormer, unet
 from unblur.recipes.motion import motion
 from unblur.recipes.prior import prior
@@ -22,8 +23,14 @@ def named(name: RecipeName) -> Recipe:
             return decoder()
         case "faithful":
             return faithful()
+        case "glow":
+            return glow()
+        case "glow-joint":
+            return glow_joint()
         case "motion":
             return motion()
+        case "pre-reconstruction":
+            return pre_reconstruction()
         case "prior":
             return prior()
         case "smoke":

@@ -11,7 +11,7 @@ from pathlib import Path
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.checkpoints.teacher import load_teacher
-from unblur.config import from_json, to_json
+from unblur.config import from_json
 from unblur.datasets import Pair
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.validation import ValidationSet
@@ -21,6 +21,7 @@ from unblur.evaluation.row import Row, read_rows, to_csv
 from unblur.models import PriorConfig, SemanticPriorConfig, build
 from unblur.names import StudyHost
 from unblur.recipes.prior_study import prior_study
+from unblur.studies.claim import claim
 from unblur.studies.prior_scores import measured
 from unblur.training.beginning import begin
 from unblur.training.loop import Progress, train
@@ -94,14 +95,7 @@ def open_study(
         photos=photos_fingerprint(photos),
         held_out=photos_fingerprint(held_out),
     )
-    file = folder / "study.json"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, to_json(settings).encode())
-    if from_json(file.read_text(encoding="utf-8"), StudySettings, file) != settings:
-        raise UnblurError(
-            f"{folder} holds a study with other steps, photographs, sizes or another prior; give another folder."
-        )
+    claim(folder, settings)
     return StudiedPrior(folder=checkpoint.folder, network=checkpoint.config, train_patch_px=checkpoint.train_patch_px)
 
 

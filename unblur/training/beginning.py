@@ -6,10 +6,20 @@ from pathlib import Path
 from torch import nn
 
 from unblur.checkpoints.folder import Checkpoint, load_checkpoint
-from unblur.checkpoints.latent_spaces import FrozenEncoder, load_taesana_encoder
+from unblur.checkpoints.latent_spaces import FrozenEncoder, load_encoder, load_taesana_encoder
 from unblur.errors import UnblurError
-from unblur.models import LatentDecoderConfig, ModelConfig, RestorerConfig
+from unblur.models import (
+    GlowConfig,
+    GlowDeblur,
+    LatentDecoderConfig,
+    ModelConfig,
+    PreReconstruction,
+    PreReconstructionConfig,
+    RestorerConfig,
+)
+from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
+from unblur.training.glow_beginning import begin_glow, begin_pre_reconstruction
 
 PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
 """How the names of all weights begin that a network with a prior has and the same without one lacks."""
@@ -25,11 +35,17 @@ def begin(
     """Load what training of `model`, which `config` describes, begins with.
 
     `start_from` is a checkpoint of the same network; one that lacks the prior gets it plugged in. `prior_from` is a
-    checkpoint of `unblur train prior` for a network with a prior. A semantic prior begins as its `teacher`. Raises
-    UnblurError when a checkpoint is of another network, or a prior has no weights.
+    checkpoint of `unblur train prior` for a network with a prior. A semantic prior begins as its `teacher`, GLOWDeblur
+    and its pre-reconstruction as `glow_beginning` says. Raises UnblurError when a checkpoint is of another network, or
+    a prior has no weights.
     """
     start = None if start_from is None else load_checkpoint(start_from)
-    if start is not None:
+    if isinstance(model, GlowDeblur):
+        begin_glow(model, start, prior_from)
+        return
+    if isinstance(model, PreReconstruction):
+        begin_pre_reconstruction(model, start)
+    elif start is not None:
         _load(model, config, start)
     elif teacher is not None:
         model.get_submodule("backbone").load_state_dict(teacher.state_dict())
@@ -49,20 +65,45 @@ def begin(
 
 
 def frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> FrozenEncoder | None:
-    """The encoder whose latents a network learns to decode, from `path`; None for a network that decodes none.
+    """The encoder of `path`, whose latents a network learns to decode or to generate; None for one that does neither.
 
-    Raises UnblurError when it is missing, cannot be read, or nothing would look at it.
+    Raises UnblurError when it is missing, cannot be read, does not fit, or nothing would look at it.
     """
-    if isinstance(config, LatentDecoderConfig):
-        if path is None:
-            raise UnblurError("The recipe trains a decoder alone; give the encoder, taesana_encoder.pth, by --encoder.")
-        if config.stride_px != TAESANA_STRIDE_PX:
-            raise UnblurError(f"TAESANA encodes at stride {TAESANA_STRIDE_PX}, but the recipe trains {config}.")
-        found = load_taesana_encoder(path)
-        return FrozenEncoder(network=found.network.to(device), sha256=found.sha256)
-    if path is not None:
-        raise UnblurError(f"The recipe needs no encoder by others; leave {path} out.")
-    return None
+    match config:
+        case LatentDecoderConfig():
+            found = _taesana_encoder(config, path)
+        case GlowConfig():
+            found = _latent_encoder(config.denoiser.latent_channels, path)
+        case PreReconstructionConfig():
+            found = _latent_encoder(config.latent_channels, path)
+        case _ if path is not None:
+            raise UnblurError(f"The recipe needs no encoder by others; leave {path} out.")
+        case _:
+            return None
+    return replace(found, network=found.network.to(device))
+
+
+def _taesana_encoder(config: LatentDecoderConfig, path: Path | None) -> FrozenEncoder:
+    if path is None:
+        raise UnblurError("The recipe trains a decoder alone; give the encoder, taesana_encoder.pth, by --encoder.")
+    if config.stride_px != TAESANA_STRIDE_PX:
+        raise UnblurError(f"TAESANA encodes at stride {TAESANA_STRIDE_PX}, but the recipe trains {config}.")
+    return load_taesana_encoder(path)
+
+
+def _latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
+    if path is None:
+        raise UnblurError(
+            "The recipe learns the latents of sharp photographs; give what encodes them by --encoder: "
+            "taesana_encoder.pth, or a checkpoint of `unblur train autoencoder`."
+        )
+    found = load_encoder(path)
+    if (found.latent_channels, found.stride_px) != (channels, STRIDE_PX):
+        raise UnblurError(
+            f"{path} makes {found.latent_channels} numbers of {found.stride_px} x {found.stride_px} pixels, where the "
+            f"recipe learns {channels} of {STRIDE_PX} x {STRIDE_PX}; give another encoder."
+        )
+    return found
 
 
 def _load(model: nn.Module, config: ModelConfig, start: Checkpoint) -> None:

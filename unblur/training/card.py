@@ -10,6 +10,7 @@ from unblur.models import (
     LatentDecoderConfig,
     ModelConfig,
     MotionEstimatorConfig,
+    PreReconstructionConfig,
     RestorerConfig,
     SemanticPriorConfig,
 )
@@ -69,6 +70,11 @@ def _purpose(model: ModelConfig) -> str:
                 "Tells, from a motion-blurred photograph, what a classifier would have seen in the sharp one: features "
                 "at\nseveral strides, a prior for networks that restore."
             )
+        case PreReconstructionConfig():
+            return (
+                "Restores motion-blurred photographs and guesses the latents of the sharp ones: what GLOWDeblur begins "
+                "with."
+            )
         case GlowConfig():
             return (
                 "Restores motion-blurred photographs. Generative: where the blur left nothing, it puts what such\n"
@@ -95,6 +101,8 @@ def _use(model: ModelConfig) -> str:
             return "unblur patterns photos --checkpoint FOLDER"
         case SemanticPriorConfig():
             return "unblur train RECIPE --prior-from FOLDER"
+        case PreReconstructionConfig():
+            return "unblur train glow --start-from FOLDER"
         case GlowConfig():
             return "unblur.checkpoints.folder.load_checkpoint(FOLDER)"
         case AutoencoderConfig():

@@ -21,18 +21,24 @@ from unblur.models import (
     GlowConfig,
     LatentDecoderConfig,
     MotionEstimatorConfig,
+    PreReconstructionConfig,
     RestorerConfig,
     SemanticPriorConfig,
     build,
 )
+from unblur.models.linear_dit import use_recomputation
+from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.seeds import seed_for
 from unblur.training.beginning import begin, frozen_encoder
 from unblur.training.card import model_card
+from unblur.training.diffusion import DiffusionTask
 from unblur.training.growth import Phase, phase_at, phases_of
 from unblur.training.motion import MotionTask
 from unblur.training.patches import patches_of, simulated_patches
+from unblur.training.pre_reconstruction import PreReconstructionTask
 from unblur.training.prefetch import prefetched
 from unblur.training.prior import PriorTask
+from unblur.training.processes import Processes, find_processes
 from unblur.training.recipe import Recipe
 from unblur.training.reconstruction import ReconstructionTask
 from unblur.training.restoration import RestorationTask
@@ -43,7 +49,7 @@ from unblur.training.step import take_step
 from unblur.training.task import Example, LearningTask, Task
 
 Progress = Callable[[int, dict[str, float]], None]
-"""Called after every step with the number of steps done and the step's measurements."""
+"""Called after every step, by the first process alone, with the number of steps done and the step's measurements."""
 
 
 def train(
@@ -60,9 +66,12 @@ def train(
     """Train `recipe` on the sharp photographs in `photos`, if it needs any; `run` becomes the checkpoint folder.
 
     Goes on where an earlier call with the same recipe stopped. `start_from` and `prior_from` are checkpoints whose
-    weights a new run begins with, see `begin`; `encoder_from` is the file of the frozen encoder that a decoder learns
-    to undo. Raises UnblurError when the recipe differs from the run's, or the loss explodes.
+    weights a new run begins with, see `begin`; `encoder_from` is the frozen encoder that a decoder learns to undo, or
+    whose latents GLOWDeblur learns. Several processes, if they were started together, share each batch. Raises
+    UnblurError when the recipe differs from the run's, or the loss explodes.
     """
+    processes = find_processes(device)
+    device = processes.device or device
     recipe_json = to_json(recipe)
     phases = phases_of(recipe)
     state_path = run / "training_state.pt"
@@ -75,6 +84,7 @@ def train(
     if not finished:
         needed = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
         task = task_of(recipe, needed, device, frozen_encoder(recipe.model, encoder_from, device))
+        _check_parts(recipe, phases, task, processes.count)
     if state is not None and isinstance(task, LearningTask):
         task.load_state_dict(state["task"])
     torch.manual_seed(seed_for(recipe.seed, "weights"))
@@ -83,21 +93,27 @@ def train(
         teacher = task.teacher if isinstance(task, PriorTask) else None
         begin(model, recipe.model, start_from, prior_from, teacher)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(model.parameters(), betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
+    if recipe.recompute:
+        use_recomputation(model)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
     ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
     step = 0
 
-    run.mkdir(parents=True, exist_ok=True)
     if state is not None:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         ema = {name: value.to(device) for name, value in state["ema"].items()}
         step = state["step"]
-    write_atomically(run / "recipe.json", recipe_json.encode())
     metrics = run / "metrics.jsonl"
-    _forget_after(metrics, step)
+    if processes.is_first:
+        run.mkdir(parents=True, exist_ok=True)
+        write_atomically(run / "recipe.json", recipe_json.encode())
+        _forget_after(metrics, step)
 
     def save() -> None:
+        if not processes.is_first:
+            return
         latest = TrainingState(
             step=step,
             recipe=recipe_json,
@@ -120,7 +136,7 @@ def train(
         return
     model.train()
     began = time.perf_counter()
-    for shown, truth in _batches(recipe, phases, task, step):
+    for parts in _batches(recipe, phases, task, step, processes):
         waited_s = time.perf_counter() - began
         rate = learning_rate(
             recipe.schedule,
@@ -134,7 +150,7 @@ def train(
             group["lr"] = rate
         # What a network leaves out at random (MIMO-UNet+) is drawn from PyTorch's own generator.
         torch.manual_seed(seed_for(recipe.seed, "dropout", step))
-        verdict, norm = take_step(model, optimizer, task, shown, truth, recipe.clip_norm)
+        verdict, norm = take_step(model, optimizer, task, parts, recipe.clip_norm, processes)
         if verdict.hopeless or not math.isfinite(norm):
             numbers = ", ".join(f"{name} {value:.4g}" for name, value in verdict.measured.items())
             raise UnblurError(
@@ -157,13 +173,16 @@ def train(
             "seconds": round(seconds, 4),
             "waited_share": round(waited_s / seconds, 4),
         }
-        if step % recipe.log_every == 0 or step == recipe.steps:
+        if processes.is_first and (step % recipe.log_every == 0 or step == recipe.steps):
             with metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **measured}) + "\n")
         if step % recipe.checkpoint_every == 0 or step == recipe.steps:
             save()
-        on_step(step, measured)
+        if processes.is_first:
+            on_step(step, measured)
         began = time.perf_counter()
+    # The checkpoint is there, whichever process returns first.
+    processes.wait()
 
 
 def task_of(
@@ -182,21 +201,51 @@ def task_of(
             return MotionTask(simulated_patches(recipe, photos, device))
         case SemanticPriorConfig():
             return PriorTask(patches_of(recipe, photos, device), load_teacher(recipe.model.backbone).to(device))
-        case GlowConfig():
-            raise UnblurError("Nothing here trains GLOWDeblur yet; docs/glow.md says what a step of it is.")
+        case PreReconstructionConfig():
+            return _pre_reconstruction_task(recipe, photos, device, encoder)
+        case GlowConfig(pre_reconstruction=first):
+            shared = _pre_reconstruction_task(recipe, photos, device, encoder)
+            return DiffusionTask(shared, recipe.seed, pre_reconstructs=first is not None)
         case AutoencoderConfig() | LatentDecoderConfig():
             patches = patches_of(recipe, photos, device)
             return ReconstructionTask(patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder)
     assert_never(recipe.model)
 
 
-def _batches(recipe: Recipe, phases: list[Phase], task: Task, start: int) -> Iterator[Example]:
-    """Batches of step `start` to the last; each example is in one batch alone."""
+def _pre_reconstruction_task(
+    recipe: Recipe, photos: PhotoFolder | None, device: str, encoder: FrozenEncoder | None
+) -> PreReconstructionTask:
+    odd = [phase.patch_px for phase in phases_of(recipe) if phase.patch_px % STRIDE_PX]
+    if odd:
+        raise UnblurError(f"{recipe.name} has patches of {odd[0]} px; latents need multiples of {STRIDE_PX} px.")
+    assert encoder is not None
+    return PreReconstructionTask(patches_of(recipe, photos, device), encoder, recipe.glow, device)
 
-    def batch(step: int) -> Example:
-        examples = [task.example(index) for index in phase_at(phases, step).examples(step)]
-        shown, truth = zip(*examples, strict=True)
-        return torch.stack(shown), torch.stack(truth)
+
+def _check_parts(recipe: Recipe, phases: list[Phase], task: Task, processes: int) -> None:
+    """Raises UnblurError when batches cannot be divided as the recipe and the processes ask."""
+    parts = processes * recipe.accumulate
+    if parts > 1 and task.whole_batches:
+        raise UnblurError(f"{recipe.name} learns from whole batches; train it in one process, without accumulation.")
+    if odd := [phase.batch for phase in phases if phase.batch % parts]:
+        raise UnblurError(
+            f"A batch of {odd[0]} cannot be divided among {processes} process(es) in {recipe.accumulate} part(s) each; "
+            "change batch or accumulate in the recipe, or the number of processes."
+        )
+
+
+def _batches(
+    recipe: Recipe, phases: list[Phase], task: Task, start: int, processes: Processes
+) -> Iterator[list[Example]]:
+    """The parts of batches that this process is shown, of step `start` to the last; each example is in one alone."""
+
+    def batch(step: int) -> list[Example]:
+        own = processes.share(phase_at(phases, step).examples(step))
+        size = len(own) // recipe.accumulate
+        return [
+            tuple(map(torch.stack, zip(*map(task.example, own[first : first + size]), strict=True)))
+            for first in range(0, len(own), size)
+        ]
 
     return prefetched(batch, range(start, recipe.steps), recipe.workers)
 

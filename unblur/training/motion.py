@@ -8,10 +8,10 @@ from unblur.datasets import Patches
 from unblur.datasets.reused import TurnedPair
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
 from unblur.training.losses import path_loss
-from unblur.training.task import Example, Verdict
+from unblur.training.task import Example, Task, Verdict
 
 
-class MotionTask:
+class MotionTask(Task):
     """Minimises the distance between undirected paths; the true ones are the quadratic fits of the simulator's.
 
     A fit, because the very ends of a trembling path leave no trace that could be seen.
@@ -26,8 +26,9 @@ class MotionTask:
         ends = patch.fitted_ends(OUTPUT_STRIDE_PX)
         return patch.blurry, undirected(ends.start, ends.end)
 
-    def judge(self, answers: Tensor, shown: Tensor, truth: Tensor) -> Verdict:  # noqa: ARG002 - the task's interface
-        """(B, 4, h, w), (B, 3, P, P), (B, 4, h, w)."""
+    def judge(self, answers: Tensor, batch: Example) -> Verdict:
+        """(B, 4, h, w); (B, 3, P, P), (B, 4, h, w)."""
+        _, truth = batch
         loss = path_loss(answers, truth)
         with torch.no_grad():
             error_px = endpoint_error_px(*directed(answers), *directed(truth)).mean().item()

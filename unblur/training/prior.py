@@ -10,13 +10,13 @@ from unblur.evaluation.feature_similarity import similarity
 from unblur.models.backbone import Backbone
 from unblur.models.semantic_prior import features_of
 from unblur.training.losses import review_loss
-from unblur.training.task import Example, Verdict
+from unblur.training.task import Example, Task, Verdict
 
 WORSE_THAN_ANY_CONSTANT = 10.0
 """A loss above this: the mean of each channel gets about 1, and an untrained student, which is its teacher, no more."""
 
 
-class PriorTask:
+class PriorTask(Task):
     """Minimises the distance between the student's answers and the teacher's features, at every level.
 
     The teacher looks at the sharp patches when answers are judged, not when examples are made: its features are many
@@ -32,8 +32,9 @@ class PriorTask:
         patch = self.patches[index]
         return patch.blurry, patch.sharp
 
-    def judge(self, answers: list[Tensor], shown: Tensor, truth: Tensor) -> Verdict:  # noqa: ARG002 - the interface
-        """Features of every level, finest first; (B, 3, P, P); (B, 3, P, P)."""
+    def judge(self, answers: list[Tensor], batch: Example) -> Verdict:
+        """Features of every level, finest first; (B, 3, P, P) twice."""
+        _, truth = batch
         with torch.no_grad():
             taught = features_of(self.teacher, truth)
             cosine = fmean(similarity(one, other) for one, other in zip(answers, taught, strict=True))

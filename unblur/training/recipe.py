@@ -9,6 +9,7 @@ from unblur.datasets.ingredients import Ingredient, SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import ModelConfig
+from unblur.training.glow_learning import GlowLearning
 from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.restoration_loss import LossTerm, NegativePSNR
 from unblur.training.schedule import Cosine, Schedule
@@ -45,6 +46,11 @@ class Recipe:
     seed: int = 1
     steps: int
     batch: int = 8
+    """Patches of each update, in all processes together."""
+    accumulate: int = 1
+    """Equal parts in which each process is shown its share of a batch: more of them take less memory."""
+    recompute: bool = False
+    """Whether GLOWDeblur's denoiser remembers less for the backward pass and computes it again: for less memory."""
     growth: tuple[PatchStage, ...] = ()
     """What follows on patches of `sampling.patch_px` and batches of `batch`."""
     peak_learning_rate: float = 1e-3
@@ -63,12 +69,16 @@ class Recipe:
     """Mean squared error below which a patch hardly counts for PSNR, as a loss and as what is told; 1e-4 is 40 dB."""
     reconstruction: ReconstructionLoss = ReconstructionLoss()
     """What training of an autoencoder minimises; other networks have losses of their own."""
+    glow: GlowLearning = GlowLearning()
+    """What training of GLOWDeblur and of its pre-reconstruction weighs and withholds."""
     log_every: int = 50
     checkpoint_every: int = 500
     workers: int = 1
     """Threads that simulate blur; the result does not depend on their number."""
 
     def __post_init__(self) -> None:
+        if self.accumulate < 1:
+            raise ValueError(f"batches of {self.name} have one part at least")
         if not self.losses:
             raise ValueError(f"{self.name} minimises nothing; give it a loss")
         begins = [0.0, *(stage.begins for stage in self.growth), 1.0]

@@ -1,6 +1,6 @@
 """Learning a latent space: sharp patches, or a frozen encoder's latents of them, are shown and asked for."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,15 +13,18 @@ from unblur.metrics.st_lpips import load_st_lpips
 from unblur.training.adversarial import Adversary
 from unblur.training.reconstruction_loss import ReconstructionLoss, perceptual_loss, pixel_loss, spectrum_loss
 from unblur.training.step import autocast
-from unblur.training.task import Example, Verdict
+from unblur.training.task import Example, Task, Verdict
 
 
-class ReconstructionTask:
+class ReconstructionTask(Task):
     """Minimises the distance of reconstructions from photographs and, late, what a discriminator finds false in them.
 
     The discriminator learns from each batch before it judges it. It, its optimizer and the number of batches are part
     of the run's state, so that a resumed run equals an uninterrupted one.
     """
+
+    whole_batches: ClassVar[bool] = True
+    """The discriminator learns once from each, and an encoder that is trained standardises over it."""
 
     def __init__(
         self,
@@ -48,8 +51,9 @@ class ReconstructionTask:
             return sharp, sharp
         return self.encoder.network(sharp[None].to(self.device))[0], sharp
 
-    def judge(self, answers: Tensor, shown: Tensor, truth: Tensor) -> Verdict:  # noqa: ARG002 - the task's interface
-        """(B, 3, P, P), (B, 32, P/32, P/32) or (B, 3, P, P), (B, 3, P, P)."""
+    def judge(self, answers: Tensor, batch: Example) -> Verdict:
+        """(B, 3, P, P); (B, 32, P/32, P/32) or (B, 3, P, P), (B, 3, P, P)."""
+        _, truth = batch
         answers = answers.float()
         with torch.no_grad():
             psnr_db = psnr(answers, truth).mean().item()

@@ -1,15 +1,16 @@
 """Learning to restore: blurry patches are shown, sharp ones are asked for."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unblur.datasets import Patch, Patches
+from unblur.models import MultiOutput
 from unblur.training.losses import psnr_loss
 from unblur.training.restoration_loss import RestorationLoss
-from unblur.training.task import Example, Verdict
+from unblur.training.task import Example, Task, Verdict
 
 
-class RestorationTask:
+class RestorationTask(Task):
     """Minimises a recipe's loss on patches, and tells the PSNR, whichever loss it is."""
 
     def __init__(self, patches: Patches[Patch], loss: RestorationLoss, loss_floor: float) -> None:
@@ -21,8 +22,15 @@ class RestorationTask:
         patch = self.patches[index]
         return patch.blurry, patch.sharp
 
-    def judge(self, answers: Tensor | list[Tensor], shown: Tensor, truth: Tensor) -> Verdict:
-        """(B, 3, P, P) each; of a network with several outputs, all of them."""
+    def answers(self, model: nn.Module, batch: Example) -> Tensor | list[Tensor]:
+        """What is restored; of a network with several outputs, all of them."""
+        shown, _ = batch
+        restored: Tensor | list[Tensor] = model.outputs(shown) if isinstance(model, MultiOutput) else model(shown)
+        return restored
+
+    def judge(self, answers: Tensor | list[Tensor], batch: Example) -> Verdict:
+        """(B, 3, P, P) each."""
+        shown, truth = batch
         outputs = answers if isinstance(answers, list) else [answers]
         with torch.no_grad():
             psnr_db = -psnr_loss(outputs[-1], truth, self.loss_floor).item()

@@ -63,12 +63,10 @@ def share_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> float:
     model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     task = task_of(recipe, photos)
-    shown, truth = (
-        torch.stack(side) for side in zip(*(task.example(index) for index in range(recipe.batch)), strict=True)
-    )
+    batch = tuple(map(torch.stack, zip(*(task.example(index) for index in range(recipe.batch)), strict=True)))
 
     def step() -> None:
-        take_step(model, optimizer, task, shown, truth, recipe.clip_norm)
+        take_step(model, optimizer, task, [batch], recipe.clip_norm)
 
     simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed)
     step()

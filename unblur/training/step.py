@@ -1,28 +1,42 @@
 """One update of a network."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from statistics import fmean
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from unblur.models import MultiOutput
-from unblur.training.task import Task, Verdict
+from unblur.training.processes import ALONE, Processes
+from unblur.training.task import Example, Task, Verdict
 
 
 def take_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, task: Task, shown: Tensor, truth: Tensor, clip_norm: float
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    task: Task,
+    parts: Sequence[Example],
+    clip_norm: float,
+    processes: Processes = ALONE,
 ) -> tuple[Verdict, float]:
     """The verdict on a batch and the length of its gradient, before it was shortened to `clip_norm`.
 
+    The batch is the equal `parts` of all processes; they are shown one after the other, and their gradients averaged.
     Weights stay as they are where the verdict is hopeless or the gradient not finite.
     """
     device = next(model.parameters()).device
-    shown, truth = shown.to(device, memory_format=torch.channels_last), truth.to(device)
-    with autocast(device):
-        answers = model.outputs(shown) if isinstance(model, MultiOutput) else model(shown)
-    verdict = task.judge(answers, shown, truth)
     optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(verdict.loss)
+    verdicts = []
+    for part in parts:
+        shown, *rest = part
+        batch = (shown.to(device, memory_format=torch.channels_last), *(tensor.to(device) for tensor in rest))
+        with autocast(device):
+            answers = task.answers(model, batch)
+        verdict = task.judge(answers, batch)
+        torch.autograd.backward(verdict.loss / len(parts))
+        verdicts.append(verdict)
+    processes.average([p.grad for p in model.parameters() if p.grad is not None])
+    verdict = _mean(verdicts, processes)
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     if not verdict.hopeless and bool(norm.isfinite()):
         optimizer.step()
@@ -32,3 +46,15 @@ def take_step(
 def autocast(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 where it is both safe and fast: it has the range of float32, so losses need no scaling."""
     return nullcontext() if device.type == "mps" else torch.autocast(device.type, torch.bfloat16)
+
+
+def _mean(verdicts: Sequence[Verdict], processes: Processes) -> Verdict:
+    """On the whole batch."""
+    names = list(verdicts[0].measured)
+    hopeless = fmean(verdict.hopeless for verdict in verdicts)
+    loss = torch.stack([verdict.loss.detach() for verdict in verdicts]).mean()
+    own = [hopeless, loss.item(), *(fmean(verdict.measured[name] for verdict in verdicts) for name in names)]
+    hopeless, mean_loss, *measured = processes.means(own)
+    return Verdict(
+        loss=loss.new_tensor(mean_loss), measured=dict(zip(names, measured, strict=True)), hopeless=hopeless > 0
+    )

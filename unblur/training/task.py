@@ -1,12 +1,12 @@
-"""What a run learns: examples by number, and how wrong an answer is."""
+"""What a run learns: examples by number, what a network is asked about them, and how wrong its answers are."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
-Example = tuple[Tensor, Tensor]
-"""What the network is shown, and what it should answer."""
+Example = tuple[Tensor, ...]
+"""What the network is shown, what it should answer, and whatever else it is asked with; of a batch, all of these."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,23 @@ class Verdict:
 class Task(Protocol):
     """Threads may ask for examples at the same time."""
 
+    whole_batches: ClassVar[bool] = False
+    """Whether a batch must be judged at once; else its parts may be, one after the other or by several processes."""
+
     def example(self, index: int) -> Example:
         """Example `index`; depends on nothing but the recipe, the photographs and the index."""
 
-    def judge(self, answers: Any, shown: Tensor, truth: Tensor) -> Verdict:
-        """The verdict on `answers` to a batch of examples: whatever the network returns, or all its `outputs`."""
+    def answers(self, model: nn.Module, batch: Example) -> Any:
+        """What `model` says to a batch of examples; most are only shown the first part."""
+        return model(batch[0])
+
+    def judge(self, answers: Any, batch: Example) -> Verdict:
+        """The verdict on `answers` to `batch`."""
 
 
 @runtime_checkable
 class LearningTask(Task, Protocol):
-    """A task that itself changes as it judges; what has changed is saved with the run."""
+    """A task with a state of its own, saved with the run: what changed as it judged, or what it is bound to."""
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers and texts in dicts and lists."""

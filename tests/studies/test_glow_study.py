@@ -1,0 +1,168 @@
+"""The study of GLOWDeblur's parts: what is compared with what, and the means that are told."""
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.app.cli import main
+from unblur.blur.presets import preset
+from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.config import from_json, to_json
+from unblur.datasets import Ingredient, SimulatedBlur
+from unblur.datasets.validation import ValidationSet
+from unblur.evaluation.row import Conditions, Row
+from unblur.models import (
+    AutoencoderConfig,
+    GlowConfig,
+    LatentDecoderConfig,
+    LatentEncoderConfig,
+    NAFNetConfig,
+    PreReconstructionConfig,
+    SemanticPriorConfig,
+)
+from unblur.models import build as built
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.models.linear_dit import LinearDiTConfig
+from unblur.models.motion_guidance import MOTION_CHANNELS
+from unblur.models.samplers import Sampling
+from unblur.models.semantic_guidance import SemanticGuidanceConfig
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+from unblur.recipes.glow import glow, glow_joint
+from unblur.recipes.glow_study import glow_study
+from unblur.studies.glow import VARIANTS, GlowStudy, study_csv, study_table
+from unblur.training.recipe import Recipe
+
+SOURCES: tuple[Ingredient, ...] = tuple(SimulatedBlur(camera=preset(name), share=1.0) for name in ("gopro", "realblur"))
+
+PRIOR = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
+DENOISER = LinearDiTConfig(
+    width=16, blocks=1, self_heads=2, cross_heads=2, token_channels=10, condition_channels=32 + MOTION_CHANNELS
+)
+FIRST = PreReconstructionConfig(
+    hourglass=NAFNetConfig(
+        width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
+    ),
+    align_channels=4,
+)
+
+
+def row(before_db: float, after_db: float, niqe: float = 5.0) -> Row:
+    scores = {"psnr_before_db": before_db, "psnr_after_db": after_db, "st_lpips_before": 0.5, "st_lpips_after": 0.25}
+    scores |= {"niqe_before": 7.0, "niqe_after": niqe}
+    conditions = Conditions(protocol="glow-study-v1", checkpoint="abc")
+    return Row(image="light_1.png", height=8, width=8, scores=scores, seconds=0.0, conditions=conditions)
+
+
+def test_stages_differ_from_their_recipes_by_what_is_studied() -> None:
+    first = glow_study(joint=False, aligned=True, sources=(), steps=50, seed=3)
+    assert replace(first, name="", warmup_steps=0, steps=1, seed=1) == replace(
+        glow(), name="", warmup_steps=0, steps=1, seed=1
+    )
+    tuned = glow_study(joint=True, aligned=True, sources=SOURCES, steps=50, seed=3)
+    assert tuned.peak_learning_rate == glow_joint().peak_learning_rate < first.peak_learning_rate
+    assert [source.share for source in tuned.mixed_in] == [0.5, 0.5]
+    assert tuned.camera_share == 0
+    plain = glow_study(joint=True, aligned=False, sources=SOURCES, steps=50, seed=3)
+    assert isinstance(plain.model, GlowConfig)
+    assert plain.model.pre_reconstruction is None
+    assert replace(plain, model=tuned.model) == tuned
+
+
+def test_motion_and_semantics_are_withheld_from_one_network() -> None:
+    runs = {variant.title: variant.run for variant in VARIANTS}
+    assert runs["everything"] == runs["no motion"] == runs["no semantics"]
+    assert len(set(runs.values())) == 3
+
+
+def test_means_are_of_what_could_be_measured() -> None:
+    rows = [row(20.0, 22.0, niqe=4.0), row(math.inf, 30.0, niqe=math.nan), row(22.0, 21.0, niqe=5.0)]
+    lines = [(VARIANTS[0], rows), (VARIANTS[1], rows[:1])]
+    table = study_table(lines)
+    assert table.lines == (
+        ("blurry", "21.00", "0.5000", "7.00"),
+        ("everything", "24.33", "0.2500", "4.50"),
+        ("no motion", "22.00", "0.2500", "4.00"),
+    )
+    read = list(csv.DictReader(study_csv(lines).splitlines()))
+    assert [line["weights"] for line in read] == ["", "abc", "abc"]
+    assert float(read[1]["psnr_db"]) == pytest.approx(73 / 3, abs=1e-5)
+
+
+def test_a_study_is_json() -> None:
+    names = dict.fromkeys(("encoder", "decoder", "prior", "photos", "held_out"), "abc")
+    study = GlowStudy(
+        steps=2, joint_steps=1, seed=1, sources=SOURCES, sampling=Sampling(), validation=ValidationSet(), **names
+    )
+    assert from_json(to_json(study), GlowStudy) == study
+
+
+def test_what_cannot_be_studied_is_one_sentence(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--photos", str(photos), "--held-out", str(photos), "--checkpoint", str(tmp_path), "-o", str(tmp_path)]
+    command = ["study", "glow", "gopro", *given, "--prior-from", str(tmp_path)]
+    assert main([*command, "--size", "64"]) == 2
+    assert "at least 192" in capsys.readouterr().err
+    assert main([*command, "--steps", "0"]) == 2
+    assert main(["study", "glow", "nowhere", *given, "--prior-from", str(tmp_path)]) == 2
+    assert "neither a folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_study_at_toy_scale_and_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
+
+    def small(**settings: object) -> Recipe:
+        recipe = glow_study(**settings)  # type: ignore[arg-type]
+        assert isinstance(recipe.model, GlowConfig)
+        first = recipe.model.pre_reconstruction and FIRST
+        model = GlowConfig(denoiser=DENOISER, pre_reconstruction=first, semantics=SemanticGuidanceConfig(prior=PRIOR))
+        return replace(recipe, model=model, batch=1, sampling=replace(recipe.sampling, patch_px=64))
+
+    monkeypatch.setattr("unblur.studies.glow.glow_study", small)
+    (tmp_path / "photos").mkdir()
+    coarse = np.random.default_rng(0).integers(0, 255, (30, 32, 3), dtype=np.uint8)
+    write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / "1.png")
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "prior", built(PRIOR), PRIOR, train_patch_px=64, card="tiny")
+    space = AutoencoderConfig(
+        encoder=LatentEncoderConfig(channels=(16, 16, 16, 32, 32), blocks=(1, 1, 1, 1, 1)),
+        decoder=LatentDecoderConfig(channels=(32, 32, 16, 16, 16), blocks=(1, 1, 1, 1, 1)),
+    )
+    save_checkpoint(tmp_path / "space", built(space), space, train_patch_px=64, card="tiny")
+    out, photos = tmp_path / "out", str(tmp_path / "photos")
+    command = ["study", "glow", "gopro", "rsblur", "--photos", photos, "--held-out", photos, "-o", str(out)]
+    command += ["--checkpoint", str(tmp_path / "space"), "--prior-from", str(tmp_path / "prior"), "--steps", "1"]
+    command += ["--sampling-steps", "1", "--size", "192", "--device", "cpu"]
+    assert main([*command, "--bpp-steps", "1"]) == 0
+    printed = capsys.readouterr().out
+    lines = list(csv.DictReader((out / "glow.csv").read_text().splitlines()))
+    assert [line["variant"] for line in lines] == ["blurry", *(variant.title for variant in VARIANTS)]
+    weights = [line["weights"] for line in lines[1:]]
+    assert weights[0] == weights[1] == weights[2]
+    assert len(set(weights)) == 3
+    assert all(math.isfinite(float(line["psnr_db"])) for line in lines)
+    assert from_json((out / "no-bpp" / "recipe.json").read_text(), Recipe).steps == 2
+    without = load_checkpoint(out / "no-alignment").config
+    assert isinstance(without, GlowConfig)
+    assert without.pre_reconstruction is None
+
+    # Again: what is done is not done again, and what is another study is refused.
+    states = list(out.rglob("training_state.pt"))
+    for state in states:
+        state.unlink()
+    (out / "glow.csv").unlink()
+    assert main([*command, "--bpp-steps", "1"]) == 0
+    assert capsys.readouterr().out == printed
+    assert not any(state.exists() for state in states)
+    assert main([*command, "--bpp-steps", "2"]) == 2
+    assert "another folder" in capsys.readouterr().err

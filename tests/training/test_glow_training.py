@@ -1,0 +1,418 @@
+"""Learning GLOWDeblur: the loss by formula, what stays frozen, and a run that goes on as if nothing had been."""
+
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_loop import TINY as RESTORER
+from test_loop import KilledError, metrics, same_weights
+from torch import nn
+
+from unblur.app.cli import main
+from unblur.blur import Camera
+from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, BUNDLED_RESTORER, load_checkpoint, save_checkpoint
+from unblur.checkpoints.latent_spaces import load_encoder
+from unblur.config import from_json, to_json
+from unblur.datasets import Pair, PhotoFolder
+from unblur.datasets.simulated import PatchSampling
+from unblur.errors import UnblurError
+from unblur.models import (
+    AutoencoderConfig,
+    GlowConfig,
+    GlowDeblur,
+    GlowRestorer,
+    LatentDecoderConfig,
+    LatentEncoderConfig,
+    NAFNetConfig,
+    PreReconstruction,
+    PreReconstructionConfig,
+    SemanticPriorConfig,
+    build,
+)
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.models.glow_sizes import glow
+from unblur.models.linear_dit import LinearDiTConfig, use_recomputation
+from unblur.models.motion_guidance import MOTION_CHANNELS
+from unblur.models.samplers import Sampling
+from unblur.models.semantic_guidance import SemanticGuidanceConfig
+from unblur.models.tiny_autoencoder import taesana_encoder
+from unblur.models.tokens import Tokens
+from unblur.recipes import named
+from unblur.training.beginning import begin
+from unblur.training.diffusion import DiffusionTask
+from unblur.training.glow_learning import GlowLearning
+from unblur.training.loop import task_of, train
+from unblur.training.pre_reconstruction import PreReconstructionTask
+from unblur.training.recipe import Recipe
+from unblur.training.step import take_step
+from unblur.training.task import Task
+
+LATENTS = 4
+PRIOR = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
+FIRST = PreReconstructionConfig(
+    hourglass=NAFNetConfig(
+        width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
+    ),
+    align_channels=4,
+    latent_channels=LATENTS,
+)
+NETWORK = GlowConfig(
+    denoiser=LinearDiTConfig(
+        width=16,
+        blocks=2,
+        self_heads=2,
+        cross_heads=2,
+        token_channels=10,
+        latent_channels=LATENTS,
+        condition_channels=LATENTS + MOTION_CHANNELS,
+    ),
+    pre_reconstruction=FIRST,
+    semantics=SemanticGuidanceConfig(prior=PRIOR, regions=2),
+)
+AUTOENCODER = AutoencoderConfig(
+    encoder=LatentEncoderConfig(latent_channels=LATENTS, channels=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1)),
+    decoder=LatentDecoderConfig(latent_channels=LATENTS, channels=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1)),
+)
+TINY = Recipe(
+    name="tiny-glow",
+    model=NETWORK,
+    camera=Camera(extent_px=(2, 6)),
+    sampling=PatchSampling(patch_px=64),
+    steps=5,
+    batch=2,
+    warmup_steps=2,
+    log_every=1,
+    checkpoint_every=2,
+    workers=2,
+)
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """A checkpoint of an autoencoder that nobody trained."""
+    torch.manual_seed(3)
+    save_checkpoint(tmp_path / "autoencoder", build(AUTOENCODER), AUTOENCODER, train_patch_px=64, card="tiny")
+    return tmp_path / "autoencoder"
+
+
+@pytest.fixture
+def prior(tmp_path: Path) -> Path:
+    """A prior whose student knows nothing yet; enough to be asked."""
+    torch.manual_seed(4)
+    save_checkpoint(tmp_path / "prior", build(PRIOR), PRIOR, train_patch_px=64, card="tiny")
+    return tmp_path / "prior"
+
+
+def task(recipe: Recipe, photos: Path, encoder: Path) -> Task:
+    return task_of(recipe, PhotoFolder(photos), "cpu", load_encoder(encoder))
+
+
+def batch(of: Task, indices: range) -> tuple[torch.Tensor, ...]:
+    return tuple(map(torch.stack, zip(*map(of.example, indices), strict=True)))
+
+
+def lively(config: GlowConfig = NETWORK) -> GlowDeblur:
+    """With random weights where training begins with zeros."""
+    torch.manual_seed(0)
+    network = GlowDeblur(config)
+    for parameter in network.parameters():
+        if parameter.requires_grad and parameter.abs().max() == 0:
+            nn.init.normal_(parameter, std=0.1)
+    return network
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    def stop_after_three(step: int, _measured: dict[str, float]) -> None:
+        if step == 3:
+            raise KilledError
+
+    train(replace(TINY, workers=0), photos, tmp_path / "whole", prior_from=prior, encoder_from=encoder)
+    with pytest.raises(KilledError):
+        train(TINY, photos, tmp_path / "parts", prior_from=prior, encoder_from=encoder, on_step=stop_after_three)
+    # What began is in the run; only what makes the examples is needed again.
+    train(TINY, photos, tmp_path / "parts", encoder_from=encoder)
+    assert same_weights(tmp_path / "whole", tmp_path / "parts")
+    lines = metrics(tmp_path / "parts")
+    assert lines == metrics(tmp_path / "whole")
+    assert {"velocity", "alignment", "psnr_db", "gain_db"} <= set(lines[0])
+
+
+def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    train(replace(TINY, steps=2), photos, tmp_path / "run", prior_from=prior, encoder_from=encoder)
+    found = load_checkpoint(tmp_path / "run")
+    network = found.model
+    assert isinstance(network, GlowDeblur)
+    for part, source in [("motion_guidance.estimator", BUNDLED_MOTION_ESTIMATOR), ("semantic_guidance.prior", prior)]:
+        frozen = load_checkpoint(source).model.state_dict()
+        assert all(torch.equal(value, frozen[name]) for name, value in network.get_submodule(part).state_dict().items())
+    decoder = load_checkpoint(encoder).model.get_submodule("decoder")
+    blurry = torch.rand(1, 3, 40, 70)
+    restored = GlowRestorer(network, decoder, Sampling(steps=2))(blurry)
+    assert restored.shape == blurry.shape
+    assert bool(restored.isfinite().all())
+    assert "Generative" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_only_what_is_trained_is_given_to_the_optimizer(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    recipe = replace(TINY, steps=1, peak_learning_rate=1e-2, warmup_steps=0, ema_decay=0.0)
+    train(recipe, photos, tmp_path / "run", prior_from=prior, encoder_from=encoder)
+    state = torch.load(tmp_path / "run" / "training_state.pt", weights_only=True)
+    torch.manual_seed(0)
+    trained = [parameter for parameter in GlowDeblur(NETWORK).parameters() if parameter.requires_grad]
+    assert len(state["optimizer"]["param_groups"][0]["params"]) == len(trained)
+
+
+def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encoder: Path) -> None:
+    learning = GlowLearning(alignment=0.5, restoration=2.0, motion_withheld=0.5, semantics_withheld=0.5)
+    diffusion = task(replace(TINY, glow=learning), photos, encoder)
+    shown = blurry, sharp, clean, noise, sigma, told = batch(diffusion, range(4))
+    network = lively().eval()
+    with torch.no_grad():
+        verdict = diffusion.judge(diffusion.answers(network, shown), shown)
+        conditions = network(blurry)
+        noisy = torch.stack([(1 - s) * c + s * n for c, n, s in zip(clean, noise, sigma, strict=True)])
+        motion = conditions.motion * told[:, 0].view(-1, 1, 1, 1)
+        nothing = Tokens(
+            network.semantic_guidance.nothing.expand(4, 4, 10), torch.tensor([[True, False, False, False]] * 4)
+        )
+        expected = 0.0
+        for index in range(4):
+            tokens = conditions.tokens if told[index, 1] else nothing
+            one = slice(index, index + 1)
+            alone = replace(
+                conditions,
+                aligned=conditions.aligned[one],
+                motion=motion[one],
+                tokens=Tokens(tokens.values[one], tokens.mask[one]),
+            )
+            velocity = network.velocity(noisy[one], sigma[one], alone)
+            expected += float((velocity - (noise - clean)[one]).square().mean()) / 4
+    expected += 0.5 * float((conditions.aligned - clean).square().mean())
+    expected += 2.0 * float(((conditions.restored - sharp).square() + 1e-6).sqrt().mean())
+    assert float(verdict.loss) == pytest.approx(expected, rel=1e-5)
+    assert 0 < told.float().mean() < 1
+    assert not verdict.hopeless
+    lost = torch.full_like(noise, 1e3)
+    assert diffusion.judge((lost, conditions), shown).hopeless
+    assert diffusion.judge((noise - clean, replace(conditions, restored=sharp + 2)), shown).hopeless
+
+
+def test_an_example_depends_on_its_number_alone(photos: Path, encoder: Path) -> None:
+    one, other = task(TINY, photos, encoder), task(replace(TINY, batch=8, steps=99), photos, encoder)
+    for index in (3, 0):
+        assert all(map(torch.equal, one.example(index), other.example(index)))
+    assert not torch.equal(one.example(0)[3], one.example(1)[3])
+    seeded = task(replace(TINY, seed=2), photos, encoder)
+    assert not torch.equal(one.example(0)[3], seeded.example(0)[3])
+
+
+class OnePatch:
+    """An endless list of one patch, which takes no time to make."""
+
+    def __getitem__(self, index: int, /) -> Pair:
+        grey = torch.full((3, 32, 32), 0.5)
+        return Pair(blurry=grey, sharp=grey, name=str(index))
+
+
+def test_as_much_is_withheld_as_the_recipe_says(encoder: Path) -> None:
+    def told(learning: GlowLearning, count: int) -> torch.Tensor:
+        first = PreReconstructionTask(OnePatch(), load_encoder(encoder), learning)
+        return batch(DiffusionTask(first, seed=1), range(count))[5]
+
+    assert all(0.85 < float(share) < 0.95 for share in told(GlowLearning(), 400).float().mean(dim=0))
+    motion, semantics = told(GlowLearning(motion_withheld=1.0, semantics_withheld=0.0), 50).unbind(dim=1)
+    assert not bool(motion.any())
+    assert bool(semantics.all())
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(
+    parts: int, photos: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32, where the order of sums is all that can differ."""
+    monkeypatch.setattr("unblur.training.step.autocast", lambda _device: nullcontext())
+    diffusion = task(TINY, photos, encoder)
+    gradients, verdicts = [], []
+    for count in (1, parts):
+        network = lively()
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+        size = 4 // count
+        shown = [batch(diffusion, range(first, first + size)) for first in range(0, 4, size)]
+        verdict, norm = take_step(network, optimizer, diffusion, shown, clip_norm=1e9)
+        gradients.append([p.grad for p in network.parameters() if p.grad is not None])
+        verdicts.append((float(verdict.loss), norm))
+    assert verdicts[0] == pytest.approx(verdicts[1], rel=1e-5)
+    for one, other in zip(*gradients, strict=True):
+        assert float((one - other).norm()) <= 1e-4 * float(one.norm()) + 1e-6
+
+
+def test_computing_blocks_again_changes_no_gradient(photos: Path, encoder: Path) -> None:
+    diffusion = task(TINY, photos, encoder)
+    shown = batch(diffusion, range(2))
+    gradients, calls = [], []
+    for again in (False, True):
+        network = lively()
+        if again:
+            use_recomputation(network)
+        counted: list[int] = []
+        network.denoiser.blocks[0].register_forward_pre_hook(lambda *_, counted=counted: counted.append(1))
+        diffusion.judge(diffusion.answers(network, shown), shown).loss.backward()
+        gradients.append({name: p.grad for name, p in network.named_parameters() if p.grad is not None})
+        calls.append(len(counted))
+    assert calls == [1, 2]
+    assert gradients[0].keys() == gradients[1].keys()
+    assert all(torch.equal(value, gradients[1][name]) for name, value in gradients[0].items())
+
+
+def test_a_run_with_parts_and_recomputation_is_nearly_the_plain_one(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    for name, recipe in [("plain", TINY), ("frugal", replace(TINY, accumulate=2, recompute=True))]:
+        train(replace(recipe, steps=2), photos, tmp_path / name, prior_from=prior, encoder_from=encoder)
+    one, other = (metrics(tmp_path / name) for name in ("plain", "frugal"))
+    # bfloat16 keeps eight bits.
+    assert one[-1]["velocity"] == pytest.approx(other[-1]["velocity"], rel=1e-2)
+    assert from_json(to_json(replace(TINY, accumulate=2, recompute=True)), Recipe).accumulate == 2
+
+
+def test_a_first_restoration_is_trained_for_itself_and_begun_with(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    first = replace(TINY, model=FIRST, steps=2)
+    train(first, photos, tmp_path / "first", encoder_from=encoder)
+    assert "gain_db" in metrics(tmp_path / "first")[0]
+    assert "--start-from" in (tmp_path / "first" / "README.md").read_text()
+    still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    train(still, photos, tmp_path / "run", start_from=tmp_path / "first", prior_from=prior, encoder_from=encoder)
+    after = load_checkpoint(tmp_path / "run").model.get_submodule("pre_reconstruction").state_dict()
+    assert all(
+        torch.equal(value, after[name])
+        for name, value in load_checkpoint(tmp_path / "first").model.state_dict().items()
+    )
+    # The next stage begins with all of it, and needs no prior but the one inside.
+    train(replace(still, seed=5), photos, tmp_path / "joint", start_from=tmp_path / "run", encoder_from=encoder)
+    assert same_weights(tmp_path / "run", tmp_path / "joint")
+
+
+def test_the_small_network_begins_as_the_bundled_ones() -> None:
+    bundled = load_checkpoint(BUNDLED_RESTORER).model.state_dict()
+    model = build(PreReconstructionConfig())
+    begin(model, PreReconstructionConfig(), None, None)
+    assert isinstance(model, PreReconstruction)
+    assert all(torch.equal(value, bundled[name]) for name, value in model.hourglass.state_dict().items())
+    assert glow("small").motion == load_checkpoint(BUNDLED_MOTION_ESTIMATOR).config
+
+
+def test_without_alignment_the_blurry_latents_are_told(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    plain = replace(NETWORK, pre_reconstruction=None)
+    recipe = replace(TINY, model=plain, steps=2)
+    train(recipe, photos, tmp_path / "run", prior_from=prior, encoder_from=encoder)
+    assert "psnr_db" not in metrics(tmp_path / "run")[0]
+    blurry, *_, encoded = task(recipe, photos, encoder).example(0)
+    half = load_checkpoint(encoder).model
+    assert torch.equal(encoded, half.get_submodule("encoder")(blurry[None])[0])
+    network = load_checkpoint(tmp_path / "run").model
+    assert isinstance(network, GlowDeblur)
+    with pytest.raises(UnblurError, match="needs the encoder"):
+        GlowRestorer(network, half.get_submodule("decoder"))
+    restorer = GlowRestorer(
+        network, half.get_submodule("decoder"), Sampling(steps=1), encoder=half.get_submodule("encoder")
+    )
+    assert torch.equal(restorer.conditions(blurry[None]).aligned[0], encoded)
+    assert restorer(torch.rand(1, 3, 40, 33)).shape == (1, 3, 40, 33)
+
+
+def test_what_is_missing_or_does_not_fit_is_one_sentence(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    def trained(
+        recipe: Recipe = TINY, prior_from: Path | None = prior, encoder_from: Path | None = encoder, **more: Path
+    ):
+        return train(recipe, photos, tmp_path / "run", prior_from=prior_from, encoder_from=encoder_from, **more)
+
+    with pytest.raises(UnblurError, match="give what encodes them by --encoder"):
+        trained(encoder_from=None)
+    with pytest.raises(UnblurError, match="with --prior-from"):
+        trained(prior_from=None)
+    with pytest.raises(UnblurError, match="not the semantic prior of the recipe"):
+        trained(prior_from=encoder)
+    with pytest.raises(UnblurError, match="holds no encoder"):
+        trained(encoder_from=prior)
+    torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
+    with pytest.raises(UnblurError, match="makes 32 numbers of 32 x 32 pixels"):
+        trained(encoder_from=tmp_path / "taesana_encoder.pth")
+    with pytest.raises(UnblurError, match="multiples of 32 px"):
+        trained(replace(TINY, sampling=PatchSampling(patch_px=40)))
+    with pytest.raises(UnblurError, match="but the recipe trains"):
+        trained(start_from=prior)
+    with pytest.raises(UnblurError, match="cannot be divided"):
+        trained(replace(TINY, accumulate=3))
+    with pytest.raises(UnblurError, match="motion estimator has no weights"):
+        trained(replace(TINY, model=replace(NETWORK, motion=replace(NETWORK.motion, blocks=(1, 1, 1, 1)))))
+    with pytest.raises(UnblurError, match="is not the prior of"):
+        trained(replace(TINY, model=FIRST))
+    assert not (tmp_path / "run").exists()
+    for wrong in ({"alignment": -1.0}, {"motion_withheld": 1.5}):
+        with pytest.raises(ValueError, match="GlowLearning"):
+            GlowLearning(**wrong)
+    with pytest.raises(ValueError, match="one part at least"):
+        replace(TINY, accumulate=0)
+
+
+def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder: Path, prior: Path, tmp_path: Path) -> None:
+    def stop(step: int, _measured: dict[str, float]) -> None:
+        if step == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(TINY, photos, tmp_path / "run", prior_from=prior, encoder_from=encoder, on_step=stop)
+    torch.manual_seed(9)
+    save_checkpoint(tmp_path / "other", build(AUTOENCODER), AUTOENCODER, train_patch_px=64, card="other")
+    with pytest.raises(UnblurError, match="another encoder"):
+        train(TINY, photos, tmp_path / "run", encoder_from=tmp_path / "other")
+
+
+def test_recipes_from_before_there_was_glow_are_still_read() -> None:
+    older = json.loads(to_json(RESTORER))
+    for entry in ("glow", "accumulate", "recompute"):
+        del older[entry]
+    assert from_json(json.dumps(older), Recipe) == RESTORER
+
+
+@pytest.mark.slow
+def test_the_command_trains_it_with_everything_it_is_told(photos: Path, tmp_path: Path) -> None:
+    """The recipe as it is, from Stage I to II, with weights that nobody trained."""
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    config = SemanticPriorConfig()
+    save_checkpoint(tmp_path / "prior", build(config), config, train_patch_px=64, card="tiny")
+    torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
+    large = tmp_path / "large"
+    large.mkdir()
+    for photo in photos.iterdir():
+        from PIL import Image
+
+        with Image.open(photo) as picture:
+            picture.resize((640, 640)).save(large / photo.name)
+    given = ["--photos", str(large), "--encoder", str(tmp_path / "taesana_encoder.pth"), "--steps", "1"]
+    given += ["--device", "cpu"]
+    assert main(["train", "glow", *given, "--prior-from", str(tmp_path / "prior"), "--run", str(tmp_path / "one")]) == 0
+    found = load_checkpoint(tmp_path / "one")
+    assert found.config == named("glow").model
+    assert isinstance(found.model, GlowDeblur)
+    decoder = build(LatentDecoderConfig()).eval()
+    assert GlowRestorer(found.model, decoder, Sampling(steps=1))(torch.rand(1, 3, 50, 40)).shape == (1, 3, 50, 40)
+    joint = ["--start-from", str(tmp_path / "one"), "--run", str(tmp_path / "two")]
+    assert main(["train", "glow-joint", *given, *joint]) == 0

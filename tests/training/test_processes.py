@@ -1,0 +1,97 @@
+"""Training in several processes: what one would have learnt, written by one of them."""
+
+import json
+import subprocess
+import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_loop import TINY
+from torch import Tensor
+
+from unblur.checkpoints.folder import load_checkpoint
+from unblur.errors import UnblurError
+from unblur.models import AutoencoderConfig, LatentDecoderConfig, LatentEncoderConfig
+from unblur.training.loop import train
+from unblur.training.processes import ALONE, find_processes
+
+RECIPE = replace(TINY, batch=4, steps=4, peak_learning_rate=1e-3, warmup_steps=0, workers=1)
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+import torch
+torch.set_num_threads(1)
+from contextlib import nullcontext
+from test_processes import RECIPE
+from unblur.training import step
+from unblur.training.loop import train
+step.autocast = lambda device: nullcontext()
+called = []
+train(RECIPE, Path(sys.argv[1]), Path(sys.argv[2]), on_step=lambda step, measured: called.append(step))
+Path(sys.argv[2]).with_name(f"called-{os.environ['RANK']}").write_text(str(called))
+"""
+
+
+def measured(run: Path, name: str) -> list[float]:
+    return [json.loads(line)[name] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(run: Path) -> Tensor:
+    state = torch.load(run / "training_state.pt", weights_only=True)
+    return torch.cat([value.flatten() for value in state["model"].values()])
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_and_the_first_writes(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32, where the order of sums is all that can differ."""
+    pytest.importorskip("accelerate", reason="needs the extra `distributed`")
+    monkeypatch.setattr("unblur.training.step.autocast", lambda _device: nullcontext())
+    train(RECIPE, photos, tmp_path / "one")
+    train(replace(RECIPE, steps=1, peak_learning_rate=0.0), photos, tmp_path / "begun")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = [tmp_path / "script.py", photos, tmp_path / "two", Path(__file__).parent]
+    done = subprocess.run([*launch, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for name in ("loss", "gradient_norm"):
+        # Tasks round what they tell of half a batch.
+        assert measured(tmp_path / "one", name) == pytest.approx(measured(tmp_path / "two", name), rel=1e-4, abs=2e-5)
+    # AdamW moves a weight by the sign of its gradient, which rounding can turn where that is next to nothing.
+    one, two, begun = (weights(tmp_path / run) for run in ("one", "two", "begun"))
+    assert float((one - two).norm()) < 1e-3 * float((one - begun).norm())
+    names = {path.name for path in (tmp_path / "two").iterdir()}
+    assert names == {path.name for path in (tmp_path / "one").iterdir()}
+    assert (tmp_path / "called-0").read_text() == "[1, 2, 3, 4]"
+    assert (tmp_path / "called-1").read_text() == "[]"
+    load_checkpoint(tmp_path / "two")
+
+
+def test_a_process_alone_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    assert find_processes("cpu") is ALONE
+    assert ALONE.share(range(4, 8)) == range(4, 8)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UnblurError, match=r"unblur\[distributed\]"):
+        find_processes("cpu")
+
+
+def test_shares_are_equal_and_all_there_is() -> None:
+    shares = [replace(ALONE, count=3, rank=rank).share(range(12, 24)) for rank in range(3)]
+    assert [list(share) for share in shares] == [[12, 13, 14, 15], [16, 17, 18, 19], [20, 21, 22, 23]]
+
+
+def test_what_learns_from_whole_batches_is_not_divided(photos: Path, tmp_path: Path) -> None:
+    model = AutoencoderConfig(
+        encoder=LatentEncoderConfig(channels=(16, 16, 16, 32, 32), blocks=(1, 1, 1, 1, 1)),
+        decoder=LatentDecoderConfig(channels=(32, 32, 16, 16, 16), blocks=(1, 1, 1, 1, 1)),
+    )
+    without = replace(RECIPE.reconstruction, perceptual=0.0)
+    with pytest.raises(UnblurError, match="whole batches"):
+        train(replace(RECIPE, model=model, accumulate=2, reconstruction=without), photos, tmp_path / "run")

@@ -1,0 +1,231 @@
+"""What GLOWDeblur's parts do: the whole, and the same without motion, semantics, alignment or blur pattern pretraining.
+
+One network is pretrained on everything that the simulator knows, then tuned on the data sets of the study. It is also
+measured with motion, or semantics, withheld: a tenth of its examples in training taught it to do without. What has no
+alignment or no pretraining is trained for itself, with as many updates: without pretraining, all of them on the data
+sets of the study. Every run and every measurement has a place in the study's folder and is not done again.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, cast
+
+import torch
+from numpy.typing import NDArray
+
+from unblur.atomic import write_atomically
+from unblur.checkpoints.folder import load_checkpoint
+from unblur.checkpoints.latent_spaces import FoundSpace
+from unblur.datasets import Ingredient, Pair
+from unblur.datasets.photo_folder import photos_fingerprint
+from unblur.datasets.validation import ValidationSet
+from unblur.evaluation.measure import measure
+from unblur.evaluation.metric import NIQE
+from unblur.evaluation.protocol import Protocol
+from unblur.evaluation.row import Row, read_rows, to_csv
+from unblur.evaluation.tables import Table
+from unblur.models import GlowDeblur, GlowRestorer
+from unblur.models.samplers import Sampling
+from unblur.recipes.glow_study import glow_study
+from unblur.studies.prior_scores import study_protocol
+from unblur.training.loop import train
+from unblur.training.recipe import Recipe
+
+Report = Callable[[str, int, int], None]
+"""Called with what is done, how much of it is done, and of how much."""
+
+MEASURES = ("psnr", "st_lpips", "niqe")
+DIGITS = {"psnr": 2, "st_lpips": 4, "niqe": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlowStudy:
+    """What all runs of a study have in common; `study.json` in its folder."""
+
+    steps: int
+    """Of pretraining."""
+    joint_steps: int
+    """Of tuning on `sources`."""
+    seed: int
+    sources: tuple[Ingredient, ...]
+    """Data sets that are tuned on, in equal shares."""
+    sampling: Sampling
+    validation: ValidationSet
+    encoder: str
+    """SHA-256 of its weights."""
+    decoder: str
+    prior: str
+    """SHA-256 of the semantic prior's."""
+    photos: str
+    """Fingerprint of the photographs that are trained on."""
+    held_out: str
+    """Fingerprint of the photographs that are measured on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a study finds what it needs, and keeps what it makes."""
+
+    folder: Path
+    photos: Path
+    encoder: Path
+    prior: Path
+    device: str = "cpu"
+    report: Report = lambda _what, _done, _of: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A line of the table: a run, and what its restorer is told."""
+
+    title: str
+    run: str
+    """Its folder."""
+    aligned: bool = True
+    pretrained: bool = True
+    motion: bool = True
+    semantics: bool = True
+
+
+VARIANTS = (
+    Variant(title="everything", run="everything"),
+    Variant(title="no motion", run="everything", motion=False),
+    Variant(title="no semantics", run="everything", semantics=False),
+    Variant(title="no alignment", run="no-alignment", aligned=False),
+    Variant(title="no BPP", run="no-bpp", pretrained=False),
+)
+
+
+def settings_of(
+    places: Places,
+    space: FoundSpace,
+    held_out: Path,
+    sources: tuple[Ingredient, ...],
+    *,
+    steps: int,
+    joint_steps: int,
+    seed: int,
+    sampling: Sampling,
+    validation: ValidationSet,
+) -> GlowStudy:
+    """The study, with the names of all that it looks at. Raises UnblurError when the prior cannot be read."""
+    return GlowStudy(
+        steps=steps,
+        joint_steps=joint_steps,
+        seed=seed,
+        sources=sources,
+        sampling=sampling,
+        validation=validation,
+        encoder=space.encoder_sha256,
+        decoder=space.decoder_sha256,
+        prior=load_checkpoint(places.prior).sha256,
+        photos=photos_fingerprint(places.photos),
+        held_out=photos_fingerprint(held_out),
+    )
+
+
+def glow_protocol() -> Protocol:
+    """That of the prior's study, and NIQE. Raises UnblurError when the weights of ST-LPIPS are missing."""
+    plain = study_protocol()
+    return replace(plain, name="glow-study", source="Ours.", metrics=(*plain.metrics, NIQE))
+
+
+def rows_of(
+    variant: Variant, study: GlowStudy, places: Places, space: FoundSpace, pairs: list[Pair], protocol: Protocol
+) -> list[Row]:
+    """The measurements of `variant`; what is not there yet is trained and measured. Raises UnblurError."""
+    table = places.folder / f"{variant.title.replace(' ', '-')}.csv"
+    if not table.exists():
+        checkpoint = trained(variant, study, places)
+        network = cast(GlowDeblur, load_checkpoint(checkpoint).model).to(places.device)
+        restorer = GlowRestorer(
+            network,
+            space.space.decoder,
+            study.sampling,
+            encoder=space.space.encoder,
+            motion=variant.motion,
+            semantics=variant.semantics,
+            seed=study.seed,
+        )
+        measured = []
+        for row in measure(pairs, _restoring(restorer, places.device), load_checkpoint(checkpoint).sha256, protocol):
+            measured.append(row)
+            places.report(f"{variant.title}: measuring", len(measured), len(pairs))
+        write_atomically(table, to_csv(measured).encode())
+    return read_rows(table)
+
+
+def trained(variant: Variant, study: GlowStudy, places: Places) -> Path:
+    """The checkpoint folder of a variant after both stages. Raises UnblurError."""
+    tuned = places.folder / variant.run
+    if not variant.pretrained:
+        whole = study.steps + study.joint_steps
+        recipe = glow_study(joint=False, aligned=True, sources=study.sources, steps=whole, seed=study.seed)
+        return _trained(recipe, tuned, None, places)
+    begun = places.folder / f"{variant.run}-pretrained"
+    recipe = glow_study(joint=False, aligned=variant.aligned, sources=(), steps=study.steps, seed=study.seed)
+    _trained(recipe, begun, None, places)
+    recipe = glow_study(
+        joint=True, aligned=variant.aligned, sources=study.sources, steps=study.joint_steps, seed=study.seed
+    )
+    return _trained(recipe, tuned, begun, places)
+
+
+def study_table(lines: Sequence[tuple[Variant, Sequence[Row]]]) -> Table:
+    """Means over the pictures that a measure could measure, first those of the blurry photographs."""
+    blurry = ("blurry", *_means(lines[0][1], "before"))
+    return Table(
+        header=("variant", "PSNR", "ST-LPIPS", "NIQE"),
+        lines=(blurry, *((variant.title, *_means(rows, "after")) for variant, rows in lines)),
+    )
+
+
+def study_csv(lines: Sequence[tuple[Variant, Sequence[Row]]]) -> str:
+    """One line a variant and one for the blurry photographs, with the weights."""
+    first = lines[0][1]
+    found = [("blurry", *_means(first, "before", exact=True), str(len(first)), "")]
+    for variant, rows in lines:
+        weights = rows[0].conditions.checkpoint
+        found.append((variant.title, *_means(rows, "after", exact=True), str(len(rows)), weights))
+    header = ("variant", "psnr_db", "st_lpips", "niqe", "pictures", "weights")
+    return Table(header=header, lines=tuple(found)).csv()
+
+
+def _trained(recipe: Recipe, run: Path, start_from: Path | None, places: Places) -> Path:
+    train(
+        recipe,
+        places.photos,
+        run,
+        start_from=start_from,
+        prior_from=places.prior,
+        encoder_from=places.encoder,
+        device=places.device,
+        on_step=lambda step, _: places.report(f"{run.name}: training", step, recipe.steps),
+    )
+    return run
+
+
+def _restoring(restorer: GlowRestorer, device: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Whole pictures, whatever comes out: nothing is kept back that looks wrong."""
+    restorer = restorer.to(device).eval()
+
+    @torch.inference_mode()
+    def restore(pixels: NDArray[Any]) -> NDArray[Any]:
+        blurry = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float() / 255
+        restored = restorer(blurry)[0].clamp(0, 1) * 255
+        done: NDArray[Any] = restored.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        return done
+
+    return restore
+
+
+def _means(rows: Sequence[Row], when: str, *, exact: bool = False) -> tuple[str, ...]:
+    def mean(name: str) -> str:
+        column = f"{name}_{when}_db" if name == "psnr" else f"{name}_{when}"
+        values = [row.scores[column] for row in rows if math.isfinite(row.scores[column])]
+        return f"{fmean(values):.{5 if exact else DIGITS[name]}f}" if values else ""
+
+    return tuple(map(mean, MEASURES))

@@ -1,0 +1,60 @@
+"""The weights that GLOWDeblur begins with: all its parts but the denoiser are trained before."""
+
+from pathlib import Path
+
+from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, BUNDLED_RESTORER, Checkpoint, load_checkpoint
+from unblur.errors import UnblurError
+from unblur.models import GlowDeblur, PreReconstruction
+
+
+def begin_glow(network: GlowDeblur, start: Checkpoint | None, prior_from: Path | None) -> None:
+    """Begin as `start`, a run of the same network; or with parts that were trained each by itself.
+
+    Those are the bundled motion estimator, the semantic prior of `prior_from`, and what `begin_pre_reconstruction`
+    makes of `start`. Raises UnblurError when one of them is missing or of another network.
+    """
+    config = network.config
+    if start is not None and start.config == config:
+        network.load_state_dict(start.model.state_dict())
+    else:
+        if network.pre_reconstruction is not None:
+            begin_pre_reconstruction(network.pre_reconstruction, start)
+        elif start is not None:
+            raise _misfit(start, "GLOWDeblur without pre-reconstruction")
+        motion = load_checkpoint(BUNDLED_MOTION_ESTIMATOR)
+        if motion.config != config.motion:
+            raise UnblurError("The recipe's motion estimator has no weights; give it the bundled one's sizes.")
+        network.motion_guidance.estimator.load_state_dict(motion.model.state_dict())
+        if prior_from is None:
+            raise UnblurError(
+                "GLOWDeblur is told what a photograph shows by a semantic prior, which has no weights yet; "
+                "give a checkpoint of `unblur train prior` with --prior-from."
+            )
+    if prior_from is not None:
+        prior = load_checkpoint(prior_from)
+        if prior.config != config.semantics.prior:
+            raise UnblurError(
+                f"{prior_from} holds {prior.config}, which is not the semantic prior of the recipe; give a checkpoint "
+                "of `unblur train prior`."
+            )
+        network.semantic_guidance.prior.load_state_dict(prior.model.state_dict())
+
+
+def begin_pre_reconstruction(network: PreReconstruction, start: Checkpoint | None) -> None:
+    """Begin as `start`: a run of the same, or of the hourglass alone; without one, as the bundled network.
+
+    Where that has another shape, the weights stay random. Raises UnblurError when `start` is of another network.
+    """
+    found = load_checkpoint(BUNDLED_RESTORER) if start is None else start
+    if found.config == network.config:
+        network.load_state_dict(found.model.state_dict())
+    elif found.config == network.config.hourglass:
+        network.hourglass.load_state_dict(found.model.state_dict())
+    elif start is not None:
+        raise _misfit(start, str(network.config))
+
+
+def _misfit(start: Checkpoint, trained: str) -> UnblurError:
+    return UnblurError(
+        f"{start.folder} holds {start.config}, but the recipe trains {trained}; give a checkpoint of that."
+    )

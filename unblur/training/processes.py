@@ -1,0 +1,91 @@
+"""The processes that train one network together, each on a device of its own; mostly there is one.
+
+`torchrun` and `accelerate launch` start several and tell each its number in the environment; the library accelerate
+(Hugging Face) finds their devices and lets them talk. All hold the same weights and see other examples of each batch;
+gradients are averaged before each update, so the weights stay the same everywhere, and only the first process writes.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unblur.errors import UnblurError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes:
+    """All processes, as one of them sees them."""
+
+    count: int = 1
+    rank: int = 0
+    """Its number, from 0."""
+    device: str | None = None
+    """Of this process; None where it is alone, and any will do."""
+    accelerator: Any = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def share(self, examples: range) -> range:
+        """Which of a batch's examples this process sees, as many as every other."""
+        each = len(examples) // self.count
+        return examples[self.rank * each : (self.rank + 1) * each]
+
+    def average(self, gradients: list[Tensor]) -> None:
+        """Replace each by its mean over the processes."""
+        if self.accelerator is None:
+            return
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        means = self.accelerator.reduce(flat, reduction="mean").split([gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
+            # Into the memory as it lies, which is that of the weight.
+            gradient.copy_(mean.view(gradient.shape))
+
+    def means(self, numbers: list[float]) -> list[float]:
+        """Each number's mean over the processes."""
+        if self.accelerator is None:
+            return numbers
+        own = torch.tensor(numbers, dtype=torch.float64, device=self.accelerator.device)
+        found: list[float] = self.accelerator.reduce(own, reduction="mean").tolist()
+        return found
+
+    def wait(self) -> None:
+        """Until all processes have come here."""
+        if self.accelerator is not None:
+            self.accelerator.wait_for_everyone()
+
+
+ALONE = Processes()
+
+
+def is_first_process() -> bool:
+    """Whether this process is alone, or the first of several; needs no library."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def find_processes(device: str) -> Processes:
+    """Those that were started together with this one, each on a device of the kind of `device`.
+
+    Raises UnblurError when there are several and the library accelerate is not installed.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return ALONE
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise UnblurError(
+            "Training in several processes needs the library accelerate, which is not installed: "
+            "pip install 'unblur[distributed]'."
+        ) from error
+    accelerator = Accelerator(cpu=device == "cpu")
+    return Processes(
+        count=accelerator.num_processes,
+        rank=accelerator.process_index,
+        device=str(accelerator.device),
+        accelerator=accelerator,
+    )
