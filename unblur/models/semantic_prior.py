@@ -7,8 +7,9 @@ Source: "Take a Prior from Other Tasks for Severe Blur Removal" (Wang et al. 202
 feature learning by knowledge distillation from a network of another task, and priors with global context and sharp
 local structure. How it does so is not known to us and inferred: the words fit "Distilling Knowledge via Knowledge
 Review" (ReviewKD, Chen et al. 2021, arXiv 2104.09044), whose fusion from deep to shallow by attention (ABF) this is.
-Differences from ReviewKD: levels have any size; no batch normalisation; the fusion's answer is added to the student's
-own features and begins at zero, so that training begins at what the teacher sees in the blurry photograph.
+Differences from ReviewKD: levels have any size; no batch normalisation; residual blocks after each fusion, because the
+student has more to undo than to imitate; and the fusion's answer is added to the student's own features and begins at
+zero, so that training begins at what the teacher sees in the blurry photograph.
 
 Stride 2 is left out: at that scale a classifier sees edges, which the host's own encoder sees better. Nothing is
 averaged over the photograph, so with a teacher of convolutions the prior of a tile equals that of the whole beyond
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from unblur.models.backbone import BackboneConfig, build_backbone
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.features import FeatureLevel
+from unblur.models.residual_block import residual_blocks
 
 FINEST_STRIDE_PX = 4
 
@@ -37,10 +39,12 @@ class SemanticPriorConfig:
     """The student, and the teacher that it is begun with and learns from."""
     fusion_channels: int = 64
     """Of what is carried from level to level."""
+    blocks: int = 2
+    """Residual blocks at every level, after the fusion."""
 
     def __post_init__(self) -> None:
-        if self.fusion_channels < 1:
-            raise ValueError(f"fusion needs channels: {self}")
+        if self.fusion_channels < 1 or self.blocks < 0:
+            raise ValueError(f"fusion needs channels, and no fewer than no blocks: {self}")
 
 
 class AttentionFusion(nn.Module):
@@ -73,6 +77,7 @@ class SemanticPrior(nn.Module):
         channels = config.fusion_channels
         self.reduce = nn.ModuleList(nn.Conv2d(level.channels, channels, 1) for level in self.levels)
         self.fuse = nn.ModuleList(AttentionFusion(channels) for _ in self.levels[1:])
+        self.refine = nn.ModuleList(residual_blocks(channels, config.blocks) for _ in self.levels)
         self.correct = nn.ModuleList(nn.Conv2d(channels, level.channels, 3, padding=1) for level in self.levels)
         for correct in self.correct:
             nn.init.zeros_(cast(Tensor, correct.weight))
@@ -90,7 +95,7 @@ class SemanticPrior(nn.Module):
         answers = []
         for index in reversed(range(len(seen))):
             x = self.reduce[index](seen[index])
-            carried = x if carried is None else self.fuse[index](x, carried)
+            carried = self.refine[index](x if carried is None else self.fuse[index](x, carried))
             answers.append(seen[index] + self.correct[index](carried))
         return answers[::-1]
 

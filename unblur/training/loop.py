@@ -45,7 +45,7 @@ from unblur.training.restoration import RestorationTask
 from unblur.training.restoration_loss import RestorationLoss
 from unblur.training.schedule import learning_rate
 from unblur.training.state import TrainingState, load_state, save_state
-from unblur.training.step import take_step
+from unblur.training.step import parameter_groups, take_step
 from unblur.training.task import Example, LearningTask, Task
 
 Progress = Callable[[int, dict[str, float]], None]
@@ -95,8 +95,8 @@ def train(
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.recompute:
         use_recomputation(model)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
+    groups = parameter_groups(model, recipe.backbone_share)
+    optimizer = torch.optim.AdamW(groups, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
     ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
     step = 0
 
@@ -147,10 +147,10 @@ def train(
             final=recipe.final_learning_rate,
         )
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         # What a network leaves out at random (MIMO-UNet+) is drawn from PyTorch's own generator.
         torch.manual_seed(seed_for(recipe.seed, "dropout", step))
-        verdict, norm = take_step(model, optimizer, task, parts, recipe.clip_norm, processes)
+        verdict, norm = take_step(model, optimizer, task, parts, recipe.clip_norm, processes, half=recipe.half)
         if verdict.hopeless or not math.isfinite(norm):
             numbers = ", ".join(f"{name} {value:.4g}" for name, value in verdict.measured.items())
             raise UnblurError(

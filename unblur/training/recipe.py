@@ -49,12 +49,16 @@ class Recipe:
     """Patches of each update, in all processes together."""
     accumulate: int = 1
     """Equal parts in which each process is shown its share of a batch: more of them take less memory."""
+    half: bool = True
+    """Whether networks compute in bfloat16; on a CPU it is slower for wide depthwise convolutions."""
     recompute: bool = False
     """Whether GLOWDeblur's denoiser remembers less for the backward pass and computes it again: for less memory."""
     growth: tuple[PatchStage, ...] = ()
     """What follows on patches of `sampling.patch_px` and batches of `batch`."""
     peak_learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
+    backbone_share: float = 1.0
+    """Of these rates, for the backbone of a network that has one: trained ones forget less when they learn slowly."""
     warmup_steps: int = 200
     schedule: Schedule = Cosine()
     weight_decay: float = 1e-3

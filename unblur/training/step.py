@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,11 +19,14 @@ def take_step(
     parts: Sequence[Example],
     clip_norm: float,
     processes: Processes = ALONE,
+    *,
+    half: bool = True,
 ) -> tuple[Verdict, float]:
     """The verdict on a batch and the length of its gradient, before it was shortened to `clip_norm`.
 
     The batch is the equal `parts` of all processes; they are shown one after the other, and their gradients averaged.
-    Weights stay as they are where the verdict is hopeless or the gradient not finite.
+    With `half` answers are computed in bfloat16. Weights stay as they are where the verdict is hopeless or the gradient
+    not finite.
     """
     device = next(model.parameters()).device
     optimizer.zero_grad(set_to_none=True)
@@ -30,7 +34,7 @@ def take_step(
     for part in parts:
         shown, *rest = part
         batch = (shown.to(device, memory_format=torch.channels_last), *(tensor.to(device) for tensor in rest))
-        with autocast(device):
+        with autocast(device) if half else nullcontext():
             answers = task.answers(model, batch)
         verdict = task.judge(answers, batch)
         torch.autograd.backward(verdict.loss / len(parts))
@@ -41,6 +45,20 @@ def take_step(
     if not verdict.hopeless and bool(norm.isfinite()):
         optimizer.step()
     return verdict, norm.item()
+
+
+def parameter_groups(model: nn.Module, backbone_share: float) -> list[dict[str, Any]]:
+    """What is trained, for an optimiser: the backbone apart where its share of the learning rate is another one.
+
+    `share` is an entry of each group.
+    """
+    backbone = model.get_submodule("backbone") if backbone_share != 1 else nn.Module()
+    apart = {id(parameter) for parameter in backbone.parameters()}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    rest = [parameter for parameter in trained if id(parameter) not in apart]
+    slow = [parameter for parameter in trained if id(parameter) in apart]
+    groups = [{"params": rest, "share": 1.0}, {"params": slow, "share": backbone_share}]
+    return [group for group in groups if group["params"]]
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:
