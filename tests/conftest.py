@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+
+if TYPE_CHECKING:
+    from unblur.models import GlowDeblur, LatentDecoder
 
 # How long an example takes says nothing about whether it is right, least of all on a busy machine.
 settings.register_profile("unblur", deadline=None)
@@ -39,3 +43,62 @@ def photos(tmp_path: Path) -> Path:
         coarse = np.random.default_rng(number).integers(0, 255, (30, 30, 3), dtype=np.uint8)
         write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / f"{number}.png")
     return tmp_path / "photos"
+
+
+@pytest.fixture(scope="session")
+def tiny_glow() -> "GlowDeblur":
+    """GLOWDeblur with four latents and random weights, whose answers stay near a photograph in grey tones."""
+    import torch
+
+    from unblur.models import GlowConfig, GlowDeblur, MotionEstimatorConfig, NAFNetConfig
+    from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+    from unblur.models.linear_dit import LinearDiTConfig
+    from unblur.models.motion_guidance import MOTION_CHANNELS
+    from unblur.models.pre_reconstruction import PreReconstructionConfig
+    from unblur.models.semantic_guidance import SemanticGuidanceConfig
+    from unblur.models.semantic_prior import SemanticPriorConfig
+
+    denoiser = LinearDiTConfig(
+        width=16,
+        blocks=2,
+        self_heads=2,
+        cross_heads=2,
+        token_channels=16,
+        latent_channels=4,
+        condition_channels=4 + MOTION_CHANNELS,
+    )
+    hourglass = NAFNetConfig(
+        width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
+    )
+    config = GlowConfig(
+        denoiser=denoiser,
+        pre_reconstruction=PreReconstructionConfig(hourglass=hourglass, align_channels=4, latent_channels=4),
+        motion=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)),
+        semantics=SemanticGuidanceConfig(
+            prior=SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8),
+            regions=2,
+        ),
+    )
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        network = GlowDeblur(config)
+        for name, parameter in network.named_parameters():
+            # Training begins with zeros, which are silent.
+            if parameter.abs().max() == 0 or "tokens.norm" in name:
+                parameter.normal_(0, 0.01 if "hourglass.ending" in name else 0.1)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder() -> "LatentDecoder":
+    """A decoder of four latents with random weights, which paints grey with a little detail."""
+    import torch
+
+    from unblur.models import LatentDecoder, LatentDecoderConfig
+
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        config = LatentDecoderConfig(latent_channels=4, channels=(16, 16, 16, 8, 8), blocks=(1, 1, 1, 1, 1))
+        decoder = LatentDecoder(config)
+        decoder.ending.weight.normal_(0, 0.003)
+    return decoder.eval().requires_grad_(False)

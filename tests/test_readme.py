@@ -55,6 +55,13 @@ NOT_RUN = {
     "unblur study reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "measures that",
     "unblur study reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs weights by "
     "others; test_reconstruction_rows.py measures them",
+    **dict.fromkeys(
+        [
+            f"unblur photo.jpg --mode generative --checkpoint runs/glow --decoder runs/decoder{rest}"
+            for rest in ("", " --fidelity 0.8 --seed 1 -o nearer.jpg", " --uncertainty 4 --overwrite")
+        ],
+        "no generative weights are bundled; test_generative_mode.py types them with small ones",
+    ),
 }
 """Commands in blocks marked `bash no-run`, and why they need no run here."""
 

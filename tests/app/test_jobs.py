@@ -15,6 +15,7 @@ def _plan(
     suffix: str = "_unblurred",
     extension: str = SAME,
     compare: bool = False,
+    uncertainty: bool = False,
 ) -> list[Job]:
     return plan_jobs(
         [str(argument) for argument in arguments],
@@ -23,6 +24,7 @@ def _plan(
         suffix=suffix,
         extension=extension,
         compare=compare,
+        uncertainty=uncertainty,
     )
 
 

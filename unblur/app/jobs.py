@@ -3,7 +3,7 @@
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -13,6 +13,9 @@ from unblur.photos.formats import READABLE_SUFFIXES
 
 COMPARE_SUFFIX = "_compare"
 """Ends the name of a picture that shows before and after side by side."""
+
+UNCERTAINTY_SUFFIX = "_uncertainty"
+"""Ends the name of a picture that shows where generated detail is uncertain; always a PNG, which changes no value."""
 
 SAME = "same"
 """In place of an extension: that of the photograph."""
@@ -38,6 +41,12 @@ class Job:
     source: Path
     output: Path
     compare: Path | None
+    uncertainty: Path | None
+
+    @property
+    def targets(self) -> list[Path]:
+        """Every file that is to be written."""
+        return [path for path in (self.output, self.compare, self.uncertainty) if path]
 
 
 def plan_jobs(
@@ -48,6 +57,7 @@ def plan_jobs(
     suffix: str,
     extension: str,
     compare: bool,
+    uncertainty: bool,
 ) -> list[Job]:
     """What to do for photographs, folders and patterns. Raises UsageError, before anything is written.
 
@@ -68,7 +78,8 @@ def plan_jobs(
             ending = source.path.suffix if extension == SAME else f".{extension}"
             target = folder / f"{source.path.stem}{suffix}{ending}"
         beside = target.with_name(f"{target.stem}{COMPARE_SUFFIX}{target.suffix}") if compare else None
-        jobs.append(Job(source=source.path, output=target, compare=beside))
+        map_beside = target.with_name(f"{target.stem}{UNCERTAINTY_SUFFIX}.png") if uncertainty else None
+        jobs.append(Job(source=source.path, output=target, compare=beside, uncertainty=map_beside))
     _refuse_collisions(jobs)
     return jobs
 
@@ -142,7 +153,7 @@ def _is_original(path: Path, suffix: str) -> bool:
 
 def _original_stems(path: Path, suffix: str) -> list[str]:
     """Stems of the photographs that `path` may be a result of, told by its name; none for an original."""
-    endings = [ending for ending in (suffix, suffix + COMPARE_SUFFIX) if ending]
+    endings = [ending for ending in (suffix, suffix + COMPARE_SUFFIX, suffix + UNCERTAINTY_SUFFIX) if ending]
     return [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
 
 
@@ -171,7 +182,7 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
     originals.pop(None, None)
     claimed: dict[str, Path] = {}
     for job in jobs:
-        for target in _targets(job):
+        for target in job.targets:
             original = originals.get(_file_id(target))
             if original is not None:
                 raise UsageError(
@@ -185,10 +196,6 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
                     "restore them one after the other, or without --format or -o."
                 )
             claimed[key] = job.source
-
-
-def _targets(job: Job) -> Iterable[Path]:
-    return [job.output] if job.compare is None else [job.output, job.compare]
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:

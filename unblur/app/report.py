@@ -24,6 +24,10 @@ class Outcome:
     status: Literal["ok", "failed", "skipped"]
     error: str | None = None
     compare: str | None = None
+    uncertainty: str | None = None
+    """The map of where seeds disagree."""
+    mode: Literal["faithful", "generative"] | None = None
+    """Whether detail may be generated."""
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
@@ -38,6 +42,17 @@ class Outcome:
     """Share of the photograph left as it was, because the network's answer there was unusable."""
     checkpoint: str | None = None
     """SHA-256 of the weights."""
+    generated_share: float | None = None
+    """Share of the photograph whose detail was generated: plausible, not certain."""
+    marked: bool | None = None
+    """Whether the file's metadata say that detail was generated."""
+    seed: int | None = None
+    steps: int | None = None
+    solver: str | None = None
+    fidelity: float | None = None
+    """These only in generative mode."""
+    decoder: str | None = None
+    """SHA-256 of the decoder's weights, where it is a checkpoint of ours."""
 
 
 class Report:
@@ -96,6 +111,13 @@ class Report:
         if unchanged and not self._quiet and not self._json_lines:
             which = f"{unchanged} of {self._count} photographs" if self._count > 1 else "The photograph"
             self._say(f"{which} hardly changed: already sharp, or blurred in a way these weights cannot undo.")
+        generated = sum(bool(outcome.generated_share) for outcome in self._outcomes)
+        if generated and not self._quiet and not self._json_lines:
+            which = f"{generated} of {self._count} photographs" if self._count > 1 else "the photograph"
+            self._say(
+                f"Detail in {which} was generated: it looks plausible, but may never have been there. Faces, letters "
+                "and numbers prove nothing."
+            )
         if failed and self._count > 1:
             self._say(f"{len(failed)} of {self._count} photographs could not be restored:")
             for outcome in failed:
@@ -135,8 +157,18 @@ def _line(outcome: Outcome) -> str:
         f"{printable(outcome.input)} -> {printable(outcome.output)}  "
         f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
     )
+    if outcome.mode == "generative":
+        line += f"  {_how_generated(outcome)}"
     if outcome.kept_share:
         line += f"  {outcome.kept_share:.0%} left as it was: the network's answer there was unusable"
     elif outcome.hardly_changed:
         line += "  hardly changed"
     return line
+
+
+def _how_generated(outcome: Outcome) -> str:
+    how = f"(seed {outcome.seed}, {outcome.steps} steps, fidelity {outcome.fidelity:g})"
+    if outcome.fidelity == 1 or outcome.strength == 0:
+        return f"no detail generated {how}"
+    unusable = 1 - (outcome.generated_share or 0)
+    return f"detail generated {how}" + (f", but in {unusable:.0%} of it left out: it was unusable" if unusable else "")

@@ -2,13 +2,17 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from unblur.app.generative_options import GenerativeOptions
 
 if TYPE_CHECKING:
     from unblur.app.jobs import Job
     from unblur.app.report import Outcome
     from unblur.photos.photo import Photo
-    from unblur.restoration.restorer import Progress, Restorer, Tile
+    from unblur.restoration.generative import GenerativeRestorer
+    from unblur.restoration.restorer import Restoration, Restorer
+    from unblur.restoration.tiled import Progress, Tile
 
 # PyTorch and libvips are imported when there is work to do: help and typing errors are answered at once.
 
@@ -20,6 +24,7 @@ def restore(
     /,
     *,
     output: Annotated[str | None, arg(aliases=["-o"], metavar="OUT", help_behavior_hint="")] = None,
+    mode: Annotated[Literal["faithful", "generative"], arg(metavar="faithful|generative")] = "faithful",
     strength: Annotated[float, arg(metavar="0..1")] = 1.0,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
@@ -34,12 +39,14 @@ def restore(
     checkpoint: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None,
     json: Flag = False,
     quiet: Flag = False,
+    generative: Annotated[GenerativeOptions, OmitArgPrefixes] = GenerativeOptions(),
 ) -> int:
     """Make motion-blurred photographs sharper. Originals are never touched.
 
     Args:
         photos: What to restore: files, folders, or patterns such as "holiday/*.jpg".
         output: Where to write: a file for one photograph, else a folder. Without it, beside each photograph.
+        mode: Without invented detail, or with it where blur left none; the latter needs weights of its own.
         strength: How much of the restoration to use; 0 keeps the pixels exactly.
         recursive: Look into folders inside folders, and keep their tree in OUT.
         skip_existing: Leave photographs alone whose result is there already.
@@ -52,6 +59,7 @@ def restore(
         checkpoint: Other weights: a folder here, or a repository on the Hugging Face hub.
         json: Write one JSON object per photograph to stdout, and nothing else.
         quiet: Say nothing but errors.
+        generative: Detail that blur destroyed is invented: it looks plausible and may be wrong.
     """
     from unblur.app.interruption import Interruption
     from unblur.app.jobs import UsageError, plan_jobs
@@ -66,8 +74,20 @@ def restore(
     check_strength(strength)
     if tile != "auto":
         check_tile_px(tile)
-    jobs = plan_jobs(photos, output=output, recursive=recursive, suffix=suffix, extension=format, compare=compare)
-    restorer: Restorer | None = None
+    if mode == "generative":
+        generative.check()
+    else:
+        generative.refuse()
+    jobs = plan_jobs(
+        photos,
+        output=output,
+        recursive=recursive,
+        suffix=suffix,
+        extension=format,
+        compare=compare,
+        uncertainty=generative.uncertainty is not None,
+    )
+    restorer: Restorer | GenerativeRestorer | None = None
     with Report(len(jobs), quiet=quiet, json_lines=json) as report, Interruption() as interruption:
 
         def progress(share: float) -> None:
@@ -79,9 +99,12 @@ def restore(
                 interruption.check()
                 outcome = None if overwrite else _decided_by_files(job, skip_existing)
                 if outcome is None:
-                    restorer = restorer or _load(checkpoint, device)
+                    if restorer is None:
+                        restorer = (
+                            generative.load(checkpoint, device) if mode == "generative" else _load(checkpoint, device)
+                        )
                     report.begin(job.source)
-                    outcome = _restore(job, restorer, strength, tile, progress)
+                    outcome = _restore(job, restorer, strength, tile, progress, mark=not generative.no_mark)
                 report.add(outcome)
         except KeyboardInterrupt:
             return report.interrupt()
@@ -98,7 +121,7 @@ def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
     """The outcome where a result is there already, before any time is spent; None where there is work."""
     from unblur.app.report import Outcome
 
-    there = [path for path in (job.output, job.compare) if path and (path.exists() or path.is_symlink())]
+    there = [path for path in job.targets if path.exists() or path.is_symlink()]
     if not there:
         return None
     if skip_existing and job.output in there:
@@ -111,40 +134,89 @@ def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
     )
 
 
-def _restore(job: "Job", restorer: "Restorer", strength: float, tile: "Tile", progress: "Progress") -> "Outcome":
+def _restore(
+    job: "Job",
+    restorer: "Restorer | GenerativeRestorer",
+    strength: float,
+    tile: "Tile",
+    progress: "Progress",
+    mark: bool,
+) -> "Outcome":
     from unblur.app.report import Outcome
     from unblur.errors import UnblurError
     from unblur.photos.files import read_photo, refuse_what_the_format_cannot_hold, write_photo
+    from unblur.restoration.uncertainty import uncertainty_picture
 
     try:
         photo = read_photo(job.source)
         # Now, not after minutes of work.
         refuse_what_the_format_cannot_hold(photo, job.output)
         restoration = restorer.restore_photo(photo, strength, tile, progress)
+        mark = mark and restoration.generated_share > 0
+        restored = with_mark(restoration.photo) if mark else restoration.photo
         job.output.parent.mkdir(parents=True, exist_ok=True)
-        write_photo(restoration.photo, job.output)
+        write_photo(restored, job.output)
+        if job.uncertainty and restoration.uncertainty is not None:
+            write_photo(uncertainty_picture(restoration.uncertainty), job.uncertainty)
         if job.compare:
-            write_photo(side_by_side(photo, restoration.photo), job.compare)
+            write_photo(side_by_side(photo, restored), job.compare)
     except Exception as error:
         # One bad file never stops a batch, also not through a mistake of ours.
         reason = str(error) if isinstance(error, UnblurError) else f"{type(error).__name__}: {error}"
         return Outcome(input=str(job.source), output=str(job.output), status="failed", error=reason)
-    height, width = photo.pixels.shape[:2]
-    return Outcome(
+    return _outcome(job, restorer, restoration, mark)
+
+
+def _outcome(
+    job: "Job", restorer: "Restorer | GenerativeRestorer", restoration: "Restoration", marked: bool
+) -> "Outcome":
+    from dataclasses import replace
+
+    from unblur.app.report import Outcome
+    from unblur.restoration.restorer import Restorer
+
+    outcome = Outcome(
         input=str(job.source),
         output=str(job.output),
         compare=str(job.compare) if job.compare else None,
+        uncertainty=str(job.uncertainty) if job.uncertainty else None,
+        mode="faithful",
         status="ok",
-        width=width,
-        height=height,
+        width=restoration.photo.width,
+        height=restoration.photo.height,
         seconds=round(restoration.seconds, 3),
         tile=restoration.tile_px,
-        strength=strength,
+        strength=restoration.strength,
         change=round(restoration.change, 6),
         hardly_changed=restoration.hardly_changed,
         kept_share=round(restoration.kept_share, 6),
         checkpoint=restorer.checkpoint_sha256,
     )
+    if isinstance(restorer, Restorer):
+        return outcome
+    return replace(
+        outcome,
+        mode="generative",
+        generated_share=round(restoration.generated_share, 6),
+        marked=marked,
+        seed=restorer.settings.seed,
+        steps=restorer.settings.steps,
+        solver=restorer.settings.solver,
+        fidelity=restorer.settings.fidelity,
+        decoder=restorer.decoder_sha256,
+    )
+
+
+def with_mark(photo: "Photo") -> "Photo":
+    """`photo` whose metadata say that this program generated part of it."""
+    from dataclasses import replace
+    from importlib.metadata import version
+
+    from unblur.photos.marks import COMPOSITE_WITH_GENERATED, marked
+
+    software = f"unblur {version('unblur')}, generative"
+    metadata = marked(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
+    return replace(photo, metadata=metadata)
 
 
 def side_by_side(before: "Photo", after: "Photo") -> "Photo":
@@ -161,4 +233,5 @@ def side_by_side(before: "Photo", after: "Photo") -> "Photo":
     if alpha is not None:
         opaque = np.full(line.shape[:2], white, alpha.dtype)
         alpha = np.concatenate([alpha, opaque, alpha], axis=1)
-    return replace(before, pixels=pixels, alpha=alpha)
+    # With the marks of what was made of it.
+    return replace(after, pixels=pixels, alpha=alpha)

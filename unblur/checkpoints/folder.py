@@ -23,6 +23,12 @@ BUNDLED_RESTORER = _WEIGHTS / "faithful"
 BUNDLED_MOTION_ESTIMATOR = _WEIGHTS / "motion"
 """The motion estimator that comes with the package."""
 
+BUNDLED_GENERATOR = _WEIGHTS / "generative"
+"""Where the generative network will be once one comes with the package: GLOWDeblur, detail that looks true."""
+
+BUNDLED_DECODER = _WEIGHTS / "decoder"
+"""Where the decoder of its latents will be."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:

@@ -15,12 +15,15 @@ Scenarios" (GLOWDeblur, Gao et al. 2026, arXiv 2601.06525). `docs/glow.md` says 
 inferred and what is ours. Photographs have sides that are multiples of 32 here, except in `GlowRestorer`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
+from unblur.models.flow import noised
+from unblur.models.latent_noise import latent_noise
 from unblur.models.linear_dit import LinearDiT, LinearDiTConfig
 from unblur.models.motion_estimator import MotionEstimatorConfig
 from unblur.models.motion_guidance import MOTION_CHANNELS, MotionGuidance
@@ -29,7 +32,6 @@ from unblur.models.pre_reconstruction import STRIDE_PX, PreReconstruction, PreRe
 from unblur.models.samplers import Sampling, sample
 from unblur.models.semantic_guidance import SemanticGuidance, SemanticGuidanceConfig
 from unblur.models.tokens import Tokens
-from unblur.seeds import generator_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,14 +128,27 @@ class GlowDeblur(nn.Module):
     def restored_latents(self, conditions: Conditions, sampling: Sampling, seed: int) -> Tensor:
         """Scaled latents of the restored photograph, (B, C, h, w) float32.
 
-        Begins with (1 - s) * aligned + s * noise, s being `sampling.noise`; the noise depends on `seed` and the size
-        only. Raises UnblurError when diffusers is not installed.
+        Begins with (1 - s) * aligned + s * noise, s being `sampling.noise` and the noise `latent_noise`. Raises
+        UnblurError when diffusers is not installed.
         """
+        _, channels, rows, columns = conditions.aligned.shape
+        noise = latent_noise(seed, channels, range(rows), range(columns))
+        return self.latents_from(noise, conditions, sampling)
+
+    @torch.no_grad()
+    def latents_from(
+        self, noise: Tensor, conditions: Conditions, sampling: Sampling, on_step: Callable[[], None] = lambda: None
+    ) -> Tensor:
+        """The same from noise that is given, (1, C, h, w); `on_step` is called after each step of the denoiser."""
         aligned = conditions.aligned.float()
-        generator = generator_for(seed, "noise of latents")
-        noise = torch.randn(1, *aligned.shape[1:], generator=generator).to(aligned.device)
-        start = (1 - sampling.noise) * aligned + sampling.noise * noise
-        return sample(lambda noisy, sigma: self.velocity(noisy, sigma, conditions), start, sampling)
+        share = aligned.new_full((len(aligned),), sampling.noise)
+
+        def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
+            answer = self.velocity(noisy, sigma, conditions)
+            on_step()
+            return answer
+
+        return sample(velocity, noised(aligned, noise.to(aligned.device), share), sampling)
 
 
 class GlowRestorer(nn.Module):

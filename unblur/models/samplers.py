@@ -17,12 +17,14 @@ from unblur.models.flow import SHIFT, shifted, unshifted
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """Latents (B, C, h, w) and their share of noise (B,) -> velocity (B, C, h, w)."""
 
+Solver = Literal["dpm", "euler"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
     """How latents are found."""
 
-    solver: Literal["dpm", "euler"] = "dpm"
+    solver: Solver = "dpm"
     steps: int = 20
     """How often the denoiser is asked."""
     noise: float = 1.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from unblur.photos.photo import Metadata
 
-_HEADER = b"Exif\0\0"
+EXIF_HEADER = b"Exif\0\0"
 _SUBDIRECTORIES = (0x8769, 0x8825, 0xA005)
 """EXIF, GPS and interoperability: tags whose value is the place of another directory."""
 _DESCRIPTIVE = frozenset({0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298})
@@ -37,7 +37,7 @@ _Directory = dict[int, "_Value | _Directory"]
 def exif_of_tiff(tiff: bytes) -> bytes | None:
     """The EXIF block of a TIFF file, as a JPEG file would hold it; None if there is none or it is damaged."""
     try:
-        order = _byte_order(tiff)
+        order = byte_order(tiff)
         directory = _parse(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0])
     except (struct.error, ValueError):
         return None
@@ -45,7 +45,7 @@ def exif_of_tiff(tiff: bytes) -> bytes | None:
     if not described:
         return None
     mark = b"II*\0" if order == "<" else b"MM\0*"
-    return _HEADER + mark + struct.pack(f"{order}I", 8) + _serialise(described, order, 8)
+    return EXIF_HEADER + mark + struct.pack(f"{order}I", 8) + _serialise(described, order, 8)
 
 
 def tiff_with_exif(tiff: bytes, metadata: Metadata) -> bytes:
@@ -55,9 +55,9 @@ def tiff_with_exif(tiff: bytes, metadata: Metadata) -> bytes:
     """
     if metadata.exif is None:
         return tiff
-    block = metadata.exif.removeprefix(_HEADER)
+    block = metadata.exif.removeprefix(EXIF_HEADER)
     try:
-        order, block_order = _byte_order(tiff), _byte_order(block)
+        order, block_order = byte_order(tiff), byte_order(block)
         directory = _parse(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0])
         described = _parse(block, block_order, struct.unpack_from(f"{block_order}I", block, 4)[0])
     except (struct.error, ValueError):
@@ -76,7 +76,8 @@ def tiff_with_exif(tiff: bytes, metadata: Metadata) -> bytes:
     return written[:4] + struct.pack(f"{order}I", start) + written[8:]
 
 
-def _byte_order(data: bytes) -> str:
+def byte_order(data: bytes) -> str:
+    """The byte order, for `struct`, of a TIFF file or of EXIF without its header. Raises ValueError if neither."""
     match data[:4]:
         case b"II*\0":
             return "<"

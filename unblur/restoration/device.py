@@ -1,7 +1,8 @@
 """Where to compute, and in which precision."""
 
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from unblur.errors import UnblurError
@@ -38,3 +39,10 @@ def has_fast_bfloat16(device: torch.device) -> bool:
             return any(getattr(torch.cpu, name, bool)() for name in names)
         case _:
             return False
+
+
+def uses_bfloat16(precision: Precision, device: torch.device, dtype: np.dtype[Any]) -> bool:
+    """Whether photographs of this type are restored in bfloat16, and not in float32."""
+    if precision == "auto":
+        return dtype == np.uint8 and has_fast_bfloat16(device)
+    return precision == "bfloat16"

@@ -12,9 +12,6 @@ from unblur.restoration.tiles import GRID_PX, SMALLEST_TILE_PX
 DEFAULT_TILE_PX = 640
 """Where memory allows, the same everywhere, so that the same photograph gives the same result everywhere."""
 
-BYTES_PER_TILE_PX = 2000
-"""Measured at 1300 for the bundled network in float32 on a CPU, with room to spare."""
-
 _MEMORY_FILES = (
     ("memory.max", "memory.current", "memory.stat"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
@@ -22,11 +19,11 @@ _MEMORY_FILES = (
 """Limit, use and statistics of a control group of version 2 and of version 1 (cgroups(7))."""
 
 
-def largest_tile_px(device: torch.device) -> int:
+def largest_tile_px(device: torch.device, bytes_per_px: int) -> int:
     """Side of the largest square tile that half of the memory now free on `device` can hold."""
     # Apple's and Intel's accelerators mostly share the machine's memory, and none reports its own well.
     free_bytes = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
-    side_px = math.isqrt(free_bytes // 2 // BYTES_PER_TILE_PX)
+    side_px = math.isqrt(free_bytes // 2 // bytes_per_px)
     return max(SMALLEST_TILE_PX, side_px // GRID_PX * GRID_PX)
 
 

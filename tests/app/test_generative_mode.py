@@ -1,0 +1,271 @@
+"""`unblur restore --mode generative`: what it writes, says, marks and refuses."""
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unblur.app.cli import main
+from unblur.checkpoints.folder import save_checkpoint
+from unblur.models import GlowDeblur, LatentDecoder
+from unblur.restoration.generative import load_generative
+from unblur.restoration.uncertainty import uncertainty_picture
+
+pytest.importorskip("diffusers", reason="needs the extra `generative`")
+
+SOFTWARE = 0x0131
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory, tiny_glow: GlowDeblur, tiny_decoder: LatentDecoder) -> Path:
+    folder = tmp_path_factory.mktemp("generative")
+    for name, network in (("glow", tiny_glow), ("decoder", tiny_decoder)):
+        save_checkpoint(folder / name, network, network.config, train_patch_px=64, card="", dtype=torch.float32)
+    return folder
+
+
+@pytest.fixture
+def restore(networks: Path) -> Callable[..., int]:
+    """Runs `unblur restore --mode generative` in two steps with tiny networks; the exit code."""
+
+    def run(*arguments: str | Path, steps: int = 2) -> int:
+        fixed = ["--checkpoint", networks / "glow", "--decoder", networks / "decoder", "--device", "cpu"]
+        return main([str(a) for a in ("restore", "--mode", "generative", "--steps", steps, *fixed, *arguments)])
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Grey tones, 60 x 40."""
+    pixels = np.random.default_rng(0).integers(90, 160, (40, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def marks_of(path: Path) -> tuple[str | None, str | None]:
+    """What EXIF says of the software and XMP of the source."""
+    with Image.open(path) as image:
+        software = image.getexif().get(SOFTWARE)
+        xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode("latin-1")
+    if not xmp:
+        return software, None
+    name = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
+    return software, next((e.get(name) for e in ET.fromstring(xmp.decode()).iter() if e.get(name)), None)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- what it writes --------------------------------------------------------------------------------------
+
+
+def test_a_photograph_with_generated_detail(tmp_path: Path, photo: Path, restore, capsys) -> None:
+    original = photo.read_bytes()
+    assert restore(photo) == 0
+    assert photo.read_bytes() == original
+    assert names(tmp_path) == ["photo.png", "photo_unblurred.png"]
+    said = capsys.readouterr()
+    assert "detail generated (seed 0, 2 steps, fidelity 0.5)" in said.out
+    assert "may never have been there" in said.err
+    assert marks_of(tmp_path / "photo_unblurred.png") == (f"unblur {version('unblur')}, generative", SOURCE_TYPE)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])
+def test_marks_in_every_format_unless_they_are_not_wanted(photo: Path, restore, suffix: str) -> None:
+    folder = photo.parent / "out"
+    assert restore(photo, "-o", folder, "--format", suffix, "--compare") == 0
+    for name in ("photo_unblurred", "photo_unblurred_compare"):
+        assert marks_of(folder / f"{name}.{suffix}") == (f"unblur {version('unblur')}, generative", SOURCE_TYPE)
+    assert restore(photo, "-o", folder, "--format", suffix, "--no-mark", "--overwrite") == 0
+    assert marks_of(folder / f"photo_unblurred.{suffix}") == (None, None)
+
+
+@pytest.mark.parametrize("options", [["--fidelity", "1"], ["--strength", "0"]])
+def test_where_nothing_was_generated_nothing_is_marked(photo: Path, restore, options: list[str], capsys) -> None:
+    assert restore(photo, *options) == 0
+    said = capsys.readouterr()
+    assert "no detail generated" in said.out
+    assert "may never have been there" not in said.err
+    assert marks_of(photo.with_name("photo_unblurred.png")) == (None, None)
+
+
+def test_options_reach_the_network(photo: Path, restore, networks: Path) -> None:
+    out = photo.parent / "out"
+    assert restore(photo, "-o", out / "plain.png") == 0
+    for index, options in enumerate((["--seed", "1"], ["--fidelity", "0.1"], ["--tile", "0"])):
+        assert restore(photo, "-o", out / f"{index}.png", *options) == 0
+        same = np.array_equal(pixels_of(out / f"{index}.png"), pixels_of(out / "plain.png"))
+        assert same == (options[0] == "--tile")
+    assert restore(photo, "-o", out / "dpm.png", steps=6) == 0
+    assert not np.array_equal(pixels_of(out / "dpm.png"), pixels_of(out / "plain.png"))
+    assert restore(photo, "-o", out / "euler.png", "--solver", "euler", steps=6) == 0
+    assert not np.array_equal(pixels_of(out / "euler.png"), pixels_of(out / "dpm.png"))
+    # Also those that were not typed: they are the settings' own.
+    assert restore(photo, "-o", out / "twenty.png", steps=20) == 0
+    from unblur.photos.files import read_photo
+
+    alone = load_generative(networks / "glow", networks / "decoder", device="cpu").restore_photo(read_photo(photo))
+    assert np.array_equal(pixels_of(out / "twenty.png"), alone.photo.pixels)
+
+
+def test_json_says_how_the_detail_came_about(photo: Path, restore, capsys, tiny_checkpoint: Path) -> None:
+    assert restore(photo, "--json", "--seed", "4", "--fidelity", "0.25", "--solver", "euler", "--uncertainty", "2") == 0
+    said = json.loads(capsys.readouterr().out)
+    expected = {"mode": "generative", "seed": 4, "steps": 2, "solver": "euler", "fidelity": 0.25, "marked": True}
+    assert expected.items() <= said.items()
+    assert (said["generated_share"], said["kept_share"]) == (1, 0)
+    assert said["uncertainty"] == str(photo.with_name("photo_unblurred_uncertainty.png"))
+    assert len(said["checkpoint"]) == len(said["decoder"]) == 64
+    assert main([str(photo), "--checkpoint", str(tiny_checkpoint), "--json", "--overwrite"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["mode"] == "faithful"
+    assert said["seed"] is said["fidelity"] is said["generated_share"] is said["marked"] is None
+    assert marks_of(photo.with_name("photo_unblurred.png")) == (None, None)
+
+
+# --- uncertainty -----------------------------------------------------------------------------------------
+
+
+def test_a_map_of_what_is_uncertain(photo: Path, restore, capsys) -> None:
+    folder = photo.parent
+    assert restore(photo, "--uncertainty", "3", "--format", "jpg", "--fidelity", "0") == 0
+    assert names(folder) == ["photo.png", "photo_unblurred.jpg", "photo_unblurred_uncertainty.png"]
+    path = folder / "photo_unblurred_uncertainty.png"
+    found = pixels_of(path)
+    assert found.shape == (40, 60)
+    assert found.dtype == np.uint8
+    assert found.max() > 10
+    # It is no photograph to restore, and no file to lose.
+    before = path.read_bytes()
+    (folder / "photo_unblurred.jpg").unlink()
+    assert restore(photo, "--uncertainty", "3", "--format", "jpg") == 1
+    assert "_uncertainty.png is there already" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert restore(folder, "--uncertainty", "3", "--format", "jpg", "--fidelity", "0", "--overwrite") == 0
+    assert names(folder) == ["photo.png", "photo_unblurred.jpg", "photo_unblurred_uncertainty.png"]
+    assert path.read_bytes() == before
+
+
+def test_the_scale_of_the_map() -> None:
+    deviations = np.array([[0, 0.1 / 255, 1 / 255, 10 / 255], [25.5 / 255, 0.2, 1, 3]], np.float32)
+    assert uncertainty_picture(deviations).pixels[..., 0].tolist() == [[0, 1, 10, 100], [255, 255, 255, 255]]
+
+
+# --- captions --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def text_encoder(tmp_path: Path) -> Path:
+    """A tiny model of text that answers 16 numbers for a word."""
+    transformers = pytest.importorskip("transformers", reason="needs the extra `generative`")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 8, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    transformers.BertModel(transformers.BertConfig(**sizes, intermediate_size=16)).save_pretrained(tmp_path / "text")
+    vocabulary = {"[PAD]": 0, "[UNK]": 1, "a": 2, "red": 3, "blue": 4, "bus": 5}
+    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]")
+    tokenizer.save_pretrained(tmp_path / "text")
+    return tmp_path / "text"
+
+
+def test_a_caption_is_heard(photo: Path, restore, text_encoder: Path) -> None:
+    out = photo.parent / "out"
+    for name, caption in (("red", ["a red bus"]), ("blue", ["a blue bus"]), ("again", ["a red bus"])):
+        assert restore(photo, "-o", out / f"{name}.png", "--caption", *caption, "--text-encoder", text_encoder) == 0
+    assert not np.array_equal(pixels_of(out / "red.png"), pixels_of(out / "blue.png"))
+    assert np.array_equal(pixels_of(out / "red.png"), pixels_of(out / "again.png"))
+
+
+def test_the_caption_of_another_text_encoder_is_refused(photo: Path, restore, text_encoder: Path, capsys) -> None:
+    transformers = pytest.importorskip("transformers")
+    sizes = {"vocab_size": 8, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    transformers.BertModel(transformers.BertConfig(**sizes, intermediate_size=8)).save_pretrained(text_encoder)
+    assert restore(photo, "--caption", "a bus", "--text-encoder", text_encoder) == 2
+    assert "8 numbers of a word where this checkpoint expects 16" in capsys.readouterr().err
+
+
+# --- what is refused -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(["--steps", "20"], ["--seed", "0"], ["--solver", "dpm"], ["--fidelity", "0"], ["--caption", "a bus"]),
+        *(["--text-encoder", "folder"], ["--uncertainty", "2"], ["--decoder", "folder"], ["--no-mark"]),
+    ],
+    ids=lambda option: option[0],
+)
+def test_options_without_meaning_in_faithful_mode_are_refused(
+    photo: Path, tiny_checkpoint: Path, option: list[str], capsys
+) -> None:
+    assert main([str(photo), "--checkpoint", str(tiny_checkpoint), *option]) == 2
+    assert f"{option[0]} has a meaning only with --mode generative" in capsys.readouterr().err
+    assert names(photo.parent) == ["photo.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--steps", "0"], "steps"),
+        (["--fidelity", "1.5"], "fidelity"),
+        (["--fidelity", "nan"], "fidelity"),
+        (["--uncertainty", "1"], "compares nothing"),
+        (["--text-encoder", "folder"], "--caption"),
+        (["--caption", " "], "empty"),
+        (["--solver", "magic"], "--solver"),
+        (["--mode", "magic"], "--mode"),
+        (["--decoder", "nowhere"], "No checkpoint at nowhere"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(photo: Path, restore, options: list[str], reason: str, capsys) -> None:
+    assert restore(photo, *options) == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert "Traceback" not in error
+    assert names(photo.parent) == ["photo.png"]
+
+
+def test_a_generative_checkpoint_is_not_taken_for_a_faithful_one(photo: Path, networks: Path, capsys) -> None:
+    assert main([str(photo), "--checkpoint", str(networks / "glow")]) == 2
+    assert "add --mode generative" in capsys.readouterr().err
+
+
+def test_without_weights_it_is_said_what_to_give(photo: Path, capsys) -> None:
+    assert main([str(photo), "--mode", "generative"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "No generative weights come with unblur yet" in error
+    assert "--checkpoint" in error
+    assert "--decoder" in error
+
+
+def test_garbage_is_never_written(tmp_path: Path, photo: Path, restore, networks: Path, capsys) -> None:
+    from unblur.checkpoints.folder import load_checkpoint
+
+    decoder = load_checkpoint(networks / "decoder")
+    decoder.model.get_parameter("ending.bias").fill_(float("nan"))
+    save_checkpoint(tmp_path / "broken", decoder.model, decoder.config, train_patch_px=64, card="")
+    assert restore(photo, "--decoder", tmp_path / "broken") == 0
+    said = capsys.readouterr()
+    assert "in 100% of it left out: it was unusable" in said.out
+    assert "may never have been there" not in said.err
+    assert marks_of(photo.with_name("photo_unblurred.png")) == (None, None)
+    assert restore(photo, "-o", tmp_path / "certain.png", "--fidelity", "1") == 0
+    assert np.array_equal(pixels_of(photo.with_name("photo_unblurred.png")), pixels_of(tmp_path / "certain.png"))

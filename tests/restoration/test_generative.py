@@ -1,0 +1,454 @@
+"""Generated detail: in tiles as in the whole, the same for a seed, near to what is certain, and never garbage."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.checkpoints.folder import BUNDLED_RESTORER, save_checkpoint
+from unblur.errors import UnblurError
+from unblur.models import AutoencoderConfig, GlowDeblur, GlowRestorer, LatentDecoder, LatentEncoderConfig, build
+from unblur.models.glow import Conditions
+from unblur.models.samplers import Sampling
+from unblur.models.tokens import Tokens
+from unblur.photos.photo import Photo
+from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings, load_generative
+from unblur.restoration.low_frequencies import with_low_frequencies_of
+from unblur.restoration.restorer import RestorationSettings, Restorer
+from unblur.restoration.tiles import spans
+
+pytest.importorskip("diffusers", reason="needs the extra `generative`")
+
+QUICK = GenerativeSettings(steps=2, fidelity=0.2, precision="float32", pooling_window_px=96)
+WHITE = 65535
+
+
+def photo_of(height: int, width: int, channels: int = 3, seed: int = 0) -> Photo:
+    """Grey tones with texture, in 16 bits, so that rounding hides little."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((height, width, channels), 0.4, np.float32)
+    for scale in (1, 8, 32):
+        coarse = rng.random((height // scale + 1, width // scale + 1, channels), np.float32)
+        picture += 0.06 * coarse.repeat(scale, 0).repeat(scale, 1)[:height, :width]
+    return Photo(pixels=(picture * WHITE).astype(np.uint16))
+
+
+def as_tensor(photo: Photo) -> Tensor:
+    return torch.from_numpy(photo.pixels.astype(np.float32) / WHITE).permute(2, 0, 1)[None]
+
+
+def pixels(restored: Tensor) -> np.ndarray:
+    return (restored[0].permute(1, 2, 0).clamp(0, 1).numpy() * WHITE).round().astype(int)
+
+
+class Local(GlowDeblur):
+    """Looks at nothing but its own latent's square of pixels, so that tiles cannot matter."""
+
+    def forward(self, blurry: Tensor, _: Tokens | None = None) -> Conditions:
+        cells = F.avg_pool2d(blurry, 32)
+        token = Tokens(blurry.new_zeros(len(blurry), 1, 16), torch.ones(len(blurry), 1, dtype=torch.bool))
+        return Conditions(
+            restored=0.5 + 0.9 * (blurry - 0.5),
+            aligned=torch.cat((cells, cells[:, :1]), dim=1),
+            motion=torch.zeros(len(blurry), 6, *cells.shape[2:]),
+            tokens=token,
+        )
+
+    def told(self, conditions: Conditions, *_: Tensor) -> Conditions:
+        return conditions
+
+    def velocity(self, noisy: Tensor, _: Tensor, conditions: Conditions) -> Tensor:
+        return 0.5 * noisy - conditions.aligned
+
+
+class Painter(nn.Module):
+    """A grey square for each latent with something of it in every pixel."""
+
+    def __init__(self, amount: float = 0.03) -> None:
+        super().__init__()
+        self.pattern = nn.Parameter(torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)))
+        self.amount = amount
+
+    def forward(self, latents: Tensor) -> Tensor:
+        wide = F.interpolate(latents.clamp(-2, 2)[:, :3], scale_factor=32.0)
+        return 0.5 + self.amount * wide * self.pattern.repeat(1, 1, *latents.shape[2:])
+
+
+class Broken(nn.Module):
+    """Paints `value` over a part of what it paints."""
+
+    def __init__(self, painter: nn.Module, value: float) -> None:
+        super().__init__()
+        self.painter, self.value = painter, value
+
+    def forward(self, latents: Tensor) -> Tensor:
+        painted = self.painter(latents).clone()
+        painted[..., :16, :] = self.value
+        return painted
+
+
+@pytest.fixture
+def tiny(tiny_glow: GlowDeblur, tiny_decoder: LatentDecoder) -> GenerativeRestorer:
+    return GenerativeRestorer(tiny_glow, tiny_decoder, QUICK, device="cpu")
+
+
+def with_settings(restorer: GenerativeRestorer, **changed: object) -> GenerativeRestorer:
+    glow = restorer._glow
+    settings = replace(restorer.settings, **changed)  # type: ignore[arg-type]
+    return GenerativeRestorer(glow.network, glow.decoder, settings, device="cpu")
+
+
+@pytest.fixture
+def local(tiny_glow: GlowDeblur) -> GenerativeRestorer:
+    return GenerativeRestorer(Local(tiny_glow.config), Painter(), QUICK, device="cpu")
+
+
+# --- tiles -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(300, 500), (129, 700), (448, 64)])
+def test_tiles_of_a_local_network_are_the_whole(local: GenerativeRestorer, shape: tuple[int, int]) -> None:
+    photo = photo_of(*shape)
+    whole, tiled = (local.restore_photo(photo, tile=tile) for tile in (0, 256))
+    assert (whole.tile_px, tiled.tile_px) == (0, 256)
+    assert whole.generated_share == tiled.generated_share == 1
+    assert whole.change > 0.01
+    assert np.abs(whole.photo.pixels.astype(int) - tiled.photo.pixels).max() <= 1
+
+
+def seams(restorer: GenerativeRestorer, photo: Photo) -> list[float]:
+    """How much steeper the steps are that tiles bring at their ends than at other squares of 32 px, down and across."""
+    whole, tiled = (restorer.restore_photo(photo, tile=tile).photo.pixels.astype(float) for tile in (0, 256))
+    found = []
+    for axis, length in enumerate(photo.pixels.shape[:2]):
+        steps = np.abs(np.diff(tiled - whole, axis=axis)).mean(axis=(1 - axis, 2))
+        overlap_px, feather_px = restorer.settings.overlap_px, restorer.settings.feather_px
+        windows = spans(length, tile_px=256, overlap_px=overlap_px, feather_px=feather_px)
+        ends = {end for span in windows for end in (span.start_px, span.stop_px)} - {0, length}
+        others = set(range(32, length, 32)) - ends
+        found.append(float(np.mean([steps[end - 1] for end in ends]) / np.mean([steps[end - 1] for end in others])))
+    return found
+
+
+def test_no_seam_with_a_network_that_sees_far(tiny: GenerativeRestorer) -> None:
+    photo = photo_of(320, 576)
+    assert max(seams(tiny, photo)) < 1.2
+    # Tiles that share nothing would show.
+    assert max(seams(with_settings(tiny, overlap_px=0, feather_px=1), photo)) > 1.5
+
+
+def test_what_is_restored_is_the_network_with_colours_kept(tiny: GenerativeRestorer) -> None:
+    photo = photo_of(96, 160)
+    glow = GlowRestorer(tiny._glow.network, tiny._glow.decoder, Sampling(steps=2), seed=5)
+    blurry = as_tensor(photo)
+    with torch.no_grad():
+        expected = with_low_frequencies_of(glow.conditions(blurry).restored, glow(blurry))
+    result = with_settings(tiny, seed=5, fidelity=0.0).restore_photo(photo)
+    assert result.generated_share == 1
+    assert np.abs(result.photo.pixels - pixels(expected)).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 70), (33, 31), (64, 64)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_size(tiny: GenerativeRestorer, shape: tuple[int, int], channels: int) -> None:
+    photo = photo_of(*shape, channels)
+    restoration = with_settings(tiny, samples=2).restore_photo(photo, tile=64)
+    assert restoration.photo.pixels.shape == photo.pixels.shape
+    assert restoration.uncertainty is not None
+    assert restoration.uncertainty.shape == shape
+
+
+# --- seeds -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["dpm", "euler"])
+def test_a_seed_is_a_photograph(tiny: GenerativeRestorer, solver: str) -> None:
+    photo, other = photo_of(128, 200), photo_of(50, 100, seed=1)
+    restorer = with_settings(tiny, solver=solver)
+    first = restorer.restore_photo(photo, tile=128).photo.pixels
+    restorer.restore_photo(other)
+    torch.manual_seed(99)
+    assert np.array_equal(with_settings(restorer).restore_photo(photo, tile=128).photo.pixels, first)
+    assert not np.array_equal(with_settings(restorer, seed=1).restore_photo(photo, tile=128).photo.pixels, first)
+
+
+# --- fidelity --------------------------------------------------------------------------------------------
+
+
+class PreReconstructionAlone(nn.Module):
+    def __init__(self, network: GlowDeblur) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        restored: Tensor = self.network.pre_reconstruction(blurry)[0]
+        return restored
+
+
+def test_fidelity_1_is_the_pre_reconstruction_and_asks_no_decoder(tiny_glow: GlowDeblur) -> None:
+    photo = photo_of(96, 160)
+    settings = replace(QUICK, fidelity=1.0)
+    generative = GenerativeRestorer(tiny_glow, Broken(Painter(), float("nan")), settings, device="cpu")
+    restoration = generative.restore_photo(photo)
+    faithful = Restorer(
+        PreReconstructionAlone(tiny_glow),
+        RestorationSettings(precision="float32", pooling_window_px=96),
+        device="cpu",
+    ).restore_photo(photo)
+    assert np.array_equal(restoration.photo.pixels, faithful.photo.pixels)
+    assert faithful.change > 0.001
+    assert (restoration.generated_share, restoration.kept_share) == (0, 0)
+
+
+@pytest.mark.parametrize("fidelity", [0.0, 0.3, 0.7, 0.99])
+def test_fidelity_is_continuous(tiny: GenerativeRestorer, fidelity: float) -> None:
+    photo = photo_of(64, 96)
+    euler = with_settings(tiny, solver="euler", steps=4)
+
+    def restored(at: float) -> np.ndarray:
+        return with_settings(euler, fidelity=at).restore_photo(photo).photo.pixels.astype(float)
+
+    here = restored(fidelity)
+    far, near = (np.abs(restored(min(1.0, fidelity + step)) - here).mean() for step in (1e-3, 1e-4))
+    assert near < 0.25 * far
+    assert far < 0.01 * WHITE
+
+
+def test_fidelity_leads_to_the_pre_reconstruction(tiny: GenerativeRestorer) -> None:
+    photo = photo_of(64, 96)
+    end = with_settings(tiny, fidelity=1.0).restore_photo(photo).photo.pixels.astype(float)
+    distances = [
+        np.abs(with_settings(tiny, fidelity=at).restore_photo(photo).photo.pixels - end).mean()
+        for at in (0.0, 0.9, 0.99, 0.999)
+    ]
+    assert all(near < far for far, near in pairwise(distances))
+    assert distances[-1] < 0.02 * distances[0]
+
+
+# --- uncertainty -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_uncertainty_is_the_deviation_over_seeds_and_changes_no_pixel(tiny: GenerativeRestorer, channels: int) -> None:
+    photo = photo_of(80, 100, channels)
+    alone = [with_settings(tiny, seed=7 + index).restore_photo(photo).photo.pixels for index in range(3)]
+    compared = with_settings(tiny, seed=7, samples=3).restore_photo(photo)
+    assert np.array_equal(compared.photo.pixels, alone[0])
+    expected = np.sqrt((np.std(np.stack(alone) / WHITE, axis=0, ddof=1) ** 2).mean(axis=2))
+    assert compared.uncertainty is not None
+    np.testing.assert_allclose(compared.uncertainty, expected, atol=3e-5)
+    assert expected.mean() > 1e-3
+    assert tiny.restore_photo(photo).uncertainty is None
+
+
+def test_uncertainty_follows_strength_and_fidelity(tiny: GenerativeRestorer) -> None:
+    photo = photo_of(64, 96)
+    compared = with_settings(tiny, samples=2)
+    whole, half, none = (compared.restore_photo(photo, strength).uncertainty for strength in (1.0, 0.5, 0.0))
+    certain = with_settings(compared, fidelity=1.0).restore_photo(photo).uncertainty
+    assert whole is not None
+    assert half is not None
+    np.testing.assert_allclose(half, whole / 2, atol=1e-7)
+    assert none is not None
+    assert certain is not None
+    assert none.max() == certain.max() == 0
+
+
+def test_uncertainty_has_no_seams_where_tiles_cannot_matter(local: GenerativeRestorer) -> None:
+    photo = photo_of(200, 500)
+    whole, tiled = (with_settings(local, samples=2).restore_photo(photo, tile=tile).uncertainty for tile in (0, 256))
+    assert whole is not None
+    assert tiled is not None
+    np.testing.assert_allclose(tiled, whole, atol=2e-6)
+
+
+# --- garbage ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 40.0])
+def test_where_generation_fails_the_pre_reconstruction_is_used(tiny_glow: GlowDeblur, value: float) -> None:
+    photo = photo_of(64, 96)
+    settings = replace(QUICK, samples=2)
+    broken = GenerativeRestorer(tiny_glow, Broken(Painter(), value), settings, device="cpu").restore_photo(photo)
+    certain = GenerativeRestorer(tiny_glow, Painter(), replace(settings, fidelity=1.0), device="cpu")
+    assert np.array_equal(broken.photo.pixels, certain.restore_photo(photo).photo.pixels)
+    assert (broken.generated_share, broken.kept_share) == (0, 0)
+    assert broken.uncertainty is not None
+    assert broken.uncertainty.max() == 0
+
+
+def test_a_broken_tile_does_not_cost_the_others(local: GenerativeRestorer) -> None:
+    class BrokenInTheDark(Painter):
+        def forward(self, latents: Tensor) -> Tensor:
+            painted = super().forward(latents)
+            return painted if float(latents[:, 3].mean()) > 0 else painted / 0
+
+    photo = photo_of(64, 500)
+    # The fourth latent is what the alignment made of the first colour: dark on the left.
+    photo.pixels[:, :250] //= 20
+
+    class Told(Local):
+        def forward(self, blurry: Tensor, _: Tokens | None = None) -> Conditions:
+            conditions = super().forward(blurry)
+            return replace(conditions, aligned=10 * (conditions.aligned - 0.25))
+
+    network = Told(local._glow.network.config)
+    restorer = GenerativeRestorer(network, BrokenInTheDark(), replace(QUICK, fidelity=0.9), device="cpu")
+    restoration = restorer.restore_photo(photo, tile=256)
+    assert 0 < restoration.generated_share < 1
+    assert restoration.kept_share == 0
+    assert not np.array_equal(restoration.photo.pixels, photo.pixels)
+
+
+def test_where_even_the_pre_reconstruction_fails_the_photograph_is_kept(local: GenerativeRestorer) -> None:
+    class Nothing(Local):
+        def forward(self, blurry: Tensor, _: Tokens | None = None) -> Conditions:
+            conditions = super().forward(blurry)
+            return replace(conditions, restored=conditions.restored * float("nan"))
+
+    photo = photo_of(64, 96)
+    network = Nothing(local._glow.network.config)
+    restoration = GenerativeRestorer(network, Painter(), replace(QUICK, samples=2), device="cpu").restore_photo(photo)
+    assert np.array_equal(restoration.photo.pixels, photo.pixels)
+    assert (restoration.kept_share, restoration.generated_share) == (1, 0)
+
+
+# --- the rest --------------------------------------------------------------------------------------------
+
+
+def test_hidden_pixels_stay(tiny: GenerativeRestorer) -> None:
+    photo = photo_of(64, 96)
+    alpha = np.full((64, 96), WHITE, np.uint16)
+    alpha[:20] = 0
+    restoration = with_settings(tiny, samples=2).restore_photo(replace(photo, alpha=alpha))
+    assert np.array_equal(restoration.photo.pixels[:20], photo.pixels[:20])
+    assert not np.array_equal(restoration.photo.pixels[20:], photo.pixels[20:])
+    assert restoration.uncertainty is not None
+    assert restoration.uncertainty[:20].max() == 0 < restoration.uncertainty[20:].max()
+
+
+def test_bfloat16_is_near_float32_and_keeps_colours(tiny: GenerativeRestorer) -> None:
+    photo = photo_of(96, 160)
+    generated = {}
+    for precision in ("float32", "bfloat16"):
+        restorer = with_settings(tiny, precision=precision)
+        one, certain = (
+            with_settings(restorer, fidelity=fidelity).restore_photo(photo)
+            for fidelity in (tiny.settings.fidelity, 1.0)
+        )
+        assert one.generated_share == 1
+        generated[precision] = (one.photo.pixels.astype(float) - certain.photo.pixels) / WHITE
+    exact, rounded = generated["float32"], generated["bfloat16"]
+    assert np.abs(rounded - exact).mean() < 0.2 * np.abs(exact).mean()
+    np.testing.assert_allclose(rounded.mean(axis=(0, 1)), exact.mean(axis=(0, 1)), atol=2e-4)
+
+
+def test_strength_0_is_the_input(tiny: GenerativeRestorer) -> None:
+    photo = photo_of(64, 96)
+    restoration = tiny.restore_photo(photo, 0)
+    assert np.array_equal(restoration.photo.pixels, photo.pixels)
+    assert restoration.generated_share == 0
+
+
+def test_progress_rises_with_every_step(tiny: GenerativeRestorer) -> None:
+    shares: list[float] = []
+    with_settings(tiny, samples=2, steps=3).restore_photo(photo_of(64, 150), tile=128, progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert len(set(shares)) == 2 * 2 * 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"fidelity": -0.1}, "fidelity"),
+        ({"fidelity": 1.1}, "fidelity"),
+        ({"fidelity": float("nan")}, "fidelity"),
+        ({"samples": 0}, "samples"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong: dict[str, float], reason: str) -> None:
+    with pytest.raises(UnblurError, match=reason):
+        GenerativeSettings(**wrong)  # type: ignore[arg-type]
+
+
+# --- checkpoints -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path: Path, tiny_glow: GlowDeblur, tiny_decoder: LatentDecoder) -> Path:
+    for name, network in (("glow", tiny_glow), ("decoder", tiny_decoder)):
+        save_checkpoint(
+            tmp_path / name,
+            network,
+            network.config,
+            train_patch_px=64,
+            card="",
+            dtype=torch.float32,  # type: ignore[arg-type]
+        )
+    return tmp_path
+
+
+def test_a_checkpoint_and_its_decoder(saved: Path, tiny: GenerativeRestorer) -> None:
+    photo = photo_of(64, 96)
+    loaded = load_generative(saved / "glow", saved / "decoder", QUICK, device="cpu")
+    assert np.array_equal(loaded.restore_photo(photo).photo.pixels, tiny.restore_photo(photo).photo.pixels)
+    assert loaded.checkpoint_sha256 != loaded.decoder_sha256
+    # 1.5 training patches.
+    assert load_generative(saved / "glow", saved / "decoder", device="cpu").settings.pooling_window_px == 96
+
+
+def test_the_decoder_of_an_autoencoder(saved: Path, tiny_decoder: LatentDecoder) -> None:
+    encoder = LatentEncoderConfig(latent_channels=4, channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1, 1))
+    config = AutoencoderConfig(encoder=encoder, decoder=tiny_decoder.config)
+    autoencoder = build(config)
+    autoencoder.get_submodule("decoder").load_state_dict(tiny_decoder.state_dict())
+    save_checkpoint(saved / "both", autoencoder, config, train_patch_px=64, card="", dtype=torch.float32)
+    photo = photo_of(64, 64)
+    one, other = (load_generative(saved / "glow", saved / name, QUICK, device="cpu") for name in ("both", "decoder"))
+    assert np.array_equal(one.restore_photo(photo).photo.pixels, other.restore_photo(photo).photo.pixels)
+
+
+def test_the_decoder_of_a_deep_compression_autoencoder(saved: Path) -> None:
+    import diffusers
+
+    stages = ("ResBlock",) * 6
+    torch.manual_seed(0)
+    theirs = diffusers.AutoencoderDC(
+        latent_channels=4,
+        encoder_block_types=stages,
+        decoder_block_types=stages,
+        encoder_block_out_channels=(4, 4, 8, 8, 16, 16),
+        decoder_block_out_channels=(4, 4, 8, 8, 16, 16),
+        encoder_layers_per_block=(1,) * 6,
+        decoder_layers_per_block=(1,) * 6,
+        downsample_block_type="conv",
+        upsample_block_type="interpolate",
+        scaling_factor=0.41407,
+    )
+    theirs.save_pretrained(saved / "sana" / "vae")
+    restorer = load_generative(saved / "glow", saved / "sana", QUICK, device="cpu")
+    assert restorer.decoder_sha256 is None
+    assert restorer.restore_photo(photo_of(64, 64)).photo.pixels.shape == (64, 64, 3)
+
+
+def test_what_is_missing_or_does_not_fit_is_said_in_a_sentence(saved: Path) -> None:
+    wide = AutoencoderConfig()
+    save_checkpoint(saved / "wide", build(wide), wide, train_patch_px=64, card="")
+    for arguments, reason in (
+        ((None, None), "No generative weights come with unblur yet; .*--checkpoint.*--decoder"),
+        ((saved / "glow", None), "No generative weights"),
+        ((BUNDLED_RESTORER, saved / "decoder"), "no generative network"),
+        ((saved / "glow", BUNDLED_RESTORER), "no decoder"),
+        ((saved / "glow", saved / "wide"), "from 4 latents"),
+        ((saved / "glow", saved / "nowhere"), "No checkpoint at"),
+    ):
+        with pytest.raises(UnblurError, match=reason) as caught:
+            load_generative(*arguments, device="cpu")
+        assert "\n" not in str(caught.value)

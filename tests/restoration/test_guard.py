@@ -1,0 +1,72 @@
+"""Garbage is told from detail."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unblur.restoration.guard import is_plausible, is_plausible_detail
+
+
+def texture(height: int = 160, width: int = 192, seed: int = 0) -> Tensor:
+    """Grey tones at several scales with a little colour, (1, 3, h, w)."""
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.full((1, 3, height, width), 0.5)
+    for side in (1, 4, 16):
+        coarse = torch.rand(1, 1, height // side + 1, width // side + 1, generator=generator) - 0.5
+        coloured = coarse + 0.1 * (torch.rand(1, 3, *coarse.shape[2:], generator=generator) - 0.5)
+        picture += 0.4 * F.interpolate(coloured, scale_factor=side)[..., :height, :width]
+    return picture
+
+
+def blurred(picture: Tensor) -> Tensor:
+    return F.avg_pool2d(F.pad(picture, (7, 7, 7, 7), mode="replicate"), 15, stride=1)
+
+
+def mosaic(side_px: int, colours: int) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    stones = torch.rand(1, colours, 160 // side_px, 192 // side_px, generator=generator)
+    return F.interpolate(stones, scale_factor=side_px).expand(-1, 3, -1, -1)
+
+
+def test_a_sharp_photograph_is_plausible_detail_of_a_blurry_one() -> None:
+    sharp = texture()
+    assert is_plausible_detail(sharp, blurred(sharp))
+    assert is_plausible_detail(sharp, sharp)
+    assert is_plausible(sharp, blurred(sharp))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 33), (32, 32), (97, 130)])
+def test_any_size(size: tuple[int, int]) -> None:
+    sharp = texture(*size)
+    assert is_plausible_detail(sharp, sharp)
+    assert not is_plausible_detail(sharp + 0.3, sharp)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_one_value_that_is_no_number_is_enough(value: float) -> None:
+    sharp = texture()
+    broken = sharp.clone()
+    broken[0, 1, 100, 3] = value
+    assert not is_plausible(broken, sharp)
+    assert not is_plausible_detail(broken, sharp)
+
+
+@pytest.mark.parametrize("side_px", [1, 2, 4, 8, 16, 32])
+def test_mosaics_are_garbage(side_px: int) -> None:
+    sharp = texture()
+    assert not is_plausible_detail(mosaic(side_px, 3), blurred(sharp))
+    # In a corner too.
+    corner = sharp.clone()
+    corner[..., :128, :128] = mosaic(side_px, 3)[..., :128, :128]
+    assert is_plausible(corner, blurred(sharp))
+    assert not is_plausible_detail(corner, blurred(sharp))
+
+
+def test_another_picture_is_garbage_even_when_it_is_as_bright() -> None:
+    sharp = torch.full((1, 3, 160, 192), 0.5)
+    sharp[..., :96] -= 0.3
+    sharp[..., 96:] += 0.3
+    assert is_plausible(sharp.flip(3), sharp)
+    assert not is_plausible_detail(sharp.flip(3), sharp)
+    assert is_plausible_detail(sharp, sharp)

@@ -1,0 +1,80 @@
+"""What `unblur restore` is told of generated detail, and only with `--mode generative`."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import arg
+
+from unblur.app.jobs import UsageError
+
+if TYPE_CHECKING:
+    from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
+
+FEWEST_COMPARED = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerativeOptions:
+    """Detail that blur destroyed is invented: it looks plausible and may be wrong. Only with --mode generative."""
+
+    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(20)")] = None
+    """How often the network is asked; fewer is faster and coarser."""
+    seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(0)")] = None
+    """Another number invents other detail; the same one gives the same photograph."""
+    solver: Annotated[Literal["dpm", "euler"] | None, arg(metavar="dpm|euler", help_behavior_hint="(dpm)")] = None
+    """How the steps are taken; dpm needs fewer."""
+    fidelity: Annotated[float | None, arg(metavar="0..1", help_behavior_hint="(0.5)")] = None
+    """How near to stay to what can be restored without inventing; 0 invents most, 1 nothing."""
+    caption: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
+    """What the photograph shows, in a sentence or more. Without it, the network looks for itself."""
+    text_encoder: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None
+    """The model of the library transformers that reads the caption, MiniLM if not given."""
+    uncertainty: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
+    """Also write a map of where K seeds disagree, which takes K times as long: black where they agree, one grey level
+    for each tenth of an 8-bit level of standard deviation, white from 25.5 levels on."""
+    decoder: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None
+    """The decoder that the network was trained with."""
+    no_mark: Annotated[bool, arg(help_behavior_hint="")] = False
+    """Leave out of the metadata that detail was generated. For research."""
+
+    def refuse(self) -> None:
+        """Raises UsageError for the first of these options that was given."""
+        given = [field.name for field in fields(self) if getattr(self, field.name) is not field.default]
+        if given:
+            name = given[0].replace("_", "-")
+            raise UsageError(f"--{name} has a meaning only with --mode generative; add that, or leave it out.")
+
+    def check(self) -> None:
+        """Raises UnblurError for what makes no sense, before any time is spent."""
+        if self.uncertainty is not None and self.uncertainty < FEWEST_COMPARED:
+            raise UsageError(f"--uncertainty {self.uncertainty} compares nothing; use {FEWEST_COMPARED} seeds or more.")
+        if self.text_encoder is not None and self.caption is None:
+            raise UsageError("--text-encoder reads a caption, and there is none; add --caption, or leave it out.")
+        if self.caption is not None and not self.caption.strip():
+            raise UsageError("The caption is empty; say what the photograph shows, or leave out --caption.")
+        self._settings()
+
+    def load(self, checkpoint: str | None, device: str) -> "GenerativeRestorer":
+        """The restorer with these options. Raises UnblurError when something is missing or does not fit."""
+        from unblur.restoration.generative import load_generative
+
+        return load_generative(
+            checkpoint,
+            self.decoder,
+            self._settings(),
+            caption=self.caption,
+            text_encoder=self.text_encoder,
+            device=device,
+        )
+
+    def _settings(self) -> "GenerativeSettings":
+        from unblur.restoration.generative import GenerativeSettings
+
+        chosen: dict[str, Any] = {
+            "seed": self.seed,
+            "steps": self.steps,
+            "solver": self.solver,
+            "fidelity": self.fidelity,
+            "samples": self.uncertainty,
+        }
+        return GenerativeSettings(**{name: value for name, value in chosen.items() if value is not None})

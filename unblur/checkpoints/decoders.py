@@ -1,0 +1,60 @@
+"""Decoders out of files: what paints photographs from the latents of a generative network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from unblur.checkpoints.dc_autoencoder import load_dc_autoencoder
+from unblur.checkpoints.diffusers_folder import STEM
+from unblur.checkpoints.folder import load_checkpoint
+from unblur.errors import UnblurError
+from unblur.models import Autoencoder, LatentDecoder
+from unblur.models.pre_reconstruction import STRIDE_PX
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundDecoder:
+    """A decoder ready to use, and the file it came from."""
+
+    network: nn.Module
+    """Scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1], not clipped."""
+    sha256: str | None
+    """Of its `model.safetensors`; None for a folder of diffusers."""
+
+
+def load_decoder(source: str | Path, latent_channels: int) -> FoundDecoder:
+    """The decoder in a checkpoint of an autoencoder or of a decoder alone, or in a DC-AE that diffusers saved.
+
+    Raises UnblurError when there is none, or when it paints from latents of another kind.
+    """
+    found = _load_dc(source) if _is_saved_by_diffusers(Path(source)) else _load_ours(source)
+    try:
+        with torch.no_grad():
+            painted = found.network(torch.zeros(1, latent_channels, 1, 1))
+    except RuntimeError:
+        painted = None  # Only channels that do not fit its first layer can do this.
+    if painted is None or painted.shape != (1, 3, STRIDE_PX, STRIDE_PX):
+        raise UnblurError(
+            f"The decoder in {source} does not paint {STRIDE_PX} x {STRIDE_PX} pixels from {latent_channels} latents; "
+            "give the one that the generative network was trained with."
+        )
+    return found
+
+
+def _load_ours(source: str | Path) -> FoundDecoder:
+    checkpoint = load_checkpoint(source)
+    network = checkpoint.model.decoder if isinstance(checkpoint.model, Autoencoder) else checkpoint.model
+    if not isinstance(network, LatentDecoder):
+        raise UnblurError(f"{checkpoint.folder} holds no decoder; give a checkpoint of a decoder or an autoencoder.")
+    return FoundDecoder(network=network, sha256=checkpoint.sha256)
+
+
+def _load_dc(source: str | Path) -> FoundDecoder:
+    _, decoder = load_dc_autoencoder(source)
+    return FoundDecoder(network=decoder, sha256=None)
+
+
+def _is_saved_by_diffusers(folder: Path) -> bool:
+    return any(next((folder / part).glob(f"{STEM}*"), None) for part in ("", "vae"))

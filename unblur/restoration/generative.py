@@ -1,0 +1,264 @@
+"""GLOWDeblur applied to a photograph of any size: detail is generated where blur left none.
+
+Every tile is restored twice: without invention, by the pre-reconstruction, and among latents. What is kept of the
+latter is its detail; colours and brightness are the former's (see `low_frequencies`), and so is the whole tile where
+the latter is garbage (see `guard`). All tiles begin with windows of one field of noise (see `latent_noise`), so that
+they begin alike where they overlap, and the same seed gives the same photograph.
+
+Fidelity f leads from generation (0) to the pre-reconstruction (1) in two ways at once. Generation begins with a share
+1 - f of noise, the rest being the aligned feature: less noise, less invention. That alone would end at what the decoder
+makes of the aligned feature, so the result is also blended with the pre-reconstruction, of which it holds f to the
+fourth power: blending softens detail, and is needed only towards the end (0.06 at 0.5, 0.66 at 0.9).
+"""
+
+import time
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unblur.checkpoints.decoders import load_decoder
+from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, load_checkpoint
+from unblur.checkpoints.text_encoder import load_text_encoder
+from unblur.errors import UnblurError
+from unblur.models import GlowDeblur, GlowRestorer, LatentDecoder
+from unblur.models.diffusers_library import import_diffusers
+from unblur.models.glow import Conditions
+from unblur.models.latent_noise import latent_noise
+from unblur.models.padding import reflected_to_multiple
+from unblur.models.pooling import use_local_pooling
+from unblur.models.pre_reconstruction import STRIDE_PX
+from unblur.models.samplers import Sampling, Solver
+from unblur.models.tokens import Tokens
+from unblur.photos.photo import Photo
+from unblur.restoration.device import Precision, choose_device, uses_bfloat16
+from unblur.restoration.guard import is_plausible, is_plausible_detail
+from unblur.restoration.low_frequencies import with_low_frequencies_of
+from unblur.restoration.restorer import Restoration, mean_change
+from unblur.restoration.tiled import Answer, Kind, Progress, Tile, Tiling, Window, part_of, restore_in_tiles
+from unblur.restoration.windows import as_blurry, as_values, in_channels, shares_of_white
+
+BYTES_PER_TILE_PX = 2000
+"""With a decoder of ours: measured at 750 for the size `small` in float32 on a CPU, with room to spare."""
+
+BYTES_PER_TILE_PX_OF_OTHERS = 10_000
+"""With the decoder of SANA's DC-AE: measured at 6800 in the same way."""
+
+BLEND_POWER = 4
+"""Of fidelity, for the share of the pre-reconstruction in the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerativeSettings:
+    """What a generative restoration depends on besides the networks and the photograph.
+
+    Raises UnblurError for what makes no sense.
+    """
+
+    seed: int = 0
+    """Another one invents other detail."""
+    steps: int = 20
+    solver: Solver = "dpm"
+    fidelity: float = 0.5
+    """0 invents most, 1 nothing. Half-way until trained weights can decide: what people complain of in generative
+    restorers is faces that became another's, more than detail that is missing."""
+    samples: int = 1
+    """How many seeds, counted up from `seed`, are compared to tell what is uncertain; 1 compares none."""
+    pooling_window_px: int | None = None
+    """Reach of averages inside the networks; None averages over the tile."""
+    overlap_px: int = 128
+    feather_px: int = 64
+    """As in a restoration without invention, but wider: a latent stands for 32 px, and low frequencies reach 31."""
+    precision: Precision = "auto"
+    """As in a restoration without invention."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UnblurError(f"A restoration in {self.steps} steps makes no sense; use 1 or more, 20 for instance.")
+        if not 0 <= self.fidelity <= 1:
+            raise UnblurError(
+                f"A fidelity of {self.fidelity} makes no sense; use 0 (most generated detail) to 1 (none)."
+            )
+        if self.samples < 1:
+            raise UnblurError(f"{self.samples} samples make no sense; use 1, or 2 and more to compare them.")
+
+
+def load_generative(
+    source: str | Path | None = None,
+    decoder: str | Path | None = None,
+    settings: GenerativeSettings | None = None,
+    *,
+    caption: str | None = None,
+    text_encoder: str | Path | None = None,
+    device: str = "auto",
+) -> "GenerativeRestorer":
+    """The generative restorer for a checkpoint of GLOWDeblur and one of the decoder that it was trained with.
+
+    Both are folders or names on the Hugging Face hub. `caption` says what the photograph shows, through `text_encoder`
+    (None for MiniLM). Where `settings` name no pooling window it is 1.5 training patches, as without invention. Raises
+    UnblurError when something is missing or does not fit; no weights are bundled yet.
+    """
+    sources = [given or bundled for given, bundled in ((source, BUNDLED_GENERATOR), (decoder, BUNDLED_DECODER))]
+    if any(given in (BUNDLED_GENERATOR, BUNDLED_DECODER) and not Path(given).is_dir() for given in sources):
+        raise UnblurError(
+            "No generative weights come with unblur yet; give a checkpoint of GLOWDeblur (--checkpoint) and the "
+            "decoder that it was trained with (--decoder)."
+        )
+    # Now, not when a photograph has been read.
+    import_diffusers()
+    checkpoint = load_checkpoint(sources[0])
+    if not isinstance(checkpoint.model, GlowDeblur):
+        raise UnblurError(f"{checkpoint.folder} holds no generative network; give a checkpoint of GLOWDeblur.")
+    denoiser = checkpoint.model.config.denoiser
+    found = load_decoder(sources[1], denoiser.latent_channels)
+    settings = settings or GenerativeSettings()
+    if settings.pooling_window_px is None:
+        settings = replace(settings, pooling_window_px=3 * checkpoint.train_patch_px // 2)
+    told = None if caption is None else _tokens(caption, text_encoder, denoiser.token_channels, device)
+    return GenerativeRestorer(
+        checkpoint.model,
+        found.network,
+        settings,
+        caption=told,
+        device=device,
+        checkpoint_sha256=checkpoint.sha256,
+        decoder_sha256=found.sha256,
+    )
+
+
+def _tokens(caption: str, text_encoder: str | Path | None, channels: int, device: str) -> Tokens:
+    encoder = load_text_encoder(text_encoder, device=str(choose_device(device)))
+    if encoder.channels != channels:
+        raise UnblurError(
+            f"The text encoder {text_encoder or 'MiniLM'} tells {encoder.channels} numbers of a word where this "
+            f"checkpoint expects {channels}; give the text encoder that it was trained with."
+        )
+    return encoder([caption])
+
+
+class GenerativeRestorer:
+    """Restores photographs with generated detail. Nothing changes after construction: threads may share it."""
+
+    def __init__(
+        self,
+        network: GlowDeblur,
+        decoder: nn.Module,
+        settings: GenerativeSettings | None = None,
+        *,
+        caption: Tokens | None = None,
+        device: str = "auto",
+        checkpoint_sha256: str | None = None,
+        decoder_sha256: str | None = None,
+    ) -> None:
+        """Takes over both networks: moves them to `device` and sets their pooling.
+
+        `decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1]. `caption`: (1, N, C), told of every
+        tile.
+        """
+        self.settings = settings or GenerativeSettings()
+        self.device = choose_device(device)
+        self.checkpoint_sha256, self.decoder_sha256 = checkpoint_sha256, decoder_sha256
+        glow = GlowRestorer(network, decoder, caption=caption)
+        self._glow = glow.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        use_local_pooling(self._glow, self.settings.pooling_window_px)
+        self._bytes_per_px = BYTES_PER_TILE_PX if isinstance(decoder, LatentDecoder) else BYTES_PER_TILE_PX_OF_OTHERS
+
+    def restore_photo(
+        self, photo: Photo, strength: float = 1.0, tile: Tile = "auto", progress: Progress | None = None
+    ) -> Restoration:
+        """`photo` restored, with its metadata and alpha, and the facts about it.
+
+        With more than one sample its uncertainty too. Raises UnblurError for a strength or tile that makes no sense,
+        without memory, and when diffusers is not installed.
+        """
+        began = time.perf_counter()
+        compares = self.settings.samples > 1
+        result = restore_in_tiles(
+            photo.pixels,
+            photo.alpha,
+            self._restore_window,
+            strength=strength,
+            tile=tile,
+            tiling=Tiling(
+                overlap_px=self.settings.overlap_px,
+                feather_px=self.settings.feather_px,
+                bytes_per_px=self._bytes_per_px,
+            ),
+            device=self.device,
+            beside=int(compares),
+            progress=progress,
+        )
+        return Restoration(
+            photo=photo.with_pixels(result.pixels),
+            seconds=time.perf_counter() - began,
+            tile_px=result.tile_px,
+            change=mean_change(photo.pixels, result.pixels),
+            kept_share=result.kept_share,
+            strength=strength,
+            generated_share=result.generated_share,
+            uncertainty=strength * result.beside[..., 0] if compares else None,
+        )
+
+    def _restore_window(self, window: Window, progress: Progress | None) -> Answer:
+        values = shares_of_white(window.pixels)
+        height, width, channels = values.shape
+        blurry = as_blurry(values, self.device)
+        bfloat16 = uses_bfloat16(self.settings.precision, self.device, window.pixels.dtype)
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            conditions = self._glow.conditions(reflected_to_multiple(blurry, STRIDE_PX))
+            restored = conditions.restored[..., :height, :width].float()
+            if not is_plausible(restored, blurry):
+                return Answer(self._with_disagreement(values), "kept")
+            if self.settings.fidelity == 1:
+                return Answer(self._with_disagreement(as_values(in_channels(restored, channels))), "restored")
+            samples = []
+            for index in range(self.settings.samples):
+                part = part_of(progress, index, self.settings.samples)
+                samples.append(self._sample(conditions, restored, window, self.settings.seed + index, part))
+            pictures = [in_channels(restored if sample is None else sample, channels) for sample in samples]
+            disagreement = _disagreement(pictures) if len(pictures) > 1 else None
+            kind: Kind = "restored" if samples[0] is None else "generated"
+            return Answer(self._with_disagreement(as_values(pictures[0]), disagreement), kind)
+
+    def _sample(
+        self, conditions: Conditions, restored: Tensor, window: Window, seed: int, progress: Progress | None
+    ) -> Tensor | None:
+        """One restoration with generated detail, (1, 3, h, w), not clipped; None when it was garbage."""
+        height, width = restored.shape[2:]
+        _, channels, rows, columns = conditions.aligned.shape
+        top, left = window.top_px // STRIDE_PX, window.left_px // STRIDE_PX
+        noise = latent_noise(seed, channels, range(top, top + rows), range(left, left + columns))
+        fidelity = self.settings.fidelity
+        sampling = Sampling(solver=self.settings.solver, steps=self.settings.steps, noise=1 - fidelity)
+        steps = count(1)
+
+        def on_step() -> None:
+            if progress:
+                progress(next(steps) / sampling.steps)
+
+        latents = self._glow.network.latents_from(noise, conditions, sampling, on_step)
+        generated: Tensor = self._glow.decoder(latents).float()[..., :height, :width]
+        # Colours need more digits than detail does.
+        with torch.autocast(self.device.type, enabled=False):
+            if not is_plausible_detail(generated, restored):
+                return None
+            generated = with_low_frequencies_of(restored, generated)
+            return torch.lerp(generated, restored, fidelity**BLEND_POWER)
+
+    def _with_disagreement(
+        self, picture: NDArray[np.float32], disagreement: Tensor | None = None
+    ) -> NDArray[np.float32]:
+        """(h, w, C), and with samples to compare (h, w, C + 1); where there is nothing to compare they agree."""
+        if self.settings.samples == 1:
+            return picture
+        beside = np.zeros_like(picture[..., :1]) if disagreement is None else as_values(disagreement)
+        return np.concatenate([picture, beside], axis=2)
+
+
+def _disagreement(pictures: list[Tensor]) -> Tensor:
+    """Standard deviation over pictures (1, C, h, w) as they are seen, root mean square of the colours: (1, 1, h, w)."""
+    return torch.stack(pictures).clamp(0, 1).std(dim=0).square().mean(dim=1, keepdim=True).sqrt()

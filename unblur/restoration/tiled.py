@@ -1,0 +1,193 @@
+"""One walk over a photograph in tiles, in bounded memory, whatever it is that restores a tile.
+
+The photograph is cut into overlapping tiles (see `tiles`), restored tile by tile, and blended in float32, one row of
+tiles at a time, so that memory grows with the photograph's width and not with its area.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unblur.errors import UnblurError
+from unblur.restoration.blend import blend, check_strength
+from unblur.restoration.memory import (
+    DEFAULT_TILE_PX,
+    is_out_of_memory,
+    largest_tile_px,
+    release_cached_memory,
+)
+from unblur.restoration.tiles import GRID_PX, SMALLEST_TILE_PX, Span, check_tile_px, spans
+
+Tile = Literal["auto"] | int
+"""Largest side of a tile in pixels; 0 is the whole photograph. Made smaller wherever memory is short."""
+
+Progress = Callable[[float], None]
+"""Called with the share done, from above 0 to 1, after each tile at least."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A tile's part of the photograph, and where it is."""
+
+    pixels: NDArray[Any]
+    """(h, w, C), as in the photograph."""
+    top_px: int
+    left_px: int
+    """Multiples of GRID_PX."""
+
+
+Kind = Literal["kept", "restored", "generated"]
+"""Whether a picture is the input's, restored from it, or has detail that was generated."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a window."""
+
+    values: NDArray[np.float32]
+    """(h, w, C + `beside`): the picture, about in [0, 1], then what is known of each pixel beside it. Given away."""
+    kind: Kind
+
+
+RestoreWindow = Callable[[Window, Progress | None], Answer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """How a photograph is cut, where the caller has no wish of his own."""
+
+    overlap_px: int
+    """Pixels that neighbouring tiles share."""
+    feather_px: int
+    """Pixels, in the middle of the overlap, over which one tile fades into the next."""
+    bytes_per_px: int
+    """Memory that a pixel of a tile takes while it is restored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TiledPixels:
+    """A restored picture and how it came about."""
+
+    pixels: NDArray[Any]
+    """(H, W, C), in the dtype of the input."""
+    beside: NDArray[np.float32]
+    """(H, W, beside): what the windows' answers held beside the picture, blended as it is; 0 where nothing was done."""
+    tile_px: int
+    """Largest side of the tiles, 0 when there was one or none."""
+    kept_share: float = 0.0
+    generated_share: float = 0.0
+    """Shares of the tiles whose answers were of these kinds."""
+
+
+def restore_in_tiles(
+    pixels: NDArray[Any],
+    alpha: NDArray[Any] | None,
+    restore_window: RestoreWindow,
+    *,
+    strength: float,
+    tile: Tile,
+    tiling: Tiling,
+    device: torch.device,
+    beside: int = 0,
+    progress: Progress | None = None,
+) -> TiledPixels:
+    """(H, W, C) -> same, with `beside` numbers for each pixel. Retries with ever smaller tiles while memory runs out.
+
+    Raises UnblurError for a strength or tile that makes no sense, and when there is no memory for the smallest tiles.
+    """
+    check_strength(strength)
+    if tile != "auto":
+        check_tile_px(tile)
+    height, width = pixels.shape[:2]
+    if strength == 0:
+        return TiledPixels(pixels=pixels.copy(), beside=np.zeros((height, width, beside), np.float32), tile_px=0)
+    tile_px = _tile_px(tile, height, width, largest_tile_px(device, tiling.bytes_per_px))
+    while True:
+        try:
+            result = _restore(pixels, restore_window, strength, tile_px, tiling, beside, progress)
+            break
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if tile_px <= SMALLEST_TILE_PX:
+                raise UnblurError(
+                    f"There is not enough memory, not even for tiles of {tile_px} px; "
+                    "close other programs or use another device."
+                ) from error
+        release_cached_memory(device)
+        tile_px = max(SMALLEST_TILE_PX, tile_px // 2 // GRID_PX * GRID_PX)
+    if alpha is not None:
+        # What nobody can see is not a photograph: programs leave anything there, and expect it back.
+        hidden = alpha.reshape(alpha.shape[:2]) == 0
+        result.pixels[hidden] = pixels[hidden]
+        result.beside[hidden] = 0
+    return result
+
+
+def part_of(progress: Progress | None, index: int, count: int) -> Progress | None:
+    """How the part `index` of `count` equal ones tells its own progress."""
+    return progress and (lambda share: progress((index + share) / count))
+
+
+def _tile_px(tile: Tile, height: int, width: int, largest_px: int) -> int:
+    longest = max(height, width)
+    tile_px = min(longest, DEFAULT_TILE_PX if tile == "auto" else tile or longest)
+    return tile_px if min(tile_px, height) * min(tile_px, width) <= largest_px**2 else largest_px
+
+
+def _restore(
+    pixels: NDArray[Any],
+    restore_window: RestoreWindow,
+    strength: float,
+    tile_px: int,
+    tiling: Tiling,
+    beside: int,
+    progress: Progress | None,
+) -> TiledPixels:
+    height, width, channels = pixels.shape
+    rows, columns = (
+        spans(length, tile_px=tile_px, overlap_px=tiling.overlap_px, feather_px=tiling.feather_px)
+        for length in (height, width)
+    )
+    count = len(rows) * len(columns)
+    result, known = np.empty_like(pixels), np.zeros((height, width, beside), np.float32)
+    kinds: Counter[Kind] = Counter()
+    blended_below: NDArray[np.float32] | None = None
+    for row_index, row in enumerate(rows):
+        band = np.zeros((row.stop_px - row.start_px, width, channels + beside), np.float32)
+        if blended_below is not None:
+            band[: len(blended_below)] = blended_below
+        for column_index, column in enumerate(columns):
+            done = row_index * len(columns) + column_index
+            answer = restore_window(_window(pixels, row, column), part_of(progress, done, count))
+            kinds[answer.kind] += 1
+            restored = answer.values
+            restored *= column.weights[:, None]
+            restored *= row.weights[:, None, None]
+            band[:, column.start_px : column.stop_px] += restored
+            if progress:
+                progress((done + 1) / count)
+        # Rows above the next row of windows are final; those it shares are carried over.
+        stop_px = rows[row_index + 1].start_px if row_index + 1 < len(rows) else height
+        final = slice(row.start_px, stop_px)
+        finished = band[: stop_px - row.start_px]
+        result[final] = blend(pixels[final], finished[..., :channels], strength)
+        known[final] = finished[..., channels:]
+        blended_below = band[stop_px - row.start_px :]
+    return TiledPixels(
+        pixels=result,
+        beside=known,
+        tile_px=tile_px if count > 1 else 0,
+        kept_share=kinds["kept"] / count,
+        generated_share=kinds["generated"] / count,
+    )
+
+
+def _window(pixels: NDArray[Any], row: Span, column: Span) -> Window:
+    inside = pixels[row.start_px : row.stop_px, column.start_px : column.stop_px]
+    return Window(inside, top_px=row.start_px, left_px=column.start_px)
