@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from unblur.blur import Camera
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets.simulated import PatchSampling
@@ -46,6 +47,7 @@ def test_a_backbone_that_may_not_learn_stays_the_teacher(photos: Path, tmp_path:
     recipe = Recipe(
         name="tiny",
         model=SemanticPriorConfig(fusion_channels=8, blocks=1),
+        camera=Camera(extent_px=(4, 12)),
         sampling=PatchSampling(patch_px=64),
         steps=2,
         batch=2,
