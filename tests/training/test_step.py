@@ -49,7 +49,7 @@ def test_a_backbone_that_may_not_learn_stays_the_teacher(photos: Path, tmp_path:
         model=SemanticPriorConfig(fusion_channels=8, blocks=1),
         camera=Camera(extent_px=(4, 12)),
         sampling=PatchSampling(patch_px=64),
-        steps=2,
+        steps=1,
         batch=2,
         warmup_steps=1,
         peak_learning_rate=1e-4,
