@@ -23,6 +23,7 @@ from unblur.app.prior_cost_command import prior_cost
 from unblur.app.prior_study_command import prior
 from unblur.app.readability_command import readability
 from unblur.app.reconstruction_command import reconstruction
+from unblur.app.release_command import release
 from unblur.app.restore_command import restore
 from unblur.app.severity_command import severity
 from unblur.app.similarity_command import similarity
@@ -47,6 +48,7 @@ STUDIES: dict[str, Callable[..., int]] = {
     "prior-cost": prior_cost,
     "cost": cost,
     "reconstruction": reconstruction,
+    "release": release,
 }
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from unblur.blur.kernel import path_kernel
+
 STEP_DEG = 3
 LONGEST_PX = 40
 SHORTEST_PX = 3
@@ -70,18 +72,10 @@ def estimate_line_blur(picture: Tensor) -> LineBlur:
 
 def line_kernel(blur: LineBlur) -> Tensor:
     """What a point becomes: (side, side) with an odd side, float64, sum 1, the line through the middle."""
-    reach = math.ceil(blur.length_px / 2)
-    side = 2 * reach + 1
-    kernel = torch.zeros(side + 1, side + 1, dtype=torch.float64)
-    count = 64 * side
+    count = 64 * (2 * math.ceil(blur.length_px / 2) + 1)
     offsets = ((torch.arange(count, dtype=torch.float64) + 0.5) / count - 0.5) * blur.length_px
     angle = math.radians(blur.angle_deg)
-    x, y = reach + offsets * math.cos(angle), reach + offsets * math.sin(angle)
-    column, row = x.floor().long(), y.floor().long()
-    for lower, row_weight in ((0, 1 - (y - row)), (1, y - row)):
-        for further, column_weight in ((0, 1 - (x - column)), (1, x - column)):
-            kernel.index_put_((row + lower, column + further), row_weight * column_weight, accumulate=True)
-    return kernel[:side, :side] / kernel[:side, :side].sum()
+    return path_kernel(torch.stack([offsets * math.cos(angle), offsets * math.sin(angle)], dim=1))
 
 
 def _along(correlation: Tensor, direction: float, longest: int) -> Tensor:

@@ -1,0 +1,89 @@
+"""Photographs blurred by hands that our simulator does not know: one kernel over the whole picture, as in the lab.
+
+Sets with measured kernels (Levin et al. 2009; Koehler et al. 2012) cannot be passed on; these pairs are like them in
+that the blur comes from nobody who made the training data. Paths are drawn as Boracchi and Foi do ("Modeling the
+performance of image restoration from motion blur", IEEE Transactions on Image Processing 21(8), 2012): a point with
+inertia, pulled back to where it began, disturbed at every instant and turned back at a few. How strong each of these is
+we draw ourselves.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unblur.blur.kernel import path_kernel
+from unblur.datasets.pair import Pair
+from unblur.datasets.photo_folder import PhotoFolder
+from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.seeds import generator_for
+
+INSTANTS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShakenSet:
+    """Kernels, size and noise of the set. Changing any of them makes another set: count the version up."""
+
+    version: int = 1
+    lengths_px: tuple[float, ...] = (12.0, 18.0, 24.0, 30.0, 36.0, 44.0, 52.0, 60.0)
+    """Of the paths, one kernel each; kernels are narrower, for paths turn back."""
+    size_px: int = 384
+    """Side of the square cut from the middle of each photograph."""
+    noise: float = 0.004
+    """Deviation of the noise in linear light, white being 1."""
+    seed: int = 20261121
+
+
+def shaken_pairs(photos: PhotoFolder, settings: ShakenSet) -> Iterator[Pair]:
+    """One pair for each photograph, named `<length of the path>px_<photo>.png`; kernels take turns."""
+    kernels = [shake_kernel(length, settings.seed) for length in settings.lengths_px]
+    for number, (name, photo) in enumerate(zip(photos.names, photos.photos, strict=True)):
+        which = number % len(kernels)
+        sharp, blurry = _exposed(photo.float() / 255, kernels[which], settings.size_px)
+        grain = torch.randn(blurry.shape, generator=generator_for(settings.seed, "noise", name))
+        noisy = linear_to_srgb((blurry + settings.noise * grain).clamp(0, 1))
+        stem = name.rsplit(".", 1)[0]
+        yield Pair(blurry=noisy, sharp=sharp, name=f"{settings.lengths_px[which]:g}px_{stem}.png")
+
+
+def shake_kernel(length_px: float, seed: int) -> Tensor:
+    """The kernel of a path of that length around its centre of mass; see `path_kernel`."""
+    path = shake_path(length_px, generator_for(seed, "shake", f"{length_px:g}"))
+    return path_kernel(path - path.mean(dim=0))
+
+
+def shake_path(length_px: float, generator: torch.Generator) -> Tensor:
+    """Places at `INSTANTS` instants that are equally far apart, (N, 2) px: equal steps in changing directions."""
+    uniform = torch.rand(5, generator=generator, dtype=torch.float64).tolist()
+    restless, pull, unsteady, turns = 0.01 * uniform[0], 0.7 * uniform[1], 10 * uniform[2], 0.2 * uniform[3]
+    normal = torch.randn(INSTANTS, 2, generator=generator, dtype=torch.float64)
+    chance = torch.rand(INSTANTS, generator=generator, dtype=torch.float64)
+    angle = torch.tensor(2 * torch.pi * uniform[4], dtype=torch.float64)
+    direction = torch.stack([angle.cos(), angle.sin()])
+    step_px = length_px / (INSTANTS - 1)
+    place = torch.zeros(2, dtype=torch.float64)
+    places = [place]
+    for instant in range(1, INSTANTS):
+        turned = -2 * direction if chance[instant] < turns * restless else torch.zeros(2, dtype=torch.float64)
+        disturbed = restless * (unsteady * normal[instant] - pull * place)
+        direction = direction + turned + disturbed
+        direction = direction / direction.norm()
+        place = place + step_px * direction
+        places.append(place)
+    return torch.stack(places)
+
+
+def _exposed(photo: Tensor, kernel: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
+    """The middle of (3, H, W) sRGB: sharp in sRGB, blurry in linear light, in which blur is a sum."""
+    height, width = photo.shape[1:]
+    reach = kernel.shape[0] // 2
+    rows, columns = (min(size_px, side - 2 * reach) for side in (height, width))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    around = photo[:, top - reach : top + rows + reach, left - reach : left + columns + reach]
+    # Light from the right comes to the left of the kernel's middle.
+    mirrored = kernel.flip(0, 1).float()[None, None]
+    blurry = F.conv2d(srgb_to_linear(around)[:, None], mirrored)[:, 0]
+    return photo[:, top : top + rows, left : left + columns], blurry
