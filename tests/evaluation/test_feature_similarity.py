@@ -79,11 +79,14 @@ def test_the_gap_that_is_closed() -> None:
         psnr_db=20.0,
         teacher=(0.5, 0.8, 1.0),
         student=(0.75, 0.8, 1.0),
+        teacher_regions=(0.5, 0.0, 0.0),
+        student_regions=(1.0, 1.0, 1.0),
         pixels_moved=0.2,
         teacher_moved=(0.5, 0.4, 0.0),
         student_moved=(0.3, 0.4, 0.0),
     )
-    assert part.closed == pytest.approx((0.5, 0.0, 0.0))
+    assert part.closed == pytest.approx(0.5 / 3)
+    assert part.closed_regions == 1
 
 
 def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe() -> None:
@@ -116,7 +119,7 @@ def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.Captur
     figure = tmp_path / "figure.png"
     assert main([*command, "--plot", f"{figure}", "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
-    assert "stride 32 | gap closed |" in printed
+    assert "stride 32 | gap closed | of regions |" in printed
     assert "| pixels | stride 4 |" in printed
     assert figure.read_bytes().startswith(b"\x89PNG")
     rows = [line.split(",") for line in csv.read_text().splitlines()[1:]]

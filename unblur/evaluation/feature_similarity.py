@@ -2,9 +2,10 @@
 
 The claim that this measures: in the features of a network of another task, a blurry photograph is close to the sharp
 one (Wang et al. 2023, arXiv 2302.06898), and a student that learnt across levels comes closer. How the paper measures
-it is not known. Here nearness is the cosine of the angle between features, which has no unit; and, so that features
-can be held against the colours of pixels, the distance that blur moves a place of the photograph, as a share of the
-distance between any two places of all sharp photographs (root mean squares; see `spreads`).
+it is not known. Here nearness is the cosine of the angle between features, which has no unit: at every place, which asks
+for sharp local structure, and of means over 4 x 4 regions of the photograph, which ask for global context. So that
+features can be held against the colours of pixels, there is also the distance that blur moves a place, as a share of
+the distance between any two places of all sharp photographs (root mean squares; see `spreads`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,9 @@ from unblur.models.semantic_prior import features_of
 PARTS = 5
 """Of the pairs, by the severity of blur."""
 
+REGIONS = 4
+"""Rows and columns of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureRow:
@@ -43,6 +47,9 @@ class FeatureRow:
     """Cosine of what the teacher sees in the blurry photograph."""
     student: float
     """Cosine of what the student answers."""
+    teacher_regions: float
+    """As `teacher`, of means over regions."""
+    student_regions: float
     pixels_moved: float
     """By blur, as a share of the spread of colours; the same at every level."""
     teacher_moved: float
@@ -71,15 +78,21 @@ class Severity:
     psnr_db: float
     teacher: tuple[float, ...]
     student: tuple[float, ...]
+    teacher_regions: tuple[float, ...]
+    student_regions: tuple[float, ...]
     pixels_moved: float
     teacher_moved: tuple[float, ...]
     student_moved: tuple[float, ...]
 
     @property
-    def closed(self) -> tuple[float, ...]:
-        """Share of the gap to a cosine of 1 that the student has closed; 0 where there is none."""
-        gaps = zip(self.teacher, self.student, strict=True)
-        return tuple((student - teacher) / (1 - teacher) if teacher < 1 else 0.0 for teacher, student in gaps)
+    def closed(self) -> float:
+        """Share of the gap to a cosine of 1 that the student has closed at places, mean over levels."""
+        return _closed(self.teacher, self.student)
+
+    @property
+    def closed_regions(self) -> float:
+        """The same of means over regions."""
+        return _closed(self.teacher_regions, self.student_regions)
 
 
 def load_prior(source: str | Path, device: torch.device) -> tuple[SemanticPrior, nn.Module, str]:
@@ -128,6 +141,8 @@ def feature_similarity(
                 stride_px=level.stride_px,
                 teacher=similarity(seen[place], taught[place]),
                 student=similarity(answered[place], taught[place]),
+                teacher_regions=similarity(_regions(seen[place]), _regions(taught[place])),
+                student_regions=similarity(_regions(answered[place]), _regions(taught[place])),
                 pixels_moved=distance(blurry, sharp) / spread.pixels,
                 teacher_moved=distance(seen[place], taught[place]) / spread.levels[place],
                 student_moved=distance(answered[place], taught[place]) / spread.levels[place],
@@ -152,13 +167,21 @@ def similarity_csv(rows: Iterable[FeatureRow]) -> str:
             row.image,
             f"{row.psnr_db:.3f}",
             str(row.stride_px),
-            *(f"{cosine:.5f}" for cosine in (row.teacher, row.student)),
+            *(f"{cosine:.5f}" for cosine in (row.teacher, row.student, row.teacher_regions, row.student_regions)),
             *(f"{share:.5f}" for share in (row.pixels_moved, row.teacher_moved, row.student_moved)),
             row.checkpoint,
         )
         for row in rows
     )
-    measured = ("teacher", "student", "pixels_moved", "teacher_moved", "student_moved")
+    measured = (
+        "teacher",
+        "student",
+        "teacher_regions",
+        "student_regions",
+        "pixels_moved",
+        "teacher_moved",
+        "student_moved",
+    )
     return Table(header=("image", "psnr_db", "stride_px", *measured, "checkpoint"), lines=lines).csv()
 
 
@@ -178,6 +201,8 @@ def by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]) -> l
             psnr_db=fmean(pair[0].psnr_db for pair in members),
             teacher=means(members, "teacher"),
             student=means(members, "student"),
+            teacher_regions=means(members, "teacher_regions"),
+            student_regions=means(members, "student_regions"),
             pixels_moved=fmean(pair[0].pixels_moved for pair in members),
             teacher_moved=means(members, "teacher_moved"),
             student_moved=means(members, "student_moved"),
@@ -187,18 +212,19 @@ def by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]) -> l
 
 
 def similarity_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
-    """Cosines, teacher -> student, and the share of the gap to 1 that the student has closed, mean over levels."""
+    """Cosines at places, teacher -> student, and the shares of the gap to 1 that the student has closed."""
     lines = tuple(
         (
             str(one.pairs),
             f"{one.psnr_db:.2f}",
             *(f"{before:.3f} -> {after:.3f}" for before, after in zip(one.teacher, one.student, strict=True)),
-            f"{fmean(one.closed):.0%}",
+            f"{one.closed:.0%}",
+            f"{one.closed_regions:.0%}",
         )
         for one in severities
     )
     heads = (f"stride {level.stride_px}" for level in levels)
-    return Table(header=("pairs", "PSNR", *heads, "gap closed"), lines=lines)
+    return Table(header=("pairs", "PSNR", *heads, "gap closed", "of regions"), lines=lines)
 
 
 def distance_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
@@ -217,3 +243,14 @@ def distance_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel
     )
     heads = (f"stride {level.stride_px}" for level in levels)
     return Table(header=("pairs", "PSNR", "pixels", *heads), lines=lines)
+
+
+def _regions(features: Tensor) -> Tensor:
+    """(1, C, H, W) -> (1, C, REGIONS, REGIONS)."""
+    return F.adaptive_avg_pool2d(features.float(), REGIONS)
+
+
+def _closed(before: Sequence[float], after: Sequence[float]) -> float:
+    """Mean over levels; 0 where there is no gap."""
+    pairs = zip(before, after, strict=True)
+    return fmean((student - teacher) / (1 - teacher) if teacher < 1 else 0.0 for teacher, student in pairs)

@@ -18,8 +18,12 @@ from unblur.models import (
 )
 from unblur.names import StudyHost
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, restormer, unet
+from unblur.recipes.prior import prior as prior_recipe
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import LossTerm
+
+SHAKE = prior_recipe().camera
+"""What the prior learns from, of all that the simulator knows: runs are short, and the validation set is shake."""
 
 
 def prior_study(host: StudyHost, prior: PriorConfig | None, *, steps: int, seed: int) -> Recipe:
@@ -27,6 +31,7 @@ def prior_study(host: StudyHost, prior: PriorConfig | None, *, steps: int, seed:
     return Recipe(
         name=f"unblur-study-{host}",
         model=small(host, prior),
+        camera=SHAKE,
         uses=4,
         uses_apart=64,
         seed=seed,
