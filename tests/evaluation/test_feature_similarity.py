@@ -28,7 +28,9 @@ from unblur.photos.photo import Photo
 from unblur.training.beginning import begin
 
 CONFIG = SemanticPriorConfig(fusion_channels=8)
-TINY = SemanticPrior(SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8))
+with torch.random.fork_rng():
+    torch.manual_seed(0)
+    TINY = SemanticPrior(SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8))
 
 
 def blurred(sharp: torch.Tensor, side: int) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 The claim that this measures: in the features of a network of another task, a blurry photograph is close to the sharp
 one (Wang et al. 2023, arXiv 2302.06898), and a student that learnt across levels comes closer. How the paper measures
-it is not known. Here nearness is the cosine of the angle between features, which has no unit: at every place, which asks
-for sharp local structure, and of means over 4 x 4 regions of the photograph, which ask for global context. So that
+it is not known. Here nearness is the cosine of the angle between features, which has no unit: at every place, which is
+about sharp local structure, and of means over 4 x 4 regions of the photograph, which is about global context. So that
 features can be held against the colours of pixels, there is also the distance that blur moves a place, as a share of
 the distance between any two places of all sharp photographs (root mean squares; see `spreads`).
 """
@@ -173,16 +173,9 @@ def similarity_csv(rows: Iterable[FeatureRow]) -> str:
         )
         for row in rows
     )
-    measured = (
-        "teacher",
-        "student",
-        "teacher_regions",
-        "student_regions",
-        "pixels_moved",
-        "teacher_moved",
-        "student_moved",
-    )
-    return Table(header=("image", "psnr_db", "stride_px", *measured, "checkpoint"), lines=lines).csv()
+    cosines = ("teacher", "student", "teacher_regions", "student_regions")
+    moved = ("pixels_moved", "teacher_moved", "student_moved")
+    return Table(header=("image", "psnr_db", "stride_px", *cosines, *moved, "checkpoint"), lines=lines).csv()
 
 
 def by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]) -> list[Severity]:
