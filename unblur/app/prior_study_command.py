@@ -14,10 +14,10 @@ from unblur.names import StudyHost
 
 def prior(
     *,
-    prior_from: Path,
     photos: Path,
     held_out: Path,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    prior_from: Path | None = None,
     hosts: tuple[StudyHost, ...] = ("unet", "mimo-unet", "nafnet"),
     steps: int = 3000,
     seeds: int = 3,
@@ -31,7 +31,7 @@ def prior(
     and results.md in the output folder, beside a folder for each run.
 
     Args:
-        prior_from: Checkpoint folder of `unblur train prior`.
+        prior_from: Checkpoint folder of `unblur train prior`, instead of the bundled one.
         photos: Folder of sharp photographs to train on.
         held_out: Folder of other sharp photographs, for the validation set that is measured on.
         output: Folder that keeps the runs and tables.

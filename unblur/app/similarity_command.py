@@ -12,7 +12,7 @@ from unblur.app.output_file import refused, write_output
 def similarity(
     folders: tyro.conf.Positional[list[Path]],
     *,
-    checkpoint: str,
+    checkpoint: str | None = None,
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
     plot: Path | None = None,
     device: str = "auto",
@@ -24,7 +24,7 @@ def similarity(
 
     Args:
         folders: Data sets with blurry/ and sharp/; their pairs count together.
-        checkpoint: Made by `unblur train prior`: a folder or a hub id.
+        checkpoint: Made by `unblur train prior`, instead of the bundled one: a folder or a hub id.
         csv: File for one row a pair and level.
         plot: PNG file for a figure; needs `pip install 'unblur[plots]'`.
         device: auto, cpu, cuda, ...

@@ -30,15 +30,15 @@ def train(
 
     Args:
         recipe: Which run to do; recipes are functions in `unblur/recipes`. Networks by name are trained as their
-            authors did, which takes days on an accelerator; with -prior they are told what the photograph shows and
-            need --prior-from.
+            authors did, which takes days on an accelerator; with -prior they are told what the photograph shows.
         run: Folder that becomes the checkpoint: weights, recipe, metrics.jsonl, model card.
         photos: Folder of sharp photographs; blur is simulated where it is wanted. Not needed where --pairs-share is 1.
         pairs: Data sets whose pairs for training are mixed in, equally often: folders with blurry/ and sharp/, or
             those that `unblur datasets` lists.
         pairs_share: Share of the patches that are of these pairs, above 0 and at most 1.
         start_from: Checkpoint folder whose weights a new run begins with.
-        prior_from: Checkpoint folder of `unblur train prior`, for recipes that end in -prior and for glow.
+        prior_from: Checkpoint folder of `unblur train prior`, for recipes that end in -prior and for glow, instead of
+            the bundled one.
         encoder: File taesana_encoder.pth, for a decoder that learns to undo it; for glow, glow-joint and
             pre-reconstruction that, or a checkpoint folder of `unblur train autoencoder`.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.

@@ -23,6 +23,9 @@ BUNDLED_RESTORER = _WEIGHTS / "faithful"
 BUNDLED_MOTION_ESTIMATOR = _WEIGHTS / "motion"
 """The motion estimator that comes with the package."""
 
+BUNDLED_PRIOR = _WEIGHTS / "prior"
+"""The semantic prior that comes with the package."""
+
 BUNDLED_GENERATOR = _WEIGHTS / "generative"
 """Where the generative network will be once one comes with the package: GLOWDeblur, detail that looks true."""
 

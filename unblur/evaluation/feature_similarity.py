@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.checkpoints.folder import load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import Pair
 from unblur.errors import UnblurError
@@ -95,9 +95,9 @@ class Severity:
         return _closed(self.teacher_regions, self.student_regions)
 
 
-def load_prior(source: str | Path, device: torch.device) -> tuple[SemanticPrior, nn.Module, str]:
-    """A checkpoint of `unblur train prior`, its teacher, and the checkpoint's SHA-256. Raises UnblurError."""
-    checkpoint = load_checkpoint(source)
+def load_prior(source: str | Path | None, device: torch.device) -> tuple[SemanticPrior, nn.Module, str]:
+    """A checkpoint of `unblur train prior`, or the bundled one, its teacher and its SHA-256. Raises UnblurError."""
+    checkpoint = load_checkpoint(BUNDLED_PRIOR if source is None else source)
     if not isinstance(checkpoint.config, SemanticPriorConfig) or not isinstance(checkpoint.model, SemanticPrior):
         raise UnblurError(f"{checkpoint.folder} holds no semantic prior; give a checkpoint of `unblur train prior`.")
     return checkpoint.model.to(device), load_teacher(checkpoint.config.backbone).to(device), checkpoint.sha256

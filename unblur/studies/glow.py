@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.atomic import write_atomically
-from unblur.checkpoints.folder import load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint
 from unblur.checkpoints.latent_spaces import FoundSpace
 from unblur.datasets import Ingredient, Pair
 from unblur.datasets.photo_folder import photos_fingerprint
@@ -72,7 +72,8 @@ class Places:
     folder: Path
     photos: Path
     encoder: Path
-    prior: Path
+    prior: Path | None
+    """None is the bundled one."""
     device: str = "cpu"
     report: Report = lambda _what, _done, _of: None
 
@@ -121,7 +122,7 @@ def settings_of(
         validation=validation,
         encoder=space.encoder_sha256,
         decoder=space.decoder_sha256,
-        prior=load_checkpoint(places.prior).sha256,
+        prior=load_checkpoint(places.prior or BUNDLED_PRIOR).sha256,
         photos=photos_fingerprint(places.photos),
         held_out=photos_fingerprint(held_out),
     )

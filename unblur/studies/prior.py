@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unblur.atomic import write_atomically
-from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint, save_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json
 from unblur.datasets import Pair
@@ -79,15 +79,15 @@ class StudyRun:
 
 
 def open_study(
-    folder: Path, photos: Path, held_out: Path, prior_from: Path, *, steps: int, validation: ValidationSet
+    folder: Path, photos: Path, held_out: Path, prior_from: Path | None, *, steps: int, validation: ValidationSet
 ) -> StudiedPrior:
-    """Claim `folder` for a study with these settings; the prior that is studied.
+    """Claim `folder` for a study with these settings; the prior that is studied, of `prior_from` or the bundled one.
 
     Raises UnblurError when the folder holds another study, or `prior_from` no prior.
     """
-    checkpoint = load_checkpoint(prior_from)
+    checkpoint = load_checkpoint(prior_from or BUNDLED_PRIOR)
     if not isinstance(checkpoint.config, SemanticPriorConfig):
-        raise UnblurError(f"{prior_from} holds no semantic prior; give a checkpoint of `unblur train prior`.")
+        raise UnblurError(f"{checkpoint.folder} holds no semantic prior; give a checkpoint of `unblur train prior`.")
     settings = StudySettings(
         steps=steps,
         validation=validation,

@@ -20,6 +20,7 @@ from unblur.models import (
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
 from unblur.training.glow_beginning import begin_glow, begin_pre_reconstruction
+from unblur.training.prior_weights import prior_weights
 
 PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
 """How the names of all weights begin that a network with a prior has and the same without one lacks."""
@@ -35,9 +36,9 @@ def begin(
     """Load what training of `model`, which `config` describes, begins with.
 
     `start_from` is a checkpoint of the same network; one that lacks the prior gets it plugged in. `prior_from` is a
-    checkpoint of `unblur train prior` for a network with a prior. A semantic prior begins as its `teacher`, GLOWDeblur
-    and its pre-reconstruction as `glow_beginning` says. Raises UnblurError when a checkpoint is of another network, or
-    a prior has no weights.
+    checkpoint of `unblur train prior` for a network with a prior, instead of the bundled one. A semantic prior begins
+    as its `teacher`, GLOWDeblur and its pre-reconstruction as `glow_beginning` says. Raises UnblurError when a
+    checkpoint is of another network.
     """
     start = None if start_from is None else load_checkpoint(start_from)
     if isinstance(model, GlowDeblur):
@@ -50,18 +51,10 @@ def begin(
     elif teacher is not None:
         model.get_submodule("backbone").load_state_dict(teacher.state_dict())
     prior = config.prior if isinstance(config, RestorerConfig) else None
-    if prior_from is not None:
-        checkpoint = load_checkpoint(prior_from)
-        if prior is None or checkpoint.config != prior.network:
-            raise UnblurError(
-                f"{prior_from} holds {checkpoint.config}, which is not the prior of {config}; give a checkpoint of "
-                "`unblur train prior`, and a recipe whose network has that prior."
-            )
-        model.get_submodule("prior.student").load_state_dict(checkpoint.model.state_dict())
-    elif prior is not None and (start is None or start.config != config):
-        raise UnblurError(
-            f"The prior of {config} has no weights; give a checkpoint of `unblur train prior` with --prior-from."
-        )
+    if prior is None and prior_from is not None:
+        raise UnblurError(f"The recipe's network has no semantic prior; leave out {prior_from}.")
+    if prior is not None and (prior_from is not None or start is None or start.config != config):
+        model.get_submodule("prior.student").load_state_dict(prior_weights(prior_from, prior.network))
 
 
 def frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> FrozenEncoder | None:

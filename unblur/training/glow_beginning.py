@@ -5,13 +5,14 @@ from pathlib import Path
 from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, BUNDLED_RESTORER, Checkpoint, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur, PreReconstruction
+from unblur.training.prior_weights import prior_weights
 
 
 def begin_glow(network: GlowDeblur, start: Checkpoint | None, prior_from: Path | None) -> None:
     """Begin as `start`, a run of the same network; or with parts that were trained each by itself.
 
-    Those are the bundled motion estimator, the semantic prior of `prior_from`, and what `begin_pre_reconstruction`
-    makes of `start`. Raises UnblurError when one of them is missing or of another network.
+    Those are the bundled motion estimator, the semantic prior of `prior_from` or the bundled one, and what
+    `begin_pre_reconstruction` makes of `start`. Raises UnblurError when one of them is missing or of another network.
     """
     config = network.config
     if start is not None and start.config == config:
@@ -25,19 +26,8 @@ def begin_glow(network: GlowDeblur, start: Checkpoint | None, prior_from: Path |
         if motion.config != config.motion:
             raise UnblurError("The recipe's motion estimator has no weights; give it the bundled one's sizes.")
         network.motion_guidance.estimator.load_state_dict(motion.model.state_dict())
-        if prior_from is None:
-            raise UnblurError(
-                "GLOWDeblur is told what a photograph shows by a semantic prior, which has no weights yet; "
-                "give a checkpoint of `unblur train prior` with --prior-from."
-            )
-    if prior_from is not None:
-        prior = load_checkpoint(prior_from)
-        if prior.config != config.semantics.prior:
-            raise UnblurError(
-                f"{prior_from} holds {prior.config}, which is not the semantic prior of the recipe; give a checkpoint "
-                "of `unblur train prior`."
-            )
-        network.semantic_guidance.prior.load_state_dict(prior.model.state_dict())
+    if prior_from is not None or start is None or start.config != config:
+        network.semantic_guidance.prior.load_state_dict(prior_weights(prior_from, config.semantics.prior))
 
 
 def begin_pre_reconstruction(network: PreReconstruction, start: Checkpoint | None) -> None:
