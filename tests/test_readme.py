@@ -166,7 +166,9 @@ def test_the_readme_opens_with_the_demo_and_the_tests() -> None:
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-@pytest.mark.parametrize(("target", "runs"), [("demo", "examples/demo.py"), ("test", "-m pytest --numprocesses logical")])
+@pytest.mark.parametrize(
+    ("target", "runs"), [("demo", "examples/demo.py"), ("test", "-m pytest --numprocesses logical")]
+)
 def test_make_knows_its_targets(target: str, runs: str) -> None:
     planned = subprocess.run(
         ["make", "--dry-run", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, check=True
