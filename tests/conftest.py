@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 
 from unblur.photos.files import write_photo
@@ -26,6 +27,12 @@ settings.load_profile("unblur")
 
 WEIGHTS = Path(os.environ.get("UNBLUR_TEST_WEIGHTS", Path(__file__).parents[2] / "shared" / "weights"))
 """Where weights lie that others published and that are no part of the repository, if anywhere."""
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """Networks begin alike in every test, whatever ran before it in the same process."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +60,6 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_glow() -> "GlowDeblur":
     """GLOWDeblur with four latents and random weights, whose answers stay near a photograph in grey tones."""
-    import torch
-
     from unblur.models import GlowConfig, GlowDeblur, MotionEstimatorConfig, NAFNetConfig
     from unblur.models.efficientnet_lite import EfficientNetLiteConfig
     from unblur.models.linear_dit import LinearDiTConfig
@@ -97,8 +102,6 @@ def tiny_glow() -> "GlowDeblur":
 @pytest.fixture(scope="session")
 def tiny_decoder() -> "LatentDecoder":
     """A decoder of four latents with random weights, which paints grey with a little detail."""
-    import torch
-
     from unblur.models import LatentDecoder, LatentDecoderConfig
 
     with torch.random.fork_rng(), torch.no_grad():

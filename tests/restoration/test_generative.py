@@ -49,7 +49,7 @@ def pixels(restored: Tensor) -> np.ndarray:
 class Local(GlowDeblur):
     """Looks at nothing but its own latent's square of pixels, so that tiles cannot matter."""
 
-    def forward(self, blurry: Tensor, _: Tokens | None = None) -> Conditions:
+    def forward(self, blurry: Tensor, *_: object) -> Conditions:
         cells = F.avg_pool2d(blurry, 32)
         token = Tokens(blurry.new_zeros(len(blurry), 1, 16), torch.ones(len(blurry), 1, dtype=torch.bool))
         return Conditions(
@@ -293,7 +293,7 @@ def test_a_broken_tile_does_not_cost_the_others(local: GenerativeRestorer) -> No
     photo.pixels[:, :250] //= 20
 
     class Told(Local):
-        def forward(self, blurry: Tensor, _: Tokens | None = None) -> Conditions:
+        def forward(self, blurry: Tensor, *_: object) -> Conditions:
             conditions = super().forward(blurry)
             return replace(conditions, aligned=10 * (conditions.aligned - 0.25))
 
@@ -307,7 +307,7 @@ def test_a_broken_tile_does_not_cost_the_others(local: GenerativeRestorer) -> No
 
 def test_where_even_the_pre_reconstruction_fails_the_photograph_is_kept(local: GenerativeRestorer) -> None:
     class Nothing(Local):
-        def forward(self, blurry: Tensor, _: Tokens | None = None) -> Conditions:
+        def forward(self, blurry: Tensor, *_: object) -> Conditions:
             conditions = super().forward(blurry)
             return replace(conditions, restored=conditions.restored * float("nan"))
 
