@@ -24,7 +24,7 @@ from unblur.training.loop import train
 from unblur.training.recipe import PatchStage, Recipe
 from unblur.training.restoration_loss import Frequencies, MeanAbsolute
 from unblur.training.schedule import Halving
-from unblur.training.state import load_state
+from unblur.training.state import load_state, save_state
 
 TINY = Recipe(
     name="tiny",
@@ -181,6 +181,27 @@ def test_a_damaged_state_is_one_sentence(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "training_state.pt").write_bytes(b"not a state")
     with pytest.raises(UnblurError, match="training state"):
+        train(TINY, photos, tmp_path / "run")
+
+
+def test_a_state_of_an_earlier_version_is_gone_on_with_or_refused(photos: Path, tmp_path: Path) -> None:
+    def stop(step: int, _measured: dict[str, float]) -> None:
+        if step == 5:
+            raise KilledError
+
+    path = tmp_path / "run" / "training_state.pt"
+    with pytest.raises(KilledError):
+        train(TINY, photos, tmp_path / "run", on_step=stop)
+    state = load_state(path)
+    (group,) = state["optimizer"]["param_groups"]
+    del group["share"]
+    save_state(path, state)
+    train(TINY, photos, tmp_path / "run")
+    train(TINY, photos, tmp_path / "whole")
+    assert same_weights(tmp_path / "whole", tmp_path / "run")
+    group["params"].pop()
+    save_state(path, state)
+    with pytest.raises(UnblurError, match="trained other weights"):
         train(TINY, photos, tmp_path / "run")
 
 

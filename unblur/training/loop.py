@@ -102,7 +102,12 @@ def train(
 
     if state is not None:
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        try:
+            optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise UnblurError(
+                f"{run} was begun by a version that trained other weights of this network; give another folder."
+            ) from error
         ema = {name: value.to(device) for name, value in state["ema"].items()}
         step = state["step"]
     metrics = run / "metrics.jsonl"
@@ -146,8 +151,9 @@ def train(
             peak=recipe.peak_learning_rate,
             final=recipe.final_learning_rate,
         )
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["share"]
+        # Shares are ours: a state of earlier versions has none.
+        for group, own in zip(optimizer.param_groups, groups, strict=True):
+            group["lr"] = rate * own["share"]
         # What a network leaves out at random (MIMO-UNet+) is drawn from PyTorch's own generator.
         torch.manual_seed(seed_for(recipe.seed, "dropout", step))
         verdict, norm = take_step(model, optimizer, task, parts, recipe.clip_norm, processes, half=recipe.half)
