@@ -1,8 +1,6 @@
 """What the semantic prior does to a host: runs that are alike in everything but the prior, for `unblur study prior`.
 
-Networks are small enough for one CPU core; multiplications below are those of a patch of 128 px, without the prior,
-which adds 0.4 to 1.1 thousand million. A step on eight patches took 0.3 to 0.5 processor seconds with the first three,
-0.5 to 0.9 with the prior, and about two with the others (AMD EPYC, Zen 4, bfloat16).
+Networks are small enough for one CPU core; multiplications below are those of a patch of 128 px, without the prior.
 """
 
 from typing import assert_never

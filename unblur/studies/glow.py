@@ -24,6 +24,7 @@ from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.validation import ValidationSet
 from unblur.evaluation.measure import measure
 from unblur.evaluation.metric import NIQE
+from unblur.evaluation.peers.planes import pixels_of, planes_of
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Row, read_rows, to_csv
 from unblur.evaluation.tables import Table
@@ -31,11 +32,9 @@ from unblur.models import GlowDeblur, GlowRestorer
 from unblur.models.samplers import Sampling
 from unblur.recipes.glow_study import glow_study
 from unblur.studies.prior_scores import study_protocol
+from unblur.studies.rows import Report
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
-
-Report = Callable[[str, int, int], None]
-"""Called with what is done, how much of it is done, and of how much."""
 
 MEASURES = ("psnr", "st_lpips", "niqe")
 DIGITS = {"psnr": 2, "st_lpips": 4, "niqe": 2}
@@ -140,10 +139,9 @@ def rows_of(
     """The measurements of `variant`; what is not there yet is trained and measured. Raises UnblurError."""
     table = places.folder / f"{variant.title.replace(' ', '-')}.csv"
     if not table.exists():
-        checkpoint = trained(variant, study, places)
-        network = cast(GlowDeblur, load_checkpoint(checkpoint).model).to(places.device)
+        checkpoint = load_checkpoint(trained(variant, study, places))
         restorer = GlowRestorer(
-            network,
+            cast(GlowDeblur, checkpoint.model),
             space.space.decoder,
             study.sampling,
             encoder=space.space.encoder,
@@ -152,7 +150,7 @@ def rows_of(
             seed=study.seed,
         )
         measured = []
-        for row in measure(pairs, _restoring(restorer, places.device), load_checkpoint(checkpoint).sha256, protocol):
+        for row in measure(pairs, _restoring(restorer, places.device), checkpoint.sha256, protocol):
             measured.append(row)
             places.report(f"{variant.title}: measuring", len(measured), len(pairs))
         write_atomically(table, to_csv(measured).encode())
@@ -215,10 +213,7 @@ def _restoring(restorer: GlowRestorer, device: str) -> Callable[[NDArray[Any]], 
 
     @torch.inference_mode()
     def restore(pixels: NDArray[Any]) -> NDArray[Any]:
-        blurry = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float() / 255
-        restored = restorer(blurry)[0].clamp(0, 1) * 255
-        done: NDArray[Any] = restored.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        return done
+        return pixels_of(restorer(planes_of(pixels).to(device)))
 
     return restore
 

@@ -33,6 +33,7 @@ from unblur.models import RestorerConfig
 from unblur.restoration.guard import is_plausible_detail
 from unblur.seeds import generator_for
 from unblur.studies.data_sets import study_sets
+from unblur.studies.rows import Report
 
 VALIDATION, SHAKEN = "validation", "shaken"
 CAMERAS = ("gopro", "realblur", "rsblur")
@@ -43,9 +44,6 @@ LEAST_SHARP_DB = 42.0
 MOST_OF_PEERS_TIME = 1 / 20
 
 SMALLEST_CROP_PX, LARGEST_CROP_PX = 17, 160
-
-Report = Callable[[str, int, int], None]
-"""Called with what is done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,31 +99,14 @@ def part_of(one: ReleaseSet, pictures: int) -> ReleaseSet:
 
 def measured(one: ReleaseSet, choice: MethodChoice, method: Method, table: Path, report: Report) -> list[Row]:
     """PSNR, SSIM and ST-LPIPS of every picture, kept in `table`. Raises UnblurError."""
-    run = Run(
-        data_set=one.name,
-        files=one.pictures.files,
-        choice=choice,
-        protocol=one.pictures.protocol,
-        metrics=MetricChoice(names=("st-lpips",)),
-    )
-
-    def measure(progress: Progress) -> None:
-        for _ in progress.rows():
-            report(f"{method.name} on {one.name}", len(progress.finished), len(run.files))
-
-    return measured_table(table, run, method, measure).finished
+    return _measured(one, choice, method, table, report, MetricChoice(names=("st-lpips",)))
 
 
 def sharp_psnr_db(photos: Path, choice: MethodChoice, method: Method, table: Path, report: Report) -> float:
     """Mean PSNR of what is made of sharp photographs to the photographs themselves. Raises UnblurError."""
-    pictures = find_pictures(photos)
-    run = Run(data_set="sharp", files=pictures.files, choice=choice, protocol=pictures.protocol)
-
-    def measure(progress: Progress) -> None:
-        for _ in progress.rows():
-            report(f"{method.name} on sharp photographs", len(progress.finished), len(run.files))
-
-    return fmean(row.scores["psnr_after_db"] for row in measured_table(table, run, method, measure).finished)
+    sharp = ReleaseSet(name="sharp", simulated=False, pictures=find_pictures(photos))
+    rows = _measured(sharp, choice, method, table, report, MetricChoice())
+    return fmean(row.scores["psnr_after_db"] for row in rows)
 
 
 def broken_crops(checkpoint: str | None, photos: Path, crops: int, seed: int, report: Report) -> int:
@@ -217,6 +198,24 @@ def bar_table(found: Sequence[Bar]) -> Table:
     """For people."""
     lines = tuple((bar.demand, bar.bound, bar.found, "holds" if bar.holds else "does not hold") for bar in found)
     return Table(header=("bar", "bound", "found", ""), lines=lines)
+
+
+def _measured(
+    one: ReleaseSet, choice: MethodChoice, method: Method, table: Path, report: Report, metrics: MetricChoice
+) -> list[Row]:
+    run = Run(
+        data_set=one.name,
+        files=one.pictures.files,
+        choice=choice,
+        protocol=one.pictures.protocol,
+        metrics=metrics,
+    )
+
+    def measure(progress: Progress) -> None:
+        for _ in progress.rows():
+            report(f"{method.name} on {one.name}", len(progress.finished), len(run.files))
+
+    return measured_table(table, run, method, measure).finished
 
 
 def _at_least(demand: str, found: float, bound: float) -> Bar:
