@@ -1,12 +1,14 @@
 """Pairs made here, written as a folder that `unblur evaluate` reads."""
 
 import io
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from unblur.atomic import write_atomically
+from unblur.config import from_json, to_json
 from unblur.datasets.pair import Pair
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
@@ -29,6 +31,24 @@ def write_pair(folder: Path, pair: Pair) -> None:
             write_atomically(folder / "motion" / f"{Path(pair.name).stem}.npz", arrays.getvalue())
     except OSError as error:
         raise UnblurError(f"{folder} cannot be written: {error.strerror or error}; choose another place.") from error
+
+
+def write_set(folder: Path, settings: object, pairs: Callable[[], Iterable[Pair]]) -> None:
+    """All `pairs`, and the frozen dataclass that they were made of in settings.json, unless they are there.
+
+    Raises UnblurError when others are, or a file cannot be written.
+    """
+    path = folder / "settings.json"
+    if path.is_file():
+        if from_json(path.read_text(encoding="utf-8"), type(settings), source=path) != settings:
+            raise UnblurError(
+                f"{folder} holds pairs of other photographs or settings; choose another folder for the study."
+            )
+        return
+    for pair in pairs():
+        write_pair(folder, pair)
+    # Last, so that it stands for all of them.
+    write_atomically(path, to_json(settings).encode())
 
 
 def _pixels(picture: Tensor) -> np.ndarray:

@@ -1,19 +1,17 @@
 """The data sets of a study: what a row of a table learns from, and what a column is measured on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
-from unblur.atomic import write_atomically
 from unblur.blur import Camera
 from unblur.blur.presets import preset
-from unblur.config import from_json, to_json
 from unblur.datasets import Ingredient, Pair, PairSet, PhotoFolder, SimulatedBlur
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.recognition import find_data_set
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
-from unblur.datasets.written_pairs import write_pair
+from unblur.datasets.written_pairs import write_set
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
 from unblur.names import PresetName
@@ -126,17 +124,12 @@ def _write_measured(folder: Path, camera: Camera, photos: PhotoFolder, pairs: in
     settings = MeasuringSettings(
         camera=camera, pairs=pairs, size_px=size_px, seed=MEASURING_SEED, photos=photos_fingerprint(photos.folder)
     )
-    path = folder / "settings.json"
-    if path.is_file():
-        if from_json(path.read_text(encoding="utf-8"), MeasuringSettings, source=path) != settings:
-            raise UnblurError(
-                f"{folder} holds pairs of other photographs or settings; choose another folder for the study."
-            )
-        return
     sampling = PatchSampling(patch_px=size_px, pristine_share=0.0)
-    simulated = SimulatedPairs(photos, camera, sampling, MEASURING_SEED)
-    for index in range(pairs):
-        pair = simulated[index]
-        write_pair(folder, Pair(blurry=pair.blurry, sharp=pair.sharp, name=f"{index:04d}.png", motion=pair.motion))
-    # Last, so that it stands for all of them.
-    write_atomically(path, to_json(settings).encode())
+
+    def simulated() -> Iterator[Pair]:
+        made = SimulatedPairs(photos, camera, sampling, MEASURING_SEED)
+        for index in range(pairs):
+            pair = made[index]
+            yield Pair(blurry=pair.blurry, sharp=pair.sharp, name=f"{index:04d}.png", motion=pair.motion)
+
+    write_set(folder, settings, simulated)

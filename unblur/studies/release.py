@@ -5,7 +5,7 @@ ones are folders with pairs, as they are. What sharp photographs become and what
 bars of their own. A peer is measured on some pictures of every set, and the weights are held against it on the same.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -13,14 +13,12 @@ from statistics import fmean
 import torch
 from torch import Tensor, nn
 
-from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint
-from unblur.config import from_json, to_json
-from unblur.datasets import Pair, PhotoFolder
+from unblur.datasets import PhotoFolder
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.shaken import ShakenSet, shaken_pairs
 from unblur.datasets.validation import ValidationSet, validation_pairs
-from unblur.datasets.written_pairs import write_pair
+from unblur.datasets.written_pairs import write_set
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
@@ -77,8 +75,15 @@ class SetSettings:
 def release_sets(photos: Path, real: Sequence[Path], folder: Path, *, pairs: int, size_px: int) -> list[ReleaseSet]:
     """The sets, simulated ones made of the sharp `photos` and kept in `folder`. Raises UnblurError."""
     validation, shaken = ValidationSet(size_px=size_px), ShakenSet(size_px=size_px)
-    _write(folder / VALIDATION, validation, photos, lambda opened: validation_pairs(opened, validation))
-    _write(folder / SHAKEN, shaken, photos, lambda opened: shaken_pairs(opened, shaken))
+    made_of = photos_fingerprint(photos)
+    write_set(
+        folder / VALIDATION,
+        SetSettings(made_by=validation, photos=made_of),
+        lambda: validation_pairs(PhotoFolder(photos), validation),
+    )
+    write_set(
+        folder / SHAKEN, SetSettings(made_by=shaken, photos=made_of), lambda: shaken_pairs(PhotoFolder(photos), shaken)
+    )
     cameras = study_sets(CAMERAS, held_out=photos, written_to=folder, pairs=pairs, size_px=size_px)
     found = [ReleaseSet(name=VALIDATION, simulated=True, pictures=find_pictures(folder / VALIDATION))]
     found += [ReleaseSet(name=one.name, simulated=True, pictures=one.measured) for one in cameras]
@@ -220,17 +225,3 @@ def _measured(
 
 def _at_least(demand: str, found: float, bound: float) -> Bar:
     return Bar(demand=demand, bound=f">= {bound:.2f}", found=f"{found:.2f}", holds=found >= bound)
-
-
-def _write(
-    folder: Path, made_by: ValidationSet | ShakenSet, photos: Path, make: Callable[[PhotoFolder], Iterator[Pair]]
-) -> None:
-    """The pairs of a set, unless they are there. Raises UnblurError when others are."""
-    settings, path = SetSettings(made_by=made_by, photos=photos_fingerprint(photos)), folder / "settings.json"
-    if not path.is_file():
-        for pair in make(PhotoFolder(photos)):
-            write_pair(folder, pair)
-        # Last, so that it stands for all of them.
-        write_atomically(path, to_json(settings).encode())
-    elif from_json(path.read_text(encoding="utf-8"), SetSettings, source=path) != settings:
-        raise UnblurError(f"{folder} holds pairs of other photographs or settings; choose another folder.")
