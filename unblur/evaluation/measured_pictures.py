@@ -1,6 +1,6 @@
 """Which pictures `unblur evaluate FOLDER` means, and by which protocol they are measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unblur.datasets import PairFolder
@@ -24,6 +24,13 @@ class MeasuredPictures:
     """For tables: without the place on this machine."""
     files: tuple[NamedFiles, ...]
     protocol: Protocol
+
+    def evenly(self, count: int) -> "MeasuredPictures":
+        """At most `count` of them, evenly spread."""
+        files = self.files
+        if count < len(files):
+            files = tuple(files[number * len(files) // count] for number in range(count))
+        return replace(self, files=files)
 
 
 def find_pictures(

@@ -103,9 +103,10 @@ def _real_set(text: str, pairs: int | None) -> StudySet:
         # What is learnt from must not be measured.
         kept_back = set(source.kept_back_files())
         files = tuple(named for named in files if named.files in kept_back)
-    if pairs is not None and pairs < len(files):
-        files = tuple(files[number * len(files) // pairs] for number in range(pairs))
-    return StudySet(name=name or folder.absolute().name, source=source, measured=replace(found, files=files))
+    measured = replace(found, files=files)
+    if pairs is not None:
+        measured = measured.evenly(pairs)
+    return StudySet(name=name or folder.absolute().name, source=source, measured=measured)
 
 
 def _folder_and_name(text: str) -> tuple[Path, str | None]:

@@ -96,10 +96,7 @@ def release_sets(photos: Path, real: Sequence[Path], folder: Path, *, pairs: int
 
 def part_of(one: ReleaseSet, pictures: int) -> ReleaseSet:
     """At most `pictures` of them, evenly spread."""
-    files = one.pictures.files
-    if len(files) > pictures:
-        files = tuple(files[number * len(files) // pictures] for number in range(pictures))
-    return replace(one, pictures=replace(one.pictures, files=files))
+    return replace(one, pictures=one.pictures.evenly(pictures))
 
 
 def measured(one: ReleaseSet, choice: MethodChoice, method: Method, table: Path, report: Report) -> list[Row]:
