@@ -6,6 +6,9 @@ missing.
 
 from typing import Literal
 
+Mode = Literal["faithful", "generative"]
+"""How a photograph is restored, `unblur/app/restore_command.py`."""
+
 PresetName = Literal["full", "gopro", "realblur", "rsblur"]
 """Cameras of the simulator, `unblur/blur/presets.py`."""
 

@@ -77,21 +77,21 @@ def test_a_photograph_with_generated_detail(tmp_path: Path, photo: Path, restore
     original = photo.read_bytes()
     assert restore(photo) == 0
     assert photo.read_bytes() == original
-    assert names(tmp_path) == ["photo.png", "photo_unblurred.png"]
+    assert names(tmp_path) == ["photo.png", "photo_generated.png"]
     said = capsys.readouterr()
     assert "detail generated (seed 0, 2 steps, fidelity 0.5)" in said.out
     assert "may never have been there" in said.err
-    assert marks_of(tmp_path / "photo_unblurred.png") == (f"unblur {version('unblur')}, generative", SOURCE_TYPE)
+    assert marks_of(tmp_path / "photo_generated.png") == (f"unblur {version('unblur')}, generative", SOURCE_TYPE)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])
 def test_marks_in_every_format_unless_they_are_not_wanted(photo: Path, restore, suffix: str) -> None:
     folder = photo.parent / "out"
     assert restore(photo, "-o", folder, "--format", suffix, "--compare") == 0
-    for name in ("photo_unblurred", "photo_unblurred_compare"):
+    for name in ("photo_generated", "photo_generated_compare"):
         assert marks_of(folder / f"{name}.{suffix}") == (f"unblur {version('unblur')}, generative", SOURCE_TYPE)
     assert restore(photo, "-o", folder, "--format", suffix, "--no-mark", "--overwrite") == 0
-    assert marks_of(folder / f"photo_unblurred.{suffix}") == (None, None)
+    assert marks_of(folder / f"photo_generated.{suffix}") == (None, None)
 
 
 @pytest.mark.parametrize("options", [["--fidelity", "1"], ["--strength", "0"]])
@@ -100,7 +100,7 @@ def test_where_nothing_was_generated_nothing_is_marked(photo: Path, restore, opt
     said = capsys.readouterr()
     assert "no detail generated" in said.out
     assert "may never have been there" not in said.err
-    assert marks_of(photo.with_name("photo_unblurred.png")) == (None, None)
+    assert marks_of(photo.with_name("photo_generated.png")) == (None, None)
 
 
 def test_options_reach_the_network(photo: Path, restore, networks: Path) -> None:
@@ -128,7 +128,7 @@ def test_json_says_how_the_detail_came_about(photo: Path, restore, capsys, tiny_
     expected = {"mode": "generative", "seed": 4, "steps": 2, "solver": "euler", "fidelity": 0.25, "marked": True}
     assert expected.items() <= said.items()
     assert (said["generated_share"], said["kept_share"]) == (1, 0)
-    assert said["uncertainty"] == str(photo.with_name("photo_unblurred_uncertainty.png"))
+    assert said["uncertainty"] == str(photo.with_name("photo_generated_uncertainty.png"))
     assert len(said["checkpoint"]) == len(said["decoder"]) == 64
     assert main([str(photo), "--checkpoint", str(tiny_checkpoint), "--json", "--overwrite"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -143,20 +143,20 @@ def test_json_says_how_the_detail_came_about(photo: Path, restore, capsys, tiny_
 def test_a_map_of_what_is_uncertain(photo: Path, restore, capsys) -> None:
     folder = photo.parent
     assert restore(photo, "--uncertainty", "3", "--format", "jpg", "--fidelity", "0") == 0
-    assert names(folder) == ["photo.png", "photo_unblurred.jpg", "photo_unblurred_uncertainty.png"]
-    path = folder / "photo_unblurred_uncertainty.png"
+    assert names(folder) == ["photo.png", "photo_generated.jpg", "photo_generated_uncertainty.png"]
+    path = folder / "photo_generated_uncertainty.png"
     found = pixels_of(path)
     assert found.shape == (40, 60)
     assert found.dtype == np.uint8
     assert found.max() > 10
     # It is no photograph to restore, and no file to lose.
     before = path.read_bytes()
-    (folder / "photo_unblurred.jpg").unlink()
+    (folder / "photo_generated.jpg").unlink()
     assert restore(photo, "--uncertainty", "3", "--format", "jpg") == 1
     assert "_uncertainty.png is there already" in capsys.readouterr().err
     assert path.read_bytes() == before
     assert restore(folder, "--uncertainty", "3", "--format", "jpg", "--fidelity", "0", "--overwrite") == 0
-    assert names(folder) == ["photo.png", "photo_unblurred.jpg", "photo_unblurred_uncertainty.png"]
+    assert names(folder) == ["photo.png", "photo_generated.jpg", "photo_generated_uncertainty.png"]
     assert path.read_bytes() == before
 
 
@@ -266,6 +266,6 @@ def test_garbage_is_never_written(tmp_path: Path, photo: Path, restore, networks
     said = capsys.readouterr()
     assert "in 100% of it left out: it was unusable" in said.out
     assert "may never have been there" not in said.err
-    assert marks_of(photo.with_name("photo_unblurred.png")) == (None, None)
+    assert marks_of(photo.with_name("photo_generated.png")) == (None, None)
     assert restore(photo, "-o", tmp_path / "certain.png", "--fidelity", "1") == 0
-    assert np.array_equal(pixels_of(photo.with_name("photo_unblurred.png")), pixels_of(tmp_path / "certain.png"))
+    assert np.array_equal(pixels_of(photo.with_name("photo_generated.png")), pixels_of(tmp_path / "certain.png"))

@@ -101,6 +101,10 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> Non
 def test_earlier_results_that_the_shell_names_too_are_left_out(tmp_path: Path) -> None:
     _touch(tmp_path / "a.jpg", tmp_path / "a_unblurred.jpg")
     assert _sources(_plan(tmp_path / "a.jpg", tmp_path / "a_unblurred.jpg"), tmp_path) == ["a.jpg"]
+    # Those of another mode, or whose name was chosen for this time, too.
+    _touch(tmp_path / "a_generated.jpg", tmp_path / "a_generated_uncertainty.png")
+    assert _sources(_plan(tmp_path), tmp_path) == ["a.jpg"]
+    assert _sources(_plan(tmp_path, suffix="_b"), tmp_path) == ["a.jpg"]
     # Alone, it is meant.
     assert _sources(_plan(tmp_path / "a_unblurred.jpg"), tmp_path) == ["a_unblurred.jpg"]
 

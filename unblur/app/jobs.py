@@ -9,7 +9,11 @@ from itertools import takewhile
 from pathlib import Path
 
 from unblur.errors import UnblurError
+from unblur.names import Mode
 from unblur.photos.formats import READABLE_SUFFIXES
+
+RESULT_SUFFIXES: dict[Mode, str] = {"faithful": "_unblurred", "generative": "_generated"}
+"""End the name of a result where nothing else is asked for: a folder shows which pictures have invented detail."""
 
 COMPARE_SUFFIX = "_compare"
 """Ends the name of a picture that shows before and after side by side."""
@@ -90,7 +94,7 @@ def find_sources(
     """Every photograph named, once. A file that is named is taken at its word, also when it is missing.
 
     Folders and patterns give their photographs, without hidden files, without earlier results (names ending
-    in `suffix`), and without what lies in `results_folder` when that is a folder inside them.
+    in `suffix` or in that of any mode), and without what lies in `results_folder` when that is a folder inside them.
     """
     found: dict[Path, Source] = {}
     for argument in arguments:
@@ -153,7 +157,8 @@ def _is_original(path: Path, suffix: str) -> bool:
 
 def _original_stems(path: Path, suffix: str) -> list[str]:
     """Stems of the photographs that `path` may be a result of, told by its name; none for an original."""
-    endings = [ending for ending in (suffix, suffix + COMPARE_SUFFIX, suffix + UNCERTAINTY_SUFFIX) if ending]
+    of_results = {suffix, *RESULT_SUFFIXES.values()}
+    endings = [one + more for one in of_results for more in ("", COMPARE_SUFFIX, UNCERTAINTY_SUFFIX) if one + more]
     return [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
 
 

@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 
 from tqdm import tqdm
 
+from unblur.names import Mode
+
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
 
 LONGEST_NAME = 32
@@ -26,7 +28,7 @@ class Outcome:
     compare: str | None = None
     uncertainty: str | None = None
     """The map of where seeds disagree."""
-    mode: Literal["faithful", "generative"] | None = None
+    mode: Mode | None = None
     """Whether detail may be generated."""
     width: int | None = None
     height: int | None = None

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
+from unblur.names import Mode
 
 if TYPE_CHECKING:
     from unblur.app.jobs import Job
@@ -24,12 +25,12 @@ def restore(
     /,
     *,
     output: Annotated[str | None, arg(aliases=["-o"], metavar="OUT", help_behavior_hint="")] = None,
-    mode: Annotated[Literal["faithful", "generative"], arg(metavar="faithful|generative")] = "faithful",
+    mode: Annotated[Mode, arg(metavar="faithful|generative")] = "faithful",
     strength: Annotated[float, arg(metavar="0..1")] = 1.0,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
     overwrite: Flag = False,
-    suffix: Annotated[str, arg(metavar="TEXT")] = "_unblurred",
+    suffix: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="(_unblurred, or _generated)")] = None,
     format: Annotated[  # noqa: A002 - the name of the option
         Literal["same", "jpg", "png", "webp", "tif", "avif"], arg(metavar="jpg|png|webp|tif|avif")
     ] = "same",
@@ -62,7 +63,7 @@ def restore(
         generative: Detail that blur destroyed is invented: it looks plausible and may be wrong.
     """
     from unblur.app.interruption import Interruption
-    from unblur.app.jobs import UsageError, plan_jobs
+    from unblur.app.jobs import RESULT_SUFFIXES, UsageError, plan_jobs
     from unblur.app.report import Report
     from unblur.restoration.blend import check_strength
     from unblur.restoration.tiles import check_tile_px
@@ -82,7 +83,7 @@ def restore(
         photos,
         output=output,
         recursive=recursive,
-        suffix=suffix,
+        suffix=RESULT_SUFFIXES[mode] if suffix is None else suffix,
         extension=format,
         compare=compare,
         uncertainty=generative.uncertainty is not None,

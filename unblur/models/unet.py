@@ -6,7 +6,8 @@ Sources: U-Net (Ronneberger et al. 2015, arXiv 1505.04597) for the hourglass; De
 1612.02177) for residual blocks without normalisation. "Take a Prior from Other Tasks for Severe Blur Removal" (arXiv
 2302.06898) names a UNet as a host; which one is not known to us, and these sizes are ours. Differences from U-Net:
 padded convolutions, so that nothing is cropped; strided instead of max-pooled; 1x1 convolutions merge the skip
-connections; what is learned is the correction, not the photograph.
+connections; what is learned is the correction, not the photograph; and two options that make it a fast network: the
+stem of our NAFNet, and convolutions that are trained as two (SESR, Bhardwaj et al. 2021, arXiv 2103.09404).
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from itertools import pairwise
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.models.host import DecoderScale
@@ -27,15 +29,21 @@ class UNetConfig:
     """Sizes of a UNet."""
 
     channels: tuple[int, ...] = (32, 64, 128, 256)
-    """At strides 1, 2, 4 and so on."""
+    """At strides 1, 2, 4 and so on, each times `stem_stride`."""
     blocks: int = 4
     """Residual blocks at each stride, on the way down and, but for the coarsest, again on the way up."""
+    stem_stride: int = 1
+    """Side of the pixel square folded into channels before the first convolution."""
+    middle: int | None = None
+    """Channels in the middle of the two convolutions that each one of the blocks is trained as; None for plain ones."""
     prior: PriorConfig | None = None
     """What tells the decoder what the photograph shows; None for a network without a prior."""
 
     def __post_init__(self) -> None:
-        if len(self.channels) < 2 or min(self.channels) < 1 or self.blocks < 1:
+        if len(self.channels) < 2 or min(self.channels) < 1 or self.blocks < 1 or self.stem_stride < 1:
             raise ValueError(f"a UNet needs two strides at least, channels and blocks: {self}")
+        if self.middle is not None and self.middle < 1:
+            raise ValueError(f"convolutions trained as two need channels in their middle: {self}")
 
 
 class UNet(nn.Module):
@@ -49,18 +57,19 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         finest, coarsest = config.channels[0], config.channels[-1]
-        self.intro = nn.Conv2d(3, finest, 3, padding=1)
+        pixels = 3 * config.stem_stride**2
+        self.intro = nn.Conv2d(pixels, finest, 3, padding=1)
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         for channels, coarser in pairwise(config.channels):
-            self.encoders.append(residual_blocks(channels, config.blocks))
+            self.encoders.append(residual_blocks(channels, config.blocks, config.middle))
             self.downs.append(nn.Conv2d(channels, coarser, 3, stride=2, padding=1))
-        self.middle = residual_blocks(coarsest, config.blocks)
+        self.middle = residual_blocks(coarsest, config.blocks, config.middle)
         self.ups, self.merges, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for channels, finer in pairwise(reversed(config.channels)):
             self.ups.append(nn.ConvTranspose2d(channels, finer, 2, stride=2))
             self.merges.append(nn.Conv2d(2 * finer, finer, 1))
-            self.decoders.append(residual_blocks(finer, config.blocks))
-        self.ending = nn.Conv2d(finest, 3, 3, padding=1)
+            self.decoders.append(residual_blocks(finer, config.blocks, config.middle))
+        self.ending = nn.Conv2d(finest, pixels, 3, padding=1)
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))
         # Last, so that the network without a prior begins with the same random weights.
@@ -70,13 +79,14 @@ class UNet(nn.Module):
     @property
     def multiple_of(self) -> int:
         """Heights and widths are padded to a multiple of this."""
-        return int(2 ** (len(self.config.channels) - 1))
+        return int(self.config.stem_stride * 2 ** (len(self.config.channels) - 1))
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
         """What each group of decoder blocks is given, coarsest first."""
         strided = enumerate(self.config.channels[:-1])
-        return tuple(DecoderScale(stride_px=2**level, channels=channels) for level, channels in strided)[::-1]
+        finest = self.config.stem_stride
+        return tuple(DecoderScale(stride_px=finest * 2**level, channels=channels) for level, channels in strided)[::-1]
 
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
@@ -86,7 +96,7 @@ class UNet(nn.Module):
 
     def encode(self, blurry: Tensor) -> list[Tensor]:
         """Features at every stride, finest first."""
-        x = self.intro(blurry)
+        x = self.intro(F.pixel_unshuffle(blurry, self.config.stem_stride))
         features = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)
@@ -102,5 +112,4 @@ class UNet(nn.Module):
         for (up, merge, embed, decoder), skip, prior in zip(layers, skips, told, strict=True):
             x = merge(torch.cat((up(x), skip), dim=1)).relu()
             x = decoder(embed(x, prior))
-        correction: Tensor = self.ending(x)
-        return correction
+        return F.pixel_shuffle(self.ending(x), self.config.stem_stride)

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from unblur.models import NAFNetConfig
+from unblur.models import NAFNetConfig, PriorConfig, RestorerConfig, UNetConfig
 from unblur.recipes.faithful import faithful
 from unblur.training.recipe import Recipe
 
 
 def sizes() -> tuple[Recipe, ...]:
-    """The bundled shape first; all have at most 12 million parameters, and cost about as much per picture or more."""
-    shapes = {
+    """The bundled shape first. Plain ones have only 3x3 convolutions in their blocks, trained as one or as two."""
+    shapes: dict[str, RestorerConfig] = {
         "width 32, stem 2": NAFNetConfig(
             width=32, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2), stem_stride=2
         ),
@@ -21,6 +21,18 @@ def sizes() -> tuple[Recipe, ...]:
         ),
         "width 24, no stem": NAFNetConfig(
             width=24, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2)
+        ),
+        "width 32, stem 2, told the prior": NAFNetConfig(
+            width=32,
+            encoder_blocks=(2, 2, 2, 2),
+            middle_blocks=2,
+            decoder_blocks=(2, 2, 2, 2),
+            stem_stride=2,
+            prior=PriorConfig(),
+        ),
+        "plain, width 32, stem 2": UNetConfig(channels=(32, 64, 128, 256), blocks=2, stem_stride=2),
+        "plain, width 32, stem 2, trained as two": UNetConfig(
+            channels=(32, 64, 128, 256), blocks=2, stem_stride=2, middle=256
         ),
     }
     return tuple(replace(faithful(), name=name, model=model, seed=1, uses=4) for name, model in shapes.items())
