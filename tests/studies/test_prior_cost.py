@@ -34,6 +34,9 @@ def test_multiplications_of_a_unet_by_hand(monkeypatch: pytest.MonkeyPatch) -> N
         assert one.milliseconds is not None
         assert one.milliseconds > 0
     assert counted.told.macs > by_hand
+    assert counted.told.milliseconds is not None
+    assert counted.without.milliseconds is not None
+    assert counted.told.milliseconds > counted.without.milliseconds
 
 
 def test_counts_of_published_networks_are_those_that_papers_compare() -> None:

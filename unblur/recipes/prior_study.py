@@ -3,8 +3,10 @@
 Networks are small enough for one CPU core; multiplications below are those of a patch of 128 px, without the prior.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
+from unblur.datasets.validation import CAMERA
 from unblur.models import (
     MIMOUNetConfig,
     MPRNetConfig,
@@ -16,12 +18,11 @@ from unblur.models import (
 )
 from unblur.names import StudyHost
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, restormer, unet
-from unblur.recipes.prior import prior as prior_recipe
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import LossTerm
 
-SHAKE = prior_recipe().camera
-"""What the prior learns from, of all that the simulator knows: runs are short, and the validation set is shake."""
+SHAKE = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
+"""Of all that the simulator knows: runs are short, and the validation set is shake."""
 
 
 def prior_study(host: StudyHost, prior: PriorConfig | None, *, steps: int, seed: int) -> Recipe:
