@@ -25,7 +25,7 @@ from unblur.models.pooling import use_local_pooling
 from unblur.restoration.restorer import load
 
 UNET = UNetConfig(channels=(4, 6, 8), blocks=1)
-FAST_UNET = UNetConfig(channels=(4, 6), blocks=1, stem_stride=2, middle=12)
+FAST_UNET = UNetConfig(channels=(4, 6), blocks=1, stem_stride=2, expanded=12)
 MIMO = MIMOUNetConfig(width=4, blocks=1, dropout=0.1)
 MPR = MPRNetConfig(width=8, widening=4, detail_widening=4, detail_blocks=1, reduction=1)
 RESTORMER = RestormerConfig(width=8, blocks=(1, 1, 1), heads=(1, 2, 4), refinement_blocks=1)

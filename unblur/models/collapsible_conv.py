@@ -1,10 +1,10 @@
 """A 3x3 convolution that is trained as two and costs one.
 
-One idea: two convolutions without anything between them are one, whose weights are the product of theirs. Trained as
-the product, it learns better than as what the product is; applied as one, it costs no more than that.
+One idea: two convolutions without anything between them are one, whose weights are the product of theirs. It learns as
+two, which other authors found to be better, and costs one. docs/training.md has what we found.
 
 Source: collapsible linear blocks (SESR, Bhardwaj et al. 2021, arXiv 2103.09404), which multiply the weights in training
-too, so that no photograph ever passes the wide middle; RepVGG (Ding et al. 2021, arXiv 2101.03697) for the idea.
+too, so that no photograph ever passes the expanded channels; RepVGG (Ding et al. 2021, arXiv 2101.03697) for the idea.
 Differences from SESR: no identity is added to the product, because our blocks add their input themselves.
 """
 
@@ -16,18 +16,18 @@ from torch import Tensor, nn
 class CollapsibleConv2d(nn.Module):
     """3x3, padded by zeros. Shape: (B, `channels_in`, H, W) -> (B, `channels`, H, W).
 
-    Equals a 3x3 convolution to `middle` channels followed by a 1x1 convolution to `channels`.
+    Equals a 3x3 convolution to `expanded` channels followed by a 1x1 convolution to `channels`.
     """
 
-    def __init__(self, channels_in: int, channels: int, middle: int) -> None:
+    def __init__(self, channels_in: int, channels: int, expanded: int) -> None:
         super().__init__()
-        self.expand = nn.Parameter(torch.empty(middle, channels_in, 3, 3))
-        self.project = nn.Parameter(torch.empty(channels, middle))
+        self.expand = nn.Parameter(torch.empty(expanded, channels_in, 3, 3))
+        self.project = nn.Parameter(torch.empty(channels, expanded))
         self.bias = nn.Parameter(torch.empty(channels))
         # The product's spread is that of the weights of nn.Conv2d, uniform within 1 / sqrt(9 channels_in).
         bound = (9 * channels_in) ** -0.5
         nn.init.normal_(self.expand, std=bound)
-        nn.init.normal_(self.project, std=(3 * middle) ** -0.5)
+        nn.init.normal_(self.project, std=(3 * expanded) ** -0.5)
         nn.init.uniform_(self.bias, -bound, bound)
 
     @property

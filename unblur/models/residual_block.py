@@ -9,24 +9,24 @@ class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with a ReLU between them, added to their input. Shape: (B, C, H, W) -> same.
 
     There is no normalisation and nothing after the sum: the block of DeepDeblur (Nah et al. 2017, arXiv 1612.02177).
-    With `middle` channels both convolutions are trained as two each, see `CollapsibleConv2d`.
+    With `expanded` channels both convolutions are trained as two each, see `CollapsibleConv2d`.
     """
 
-    def __init__(self, channels: int, middle: int | None = None) -> None:
+    def __init__(self, channels: int, expanded: int | None = None) -> None:
         super().__init__()
-        self.first, self.second = _convolution(channels, middle), _convolution(channels, middle)
+        self.first, self.second = _convolution(channels, expanded), _convolution(channels, expanded)
 
     def forward(self, x: Tensor) -> Tensor:
         correction: Tensor = self.second(self.first(x).relu())
         return x + correction
 
 
-def residual_blocks(channels: int, count: int, middle: int | None = None) -> nn.Sequential:
+def residual_blocks(channels: int, count: int, expanded: int | None = None) -> nn.Sequential:
     """`count` of them in a row."""
-    return nn.Sequential(*(ResidualBlock(channels, middle) for _ in range(count)))
+    return nn.Sequential(*(ResidualBlock(channels, expanded) for _ in range(count)))
 
 
-def _convolution(channels: int, middle: int | None) -> nn.Module:
-    if middle is None:
+def _convolution(channels: int, expanded: int | None) -> nn.Module:
+    if expanded is None:
         return nn.Conv2d(channels, channels, 3, padding=1)
-    return CollapsibleConv2d(channels, channels, middle)
+    return CollapsibleConv2d(channels, channels, expanded)

@@ -34,16 +34,16 @@ class UNetConfig:
     """Residual blocks at each stride, on the way down and, but for the coarsest, again on the way up."""
     stem_stride: int = 1
     """Side of the pixel square folded into channels before the first convolution."""
-    middle: int | None = None
-    """Channels in the middle of the two convolutions that each one of the blocks is trained as; None for plain ones."""
+    expanded: int | None = None
+    """Channels between the two convolutions that each one of the blocks is trained as; None for plain ones."""
     prior: PriorConfig | None = None
     """What tells the decoder what the photograph shows; None for a network without a prior."""
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or min(self.channels) < 1 or self.blocks < 1 or self.stem_stride < 1:
             raise ValueError(f"a UNet needs two strides at least, channels and blocks: {self}")
-        if self.middle is not None and self.middle < 1:
-            raise ValueError(f"convolutions trained as two need channels in their middle: {self}")
+        if self.expanded is not None and self.expanded < 1:
+            raise ValueError(f"convolutions trained as two need channels between them: {self}")
 
 
 class UNet(nn.Module):
@@ -61,14 +61,14 @@ class UNet(nn.Module):
         self.intro = nn.Conv2d(pixels, finest, 3, padding=1)
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         for channels, coarser in pairwise(config.channels):
-            self.encoders.append(residual_blocks(channels, config.blocks, config.middle))
+            self.encoders.append(residual_blocks(channels, config.blocks, config.expanded))
             self.downs.append(nn.Conv2d(channels, coarser, 3, stride=2, padding=1))
-        self.middle = residual_blocks(coarsest, config.blocks, config.middle)
+        self.middle = residual_blocks(coarsest, config.blocks, config.expanded)
         self.ups, self.merges, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for channels, finer in pairwise(reversed(config.channels)):
             self.ups.append(nn.ConvTranspose2d(channels, finer, 2, stride=2))
             self.merges.append(nn.Conv2d(2 * finer, finer, 1))
-            self.decoders.append(residual_blocks(finer, config.blocks, config.middle))
+            self.decoders.append(residual_blocks(finer, config.blocks, config.expanded))
         self.ending = nn.Conv2d(finest, pixels, 3, padding=1)
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))

@@ -9,10 +9,11 @@ from unblur.training.recipe import Recipe
 
 def sizes() -> tuple[Recipe, ...]:
     """The bundled shape first. Plain ones have only 3x3 convolutions in their blocks, trained as one or as two."""
+    bundled = NAFNetConfig(
+        width=32, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2), stem_stride=2
+    )
     shapes: dict[str, RestorerConfig] = {
-        "width 32, stem 2": NAFNetConfig(
-            width=32, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2), stem_stride=2
-        ),
+        "width 32, stem 2": bundled,
         "width 64, stem 4": NAFNetConfig(
             width=64, encoder_blocks=(3, 3, 3), middle_blocks=3, decoder_blocks=(3, 3, 3), stem_stride=4
         ),
@@ -22,17 +23,10 @@ def sizes() -> tuple[Recipe, ...]:
         "width 24, no stem": NAFNetConfig(
             width=24, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2)
         ),
-        "width 32, stem 2, told the prior": NAFNetConfig(
-            width=32,
-            encoder_blocks=(2, 2, 2, 2),
-            middle_blocks=2,
-            decoder_blocks=(2, 2, 2, 2),
-            stem_stride=2,
-            prior=PriorConfig(),
-        ),
+        "width 32, stem 2, told the prior": replace(bundled, prior=PriorConfig()),
         "plain, width 32, stem 2": UNetConfig(channels=(32, 64, 128, 256), blocks=2, stem_stride=2),
         "plain, width 32, stem 2, trained as two": UNetConfig(
-            channels=(32, 64, 128, 256), blocks=2, stem_stride=2, middle=256
+            channels=(32, 64, 128, 256), blocks=2, stem_stride=2, expanded=256
         ),
     }
     return tuple(replace(faithful(), name=name, model=model, seed=1, uses=4) for name, model in shapes.items())
