@@ -18,13 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint
+from unblur.checkpoints.priors import open_prior
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import Pair
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 from unblur.metrics import psnr
-from unblur.models import SemanticPrior, SemanticPriorConfig
+from unblur.models import SemanticPrior
 from unblur.models.features import FeatureLevel
 from unblur.models.semantic_prior import features_of
 
@@ -97,10 +97,8 @@ class Severity:
 
 def load_prior(source: str | Path | None, device: torch.device) -> tuple[SemanticPrior, nn.Module, str]:
     """A checkpoint of `unblur train prior`, or the bundled one, its teacher and its SHA-256. Raises UnblurError."""
-    checkpoint = load_checkpoint(BUNDLED_PRIOR if source is None else source)
-    if not isinstance(checkpoint.config, SemanticPriorConfig) or not isinstance(checkpoint.model, SemanticPrior):
-        raise UnblurError(f"{checkpoint.folder} holds no semantic prior; give a checkpoint of `unblur train prior`.")
-    return checkpoint.model.to(device), load_teacher(checkpoint.config.backbone).to(device), checkpoint.sha256
+    student, checkpoint = open_prior(source)
+    return student.to(device), load_teacher(student.config.backbone).to(device), checkpoint.sha256
 
 
 @torch.inference_mode()

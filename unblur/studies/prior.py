@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unblur.atomic import write_atomically
-from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import save_checkpoint
+from unblur.checkpoints.priors import open_prior
 from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json
 from unblur.datasets import Pair
@@ -85,9 +86,7 @@ def open_study(
 
     Raises UnblurError when the folder holds another study, or `prior_from` no prior.
     """
-    checkpoint = load_checkpoint(prior_from or BUNDLED_PRIOR)
-    if not isinstance(checkpoint.config, SemanticPriorConfig):
-        raise UnblurError(f"{checkpoint.folder} holds no semantic prior; give a checkpoint of `unblur train prior`.")
+    student, checkpoint = open_prior(prior_from)
     settings = StudySettings(
         steps=steps,
         validation=validation,
@@ -96,7 +95,7 @@ def open_study(
         held_out=photos_fingerprint(held_out),
     )
     claim(folder, settings)
-    return StudiedPrior(folder=checkpoint.folder, network=checkpoint.config, train_patch_px=checkpoint.train_patch_px)
+    return StudiedPrior(folder=checkpoint.folder, network=student.config, train_patch_px=checkpoint.train_patch_px)
 
 
 def plan(
