@@ -10,6 +10,8 @@ from torch import nn
 from unblur.app.cli import main
 from unblur.errors import UnblurError
 from unblur.evaluation.cost import growth_costs, macs_of, parameters_of, part_costs, run_cost, run_macs, softmax_twin
+from unblur.models import LatentDecoder, LatentDecoderConfig
+from unblur.models.dc_autoencoder import sana_autoencoder
 from unblur.models.glow_sizes import denoiser
 from unblur.models.linear_dit import LinearDiT
 
@@ -53,18 +55,29 @@ def test_steps_multiply_the_denoiser_alone() -> None:
     assert part_costs("small", 128, 64) == parts
 
 
+def test_the_small_network_has_our_decoder_and_the_others_that_of_sana() -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    with torch.device("meta"):
+        decoders = LatentDecoder(LatentDecoderConfig()), sana_autoencoder()[1]
+    counted = [part_costs(size, 32, 32)[-1].parameters for size in ("small", "0.6b")]
+    assert counted == [parameters_of(decoder) for decoder in decoders]
+
+
 @pytest.mark.slow
 def test_the_study_prints_what_it_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     table = tmp_path / "cost.csv"
     arguments = ["--sizes", "64x32", "--steps", "1", "--sides", "64", "--timed-up-to", "64", "--csv", str(table)]
+    arguments += ["--plot", str(tmp_path / "growth.png")]
     assert main(["study", "cost", "small", *arguments]) == 0
     printed = capsys.readouterr().out
     assert "| denoiser, a step |" in printed
     assert "| 64 x 32 | 1 |" in printed
     (row,) = csv.DictReader(table.read_text().splitlines())
     assert float(row["seconds"]) > 0
-    assert float(row["peak_mib"]) > 607  # the weights of the decoder alone
+    weights = sum(part.parameters for part in part_costs("small", 32, 64)) * 4 / 2**20
+    assert float(row["peak_mib"]) > weights
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
@@ -77,4 +90,5 @@ def test_what_cannot_be_measured_is_one_sentence(capsys: pytest.CaptureFixture[s
     assert main(["study", "cost", "--sizes", "large"]) == 2
     assert main(["study", "cost", "--steps", "0"]) == 2
     assert main(["study", "cost", "--sides", "50"]) == 2
+    assert main(["study", "cost", "--steps", "--sides", "--plot", "growth.png"]) == 2
     assert "large is no size of a photograph" in capsys.readouterr().err

@@ -41,6 +41,7 @@ from unblur.models.semantic_guidance import SemanticGuidanceConfig
 from unblur.models.tiny_autoencoder import taesana_encoder
 from unblur.models.tokens import Tokens
 from unblur.recipes import named
+from unblur.seeds import seed_for
 from unblur.training.beginning import begin
 from unblur.training.diffusion import DiffusionTask
 from unblur.training.glow_learning import GlowLearning
@@ -48,7 +49,7 @@ from unblur.training.loop import task_of, train
 from unblur.training.pre_reconstruction import PreReconstructionTask
 from unblur.training.recipe import Recipe
 from unblur.training.step import take_step
-from unblur.training.task import Task
+from unblur.training.task import LookingTask, Task
 
 LATENTS = 4
 PRIOR = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
@@ -205,6 +206,65 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
     lost = torch.full_like(noise, 1e3)
     assert diffusion.judge((lost, conditions), shown).hopeless
     assert diffusion.judge((noise - clean, replace(conditions, restored=sharp + 2)), shown).hopeless
+
+
+def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = replace(TINY, glow=GlowLearning(kept=3))
+
+    def stop_after_three(step: int, _measured: dict[str, float]) -> None:
+        if step == 3:
+            raise KilledError
+
+    train(replace(kept, workers=0), photos, tmp_path / "whole", prior_from=prior, encoder_from=encoder)
+    with pytest.raises(KilledError):
+        train(kept, photos, tmp_path / "parts", prior_from=prior, encoder_from=encoder, on_step=stop_after_three)
+    files = sorted((tmp_path / "parts" / "kept").glob("*.safetensors"))
+    assert [file.stem for file in files] == ["000000", "000001", "000002"]
+    # All have been shown, so nothing is simulated any more.
+    monkeypatch.setattr("unblur.datasets.simulated.SimulatedPairs.expose", lambda *_: pytest.fail("made again"))
+    train(kept, photos, tmp_path / "parts", encoder_from=encoder)
+    assert same_weights(tmp_path / "whole", tmp_path / "parts")
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    assert {"velocity", "alignment"} < set(metrics(tmp_path / "parts")[0])
+    torch.manual_seed(seed_for(kept.seed, "weights"))
+    began, network = GlowDeblur(NETWORK), load_checkpoint(tmp_path / "whole").model
+    hourglass = began.pre_reconstruction.hourglass.state_dict()  # type: ignore[union-attr]
+    for name, value in network.get_submodule("pre_reconstruction.hourglass").state_dict().items():
+        assert torch.equal(value, hourglass[name].half().float())
+    (tmp_path / "parts" / "training_state.pt").unlink()
+    with pytest.raises(UnblurError, match="keeps the patches of another recipe"):
+        train(replace(kept, seed=2), photos, tmp_path / "parts", prior_from=prior, encoder_from=encoder)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_kept_patches_tell_the_denoiser_what_new_ones_would(
+    photos: Path, encoder: Path, tmp_path: Path, *, aligned: bool
+) -> None:
+    model = NETWORK if aligned else replace(NETWORK, pre_reconstruction=None)
+    network = lively(model).eval()
+    folder = PhotoFolder(photos)
+    kept = replace(TINY, model=model, glow=GlowLearning(kept=4, motion_withheld=0, semantics_withheld=0))
+    new = replace(kept, glow=replace(kept.glow, kept=None, restoration=0))
+    again, once = (task_of(recipe, folder, "cpu", load_encoder(encoder), tmp_path / "kept") for recipe in (kept, new))
+    assert isinstance(again, LookingTask)
+    again.look_with(network)
+    # Every round shows all of them, in another order.
+    clean = batch(once, range(4))[2]
+    rounds = [batch(again, range(first, first + 4)) for first in (0, 4, 8)]
+    orders = [[int((clean - one).abs().mean(dim=(1, 2, 3)).argmin()) for one in shown[4]] for shown in rounds]
+    assert all(sorted(order) == [0, 1, 2, 3] for order in orders)
+    assert len(set(map(tuple, orders))) > 1
+    shown = batch(once, range(4))
+    with torch.no_grad():
+        expected = once.answers(network, shown)[1]
+        conditions = again.answers(network, rounds[0])[1]
+    for name in ("restored", "aligned", "motion"):
+        given, wanted = getattr(conditions, name), getattr(expected, name)[orders[0]]
+        assert (given - wanted.clamp(0, 1) if name == "restored" else given - wanted).abs().max() < 0.01
+    assert (conditions.tokens.values - expected.tokens.values[orders[0]]).abs().max() < 0.01
+    assert not torch.equal(rounds[0][5], rounds[1][5])
 
 
 def test_an_example_depends_on_its_number_alone(photos: Path, encoder: Path) -> None:

@@ -63,7 +63,7 @@ def test_real_pairs_alone_need_no_photographs(pairs: Path, tmp_path: Path) -> No
 
 def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photos: Path) -> None:
     """Runs begun before there were mixtures go on with the same patches, and their recipes still load."""
-    recipe = replace(named("faithful"), uses=1)
+    recipe = replace(named("faithful"), uses=1, mixed_in=())
     old = json.loads(to_json(recipe))
     del old["mixed_in"]
     assert from_json(json.dumps(old), Recipe) == recipe
@@ -116,6 +116,21 @@ def test_the_command_mixes_pairs_in(photos: Path, pairs: Path, tmp_path: Path) -
     assert main(["train", "smoke", *options, "--pairs", str(pairs), "--pairs-share", "0.5"]) == 0
     written = from_json((tmp_path / "run" / "recipe.json").read_text(), Recipe)
     assert written.mixed_in == (PairSet(folder=str(pairs), share=0.5),)
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_pairs_take_their_share_from_all_else_in_proportion(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    shown: list[Recipe] = []
+    monkeypatch.setattr("unblur.training.loop.train", lambda recipe, *_, **__: shown.append(recipe))
+    assert main(["train", "faithful", "-o", str(tmp_path), "--pairs", str(pairs), "--pairs-share", str(share)]) == 0
+    (recipe,), plain = shown, named("faithful")
+    assert len(plain.mixed_in) == 1
+    assert recipe.mixed_in[-1] == PairSet(folder=str(pairs), share=share)
+    assert recipe.needs_photos == (share < 1)
+    assert recipe.camera_share == pytest.approx(plain.camera_share * (1 - share))
+    assert sum(part.share for part in recipe.mixed_in[:-1]) == pytest.approx(plain.mixed_in[0].share * (1 - share))
 
 
 def test_pairs_that_are_none_are_one_sentence(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

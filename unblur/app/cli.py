@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from unblur.app.bench_command import bench
 from unblur.app.bpp_command import bpp
+from unblur.app.bundle_command import bundle
 from unblur.app.check_command import check
 from unblur.app.convert_command import convert
 from unblur.app.cost_command import cost
@@ -68,6 +69,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "tables": tables,
     "train": train,
     "convert": convert,
+    "bundle": bundle,
     "validation": validation,
     "check": check,
     "datasets": datasets,

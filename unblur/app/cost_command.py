@@ -26,6 +26,7 @@ def cost(
     dtype: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
+    plot: Path | None = None,
 ) -> int:
     """Measure GLOWDeblur without trained weights: parameters, multiplications, seconds, memory, growth with pixels.
 
@@ -38,10 +39,12 @@ def cost(
         dtype: What weights are kept and multiplied in.
         device: What restores: cpu, cuda, ...
         csv: File for the numbers of the restorations.
+        plot: PNG file for a figure of the growth with pixels; needs `pip install 'unblur[plots]'`.
     """
     import torch
 
     from unblur.evaluation.cost import growth_costs, part_costs, run_cost
+    from unblur.evaluation.score_plots import check_plottable
 
     shapes = [_shape(size) for size in sizes]
     if any(number < 1 for number in steps) or any(side < 32 or side % 32 for side in sides):
@@ -56,11 +59,28 @@ def cost(
     ]
     if runs:
         sys.stdout.write(_runs_table(runs).markdown() + "\n")
+    if plot is not None and not sides:
+        raise UnblurError("Nothing grows without --sides; give some, or leave out --plot.")
+    if plot is not None:
+        check_plottable()
     if sides:
-        sys.stdout.write(_growth_table(growth_costs(network, sides, timed_up_to)).markdown())
+        growth = growth_costs(network, sides, timed_up_to)
+        sys.stdout.write(_growth_table(growth).markdown())
+        if plot is not None:
+            _plot(growth, plot)
     if csv is not None:
         write_output(csv, _all_numbers(runs).csv().encode())
     return 0
+
+
+def _plot(growth: "list[GrowthCost]", path: Path) -> None:
+    from unblur.app.output_file import refused
+    from unblur.evaluation.growth_plot import plot_growth
+
+    try:
+        plot_growth(growth, path)
+    except OSError as error:
+        raise refused(path, error) from error
 
 
 def _shape(size: str) -> tuple[int, int]:

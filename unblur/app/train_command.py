@@ -3,11 +3,14 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from unblur.names import RecipeName
+
+if TYPE_CHECKING:
+    from unblur.training.recipe import Recipe
 
 
 def train(
@@ -48,7 +51,6 @@ def train(
     from tqdm import tqdm
 
     from unblur import recipes
-    from unblur.datasets import PairSet
     from unblur.restoration.device import choose_device
     from unblur.training.allocator import keep_freed_memory
     from unblur.training.loop import train as run_training
@@ -58,8 +60,7 @@ def train(
     if steps is not None:
         chosen = replace(chosen, steps=steps)
     if pairs:
-        each = pairs_share / len(pairs)
-        chosen = replace(chosen, mixed_in=tuple(PairSet(folder=str(folder), share=each) for folder in pairs))
+        chosen = _with_pairs(chosen, pairs, pairs_share)
     keep_freed_memory()
     unseen = quiet or not sys.stderr.isatty() or not is_first_process()
     with tqdm(total=chosen.steps, unit="step", disable=unseen) as bar:
@@ -80,3 +81,12 @@ def train(
             on_step=on_step,
         )
     return 0
+
+
+def _with_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Recipe":
+    """`pairs` take their share from all else in proportion."""
+    from unblur.datasets import PairSet
+
+    real = tuple(PairSet(folder=str(folder), share=share / len(pairs)) for folder in pairs)
+    rest = tuple(replace(part, share=part.share * (1 - share)) for part in recipe.mixed_in if share < 1)
+    return replace(recipe, mixed_in=(*rest, *real))

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError
@@ -33,6 +34,23 @@ BUNDLED_DECODER = _WEIGHTS / "decoder"
 """Where the decoder of its latents will be."""
 
 
+Lender = Literal["faithful", "motion", "prior"]
+
+BUNDLED: dict[Lender, Path] = {"faithful": BUNDLED_RESTORER, "motion": BUNDLED_MOTION_ESTIMATOR, "prior": BUNDLED_PRIOR}
+"""Folders whose weights other checkpoints may borrow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Borrowed:
+    """A part of a network whose weights lie in another folder of the package, and are not stored twice."""
+
+    part: str
+    """Its place in the network: pre_reconstruction.hourglass."""
+    lender: Lender
+    sha256: str
+    """Of the lender's `model.safetensors`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
     """What `config.json` holds."""
@@ -40,6 +58,8 @@ class CheckpointConfig:
     model: ModelConfig
     train_patch_px: int
     """Side of the training patches, which sets the reach of the pooled statistics at test time."""
+    borrowed: tuple[Borrowed, ...] = ()
+    """Parts that `model.safetensors` does without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +82,17 @@ def save_checkpoint(
     train_patch_px: int,
     card: str,
     dtype: torch.dtype = torch.float16,
+    borrowed: tuple[Borrowed, ...] = (),
 ) -> None:
-    """Write `model` as a checkpoint folder, each file atomically. `card` is the text of the model card."""
+    """Write `model` as a checkpoint folder, each file atomically, without the parts that are `borrowed`.
+
+    `card` is the text of the model card.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    text = to_json(CheckpointConfig(model=config, train_patch_px=train_patch_px))
-    tensors = {name: t.detach().cpu().to(dtype).contiguous() for name, t in model.state_dict().items()}
+    text = to_json(CheckpointConfig(model=config, train_patch_px=train_patch_px, borrowed=borrowed))
+    elsewhere = tuple(f"{one.part}." for one in borrowed)
+    own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(elsewhere)}
+    tensors = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in own.items()}
     # The configuration travels inside the weights too, so that a lone file still says what it is. One entry
     # only: safetensors writes several in random order, and equal weights must make equal files.
     weights = save_tensors(tensors, metadata={"unblur_config": text})
@@ -93,8 +119,9 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
         ) from error
     config = from_json(text, CheckpointConfig, source=folder / "config.json")
     model = build(config.model)
+    lent = {f"{one.part}.{name}": tensor for one in config.borrowed for name, tensor in _lent(one, folder).items()}
     try:
-        model.load_state_dict(load_tensors(weights))
+        model.load_state_dict(load_tensors(weights) | lent)
     except (SafetensorError, RuntimeError) as error:
         raise UnblurError(
             f"{folder / 'model.safetensors'} is damaged or does not fit its config.json; get it again. "
@@ -107,6 +134,17 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
         sha256=hashlib.sha256(weights).hexdigest(),
         folder=folder,
     )
+
+
+def _lent(borrowed: Borrowed, borrower: Path) -> dict[str, torch.Tensor]:
+    """Raises UnblurError when the package holds other weights by now."""
+    weights = (BUNDLED[borrowed.lender] / "model.safetensors").read_bytes()
+    if hashlib.sha256(weights).hexdigest() != borrowed.sha256:
+        raise UnblurError(
+            f"{borrower} goes with weights of {borrowed.lender} that this version of unblur does not have; "
+            "use the version that it came with."
+        )
+    return load_tensors(weights)
 
 
 def is_hub_id(source: str) -> bool:

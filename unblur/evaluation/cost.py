@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from unblur.errors import UnblurError
+from unblur.models import LatentDecoder, LatentDecoderConfig
 from unblur.models.dc_autoencoder import sana_autoencoder
 from unblur.models.glow import GlowDeblur, GlowRestorer
 from unblur.models.glow_sizes import denoiser, glow
@@ -74,11 +75,11 @@ class GrowthCost:
 def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
     """In the order in which a photograph of `height` x `width` pixels passes them; the denoiser's is for one step.
 
-    The decoder is of the sizes of SANA's autoencoder. Raises UnblurError when diffusers is not installed.
+    Raises UnblurError when diffusers is not installed.
     """
     height, width = (side + -side % STRIDE_PX for side in (height, width))
     with torch.device("meta"):
-        network, (_, decoder) = GlowDeblur(glow(size)), sana_autoencoder()
+        network, decoder = GlowDeblur(glow(size)), decoder_of(size)
         blurry, sigma = torch.zeros(1, 3, height, width), torch.zeros(1)
     first = network.pre_reconstruction
     assert first is not None
@@ -92,6 +93,16 @@ def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
         ("decoder", decoder, lambda: decoder(noisy)),
     ]
     return [PartCost(part=name, parameters=parameters_of(part), macs=macs_of(ask)) for name, part, ask in asked]
+
+
+def decoder_of(size: GlowSize) -> nn.Module:
+    """Without weights: ours for the small network, for the others that of SANA's autoencoder.
+
+    Raises UnblurError when that is wanted and diffusers is not installed.
+    """
+    if size == "small":
+        return LatentDecoder(LatentDecoderConfig())
+    return sana_autoencoder()[1]
 
 
 def run_macs(parts: Sequence[PartCost], steps: int) -> int:
@@ -217,7 +228,7 @@ def _restore(
     """Sends the seconds of a restoration, twice, and the bytes that it took on an accelerator or None."""
     torch.set_num_threads(threads)
     with torch.device("meta"):
-        network, (_, decoder) = GlowDeblur(glow(size)), sana_autoencoder()
+        network, decoder = GlowDeblur(glow(size)), decoder_of(size)
         restorer = GlowRestorer(network, decoder, Sampling(steps=steps)).to(dtype).eval()
     restorer.to_empty(device=device)
     for value in restorer.state_dict().values():

@@ -56,6 +56,20 @@ class GlowConfig:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the parts that are trained before the denoiser see in a blurry photograph."""
+
+    restored: Tensor
+    """(B, 3, H, W) sRGB in [0, 1], not clipped: the pre-reconstruction; without one the blurry photograph."""
+    coarse: Tensor
+    """(B, C, H/32, W/32): the hourglass's coarsest features; without one the blurry photograph's scaled latents."""
+    motion: Tensor
+    """(B, 6, H/32, W/32), see `motion_guidance`."""
+    regions: Tensor
+    """(B, regions squared, C), see `SemanticGuidance.seen`."""
+
+
+@dataclass(frozen=True)
 class Conditions:
     """What the denoiser is told of a blurry photograph, and the first restoration."""
 
@@ -90,17 +104,31 @@ class GlowDeblur(nn.Module):
 
         `encoded`, the scaled latents of `blurry`, is asked of a network without pre-reconstruction alone.
         """
+        return self.conditions(self.look(blurry, encoded), captions)
+
+    def look(self, blurry: Tensor, encoded: Tensor | None = None) -> Seen:
+        """As `forward`, what the parts see that may be frozen while the rest learns."""
         if self.pre_reconstruction is not None:
-            restored, aligned = self.pre_reconstruction(blurry)
+            restored, coarse = self.pre_reconstruction.restore(blurry)
         elif encoded is not None:
-            restored, aligned = blurry, encoded
+            restored, coarse = blurry, encoded
         else:
             raise ValueError("a network without pre-reconstruction is told the latents of the blurry photograph")
-        return Conditions(
+        return Seen(
             restored=restored,
-            aligned=aligned,
+            coarse=coarse,
             motion=self.motion_guidance(blurry),
-            tokens=self.semantic_guidance(blurry) if captions is None else captions,
+            regions=self.semantic_guidance.seen(blurry),
+        )
+
+    def conditions(self, seen: Seen, captions: Tokens | None = None) -> Conditions:
+        """What the denoiser makes of them: latents aligned, and tokens."""
+        first = self.pre_reconstruction
+        return Conditions(
+            restored=seen.restored,
+            aligned=seen.coarse if first is None else first.align(seen.restored, seen.coarse),
+            motion=seen.motion,
+            tokens=self.semantic_guidance.tokens(seen.regions) if captions is None else captions,
         )
 
     def told(self, conditions: Conditions, motion: Tensor, semantics: Tensor) -> Conditions:

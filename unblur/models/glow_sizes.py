@@ -27,7 +27,7 @@ def denoiser(size: GlowSize, condition_channels: int = 0) -> LinearDiTConfig:
     told = partial(LinearDiTConfig, condition_channels=condition_channels)
     match size:
         case "small":
-            return told(width=256, blocks=8, self_heads=8, cross_heads=4, token_channels=MINILM_CHANNELS)
+            return told(width=160, blocks=6, self_heads=5, cross_heads=5, token_channels=MINILM_CHANNELS)
         case "0.6b":
             return told(width=1152, blocks=28, self_heads=36, cross_heads=16, token_channels=GEMMA_CHANNELS)
         case "1.6b":

@@ -28,7 +28,7 @@ class LatentDecoderConfig:
     """Sizes of a latent decoder. Each scale is twice as fine as the one before; the last is at stride 2."""
 
     latent_channels: int = 32
-    channels: tuple[int, ...] = (256, 256, 128, 64, 64)
+    channels: tuple[int, ...] = (192, 192, 96, 48, 48)
     """Coarsest first: at strides 32, 16, 8, 4 and 2."""
     blocks: tuple[int, ...] = (2, 2, 3, 3, 3)
     """At the same strides."""

@@ -83,7 +83,12 @@ class PreReconstruction(nn.Module):
         self.align = DomainAlignment(coarsest, config.align_channels, config.latent_channels)
 
     def forward(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        restored, coarse = self.restore(blurry)
+        return restored, self.align(restored, coarse)
+
+    def restore(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """The restoration, and the hourglass's coarsest features (B, C, H/32, W/32): what alignment looks at."""
         features = self.hourglass.encode(blurry)
         # Added in the input's own precision, as in NAFNet.
         restored = blurry + self.hourglass.decode(features, self.hourglass.prior(blurry)).to(blurry.dtype)
-        return restored, self.align(restored, features[-1])
+        return restored, features[-1]

@@ -45,13 +45,18 @@ class SemanticGuidance(nn.Module):
         self.nothing = nn.Parameter(torch.zeros(channels))
 
     def forward(self, blurry: Tensor) -> Tokens:
-        """The regions: what each level of the prior sees in them on average."""
-        with torch.no_grad():
-            features = self.prior(blurry)
-        means = [
-            F.adaptive_avg_pool2d(feature.float(), self.regions).flatten(2).transpose(1, 2) for feature in features
-        ]
-        normal = [norm(mean.to(self.places.dtype)) for norm, mean in zip(self.norms, means, strict=True)]
+        return self.tokens(self.seen(blurry))
+
+    @torch.no_grad()
+    def seen(self, blurry: Tensor) -> Tensor:
+        """What each level of the prior sees in the regions on average, (B, regions squared, channels of all levels)."""
+        means = [F.adaptive_avg_pool2d(feature.float(), self.regions) for feature in self.prior(blurry)]
+        return torch.cat(means, dim=1).flatten(2).transpose(1, 2)
+
+    def tokens(self, seen: Tensor) -> Tokens:
+        """Of the regions: what is learnt."""
+        levels = torch.split(seen.to(self.places.dtype), [level.channels for level in self.prior.levels], dim=2)
+        normal = [norm(level) for norm, level in zip(self.norms, levels, strict=True)]
         values = self.project(torch.cat(normal, dim=2)) + self.places
         return Tokens(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
 

@@ -14,7 +14,7 @@ def decoder() -> Recipe:
         model=LatentDecoderConfig(),
         sampling=PatchSampling(patch_px=192, pristine_share=1.0),
         seed=31,
-        steps=12_000,
+        steps=6_000,
         peak_learning_rate=5e-4,
         betas=(0.9, 0.99),
     )

@@ -1,6 +1,8 @@
 """GLOWDeblur in three runs: a first restoration, blur pattern pretraining (BPP), and real photographs mixed in.
 
 Sized for two CPU cores: the denoiser `small` (`unblur.models.glow_sizes`), patches of 256 px, which are 8 x 8 latents.
+The hourglass is that of the bundled network and does not learn with the denoiser, so that what it sees is computed once
+for each of the patches that are kept; with `GlowLearning(kept=None)` it learns too, at a hundred times the cost.
 The paper (arXiv 2601.06525) names the stages and their data, GS-Blur and then RealBlur, BSD and RSBlur mixed, and gives
 no numbers; SANA's denoiser (arXiv 2410.10629), which it is taken to use, was trained on 512 px with a learning rate of
 1e-4 (by the optimiser CAME), constant after a warmup of 2,000 steps, without weight decay, gradients clipped at 0.1,
@@ -12,6 +14,7 @@ from dataclasses import replace
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import PreReconstructionConfig
 from unblur.models.glow_sizes import glow as sized
+from unblur.training.glow_learning import GlowLearning
 from unblur.training.recipe import Recipe
 
 
@@ -37,17 +40,25 @@ def glow() -> Recipe:
         name="unblur-glow",
         model=sized("small"),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=64,
         seed=42,
-        steps=20_000,
-        peak_learning_rate=3e-4,
-        warmup_steps=1_000,
+        steps=12_000,
+        batch=32,
+        peak_learning_rate=1e-3,
+        warmup_steps=500,
         weight_decay=0.0,
         betas=(0.9, 0.99),
+        glow=GlowLearning(kept=8192),
     )
 
 
 def glow_joint() -> Recipe:
-    """Stage II: what Stage I has learnt, tuned with real pairs mixed in, all parts at once, at a lower rate."""
-    return replace(glow(), name="unblur-glow-joint", seed=43, steps=8_000, peak_learning_rate=5e-5, warmup_steps=200)
+    """Stage II: what Stage I has learnt, tuned with real pairs mixed in, at a lower rate."""
+    return replace(
+        glow(),
+        name="unblur-glow-joint",
+        seed=43,
+        steps=4_000,
+        peak_learning_rate=1e-4,
+        warmup_steps=200,
+        glow=GlowLearning(kept=4096),
+    )

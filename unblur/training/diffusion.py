@@ -14,6 +14,7 @@ from unblur.models import GlowDeblur
 from unblur.models.flow import drawn_sigmas, noised, true_velocity
 from unblur.models.glow import Conditions
 from unblur.seeds import generator_for
+from unblur.training.glow_learning import GlowLearning
 from unblur.training.pre_reconstruction import PreReconstructionTask
 from unblur.training.task import Example, Task, Verdict
 
@@ -38,13 +39,8 @@ class DiffusionTask(Task):
         semantics are told.
         """
         blurry, sharp, clean = self.first.example(index)
-        noise = torch.randn(clean.shape, generator=generator_for(self.seed, "noise", index))
-        sigma = drawn_sigmas(1, generator_for(self.seed, "sigma", index))[0]
-        learning = self.first.learning
-        withheld = torch.tensor([learning.motion_withheld, learning.semantics_withheld])
-        told = torch.rand(2, generator=generator_for(self.seed, "withheld", index)) >= withheld
         encoded = () if self.pre_reconstructs else (self.first.encoded(blurry),)
-        return blurry, sharp, clean, noise, sigma, told, *encoded
+        return blurry, sharp, clean, *drawn(clean, self.first.learning, self.seed, index), *encoded
 
     def answers(self, model: nn.Module, batch: Example) -> tuple[Tensor, Conditions]:
         """The velocity, and what it was told before anything was withheld."""
@@ -59,14 +55,15 @@ class DiffusionTask(Task):
         """What `answers` gives; what `example` does."""
         velocity, conditions = answers
         blurry, sharp, clean, noise, *_ = batch
-        true = true_velocity(clean, noise)
-        error = F.mse_loss(velocity.float(), true)
-        measured = {"velocity": round(error.item(), 5)}
-        hopeless = not error.item() < WORSE_THAN_NOTHING * true.square().mean().item()
+        verdict = judged(velocity, clean, noise)
         if not self.pre_reconstructs:
-            return Verdict(loss=error, measured=measured, hopeless=hopeless)
+            return verdict
         first = self.first.judge((conditions.restored, conditions.aligned), (blurry, sharp, clean))
-        return Verdict(loss=error + first.loss, measured=measured | first.measured, hopeless=hopeless or first.hopeless)
+        return Verdict(
+            loss=verdict.loss + first.loss,
+            measured=verdict.measured | first.measured,
+            hopeless=verdict.hopeless or first.hopeless,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """That of `first`."""
@@ -75,3 +72,19 @@ class DiffusionTask(Task):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises UnblurError for a run that began with another encoder."""
         self.first.load_state_dict(state)
+
+
+def drawn(clean: Tensor, learning: GlowLearning, seed: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Noise like `clean`, its share in (0, 1), and (2,) bool: whether motion and semantics are told."""
+    noise = torch.randn(clean.shape, generator=generator_for(seed, "noise", index))
+    sigma = drawn_sigmas(1, generator_for(seed, "sigma", index))[0]
+    withheld = torch.tensor([learning.motion_withheld, learning.semantics_withheld])
+    return noise, sigma, torch.rand(2, generator=generator_for(seed, "withheld", index)) >= withheld
+
+
+def judged(velocity: Tensor, clean: Tensor, noise: Tensor) -> Verdict:
+    """On the denoiser's answers (B, C, h, w) alone."""
+    true = true_velocity(clean, noise)
+    error = F.mse_loss(velocity.float(), true)
+    hopeless = not error.item() < WORSE_THAN_NOTHING * true.square().mean().item()
+    return Verdict(loss=error, measured={"velocity": round(error.item(), 5)}, hopeless=hopeless)

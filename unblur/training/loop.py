@@ -33,6 +33,7 @@ from unblur.training.beginning import begin, frozen_encoder
 from unblur.training.card import model_card
 from unblur.training.diffusion import DiffusionTask
 from unblur.training.growth import Phase, phase_at, phases_of
+from unblur.training.kept_diffusion import KeptDiffusionTask
 from unblur.training.motion import MotionTask
 from unblur.training.patches import patches_of, simulated_patches
 from unblur.training.pre_reconstruction import PreReconstructionTask
@@ -46,7 +47,7 @@ from unblur.training.restoration_loss import RestorationLoss
 from unblur.training.schedule import learning_rate
 from unblur.training.state import TrainingState, load_state, save_state
 from unblur.training.step import parameter_groups, take_step
-from unblur.training.task import Example, LearningTask, Task
+from unblur.training.task import Example, LearningTask, LookingTask, Task
 
 Progress = Callable[[int, dict[str, float]], None]
 """Called after every step, by the first process alone, with the number of steps done and the step's measurements."""
@@ -83,7 +84,7 @@ def train(
     task: Task | None = None
     if not finished:
         needed = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
-        task = task_of(recipe, needed, device, frozen_encoder(recipe.model, encoder_from, device))
+        task = task_of(recipe, needed, device, frozen_encoder(recipe.model, encoder_from, device), run / "kept")
         _check_parts(recipe, phases, task, processes.count)
     if state is not None and isinstance(task, LearningTask):
         task.load_state_dict(state["task"])
@@ -92,16 +93,19 @@ def train(
     if state is None:
         teacher = task.teacher if isinstance(task, PriorTask) else None
         begin(model, recipe.model, start_from, prior_from, teacher)
+    if state is not None:
+        model.load_state_dict(state["model"])
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.recompute:
         use_recomputation(model)
+    if isinstance(task, LookingTask):
+        task.look_with(model)
     groups = parameter_groups(model, recipe.backbone_share)
     optimizer = torch.optim.AdamW(groups, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True)
     ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
     step = 0
 
     if state is not None:
-        model.load_state_dict(state["model"])
         try:
             optimizer.load_state_dict(state["optimizer"])
         except ValueError as error:
@@ -192,12 +196,16 @@ def train(
 
 
 def task_of(
-    recipe: Recipe, photos: PhotoFolder | None, device: str = "cpu", encoder: FrozenEncoder | None = None
+    recipe: Recipe,
+    photos: PhotoFolder | None,
+    device: str = "cpu",
+    encoder: FrozenEncoder | None = None,
+    kept: Path | None = None,
 ) -> Task:
     """What `recipe` teaches its network, with `photos`; blur is simulated on `device`.
 
-    `encoder`: what `frozen_encoder` gives for the recipe's network. Raises UnblurError when the recipe cannot be learnt
-    from what there is.
+    `encoder`: what `frozen_encoder` gives for the recipe's network. `kept`: folder of the patches that the recipe
+    keeps. Raises UnblurError when the recipe cannot be learnt from what there is.
     """
     if isinstance(recipe.model, RestorerConfig):
         loss = RestorationLoss(recipe.losses, recipe.loss_floor, device)
@@ -211,6 +219,9 @@ def task_of(
             return _pre_reconstruction_task(recipe, photos, device, encoder)
         case GlowConfig(pre_reconstruction=first):
             shared = _pre_reconstruction_task(recipe, photos, device, encoder)
+            if recipe.glow.kept is not None:
+                assert kept is not None
+                return KeptDiffusionTask(shared, recipe, kept)
             return DiffusionTask(shared, recipe.seed, pre_reconstructs=first is not None)
         case AutoencoderConfig() | LatentDecoderConfig():
             patches = patches_of(recipe, photos, device)

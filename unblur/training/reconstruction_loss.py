@@ -19,7 +19,7 @@ class ReconstructionLoss:
     """Of the L1 distance of Fourier coefficients: errors that are spread evenly over a patch cost most."""
     perceptual: float = 0.2
     """Of ST-LPIPS, which needs the extra `perceptual`; 0 does without it."""
-    perceptual_share: float = 0.5
+    perceptual_share: float = 0.25
     """Share of each batch that ST-LPIPS looks at: it is dearer than the network that is trained."""
     adversarial: float = 0.02
     """Of what a discriminator finds false; 0 does without one."""

@@ -47,3 +47,11 @@ class LearningTask(Task, Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Become what `state_dict` told of. Raises UnblurError when that was another task."""
+
+
+@runtime_checkable
+class LookingTask(Task, Protocol):
+    """A task whose examples are what frozen parts of the network that is trained see."""
+
+    def look_with(self, network: nn.Module) -> None:
+        """Freeze those parts of `network`, which has its weights, and see with them; before the first example."""

@@ -1,0 +1,77 @@
+"""A network that shares parts with the package's own is stored without them, and is the same when it is read."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from unblur.app.cli import main
+from unblur.checkpoints.folder import BUNDLED, load_checkpoint, save_checkpoint
+from unblur.checkpoints.lending import borrowed_parts
+from unblur.errors import UnblurError
+from unblur.models import GlowDeblur
+from unblur.models.glow_sizes import glow
+from unblur.training.glow_beginning import begin_glow
+
+
+@pytest.fixture(scope="module")
+def small() -> GlowDeblur:
+    torch.manual_seed(0)
+    network = GlowDeblur(glow("small"))
+    begin_glow(network, None, None)
+    # Half precision keeps them as they are.
+    network.load_state_dict({name: value.half().float() for name, value in network.state_dict().items()})
+    return network
+
+
+@pytest.fixture
+def checkpoint(small: GlowDeblur, tmp_path: Path) -> Path:
+    save_checkpoint(tmp_path / "run", small, small.config, train_patch_px=64, card="# Whole\n")
+    return tmp_path / "run"
+
+
+def test_a_bundled_copy_is_small_and_the_same_network(
+    small: GlowDeblur, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bundle", str(checkpoint), "-o", str(tmp_path / "copy")]) == 0
+    copy = load_checkpoint(tmp_path / "copy")
+    weights = small.state_dict()
+    assert copy.model.state_dict().keys() == weights.keys()
+    assert all(torch.equal(value, weights[name]) for name, value in copy.model.state_dict().items())
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (checkpoint, tmp_path / "copy")]
+    lent = sum((folder / "model.safetensors").stat().st_size for folder in BUNDLED.values())
+    assert sizes[0] - sizes[1] == pytest.approx(lent, rel=0.02)
+    assert "pre_reconstruction.hourglass (faithful)" in capsys.readouterr().out
+    assert (tmp_path / "copy" / "README.md").read_text() == "# Whole\n"
+    # A copy of the copy leaves out as much.
+    assert main(["bundle", str(tmp_path / "copy"), "-o", str(tmp_path / "again")]) == 0
+    assert load_checkpoint(tmp_path / "again").sha256 == copy.sha256
+    assert main(["bundle", str(checkpoint), "-o", str(tmp_path / "copy")]) == 2
+
+
+def test_a_part_that_differs_in_one_weight_is_stored(small: GlowDeblur) -> None:
+    assert {one.part for one in borrowed_parts(small)} == {
+        "pre_reconstruction.hourglass",
+        "motion_guidance.estimator",
+        "semantic_guidance.prior",
+    }
+    estimator = small.motion_guidance.estimator
+    bias = next(value for name, value in estimator.named_parameters() if name.endswith("bias"))
+    with torch.no_grad():
+        kept = bias[0].clone()
+        bias[0] += 1
+        assert "motion_guidance.estimator" not in {one.part for one in borrowed_parts(small)}
+        bias[0] = kept
+
+
+def test_a_network_with_nothing_in_common_borrows_nothing() -> None:
+    assert borrowed_parts(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 3, 3))) == ()
+
+
+def test_other_weights_in_the_package_are_one_sentence(small: GlowDeblur, tmp_path: Path) -> None:
+    borrowed = tuple(replace(one, sha256="0" * 64) for one in borrowed_parts(small))
+    save_checkpoint(tmp_path, small, small.config, train_patch_px=64, card="", borrowed=borrowed)
+    with pytest.raises(UnblurError, match="does not have; use the version that it came with"):
+        load_checkpoint(tmp_path)

@@ -1,0 +1,45 @@
+"""`unblur bundle`: a checkpoint as it comes with the package, small and without what the package has already."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from unblur.errors import UnblurError
+
+
+def bundle(
+    checkpoint: tyro.conf.Positional[Path],
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+) -> int:
+    """Copy a checkpoint in half precision, without the parts whose weights come with unblur anyway.
+
+    The copy works with this version of unblur only, unless nothing could be left out.
+
+    Args:
+        checkpoint: Folder of `unblur train`.
+        output: Folder that becomes the copy.
+    """
+    from unblur.app.output_file import refused
+    from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+    from unblur.checkpoints.lending import borrowed_parts
+
+    if (output / "model.safetensors").exists():
+        raise UnblurError(f"{output} holds a checkpoint already; give another folder.")
+    found = load_checkpoint(checkpoint)
+    borrowed = borrowed_parts(found.model)
+    try:
+        card = (found.folder / "README.md").read_text(encoding="utf-8")
+        save_checkpoint(
+            output, found.model, found.config, train_patch_px=found.train_patch_px, card=card, borrowed=borrowed
+        )
+    except OSError as error:
+        raise refused(output, error) from error
+    megabytes = (output / "model.safetensors").stat().st_size / 1e6
+    parts = ", ".join(f"{one.part} ({one.lender})" for one in borrowed) or "nothing"
+    sys.stdout.write(
+        f"{output} holds weights {load_checkpoint(output).sha256[:12]}, {megabytes:.1f} MB; left out: {parts}.\n"
+    )
+    return 0
