@@ -3,6 +3,7 @@
 import csv
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from unblur.photos.photo import Photo
 from unblur.recipes.glow import glow, glow_joint
 from unblur.recipes.glow_study import glow_study
 from unblur.studies.glow import VARIANTS, GlowStudy, study_csv, study_table
+from unblur.training.glow_learning import GlowLearning
 from unblur.training.recipe import Recipe
 
 SOURCES: tuple[Ingredient, ...] = tuple(SimulatedBlur(camera=preset(name), share=1.0) for name in ("gopro", "realblur"))
@@ -60,15 +62,15 @@ def row(before_db: float, after_db: float, niqe: float = 5.0) -> Row:
 
 
 def test_stages_differ_from_their_recipes_by_what_is_studied() -> None:
-    first = glow_study(joint=False, aligned=True, sources=(), steps=50, seed=3)
-    assert replace(first, name="", warmup_steps=0, steps=1, seed=1) == replace(
-        glow(), name="", warmup_steps=0, steps=1, seed=1
-    )
-    tuned = glow_study(joint=True, aligned=True, sources=SOURCES, steps=50, seed=3)
+    first = glow_study(joint=False, aligned=True, sources=(), steps=50, kept=7, seed=3)
+    alike = partial(replace, name="", warmup_steps=0, steps=1, seed=1, glow=GlowLearning())
+    assert alike(first) == alike(glow())
+    assert first.glow == replace(glow().glow, kept=7)
+    tuned = glow_study(joint=True, aligned=True, sources=SOURCES, steps=50, kept=7, seed=3)
     assert tuned.peak_learning_rate == glow_joint().peak_learning_rate < first.peak_learning_rate
     assert [source.share for source in tuned.mixed_in] == [0.5, 0.5]
     assert tuned.camera_share == 0
-    plain = glow_study(joint=True, aligned=False, sources=SOURCES, steps=50, seed=3)
+    plain = glow_study(joint=True, aligned=False, sources=SOURCES, steps=50, kept=7, seed=3)
     assert isinstance(plain.model, GlowConfig)
     assert plain.model.pre_reconstruction is None
     assert replace(plain, model=tuned.model) == tuned
@@ -97,7 +99,14 @@ def test_means_are_of_what_could_be_measured() -> None:
 def test_a_study_is_json() -> None:
     names = dict.fromkeys(("encoder", "decoder", "prior", "photos", "held_out"), "abc")
     study = GlowStudy(
-        steps=2, joint_steps=1, seed=1, sources=SOURCES, sampling=Sampling(), validation=ValidationSet(), **names
+        steps=2,
+        joint_steps=1,
+        kept=5,
+        seed=1,
+        sources=SOURCES,
+        sampling=Sampling(),
+        validation=ValidationSet(),
+        **names,
     )
     assert from_json(to_json(study), GlowStudy) == study
 

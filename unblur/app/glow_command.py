@@ -22,8 +22,9 @@ def glow(
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     prior_from: Path | None = None,
     encoder: Path | None = None,
-    bpp_steps: int = 20_000,
-    steps: int = 8_000,
+    bpp_steps: int = 4_000,
+    steps: int = 2_000,
+    kept: int = 2_048,
     sampling_steps: int = 20,
     seed: int = 1,
     size: int = 256,
@@ -46,6 +47,7 @@ def glow(
         encoder: File taesana_encoder.pth, where the checkpoint is a decoder.
         bpp_steps: Number of updates of the pretraining.
         steps: Number of updates of the tuning.
+        kept: Number of patches that each stage shows again and again.
         sampling_steps: How often the denoiser is asked for each picture.
         seed: Names the runs: first weights, patches and noise follow from it.
         size: Side of the validation set's pictures in pixels.
@@ -70,8 +72,8 @@ def glow(
     )
     from unblur.training.allocator import keep_freed_memory
 
-    if min(bpp_steps, steps, sampling_steps) < 1:
-        raise UnblurError("--bpp-steps, --steps and --sampling-steps must be at least 1.")
+    if min(bpp_steps, steps, kept, sampling_steps) < 1:
+        raise UnblurError("--bpp-steps, --steps, --kept and --sampling-steps must be at least 1.")
     if size < 2 * BLOCK_PX:
         raise UnblurError(f"NIQE measures nothing of {size} px; give a --size of at least {2 * BLOCK_PX}.")
     sources = {text: source_of(text) for text in sets}
@@ -99,6 +101,7 @@ def glow(
             found,
             steps=bpp_steps,
             joint_steps=steps,
+            kept=kept,
             seed=seed,
             sampling=Sampling(steps=sampling_steps),
             validation=replace(ValidationSet(), size_px=size),
@@ -114,7 +117,7 @@ def glow(
             sys.stderr.write(f"{variant.title}: measured\n")
     title = (
         f"{len(pairs)} pictures; {bpp_steps} steps of pretraining and {steps} of tuning on {', '.join(sets)}, or "
-        f"{bpp_steps + steps} without pretraining; seed {seed}, {sampling_steps} sampling steps."
+        f"{bpp_steps + steps} without pretraining, {kept} patches each; seed {seed}, {sampling_steps} sampling steps."
     )
     finish(output, "glow", title, study_table(lines).markdown(), study_csv(lines))
     return 0

@@ -8,8 +8,10 @@ from unblur.recipes.glow import glow, glow_joint
 from unblur.training.recipe import Recipe
 
 
-def glow_study(*, joint: bool, aligned: bool, sources: tuple[Ingredient, ...], steps: int, seed: int) -> Recipe:
-    """A stage of a study: the rate of Stage I, or of the joint Stage II.
+def glow_study(
+    *, joint: bool, aligned: bool, sources: tuple[Ingredient, ...], steps: int, kept: int, seed: int
+) -> Recipe:
+    """A stage of a study: the rate of Stage I, or of the joint Stage II, on `kept` patches.
 
     Learns from `sources` in equal shares, or without any from all that the simulator knows. Not `aligned` is without
     pre-reconstruction and its alignment.
@@ -23,5 +25,6 @@ def glow_study(*, joint: bool, aligned: bool, sources: tuple[Ingredient, ...], s
         mixed_in=tuple(replace(source, share=1 / len(sources)) for source in sources),
         steps=steps,
         warmup_steps=min(stage.warmup_steps, steps // 10),
+        glow=replace(stage.glow, kept=kept),
         seed=seed,
     )

@@ -9,6 +9,7 @@ sets of the study. Every run and every measurement has a place in the study's fo
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
@@ -48,6 +49,8 @@ class GlowStudy:
     """Of pretraining."""
     joint_steps: int
     """Of tuning on `sources`."""
+    kept: int
+    """Patches that each stage shows again and again."""
     seed: int
     sources: tuple[Ingredient, ...]
     """Data sets that are tuned on, in equal shares."""
@@ -107,6 +110,7 @@ def settings_of(
     *,
     steps: int,
     joint_steps: int,
+    kept: int,
     seed: int,
     sampling: Sampling,
     validation: ValidationSet,
@@ -115,6 +119,7 @@ def settings_of(
     return GlowStudy(
         steps=steps,
         joint_steps=joint_steps,
+        kept=kept,
         seed=seed,
         sources=sources,
         sampling=sampling,
@@ -160,17 +165,15 @@ def rows_of(
 def trained(variant: Variant, study: GlowStudy, places: Places) -> Path:
     """The checkpoint folder of a variant after both stages. Raises UnblurError."""
     tuned = places.folder / variant.run
+    recipe = partial(glow_study, kept=study.kept, seed=study.seed)
     if not variant.pretrained:
         whole = study.steps + study.joint_steps
-        recipe = glow_study(joint=False, aligned=True, sources=study.sources, steps=whole, seed=study.seed)
-        return _trained(recipe, tuned, None, places)
+        return _trained(recipe(joint=False, aligned=True, sources=study.sources, steps=whole), tuned, None, places)
     begun = places.folder / f"{variant.run}-pretrained"
-    recipe = glow_study(joint=False, aligned=variant.aligned, sources=(), steps=study.steps, seed=study.seed)
-    _trained(recipe, begun, None, places)
-    recipe = glow_study(
-        joint=True, aligned=variant.aligned, sources=study.sources, steps=study.joint_steps, seed=study.seed
-    )
-    return _trained(recipe, tuned, begun, places)
+    aligned = variant.aligned
+    _trained(recipe(joint=False, aligned=aligned, sources=(), steps=study.steps), begun, None, places)
+    joint = recipe(joint=True, aligned=aligned, sources=study.sources, steps=study.joint_steps)
+    return _trained(joint, tuned, begun, places)
 
 
 def study_table(lines: Sequence[tuple[Variant, Sequence[Row]]]) -> Table:

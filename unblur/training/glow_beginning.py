@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from torch import nn
+
 from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, BUNDLED_RESTORER, Checkpoint, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur, PreReconstruction
@@ -28,6 +30,12 @@ def begin_glow(network: GlowDeblur, start: Checkpoint | None, prior_from: Path |
         network.motion_guidance.estimator.load_state_dict(motion.model.state_dict())
     if prior_from is not None or start is None or start.config != config:
         network.semantic_guidance.prior.load_state_dict(prior_weights(prior_from, config.semantics.prior))
+
+
+def freeze_what_sees(network: nn.Module) -> None:
+    """The hourglass of GLOWDeblur, if it has one; its motion estimator and semantic prior never learn."""
+    if isinstance(network, GlowDeblur) and network.pre_reconstruction is not None:
+        network.pre_reconstruction.hourglass.requires_grad_(False)
 
 
 def begin_pre_reconstruction(network: PreReconstruction, start: Checkpoint | None) -> None:

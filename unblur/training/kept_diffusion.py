@@ -28,13 +28,11 @@ class KeptDiffusionTask(Task):
         self.patches: KeptPatches | None = None
 
     def look_with(self, network: nn.Module) -> None:
-        """Freeze the hourglass, and see with it, the motion estimator and the semantic prior.
+        """See with the hourglass, the motion estimator and the semantic prior, all of them frozen.
 
         Raises UnblurError when the folder keeps the patches of other ones.
         """
         network, recipe = cast(GlowDeblur, network), self.recipe
-        if network.pre_reconstruction is not None:
-            network.pre_reconstruction.hourglass.requires_grad_(False)
         of = KeptOf(
             camera=recipe.camera,
             sampling=recipe.sampling,

@@ -54,4 +54,4 @@ class LookingTask(Task, Protocol):
     """A task whose examples are what frozen parts of the network that is trained see."""
 
     def look_with(self, network: nn.Module) -> None:
-        """Freeze those parts of `network`, which has its weights, and see with them; before the first example."""
+        """See with the frozen parts of `network`, which has its weights; before the first example."""
