@@ -200,6 +200,12 @@ def test_restored_pictures_are_kept_and_the_worst_of_them_shown(pairs: Path, tmp
     assert (tmp_path / "worst.png").stat().st_size > 10_000
     assert {file.name for file in (tmp_path / "plots").iterdir()} == {"gain.png", "images.png"}
     assert main([*show, "--pictures", str(pairs)]) == 2
+    files = {row["image"] for row in rows_in(table)}
+    one = min(files)
+    best = ["tables", str(table), "--best", str(tmp_path / "best.jpg"), "--pictures", str(pairs)]
+    assert main([*best, "--restored", str(kept / "pairs"), "--images", f"{one[:-1]}*"]) == 0
+    assert (tmp_path / "best.jpg").stat().st_size > 1000
+    assert main([*best, "--restored", str(kept / "pairs"), "--images", "nothing*"]) == 2
 
 
 def test_photographs_without_twins_need_no_reference(

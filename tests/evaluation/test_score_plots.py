@@ -12,7 +12,7 @@ from PIL import Image
 from unblur.errors import UnblurError
 from unblur.evaluation.row import Conditions, Row
 from unblur.evaluation.score_plots import plot_scores, severity_bins
-from unblur.evaluation.worst_sheet import CROP_PX, Shown, plot_worst, worst_place, worst_rows
+from unblur.evaluation.sheet import CROP_PX, Extreme, Shown, extreme_place, extreme_rows, plot_sheet
 
 
 def row(before_db: float, after_db: float, method: str = "network") -> Row:
@@ -53,7 +53,8 @@ def test_what_has_no_finite_score_cannot_be_drawn(tmp_path: Path) -> None:
 def test_the_worst_come_first_and_are_ten_at_most() -> None:
     rows = [row(20, 20 + gain) for gain in range(12)]
     rows += [row(math.inf, 10.0)]
-    assert [one.gain_db for one in worst_rows(rows[::-1])] == list(range(10))
+    assert [one.gain_db for one in extreme_rows(rows[::-1], "worst")] == list(range(10))
+    assert [one.gain_db for one in extreme_rows(rows, "best")] == list(range(11, 1, -1))
 
 
 def shown(height: int, width: int) -> Shown:
@@ -64,20 +65,30 @@ def shown(height: int, width: int) -> Shown:
     return Shown(row=row(30, 20), blurry=sharp, restored=restored, sharp=sharp)
 
 
-def test_crops_are_taken_where_it_went_wrong_pixel_for_pixel(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extreme", ["worst", "best"])
+def test_crops_are_taken_where_most_happened_pixel_for_pixel(tmp_path: Path, extreme: Extreme) -> None:
     one = shown(400, 500)
-    assert worst_place(one, 40) == (400 - 48, 500 - 52)
-    plot_worst([one, shown(100, 90)], tmp_path / "worst.png")
+    if extreme == "best":
+        # What was wrong before and is right now.
+        one = replace(one, blurry=one.restored, restored=one.sharp)
+    assert extreme_place(one, 40, extreme) == (400 - 48, 500 - 52)
+    plot_sheet([one, shown(100, 90)], tmp_path / "worst.png", extreme)
     with Image.open(tmp_path / "worst.png") as image:
         sheet = np.asarray(image.convert("RGB"))
     assert sheet.shape[1] == 3 * CROP_PX
-    top, left = worst_place(one, CROP_PX)
+    top, left = extreme_place(one, CROP_PX, extreme)
     line = sheet[sheet.shape[0] // 2 - CROP_PX : sheet.shape[0] // 2]
     for column, picture in enumerate((one.blurry, one.restored, one.sharp)):
         crop = picture[:, top : top + CROP_PX, left : left + CROP_PX].permute(1, 2, 0).numpy()
         assert np.array_equal(line[:, column * CROP_PX : (column + 1) * CROP_PX], crop)
 
 
+def test_a_sheet_is_a_jpeg_where_its_name_says_so(tmp_path: Path) -> None:
+    plot_sheet([shown(100, 90)], tmp_path / "worst.jpg", "worst")
+    with Image.open(tmp_path / "worst.jpg") as image:
+        assert (image.format, image.width) == ("JPEG", 3 * CROP_PX)
+
+
 def test_a_sheet_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match="no worst one"):
-        plot_worst([], tmp_path / "worst.png")
+        plot_sheet([], tmp_path / "worst.png", "worst")

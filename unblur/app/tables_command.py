@@ -1,6 +1,7 @@
 """`unblur tables`: the tables and figures of measurements made before, from their CSV files alone."""
 
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +11,7 @@ from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur.evaluation.row import Row
+    from unblur.evaluation.sheet import Extreme
     from unblur.evaluation.tables import Table
 
 Form = Literal["markdown", "latex", "csv"]
@@ -20,6 +22,8 @@ def tables(
     form: Annotated[Form, tyro.conf.arg(name="format")] = "markdown",
     plots: Path | None = None,
     worst: Path | None = None,
+    best: Path | None = None,
+    images: list[str] | None = None,
     pictures: Path | None = None,
     restored: Path | None = None,
     split: str | None = None,
@@ -34,7 +38,10 @@ def tables(
         form: How the table is printed: markdown, latex (with booktabs) or csv.
         plots: Folder for figures: gain against severity, and before against after, image by image. Needs
             `pip install 'unblur[plots]'`.
-        worst: PNG file for the ten images of one CSV that gained least, with crops. Needs --pictures and --restored.
+        worst: PNG or JPEG file for the ten images of one CSV that gained least, with crops. Needs --pictures and
+            --restored.
+        best: The same of those that gained most.
+        images: Only these, by name or pattern: severe_*.
         pictures: The folder that was measured.
         restored: The folder of the data set inside the one that `unblur evaluate --restored` was given.
         split: Part of the data set that was measured, if not the usual one.
@@ -51,7 +58,7 @@ def tables(
         raise UnblurError("There is nothing to tabulate; give at least one CSV of `unblur evaluate`.")
     if plots is not None:
         check_plottable()
-    runs = [read_rows(file) for file in files]
+    runs = [_only(images, read_rows(file), file) for file in files]
     table = summary(runs[0]) if len(runs) == 1 else comparison(runs)
     sys.stdout.write(_as(form, table))
     if published:
@@ -64,11 +71,23 @@ def tables(
             plot_scores(runs, plots)
         except OSError as error:
             raise UnblurError(f"{plots} cannot be written to: {error.strerror or error}; choose another.") from error
-    if worst is not None:
+    sheets: tuple[tuple[Extreme, Path | None], ...] = (("worst", worst), ("best", best))
+    for extreme, sheet in sheets:
+        if sheet is None:
+            continue
         if len(runs) != 1 or pictures is None or restored is None:
-            raise UnblurError("--worst shows the images of one CSV; give one, with --pictures and --restored.")
-        _show_worst(runs[0], worst, pictures, restored, split)
+            raise UnblurError(f"--{extreme} shows the images of one CSV; give one, with --pictures and --restored.")
+        _show(runs[0], extreme, sheet, pictures, restored, split)
     return 0
+
+
+def _only(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Row]":
+    if patterns is None:
+        return rows
+    kept = [row for row in rows if any(fnmatchcase(row.image, pattern) for pattern in patterns)]
+    if not kept:
+        raise UnblurError(f"{file} has no image called {' or '.join(patterns)}; look at its first column.")
+    return kept
 
 
 def _as(form: Form, table: "Table") -> str:
@@ -81,18 +100,18 @@ def _as(form: Form, table: "Table") -> str:
             return table.csv()
 
 
-def _show_worst(rows: "list[Row]", worst: Path, pictures: Path, restored: Path, split: str | None) -> None:
+def _show(rows: "list[Row]", extreme: "Extreme", path: Path, pictures: Path, restored: Path, split: str | None) -> None:
     import torch
 
     from unblur.datasets.pair_files import read_picture
     from unblur.evaluation.measured_pictures import find_pictures
     from unblur.evaluation.peers.outputs import OutputFolder
-    from unblur.evaluation.worst_sheet import Shown, plot_worst, worst_rows
+    from unblur.evaluation.sheet import Shown, extreme_rows, plot_sheet
 
     files = {named.image: named.files for named in find_pictures(pictures, split).files}
     outputs = OutputFolder(restored)
     sheet = []
-    for row in worst_rows(rows):
+    for row in extreme_rows(rows, extreme):
         pair = files.get(row.image)
         if pair is None or pair.sharp is None:
             raise UnblurError(f"{pictures} has no pair called {row.image}; give the folder that was measured.")
@@ -102,6 +121,6 @@ def _show_worst(rows: "list[Row]", worst: Path, pictures: Path, restored: Path, 
             raise UnblurError(f"{row.image} and its restored picture in {restored} differ in size; restore it again.")
         sheet.append(Shown(row=row, blurry=blurry, restored=output, sharp=sharp))
     try:
-        plot_worst(sheet, worst)
+        plot_sheet(sheet, path, extreme)
     except OSError as error:
-        raise UnblurError(f"{worst} cannot be written: {error.strerror or error}; choose another place.") from error
+        raise UnblurError(f"{path} cannot be written: {error.strerror or error}; choose another place.") from error

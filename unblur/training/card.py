@@ -104,7 +104,7 @@ def _use(model: ModelConfig) -> str:
         case PreReconstructionConfig():
             return "unblur train glow --start-from FOLDER"
         case GlowConfig():
-            return "unblur.checkpoints.folder.load_checkpoint(FOLDER)"
+            return "unblur restore photo.jpg --mode generative --checkpoint FOLDER --decoder DECODER"
         case AutoencoderConfig():
             return "unblur study reconstruction photos --checkpoint FOLDER"
         case LatentDecoderConfig():
