@@ -60,38 +60,13 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_glow() -> "GlowDeblur":
     """GLOWDeblur with four latents and random weights, whose answers stay near a photograph in grey tones."""
-    from unblur.models import GlowConfig, GlowDeblur, MotionEstimatorConfig, NAFNetConfig
-    from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-    from unblur.models.linear_dit import LinearDiTConfig
-    from unblur.models.motion_guidance import MOTION_CHANNELS
-    from unblur.models.pre_reconstruction import PreReconstructionConfig
-    from unblur.models.semantic_guidance import SemanticGuidanceConfig
-    from unblur.models.semantic_prior import SemanticPriorConfig
+    from tiny_networks import GLOW
 
-    denoiser = LinearDiTConfig(
-        width=16,
-        blocks=2,
-        self_heads=2,
-        cross_heads=2,
-        token_channels=16,
-        latent_channels=4,
-        condition_channels=4 + MOTION_CHANNELS,
-    )
-    hourglass = NAFNetConfig(
-        width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
-    )
-    config = GlowConfig(
-        denoiser=denoiser,
-        pre_reconstruction=PreReconstructionConfig(hourglass=hourglass, align_channels=4, latent_channels=4),
-        motion=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)),
-        semantics=SemanticGuidanceConfig(
-            prior=SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8),
-            regions=2,
-        ),
-    )
+    from unblur.models import GlowDeblur
+
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        network = GlowDeblur(config)
+        network = GlowDeblur(GLOW)
         for name, parameter in network.named_parameters():
             # Training begins with zeros, which are silent.
             if parameter.abs().max() == 0 or "tokens.norm" in name:
@@ -102,11 +77,13 @@ def tiny_glow() -> "GlowDeblur":
 @pytest.fixture(scope="session")
 def tiny_decoder() -> "LatentDecoder":
     """A decoder of four latents with random weights, which paints grey with a little detail."""
+    from tiny_networks import LATENTS
+
     from unblur.models import LatentDecoder, LatentDecoderConfig
 
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        config = LatentDecoderConfig(latent_channels=4, channels=(16, 16, 16, 8, 8), blocks=(1, 1, 1, 1, 1))
+        config = LatentDecoderConfig(latent_channels=LATENTS, channels=(16, 16, 16, 8, 8), blocks=(1, 1, 1, 1, 1))
         decoder = LatentDecoder(config)
         decoder.ending.weight.normal_(0, 0.003)
     return decoder.eval().requires_grad_(False)

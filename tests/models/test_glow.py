@@ -7,53 +7,26 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from tiny_networks import GLOW, LATENTS
 from torch import Tensor, nn
 
 from unblur.blur.undirected import undirected
 from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
-from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, MotionEstimatorConfig, NAFNetConfig, build
-from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, build
 from unblur.models.flow import drawn_sigmas, noised, true_velocity
 from unblur.models.glow import Conditions
 from unblur.models.glow_sizes import glow
-from unblur.models.linear_dit import LinearDiTConfig
 from unblur.models.motion_guidance import MOTION_CHANNELS, motion_map
 from unblur.models.padding import reflected_to_multiple
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.samplers import Sampling
 from unblur.models.semantic_guidance import SemanticGuidanceConfig
-from unblur.models.semantic_prior import SemanticPriorConfig
 from unblur.models.tokens import Tokens
 from unblur.seeds import generator_for
 
-LATENTS = 4
 
-TINY = GlowConfig(
-    denoiser=LinearDiTConfig(
-        width=16,
-        blocks=2,
-        self_heads=2,
-        cross_heads=2,
-        token_channels=10,
-        latent_channels=LATENTS,
-        condition_channels=LATENTS + MOTION_CHANNELS,
-    ),
-    pre_reconstruction=PreReconstructionConfig(
-        hourglass=NAFNetConfig(
-            width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
-        ),
-        align_channels=4,
-        latent_channels=LATENTS,
-    ),
-    motion=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)),
-    semantics=SemanticGuidanceConfig(
-        prior=SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8), regions=2
-    ),
-)
-
-
-def lively(config: GlowConfig = TINY) -> GlowDeblur:
+def lively(config: GlowConfig = GLOW) -> GlowDeblur:
     """With random weights where training begins with zeros."""
     torch.manual_seed(0)
     network = GlowDeblur(config)
@@ -82,7 +55,7 @@ def test_conditions_lie_on_the_grid_of_latents(height: int, width: int) -> None:
     assert conditions.restored.shape == (2, 3, height, width)
     assert conditions.aligned.shape == (2, LATENTS, height // 32, width // 32)
     assert conditions.motion.shape == (2, MOTION_CHANNELS, height // 32, width // 32)
-    assert conditions.tokens.values.shape == (2, 4, 10)
+    assert conditions.tokens.values.shape == (2, 4, 16)
     noisy = torch.randn(2, LATENTS, height // 32, width // 32)
     assert network.velocity(noisy, torch.rand(2), conditions).shape == noisy.shape
 
@@ -128,7 +101,7 @@ def test_without_words_nothing_is_said_whatever_the_photograph() -> None:
 
 def test_captions_take_the_place_of_regions() -> None:
     network = lively()
-    captions = Tokens(torch.randn(1, 7, 10), torch.ones(1, 7, dtype=torch.bool))
+    captions = Tokens(torch.randn(1, 7, 16), torch.ones(1, 7, dtype=torch.bool))
     with torch.no_grad():
         assert torch.equal(network(torch.rand(1, 3, 32, 32), captions).tokens.values, captions.values)
 
@@ -201,7 +174,7 @@ def test_every_parameter_that_is_not_frozen_has_a_gradient_and_no_other() -> Non
 def test_training_makes_it_better_than_knowing_nothing() -> None:
     """Latents that the blurry photograph tells: the velocity is soon found better than by its mean, which gets 1."""
     torch.manual_seed(0)
-    network = GlowDeblur(TINY)
+    network = GlowDeblur(GLOW)
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=5e-3)
     losses = []
     for step in range(40):
@@ -232,7 +205,7 @@ def test_any_photograph_is_restored_and_the_same_again(solver: str, height: int,
 
 def test_less_noise_stays_nearer_to_the_aligned_feature() -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
-    network = GlowDeblur(TINY)  # without a velocity, so that what comes out is the beginning
+    network = GlowDeblur(GLOW)  # without a velocity, so that what comes out is the beginning
     with torch.no_grad():
         conditions = network(torch.rand(1, 3, 64, 64))
         distances = [
@@ -244,7 +217,7 @@ def test_less_noise_stays_nearer_to_the_aligned_feature() -> None:
 
 
 def test_a_restorer_tells_only_what_it_is_allowed_to() -> None:
-    caption = Tokens(torch.randn(1, 3, 10), torch.tensor([[True, True, False]]))
+    caption = Tokens(torch.randn(1, 3, 16), torch.tensor([[True, True, False]]))
     blurry = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         told = GlowRestorer(lively(), Enlarged(), caption=caption).conditions(blurry)
@@ -270,10 +243,10 @@ def test_bfloat16_is_near_float32() -> None:
 
 def test_saved_and_loaded_equal(tmp_path: Path) -> None:
     network = lively()
-    save_checkpoint(tmp_path, network, TINY, train_patch_px=64, card="# tiny\n", dtype=torch.float32)
+    save_checkpoint(tmp_path, network, GLOW, train_patch_px=64, card="# tiny\n", dtype=torch.float32)
     checkpoint = load_checkpoint(tmp_path)
-    assert checkpoint.config == TINY == from_json(to_json(TINY), GlowConfig)
-    assert isinstance(build(TINY), GlowDeblur)
+    assert checkpoint.config == GLOW == from_json(to_json(GLOW), GlowConfig)
+    assert isinstance(build(GLOW), GlowDeblur)
     blurry, noisy, sigma = torch.rand(1, 3, 32, 64), torch.randn(1, LATENTS, 1, 2), torch.rand(1)
     with torch.no_grad():
         one, other = (model.velocity(noisy, sigma, model(blurry)) for model in (network, checkpoint.model))  # type: ignore[operator]
@@ -289,13 +262,13 @@ def test_mirrored_sides_are_those_of_numpy(side: int) -> None:
 
 def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="told 10 channels, not 9"):
-        replace(TINY, denoiser=replace(TINY.denoiser, condition_channels=9))
-    first = TINY.pre_reconstruction
+        replace(GLOW, denoiser=replace(GLOW.denoiser, condition_channels=9))
+    first = GLOW.pre_reconstruction
     assert first is not None
     with pytest.raises(ValueError, match="must agree on latents"):
-        replace(TINY, pre_reconstruction=replace(first, latent_channels=LATENTS + 1))
+        replace(GLOW, pre_reconstruction=replace(first, latent_channels=LATENTS + 1))
     with pytest.raises(ValueError, match="told the latents of the blurry photograph"):
-        GlowDeblur(replace(TINY, pre_reconstruction=None))(torch.rand(1, 3, 32, 32))
+        GlowDeblur(replace(GLOW, pre_reconstruction=None))(torch.rand(1, 3, 32, 32))
     with pytest.raises(ValueError, match="stride 32, not 16"):
         PreReconstructionConfig(hourglass=replace(first.hourglass, stem_stride=1))
     with pytest.raises(ValueError, match="at least one region"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_networks import GLOW, HOURGLASS, PRIOR
 
 from unblur.app.cli import main
 from unblur.blur.presets import preset
@@ -22,16 +23,12 @@ from unblur.models import (
     GlowConfig,
     LatentDecoderConfig,
     LatentEncoderConfig,
-    NAFNetConfig,
+    MotionEstimatorConfig,
     PreReconstructionConfig,
-    SemanticPriorConfig,
 )
 from unblur.models import build as built
-from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-from unblur.models.linear_dit import LinearDiTConfig
 from unblur.models.motion_guidance import MOTION_CHANNELS
 from unblur.models.samplers import Sampling
-from unblur.models.semantic_guidance import SemanticGuidanceConfig
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 from unblur.recipes.glow import glow, glow_joint
@@ -42,15 +39,12 @@ from unblur.training.recipe import Recipe
 
 SOURCES: tuple[Ingredient, ...] = tuple(SimulatedBlur(camera=preset(name), share=1.0) for name in ("gopro", "realblur"))
 
-PRIOR = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
-DENOISER = LinearDiTConfig(
-    width=16, blocks=1, self_heads=2, cross_heads=2, token_channels=10, condition_channels=32 + MOTION_CHANNELS
-)
-FIRST = PreReconstructionConfig(
-    hourglass=NAFNetConfig(
-        width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
-    ),
-    align_channels=4,
+# The autoencoder of this study has as many latents as SANA's.
+WIDE = replace(
+    GLOW,
+    denoiser=replace(GLOW.denoiser, latent_channels=32, condition_channels=32 + MOTION_CHANNELS),
+    pre_reconstruction=PreReconstructionConfig(hourglass=HOURGLASS, align_channels=4),
+    motion=MotionEstimatorConfig(),
 )
 
 
@@ -133,9 +127,13 @@ def test_the_study_at_toy_scale_and_again(
     def small(**settings: object) -> Recipe:
         recipe = glow_study(**settings)  # type: ignore[arg-type]
         assert isinstance(recipe.model, GlowConfig)
-        first = recipe.model.pre_reconstruction and FIRST
-        model = GlowConfig(denoiser=DENOISER, pre_reconstruction=first, semantics=SemanticGuidanceConfig(prior=PRIOR))
-        return replace(recipe, model=model, batch=1, sampling=replace(recipe.sampling, patch_px=64))
+        aligned = recipe.model.pre_reconstruction is not None
+        return replace(
+            recipe,
+            model=WIDE if aligned else replace(WIDE, pre_reconstruction=None),
+            batch=1,
+            sampling=replace(recipe.sampling, patch_px=64),
+        )
 
     monkeypatch.setattr("unblur.studies.glow.glow_study", small)
     (tmp_path / "photos").mkdir()

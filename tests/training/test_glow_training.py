@@ -9,6 +9,7 @@ import pytest
 import torch
 from test_loop import TINY as RESTORER
 from test_loop import KilledError, metrics, same_weights
+from tiny_networks import GLOW, LATENTS, PRIOR
 from torch import nn
 
 from unblur.app.cli import main
@@ -26,18 +27,15 @@ from unblur.models import (
     GlowRestorer,
     LatentDecoderConfig,
     LatentEncoderConfig,
-    NAFNetConfig,
+    MotionEstimatorConfig,
     PreReconstruction,
     PreReconstructionConfig,
     SemanticPriorConfig,
     build,
 )
-from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.glow_sizes import glow
-from unblur.models.linear_dit import LinearDiTConfig, use_recomputation
-from unblur.models.motion_guidance import MOTION_CHANNELS
+from unblur.models.linear_dit import use_recomputation
 from unblur.models.samplers import Sampling
-from unblur.models.semantic_guidance import SemanticGuidanceConfig
 from unblur.models.tiny_autoencoder import taesana_encoder
 from unblur.models.tokens import Tokens
 from unblur.recipes import named
@@ -52,28 +50,8 @@ from unblur.training.recipe import Recipe
 from unblur.training.step import take_step
 from unblur.training.task import LookingTask, Task
 
-LATENTS = 4
-PRIOR = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
-FIRST = PreReconstructionConfig(
-    hourglass=NAFNetConfig(
-        width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
-    ),
-    align_channels=4,
-    latent_channels=LATENTS,
-)
-NETWORK = GlowConfig(
-    denoiser=LinearDiTConfig(
-        width=16,
-        blocks=2,
-        self_heads=2,
-        cross_heads=2,
-        token_channels=10,
-        latent_channels=LATENTS,
-        condition_channels=LATENTS + MOTION_CHANNELS,
-    ),
-    pre_reconstruction=FIRST,
-    semantics=SemanticGuidanceConfig(prior=PRIOR, regions=2),
-)
+# The motion estimator begins as the bundled one.
+NETWORK = replace(GLOW, motion=MotionEstimatorConfig())
 AUTOENCODER = AutoencoderConfig(
     encoder=LatentEncoderConfig(latent_channels=LATENTS, channels=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1)),
     decoder=LatentDecoderConfig(latent_channels=LATENTS, channels=(8, 8, 8, 8, 8), blocks=(1, 1, 1, 1, 1)),
@@ -185,7 +163,7 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
         noisy = torch.stack([(1 - s) * c + s * n for c, n, s in zip(clean, noise, sigma, strict=True)])
         motion = conditions.motion * told[:, 0].view(-1, 1, 1, 1)
         nothing = Tokens(
-            network.semantic_guidance.nothing.expand(4, 4, 10), torch.tensor([[True, False, False, False]] * 4)
+            network.semantic_guidance.nothing.expand(4, 4, -1), torch.tensor([[True, False, False, False]] * 4)
         )
         expected = 0.0
         for index in range(4):
@@ -350,7 +328,7 @@ def test_a_run_with_parts_and_recomputation_is_nearly_the_plain_one(
 def test_a_first_restoration_is_trained_for_itself_and_begun_with(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    first = replace(TINY, model=FIRST, steps=2)
+    first = replace(TINY, model=NETWORK.pre_reconstruction, steps=2)
     train(first, photos, tmp_path / "first", encoder_from=encoder)
     assert "gain_db" in metrics(tmp_path / "first")[0]
     assert "--start-from" in (tmp_path / "first" / "README.md").read_text()
@@ -425,7 +403,7 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
     with pytest.raises(UnblurError, match="motion estimator has no weights"):
         trained(replace(TINY, model=replace(NETWORK, motion=replace(NETWORK.motion, blocks=(1, 1, 1, 1)))))
     with pytest.raises(UnblurError, match="has no semantic prior"):
-        trained(replace(TINY, model=FIRST))
+        trained(replace(TINY, model=NETWORK.pre_reconstruction))
     assert not (tmp_path / "run").exists()
     for wrong in ({"alignment": -1.0}, {"motion_withheld": 1.5}):
         with pytest.raises(ValueError, match="GlowLearning"):

@@ -1,0 +1,35 @@
+"""Networks that a test can train in a second: all parts of GLOWDeblur, as small as they get."""
+
+from unblur.models import (
+    GlowConfig,
+    MotionEstimatorConfig,
+    NAFNetConfig,
+    PreReconstructionConfig,
+    SemanticPriorConfig,
+)
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.models.linear_dit import LinearDiTConfig
+from unblur.models.motion_guidance import MOTION_CHANNELS
+from unblur.models.semantic_guidance import SemanticGuidanceConfig
+
+LATENTS = 4
+
+HOURGLASS = NAFNetConfig(
+    width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
+)
+PRIOR = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
+DENOISER = LinearDiTConfig(
+    width=16,
+    blocks=2,
+    self_heads=2,
+    cross_heads=2,
+    token_channels=16,
+    latent_channels=LATENTS,
+    condition_channels=LATENTS + MOTION_CHANNELS,
+)
+GLOW = GlowConfig(
+    denoiser=DENOISER,
+    pre_reconstruction=PreReconstructionConfig(hourglass=HOURGLASS, align_channels=4, latent_channels=LATENTS),
+    motion=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)),
+    semantics=SemanticGuidanceConfig(prior=PRIOR, regions=2),
+)
