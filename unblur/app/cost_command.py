@@ -49,6 +49,10 @@ def cost(
     shapes = [_shape(size) for size in sizes]
     if any(number < 1 for number in steps) or any(side < 32 or side % 32 for side in sides):
         raise UnblurError("Steps must be positive and sides multiples of 32; give others.")
+    if plot is not None:
+        check_plottable()
+        if not sides:
+            raise UnblurError("Nothing grows without --sides; give some, or leave out --plot.")
     for width, height in shapes:
         parts = _parts_table(part_costs(network, height, width), width, height, steps)
         sys.stdout.write(parts.markdown() + "\n")
@@ -59,10 +63,6 @@ def cost(
     ]
     if runs:
         sys.stdout.write(_runs_table(runs).markdown() + "\n")
-    if plot is not None and not sides:
-        raise UnblurError("Nothing grows without --sides; give some, or leave out --plot.")
-    if plot is not None:
-        check_plottable()
     if sides:
         growth = growth_costs(network, sides, timed_up_to)
         sys.stdout.write(_growth_table(growth).markdown())

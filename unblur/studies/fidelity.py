@@ -12,11 +12,10 @@ from statistics import fmean
 
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures
-from unblur.evaluation.measured_table import measured_table
 from unblur.evaluation.method import MethodChoice, open_method
 from unblur.evaluation.row import Row
-from unblur.evaluation.run import Progress, Run
 from unblur.evaluation.tables import Table
+from unblur.studies.measuring import measured_rows
 from unblur.studies.release import Bar
 from unblur.studies.rows import Report
 
@@ -48,15 +47,8 @@ class Line:
 def rows_of(pictures: MeasuredPictures, choice: MethodChoice, folder: Path, report: Report) -> list[Row]:
     """The measurements of one restoration, kept in `folder`. Raises UnblurError."""
     method = open_method(choice)
-    run = Run(
-        data_set=pictures.data_set, files=pictures.files, choice=choice, protocol=pictures.protocol, metrics=METRICS
-    )
-
-    def measure(progress: Progress) -> None:
-        for _ in progress.rows():
-            report(f"{method.name} on {pictures.data_set}", len(progress.finished), len(run.files))
-
-    return measured_table(folder / f"{pictures.data_set}-{method.name}.csv", run, method, measure).finished
+    table = folder / f"{pictures.data_set}-{method.name}.csv"
+    return measured_rows(pictures.data_set, pictures, choice, method, table, METRICS, report)
 
 
 def lines_of(restored: Mapping[str, Sequence[Row]]) -> list[Line]:

@@ -22,15 +22,14 @@ from unblur.datasets.written_pairs import write_set
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
-from unblur.evaluation.measured_table import measured_table
 from unblur.evaluation.method import Method, MethodChoice
 from unblur.evaluation.row import Row
-from unblur.evaluation.run import Progress, Run
 from unblur.evaluation.tables import Table
 from unblur.models import RestorerConfig
 from unblur.restoration.guard import is_plausible_detail
 from unblur.seeds import generator_for
 from unblur.studies.data_sets import study_sets
+from unblur.studies.measuring import measured_rows
 from unblur.studies.rows import Report
 
 VALIDATION, SHAKEN = "validation", "shaken"
@@ -101,13 +100,12 @@ def part_of(one: ReleaseSet, pictures: int) -> ReleaseSet:
 
 def measured(one: ReleaseSet, choice: MethodChoice, method: Method, table: Path, report: Report) -> list[Row]:
     """PSNR, SSIM and ST-LPIPS of every picture, kept in `table`. Raises UnblurError."""
-    return _measured(one, choice, method, table, report, MetricChoice(names=("st-lpips",)))
+    return measured_rows(one.name, one.pictures, choice, method, table, MetricChoice(names=("st-lpips",)), report)
 
 
 def sharp_psnr_db(photos: Path, choice: MethodChoice, method: Method, table: Path, report: Report) -> float:
     """Mean PSNR of what is made of sharp photographs to the photographs themselves. Raises UnblurError."""
-    sharp = ReleaseSet(name="sharp", simulated=False, pictures=find_pictures(photos))
-    rows = _measured(sharp, choice, method, table, report, MetricChoice())
+    rows = measured_rows("sharp", find_pictures(photos), choice, method, table, MetricChoice(), report)
     return fmean(row.scores["psnr_after_db"] for row in rows)
 
 
@@ -200,24 +198,6 @@ def bar_table(found: Sequence[Bar]) -> Table:
     """For people."""
     lines = tuple((bar.demand, bar.bound, bar.found, "holds" if bar.holds else "does not hold") for bar in found)
     return Table(header=("bar", "bound", "found", ""), lines=lines)
-
-
-def _measured(
-    one: ReleaseSet, choice: MethodChoice, method: Method, table: Path, report: Report, metrics: MetricChoice
-) -> list[Row]:
-    run = Run(
-        data_set=one.name,
-        files=one.pictures.files,
-        choice=choice,
-        protocol=one.pictures.protocol,
-        metrics=metrics,
-    )
-
-    def measure(progress: Progress) -> None:
-        for _ in progress.rows():
-            report(f"{method.name} on {one.name}", len(progress.finished), len(run.files))
-
-    return measured_table(table, run, method, measure).finished
 
 
 def _at_least(demand: str, found: float, bound: float) -> Bar:

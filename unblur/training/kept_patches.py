@@ -1,7 +1,7 @@
 """Patches that GLOWDeblur's denoiser is shown again and again, with all that the parts before it see in them.
 
 One idea: these parts are frozen and say the same whenever they are asked. A patch is simulated, looked at and encoded
-once, and read from a folder ever after, which takes a hundredth of the time; the noise is new whenever it is shown.
+once, and only read from a folder ever after; the noise is new whenever it is shown.
 """
 
 from dataclasses import dataclass
