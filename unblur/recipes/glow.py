@@ -2,7 +2,7 @@
 
 Sized for two CPU cores: the denoiser `small` (`unblur.models.glow_sizes`), patches of 256 px, which are 8 x 8 latents.
 The hourglass is that of the bundled network and does not learn with the denoiser, so that what it sees is computed once
-for each of the patches that are kept; with `GlowLearning(kept=None)` it learns too, and a step costs many times as much.
+for each of the patches that are kept; with `GlowLearning(kept=None)` it learns too, which costs many times as much.
 The paper (arXiv 2601.06525) names the stages and their data, GS-Blur and then RealBlur, BSD and RSBlur mixed, and gives
 no numbers; SANA's denoiser (arXiv 2410.10629), which it is taken to use, was trained on 512 px with a learning rate of
 1e-4 (by the optimiser CAME), constant after a warmup of 2,000 steps, without weight decay, gradients clipped at 0.1,
