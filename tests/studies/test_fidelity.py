@@ -16,18 +16,6 @@ from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 from unblur.studies.fidelity import bars, fidelity_table, lines_of
 
-CONDITIONS = Conditions(
-    data_set="set",
-    protocol="pairs-v1",
-    method="network",
-    checkpoint="abc",
-    device="cpu",
-    precision="float32",
-    pooling_window_px="",
-    torch="",
-    unblur="",
-)
-
 
 def row(image: str, psnr: tuple[float, float], perceived: float, niqe: tuple[float, float] = (5.0, 4.0)) -> Row:
     scores = {
@@ -38,7 +26,8 @@ def row(image: str, psnr: tuple[float, float], perceived: float, niqe: tuple[flo
         "niqe_before": niqe[0],
         "niqe_after": niqe[1],
     }
-    return Row(image=image, height=8, width=8, scores=scores, seconds=1.0, conditions=CONDITIONS)
+    conditions = Conditions(protocol="pairs-v1", checkpoint="abc")
+    return Row(image=image, height=8, width=8, scores=scores, seconds=1.0, conditions=conditions)
 
 
 def test_the_severe_half_are_the_pictures_that_were_worst_before() -> None:

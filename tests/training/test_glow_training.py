@@ -104,13 +104,14 @@ def lively(config: GlowConfig = NETWORK) -> GlowDeblur:
     return network
 
 
+def stop_after_three(step: int, _measured: dict[str, float]) -> None:
+    if step == 3:
+        raise KilledError
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    def stop_after_three(step: int, _measured: dict[str, float]) -> None:
-        if step == 3:
-            raise KilledError
-
     train(replace(TINY, workers=0), photos, tmp_path / "whole", prior_from=prior, encoder_from=encoder)
     with pytest.raises(KilledError):
         train(TINY, photos, tmp_path / "parts", prior_from=prior, encoder_from=encoder, on_step=stop_after_three)
@@ -191,10 +192,6 @@ def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = replace(TINY, glow=GlowLearning(kept=3))
-
-    def stop_after_three(step: int, _measured: dict[str, float]) -> None:
-        if step == 3:
-            raise KilledError
 
     train(replace(kept, workers=0), photos, tmp_path / "whole", prior_from=prior, encoder_from=encoder)
     with pytest.raises(KilledError):

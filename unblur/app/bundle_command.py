@@ -6,8 +6,6 @@ from typing import Annotated
 
 import tyro
 
-from unblur.errors import UnblurError
-
 
 def bundle(
     checkpoint: tyro.conf.Positional[Path],
@@ -22,12 +20,11 @@ def bundle(
         checkpoint: Folder of `unblur train`.
         output: Folder that becomes the copy.
     """
-    from unblur.app.output_file import refused
+    from unblur.app.output_file import check_no_checkpoint, refused
     from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
     from unblur.checkpoints.lending import borrowed_parts
 
-    if (output / "model.safetensors").exists():
-        raise UnblurError(f"{output} holds a checkpoint already; give another folder.")
+    check_no_checkpoint(output)
     found = load_checkpoint(checkpoint)
     borrowed = borrowed_parts(found.model)
     try:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import tyro
 
-from unblur.errors import UnblurError
 from unblur.names import PublishedName
 
 
@@ -27,13 +26,12 @@ def convert(
     """
     import torch
 
-    from unblur.app.output_file import refused
+    from unblur.app.output_file import check_no_checkpoint, refused
     from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
     from unblur.checkpoints.foreign import load_foreign
     from unblur.checkpoints.published import published, published_card
 
-    if (output / "model.safetensors").exists():
-        raise UnblurError(f"{output} holds a checkpoint already; give another folder.")
+    check_no_checkpoint(output)
     chosen = published(network)
     model = load_foreign(weights, chosen.config)
     try:

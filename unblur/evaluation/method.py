@@ -20,11 +20,13 @@ from unblur.evaluation.peers.spandrel_model import SUFFIXES, SpandrelModel
 from unblur.evaluation.peers.unsharp import unsharp_mask
 from unblur.photos.photo import Photo
 from unblur.restoration.device import choose_device, uses_bfloat16
-from unblur.restoration.generative import GenerativeSettings, load_generative
+from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings, load_generative
 from unblur.restoration.restorer import Restorer, load
 
 Pixels = NDArray[Any]
 """(H, W, 3) uint8."""
+
+EIGHT_BITS = np.dtype(np.uint8)
 
 NAMES = ("network", "generative", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
 """What a method is called that is not named by a file."""
@@ -113,41 +115,32 @@ def open_method(choice: MethodChoice) -> Method:
 
 def network(restorer: Restorer) -> Method:
     """Our network, with the settings of `restorer`."""
-
-    def apply(blurry: Pixels, image: str) -> Restored:  # noqa: ARG001
-        done = restorer.restore_photo(Photo(pixels=blurry))
-        return Restored(pixels=done.photo.pixels, tile_px=done.tile_px)
-
-    window_px = restorer.settings.pooling_window_px
-    return Method(
-        name="network",
-        apply=apply,
-        checkpoint=restorer.checkpoint_sha256 or "",
-        device=restorer.device.type,
-        precision="bfloat16" if restorer.uses_bfloat16(np.dtype(np.uint8)) else "float32",
-        pooling_window_px="" if window_px is None else str(window_px),
-    )
+    return _ours("network", restorer, restorer.settings.pooling_window_px, half=restorer.uses_bfloat16(EIGHT_BITS))
 
 
 def _generative(choice: MethodChoice) -> Method:
     settings = replace(choice.generative, pooling_window_px=choice.pooling_window_px)
     restorer = load_generative(choice.checkpoint, choice.decoder, settings, device=choice.device)
     settings = restorer.settings
+    half = uses_bfloat16(settings.precision, restorer.device, EIGHT_BITS)
+    method = _ours(f"generative-{settings.fidelity:g}", restorer, settings.pooling_window_px, half=half)
+    decoder = (restorer.decoder_sha256 or "")[:12]
+    how = f"{settings.solver}, {settings.steps} steps, seed {settings.seed}, decoder {decoder}"
+    return replace(method, runtime=how)
 
+
+def _ours(name: str, restorer: Restorer | GenerativeRestorer, window_px: int | None, *, half: bool) -> Method:
     def apply(blurry: Pixels, image: str) -> Restored:  # noqa: ARG001
         done = restorer.restore_photo(Photo(pixels=blurry))
         return Restored(pixels=done.photo.pixels, tile_px=done.tile_px)
 
-    half = uses_bfloat16(settings.precision, restorer.device, np.dtype(np.uint8))
     return Method(
-        name=f"generative-{settings.fidelity:g}",
+        name=name,
         apply=apply,
         checkpoint=restorer.checkpoint_sha256 or "",
         device=restorer.device.type,
         precision="bfloat16" if half else "float32",
-        pooling_window_px="" if settings.pooling_window_px is None else str(settings.pooling_window_px),
-        runtime=f"{settings.solver}, {settings.steps} steps, seed {settings.seed}, decoder "
-        f"{(restorer.decoder_sha256 or '')[:12]}",
+        pooling_window_px="" if window_px is None else str(window_px),
     )
 
 

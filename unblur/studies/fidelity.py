@@ -15,7 +15,7 @@ from unblur.evaluation.measured_pictures import MeasuredPictures
 from unblur.evaluation.method import MethodChoice, open_method
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table
-from unblur.studies.measuring import measured_rows
+from unblur.studies.measuring import measured_rows, score
 from unblur.studies.release import Bar
 from unblur.studies.rows import Report
 
@@ -61,7 +61,7 @@ def lines_of(restored: Mapping[str, Sequence[Row]]) -> list[Line]:
     def means(rows: Sequence[Row], when: str, images: set[str]) -> Means:
         def mean(name: str) -> float:
             kept = images & measurable[name]
-            return fmean([_score(row, name, when) for row in rows if row.image in kept] or [float("nan")])
+            return fmean([score(row, name, when) for row in rows if row.image in kept] or [float("nan")])
 
         return Means(psnr_db=mean("psnr"), st_lpips=mean("st_lpips"), niqe=mean("niqe"))
 
@@ -117,14 +117,10 @@ def fidelity_csv(sets: Mapping[str, Sequence[Line]]) -> str:
 def _finite(runs: Iterable[Sequence[Row]], name: str) -> set[str]:
     """Pictures whose every measurement is a number: flat ones have no NIQE, those that equal the truth no PSNR."""
     images = [
-        {row.image for row in rows if all(isfinite(_score(row, name, when)) for when in ("before", "after"))}
+        {row.image for row in rows if all(isfinite(score(row, name, when)) for when in ("before", "after"))}
         for rows in runs
     ]
     return set.intersection(*images)
-
-
-def _score(row: Row, name: str, when: str) -> float:
-    return row.scores[f"psnr_{when}_db" if name == "psnr" else f"{name}_{when}"]
 
 
 def _cells(means: Means) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from unblur.evaluation.tables import Table
 from unblur.models import GlowDeblur, GlowRestorer
 from unblur.models.samplers import Sampling
 from unblur.recipes.glow_study import glow_study
+from unblur.studies.measuring import score
 from unblur.studies.prior_scores import study_protocol
 from unblur.studies.rows import Report
 from unblur.training.loop import train
@@ -223,8 +224,7 @@ def _restoring(restorer: GlowRestorer, device: str) -> Callable[[NDArray[Any]], 
 
 def _means(rows: Sequence[Row], when: str, *, exact: bool = False) -> tuple[str, ...]:
     def mean(name: str) -> str:
-        column = f"{name}_{when}_db" if name == "psnr" else f"{name}_{when}"
-        values = [row.scores[column] for row in rows if math.isfinite(row.scores[column])]
+        values = [value for value in (score(row, name, when) for row in rows) if math.isfinite(value)]
         return f"{fmean(values):.{5 if exact else DIGITS[name]}f}" if values else ""
 
     return tuple(map(mean, MEASURES))

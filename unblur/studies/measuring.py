@@ -28,3 +28,8 @@ def measured_rows(
             report(f"{method.name} on {name}", len(progress.finished), len(run.files))
 
     return measured_table(table, run, method, measure).finished
+
+
+def score(row: Row, name: str, when: str) -> float:
+    """What `row` says of the measure `name`, psnr or another, before or after."""
+    return row.scores[f"psnr_{when}_db" if name == "psnr" else f"{name}_{when}"]
