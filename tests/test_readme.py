@@ -54,6 +54,7 @@ NOT_RUN = {
     "unblur study fidelity validation --checkpoint runs/glow --decoder runs/decoder -o studies/fidelity": (
         "no generative weights are bundled; test_fidelity.py"
     ),
+    "unblur study losses validation --photos photos -o studies/losses": "test_study_and_bench.py trains smaller legs",
     "unblur evaluate validation --method generative --checkpoint runs/glow --decoder runs/decoder --fidelity 0.8 "
     "--csv tables": "the same",
     **dict.fromkeys(

@@ -1,13 +1,19 @@
 """Commands that measure this project itself, at a size that shows that they work."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from unblur.app.cli import main
+from unblur.datasets.simulated import PatchSampling
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+from unblur.recipes.losses import losses
 from unblur.recipes.sizes import sizes
+from unblur.training.recipe import Recipe
 
 
 def test_candidates_differ_in_their_shape_only() -> None:
@@ -45,6 +51,46 @@ def test_a_study_of_nothing_is_refused(photos: Path, capsys: pytest.CaptureFixtu
     assert main([*arguments, "--seconds", "0"]) == 2
     assert main([*arguments, "--only", "99"]) == 2
     assert "There is no candidate 99" in capsys.readouterr().err
+
+
+def test_legs_differ_in_their_loss_only() -> None:
+    legs = losses(steps=50, seed=3)
+    assert len({leg.losses for leg in legs}) == len(legs) > 3
+    assert len({replace(leg, name="", losses=legs[0].losses) for leg in legs}) == 1
+
+
+@pytest.mark.slow
+def test_a_study_of_losses_trains_and_measures_its_legs_once(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
+
+    def small(*, steps: int, seed: int) -> tuple[Recipe, ...]:
+        return tuple(
+            replace(leg, batch=1, sampling=PatchSampling(patch_px=64)) for leg in losses(steps=steps, seed=seed)
+        )
+
+    monkeypatch.setattr("unblur.recipes.losses.losses", small)
+    for side in ("blurry", "sharp"):
+        (tmp_path / "pairs" / side).mkdir(parents=True)
+        for number in range(2):
+            pixels = np.random.default_rng(number + 2 * (side == "sharp")).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+            write_photo(Photo(pixels=pixels), tmp_path / "pairs" / side / f"{number}.png")
+    out = tmp_path / "out"
+    command = ["study", "losses", str(tmp_path / "pairs"), "--photos", str(photos), "-o", str(out), "--device", "cpu"]
+    assert main([*command, "--steps", "1", "--only", "2"]) == 0
+    assert main([*command, "--steps", "1"]) == 0
+    printed = capsys.readouterr().out
+    rows = list(csv.DictReader((out / "losses.csv").read_text().splitlines()))
+    legs = [leg.name for leg in losses(steps=1, seed=1)]
+    assert [row["restoration"] for row in rows] == ["blurry", "at the beginning", *legs]
+    # One step each, with other gradients.
+    assert len({row["weights"] for row in rows[1:]}) == 1 + len(legs)
+    assert printed.endswith((out / "losses.md").read_text())
+    assert main([*command, "--steps", "2"]) == 2
+    assert "another folder" in capsys.readouterr().err
+    assert main([*command, "--only", "4"]) == 2
+    assert main([*command, "--steps", "0"]) == 2
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ from unblur.evaluation.row import Conditions, Row
 from unblur.models import GlowDeblur, LatentDecoder
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
-from unblur.studies.fidelity import bars, fidelity_table, lines_of
+from unblur.studies.fidelity import bars
+from unblur.studies.severe_half import lines_of, lines_table
 
 
 def row(image: str, psnr: tuple[float, float], perceived: float, niqe: tuple[float, float] = (5.0, 4.0)) -> Row:
@@ -41,7 +42,7 @@ def test_the_severe_half_are_the_pictures_that_were_worst_before() -> None:
     perceived, niqe, psnr = bars("set", first, second)
     assert (perceived.holds, niqe.holds, psnr.holds) == (True, False, True)
     assert psnr.found == "-1.50"
-    assert [line[0] for line in fidelity_table([blurry, first, second]).lines] == ["blurry", "faithful", "fidelity 0"]
+    assert [line[0] for line in lines_table([blurry, first, second]).lines] == ["blurry", "faithful", "fidelity 0"]
 
 
 def test_a_picture_that_one_restoration_has_no_number_for_counts_for_none() -> None:

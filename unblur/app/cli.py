@@ -20,6 +20,7 @@ from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.fidelity_command import fidelity
 from unblur.app.glow_command import glow
+from unblur.app.losses_command import losses
 from unblur.app.patterns_command import patterns
 from unblur.app.prior_cost_command import prior_cost
 from unblur.app.prior_study_command import prior
@@ -46,6 +47,7 @@ STUDIES: dict[str, Callable[..., int]] = {
     "glow": glow,
     "fidelity": fidelity,
     "sizes": sizes,
+    "losses": losses,
     "readability": readability,
     "prior": prior,
     "prior-cost": prior_cost,

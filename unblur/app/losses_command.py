@@ -1,0 +1,80 @@
+"""`unblur study losses`: what the bundled network should be taught to make small."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from unblur.app.output_file import refused
+from unblur.app.study_bench import Bars, finish
+from unblur.errors import UnblurError
+
+
+def losses(
+    folders: tyro.conf.Positional[list[Path]],
+    *,
+    photos: Path,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    start_from: Path | None = None,
+    steps: int = 1_000,
+    seed: int = 1,
+    only: int | None = None,
+    device: str = "auto",
+) -> int:
+    """Train the bundled network a little longer with each of several losses, and compare what it restores.
+
+    All legs begin with the same weights and see the same patches. Given again, the command goes on where it was.
+
+    Args:
+        folders: To measure on, each with blurry/ and sharp/.
+        photos: Folder of sharp photographs to train on.
+        output: Folder for the legs (runs/), every picture's numbers (tables/) and the table.
+        start_from: Checkpoint folder of `unblur train faithful`, instead of the bundled weights.
+        steps: Number of updates of each leg.
+        seed: Names the run: all patches follow from it.
+        only: Number of one leg, from 0, instead of all: processes can share the work before the table is made.
+        device: auto, cpu, cuda, ...
+    """
+    from unblur.checkpoints.folder import BUNDLED_RESTORER
+    from unblur.evaluation.measured_pictures import find_pictures
+    from unblur.evaluation.method import MethodChoice
+    from unblur.recipes.losses import losses as all_legs
+    from unblur.restoration.device import choose_device
+    from unblur.studies.claim import claim
+    from unblur.studies.losses import settings_of, trained
+    from unblur.studies.severe_half import lines_csv, lines_of, lines_table, rows_of
+    from unblur.training.allocator import keep_freed_memory
+
+    if steps < 1:
+        raise UnblurError("--steps must be at least 1.")
+    legs = all_legs(steps=steps, seed=seed)
+    if only is not None:
+        if not 0 <= only < len(legs):
+            raise UnblurError(f"There is no leg {only}; give a number from 0 to {len(legs) - 1}.")
+        legs = legs[only : only + 1]
+    found = [find_pictures(folder) for folder in folders]
+    begin = start_from or BUNDLED_RESTORER
+    try:
+        claim(output, settings_of(photos, begin, steps=steps, seed=seed))
+    except OSError as error:
+        raise refused(output, error) from error
+    keep_freed_memory()
+    where = str(choose_device(device))
+    sets, texts = {}, []
+    with closing(Bars()) as bars:
+        runs = {"at the beginning": begin} | {
+            leg.name: trained(leg, photos, begin, output, where, bars) for leg in legs
+        }
+        for pictures in found:
+            rows = {
+                title: rows_of(
+                    pictures, MethodChoice(checkpoint=str(run), device=device), output / "tables" / run.name, bars
+                )
+                for title, run in runs.items()
+            }
+            lines = sets[pictures.data_set] = lines_of(rows)
+            texts.append(f"{pictures.title}, {len(pictures.files)} pictures\n\n{lines_table(lines).markdown()}")
+    title = f"Legs of {steps} steps, seed {seed}, with several losses."
+    finish(output, "losses", title, "\n".join(texts), lines_csv(sets))
+    return 0
