@@ -1,14 +1,15 @@
 """GLOWDeblur applied to a photograph of any size: detail is generated where blur left none.
 
-Every tile is restored twice: without invention, by the pre-reconstruction, and among latents. What is kept of the
-latter is its detail; colours and brightness are the former's (see `low_frequencies`), and so is the whole tile where
-the latter is garbage (see `guard`). All tiles begin with windows of one field of noise (see `latent_noise`), so that
-they begin alike where they overlap, and the same seed gives the same photograph.
+Every tile is restored twice: without invention, by the pre-reconstruction, and among latents. Latents cannot hold all
+that the pre-reconstruction saw: what the decoder makes even of true ones is softer, and its texture is its own. So only
+what generation changed counts, which is the difference between what the decoder paints of the generated latents and of
+the aligned feature that they began near. It is laid over the pre-reconstruction, whose certain detail stays; colours
+and brightness are the latter's too (see `low_frequencies`), and so is the whole tile where generation is garbage (see
+`guard`). All tiles begin with windows of one field of noise (see `latent_noise`), so that they begin alike where they
+overlap, and the same seed gives the same photograph.
 
-Fidelity f leads from generation (0) to the pre-reconstruction (1) in two ways at once. Generation begins with a share
-1 - f of noise, the rest being the aligned feature: less noise, less invention. That alone would end at what the decoder
-makes of the aligned feature, so the result is also blended with the pre-reconstruction, of which it holds f to the
-fourth power: blending softens detail, and is needed only towards the end (0.06 at 0.5, 0.66 at 0.9).
+Fidelity f leads from generation (0) to the pre-reconstruction (1): generation begins with a share 1 - f of noise, the
+rest being the aligned feature. Less noise, less change; without any there is none.
 """
 
 import time
@@ -47,9 +48,6 @@ BYTES_PER_TILE_PX = 2000
 
 BYTES_PER_TILE_PX_OF_OTHERS = 10_000
 """With the decoder of SANA's DC-AE: measured at 6800 in the same way."""
-
-BLEND_POWER = 4
-"""Of fidelity, for the share of the pre-reconstruction in the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,25 +213,34 @@ class GenerativeRestorer:
                 return Answer(self._with_disagreement(values), "kept")
             if self.settings.fidelity == 1:
                 return Answer(self._with_disagreement(as_values(in_channels(restored, channels))), "restored")
+            painted = self._glow.decoder(conditions.aligned.float()).float()[..., :height, :width]
             samples = []
             for index in range(self.settings.samples):
                 part = part_of(progress, index, self.settings.samples)
-                samples.append(self._sample(conditions, restored, window, self.settings.seed + index, part))
+                samples.append(self._sample(conditions, painted, restored, window, self.settings.seed + index, part))
             pictures = [in_channels(restored if sample is None else sample, channels) for sample in samples]
             disagreement = _disagreement(pictures) if len(pictures) > 1 else None
             kind: Kind = "restored" if samples[0] is None else "generated"
             return Answer(self._with_disagreement(as_values(pictures[0]), disagreement), kind)
 
     def _sample(
-        self, conditions: Conditions, restored: Tensor, window: Window, seed: int, progress: Progress | None
+        self,
+        conditions: Conditions,
+        painted: Tensor,
+        restored: Tensor,
+        window: Window,
+        seed: int,
+        progress: Progress | None,
     ) -> Tensor | None:
-        """One restoration with generated detail, (1, 3, h, w), not clipped; None when it was garbage."""
+        """One restoration with generated detail, (1, 3, h, w), not clipped; None when it was garbage.
+
+        `painted` is what the decoder makes of the aligned feature.
+        """
         height, width = restored.shape[2:]
         _, channels, rows, columns = conditions.aligned.shape
         top, left = window.top_px // STRIDE_PX, window.left_px // STRIDE_PX
         noise = latent_noise(seed, channels, range(top, top + rows), range(left, left + columns))
-        fidelity = self.settings.fidelity
-        sampling = Sampling(solver=self.settings.solver, steps=self.settings.steps, noise=1 - fidelity)
+        sampling = Sampling(solver=self.settings.solver, steps=self.settings.steps, noise=1 - self.settings.fidelity)
         steps = count(1)
 
         def on_step() -> None:
@@ -244,10 +251,11 @@ class GenerativeRestorer:
         generated: Tensor = self._glow.decoder(latents).float()[..., :height, :width]
         # Colours need more digits than detail does.
         with torch.autocast(self.device.type, enabled=False):
+            # What a broken decoder paints in both would not show in the result, but its differences mean nothing.
             if not is_plausible_detail(generated, restored):
                 return None
-            generated = with_low_frequencies_of(restored, generated)
-            return torch.lerp(generated, restored, fidelity**BLEND_POWER)
+            result = with_low_frequencies_of(restored, restored + generated - painted)
+            return result if is_plausible_detail(result, restored) else None
 
     def _with_disagreement(
         self, picture: NDArray[np.float32], disagreement: Tensor | None = None
