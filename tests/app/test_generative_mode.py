@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from unblur.app.cli import main
-from unblur.checkpoints.folder import save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, load_checkpoint, save_checkpoint
 from unblur.models import GlowDeblur, LatentDecoder
-from unblur.restoration.generative import load_generative
+from unblur.restoration.generative import GenerativeSettings, load_generative
 from unblur.restoration.uncertainty import uncertainty_picture
 
 pytest.importorskip("diffusers", reason="needs the extra `generative`")
@@ -79,7 +79,7 @@ def test_a_photograph_with_generated_detail(tmp_path: Path, photo: Path, restore
     assert photo.read_bytes() == original
     assert names(tmp_path) == ["photo.png", "photo_generated.png"]
     said = capsys.readouterr()
-    assert "detail generated (seed 0, 2 steps, fidelity 0.5)" in said.out
+    assert f"detail generated (seed 0, 2 steps, fidelity {GenerativeSettings().fidelity:g})" in said.out
     assert "may never have been there" in said.err
     assert marks_of(tmp_path / "photo_generated.png") == (f"unblur {version('unblur')}, generative", SOURCE_TYPE)
 
@@ -247,18 +247,14 @@ def test_a_generative_checkpoint_is_not_taken_for_a_faithful_one(photo: Path, ne
     assert "add --mode generative" in capsys.readouterr().err
 
 
-def test_without_weights_it_is_said_what_to_give(photo: Path, capsys) -> None:
-    assert main([str(photo), "--mode", "generative"]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "No generative weights come with unblur yet" in error
-    assert "--checkpoint" in error
-    assert "--decoder" in error
+def test_without_a_checkpoint_the_bundled_weights_are_used(photo: Path, tmp_path: Path, capsys) -> None:
+    assert main([str(photo), "--mode", "generative", "--steps", "1", "--json", "-o", str(tmp_path / "new.png")]) == 0
+    (said,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert said["checkpoint"] == load_checkpoint(BUNDLED_GENERATOR).sha256
+    assert said["decoder"] == load_checkpoint(BUNDLED_DECODER).sha256
 
 
 def test_garbage_is_never_written(tmp_path: Path, photo: Path, restore, networks: Path, capsys) -> None:
-    from unblur.checkpoints.folder import load_checkpoint
-
     decoder = load_checkpoint(networks / "decoder")
     decoder.model.get_parameter("ending.bias").fill_(float("nan"))
     save_checkpoint(tmp_path / "broken", decoder.model, decoder.config, train_patch_px=64, card="")

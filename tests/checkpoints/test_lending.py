@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from unblur.app.cli import main
-from unblur.checkpoints.folder import BUNDLED, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import (
+    BUNDLED,
+    BUNDLED_GENERATOR,
+    BUNDLED_RESTORER,
+    load_checkpoint,
+    save_checkpoint,
+)
 from unblur.checkpoints.lending import borrowed_parts
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur
@@ -75,3 +82,19 @@ def test_other_weights_in_the_package_are_one_sentence(small: GlowDeblur, tmp_pa
     save_checkpoint(tmp_path, small, small.config, train_patch_px=64, card="", borrowed=borrowed)
     with pytest.raises(UnblurError, match="does not have; use the version that it came with"):
         load_checkpoint(tmp_path)
+
+
+def test_what_comes_with_the_package_stays_small() -> None:
+    weights = BUNDLED_RESTORER.parent.rglob("*.safetensors")
+    assert sum(file.stat().st_size for file in weights) < 40 * 2**20
+
+
+def test_the_bundled_generator_borrows_what_is_there_already() -> None:
+    alone = load_file(BUNDLED_GENERATOR / "model.safetensors")
+    assert not any(name.startswith("pre_reconstruction.hourglass.") for name in alone)
+    whole = load_checkpoint(BUNDLED_GENERATOR).model
+    assert isinstance(whole, GlowDeblur)
+    assert whole.pre_reconstruction is not None
+    hourglass = whole.pre_reconstruction.hourglass.state_dict()
+    restorer = load_checkpoint(BUNDLED_RESTORER).model.state_dict()
+    assert all(torch.equal(value, restorer[name]) for name, value in hourglass.items())

@@ -33,7 +33,7 @@ class GenerativeOptions:
     """Also write a map of where K seeds disagree, which takes K times as long: black where they agree, one grey level
     for each tenth of an 8-bit level of standard deviation, white from 25.5 levels on."""
     decoder: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None
-    """The decoder that the network was trained with."""
+    """The decoder that the network of --checkpoint was trained with, where that is not the bundled one."""
     no_mark: Annotated[bool, arg(help_behavior_hint="")] = False
     """Leave out of the metadata that detail was generated. For research."""
 

@@ -28,10 +28,10 @@ BUNDLED_PRIOR = _WEIGHTS / "prior"
 """The semantic prior that comes with the package."""
 
 BUNDLED_GENERATOR = _WEIGHTS / "generative"
-"""Where the generative network will be once one comes with the package: GLOWDeblur, detail that looks true."""
+"""The generative network that comes with the package, GLOWDeblur: detail that looks true."""
 
 BUNDLED_DECODER = _WEIGHTS / "decoder"
-"""Where the decoder of its latents will be."""
+"""The decoder of its latents."""
 
 
 Lender = Literal["faithful", "motion", "prior"]

@@ -16,11 +16,6 @@ def shifted(sigma: Tensor, shift: float = SHIFT) -> Tensor:
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 
-def unshifted(sigma: float, shift: float = SHIFT) -> float:
-    """The share of noise that `shifted` makes into `sigma`."""
-    return sigma / (shift - (shift - 1) * sigma)
-
-
 def drawn_sigmas(count: int, generator: torch.Generator, shift: float = SHIFT) -> Tensor:
     """Shares of noise to train with, (count,) float32 in (0, 1)."""
     return shifted(torch.randn(count, generator=generator).sigmoid(), shift)

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
-from unblur.models.flow import noised
 from unblur.models.latent_noise import latent_noise
 from unblur.models.linear_dit import LinearDiT, LinearDiTConfig
 from unblur.models.motion_estimator import MotionEstimatorConfig
@@ -156,8 +155,7 @@ class GlowDeblur(nn.Module):
     def restored_latents(self, conditions: Conditions, sampling: Sampling, seed: int) -> Tensor:
         """Scaled latents of the restored photograph, (B, C, h, w) float32.
 
-        Begins with (1 - s) * aligned + s * noise, s being `sampling.noise` and the noise `latent_noise`. Raises
-        UnblurError when diffusers is not installed.
+        Begins with `latent_noise`. Raises UnblurError when diffusers is not installed.
         """
         _, channels, rows, columns = conditions.aligned.shape
         noise = latent_noise(seed, channels, range(rows), range(columns))
@@ -168,15 +166,13 @@ class GlowDeblur(nn.Module):
         self, noise: Tensor, conditions: Conditions, sampling: Sampling, on_step: Callable[[], None] = lambda: None
     ) -> Tensor:
         """The same from noise that is given, (1, C, h, w); `on_step` is called after each step of the denoiser."""
-        aligned = conditions.aligned.float()
-        share = aligned.new_full((len(aligned),), sampling.noise)
 
         def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
             answer = self.velocity(noisy, sigma, conditions)
             on_step()
             return answer
 
-        return sample(velocity, noised(aligned, noise.to(aligned.device), share), sampling)
+        return sample(velocity, noise.to(conditions.aligned.device).expand_as(conditions.aligned), sampling)
 
 
 class GlowRestorer(nn.Module):

@@ -191,9 +191,9 @@ class TokenEmbedding(nn.Module):
         nn.init.constant_(self.norm.weight, TOKEN_SCALE)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        embedded: Tensor = self.norm(
-            self.second(F.gelu(self.first(tokens.to(self.first.weight.dtype)), approximate="tanh"))
-        )
+        told = self.second(F.gelu(self.first(tokens.to(self.first.weight.dtype)), approximate="tanh"))
+        # Autocast rounds layers' outputs but not the weights of norms, and torch has a fast path for equal ones alone.
+        embedded: Tensor = self.norm(told.to(self.norm.weight.dtype))
         return embedded
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unblur.models.diffusers_library import import_diffusers
-from unblur.models.flow import SHIFT, shifted, unshifted
+from unblur.models.flow import shifted
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """Latents (B, C, h, w) and their share of noise (B,) -> velocity (B, C, h, w)."""
@@ -27,28 +27,25 @@ class Sampling:
     solver: Solver = "dpm"
     steps: int = 20
     """How often the denoiser is asked."""
-    noise: float = 1.0
-    """Share of noise at the start, above 0 to 1. The rest is the aligned feature: less noise, less invention."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not 0 < self.noise <= 1:
-            raise ValueError(f"steps must be positive and the share of noise above 0 and at most 1: {self}")
+        if self.steps < 1:
+            raise ValueError(f"steps must be positive: {self}")
 
 
-def noise_schedule(sampling: Sampling) -> Tensor:
-    """Shares of noise before each step, falling, (steps,) float32; after the last step there is none."""
-    evenly = torch.linspace(unshifted(sampling.noise, SHIFT), 0, sampling.steps + 1, dtype=torch.float64)
-    return shifted(evenly[:-1], SHIFT).float()
+def noise_schedule(steps: int) -> Tensor:
+    """Shares of noise before each step, falling from 1, (steps,) float32; after the last step there is none."""
+    return shifted(torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1]).float()
 
 
-def sample(velocity: Velocity, start: Tensor, sampling: Sampling) -> Tensor:
-    """Latents without noise. `start`, (B, C, h, w), holds a share of `sampling.noise`. Shape: same, float32.
+def sample(velocity: Velocity, noise: Tensor, sampling: Sampling) -> Tensor:
+    """Latents that `noise`, (B, C, h, w), leads to. Shape: same, float32.
 
     Raises UnblurError when diffusers is not installed.
     """
-    sigmas = noise_schedule(sampling)
+    sigmas = noise_schedule(sampling.steps)
     solver = _solver(sampling, sigmas)
-    latents = start.float()
+    latents = noise.float()
     for sigma, time in zip(sigmas, solver.timesteps, strict=True):
         share = sigma.to(latents.device).expand(len(latents))
         latents = solver.step(velocity(latents, share).float(), time, latents, return_dict=False)[0]
@@ -64,7 +61,7 @@ def _solver(sampling: Sampling, sigmas: Tensor) -> Any:
         case "dpm":
             solver = diffusers.DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction")
             solver.set_timesteps(sampling.steps)
-            # It makes its own shares from the number of steps alone, always from pure noise.
+            # It makes its own shares from the number of steps alone, beginning a thousandth before pure noise.
             solver.sigmas = torch.cat((sigmas, sigmas.new_zeros(1)))
             solver.timesteps = sigmas * solver.config.num_train_timesteps
         case _:
