@@ -14,6 +14,7 @@ from PIL import Image
 from unblur.app.cli import main
 from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, load_checkpoint, save_checkpoint
 from unblur.models import GlowDeblur, LatentDecoder
+from unblur.photos.files import read_photo
 from unblur.restoration.generative import GenerativeSettings, load_generative
 from unblur.restoration.uncertainty import uncertainty_picture
 
@@ -115,11 +116,9 @@ def test_options_reach_the_network(photo: Path, restore, networks: Path) -> None
     assert restore(photo, "-o", out / "euler.png", "--solver", "euler", steps=6) == 0
     assert not np.array_equal(pixels_of(out / "euler.png"), pixels_of(out / "dpm.png"))
     # Also those that were not typed: they are the settings' own.
-    assert restore(photo, "-o", out / "twenty.png", steps=20) == 0
-    from unblur.photos.files import read_photo
-
+    assert restore(photo, "-o", out / "usual.png", steps=GenerativeSettings().steps) == 0
     alone = load_generative(networks / "glow", networks / "decoder", device="cpu").restore_photo(read_photo(photo))
-    assert np.array_equal(pixels_of(out / "twenty.png"), alone.photo.pixels)
+    assert np.array_equal(pixels_of(out / "usual.png"), alone.photo.pixels)
 
 
 def test_json_says_how_the_detail_came_about(photo: Path, restore, capsys, tiny_checkpoint: Path) -> None:

@@ -17,8 +17,8 @@ FEWEST_COMPARED = 2
 class GenerativeOptions:
     """Detail that blur destroyed is invented: it looks plausible and may be wrong. Only with --mode generative."""
 
-    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(20)")] = None
-    """How often the network is asked; fewer is faster and coarser."""
+    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(4)")] = None
+    """How often the network is asked; more invents more, and takes longer."""
     seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(0)")] = None
     """Another number invents other detail; the same one gives the same photograph."""
     solver: Annotated[Literal["dpm", "euler"] | None, arg(metavar="dpm|euler", help_behavior_hint="(dpm)")] = None
