@@ -107,7 +107,7 @@ def with_settings(restorer: GenerativeRestorer, **changed: object) -> Generative
 
 @pytest.fixture
 def local(tiny_glow: GlowDeblur) -> GenerativeRestorer:
-    return GenerativeRestorer(Local(tiny_glow.config), Painter(), QUICK, device="cpu")
+    return GenerativeRestorer(Local(tiny_glow.config), Painter(0.06), QUICK, device="cpu")
 
 
 # --- tiles -----------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_tiles_of_a_local_network_are_the_whole(local: GenerativeRestorer, shape
     whole, tiled = (local.restore_photo(photo, tile=tile) for tile in (0, 256))
     assert (whole.tile_px, tiled.tile_px) == (0, 256)
     assert whole.generated_share == tiled.generated_share == 1
-    assert whole.change > 0.005
+    assert whole.change > 0.01
     assert np.abs(whole.photo.pixels.astype(int) - tiled.photo.pixels).max() <= 1
 
 
@@ -446,8 +446,7 @@ def test_the_decoder_of_a_deep_compression_autoencoder(saved: Path) -> None:
 def test_bundled_weights_change_detail_and_stay_near_the_restoration() -> None:
     examples = Path(__file__).parents[2] / "examples"
     pictures = {name: read_photo(examples / f"reds_{name}.png").pixels[:256, :384] for name in ("blurry", "sharp")}
-    settings = GenerativeSettings(steps=4)
-    result = load_generative(settings=settings, device="cpu").restore_photo(Photo(pixels=pictures["blurry"]))
+    result = load_generative(device="cpu").restore_photo(Photo(pixels=pictures["blurry"]))
     assert result.generated_share == 1
     faithful = load(device="cpu").restore(pictures["blurry"])
     assert np.abs(result.photo.pixels.astype(float) - faithful).mean() > 1

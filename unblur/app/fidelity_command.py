@@ -41,7 +41,7 @@ def fidelity(
     from unblur.restoration.generative import GenerativeSettings
     from unblur.studies.fidelity import bars
     from unblur.studies.release import bar_table
-    from unblur.studies.severe_half import lines_csv, lines_of, lines_table, rows_of
+    from unblur.studies.severe_half import lines_csv, lines_of, lines_text, rows_of
 
     if pictures is not None and pictures < 1:
         raise UnblurError("--pictures must be at least 1.")
@@ -67,7 +67,7 @@ def fidelity(
             lines = sets[found.data_set] = lines_of(rows)
             by_title = {line.title: line for line in lines}
             held += bars(found.data_set, by_title["faithful"], by_title[f"fidelity {usual.fidelity:g}"])
-            texts.append(f"{found.title}, {len(found.files)} pictures\n\n{lines_table(lines).markdown()}")
+            texts.append(lines_text(found, lines))
     title = f"Generated detail against the faithful restoration; the default fidelity is {usual.fidelity:g}."
     texts.append(bar_table(held).markdown())
     finish(output, "fidelity", title, "\n".join(texts), lines_csv(sets))

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from unblur.app.output_file import refused
-from unblur.app.study_bench import Bars, finish
+from unblur.app.study_bench import Bars, finish, only_one
 from unblur.errors import UnblurError
 
 
@@ -43,16 +43,12 @@ def losses(
     from unblur.restoration.device import choose_device
     from unblur.studies.claim import claim
     from unblur.studies.losses import settings_of, trained
-    from unblur.studies.severe_half import lines_csv, lines_of, lines_table, rows_of
+    from unblur.studies.severe_half import lines_csv, lines_of, lines_text, rows_of
     from unblur.training.allocator import keep_freed_memory
 
     if steps < 1:
         raise UnblurError("--steps must be at least 1.")
-    legs = all_legs(steps=steps, seed=seed)
-    if only is not None:
-        if not 0 <= only < len(legs):
-            raise UnblurError(f"There is no leg {only}; give a number from 0 to {len(legs) - 1}.")
-        legs = legs[only : only + 1]
+    legs = only_one(all_legs(steps=steps, seed=seed), only, "leg")
     found = [find_pictures(folder) for folder in folders]
     begin = start_from or BUNDLED_RESTORER
     try:
@@ -74,7 +70,7 @@ def losses(
                 for title, run in runs.items()
             }
             lines = sets[pictures.data_set] = lines_of(rows)
-            texts.append(f"{pictures.title}, {len(pictures.files)} pictures\n\n{lines_table(lines).markdown()}")
+            texts.append(lines_text(pictures, lines))
     title = f"Legs of {steps} steps, seed {seed}, with several losses."
     finish(output, "losses", title, "\n".join(texts), lines_csv(sets))
     return 0

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from unblur.app.output_file import write_output
+from unblur.app.study_bench import only_one
 from unblur.errors import UnblurError
 
 
@@ -41,11 +42,7 @@ def sizes(
 
     if seconds <= 0:
         raise UnblurError(f"Candidates need some time to be trained in, not {seconds} seconds; give more.")
-    candidates = all_candidates()
-    if only is not None:
-        if not 0 <= only < len(candidates):
-            raise UnblurError(f"There is no candidate {only}; give a number from 0 to {len(candidates) - 1}.")
-        candidates = candidates[only : only + 1]
+    candidates = only_one(all_candidates(), only, "candidate")
     keep_freed_memory()
     pairs = list(validation_pairs(PhotoFolder(held_out), replace(ValidationSet(), size_px=size)))
     measured = [measured_size(recipe, photos, seconds, pairs) for recipe in candidates]

@@ -1,9 +1,10 @@
 """What the studies that train rows of a table have in common on the command line: their options, bench and bars."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 
@@ -14,6 +15,9 @@ from unblur.names import StudyNetwork
 if TYPE_CHECKING:
     from unblur.studies.data_sets import StudySet
     from unblur.studies.rows import Bench
+
+
+Candidate = TypeVar("Candidate")
 
 
 class Bars:
@@ -93,6 +97,15 @@ def open_sets(sets: list[str], options: StudyOptions) -> "list[StudySet]":
         pairs=options.test_pairs,
         size_px=options.size,
     )
+
+
+def only_one(candidates: Sequence[Candidate], number: int | None, what: str) -> Sequence[Candidate]:
+    """That of this number alone, or all for None. Raises UnblurError when there is none; `what` names it."""
+    if number is None:
+        return candidates
+    if not 0 <= number < len(candidates):
+        raise UnblurError(f"There is no {what} {number}; give a number from 0 to {len(candidates) - 1}.")
+    return candidates[number : number + 1]
 
 
 def finish(output: Path, name: str, title: str, markdown: str, csv: str) -> None:

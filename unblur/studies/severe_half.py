@@ -77,6 +77,11 @@ def lines_table(lines: Sequence[Line]) -> Table:
     return Table(header=header, lines=tuple((line.title, *_cells(line.whole), *_cells(line.severe)) for line in lines))
 
 
+def lines_text(pictures: MeasuredPictures, lines: Sequence[Line]) -> str:
+    """The table of one set under its title, in Markdown."""
+    return f"{pictures.title}, {len(pictures.files)} pictures\n\n{lines_table(lines).markdown()}"
+
+
 def lines_csv(sets: Mapping[str, Sequence[Line]]) -> str:
     """All sets, with the weights."""
     names = ("psnr_db", "st_lpips", "niqe")
