@@ -6,7 +6,7 @@ missing.
 
 from typing import Literal
 
-Mode = Literal["faithful", "generative"]
+Mode = Literal["faithful", "fast", "generative"]
 """How a photograph is restored, `unblur/app/restore_command.py`."""
 
 PresetName = Literal["full", "gopro", "realblur", "rsblur"]
@@ -28,6 +28,7 @@ RecipeName = Literal[
     "glow",
     "glow-joint",
     "motion",
+    "multiscale",
     "pre-reconstruction",
     "prior",
     "smoke",

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from unblur.app.cli import COMMANDS, main
 from unblur.app.report import printable
+from unblur.models.multiscale import enlarged
+from unblur.restoration.restorer import load
 
 MakePhoto = Callable[..., Path]
 
@@ -76,6 +79,22 @@ def test_strength_and_tile_have_an_effect(tmp_path, make_photo, restore, capsys)
         tiles.append(record["tile"])
     assert changes[0] == pytest.approx(changes[1] / 2, rel=0.1)
     assert tiles == [0, 0, 64, 0]
+
+
+def test_the_fast_mode_restores_at_half_the_size(tmp_path, make_photo, restore, tiny_checkpoint, capsys) -> None:
+    photo = make_photo(tmp_path / "photo.png")
+    assert restore(photo, "--mode", "fast", "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["mode"], record["output"]) == ("fast", str(tmp_path / "photo_unblurred.png"))
+    # Half of a photograph whose pixels come in equal squares of four is that photograph.
+    half = 0.4 + 0.2 * np.random.default_rng(1).random((30, 40, 3), np.float32)
+    whole = half.repeat(2, 0).repeat(2, 1)
+    plain, fast = (load(tiny_checkpoint, "cpu", "float32", fast=fast) for fast in (False, True))
+    correction = torch.from_numpy(plain.restore(half) - half).permute(2, 0, 1)
+    expected = whole + enlarged(correction[None])[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(fast.restore(whole), expected, atol=1e-5)
+    assert restore(photo, "--mode", "fast", "--seed", "3") == 2
+    assert "--seed has a meaning only with --mode generative" in capsys.readouterr().err
 
 
 def test_other_format_other_name(tmp_path, make_photo, restore) -> None:

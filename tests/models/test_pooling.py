@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter
 
-from unblur.models.pooling import ChannelMean, sliding_mean, use_local_pooling
+from unblur.models.pooling import ChannelMean, for_smaller, sliding_mean, use_local_pooling
 
 
 @pytest.mark.parametrize("window", [1, 3, 5, 9])
@@ -53,3 +53,27 @@ def test_the_window_is_counted_in_photograph_pixels() -> None:
     assert mean(x).shape == (1, 1, 1, 1)
     with pytest.raises(ValueError, match="at least 1"):
         use_local_pooling(mean, 0)
+
+
+def test_a_network_for_smaller_photographs_has_the_same_weights_and_reaches_as_far_in_the_scene() -> None:
+    class Averages(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 1, 1)
+            self.mean = ChannelMean(stride_px=2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            averaged: torch.Tensor = self.mean(self.conv(x))
+            return averaged
+
+    network = Averages()
+    half, quarter = for_smaller(network, 2), for_smaller(for_smaller(network, 2), 2)
+    x = torch.rand(1, 1, 20, 20)
+    for each in (network, half, quarter):
+        torch.testing.assert_close(each(x), network.conv(x).mean(dim=(2, 3), keepdim=True))
+    use_local_pooling(network, 24)
+    with torch.no_grad():
+        network.conv.weight.fill_(3.0)
+    for each, window in ((network, 12), (half, 6), (quarter, 3)):
+        torch.testing.assert_close(each(x), sliding_mean(network.conv(x), window))
+    assert half.conv.weight is quarter.conv.weight is network.conv.weight

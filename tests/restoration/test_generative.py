@@ -210,6 +210,35 @@ def test_fidelity_1_is_the_pre_reconstruction_and_asks_no_decoder(tiny_glow: Glo
     assert (restoration.generated_share, restoration.kept_share) == (0, 0)
 
 
+def test_another_first_restoration_takes_the_place_of_the_pre_reconstruction(tiny_glow: GlowDeblur) -> None:
+    class Brighter(nn.Module):
+        def forward(self, blurry: Tensor) -> Tensor:
+            return blurry + 0.1
+
+    photo = photo_of(96, 160)
+    none, some = (
+        GenerativeRestorer(
+            tiny_glow, Painter(), replace(QUICK, fidelity=fidelity), first=Brighter(), device="cpu"
+        ).restore_photo(photo)
+        for fidelity in (1.0, 0.5)
+    )
+    assert np.abs(none.photo.pixels - photo.pixels.astype(int) - 0.1 * WHITE).max() <= 1
+    assert some.generated_share == 1
+    # What is laid over it, and around which brightness, is as with any other.
+    change = some.photo.pixels.astype(int) - none.photo.pixels
+    assert np.abs(change).mean() > 100
+    assert np.abs(change.mean(axis=(0, 1))).max() < 0.1 * np.abs(change).mean()
+
+
+def test_the_bundled_weights_without_generated_detail_are_the_faithful_restoration() -> None:
+    blurry = read_photo(Path(__file__).parents[2] / "examples" / "reds_blurry.png").pixels[:250, :331]
+    restored = load_generative(settings=GenerativeSettings(fidelity=1.0), device="cpu").restore_photo(
+        Photo(pixels=blurry)
+    )
+    assert restored.generated_share == 0
+    assert np.array_equal(restored.photo.pixels, load(device="cpu").restore(blurry))
+
+
 @pytest.mark.parametrize("fidelity", [0.0, 0.3, 0.7, 0.99])
 def test_fidelity_is_continuous(tiny: GenerativeRestorer, fidelity: float) -> None:
     photo = photo_of(64, 96)

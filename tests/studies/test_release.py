@@ -16,6 +16,7 @@ from unblur.seeds import generator_for
 from unblur.studies.release import (
     LARGEST_CROP_PX,
     SMALLEST_CROP_PX,
+    bar_of_fast,
     bar_table,
     bars,
     bars_beside,
@@ -77,6 +78,14 @@ def test_a_peer_is_beaten_in_what_is_better_and_in_time() -> None:
     assert time.found == "0.040"
 
 
+def test_what_is_fast_is_measured_over_all_pixels() -> None:
+    """Two pictures of 64 pixels in 96 and 32 microseconds are a megapixel a second."""
+    sets = [[row("a", 1.0, seconds=96e-6)], [row("b", 1.0, seconds=32e-6)]]
+    bar = bar_of_fast(sets)
+    assert (bar.found, bar.holds) == ("1.00", True)
+    assert not bar_of_fast([[row("a", 1.0, seconds=96e-6)]]).holds
+
+
 @pytest.mark.parametrize(
     ("does", "sound"),
     [
@@ -130,5 +139,6 @@ def test_the_command_says_what_holds(photos: Path, tmp_path: Path, capsys: pytes
     printed = capsys.readouterr().out
     assert printed == (tmp_path / "out" / "release.md").read_text()
     assert "mean ST-LPIPS, below unsharp's" in printed
-    assert printed.count("holds |") + printed.count("does not hold |") >= 7
+    assert printed.count("holds |") + printed.count("does not hold |") >= 8
+    assert printed.count("| fast |") == 5
     assert main(["study", "release", str(photos), "-o", str(tmp_path / "other"), "--crops", "0"]) == 2

@@ -18,7 +18,7 @@ from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.reused import TurnedPair
 from unblur.datasets.simulated import PatchSampling, turned
 from unblur.errors import UnblurError
-from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, NAFNetConfig
+from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke
 from unblur.training.loop import train
 from unblur.training.recipe import PatchStage, Recipe
@@ -248,3 +248,27 @@ def test_what_is_shown_and_asked_for_turns_together(photos: Path) -> None:
         moved_x = turn[0] * mirror * seen_from[0] + turn[1] * seen_from[1]
         moved_y = turn[2] * mirror * seen_from[0] + turn[3] * seen_from[1]
         assert torch.allclose(torch.stack([moved_x, moved_y]), expected, atol=1e-4)
+
+
+def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Path) -> None:
+    """What chooses between sizes learns around a hourglass that was trained before."""
+    hourglass = replace(TINY, steps=2)
+    train(hourglass, photos, tmp_path / "hourglass")
+    assert isinstance(TINY.model, NAFNetConfig)
+    around = replace(
+        TINY, model=MultiScaleConfig(hourglass=TINY.model, channels=4, blocks=1), frozen=("hourglass",), steps=4
+    )
+    train(around, photos, tmp_path / "around", start_from=tmp_path / "hourglass")
+    before = load_checkpoint(tmp_path / "hourglass").model.state_dict()
+    after = load_checkpoint(tmp_path / "around").model
+    kept = after.get_submodule("hourglass").state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in before.items())
+    ending = after.get_submodule("choice.ending").state_dict()
+    assert all(value.abs().max() > 0 for value in ending.values())
+    # The next leg begins with all of it.
+    still = replace(around, seed=7, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    train(still, photos, tmp_path / "next", start_from=tmp_path / "around")
+    assert same_weights(tmp_path / "around", tmp_path / "next")
+    other = replace(still, model=replace(around.model, hourglass=replace(TINY.model, width=6)))  # type: ignore[type-var]
+    with pytest.raises(UnblurError, match="give a checkpoint of that"):
+        train(other, photos, tmp_path / "other", start_from=tmp_path / "hourglass")

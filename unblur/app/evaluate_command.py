@@ -47,10 +47,10 @@ def evaluate(
             GLOWDeblur, for maxim the folder of its npm package.
         protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
             reds-jpeg, realblur, rsblur, bsd, levin, koehler, no-reference.
-        method: What is measured: network, generative (GLOWDeblur: detail is invented), a peer (identity, unsharp,
-            polyblur, richardson-lucy, maxim), an ONNX model, a checkpoint that spandrel knows (.pth, .pt, .ckpt,
-            .safetensors), a Python function as module:function from (H, W, 3) uint8 to the same, or a folder of
-            pictures restored elsewhere.
+        method: What is measured: network, fast (the same at half size), generative (GLOWDeblur: detail is invented), a
+            peer (identity, unsharp, polyblur, richardson-lucy, maxim), an ONNX model, a checkpoint that spandrel knows
+            (.pth, .pt, .ckpt, .safetensors), a Python function as module:function from (H, W, 3) uint8 to the same, or
+            a folder of pictures restored elsewhere.
         split: Part of the data sets to measure, instead of the one that results are reported on.
         name: What `unblur datasets` calls the data set, where the folder does not tell.
         csv: Folder for one CSV file a folder measured.

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from unblur.app.study_bench import Bars, finish
-from unblur.errors import UnblurError
+from unblur.app.study_bench import Bars, finish, some_pictures
 
 
 def fidelity(
@@ -36,15 +35,12 @@ def fidelity(
         pictures: At most so many of every folder, evenly spread.
         device: auto, cpu, cuda, ...
     """
-    from unblur.evaluation.measured_pictures import find_pictures
     from unblur.evaluation.method import MethodChoice
     from unblur.restoration.generative import GenerativeSettings
     from unblur.studies.fidelity import bars
     from unblur.studies.release import bar_table
     from unblur.studies.severe_half import lines_csv, lines_of, lines_text, rows_of
 
-    if pictures is not None and pictures < 1:
-        raise UnblurError("--pictures must be at least 1.")
     usual = GenerativeSettings()
     wanted = sorted({*fidelities, usual.fidelity})
     choices = {"faithful": MethodChoice(device=device)} | {
@@ -60,9 +56,7 @@ def fidelity(
     sets, texts, held = {}, [], []
     with closing(Bars()) as report:
         for folder in folders:
-            found = find_pictures(folder)
-            if pictures is not None:
-                found = found.evenly(pictures)
+            found = some_pictures(folder, pictures)
             rows = {title: rows_of(found, choice, output / "tables", report) for title, choice in choices.items()}
             lines = sets[found.data_set] = lines_of(rows)
             by_title = {line.title: line for line in lines}

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from unblur.app.output_file import refused
-from unblur.app.study_bench import Bars, finish
+from unblur.app.study_bench import Bars, finish, only_one
 from unblur.errors import UnblurError
 
 
@@ -28,6 +28,7 @@ def glow(
     sampling_steps: int = 20,
     seed: int = 1,
     size: int = 256,
+    only: int | None = None,
     device: str = "auto",
 ) -> int:
     """Train GLOWDeblur with and without its parts, and compare what it restores.
@@ -51,6 +52,7 @@ def glow(
         sampling_steps: How often the denoiser is asked for each picture.
         seed: Names the runs: first weights, patches and noise follow from it.
         size: Side of the validation set's pictures in pixels.
+        only: Number of one line, from 0, instead of all: processes can share the work before the table is made.
         device: auto, cpu, cuda, ...
     """
     from unblur.checkpoints.latent_spaces import open_latent_space
@@ -76,6 +78,7 @@ def glow(
         raise UnblurError("--bpp-steps, --steps, --kept and --sampling-steps must be at least 1.")
     if size < 2 * BLOCK_PX:
         raise UnblurError(f"NIQE measures nothing of {size} px; give a --size of at least {2 * BLOCK_PX}.")
+    variants = only_one(VARIANTS, only, "line")
     sources = {text: source_of(text) for text in sets}
     found = tuple(source for source in sources.values() if source is not None)
     if len(found) < len(sets) or not found:
@@ -112,7 +115,7 @@ def glow(
             raise refused(output, error) from error
         pairs = list(validation_pairs(PhotoFolder(held_out), study.validation))
         lines = []
-        for variant in VARIANTS:
+        for variant in variants:
             lines.append((variant, rows_of(variant, study, places, space, pairs, protocol)))
             sys.stderr.write(f"{variant.title}: measured\n")
     title = (

@@ -12,7 +12,7 @@ from unblur.errors import UnblurError
 from unblur.names import Mode
 from unblur.photos.formats import READABLE_SUFFIXES
 
-RESULT_SUFFIXES: dict[Mode, str] = {"faithful": "_unblurred", "generative": "_generated"}
+RESULT_SUFFIXES: dict[Mode, str] = {"faithful": "_unblurred", "fast": "_unblurred", "generative": "_generated"}
 """End the name of a result where nothing else is asked for: a folder shows which pictures have invented detail."""
 
 COMPARE_SUFFIX = "_compare"

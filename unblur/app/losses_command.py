@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from unblur.app.output_file import refused
-from unblur.app.study_bench import Bars, finish, only_one
+from unblur.app.study_bench import Bars, finish, only_one, some_pictures
 from unblur.errors import UnblurError
 
 
@@ -19,6 +19,7 @@ def losses(
     start_from: Path | None = None,
     steps: int = 1_000,
     seed: int = 1,
+    pictures: int | None = None,
     only: int | None = None,
     device: str = "auto",
 ) -> int:
@@ -33,11 +34,11 @@ def losses(
         start_from: Checkpoint folder of `unblur train faithful`, instead of the bundled weights.
         steps: Number of updates of each leg.
         seed: Names the run: all patches follow from it.
+        pictures: At most so many of every folder, evenly spread.
         only: Number of one leg, from 0, instead of all: processes can share the work before the table is made.
         device: auto, cpu, cuda, ...
     """
-    from unblur.checkpoints.folder import BUNDLED_RESTORER
-    from unblur.evaluation.measured_pictures import find_pictures
+    from unblur.checkpoints.folder import BUNDLED_HOURGLASS
     from unblur.evaluation.method import MethodChoice
     from unblur.recipes.losses import losses as all_legs
     from unblur.restoration.device import choose_device
@@ -49,8 +50,8 @@ def losses(
     if steps < 1:
         raise UnblurError("--steps must be at least 1.")
     legs = only_one(all_legs(steps=steps, seed=seed), only, "leg")
-    found = [find_pictures(folder) for folder in folders]
-    begin = start_from or BUNDLED_RESTORER
+    found = [some_pictures(folder, pictures) for folder in folders]
+    begin = start_from or BUNDLED_HOURGLASS
     try:
         claim(output, settings_of(photos, begin, steps=steps, seed=seed))
     except OSError as error:
@@ -62,15 +63,15 @@ def losses(
         runs = {"at the beginning": begin} | {
             leg.name: trained(leg, photos, begin, output, where, bars) for leg in legs
         }
-        for pictures in found:
+        for chosen in found:
             rows = {
                 title: rows_of(
-                    pictures, MethodChoice(checkpoint=str(run), device=device), output / "tables" / run.name, bars
+                    chosen, MethodChoice(checkpoint=str(run), device=device), output / "tables" / run.name, bars
                 )
                 for title, run in runs.items()
             }
-            lines = sets[pictures.data_set] = lines_of(rows)
-            texts.append(lines_text(pictures, lines))
+            lines = sets[chosen.data_set] = lines_of(rows)
+            texts.append(lines_text(chosen, lines))
     title = f"Legs of {steps} steps, seed {seed}, with several losses."
     finish(output, "losses", title, "\n".join(texts), lines_csv(sets))
     return 0

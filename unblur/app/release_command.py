@@ -26,7 +26,7 @@ def release(
     seed: int = 1,
     device: str = "auto",
 ) -> int:
-    """Measure weights on all that they are held to, and say which bars hold.
+    """Measure weights on all that they are held to, and say which bars hold; the same at half size beside them.
 
     Simulated sets are made of the photographs: the validation set, three cameras that imitate data sets, and kernels of
     hands that the simulator does not know. Given again, the command goes on where it was.
@@ -48,6 +48,7 @@ def release(
     from unblur.evaluation.method import MethodChoice, open_method
     from unblur.evaluation.tables import comparison
     from unblur.studies.release import (
+        bar_of_fast,
         bar_table,
         bars,
         bars_beside,
@@ -62,15 +63,18 @@ def release(
         raise UnblurError("--pairs, --crops and --peer-pictures must be at least 1.")
     choice = MethodChoice(checkpoint=checkpoint, device=device)
     method = open_method(choice)
+    fast_choice = replace(choice, method="fast")
+    fast = open_method(fast_choice)
     tables = output / "tables"
     sets = release_sets(photos, real, output / "sets", pairs=pairs, size_px=size)
     simulated = [one.name for one in sets if one.simulated]
     with closing(Bars()) as report:
         rows = {one.name: measured(one, choice, method, tables / f"{one.name}.csv", report) for one in sets}
+        fast_rows = [measured(one, fast_choice, fast, tables / f"{one.name}-{fast.name}.csv", report) for one in sets]
         sharp_db = sharp_psnr_db(photos, choice, method, tables / "sharp.csv", report)
         broken = broken_crops(checkpoint, photos, crops, seed, report)
-        found = bars(rows, simulated, sharp_db, broken)
-        texts = [comparison(list(rows.values())).markdown()]
+        found = [*bars(rows, simulated, sharp_db, broken), bar_of_fast(fast_rows)]
+        texts = [comparison([*rows.values(), *fast_rows]).markdown()]
         if peer is not None:
             other = replace(choice, method=peer, checkpoint=peer_checkpoint)
             opened = open_method(other)

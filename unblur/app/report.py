@@ -29,7 +29,7 @@ class Outcome:
     uncertainty: str | None = None
     """The map of where seeds disagree."""
     mode: Mode | None = None
-    """Whether detail may be generated."""
+    """How it was restored, and so whether detail may be generated."""
     width: int | None = None
     height: int | None = None
     seconds: float | None = None

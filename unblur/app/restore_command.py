@@ -25,7 +25,7 @@ def restore(
     /,
     *,
     output: Annotated[str | None, arg(aliases=["-o"], metavar="OUT", help_behavior_hint="")] = None,
-    mode: Annotated[Mode, arg(metavar="faithful|generative")] = "faithful",
+    mode: Annotated[Mode, arg(metavar="faithful|fast|generative")] = "faithful",
     strength: Annotated[float, arg(metavar="0..1")] = 1.0,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
@@ -47,7 +47,8 @@ def restore(
     Args:
         photos: What to restore: files, folders, or patterns such as "holiday/*.jpg".
         output: Where to write: a file for one photograph, else a folder. Without it, beside each photograph.
-        mode: Without invented detail, or with it where blur left none; the latter needs weights of its own.
+        mode: Without invented detail; the same from a look at half the size, in a third of the time; or with invented
+            detail where blur left none.
         strength: How much of the restoration to use; 0 keeps the pixels exactly.
         recursive: Look into folders inside folders, and keep their tree in OUT.
         skip_existing: Leave photographs alone whose result is there already.
@@ -102,20 +103,22 @@ def restore(
                 if outcome is None:
                     if restorer is None:
                         restorer = (
-                            generative.load(checkpoint, device) if mode == "generative" else _load(checkpoint, device)
+                            generative.load(checkpoint, device)
+                            if mode == "generative"
+                            else _load(checkpoint, device, fast=mode == "fast")
                         )
                     report.begin(job.source)
-                    outcome = _restore(job, restorer, strength, tile, progress, mark=not generative.no_mark)
+                    outcome = _restore(job, mode, restorer, strength, tile, progress, mark=not generative.no_mark)
                 report.add(outcome)
         except KeyboardInterrupt:
             return report.interrupt()
         return report.finish()
 
 
-def _load(checkpoint: str | None, device: str) -> "Restorer":
+def _load(checkpoint: str | None, device: str, *, fast: bool) -> "Restorer":
     from unblur.restoration.restorer import load
 
-    return load(checkpoint, device)
+    return load(checkpoint, device, fast=fast)
 
 
 def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
@@ -137,6 +140,7 @@ def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
 
 def _restore(
     job: "Job",
+    mode: Mode,
     restorer: "Restorer | GenerativeRestorer",
     strength: float,
     tile: "Tile",
@@ -165,11 +169,11 @@ def _restore(
         # One bad file never stops a batch, also not through a mistake of ours.
         reason = str(error) if isinstance(error, UnblurError) else f"{type(error).__name__}: {error}"
         return Outcome(input=str(job.source), output=str(job.output), status="failed", error=reason)
-    return _outcome(job, restorer, restoration, mark)
+    return _outcome(job, mode, restorer, restoration, mark)
 
 
 def _outcome(
-    job: "Job", restorer: "Restorer | GenerativeRestorer", restoration: "Restoration", marked: bool
+    job: "Job", mode: Mode, restorer: "Restorer | GenerativeRestorer", restoration: "Restoration", marked: bool
 ) -> "Outcome":
     from dataclasses import replace
 
@@ -181,7 +185,7 @@ def _outcome(
         output=str(job.output),
         compare=str(job.compare) if job.compare else None,
         uncertainty=str(job.uncertainty) if job.uncertainty else None,
-        mode="faithful",
+        mode=mode,
         status="ok",
         width=restoration.photo.width,
         height=restoration.photo.height,
@@ -197,7 +201,6 @@ def _outcome(
         return outcome
     return replace(
         outcome,
-        mode="generative",
         generated_share=round(restoration.generated_share, 6),
         marked=marked,
         seed=restorer.settings.seed,

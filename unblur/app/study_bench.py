@@ -13,6 +13,7 @@ from unblur.errors import UnblurError
 from unblur.names import StudyNetwork
 
 if TYPE_CHECKING:
+    from unblur.evaluation.measured_pictures import MeasuredPictures
     from unblur.studies.data_sets import StudySet
     from unblur.studies.rows import Bench
 
@@ -106,6 +107,16 @@ def only_one(candidates: Sequence[Candidate], number: int | None, what: str) -> 
     if not 0 <= number < len(candidates):
         raise UnblurError(f"There is no {what} {number}; give a number from 0 to {len(candidates) - 1}.")
     return candidates[number : number + 1]
+
+
+def some_pictures(folder: Path, count: int | None) -> "MeasuredPictures":
+    """The pictures of a folder, at most `count` of them, evenly spread. Raises UnblurError when there are none."""
+    from unblur.evaluation.measured_pictures import find_pictures
+
+    if count is not None and count < 1:
+        raise UnblurError("--pictures must be at least 1.")
+    found = find_pictures(folder)
+    return found if count is None else found.evenly(count)
 
 
 def finish(output: Path, name: str, title: str, markdown: str, csv: str) -> None:

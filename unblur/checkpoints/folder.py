@@ -18,8 +18,11 @@ from unblur.models import ModelConfig, build
 
 _WEIGHTS = Path(__file__).parent.parent / "weights"
 
-BUNDLED_RESTORER = _WEIGHTS / "faithful"
-"""The restoring network that comes with the package: regression, no generated detail."""
+BUNDLED_HOURGLASS = _WEIGHTS / "faithful"
+"""The restoring network at one size of the photograph: regression, no generated detail."""
+
+BUNDLED_RESTORER = BUNDLED_HOURGLASS
+"""What restores photographs if nothing else is asked for."""
 
 BUNDLED_MOTION_ESTIMATOR = _WEIGHTS / "motion"
 """The motion estimator that comes with the package."""
@@ -36,7 +39,11 @@ BUNDLED_DECODER = _WEIGHTS / "decoder"
 
 Lender = Literal["faithful", "motion", "prior"]
 
-BUNDLED: dict[Lender, Path] = {"faithful": BUNDLED_RESTORER, "motion": BUNDLED_MOTION_ESTIMATOR, "prior": BUNDLED_PRIOR}
+BUNDLED: dict[Lender, Path] = {
+    "faithful": BUNDLED_HOURGLASS,
+    "motion": BUNDLED_MOTION_ESTIMATOR,
+    "prior": BUNDLED_PRIOR,
+}
 """Folders whose weights other checkpoints may borrow."""
 
 

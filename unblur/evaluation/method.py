@@ -28,7 +28,7 @@ Pixels = NDArray[Any]
 
 EIGHT_BITS = np.dtype(np.uint8)
 
-NAMES = ("network", "generative", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
+NAMES = ("network", "fast", "generative", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
 """What a method is called that is not named by a file."""
 
 
@@ -79,8 +79,10 @@ class MethodChoice:
 def open_method(choice: MethodChoice) -> Method:
     """The method that was chosen, ready to use. Raises UnblurError when there is none of that name."""
     match choice.method:
-        case "network":
-            return network(load(choice.checkpoint, choice.device, pooling_window_px=choice.pooling_window_px))
+        case "network" | "fast":
+            fast = choice.method == "fast"
+            restorer = load(choice.checkpoint, choice.device, pooling_window_px=choice.pooling_window_px, fast=fast)
+            return network(restorer, name=choice.method)
         case "generative":
             return _generative(choice)
         case "identity":
@@ -113,9 +115,9 @@ def open_method(choice: MethodChoice) -> Method:
     )
 
 
-def network(restorer: Restorer) -> Method:
+def network(restorer: Restorer, *, name: str = "network") -> Method:
     """Our network, with the settings of `restorer`."""
-    return _ours("network", restorer, restorer.settings.pooling_window_px, half=restorer.uses_bfloat16(EIGHT_BITS))
+    return _ours(name, restorer, restorer.settings.pooling_window_px, half=restorer.uses_bfloat16(EIGHT_BITS))
 
 
 def _generative(choice: MethodChoice) -> Method:

@@ -1,7 +1,7 @@
 """Networks. Those that restore keep a promise: `forward(blurry) -> restored`, (B, 3, H, W) RGB in [0, 1], any size."""
 
 from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
-from unblur.models.build import ModelConfig, RestorerConfig, build
+from unblur.models.build import HostConfig, ModelConfig, RestorerConfig, build
 from unblur.models.glow import GlowConfig, GlowDeblur, GlowRestorer
 from unblur.models.host import DecoderScale, MultiOutput
 from unblur.models.latent_decoder import LatentDecoder, LatentDecoderConfig
@@ -10,6 +10,7 @@ from unblur.models.latent_space import LatentSpace
 from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
 from unblur.models.mprnet import MPRNet, MPRNetConfig
+from unblur.models.multiscale import MultiScale, MultiScaleConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.restormer import Restormer, RestormerConfig
@@ -24,6 +25,7 @@ __all__ = [
     "GlowConfig",
     "GlowDeblur",
     "GlowRestorer",
+    "HostConfig",
     "LatentDecoder",
     "LatentDecoderConfig",
     "LatentEncoderConfig",
@@ -36,6 +38,8 @@ __all__ = [
     "MotionEstimator",
     "MotionEstimatorConfig",
     "MultiOutput",
+    "MultiScale",
+    "MultiScaleConfig",
     "NAFNet",
     "NAFNetConfig",
     "PreReconstruction",

@@ -10,13 +10,17 @@ from unblur.models.latent_decoder import LatentDecoder, LatentDecoderConfig
 from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
 from unblur.models.mprnet import MPRNet, MPRNetConfig
+from unblur.models.multiscale import MultiScale, MultiScaleConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.restormer import Restormer, RestormerConfig
 from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
 from unblur.models.unet import UNet, UNetConfig
 
-RestorerConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
+HostConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
+"""Networks that restore and can be told a semantic prior."""
+
+RestorerConfig = HostConfig | MultiScaleConfig
 """Networks that restore: `forward(blurry) -> restored`."""
 
 ModelConfig = (
@@ -44,6 +48,8 @@ def build(config: ModelConfig) -> nn.Module:
             return MPRNet(config)
         case RestormerConfig():
             return Restormer(config)
+        case MultiScaleConfig():
+            return MultiScale(config)
         case MotionEstimatorConfig():
             return MotionEstimator(config)
         case SemanticPriorConfig():

@@ -6,8 +6,13 @@ sliding window about as large as the training patch cures both: the test-time lo
 al. 2022, arXiv 2112.04491).
 """
 
+import copy
+from typing import TypeVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class ChannelMean(nn.Module):
@@ -26,6 +31,36 @@ class ChannelMean(nn.Module):
         if self.window_px is None:
             return x.mean(dim=(2, 3), keepdim=True)
         return sliding_mean(x, max(1, self.window_px // self.stride_px))
+
+
+class MeanOfSmaller(ChannelMean):
+    """The mean of `of` where the network sees the photograph `times` as small: over as much of the scene."""
+
+    def __init__(self, of: ChannelMean, times: int) -> None:
+        nn.Module.__init__(self)
+        # In a tuple, which PyTorch does not look into: it is part of another network.
+        self.of = (of,)
+        self.times = times
+
+    @property
+    def stride_px(self) -> int:  # type: ignore[override]
+        """As it is now, times `times`."""
+        return self.of[0].stride_px * self.times
+
+    @property
+    def window_px(self) -> int | None:  # type: ignore[override]
+        """As it is now."""
+        return self.of[0].window_px
+
+
+def for_smaller(network: Network, times: int) -> Network:
+    """`network` for photographs `times` as small, with the very same weights; its averages reach as far in the scene.
+
+    It follows `network` in all that is done to its weights and to the reach of its averages.
+    """
+    same: dict[int, nn.Module | nn.Parameter] = {id(weights): weights for weights in network.parameters()}
+    same |= {id(mean): MeanOfSmaller(mean, times) for mean in network.modules() if isinstance(mean, ChannelMean)}
+    return copy.deepcopy(network, same)
 
 
 def sliding_mean(x: Tensor, window: int) -> Tensor:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from unblur.checkpoints.published import published
 from unblur.datasets.simulated import PatchSampling
-from unblur.models import PriorConfig, RestorerConfig, UNetConfig
+from unblur.models import HostConfig, PriorConfig, UNetConfig
 from unblur.names import PublishedName
 from unblur.training.recipe import PatchStage, Recipe
 from unblur.training.restoration_loss import Charbonnier, Edges, Frequencies, MeanAbsolute
@@ -153,5 +153,5 @@ def _named(name: str, told: bool) -> str:
     return f"unblur-{name}-prior" if told else f"unblur-{name}"
 
 
-def _told(config: RestorerConfig, told: bool) -> RestorerConfig:
+def _told(config: HostConfig, told: bool) -> HostConfig:
     return replace(config, prior=PriorConfig()) if told else config

@@ -8,11 +8,11 @@ from typing import assert_never
 
 from unblur.datasets.validation import CAMERA
 from unblur.models import (
+    HostConfig,
     MIMOUNetConfig,
     MPRNetConfig,
     NAFNetConfig,
     PriorConfig,
-    RestorerConfig,
     RestormerConfig,
     UNetConfig,
 )
@@ -42,7 +42,7 @@ def prior_study(host: StudyHost, prior: PriorConfig | None, *, steps: int, seed:
     )
 
 
-def small(host: StudyHost, prior: PriorConfig | None) -> RestorerConfig:
+def small(host: StudyHost, prior: PriorConfig | None) -> HostConfig:
     """The network: parameters and thousand million multiplications."""
     match host:
         case "unet":  # 1.1 million, 1.2

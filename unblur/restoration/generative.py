@@ -1,14 +1,15 @@
 """GLOWDeblur applied to a photograph of any size: detail is generated where blur left none.
 
-Every tile is restored twice: without invention, by the pre-reconstruction, and among latents. Latents cannot hold all
+Every tile is restored twice: without invention, by the pre-reconstruction or, with the bundled weights, by the bundled
+network at several sizes, of which the pre-reconstruction is a part; and among latents. Latents cannot hold all
 that the pre-reconstruction saw: what the decoder makes even of true ones is softer, and its texture is its own. So only
 what generation changed counts, which is the difference between what the decoder paints of the generated latents and of
-the aligned feature. It is laid over the pre-reconstruction, whose certain detail stays; colours and brightness are the
+the aligned feature. It is laid over the first restoration, whose certain detail stays; colours and brightness are the
 latter's too (see `low_frequencies`), and so is the whole tile where generation is garbage (see `guard`). All tiles
 begin with windows of one field of noise (see `latent_noise`), so that they begin alike where they overlap, and the same
 seed gives the same photograph.
 
-Fidelity f leads from generation (0) to the pre-reconstruction (1): a share 1 - f of the change is laid over it. (What
+Fidelity f leads from generation (0) to the first restoration (1): a share 1 - f of the change is laid over it. (What
 was tried too, to begin with less noise and more of the aligned feature, gains less in ST-LPIPS at equal PSNR.)
 """
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unblur.checkpoints.decoders import load_decoder
-from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, BUNDLED_RESTORER, load_checkpoint
 from unblur.checkpoints.text_encoder import load_text_encoder
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur, GlowRestorer, LatentDecoder
@@ -111,10 +112,16 @@ def load_generative(
     if settings.pooling_window_px is None:
         settings = replace(settings, pooling_window_px=3 * checkpoint.train_patch_px // 2)
     told = None if caption is None else _tokens(caption, text_encoder, denoiser.token_channels, device)
+    first = None
+    if source is None:
+        restorer = load_checkpoint(BUNDLED_RESTORER)
+        first = restorer.model
+        use_local_pooling(first, 3 * restorer.train_patch_px // 2)
     return GenerativeRestorer(
         checkpoint.model,
         found.network,
         settings,
+        first=first,
         caption=told,
         device=device,
         checkpoint_sha256=checkpoint.sha256,
@@ -141,13 +148,15 @@ class GenerativeRestorer:
         decoder: nn.Module,
         settings: GenerativeSettings | None = None,
         *,
+        first: nn.Module | None = None,
         caption: Tokens | None = None,
         device: str = "auto",
         checkpoint_sha256: str | None = None,
         decoder_sha256: str | None = None,
     ) -> None:
-        """Takes over both networks: moves them to `device` and sets their pooling.
+        """Takes over the networks: moves them to `device` and sets the pooling of `network`.
 
+        `first`: what restores without invention, (B, 3, H, W) in [0, 1] -> same; None is the pre-reconstruction.
         `decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1]. `caption`: (1, N, C), told of every
         tile.
         """
@@ -157,6 +166,9 @@ class GenerativeRestorer:
         glow = GlowRestorer(network, decoder, caption=caption)
         self._glow = glow.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         use_local_pooling(self._glow, self.settings.pooling_window_px)
+        if first is not None:
+            first = first.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._first = first
         self._bytes_per_px = BYTES_PER_TILE_PX if isinstance(decoder, LatentDecoder) else BYTES_PER_TILE_PX_OF_OTHERS
 
     def restore_photo(
@@ -202,7 +214,8 @@ class GenerativeRestorer:
         bfloat16 = uses_bfloat16(self.settings.precision, self.device, window.pixels.dtype)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
             conditions = self._glow.conditions(reflected_to_multiple(blurry, STRIDE_PX))
-            restored = conditions.restored[..., :height, :width].float()
+            first = conditions.restored if self._first is None else self._first(blurry)
+            restored = first[..., :height, :width].float()
             if not is_plausible(restored, blurry):
                 return Answer(self._with_disagreement(values), "kept")
             if self.settings.fidelity == 1:

@@ -18,6 +18,7 @@ from torch import nn
 from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import GlowConfig, RestorerConfig
+from unblur.models.multiscale import AtHalfSize
 from unblur.models.pooling import use_local_pooling
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
@@ -43,9 +44,9 @@ class RestorationSettings:
 
     pooling_window_px: int | None = None
     """Reach of averages inside the network; None averages over the tile."""
-    overlap_px: int = 64
+    overlap_px: int = 128
     """Pixels that neighbouring tiles share."""
-    feather_px: int = 32
+    feather_px: int = 64
     """Pixels, in the middle of the overlap, over which one tile fades into the next."""
     precision: Precision = "auto"
     """bfloat16 costs digits of the correction, not of the photograph. "auto" uses it where it is fast, and
@@ -82,9 +83,12 @@ def load(
     device: str = "auto",
     precision: Precision = "auto",
     pooling_window_px: int | None = None,
+    *,
+    fast: bool = False,
 ) -> "Restorer":
     """The restorer for a checkpoint: a folder, "owner/name" on the Hugging Face hub, or None for the bundled.
 
+    With `fast` it looks at photographs at half their size: a quarter of the time, and fine blur stays.
     Averages inside the network reach 1.5 training patches (TLC's ratio) unless a window is given; 0 lets them
     reach over the whole tile. Raises UnblurError when there is no such checkpoint or device.
     """
@@ -101,7 +105,8 @@ def load(
         pooling_window_px=window_px or None,
         precision=precision,
     )
-    return Restorer(checkpoint.model, settings, device=device, checkpoint_sha256=checkpoint.sha256)
+    model = AtHalfSize(checkpoint.model) if fast else checkpoint.model
+    return Restorer(model, settings, device=device, checkpoint_sha256=checkpoint.sha256)
 
 
 class Restorer:

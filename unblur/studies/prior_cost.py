@@ -11,7 +11,7 @@ import torch
 from unblur.checkpoints.published import published
 from unblur.evaluation.cost import macs_of, parameters_of
 from unblur.evaluation.tables import Table
-from unblur.models import PriorConfig, RestorerConfig, UNetConfig, build
+from unblur.models import HostConfig, PriorConfig, UNetConfig, build
 from unblur.models.spe import PlainModulation, PriorSource, SemanticAttention
 from unblur.names import HostName
 
@@ -39,7 +39,7 @@ class HostCost:
     told: Cost
 
 
-def host_config(host: HostName) -> RestorerConfig:
+def host_config(host: HostName) -> HostConfig:
     """The network of that name, in its authors' size."""
     match host:
         case "unet":
@@ -100,7 +100,7 @@ def cost_csv(costs: list[HostCost]) -> str:
     return Table(header=("host", "prior", "side_px", "parameters", "macs", "milliseconds"), lines=tuple(lines)).csv()
 
 
-def _cost(config: RestorerConfig, side_px: int, milliseconds: float | None) -> Cost:
+def _cost(config: HostConfig, side_px: int, milliseconds: float | None) -> Cost:
     # Shapes are enough for counting: nothing is computed.
     with torch.device("meta"):
         model = build(config).eval()
@@ -108,7 +108,7 @@ def _cost(config: RestorerConfig, side_px: int, milliseconds: float | None) -> C
     return Cost(parameters=parameters_of(model), macs=macs, milliseconds=milliseconds)
 
 
-def _milliseconds(told: RestorerConfig, side_px: int, repeats: int) -> tuple[float, float]:
+def _milliseconds(told: HostConfig, side_px: int, repeats: int) -> tuple[float, float]:
     """Of the host and of its prior, told apart while both are at work: two runs differ by more than a prior takes.
 
     Processor time and not time on the clock: other work on the machine hardly counts.

@@ -11,15 +11,16 @@ from unblur.errors import UnblurError
 from unblur.models import (
     GlowConfig,
     GlowDeblur,
+    HostConfig,
     LatentDecoderConfig,
     ModelConfig,
+    MultiScale,
     PreReconstruction,
     PreReconstructionConfig,
-    RestorerConfig,
 )
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
-from unblur.training.glow_beginning import begin_glow, begin_pre_reconstruction
+from unblur.training.glow_beginning import begin_around_hourglass, begin_glow
 from unblur.training.prior_weights import prior_weights
 
 PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
@@ -37,20 +38,20 @@ def begin(
 
     `start_from` is a checkpoint of the same network; one that lacks the prior gets it plugged in. `prior_from` is a
     checkpoint of `unblur train prior` for a network with a prior, instead of the bundled one. A semantic prior begins
-    as its `teacher`, GLOWDeblur and its pre-reconstruction as `glow_beginning` says. Raises UnblurError when a
-    checkpoint is of another network.
+    as its `teacher`; GLOWDeblur and what is built around an hourglass as `glow_beginning` says. Raises UnblurError when
+    a checkpoint is of another network.
     """
     start = None if start_from is None else load_checkpoint(start_from)
     if isinstance(model, GlowDeblur):
         begin_glow(model, start, prior_from)
         return
-    if isinstance(model, PreReconstruction):
-        begin_pre_reconstruction(model, start)
+    if isinstance(model, PreReconstruction | MultiScale):
+        begin_around_hourglass(model, start)
     elif start is not None:
         _load(model, config, start)
     elif teacher is not None:
         model.get_submodule("backbone").load_state_dict(teacher.state_dict())
-    prior = config.prior if isinstance(config, RestorerConfig) else None
+    prior = config.prior if isinstance(config, HostConfig) else None
     if prior is None and prior_from is not None:
         raise UnblurError(f"The recipe's network has no semantic prior; leave out {prior_from}.")
     if prior is not None and (prior_from is not None or start is None or start.config != config):
@@ -102,7 +103,7 @@ def _latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
 def _load(model: nn.Module, config: ModelConfig, start: Checkpoint) -> None:
     """Weights of a checkpoint into the same network, or into the same network with a prior."""
     weights = start.model.state_dict()
-    if isinstance(config, RestorerConfig) and start.config == replace(config, prior=None):
+    if isinstance(config, HostConfig) and start.config == replace(config, prior=None):
         own = {name: value for name, value in model.state_dict().items() if name.startswith(PARTS_OF_A_PRIOR)}
         weights = own | weights
     try:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from torch import nn
 
-from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, BUNDLED_RESTORER, Checkpoint, load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_HOURGLASS, BUNDLED_MOTION_ESTIMATOR, Checkpoint, load_checkpoint
 from unblur.errors import UnblurError
-from unblur.models import GlowDeblur, PreReconstruction
+from unblur.models import GlowDeblur, MultiScale, PreReconstruction
 from unblur.training.prior_weights import prior_weights
 
 
@@ -14,14 +14,14 @@ def begin_glow(network: GlowDeblur, start: Checkpoint | None, prior_from: Path |
     """Begin as `start`, a run of the same network; or with parts that were trained each by itself.
 
     Those are the bundled motion estimator, the semantic prior of `prior_from` or the bundled one, and what
-    `begin_pre_reconstruction` makes of `start`. Raises UnblurError when one of them is missing or of another network.
+    `begin_around_hourglass` makes of `start`. Raises UnblurError when one of them is missing or of another network.
     """
     config = network.config
     if start is not None and start.config == config:
         network.load_state_dict(start.model.state_dict())
     else:
         if network.pre_reconstruction is not None:
-            begin_pre_reconstruction(network.pre_reconstruction, start)
+            begin_around_hourglass(network.pre_reconstruction, start)
         elif start is not None:
             raise _misfit(start, "GLOWDeblur without pre-reconstruction")
         motion = load_checkpoint(BUNDLED_MOTION_ESTIMATOR)
@@ -38,12 +38,12 @@ def freeze_what_sees(network: nn.Module) -> None:
         network.pre_reconstruction.hourglass.requires_grad_(False)
 
 
-def begin_pre_reconstruction(network: PreReconstruction, start: Checkpoint | None) -> None:
+def begin_around_hourglass(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
     """Begin as `start`: a run of the same, or of the hourglass alone; without one, as the bundled network.
 
     Where that has another shape, the weights stay random. Raises UnblurError when `start` is of another network.
     """
-    found = load_checkpoint(BUNDLED_RESTORER) if start is None else start
+    found = load_checkpoint(BUNDLED_HOURGLASS) if start is None else start
     if found.config == network.config:
         network.load_state_dict(found.model.state_dict())
     elif found.config == network.config.hourglass:

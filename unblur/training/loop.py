@@ -101,6 +101,8 @@ def train(
         use_recomputation(model)
     if recipe.glow.kept is not None:
         freeze_what_sees(model)
+    for part in recipe.frozen:
+        model.get_submodule(part).requires_grad_(False)
     if isinstance(task, LookingTask):
         task.look_with(model)
     groups = parameter_groups(model, recipe.backbone_share)

@@ -57,6 +57,8 @@ class Recipe:
     """What follows on patches of `sampling.patch_px` and batches of `batch`."""
     peak_learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
+    frozen: tuple[str, ...] = ()
+    """Parts of the network that stay as they began, bit for bit."""
     backbone_share: float = 1.0
     """Of these rates, for the backbone of a network that has one: trained ones forget less when they learn slowly."""
     warmup_steps: int = 200

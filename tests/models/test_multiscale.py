@@ -1,0 +1,109 @@
+"""One network at several sizes: laws that hold whatever is chosen, and choices whose result is known."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import map_coordinates
+from torch import Tensor, nn
+
+from unblur.models import MultiScale, MultiScaleConfig, NAFNetConfig
+from unblur.models.multiscale import AtHalfSize, enlarged
+
+HOURGLASS = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
+CONFIG = MultiScaleConfig(hourglass=HOURGLASS, channels=8, blocks=1)
+
+
+@pytest.fixture
+def network() -> MultiScale:
+    """With random weights everywhere but in the end of the choice, which is zero as in the beginning."""
+    torch.manual_seed(0)
+    model = MultiScale(CONFIG).eval().requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        if not name.startswith("choice.ending"):
+            parameter.copy_(torch.randn(parameter.shape) * 0.1)
+    return model
+
+
+def blurry(height: int, width: int) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def choose(network: MultiScale, logit: float) -> None:
+    """The coarser size everywhere, or the own one."""
+    bias = network.choice.ending.bias
+    assert bias is not None
+    bias.zero_()
+    bias[:16] = logit
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 50), (33, 16), (64, 65)])
+def test_any_size_comes_back_in_its_size(network: MultiScale, size: tuple[int, int]) -> None:
+    for model in (network, AtHalfSize(network)):
+        restored = model(blurry(*size))
+        assert restored.shape == (1, 3, *size)
+        assert bool(restored.isfinite().all())
+
+
+def test_where_the_own_size_is_chosen_it_is_the_plain_network(network: MultiScale) -> None:
+    choose(network, -100.0)
+    x = blurry(48, 32)
+    torch.testing.assert_close(network(x), network.hourglass(x))
+    assert not torch.allclose(network.hourglass(x), x)
+
+
+def test_where_the_coarser_size_is_chosen_only_the_smallest_counts(network: MultiScale) -> None:
+    choose(network, 100.0)
+    x = blurry(48, 32)
+    quarter = x.reshape(1, 3, 12, 4, 8, 4).mean(dim=(3, 5))
+    expected = x + enlarged(enlarged(network.hourglass(quarter) - quarter))
+    torch.testing.assert_close(network(x), expected)
+
+
+def test_training_begins_near_the_plain_network(network: MultiScale) -> None:
+    """A twentieth of the way to the coarser size, at every size."""
+    share = 1 / (1 + np.exp(3.0))
+    x = blurry(48, 32)
+    half, quarter = (x.reshape(1, 3, 48 // n, n, 32 // n, n).mean(dim=(3, 5)) for n in (2, 4))
+    correction = enlarged(network.hourglass(quarter) - quarter)
+    correction = enlarged((1 - share) * (network.hourglass(half) - half) + share * correction)
+    expected = x + (1 - share) * (network.hourglass(x) - x) + share * correction
+    torch.testing.assert_close(network(x), expected)
+
+
+def test_a_constant_correction_stays_constant_whatever_is_chosen(network: MultiScale) -> None:
+    """As all sizes agree, a choice between them changes nothing."""
+    for parameter in network.hourglass.ending.parameters():
+        parameter.zero_()
+    assert network.hourglass.ending.bias is not None
+    network.hourglass.ending.bias.fill_(0.125)
+    x = blurry(40, 40)
+    for logit in (-2.0, 0.0, 2.0):
+        choose(network, logit)
+        torch.testing.assert_close(network(x), x + 0.125)
+    torch.testing.assert_close(AtHalfSize(network)(x), x + 0.125)
+
+
+def test_corrections_are_enlarged_around_the_middles_of_pixels() -> None:
+    """Against SciPy: the pixel (i, j) of the larger picture lies at (i / 2 - 1/4, j / 2 - 1/4) of the smaller one."""
+    small = blurry(6, 5)[0, 0].double()
+    rows, columns = np.meshgrid(np.arange(12) / 2 - 0.25, np.arange(10) / 2 - 0.25, indexing="ij")
+    expected = map_coordinates(small.numpy(), [rows, columns], order=1, mode="nearest")
+    np.testing.assert_allclose(enlarged(small[None, None])[0, 0].numpy(), expected, atol=1e-12)
+
+
+def test_at_half_size_a_network_sees_means_of_four_pixels() -> None:
+    seen = []
+
+    class Eye(nn.Module):
+        def forward(self, half: Tensor) -> Tensor:
+            seen.append(half)
+            return half
+
+    x = blurry(6, 8)
+    torch.testing.assert_close(AtHalfSize(Eye())(x), x)
+    torch.testing.assert_close(seen[0], x.reshape(1, 3, 3, 2, 4, 2).mean(dim=(3, 5)))
+
+
+def test_one_size_is_no_choice() -> None:
+    with pytest.raises(ValueError, match="two sizes at least"):
+        MultiScaleConfig(hourglass=HOURGLASS, scales=1)

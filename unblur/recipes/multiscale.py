@@ -1,0 +1,29 @@
+"""The bundled network at several sizes of the photograph: what chooses between them, around the frozen hourglass."""
+
+from dataclasses import replace
+
+from unblur.blur import Camera
+from unblur.datasets import SimulatedBlur
+from unblur.datasets.simulated import PatchSampling
+from unblur.datasets.validation import CAMERA
+from unblur.models import MultiScaleConfig, NAFNetConfig
+from unblur.recipes.faithful import faithful
+from unblur.training.recipe import Recipe
+
+
+def multiscale() -> Recipe:
+    """Begins with the hourglass of `faithful`. Patches are larger, because a quarter of them must show something."""
+    hourglass = faithful().model
+    assert isinstance(hourglass, NAFNetConfig)
+    return Recipe(
+        name="unblur-multiscale",
+        model=MultiScaleConfig(hourglass=hourglass),
+        frozen=("hourglass",),
+        camera=replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05),
+        sampling=PatchSampling(patch_px=256),
+        mixed_in=(SimulatedBlur(camera=Camera(extent_px=(1.0, 64.0)), share=4 / 9),),
+        uses=4,
+        seed=5,
+        steps=6_000,
+        batch=4,
+    )
