@@ -11,7 +11,7 @@ from tiny_networks import GLOW, LATENTS
 from torch import Tensor, nn
 
 from unblur.blur.undirected import undirected
-from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_HOURGLASS, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, build
 from unblur.models.flow import drawn_sigmas, noised, true_velocity
@@ -133,7 +133,7 @@ def test_the_motion_map_holds_paths_and_their_lengths() -> None:
 
 
 def test_the_first_restoration_begins_as_the_bundled_network() -> None:
-    bundled = load_checkpoint(BUNDLED_RESTORER)
+    bundled = load_checkpoint(BUNDLED_HOURGLASS)
     network = PreReconstruction(PreReconstructionConfig(hourglass=bundled.config)).eval()  # type: ignore[arg-type]
     network.hourglass.load_state_dict(bundled.model.state_dict())
     blurry = torch.rand(1, 3, 64, 96)

@@ -14,7 +14,7 @@ from torch import nn
 
 from unblur.app.cli import main
 from unblur.blur import Camera
-from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, BUNDLED_RESTORER, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_HOURGLASS, BUNDLED_MOTION_ESTIMATOR, load_checkpoint, save_checkpoint
 from unblur.checkpoints.latent_spaces import load_encoder
 from unblur.config import from_json, to_json
 from unblur.datasets import Pair, PhotoFolder
@@ -342,7 +342,7 @@ def test_a_first_restoration_is_trained_for_itself_and_begun_with(
 
 
 def test_the_small_network_begins_as_the_bundled_ones() -> None:
-    bundled = load_checkpoint(BUNDLED_RESTORER).model.state_dict()
+    bundled = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
     model = build(PreReconstructionConfig())
     begin(model, PreReconstructionConfig(), None, None)
     assert isinstance(model, PreReconstruction)

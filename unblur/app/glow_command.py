@@ -3,6 +3,7 @@
 import sys
 from contextlib import closing
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +30,15 @@ def glow(
     seed: int = 1,
     size: int = 256,
     only: int | None = None,
+    show: tuple[str, ...] = (),
     device: str = "auto",
 ) -> int:
     """Train GLOWDeblur with and without its parts, and compare what it restores.
 
     Pretrained on all that the simulator knows, then tuned on the data sets; the same without alignment; and without
     pretraining, as long on the data sets alone. Motion and semantics are withheld from the first. Given again, the
-    command goes on where it was. The table is also in glow.csv and glow.md in the output folder.
+    command goes on where it was. Means are over all pictures and over the severe half. The table is also in glow.csv
+    and glow.md in the output folder.
 
     Args:
         sets: Data sets to tune on, in equal shares: cameras of the simulator (gopro, realblur, rsblur) or folders, as
@@ -52,6 +55,7 @@ def glow(
         sampling_steps: How often the denoiser is asked for each picture.
         seed: Names the runs: first weights, patches and noise follow from it.
         size: Side of the validation set's pictures in pixels.
+        show: Patterns of names: such pictures of the validation set are laid side by side in glow.png.
         only: Number of one line, from 0, instead of all: processes can share the work before the table is made.
         device: auto, cpu, cuda, ...
     """
@@ -60,6 +64,8 @@ def glow(
     from unblur.datasets.validation import ValidationSet, validation_pairs
     from unblur.metrics.niqe import BLOCK_PX
     from unblur.models.samplers import Sampling
+    from unblur.photos.files import write_photo
+    from unblur.photos.photo import Photo
     from unblur.restoration.device import choose_device
     from unblur.studies.claim import claim
     from unblur.studies.data_sets import source_of
@@ -69,9 +75,9 @@ def glow(
         glow_protocol,
         rows_of,
         settings_of,
-        study_csv,
-        study_table,
+        side_by_side,
     )
+    from unblur.studies.severe_half import lines_csv, lines_of, lines_table
     from unblur.training.allocator import keep_freed_memory
 
     if min(bpp_steps, steps, kept, sampling_steps) < 1:
@@ -114,13 +120,17 @@ def glow(
         except OSError as error:
             raise refused(output, error) from error
         pairs = list(validation_pairs(PhotoFolder(held_out), study.validation))
-        lines = []
+        rows = {}
         for variant in variants:
-            lines.append((variant, rows_of(variant, study, places, space, pairs, protocol)))
+            rows[variant.title] = rows_of(variant, study, places, space, pairs, protocol)
             sys.stderr.write(f"{variant.title}: measured\n")
+        shown = [pair for pair in pairs if any(fnmatchcase(pair.name, pattern) for pattern in show)]
+        if shown:
+            write_photo(Photo(pixels=side_by_side(variants, study, places, space, shown)), output / "glow.png")
     title = (
         f"{len(pairs)} pictures; {bpp_steps} steps of pretraining and {steps} of tuning on {', '.join(sets)}, or "
         f"{bpp_steps + steps} without pretraining, {kept} patches each; seed {seed}, {sampling_steps} sampling steps."
     )
-    finish(output, "glow", title, study_table(lines).markdown(), study_csv(lines))
+    lines = lines_of(rows)
+    finish(output, "glow", title, lines_table(lines).markdown(), lines_csv({"validation": lines}))
     return 0

@@ -47,7 +47,7 @@ def restore(
     Args:
         photos: What to restore: files, folders, or patterns such as "holiday/*.jpg".
         output: Where to write: a file for one photograph, else a folder. Without it, beside each photograph.
-        mode: Without invented detail; the same from a look at half the size, in a third of the time; or with invented
+        mode: Without invented detail; without it in a fraction of the time, where fine blur stays; or with invented
             detail where blur left none.
         strength: How much of the restoration to use; 0 keeps the pixels exactly.
         recursive: Look into folders inside folders, and keep their tree in OUT.

@@ -71,7 +71,7 @@ class GenerativeSettings:
     """Reach of averages inside the networks; None averages over the tile."""
     overlap_px: int = 128
     feather_px: int = 64
-    """As in a restoration without invention, but wider: a latent stands for 32 px, and low frequencies reach 31."""
+    """As in a restoration without invention. A latent stands for 32 px, and low frequencies reach 31."""
     precision: Precision = "auto"
     """As in a restoration without invention."""
 

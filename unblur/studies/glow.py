@@ -6,14 +6,13 @@ alignment or no pretraining is trained for itself, with as many updates: without
 sets of the study. Every run and every measurement has a place in the study's folder and is not done again.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any, cast
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -28,18 +27,13 @@ from unblur.evaluation.metric import NIQE
 from unblur.evaluation.peers.planes import pixels_of, planes_of
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Row, read_rows, to_csv
-from unblur.evaluation.tables import Table
 from unblur.models import GlowDeblur, GlowRestorer
 from unblur.models.samplers import Sampling
 from unblur.recipes.glow_study import glow_study
-from unblur.studies.measuring import score
 from unblur.studies.prior_scores import study_protocol
 from unblur.studies.rows import Report
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
-
-MEASURES = ("psnr", "st_lpips", "niqe")
-DIGITS = {"psnr": 2, "st_lpips": 4, "niqe": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,22 +139,52 @@ def rows_of(
     """The measurements of `variant`; what is not there yet is trained and measured. Raises UnblurError."""
     table = places.folder / f"{variant.title.replace(' ', '-')}.csv"
     if not table.exists():
-        checkpoint = load_checkpoint(trained(variant, study, places))
-        restorer = GlowRestorer(
-            cast(GlowDeblur, checkpoint.model),
-            space.space.decoder,
-            study.sampling,
-            encoder=space.space.encoder,
-            motion=variant.motion,
-            semantics=variant.semantics,
-            seed=study.seed,
-        )
+        sha256, restore = restorer_of(variant, study, places, space)
         measured = []
-        for row in measure(pairs, _restoring(restorer, places.device), checkpoint.sha256, protocol):
+        for row in measure(pairs, restore, sha256, protocol):
             measured.append(row)
             places.report(f"{variant.title}: measuring", len(measured), len(pairs))
         write_atomically(table, to_csv(measured).encode())
     return read_rows(table)
+
+
+def restorer_of(
+    variant: Variant, study: GlowStudy, places: Places, space: FoundSpace
+) -> tuple[str, Callable[[NDArray[Any]], NDArray[Any]]]:
+    """SHA-256 of a variant's weights, trained if they are not there yet, and what restores with them.
+
+    It restores whole pictures, (H, W, 3) uint8 -> same, whatever comes out. Raises UnblurError.
+    """
+    checkpoint = load_checkpoint(trained(variant, study, places))
+    restorer = GlowRestorer(
+        cast(GlowDeblur, checkpoint.model),
+        space.space.decoder,
+        study.sampling,
+        encoder=space.space.encoder,
+        motion=variant.motion,
+        semantics=variant.semantics,
+        seed=study.seed,
+    )
+    restorer = restorer.to(places.device).eval()
+
+    @torch.inference_mode()
+    def restore(pixels: NDArray[Any]) -> NDArray[Any]:
+        return pixels_of(restorer(planes_of(pixels).to(places.device)))
+
+    return checkpoint.sha256, restore
+
+
+def side_by_side(
+    variants: Sequence[Variant], study: GlowStudy, places: Places, space: FoundSpace, pairs: Sequence[Pair]
+) -> NDArray[np.uint8]:
+    """A picture: a row for each pair, blurry, as every variant restores it, sharp. Raises UnblurError."""
+    columns = [[pixels_of(pair.blurry[None]) for pair in pairs]]
+    for variant in variants:
+        _, restore = restorer_of(variant, study, places, space)
+        columns.append([restore(blurry) for blurry in columns[0]])
+    columns.append([pixels_of(pair.sharp[None]) for pair in pairs])
+    rows: list[NDArray[np.uint8]] = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
+    return np.concatenate(rows)
 
 
 def trained(variant: Variant, study: GlowStudy, places: Places) -> Path:
@@ -177,26 +201,6 @@ def trained(variant: Variant, study: GlowStudy, places: Places) -> Path:
     return _trained(joint, tuned, begun, places)
 
 
-def study_table(lines: Sequence[tuple[Variant, Sequence[Row]]]) -> Table:
-    """Means over the pictures that a measure could measure, first those of the blurry photographs."""
-    blurry = ("blurry", *_means(lines[0][1], "before"))
-    return Table(
-        header=("variant", "PSNR", "ST-LPIPS", "NIQE"),
-        lines=(blurry, *((variant.title, *_means(rows, "after")) for variant, rows in lines)),
-    )
-
-
-def study_csv(lines: Sequence[tuple[Variant, Sequence[Row]]]) -> str:
-    """One line a variant and one for the blurry photographs, with the weights."""
-    first = lines[0][1]
-    found = [("blurry", *_means(first, "before", exact=True), str(len(first)), "")]
-    for variant, rows in lines:
-        weights = rows[0].conditions.checkpoint
-        found.append((variant.title, *_means(rows, "after", exact=True), str(len(rows)), weights))
-    header = ("variant", "psnr_db", "st_lpips", "niqe", "pictures", "weights")
-    return Table(header=header, lines=tuple(found)).csv()
-
-
 def _trained(recipe: Recipe, run: Path, start_from: Path | None, places: Places) -> Path:
     train(
         recipe,
@@ -209,22 +213,3 @@ def _trained(recipe: Recipe, run: Path, start_from: Path | None, places: Places)
         on_step=lambda step, _: places.report(f"{run.name}: training", step, recipe.steps),
     )
     return run
-
-
-def _restoring(restorer: GlowRestorer, device: str) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Whole pictures, whatever comes out: nothing is kept back that looks wrong."""
-    restorer = restorer.to(device).eval()
-
-    @torch.inference_mode()
-    def restore(pixels: NDArray[Any]) -> NDArray[Any]:
-        return pixels_of(restorer(planes_of(pixels).to(device)))
-
-    return restore
-
-
-def _means(rows: Sequence[Row], when: str, *, exact: bool = False) -> tuple[str, ...]:
-    def mean(name: str) -> str:
-        values = [value for value in (score(row, name, when) for row in rows) if math.isfinite(value)]
-        return f"{fmean(values):.{5 if exact else DIGITS[name]}f}" if values else ""
-
-    return tuple(map(mean, MEASURES))
