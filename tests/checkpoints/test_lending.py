@@ -12,13 +12,14 @@ from unblur.app.cli import main
 from unblur.checkpoints.folder import (
     BUNDLED,
     BUNDLED_GENERATOR,
+    BUNDLED_HOURGLASS,
     BUNDLED_RESTORER,
     load_checkpoint,
     save_checkpoint,
 )
 from unblur.checkpoints.lending import borrowed_parts
 from unblur.errors import UnblurError
-from unblur.models import GlowDeblur
+from unblur.models import GlowDeblur, MultiScale
 from unblur.models.glow_sizes import glow
 from unblur.training.glow_beginning import begin_glow
 
@@ -85,8 +86,17 @@ def test_other_weights_in_the_package_are_one_sentence(small: GlowDeblur, tmp_pa
 
 
 def test_what_comes_with_the_package_stays_small() -> None:
-    weights = BUNDLED_RESTORER.parent.rglob("*.safetensors")
+    weights = BUNDLED_HOURGLASS.parent.rglob("*.safetensors")
     assert sum(file.stat().st_size for file in weights) < 40 * 2**20
+
+
+def test_the_bundled_restorer_borrows_its_hourglass() -> None:
+    alone = load_file(BUNDLED_RESTORER / "model.safetensors")
+    assert {name.split(".")[0] for name in alone} == {"choice"}
+    whole = load_checkpoint(BUNDLED_RESTORER).model
+    assert isinstance(whole, MultiScale)
+    hourglass = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
+    assert all(torch.equal(value, hourglass[name]) for name, value in whole.hourglass.state_dict().items())
 
 
 def test_the_bundled_generator_borrows_what_is_there_already() -> None:
@@ -96,5 +106,5 @@ def test_the_bundled_generator_borrows_what_is_there_already() -> None:
     assert isinstance(whole, GlowDeblur)
     assert whole.pre_reconstruction is not None
     hourglass = whole.pre_reconstruction.hourglass.state_dict()
-    restorer = load_checkpoint(BUNDLED_RESTORER).model.state_dict()
+    restorer = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
     assert all(torch.equal(value, restorer[name]) for name, value in hourglass.items())

@@ -43,8 +43,8 @@ def check_tile_px(tile_px: int) -> None:
 def spans(length_px: int, *, tile_px: int, overlap_px: int, feather_px: int) -> tuple[Span, ...]:
     """Windows of at most `tile_px` that cover `length_px` pixels, with at least `overlap_px` in common.
 
-    The overlap is rounded up to the grid and limited to half a tile. Only its middle `feather_px` are
-    blended: the pixels outside come from the window that sees further around them.
+    The overlap is rounded up to the grid and limited to half a tile. Only its middle `feather_px`, at most half of it,
+    are blended: the pixels outside come from the window that sees further around them.
     """
     if length_px <= tile_px:
         return (Span(start_px=0, stop_px=length_px, weights=np.ones(length_px, np.float32)),)
@@ -60,7 +60,7 @@ def spans(length_px: int, *, tile_px: int, overlap_px: int, feather_px: int) -> 
     position = np.arange(length_px, dtype=np.float64) + 0.5
     steps = [np.ones(length_px)]
     for stop, next_start in zip(stops[:-1], starts[1:], strict=True):
-        feather = max(1, min(feather_px, stop - next_start))
+        feather = max(1, min(feather_px, (stop - next_start) // 2))
         rise = np.clip((position - (stop + next_start) / 2) / feather + 0.5, 0, 1)
         steps.append(0.5 - 0.5 * np.cos(np.pi * rise))
     steps.append(np.zeros(length_px))
