@@ -21,7 +21,7 @@ _WEIGHTS = Path(__file__).parent.parent / "weights"
 BUNDLED_HOURGLASS = _WEIGHTS / "faithful"
 """The restoring network at one size of the photograph: regression, no generated detail."""
 
-BUNDLED_RESTORER = BUNDLED_HOURGLASS
+BUNDLED_RESTORER = _WEIGHTS / "multiscale"
 """What restores photographs if nothing else is asked for."""
 
 BUNDLED_MOTION_ESTIMATOR = _WEIGHTS / "motion"
