@@ -101,7 +101,7 @@ def evaluate(
             table = csv / f"{'-'.join([folder.absolute().name, *own])}.csv"
             progress = measured_table(table, run, opened, lambda progress: _measure(progress, workers), _tell)
         conditions = progress.conditions
-        what = "weights" if method in ("network", "generative") else "files"
+        what = "weights" if method in ("network", "fast", "generative") else "files"
         weights = f", {what} {conditions.checkpoint[:12]}" if conditions.checkpoint else ""
         sys.stdout.write(
             f"{source.title}, protocol {conditions.protocol}, {conditions.method}{weights}\n\n"
