@@ -53,6 +53,7 @@ NOT_RUN = {
     "--encoder taesana_encoder.pth -o studies/glow": "test_glow_study.py",
     "unblur study fidelity validation -o studies/fidelity": "takes hours; test_fidelity.py",
     "unblur study losses validation --photos photos -o studies/losses": "test_study_and_bench.py trains smaller legs",
+    "unblur evaluate validation --checkpoint unblur/weights/faithful": "names a folder of the repository",
     "unblur evaluate validation --method generative --fidelity 0.8 --csv tables": "test_fidelity.py",
     **dict.fromkeys(
         [

@@ -76,4 +76,7 @@ def test_a_network_for_smaller_photographs_has_the_same_weights_and_reaches_as_f
         network.conv.weight.fill_(3.0)
     for each, window in ((network, 12), (half, 6), (quarter, 3)):
         torch.testing.assert_close(each(x), sliding_mean(network.conv(x), window))
+    # They follow wherever the weights go.
+    network.double()
     assert half.conv.weight is quarter.conv.weight is network.conv.weight
+    assert quarter(x.double()).dtype == torch.float64

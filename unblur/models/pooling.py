@@ -89,6 +89,11 @@ def sliding_mean(x: Tensor, window: int) -> Tensor:
     return (F.pad(x, padding, mode="replicate") + centre).to(dtype)
 
 
+def usual_window_px(train_patch_px: int) -> int:
+    """How far means reach when a network is applied: 1.5 training patches (TLC's ratio)."""
+    return 3 * train_patch_px // 2
+
+
 def use_local_pooling(model: nn.Module, window_px: int | None) -> None:
     """Limit every ChannelMean in `model` to a window of `window_px` photograph pixels; None pools globally."""
     if window_px is not None and window_px < 1:

@@ -32,7 +32,7 @@ from unblur.models.diffusers_library import import_diffusers
 from unblur.models.glow import Conditions
 from unblur.models.latent_noise import latent_noise
 from unblur.models.padding import reflected_to_multiple
-from unblur.models.pooling import use_local_pooling
+from unblur.models.pooling import use_local_pooling, usual_window_px
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.samplers import Sampling, Solver
 from unblur.models.tokens import Tokens
@@ -110,13 +110,13 @@ def load_generative(
     found = load_decoder(decoder or BUNDLED_DECODER, denoiser.latent_channels)
     settings = settings or GenerativeSettings()
     if settings.pooling_window_px is None:
-        settings = replace(settings, pooling_window_px=3 * checkpoint.train_patch_px // 2)
+        settings = replace(settings, pooling_window_px=usual_window_px(checkpoint.train_patch_px))
     told = None if caption is None else _tokens(caption, text_encoder, denoiser.token_channels, device)
     first = None
     if source is None:
         restorer = load_checkpoint(BUNDLED_RESTORER)
         first = restorer.model
-        use_local_pooling(first, 3 * restorer.train_patch_px // 2)
+        use_local_pooling(first, usual_window_px(restorer.train_patch_px))
     return GenerativeRestorer(
         checkpoint.model,
         found.network,

@@ -19,7 +19,7 @@ from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import GlowConfig, MultiScale, RestorerConfig
 from unblur.models.multiscale import AtHalfSize
-from unblur.models.pooling import use_local_pooling
+from unblur.models.pooling import use_local_pooling, usual_window_px
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.blend import full_scale
@@ -100,14 +100,14 @@ def load(
         )
     if not isinstance(checkpoint.config, RestorerConfig):
         raise UnblurError(f"{checkpoint.folder} holds a network that does not restore; give another checkpoint.")
-    window_px = 3 * checkpoint.train_patch_px // 2 if pooling_window_px is None else pooling_window_px
+    window_px = usual_window_px(checkpoint.train_patch_px) if pooling_window_px is None else pooling_window_px
     settings = RestorationSettings(
         pooling_window_px=window_px or None,
         precision=precision,
     )
     model = checkpoint.model
     if fast:
-        # One smaller size is enough: with more of them fine blur gains nothing and light blur loses (docs/results.md).
+        # The hourglass alone: half size is the one size that is looked at.
         model = AtHalfSize(model.hourglass if isinstance(model, MultiScale) else model)
     return Restorer(model, settings, device=device, checkpoint_sha256=checkpoint.sha256)
 

@@ -20,7 +20,8 @@ from unblur.models import (
 )
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
-from unblur.training.glow_beginning import begin_around_hourglass, begin_glow
+from unblur.training.glow_beginning import begin_glow
+from unblur.training.hourglass_beginning import begin_around_hourglass, misfit
 from unblur.training.prior_weights import prior_weights
 
 PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
@@ -38,8 +39,8 @@ def begin(
 
     `start_from` is a checkpoint of the same network; one that lacks the prior gets it plugged in. `prior_from` is a
     checkpoint of `unblur train prior` for a network with a prior, instead of the bundled one. A semantic prior begins
-    as its `teacher`; GLOWDeblur and what is built around an hourglass as `glow_beginning` says. Raises UnblurError when
-    a checkpoint is of another network.
+    as its `teacher`; GLOWDeblur and what is built around an hourglass as files of their own say. Raises UnblurError
+    when a checkpoint is of another network.
     """
     start = None if start_from is None else load_checkpoint(start_from)
     if isinstance(model, GlowDeblur):
@@ -109,6 +110,4 @@ def _load(model: nn.Module, config: ModelConfig, start: Checkpoint) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise UnblurError(
-            f"{start.folder} holds {start.config}, but the recipe trains {config}; give a checkpoint of that."
-        ) from error
+        raise misfit(start, str(config)) from error

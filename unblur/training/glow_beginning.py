@@ -4,9 +4,10 @@ from pathlib import Path
 
 from torch import nn
 
-from unblur.checkpoints.folder import BUNDLED_HOURGLASS, BUNDLED_MOTION_ESTIMATOR, Checkpoint, load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, Checkpoint, load_checkpoint
 from unblur.errors import UnblurError
-from unblur.models import GlowDeblur, MultiScale, PreReconstruction
+from unblur.models import GlowDeblur
+from unblur.training.hourglass_beginning import begin_around_hourglass, misfit
 from unblur.training.prior_weights import prior_weights
 
 
@@ -23,7 +24,7 @@ def begin_glow(network: GlowDeblur, start: Checkpoint | None, prior_from: Path |
         if network.pre_reconstruction is not None:
             begin_around_hourglass(network.pre_reconstruction, start)
         elif start is not None:
-            raise _misfit(start, "GLOWDeblur without pre-reconstruction")
+            raise misfit(start, "GLOWDeblur without pre-reconstruction")
         motion = load_checkpoint(BUNDLED_MOTION_ESTIMATOR)
         if motion.config != config.motion:
             raise UnblurError("The recipe's motion estimator has no weights; give it the bundled one's sizes.")
@@ -36,23 +37,3 @@ def freeze_what_sees(network: nn.Module) -> None:
     """The hourglass of GLOWDeblur, if it has one; its motion estimator and semantic prior never learn."""
     if isinstance(network, GlowDeblur) and network.pre_reconstruction is not None:
         network.pre_reconstruction.hourglass.requires_grad_(False)
-
-
-def begin_around_hourglass(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
-    """Begin as `start`: a run of the same, or of the hourglass alone; without one, as the bundled network.
-
-    Where that has another shape, the weights stay random. Raises UnblurError when `start` is of another network.
-    """
-    found = load_checkpoint(BUNDLED_HOURGLASS) if start is None else start
-    if found.config == network.config:
-        network.load_state_dict(found.model.state_dict())
-    elif found.config == network.config.hourglass:
-        network.hourglass.load_state_dict(found.model.state_dict())
-    elif start is not None:
-        raise _misfit(start, str(network.config))
-
-
-def _misfit(start: Checkpoint, trained: str) -> UnblurError:
-    return UnblurError(
-        f"{start.folder} holds {start.config}, but the recipe trains {trained}; give a checkpoint of that."
-    )

@@ -1,0 +1,26 @@
+"""The weights that networks begin with which are built around an hourglass that was trained before."""
+
+from unblur.checkpoints.folder import BUNDLED_HOURGLASS, Checkpoint, load_checkpoint
+from unblur.errors import UnblurError
+from unblur.models import MultiScale, PreReconstruction
+
+
+def begin_around_hourglass(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
+    """Begin as `start`: a run of the same, or of the hourglass alone; without one, as the bundled hourglass.
+
+    Where that has another shape, the weights stay random. Raises UnblurError when `start` is of another network.
+    """
+    found = load_checkpoint(BUNDLED_HOURGLASS) if start is None else start
+    if found.config == network.config:
+        network.load_state_dict(found.model.state_dict())
+    elif found.config == network.config.hourglass:
+        network.hourglass.load_state_dict(found.model.state_dict())
+    elif start is not None:
+        raise misfit(start, str(network.config))
+
+
+def misfit(start: Checkpoint, trained: str) -> UnblurError:
+    """That `start` is not of the network that is `trained`."""
+    return UnblurError(
+        f"{start.folder} holds {start.config}, but the recipe trains {trained}; give a checkpoint of that."
+    )
