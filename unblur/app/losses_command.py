@@ -23,7 +23,7 @@ def losses(
     only: int | None = None,
     device: str = "auto",
 ) -> int:
-    """Train the bundled network a little longer with each of several losses, and compare what it restores.
+    """Train the bundled hourglass a little longer with each of several losses, and compare what it restores.
 
     All legs begin with the same weights and see the same patches. Given again, the command goes on where it was.
 
@@ -31,7 +31,7 @@ def losses(
         folders: To measure on, each with blurry/ and sharp/.
         photos: Folder of sharp photographs to train on.
         output: Folder for the legs (runs/), every picture's numbers (tables/) and the table.
-        start_from: Checkpoint folder of `unblur train faithful`, instead of the bundled weights.
+        start_from: Checkpoint folder of `unblur train faithful`, instead of the bundled hourglass.
         steps: Number of updates of each leg.
         seed: Names the run: all patches follow from it.
         pictures: At most so many of every folder, evenly spread.
