@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from unblur.datasets import PhotoFolder
-from unblur.datasets.signs import MARGIN_PX, SignSettings, sign, sign_pairs
+from unblur.datasets.ingredients import TO_LEARN
+from unblur.datasets.signs import MARGIN_PX, WORDS, SignSettings, drawn_signs, sign, sign_pairs
 from unblur.datasets.validation import ValidationSet
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
@@ -80,3 +81,23 @@ def test_no_signs_are_refused(count: int) -> None:
 def test_letters_that_do_not_fit_are_refused(size: dict[str, int]) -> None:
     with pytest.raises(UnblurError, match="do not fit on a sign"):
         sign(0, replace(SETTINGS, capital_px=(40, 40), **size))
+
+
+def test_signs_to_learn_have_neither_the_fonts_nor_the_words_of_those_to_be_read(photos: PhotoFolder) -> None:
+    small = replace(TO_LEARN, height_px=256, width_px=384)
+    assert not set(TO_LEARN.fonts) & set(SETTINGS.fonts)
+    shown = {word.upper() for number in range(20) for word in sign(number, small, photos).text.split()}
+    words = {word for word in shown if word.isalpha()}
+    # Among two random letters there may be a word.
+    assert len(words) > 30
+    assert not {word for word in words if len(word) > 2} & set(WORDS.split())
+
+
+def test_drawn_signs_are_the_same_every_time_and_shown_as_often_each(photos: PhotoFolder) -> None:
+    small = replace(TO_LEARN, height_px=256, width_px=384)
+    first, again = (drawn_signs(3, small, photos) for _ in range(2))
+    assert first.names == again.names
+    assert len(set(first.names)) == 3
+    assert torch.equal(torch.stack(first.photos), torch.stack(again.photos))
+    assert torch.equal(first.photos[1].float() / 255, sign(1, small, photos).picture)
+    assert first.weights.tolist() == pytest.approx([1 / 3] * 3)

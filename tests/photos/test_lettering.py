@@ -17,6 +17,16 @@ FILES = {
     "serif": "DejaVuSerif-Bold",
     "mono": "DejaVuSansMono-Bold",
     "times": "STIXGeneralBol",
+    "light sans": "DejaVuSans",
+    "slanted sans": "DejaVuSans-Oblique",
+    "light serif": "DejaVuSerif",
+    "slanted serif": "DejaVuSerif-BoldItalic",
+    "light mono": "DejaVuSansMono",
+    "light times": "STIXGeneral",
+    "slanted times": "STIXGeneralItalic",
+    "roman": "cmr10",
+    "gothic": "cmss10",
+    "typewriter": "cmtt10",
 }
 
 

@@ -20,7 +20,7 @@ from unblur.datasets.simulated import PatchSampling, turned
 from unblur.errors import UnblurError
 from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke
-from unblur.training.loop import train
+from unblur.training.loop import task_of, train
 from unblur.training.recipe import PatchStage, Recipe
 from unblur.training.restoration_loss import Frequencies, MeanAbsolute
 from unblur.training.schedule import Halving
@@ -228,7 +228,25 @@ def test_the_same_loop_learns_motion(photos: Path, tmp_path: Path) -> None:
     train(replace(recipe, steps=6), photos, tmp_path / "run")
     assert isinstance(load_checkpoint(tmp_path / "run").config, MotionEstimatorConfig)
     assert all(0 < line["endpoint_px"] < 100 for line in metrics(tmp_path / "run"))
+    assert all(0 < line["reblur"] < 1 for line in metrics(tmp_path / "run"))
     assert "Estimates" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_blurring_again_is_a_part_of_what_motion_is_learnt_from(photos: Path) -> None:
+    """The loss is that of the paths alone, and the weight times that of the photograph blurred again."""
+    recipe = replace(TINY, model=MotionEstimatorConfig())
+    paths_alone, both = (task_of(replace(recipe, reblur_weight=weight), PhotoFolder(photos)) for weight in (0.0, 10.0))
+    blurry, truth, sharp = (part[None] for part in both.example(0))
+    answers = truth.clone().requires_grad_()
+    told, more = paths_alone.judge(answers, (blurry, truth, sharp)), both.judge(answers, (blurry, truth, sharp))
+    again = float((more.loss - told.loss).detach()) / 10
+    assert again == pytest.approx(more.measured["reblur"], abs=1e-4)
+    # Along the true path the photograph becomes the blurry one, so far as noise and lamps let it.
+    still = both.judge(torch.zeros_like(truth), (blurry, truth, sharp)).measured["reblur"]
+    assert again < still / 2
+    more.loss.backward()
+    assert answers.grad is not None
+    assert bool(answers.grad.isfinite().all())
 
 
 def test_what_is_shown_and_asked_for_turns_together(photos: Path) -> None:

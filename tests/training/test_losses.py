@@ -16,6 +16,7 @@ from unblur.training.losses import (
     laplacian,
     path_loss,
     psnr_loss,
+    reblur_loss,
 )
 
 
@@ -103,3 +104,12 @@ def test_path_loss_does_not_know_the_start_from_the_end_and_has_a_gradient_at_th
     path_loss(answer, undirected(start, end)).backward()
     assert answer.grad is not None
     assert answer.grad.isfinite().all()
+
+
+def test_blurring_again_counts_where_it_is_known_alone() -> None:
+    again, blurry = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
+    known = torch.zeros(2, 1, 4, 5, dtype=torch.bool)
+    known[0, :, 1, :2] = True
+    again[0, 0, 1, 0], again[1] = 0.6, 1.0
+    assert float(reblur_loss(again, known, blurry)) == pytest.approx(0.6 / 3 / 2)
+    assert float(reblur_loss(again, torch.zeros_like(known), blurry)) == 0

@@ -11,7 +11,8 @@ from test_loop import TINY, KilledError, metrics, same_weights
 from unblur.app.cli import main
 from unblur.blur import Camera
 from unblur.config import from_json, to_json
-from unblur.datasets import PairSet, PhotoFolder, SimulatedBlur
+from unblur.datasets import PairSet, PhotoFolder, SignBlur, SimulatedBlur
+from unblur.datasets.ingredients import TO_LEARN
 from unblur.datasets.simulated import SimulatedPairs
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.datasets.written_pairs import write_pair
@@ -82,6 +83,21 @@ def test_the_cameras_part_of_a_mixture_are_its_own_pairs_in_order(photos: Path, 
     shown = [both.example(index)[0] for index in range(8)]
     whose = [[number for number, patch in enumerate(own) if torch.equal(patch, seen)] for seen in shown]
     assert [number for numbers in whose for number in numbers] == [0, 1, 2, 3]
+
+
+def test_signs_are_mixed_in_blurred_by_their_own_camera(photos: Path, tmp_path: Path) -> None:
+    signs = SignBlur(camera=Camera(extent_px=(4, 5)), signs=replace(TO_LEARN, height_px=120, width_px=120), share=0.5)
+    recipe = replace(TINY, mixed_in=(replace(signs, count=2, signs=replace(signs.signs, capital_px=(6, 8))),))
+    plain, both = (task_of(one, PhotoFolder(photos)) for one in (TINY, recipe))
+    own = [plain.example(number)[1] for number in range(3)]
+    shown = [both.example(index)[1] for index in range(6)]
+    others = [seen for seen in shown if not any(torch.equal(patch, seen) for patch in own)]
+    assert len(others) == 3
+    assert from_json(to_json(recipe), Recipe) == recipe
+    train(replace(recipe, steps=2), photos, tmp_path / "run")
+    assert "50% of the patches show drawn signs" in (tmp_path / "run" / "README.md").read_text()
+    with pytest.raises(UnblurError, match="give a folder of sharp photographs"):
+        train(replace(recipe, steps=2), None, tmp_path / "other")
 
 
 def test_recipes_with_mixtures_are_written_and_read(pairs: Path) -> None:

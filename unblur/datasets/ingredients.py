@@ -6,6 +6,7 @@ from pathlib import Path
 from unblur.blur import Camera
 from unblur.datasets.pair_files import PairFiles
 from unblur.datasets.pair_folder import PairFolder
+from unblur.datasets.signs import SignStyle
 from unblur.errors import UnblurError
 
 
@@ -14,6 +15,40 @@ class SimulatedBlur:
     """The photographs of the run, seen through another camera."""
 
     camera: Camera
+    share: float
+    """Of all patches, above 0 and at most 1."""
+
+
+TO_LEARN = SignStyle(
+    height_px=384,
+    width_px=512,
+    capital_px=(6.0, 40.0),
+    fonts=(
+        "light sans",
+        "slanted sans",
+        "light serif",
+        "slanted serif",
+        "light mono",
+        "light times",
+        "slanted times",
+        "roman",
+        "gothic",
+        "typewriter",
+    ),
+    invented=True,
+    most_lines=8,
+    seed=20261122,
+)
+"""None of the fonts and words of the signs that are read to measure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignBlur:
+    """Signs before the photographs of the run, seen through a camera: little else of what people blur is text."""
+
+    camera: Camera
+    signs: SignStyle = TO_LEARN
+    count: int = 256
     share: float
     """Of all patches, above 0 and at most 1."""
 
@@ -40,7 +75,7 @@ class PairSet:
         return _cut(self)[1]
 
 
-Ingredient = SimulatedBlur | PairSet
+Ingredient = SimulatedBlur | SignBlur | PairSet
 
 
 def _cut(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]:

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,8 +15,24 @@ from unblur.errors import UnblurError
 from unblur.photos.formats import READABLE_SUFFIXES
 
 
-class PhotoFolder:
-    """The photographs of a folder as (3, H, W) uint8, sorted by name, with a weight each that sums to 1.
+@dataclass(frozen=True, kw_only=True)
+class Photographs:
+    """Sharp pictures in memory that blur is simulated on."""
+
+    source: str
+    """Where they are from, for messages."""
+    names: list[str]
+    photos: list[Tensor]
+    """(3, H, W) uint8."""
+    weights: Tensor
+    """How often each is drawn; they sum to 1."""
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+class PhotoFolder(Photographs):
+    """The photographs of a folder, sorted by name.
 
     A file `<folder>.csv` beside the folder, with the columns `file` and `content`, balances the weights: each
     kind of content is drawn as often as the square root of its number of photographs, so rare kinds count more.
@@ -23,13 +40,9 @@ class PhotoFolder:
 
     def __init__(self, folder: Path) -> None:
         paths = photo_paths(folder)
-        self.folder = folder
-        self.names = [path.name for path in paths]
-        self.photos: list[Tensor] = [read_rgb(path) for path in paths]
-        self.weights = _balanced_weights(self.names, content_table(folder))
-
-    def __len__(self) -> int:
-        return len(self.photos)
+        names = [path.name for path in paths]
+        weights = _balanced_weights(names, content_table(folder))
+        super().__init__(source=str(folder), names=names, photos=[read_rgb(path) for path in paths], weights=weights)
 
 
 def photo_paths(folder: Path) -> list[Path]:

@@ -1,8 +1,9 @@
-"""Pictures of signs whose text is known, sharp and blurred with the severities of the validation set."""
+"""Pictures of signs whose text is known: to be read, blurred with the severities of the validation set, or to learn."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from string import ascii_uppercase
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from unblur.blur import Camera, render, sample_exposure
 from unblur.datasets.pair import Pair
-from unblur.datasets.photo_folder import PhotoFolder
+from unblur.datasets.photo_folder import Photographs
 from unblur.datasets.validation import CAMERA
 from unblur.errors import UnblurError
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
@@ -47,14 +48,25 @@ SPACING = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignSettings:
-    """What a set of signs depends on besides the photographs behind them. Another value makes another set."""
+class SignStyle:
+    """What signs depend on besides the photographs behind them. Another value makes other signs."""
 
-    version: int = 1
     height_px: int = 256
     width_px: int = 384
     capital_px: tuple[float, float] = (8.0, 32.0)
     """Height of capitals, log-uniform; below 8 the sharp ones are not read reliably either."""
+    fonts: tuple[Font, ...] = FONTS
+    invented: bool = False
+    """Whether random letters stand where signs else have words."""
+    most_lines: int = 3
+    seed: int = 20260214
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignSettings(SignStyle):
+    """What a set of blurred signs depends on besides the photographs behind them. Another value makes another set."""
+
+    version: int = 1
     severities: tuple[tuple[str, float], ...] = (
         ("light", 2.0),
         ("moderate", 4.0),
@@ -63,7 +75,6 @@ class SignSettings:
     )
     """Names and blur extents in pixels: the validation set's."""
     camera: Camera = CAMERA
-    seed: int = 20260214
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +99,7 @@ class TextPair:
     """Where the text is: only there it is looked for."""
 
 
-def sign_pairs(count: int, settings: SignSettings, photos: PhotoFolder | None = None) -> Iterator[TextPair]:
+def sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = None) -> Iterator[TextPair]:
     """`count` signs, each with every severity of blur: a sign's own exposures, one after the other.
 
     The same everywhere for the same photographs and settings. Raises UnblurError for none, and as `sign` does.
@@ -109,7 +120,18 @@ def sign_pairs(count: int, settings: SignSettings, photos: PhotoFolder | None = 
             yield TextPair(pair=pair, text=shown.text, area=around)
 
 
-def sign(number: int, settings: SignSettings, photos: PhotoFolder | None = None) -> Sign:
+def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> Photographs:
+    """`count` sharp signs before parts of `photos`, as often each, to simulate blur on. Raises as `sign` does."""
+    pictures = [sign(number, style, photos).picture for number in range(count)]
+    return Photographs(
+        source=f"Signs before {photos.source}",
+        names=[f"sign_{number:04d}" for number in range(count)],
+        photos=[(picture * 255).round().to(torch.uint8) for picture in pictures],
+        weights=torch.full((count,), 1 / count, dtype=torch.float64),
+    )
+
+
+def sign(number: int, settings: SignStyle, photos: Photographs | None = None) -> Sign:
     """Sign `number` of a set, before a part of a photograph, or before soft colours where there are none.
 
     Raises UnblurError when letters do not fit, when a photograph is smaller than the picture, and when Matplotlib,
@@ -118,7 +140,7 @@ def sign(number: int, settings: SignSettings, photos: PhotoFolder | None = None)
     generator = generator_for(settings.seed, "sign", number)
     low, high = settings.capital_px
     capital_px = low * (high / low) ** _uniform(generator)
-    font = FONTS[_below(len(FONTS), generator)]
+    font = settings.fonts[_below(len(settings.fonts), generator)]
     board, letters = BOARDS[_below(len(BOARDS), generator)]
     border_px, spacing_px = round(2 * SPACING * capital_px), round(SPACING * capital_px)
     width_px, height_px = (side - 2 * (MARGIN_PX + border_px) for side in (settings.width_px, settings.height_px))
@@ -129,8 +151,8 @@ def sign(number: int, settings: SignSettings, photos: PhotoFolder | None = None)
             "pixels; ask for larger pictures or smaller letters."
         )
     texts, lines = [], []
-    for _ in range(min(1 + _below(3, generator), most)):
-        text, line = _fitting_line(width_px, font, capital_px, generator)
+    for _ in range(min(1 + _below(settings.most_lines, generator), most)):
+        text, line = _fitting_line(width_px, font, capital_px, settings.invented, generator)
         texts.append(text)
         lines.append(line)
     coverage = _stacked(lines, spacing_px, border_px)
@@ -144,12 +166,14 @@ def sign(number: int, settings: SignSettings, photos: PhotoFolder | None = None)
     return Sign(picture=picture, text="\n".join(texts), board=(top, left, height, width))
 
 
-def _fitting_line(room_px: int, font: Font, capital_px: float, generator: torch.Generator) -> tuple[str, Tensor]:
+def _fitting_line(
+    room_px: int, font: Font, capital_px: float, invented: bool, generator: torch.Generator
+) -> tuple[str, Tensor]:
     """One to three words or numbers, as many as fit, and their coverage."""
     text, line = "", torch.empty(0, 0)
     wanted = 1 + _below(3, generator)
     while wanted > 0:
-        longer = f"{text} {_item(generator)}".strip()
+        longer = f"{text} {_item(invented, generator)}".strip()
         drawn = draw_line(longer, font, capital_px)
         if drawn.shape[1] > room_px:
             if text:
@@ -159,15 +183,21 @@ def _fitting_line(room_px: int, font: Font, capital_px: float, generator: torch.
     return text, line
 
 
-def _item(generator: torch.Generator) -> str:
+def _item(invented: bool, generator: torch.Generator) -> str:
     """A word, or, as often, something that no dictionary knows: a number, or a letter and a number."""
     kind = _uniform(generator)
     if kind < 0.5:
-        words = WORDS.split()
+        words = [_invented_word(generator)] if invented else WORDS.split()
         word = words[_below(len(words), generator)]
         return word if _uniform(generator) < 0.6 else word.capitalize()
     digits = str(1 + _below(9999, generator))
     return digits if kind < 0.8 else f"{'ABCDEFGHKLMNPRSTUVWXYZ'[_below(22, generator)]}{digits}"
+
+
+def _invented_word(generator: torch.Generator) -> str:
+    letters = [ascii_uppercase[_below(26, generator)] for _ in range(2 + _below(8, generator))]
+    word = "".join(letters)
+    return word if _uniform(generator) < 0.5 else word.lower()
 
 
 def _stacked(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor:
@@ -181,7 +211,7 @@ def _stacked(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor:
     return F.pad(torch.cat(rows), (border_px, border_px, border_px, border_px - spacing_px))
 
 
-def _background(settings: SignSettings, photos: PhotoFolder | None, number: int) -> Tensor:
+def _background(settings: SignStyle, photos: Photographs | None, number: int) -> Tensor:
     """What lies behind sign `number`, (3, H, W) sRGB in [0, 1]."""
     generator = generator_for(settings.seed, "background", number)
     height, width = settings.height_px, settings.width_px
@@ -194,7 +224,7 @@ def _background(settings: SignSettings, photos: PhotoFolder | None, number: int)
     photo = photos.photos[which]
     if photo.shape[1] < height or photo.shape[2] < width:
         raise UnblurError(
-            f"{photos.folder / photos.names[which]} is {photo.shape[2]} x {photo.shape[1]} pixels; "
+            f"In {photos.source}, {photos.names[which]} is {photo.shape[2]} x {photo.shape[1]} pixels; "
             f"signs hang before photographs of at least {width} x {height}, so remove it."
         )
     top, left = _below(photo.shape[1] - height + 1, generator), _below(photo.shape[2] - width + 1, generator)

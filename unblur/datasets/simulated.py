@@ -14,7 +14,7 @@ from torch import Tensor
 from unblur.blur import Camera, Exposure, MotionField, motion_field, render, sample_exposure
 from unblur.blur.motion import STRIDE_PX
 from unblur.blur.render import reach_px
-from unblur.datasets.photo_folder import PhotoFolder
+from unblur.datasets.photo_folder import Photographs
 from unblur.errors import UnblurError
 from unblur.seeds import generator_for, seed_for
 
@@ -93,13 +93,13 @@ class SimulatedPairs:
     """An endless list of pairs; item i depends on the photographs, the settings, the seed and i only."""
 
     def __init__(
-        self, photos: PhotoFolder, camera: Camera, sampling: PatchSampling, seed: int, device: str = "cpu"
+        self, photos: Photographs, camera: Camera, sampling: PatchSampling, seed: int, device: str = "cpu"
     ) -> None:
         """`device` is where pairs are rendered, and where they are then. Accelerators round differently."""
         smallest = min(min(photo.shape[1:]) for photo in photos.photos)
         if smallest < sampling.patch_px:
             raise UnblurError(
-                f"{photos.folder} holds a photograph only {smallest} px wide or high; "
+                f"{photos.source} holds a photograph only {smallest} px wide or high; "
                 f"patches of {sampling.patch_px} px need at least as much, so remove it or train on smaller patches."
             )
         self.photos, self.camera, self.sampling, self.seed = photos, camera, sampling, seed
@@ -167,7 +167,7 @@ class SimulatedPairs:
     def _photo(self, name: str) -> Tensor:
         if name not in self.by_name:
             raise UnblurError(
-                f"{self.photos.folder} has no {name}, which a record asks for; give the same photographs."
+                f"{self.photos.source} has no {name}, which a record asks for; give the same photographs."
             )
         return self.by_name[name]
 

@@ -1,7 +1,8 @@
 """Text drawn from the outlines in a font file: the same pixels whatever fonts a machine has.
 
 libvips can draw text too, but asks the machine's font configuration for hinting and for what is missing. The fonts are
-those that Matplotlib installs (DejaVu, STIX), filled by its Agg, without hinting; our extra `ocr` asks for it.
+those that Matplotlib installs (DejaVu, STIX, Computer Modern), filled by its Agg, without hinting; our
+extra `ocr` asks for it.
 """
 
 import math
@@ -19,13 +20,38 @@ from unblur.errors import UnblurError
 if TYPE_CHECKING:
     from matplotlib.textpath import TextPath
 
-Font = Literal["sans", "serif", "mono", "times"]
+Font = Literal[
+    "sans",
+    "serif",
+    "mono",
+    "times",
+    "light sans",
+    "slanted sans",
+    "light serif",
+    "slanted serif",
+    "light mono",
+    "light times",
+    "slanted times",
+    "roman",
+    "gothic",
+    "typewriter",
+]
 
 _FILES: dict[Font, str] = {
     "sans": "DejaVuSans-Bold.ttf",
     "serif": "DejaVuSerif-Bold.ttf",
     "mono": "DejaVuSansMono-Bold.ttf",
     "times": "STIXGeneralBol.ttf",
+    "light sans": "DejaVuSans.ttf",
+    "slanted sans": "DejaVuSans-Oblique.ttf",
+    "light serif": "DejaVuSerif.ttf",
+    "slanted serif": "DejaVuSerif-BoldItalic.ttf",
+    "light mono": "DejaVuSansMono.ttf",
+    "light times": "STIXGeneral.ttf",
+    "slanted times": "STIXGeneralItalic.ttf",
+    "roman": "cmr10.ttf",
+    "gothic": "cmss10.ttf",
+    "typewriter": "cmtt10.ttf",
 }
 
 ABOVE, BELOW = 1.15, 0.4

@@ -123,7 +123,7 @@ def _folder_and_name(text: str) -> tuple[Path, str | None]:
 def _write_measured(folder: Path, camera: Camera, photos: PhotoFolder, pairs: int, size_px: int) -> None:
     """The pairs to be measured, unless they are there. Raises UnblurError when others are."""
     settings = MeasuringSettings(
-        camera=camera, pairs=pairs, size_px=size_px, seed=MEASURING_SEED, photos=photos_fingerprint(photos.folder)
+        camera=camera, pairs=pairs, size_px=size_px, seed=MEASURING_SEED, photos=photos_fingerprint(Path(photos.source))
     )
     sampling = PatchSampling(patch_px=size_px, pristine_share=0.0)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import assert_never
 
-from unblur.datasets import PairSet
+from unblur.datasets import PairSet, SignBlur
 from unblur.models import (
     AutoencoderConfig,
     GlowConfig,
@@ -47,6 +47,9 @@ def _data(recipe: Recipe) -> str:
     if isinstance(recipe.model, AutoencoderConfig | LatentDecoderConfig):
         return "sharp photographs, as they are"
     parts = ["sharp photographs blurred by the simulator of `unblur`"] if recipe.needs_photos else []
+    parts += [
+        f"{part.share:.0%} of the patches show drawn signs" for part in recipe.mixed_in if isinstance(part, SignBlur)
+    ]
     sets = [part for part in recipe.mixed_in if isinstance(part, PairSet)]
     # The place on the machine that trained is nobody's business.
     parts += [f"{part.share:.0%} of the patches are of the pairs in {Path(part.folder).name}" for part in sets]

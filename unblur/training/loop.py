@@ -217,7 +217,7 @@ def task_of(
         return RestorationTask(patches_of(recipe, photos, device), loss, recipe.loss_floor)
     match recipe.model:
         case MotionEstimatorConfig():
-            return MotionTask(simulated_patches(recipe, photos, device))
+            return MotionTask(simulated_patches(recipe, photos, device), recipe.reblur_weight)
         case SemanticPriorConfig():
             return PriorTask(patches_of(recipe, photos, device), load_teacher(recipe.model.backbone).to(device))
         case PreReconstructionConfig():

@@ -64,6 +64,15 @@ def path_loss(answers: Tensor, truth: Tensor) -> Tensor:
     return (distance / (_norm(truth[:, 2:]) + SOFTENING_PX).sqrt()).mean()
 
 
+def reblur_loss(again: Tensor, known: Tensor, blurry: Tensor) -> Tensor:
+    """Mean absolute error of a photograph blurred `again` (B, 3, H, W) where it is `known` (B, 1, H, W). Scalar.
+
+    Absolute, where Motion-ETR has squares: lamps, objects in front of others and noise are blurred by more than paths.
+    """
+    error = (again - blurry.float()).abs().mean(dim=1, keepdim=True)
+    return (error * known).sum() / known.sum().clamp(min=1)
+
+
 def review_loss(answers: list[Tensor], truth: list[Tensor]) -> Tensor:
     """How far features are from a teacher's: mean over levels, each (B, C, H, W), of `hierarchical_distance`. Scalar.
 

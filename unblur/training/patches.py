@@ -4,8 +4,19 @@ from dataclasses import replace
 from typing import assert_never
 
 from unblur.blur import Camera
-from unblur.datasets import Mixture, PairPatches, PairSet, Patch, Patches, PhotoFolder, ReusedPairs, SimulatedBlur
+from unblur.datasets import (
+    Mixture,
+    PairPatches,
+    PairSet,
+    Patch,
+    Patches,
+    Photographs,
+    ReusedPairs,
+    SignBlur,
+    SimulatedBlur,
+)
 from unblur.datasets.reused import TurnedPair
+from unblur.datasets.signs import drawn_signs
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.errors import UnblurError
 from unblur.seeds import seed_for
@@ -13,14 +24,14 @@ from unblur.training.growth import GrowingPatches, Phase, phases_of
 from unblur.training.recipe import Recipe
 
 
-def patches_of(recipe: Recipe, photos: PhotoFolder | None, device: str) -> Patches[Patch]:
+def patches_of(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[Patch]:
     """All that `recipe` learns from, `photos` being what is blurred. Raises UnblurError when something is missing."""
     if photos is None and recipe.needs_photos:
         raise UnblurError(f"{recipe.name} learns from simulated blur; give a folder of sharp photographs (--photos).")
     return GrowingPatches(phases_of(recipe), lambda phase: _mixed(recipe, phase, photos, device))
 
 
-def simulated_patches(recipe: Recipe, photos: PhotoFolder | None, device: str) -> Patches[TurnedPair]:
+def simulated_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[TurnedPair]:
     """What the recipe's own camera makes of `photos`, whose true motion is known.
 
     Raises UnblurError when there are none, or something else is to be mixed in.
@@ -35,7 +46,7 @@ def simulated_patches(recipe: Recipe, photos: PhotoFolder | None, device: str) -
     )
 
 
-def _mixed(recipe: Recipe, phase: Phase, photos: PhotoFolder | None, device: str) -> Patches[Patch]:
+def _mixed(recipe: Recipe, phase: Phase, photos: Photographs | None, device: str) -> Patches[Patch]:
     sources: list[Patches[Patch]] = []
     shares: list[float] = []
     if recipe.camera_share > 0:
@@ -47,6 +58,10 @@ def _mixed(recipe: Recipe, phase: Phase, photos: PhotoFolder | None, device: str
         match ingredient:
             case SimulatedBlur(camera=camera):
                 sources.append(_simulated(recipe, phase, camera, seed, photos, device))
+            case SignBlur(camera=camera):
+                assert photos is not None
+                signs = drawn_signs(ingredient.count, ingredient.signs, photos)
+                sources.append(_simulated(recipe, phase, camera, seed, signs, device))
             case PairSet():
                 sources.append(PairPatches(ingredient.training_files(), _sampling(recipe, phase), seed))
             case _:
@@ -56,7 +71,7 @@ def _mixed(recipe: Recipe, phase: Phase, photos: PhotoFolder | None, device: str
 
 
 def _simulated(
-    recipe: Recipe, phase: Phase, camera: Camera, seed: int, photos: PhotoFolder | None, device: str
+    recipe: Recipe, phase: Phase, camera: Camera, seed: int, photos: Photographs | None, device: str
 ) -> ReusedPairs:
     assert photos is not None
     pairs = SimulatedPairs(photos, camera, _sampling(recipe, phase), seed, device)

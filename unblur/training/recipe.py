@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from unblur.blur import Camera
-from unblur.datasets.ingredients import Ingredient, SimulatedBlur
+from unblur.datasets.ingredients import Ingredient, SignBlur, SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import ModelConfig
@@ -73,6 +73,8 @@ class Recipe:
     """What a network that restores minimises, added up; other networks have a loss of their own."""
     loss_floor: float = 1e-4
     """Mean squared error below which a patch hardly counts for PSNR, as a loss and as what is told; 1e-4 is 40 dB."""
+    reblur_weight: float = 0.0
+    """Of blurring again, for a motion estimator, beside the distance of its paths from the true ones."""
     reconstruction: ReconstructionLoss = ReconstructionLoss()
     """What training of an autoencoder minimises; other networks have losses of their own."""
     glow: GlowLearning = GlowLearning()
@@ -108,4 +110,4 @@ class Recipe:
     @property
     def needs_photos(self) -> bool:
         """Whether any patches are simulated."""
-        return self.camera_share > 0 or any(isinstance(part, SimulatedBlur) for part in self.mixed_in)
+        return self.camera_share > 0 or any(isinstance(part, SimulatedBlur | SignBlur) for part in self.mixed_in)

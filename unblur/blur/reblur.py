@@ -1,0 +1,57 @@
+"""Blurring a sharp photograph again along estimated paths: what an estimate is worth that has no truth to be held to.
+
+Motion-ETR (Zhang et al. 2021) learns so from pairs alone: the sharp photograph sampled at 15 places of each path and
+averaged must be the blurry one. Three things are ours. Light is averaged, not the numbers in a file. Paths need no
+arrow. And as the mean of a path is zero here (`unblur.blur.motion`), two ends determine a parabola: with s from -1 to 1
+it is (end - start) / 2 times s, plus (start + end) / 2 times the second Legendre polynomial, whose mean is zero and
+which is 1 at both ends.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unblur.blur.undirected import directed
+from unblur.photos.color import linear_to_srgb, srgb_to_linear
+
+INSTANTS = 15
+"""Motion-ETR's."""
+
+SHORTEST_PX = 1e-3
+"""Shorter is nothing: such paths have no direction to be learnt, and nothing is known to be outside by less."""
+
+
+def reblurred(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
+    """The photograph that `path` makes of `sharp`, and where it is known because all its light is from inside.
+
+    (B, 3, H, W) sRGB in [0, 1] and undirected paths (B, 4, h, w) in pixels of it, evenly spread over it ->
+    (B, 3, H, W) sRGB and (B, 1, H, W) bool. Differentiable in both; sampled bilinearly.
+    """
+    height, width = sharp.shape[2:]
+    dense = F.interpolate(path.float(), (height, width), mode="bilinear", align_corners=False)
+    middle, half = dense[:, :2], _half(dense)
+    rows = torch.arange(height, device=sharp.device, dtype=torch.float32)[:, None].expand(height, width)
+    columns = torch.arange(width, device=sharp.device, dtype=torch.float32).expand(height, width)
+    here = torch.stack((columns, rows))
+    size = here.new_tensor([width, height]).view(2, 1, 1)
+    light = srgb_to_linear(sharp.float())
+    total = torch.zeros_like(light)
+    known = torch.ones_like(light[:, :1], dtype=torch.bool)
+    for instant in range(INSTANTS):
+        # The middles of equal parts of the exposure.
+        s = (2 * instant + 1) / INSTANTS - 1
+        places = here + half * s + middle * (1.5 * s**2 - 0.5)
+        inside = (places >= -SHORTEST_PX) & (places <= size - 1 + SHORTEST_PX)
+        known &= inside.all(dim=1, keepdim=True)
+        # grid_sample's coordinates, in which -1 and 1 are the outer edges.
+        grid = ((2 * places + 1) / size - 1).permute(0, 2, 3, 1)
+        total = total + F.grid_sample(light, grid, padding_mode="border", align_corners=False)
+    return linear_to_srgb(total / INSTANTS), known
+
+
+def _half(path: Tensor) -> Tensor:
+    """From the middle between the ends to the one on the right, (B, 2, H, W); nothing, without a slope, for nothing."""
+    nowhere = path[:, 2:].square().sum(dim=1, keepdim=True) < SHORTEST_PX**2
+    # The angle of nothing has no gradient, not even one that is multiplied by zero.
+    start, end = directed(torch.where(nowhere, torch.ones_like(path), path))
+    return torch.where(nowhere, torch.zeros_like(start), (end - start) / 2)
