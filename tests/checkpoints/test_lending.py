@@ -108,3 +108,29 @@ def test_the_bundled_generator_borrows_what_is_there_already() -> None:
     hourglass = whole.pre_reconstruction.hourglass.state_dict()
     restorer = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
     assert all(torch.equal(value, restorer[name]) for name, value in hourglass.items())
+
+
+def test_a_part_becomes_a_checkpoint_of_its_own(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = "pre_reconstruction.hourglass"
+    assert main(["bundle", str(checkpoint), "--part", part, "-o", str(tmp_path / "part")]) == 0
+    found, bundled = load_checkpoint(tmp_path / "part"), load_checkpoint(BUNDLED_HOURGLASS)
+    assert found.config == bundled.config
+    assert found.train_patch_px == 64
+    weights = bundled.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in found.model.state_dict().items())
+    assert "its `pre_reconstruction.hourglass` alone" in (tmp_path / "part" / "README.md").read_text()
+    capsys.readouterr()
+    assert main(["bundle", str(checkpoint), "--part", "denoiser", "-o", str(tmp_path / "none")]) == 2
+    assert "has no part denoiser that is a network by itself; it has" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_weights_that_are_equal_in_half_precision_are_borrowed() -> None:
+    """A bundled hourglass was rounded; the run that it is from was not."""
+    whole = load_checkpoint(BUNDLED_RESTORER).model
+    with torch.no_grad():
+        for parameter in whole.parameters():
+            parameter.mul_(1 + 2**-14)
+    assert {one.lender for one in borrowed_parts(whole)} == {"faithful"}

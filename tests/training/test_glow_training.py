@@ -28,6 +28,7 @@ from unblur.models import (
     LatentDecoderConfig,
     LatentEncoderConfig,
     MotionEstimatorConfig,
+    MultiScaleConfig,
     PreReconstruction,
     PreReconstructionConfig,
     SemanticPriorConfig,
@@ -339,6 +340,52 @@ def test_a_first_restoration_is_trained_for_itself_and_begun_with(
     # The next stage begins with all of it, and needs no prior but the one inside.
     train(replace(still, seed=5), photos, tmp_path / "joint", start_from=tmp_path / "run", encoder_from=encoder)
     assert same_weights(tmp_path / "run", tmp_path / "joint")
+
+
+def test_parts_come_from_elsewhere_into_a_network_that_goes_on(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    """What is borrowed from the package changes there; then the next stage of what borrows it needs the new."""
+    first = NETWORK.pre_reconstruction
+    assert first is not None
+    still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    train(still, photos, tmp_path / "run", prior_from=prior, encoder_from=encoder)
+    torch.manual_seed(7)
+    several = MultiScaleConfig(hourglass=first.hourglass, channels=4, blocks=1)
+    for name, config in (("several", several), ("motion", NETWORK.motion)):
+        save_checkpoint(tmp_path / name, build(config), config, train_patch_px=64, card="")
+    parts = {"motion_from": tmp_path / "motion", "hourglass_from": tmp_path / "several"}
+    train(still, photos, tmp_path / "on", start_from=tmp_path / "run", encoder_from=encoder, **parts)
+    before, after = (load_checkpoint(tmp_path / name).model.state_dict() for name in ("run", "on"))
+    lent = {
+        "pre_reconstruction.hourglass.": load_checkpoint(tmp_path / "several").model.get_submodule("hourglass"),
+        "motion_guidance.estimator.": load_checkpoint(tmp_path / "motion").model,
+    }
+    expected = before | {
+        place + name: value for place, part in lent.items() for name, value in part.state_dict().items()
+    }
+    assert any(not torch.equal(before[name], value) for name, value in expected.items())
+    assert all(torch.equal(after[name], value) for name, value in expected.items())
+
+
+def test_parts_that_a_network_does_not_have_are_refused(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    save_checkpoint(tmp_path / "motion", build(NETWORK.motion), NETWORK.motion, train_patch_px=64, card="")
+    first = replace(TINY, model=NETWORK.pre_reconstruction)
+
+    def trained(recipe: Recipe, **parts: Path) -> None:
+        train(recipe, photos, tmp_path / "run", encoder_from=encoder, **parts)
+
+    with pytest.raises(UnblurError, match="is not told any motion"):
+        trained(first, motion_from=tmp_path / "motion")
+    with pytest.raises(UnblurError, match="but the recipe trains"):
+        trained(first, hourglass_from=tmp_path / "motion")
+    with pytest.raises(UnblurError, match="by --motion-from"):
+        trained(TINY, prior_from=prior, motion_from=prior)
+    plain = replace(TINY, model=replace(NETWORK, pre_reconstruction=None))
+    with pytest.raises(UnblurError, match="has no hourglass"):
+        trained(plain, prior_from=prior, hourglass_from=tmp_path / "motion")
 
 
 def test_the_small_network_begins_as_the_bundled_ones() -> None:

@@ -11,6 +11,7 @@ def bundle(
     checkpoint: tyro.conf.Positional[Path],
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    part: str | None = None,
 ) -> int:
     """Copy a checkpoint in half precision, without the parts whose weights come with unblur anyway.
 
@@ -19,16 +20,21 @@ def bundle(
     Args:
         checkpoint: Folder of `unblur train`.
         output: Folder that becomes the copy.
+        part: Copy this part of the network alone, as a network of its own: hourglass.
     """
     from unblur.app.output_file import check_no_checkpoint, refused
     from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-    from unblur.checkpoints.lending import borrowed_parts
+    from unblur.checkpoints.lending import borrowed_parts, part_of
 
     check_no_checkpoint(output)
     found = load_checkpoint(checkpoint)
+    if part is not None:
+        found = part_of(found, part)
     borrowed = borrowed_parts(found.model)
     try:
         card = (found.folder / "README.md").read_text(encoding="utf-8")
+        if part is not None:
+            card += f"\nThis is its `{part}` alone.\n"
         save_checkpoint(
             output, found.model, found.config, train_patch_px=found.train_patch_px, card=card, borrowed=borrowed
         )

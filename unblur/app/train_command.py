@@ -22,6 +22,8 @@ def train(
     pairs_share: float = 0.2,
     start_from: Path | None = None,
     prior_from: Path | None = None,
+    motion_from: Path | None = None,
+    hourglass_from: Path | None = None,
     encoder: Path | None = None,
     steps: int | None = None,
     device: str = "auto",
@@ -42,6 +44,9 @@ def train(
         start_from: Checkpoint folder whose weights a new run begins with.
         prior_from: Checkpoint folder of `unblur train prior`, for recipes that end in -prior and for glow, instead of
             the bundled one.
+        motion_from: Checkpoint folder of `unblur train motion`, for glow and glow-joint, instead of the bundled one.
+        hourglass_from: Checkpoint folder of `unblur train faithful` or `multiscale`, whose hourglass glow, glow-joint,
+            pre-reconstruction and multiscale get instead of the one of --start-from.
         encoder: File taesana_encoder.pth, for a decoder that learns to undo it; for glow, glow-joint and
             pre-reconstruction that, or a checkpoint folder of `unblur train autoencoder`.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
@@ -76,6 +81,8 @@ def train(
             run,
             start_from=start_from,
             prior_from=prior_from,
+            motion_from=motion_from,
+            hourglass_from=hourglass_from,
             encoder_from=encoder,
             device=str(choose_device(device)),
             on_step=on_step,

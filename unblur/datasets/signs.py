@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import compress
 from string import ascii_uppercase
 
 import torch
@@ -121,8 +122,18 @@ def sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = 
 
 
 def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> Photographs:
-    """`count` sharp signs before parts of `photos`, as often each, to simulate blur on. Raises as `sign` does."""
-    pictures = [sign(number, style, photos).picture for number in range(count)]
+    """`count` sharp signs, as often each, to simulate blur on: before parts of those of `photos` that are large enough.
+
+    Before soft colours where none is. Raises as `sign` does.
+    """
+    wide = [photo.shape[1] >= style.height_px and photo.shape[2] >= style.width_px for photo in photos.photos]
+    behind = Photographs(
+        source=photos.source,
+        names=list(compress(photos.names, wide)),
+        photos=list(compress(photos.photos, wide)),
+        weights=photos.weights[torch.tensor(wide)],
+    )
+    pictures = [sign(number, style, behind if len(behind) else None).picture for number in range(count)]
     return Photographs(
         source=f"Signs before {photos.source}",
         names=[f"sign_{number:04d}" for number in range(count)],

@@ -21,7 +21,7 @@ from unblur.models import (
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
 from unblur.training.glow_beginning import begin_glow
-from unblur.training.hourglass_beginning import begin_around_hourglass, misfit
+from unblur.training.hourglass_beginning import begin_around_hourglass, misfit, replace_hourglass
 from unblur.training.prior_weights import prior_weights
 
 PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
@@ -34,20 +34,28 @@ def begin(
     start_from: Path | None,
     prior_from: Path | None,
     teacher: nn.Module | None = None,
+    motion_from: Path | None = None,
+    hourglass_from: Path | None = None,
 ) -> None:
     """Load what training of `model`, which `config` describes, begins with.
 
-    `start_from` is a checkpoint of the same network; one that lacks the prior gets it plugged in. `prior_from` is a
-    checkpoint of `unblur train prior` for a network with a prior, instead of the bundled one. A semantic prior begins
-    as its `teacher`; GLOWDeblur and what is built around an hourglass as files of their own say. Raises UnblurError
-    when a checkpoint is of another network.
+    `start_from` is a checkpoint of the same network; one that lacks the prior gets it plugged in. `prior_from`,
+    `motion_from` and `hourglass_from` are checkpoints of parts, instead of the bundled ones or those that `start_from`
+    has. A semantic prior begins as its `teacher`; GLOWDeblur and what is built around an hourglass as files of their
+    own say. Raises UnblurError when a checkpoint is of another network, or of a part that it does not have.
     """
     start = None if start_from is None else load_checkpoint(start_from)
     if isinstance(model, GlowDeblur):
-        begin_glow(model, start, prior_from)
+        begin_glow(model, start, prior_from, motion_from, hourglass_from)
         return
+    if motion_from is not None:
+        raise UnblurError(f"The recipe's network is not told any motion; leave out {motion_from}.")
+    if hourglass_from is not None and not isinstance(model, PreReconstruction | MultiScale):
+        raise UnblurError(f"The recipe's network has no hourglass as a part; leave out {hourglass_from}.")
     if isinstance(model, PreReconstruction | MultiScale):
         begin_around_hourglass(model, start)
+        if hourglass_from is not None:
+            replace_hourglass(model, hourglass_from)
     elif start is not None:
         _load(model, config, start)
     elif teacher is not None:

@@ -1,8 +1,12 @@
 """The weights that networks begin with which are built around an hourglass that was trained before."""
 
+from pathlib import Path
+
+from torch import nn
+
 from unblur.checkpoints.folder import BUNDLED_HOURGLASS, Checkpoint, load_checkpoint
 from unblur.errors import UnblurError
-from unblur.models import MultiScale, PreReconstruction
+from unblur.models import MultiScale, NAFNetConfig, PreReconstruction
 
 
 def begin_around_hourglass(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
@@ -17,6 +21,21 @@ def begin_around_hourglass(network: PreReconstruction | MultiScale, start: Check
         network.hourglass.load_state_dict(found.model.state_dict())
     elif start is not None:
         raise misfit(start, str(network.config))
+
+
+def replace_hourglass(network: PreReconstruction | MultiScale, hourglass_from: Path) -> None:
+    """Take another hourglass than the one it began with. Raises UnblurError when there is none of its shape."""
+    found = _hourglass(load_checkpoint(hourglass_from), network.config.hourglass)
+    network.hourglass.load_state_dict(found.state_dict())
+
+
+def _hourglass(found: Checkpoint, expected: NAFNetConfig) -> nn.Module:
+    """Of a checkpoint of the hourglass alone, or of it at several sizes."""
+    if found.config == expected:
+        return found.model
+    if isinstance(found.model, MultiScale) and found.model.config.hourglass == expected:
+        return found.model.hourglass
+    raise misfit(found, str(expected))
 
 
 def misfit(start: Checkpoint, trained: str) -> UnblurError:

@@ -61,16 +61,18 @@ def train(
     *,
     start_from: Path | None = None,
     prior_from: Path | None = None,
+    motion_from: Path | None = None,
+    hourglass_from: Path | None = None,
     encoder_from: Path | None = None,
     device: str = "cpu",
     on_step: Progress = lambda _step, _measured: None,
 ) -> None:
     """Train `recipe` on the sharp photographs in `photos`, if it needs any; `run` becomes the checkpoint folder.
 
-    Goes on where an earlier call with the same recipe stopped. `start_from` and `prior_from` are checkpoints whose
-    weights a new run begins with, see `begin`; `encoder_from` is the frozen encoder that a decoder learns to undo, or
-    whose latents GLOWDeblur learns. Several processes, if they were started together, share each batch. Raises
-    UnblurError when the recipe differs from the run's, or the loss explodes.
+    Goes on where an earlier call with the same recipe stopped. `start_from`, `prior_from`, `motion_from` and
+    `hourglass_from` are checkpoints whose weights a new run begins with, see `begin`; `encoder_from` is the frozen
+    encoder that a decoder learns to undo, or whose latents GLOWDeblur learns. Several processes, if they were started
+    together, share each batch. Raises UnblurError when the recipe differs from the run's, or the loss explodes.
     """
     processes = find_processes(device)
     device = processes.device or device
@@ -93,7 +95,7 @@ def train(
     model = build(recipe.model)
     if state is None:
         teacher = task.teacher if isinstance(task, PriorTask) else None
-        begin(model, recipe.model, start_from, prior_from, teacher)
+        begin(model, recipe.model, start_from, prior_from, teacher, motion_from, hourglass_from)
     if state is not None:
         model.load_state_dict(state["model"])
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
