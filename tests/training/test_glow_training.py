@@ -43,7 +43,6 @@ from unblur.recipes import named
 from unblur.seeds import seed_for
 from unblur.training.beginning import begin
 from unblur.training.diffusion import DiffusionTask
-from unblur.training.glow_beginning import freeze_what_sees
 from unblur.training.glow_learning import GlowLearning
 from unblur.training.loop import task_of, train
 from unblur.training.pre_reconstruction import PreReconstructionTask
@@ -226,7 +225,8 @@ def test_kept_patches_tell_the_denoiser_what_new_ones_would(
     new = replace(kept, glow=replace(kept.glow, kept=None, restoration=0))
     again, once = (task_of(recipe, folder, "cpu", load_encoder(encoder), tmp_path / "kept") for recipe in (kept, new))
     assert isinstance(again, LookingTask)
-    freeze_what_sees(network)
+    for part in kept.frozen_parts:
+        network.get_submodule(part).requires_grad_(False)
     again.look_with(network)
     # Every round shows all of them, in another order.
     clean = batch(once, range(4))[2]

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from torch import nn
-
 from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, Checkpoint, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur
@@ -51,9 +49,3 @@ def _begin_motion(network: GlowDeblur, motion_from: Path | None) -> None:
             "sizes, or a checkpoint of `unblur train motion` by --motion-from."
         )
     network.motion_guidance.estimator.load_state_dict(found.model.state_dict())
-
-
-def freeze_what_sees(network: nn.Module) -> None:
-    """The hourglass of GLOWDeblur, if it has one; its motion estimator and semantic prior never learn."""
-    if isinstance(network, GlowDeblur) and network.pre_reconstruction is not None:
-        network.pre_reconstruction.hourglass.requires_grad_(False)

@@ -32,7 +32,6 @@ from unblur.seeds import seed_for
 from unblur.training.beginning import begin, frozen_encoder
 from unblur.training.card import model_card
 from unblur.training.diffusion import DiffusionTask
-from unblur.training.glow_beginning import freeze_what_sees
 from unblur.training.growth import Phase, phase_at, phases_of
 from unblur.training.kept_diffusion import KeptDiffusionTask
 from unblur.training.motion import MotionTask
@@ -101,9 +100,7 @@ def train(
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.recompute:
         use_recomputation(model)
-    if recipe.glow.kept is not None:
-        freeze_what_sees(model)
-    for part in recipe.frozen:
+    for part in recipe.frozen_parts:
         model.get_submodule(part).requires_grad_(False)
     if isinstance(task, LookingTask):
         task.look_with(model)

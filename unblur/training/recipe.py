@@ -8,7 +8,7 @@ from unblur.blur import Camera
 from unblur.datasets.ingredients import Ingredient, SignBlur, SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
-from unblur.models import ModelConfig
+from unblur.models import GlowConfig, ModelConfig
 from unblur.training.glow_learning import GlowLearning
 from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.restoration_loss import LossTerm, NegativePSNR
@@ -100,6 +100,13 @@ class Recipe:
                 f"Shares of {', '.join(f'{share:g}' for share in shares)} cannot be mixed in; "
                 "give shares above 0 that sum to at most 1."
             )
+
+    @property
+    def frozen_parts(self) -> tuple[str, ...]:
+        """`frozen`, and GLOWDeblur's hourglass where patches are kept: what it saw in them is kept with them."""
+        glow = self.model if self.glow.kept is not None and isinstance(self.model, GlowConfig) else None
+        sees = ("pre_reconstruction.hourglass",) if glow is not None and glow.pre_reconstruction is not None else ()
+        return (*self.frozen, *sees)
 
     @property
     def camera_share(self) -> float:
