@@ -106,10 +106,12 @@ def test_path_loss_does_not_know_the_start_from_the_end_and_has_a_gradient_at_th
     assert answer.grad.isfinite().all()
 
 
-def test_blurring_again_counts_where_it_is_known_alone() -> None:
-    again, blurry = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
-    known = torch.zeros(2, 1, 4, 5, dtype=torch.bool)
-    known[0, :, 1, :2] = True
-    again[0, 0, 1, 0], again[1] = 0.6, 1.0
-    assert float(reblur_loss(again, known, blurry)) == pytest.approx(0.6 / 3 / 2)
+def test_blurring_again_counts_in_squares_that_are_known_alone() -> None:
+    """The mean over a square counts: what is as much too bright here as too dark beside is no error."""
+    again, blurry = torch.zeros(2, 3, 8, 12), torch.zeros(2, 3, 8, 12)
+    known = torch.zeros(2, 1, 8, 12, dtype=torch.bool)
+    known[0, :, :, :10] = True
+    again[0, 0, 1, 0], again[0, 1, 5, 5], again[0, 1, 5, 6], again[0, :, :, 8:], again[1] = 0.6, 0.5, -0.5, 1.0, 1.0
+    # Of six squares four are known whole, and of these one is off, in one of three channels.
+    assert float(reblur_loss(again, known, blurry)) == pytest.approx(0.6 / 16 / 3 / 4)
     assert float(reblur_loss(again, torch.zeros_like(known), blurry)) == 0

@@ -53,11 +53,15 @@ def glow() -> Recipe:
 
 
 def glow_joint() -> Recipe:
-    """Stage II: what Stage I has learnt, tuned with real pairs mixed in, at a lower rate."""
+    """Stage II, second leg: what Stage I has learnt, tuned with real pairs mixed in, at a lower rate.
+
+    Begins with the weights of the first, which had seed 43, and with an hourglass and a motion estimator that were
+    trained further since.
+    """
     return replace(
         glow(),
         name="unblur-glow-joint",
-        seed=43,
+        seed=44,
         steps=1_500,
         peak_learning_rate=1e-4,
         warmup_steps=100,

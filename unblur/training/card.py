@@ -31,8 +31,7 @@ tags: [deblurring, image-restoration]
 {_purpose(recipe.model)} Not for forensic or identity use.
 
 - Network: {recipe.model}
-- Trained for {steps_done} of {recipe.steps} steps of {_patches(recipe)}, seed {recipe.seed}; `recipe.json` has \
-the rest.
+- Trained for {steps_done} of {recipe.steps} steps of {_patches(recipe)}, seed {recipe.seed}.
 - Data: {_data(recipe)}.
 - Use: `{_use(recipe.model)}`
 """

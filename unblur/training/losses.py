@@ -64,13 +64,19 @@ def path_loss(answers: Tensor, truth: Tensor) -> Tensor:
     return (distance / (_norm(truth[:, 2:]) + SOFTENING_PX).sqrt()).mean()
 
 
+REBLUR_SQUARE_PX = 4
+"""Side of the squares whose means are compared: what softens less than that is no matter of paths."""
+
+
 def reblur_loss(again: Tensor, known: Tensor, blurry: Tensor) -> Tensor:
     """Mean absolute error of a photograph blurred `again` (B, 3, H, W) where it is `known` (B, 1, H, W). Scalar.
 
-    Absolute, where Motion-ETR has squares: lamps, objects in front of others and noise are blurred by more than paths.
+    Of means over small squares: sensor and JPEG soften a blurry photograph too, and longer paths must not make up for
+    that. Absolute, where Motion-ETR has squares: lamps, objects in front of others and noise are more than paths.
     """
-    error = (again - blurry.float()).abs().mean(dim=1, keepdim=True)
-    return (error * known).sum() / known.sum().clamp(min=1)
+    off = F.avg_pool2d(again - blurry.float(), REBLUR_SQUARE_PX).abs().mean(dim=1, keepdim=True)
+    certain = F.avg_pool2d(known.float(), REBLUR_SQUARE_PX) == 1
+    return (off * certain).sum() / certain.sum().clamp(min=1)
 
 
 def review_loss(answers: list[Tensor], truth: list[Tensor]) -> Tensor:
