@@ -6,7 +6,7 @@ what was restored of it at its own size and at what came up from the next smalle
 every place, and corrects.
 
 Coarse to fine with the same weights at every size: SRN (Tao et al. 2018, arXiv 1802.01770). Ours: that the restoring
-network was trained before, at one size, and that what is learnt here is the choice.
+network was trained before, at one size, and that the choice is learnt first, around it, before both learn together.
 """
 
 from dataclasses import dataclass

@@ -55,8 +55,7 @@ def glow() -> Recipe:
 def glow_joint() -> Recipe:
     """Stage II, second leg: what Stage I has learnt, tuned with real pairs mixed in, at a lower rate.
 
-    Begins with the weights of the first, which had seed 43, and with an hourglass and a motion estimator that were
-    trained further since.
+    Begins with the weights of the first, which had seed 43, but for the hourglass, which was trained further since.
     """
     return replace(
         glow(),

@@ -6,10 +6,9 @@ from unblur.training.recipe import Recipe
 
 
 def motion() -> Recipe:
-    """Second leg: everything that the simulator knows, 1 to 80 px, and blurring again as a loss beside true paths.
+    """Everything that the simulator knows, 1 to 80 px: true paths, and blurring again beside them.
 
-    Begins with the weights of the first, the bundled ones, which had true paths alone, 16,000 steps of 1e-3 and seed
-    11. Its own are not bundled: docs/training.md says why.
+    The bundled weights had true paths alone, and seed 11. docs/training.md has short legs with both from there.
     """
     return Recipe(
         name="unblur-motion",
@@ -17,9 +16,8 @@ def motion() -> Recipe:
         sampling=PatchSampling(patch_px=160),
         uses=8,
         uses_apart=32,
-        seed=17,
-        steps=1_200,
-        peak_learning_rate=3e-5,
+        seed=19,
+        steps=16_000,
         betas=(0.9, 0.99),
         reblur_weight=10.0,
     )
