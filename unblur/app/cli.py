@@ -33,6 +33,7 @@ from unblur.app.similarity_command import similarity
 from unblur.app.simulate_command import simulate
 from unblur.app.sizes_command import sizes
 from unblur.app.tables_command import tables
+from unblur.app.threads import wait_briefly
 from unblur.app.train_command import train
 from unblur.app.validation_command import validation
 from unblur.errors import UnblurError
@@ -87,6 +88,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `unblur` with the given arguments, by default the process's own. The exit code."""
+    if argv is None:
+        # The process is ours.
+        wait_briefly()
     for stream in (sys.stdout, sys.stderr):
         # A file name that the terminal's encoding lacks is shown escaped; it must not end the batch.
         if isinstance(stream, io.TextIOWrapper):
