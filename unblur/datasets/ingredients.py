@@ -6,8 +6,9 @@ from pathlib import Path
 from unblur.blur import Camera
 from unblur.datasets.pair_files import PairFiles
 from unblur.datasets.pair_folder import PairFolder
-from unblur.datasets.signs import SignStyle
+from unblur.datasets.signs import FONTS, SignStyle
 from unblur.errors import UnblurError
+from unblur.photos.lettering import ALL_FONTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +24,7 @@ TO_LEARN = SignStyle(
     height_px=384,
     width_px=512,
     capital_px=(6.0, 40.0),
-    fonts=(
-        "light sans",
-        "slanted sans",
-        "light serif",
-        "slanted serif",
-        "light mono",
-        "light times",
-        "slanted times",
-        "roman",
-        "gothic",
-        "typewriter",
-    ),
+    fonts=tuple(font for font in ALL_FONTS if font not in FONTS),
     invented=True,
     most_lines=8,
     seed=20261122,

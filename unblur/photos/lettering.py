@@ -54,6 +54,8 @@ _FILES: dict[Font, str] = {
     "typewriter": "cmtt10.ttf",
 }
 
+ALL_FONTS = tuple(_FILES)
+
 ABOVE, BELOW = 1.15, 0.4
 """Room above and below the line that letters stand on, in heights of a capital."""
 
