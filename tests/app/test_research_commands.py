@@ -40,6 +40,21 @@ def test_the_whole_chain(photos: Path, tmp_path: Path, capsys: pytest.CaptureFix
         assert {row["psnr_before_db"] for row in csv.DictReader(file)} == {"inf"}
 
 
+def test_longer_blur_is_a_set_of_its_own(photos: Path, tmp_path: Path) -> None:
+    assert main(["validation", str(photos), "-o", str(tmp_path / "long"), "--long"]) == 0
+    names = {path.name for path in (tmp_path / "long" / "blurry").iterdir()}
+    assert names == {f"{severity}_photo{number}.png" for severity in ("long", "longest") for number in range(2)}
+    settings = json.loads((tmp_path / "long" / "settings.json").read_text())
+    assert settings["severities"] == [["long", 32.0], ["longest", 64.0]]
+    # Blur that is longer leaves less of the difference between neighbours.
+    for number in range(2):
+        long, longest = (
+            read_photo(tmp_path / "long" / "blurry" / f"{severity}_photo{number}.png").pixels.astype(float)
+            for severity in ("long", "longest")
+        )
+        assert longest.std() < long.std()
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -8,19 +8,25 @@ import tyro
 from unblur.app.output_file import write_output
 
 
-def validation(photos: tyro.conf.Positional[Path], output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]) -> int:
+def validation(
+    photos: tyro.conf.Positional[Path],
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    *,
+    long: bool = False,
+) -> int:
     """Build the fixed validation set: every photograph of a folder, blurred with four severities.
 
     Args:
         photos: Folder of sharp photographs.
         output: Folder that receives blurry/ and sharp/, lossless, and the true motion in motion/.
+        long: Longer blur instead, of 32 and 64 pixels, in squares of 768.
     """
     from unblur.config import to_json
     from unblur.datasets import PhotoFolder
-    from unblur.datasets.validation import ValidationSet, validation_pairs
+    from unblur.datasets.validation import LONG, ValidationSet, validation_pairs
     from unblur.datasets.written_pairs import write_pair
 
-    settings = ValidationSet()
+    settings = LONG if long else ValidationSet()
     for pair in validation_pairs(PhotoFolder(photos), settings):
         write_pair(output, pair)
     write_output(output / "settings.json", to_json(settings).encode())

@@ -54,6 +54,10 @@ class ValidationSet:
     seed: int = 20260121
 
 
+LONG = ValidationSet(severities=(("long", 32.0), ("longest", 64.0)), size_px=768)
+"""Blur as a large photograph has it: twice and four times as long as the severest, in squares that have room for it."""
+
+
 def validation_pairs(photos: PhotoFolder, settings: ValidationSet) -> Iterator[Pair]:
     """Pairs named `<severity>_<photo>.png`; the same on every machine for the same photographs and settings."""
     for name, photo in zip(photos.names, photos.photos, strict=True):
