@@ -29,6 +29,7 @@ RecipeName = Literal[
     "glow-joint",
     "motion",
     "multiscale",
+    "multiscale-finish",
     "pre-reconstruction",
     "prior",
     "smoke",

@@ -8,7 +8,7 @@ from unblur.recipes.faithful import faithful
 from unblur.recipes.glow import glow, glow_joint, pre_reconstruction
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, nafnet_64, restormer, unet
 from unblur.recipes.motion import motion
-from unblur.recipes.multiscale import multiscale
+from unblur.recipes.multiscale import multiscale, multiscale_finish
 from unblur.recipes.prior import prior
 from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
@@ -32,6 +32,8 @@ def named(name: RecipeName) -> Recipe:
             return motion()
         case "multiscale":
             return multiscale()
+        case "multiscale-finish":
+            return multiscale_finish()
         case "pre-reconstruction":
             return pre_reconstruction()
         case "prior":
