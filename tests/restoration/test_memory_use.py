@@ -26,7 +26,7 @@ restoration = Restorer(network, RestorationSettings(pooling_window_px=384), devi
     read_photo(path)
 )
 write_photo(restoration.photo, path)
-assert restoration.tile_px == 640, restoration.tile_px
+assert restoration.tile_px == 1024, restoration.tile_px
 # Kibibytes on Linux, bytes on macOS.
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 """

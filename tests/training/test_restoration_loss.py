@@ -16,7 +16,9 @@ from unblur.metrics.st_lpips import load_st_lpips
 from unblur.models import MIMOUNetConfig, MPRNetConfig, MultiOutput, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import features_of
+from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
+from unblur.training.card import model_card
 from unblur.training.losses import absolute_loss, edge_loss, frequency_loss, hierarchical_distance
 from unblur.training.recipe import Recipe
 from unblur.training.restoration import RestorationTask
@@ -161,3 +163,13 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
     with torch.no_grad():
         outputs = model.outputs(blurry)
     assert all(not torch.equal(output, start) for output, start in zip(outputs, begun, strict=True))
+
+
+def test_the_card_says_what_was_asked_for() -> None:
+    """Who asks for likeness in the eyes of a network gets what is likely, and users are told so."""
+    plain = model_card(smoke(), 1)
+    assert "Minimised: 1 x NegativePSNR.\n" in plain
+    perceptual = model_card(replace(smoke(), losses=(NegativePSNR(), ShiftTolerantDistance(weight=3.0))), 1)
+    assert "Minimised: 1 x NegativePSNR + 3 x ShiftTolerantDistance; " in perceptual
+    assert "likely, not certain" in perceptual
+    assert "Minimised" not in model_card(motion(), 1)

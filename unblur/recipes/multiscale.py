@@ -12,11 +12,11 @@ from unblur.training.restoration_loss import NegativePSNR, ShiftTolerantDistance
 
 
 def multiscale() -> Recipe:
-    """Fifth leg: at four sizes, on larger patches, for blur of up to 96 px; a sixth of the patches are signs.
+    """Leg 6 of docs/training.md: four sizes, larger patches, blur of up to 96 px; a sixth of the patches show signs.
 
-    Begins with the weights of the fourth, which had three sizes, four patches of 192 px, everything up to 64 px, 3e-4
-    and seed 9; the third had fewer signs, and seed 8. The first two left the hourglass as `faithful` had made it, knew
-    no signs, and had 1e-3, 2e-4, and seeds 5 and 6.
+    Begins with the weights of leg 5, which had three sizes, four patches of 192 px, everything up to 64 px, 6,000
+    steps, 3e-4 and seed 9; leg 4 had fewer signs, and seed 8. The first two left the hourglass as `faithful` had made
+    it, knew no signs, and had 1e-3, 2e-4, and seeds 5 and 6.
     """
     before = faithful()
     assert isinstance(before.model, NAFNetConfig)
@@ -39,10 +39,10 @@ def multiscale() -> Recipe:
 
 
 def multiscale_finish() -> Recipe:
-    """Sixth leg, short: beside the PSNR a little ST-LPIPS, three tenths of what `losses` tried.
+    """Leg 7, short: beside the PSNR a little ST-LPIPS, three tenths of what `losses` tried.
 
-    Begins with the weights of the fifth. The share is small and the leg short on purpose: a larger one gets a fine
-    grid for its reward (docs/training.md).
+    Begins with the weights of leg 6. The share is small and the leg short on purpose: a larger one gets a fine grid
+    for its reward (docs/training.md). The bundled copy looks at three of its four sizes.
     """
     return replace(
         multiscale(),

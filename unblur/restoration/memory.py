@@ -9,7 +9,7 @@ import torch
 
 from unblur.restoration.tiles import GRID_PX, SMALLEST_TILE_PX
 
-DEFAULT_TILE_PX = 640
+DEFAULT_TILE_PX = 1024
 """Where memory allows, the same everywhere, so that the same photograph gives the same result everywhere."""
 
 _MEMORY_FILES = (

@@ -16,6 +16,7 @@ from unblur.models import (
 )
 from unblur.training.growth import phases_of
 from unblur.training.recipe import Recipe
+from unblur.training.restoration_loss import ShiftTolerantDistance, TeacherFeatures
 
 
 def model_card(recipe: Recipe, steps_done: int) -> str:
@@ -33,7 +34,7 @@ tags: [deblurring, image-restoration]
 - Network: {recipe.model}
 - Trained for {steps_done} of {recipe.steps} steps of {_patches(recipe)}, seed {recipe.seed}.
 - Data: {_data(recipe)}.
-- Use: `{_use(recipe.model)}`
+{_losses(recipe)}- Use: `{_use(recipe.model)}`
 """
 
 
@@ -53,6 +54,16 @@ def _data(recipe: Recipe) -> str:
     # The place on the machine that trained is nobody's business.
     parts += [f"{part.share:.0%} of the patches are of the pairs in {Path(part.folder).name}" for part in sets]
     return "; ".join(parts)
+
+
+def _losses(recipe: Recipe) -> str:
+    """A line of what a restoring network was asked for; whoever asks for more than likeness in pixels should say so."""
+    if not isinstance(recipe.model, RestorerConfig):
+        return ""
+    text = " + ".join(f"{term.weight:g} x {type(term).__name__}" for term in recipe.losses)
+    if any(isinstance(term, ShiftTolerantDistance | TeacherFeatures) for term in recipe.losses):
+        text += "; what is asked of networks that judge likeness may be answered by texture that is likely, not certain"
+    return f"- Minimised: {text}.\n"
 
 
 def _purpose(model: ModelConfig) -> str:

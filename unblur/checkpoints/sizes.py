@@ -1,0 +1,19 @@
+"""How many sizes of a photograph a network looks at: its weights are the same at all of them."""
+
+from dataclasses import replace
+
+from unblur.checkpoints.folder import Checkpoint
+from unblur.errors import UnblurError
+from unblur.models import MultiScaleConfig, build
+
+
+def at_sizes(checkpoint: Checkpoint, sizes: int) -> Checkpoint:
+    """The same weights at so many sizes. Raises UnblurError for fewer than two, and for a network at one size."""
+    if not isinstance(checkpoint.config, MultiScaleConfig):
+        raise UnblurError(f"{checkpoint.folder} restores at one size of a photograph; leave out the number of sizes.")
+    if sizes < 2:
+        raise UnblurError(f"A choice between {sizes} sizes makes no sense; ask for 2 or more.")
+    config = replace(checkpoint.config, scales=sizes)
+    model = build(config)
+    model.load_state_dict(checkpoint.model.state_dict())
+    return replace(checkpoint, model=model, config=config)
