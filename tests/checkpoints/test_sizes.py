@@ -18,7 +18,7 @@ def test_a_copy_looks_at_fewer_sizes(tmp_path: Path, capsys: pytest.CaptureFixtu
     for part in ("hourglass.ending", "choice.ending"):
         network.get_submodule(part).reset_parameters()
     save_checkpoint(tmp_path / "four", network, config, train_patch_px=64, card="tiny\n")
-    assert main(["bundle", str(tmp_path / "four"), "--sizes", "2", "-o", str(tmp_path / "two")]) == 0
+    assert main(["bundle", str(tmp_path / "four"), "--scales", "2", "-o", str(tmp_path / "two")]) == 0
     four, two = load_checkpoint(tmp_path / "four"), load_checkpoint(tmp_path / "two")
     assert isinstance(two.config, MultiScaleConfig)
     assert two.config.scales == 2
@@ -28,8 +28,8 @@ def test_a_copy_looks_at_fewer_sizes(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert not torch.allclose(two.model(blurry), four.model(blurry))
     assert "looks at 2 sizes" in (tmp_path / "two" / "README.md").read_text()
 
-    assert main(["bundle", str(tmp_path / "four"), "--sizes", "1", "-o", str(tmp_path / "one")]) == 2
+    assert main(["bundle", str(tmp_path / "four"), "--scales", "1", "-o", str(tmp_path / "one")]) == 2
     assert "ask for 2 or more" in capsys.readouterr().err
     save_checkpoint(tmp_path / "hourglass", build(HOURGLASS), HOURGLASS, train_patch_px=64, card="tiny\n")
-    assert main(["bundle", str(tmp_path / "hourglass"), "--sizes", "3", "-o", str(tmp_path / "three")]) == 2
+    assert main(["bundle", str(tmp_path / "hourglass"), "--scales", "3", "-o", str(tmp_path / "three")]) == 2
     assert "restores at one size of a photograph" in capsys.readouterr().err

@@ -12,7 +12,7 @@ def bundle(
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     part: str | None = None,
-    sizes: int | None = None,
+    scales: int | None = None,
 ) -> int:
     """Copy a checkpoint in half precision, without the parts whose weights come with unblur anyway.
 
@@ -22,7 +22,7 @@ def bundle(
         checkpoint: Folder of `unblur train`.
         output: Folder that becomes the copy.
         part: Copy this part of the network alone, as a network of its own: hourglass.
-        sizes: How many sizes of a photograph the copy looks at, instead of as many as it learnt at.
+        scales: How many sizes of a photograph the copy looks at, instead of as many as it learnt at.
     """
     from unblur.app.output_file import check_no_checkpoint, refused
     from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
@@ -33,15 +33,15 @@ def bundle(
     found = load_checkpoint(checkpoint)
     if part is not None:
         found = part_of(found, part)
-    if sizes is not None:
-        found = at_sizes(found, sizes)
+    if scales is not None:
+        found = at_sizes(found, scales)
     borrowed = borrowed_parts(found.model)
     try:
         card = (found.folder / "README.md").read_text(encoding="utf-8")
         if part is not None:
             card += f"\nThis is its `{part}` alone.\n"
-        if sizes is not None:
-            card += f"\nThis copy looks at {sizes} sizes of a photograph.\n"
+        if scales is not None:
+            card += f"\nThis copy looks at {scales} sizes of a photograph.\n"
         save_checkpoint(
             output, found.model, found.config, train_patch_px=found.train_patch_px, card=card, borrowed=borrowed
         )
