@@ -1,13 +1,13 @@
 """The weights that networks begin with which are built around an hourglass that was trained before."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from unblur.checkpoints.folder import BUNDLED_HOURGLASS, Checkpoint, load_checkpoint
+from unblur.checkpoints.sizes import at_sizes
 from unblur.errors import UnblurError
-from unblur.models import ModelConfig, MultiScale, MultiScaleConfig, NAFNetConfig, PreReconstruction
+from unblur.models import MultiScale, MultiScaleConfig, NAFNetConfig, PreReconstruction
 
 
 def begin_around_hourglass(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
@@ -17,19 +17,14 @@ def begin_around_hourglass(network: PreReconstruction | MultiScale, start: Check
     hourglass has another shape, the weights stay random. Raises UnblurError when `start` is of another network.
     """
     found = load_checkpoint(BUNDLED_HOURGLASS) if start is None else start
-    if _at_as_many_sizes(found.config, network.config) == network.config:
+    if isinstance(found.config, MultiScaleConfig) and isinstance(network.config, MultiScaleConfig):
+        found = at_sizes(found, network.config.scales)
+    if found.config == network.config:
         network.load_state_dict(found.model.state_dict())
     elif found.config == network.config.hourglass:
         network.hourglass.load_state_dict(found.model.state_dict())
     elif start is not None:
         raise misfit(start, str(network.config))
-
-
-def _at_as_many_sizes(config: ModelConfig, wanted: ModelConfig) -> ModelConfig:
-    """`config` with as many sizes of the photograph as `wanted`, where both have several."""
-    if isinstance(config, MultiScaleConfig) and isinstance(wanted, MultiScaleConfig):
-        return replace(config, scales=wanted.scales)
-    return config
 
 
 def replace_hourglass(network: PreReconstruction | MultiScale, hourglass_from: Path) -> None:
