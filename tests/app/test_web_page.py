@@ -1,0 +1,108 @@
+"""The page as a program sees it: served by the command, asked over HTTP."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from unblur.app.cli import main
+from unblur.photos.files import read_photo
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the command keeps what visitors bring."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "unblur", "web", "--no-browser", "--device", "cpu", "--port", str(port)]
+    environment = {"TMPDIR": str(folder), "PATH": "", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as page:
+        assert page.stdout
+        said = page.stdout.readline()
+        assert said == f"unblur is at http://127.0.0.1:{port} - Ctrl-C ends it.\n", said + page.stdout.read()
+        yield f"http://127.0.0.1:{port}"
+        page.send_signal(signal.SIGINT)
+        rest = page.stdout.read()
+        assert page.wait(timeout=60) == 0
+    assert rest == ""
+    # Neither uploads nor results.
+    assert list(folder.glob("unblur-*")) == []
+
+
+def restore(client: Client, *files: Path, mode: str = "fast") -> tuple[Any, ...]:
+    result: tuple[Any, ...] = client.predict([handle_file(file) for file in files], mode, api_name="/restore")
+    return result
+
+
+def test_photographs_come_back_restored_and_their_strength_can_be_changed(address: str, photos: Path) -> None:
+    client = Client(address, verbose=False)
+    _, comparison, _, downloads, report = restore(client, photos / "0.png", photos / "1.png")
+    assert [Path(file).name for file in downloads["value"]] == ["0_unblurred.png", "1_unblurred.png"]
+    assert report.count("300 x 300") == 2
+    before, after = (read_photo(Path(file)).pixels for file in comparison)
+    assert not np.array_equal(before, after)
+    comparison, downloads = client.predict(0.0, 1, api_name="/strength")
+    np.testing.assert_array_equal(read_photo(Path(downloads[1])).pixels, read_photo(photos / "1.png").pixels)
+    assert not np.array_equal(read_photo(Path(downloads[0])).pixels, read_photo(photos / "0.png").pixels)
+    _, strength = client.predict(1, api_name="/choose")
+    assert strength["value"] == 0
+
+
+def test_visitors_do_not_see_each_other(address: str, photos: Path) -> None:
+    one, other = Client(address, verbose=False), Client(address, verbose=False)
+    restore(one, photos / "0.png")
+    restore(other, photos / "1.png")
+    for client, name in ((one, "0_unblurred.png"), (other, "1_unblurred.png")):
+        _, downloads = client.predict(0.5, 0, api_name="/strength")
+        assert [Path(file).name for file in downloads] == [name]
+
+
+def test_what_is_wrong_is_said(address: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("no picture")
+    *_, report = restore(Client(address, verbose=False), tmp_path / "notes.jpg")
+    assert report.startswith("notes.jpg")
+    assert "Traceback" not in report
+    with pytest.raises(AppError, match="no photograph yet"):
+        restore(Client(address, verbose=False))
+
+
+def test_the_page_asks_nobody_else_for_anything(address: str) -> None:
+    with urllib.request.urlopen(address) as answer:
+        page = answer.read().decode()
+    loaded = re.findall(r"""<(?:script|link|img|iframe)[^>]*(?:src|href)=["'](https?://[^"']+)""", page)
+    assert [url for url in loaded if not url.startswith(address)] == []
+
+
+def test_a_taken_port_has_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["web", "--no-browser", "--port", str(port)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"Port {port} of 127.0.0.1" in said
+
+
+def test_without_gradio_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["web", "--no-browser"]) == 2
+    assert "pip install 'unblur[web]'" in capsys.readouterr().err

@@ -1,0 +1,139 @@
+"""What the page makes of photographs, without a browser."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unblur.app.web_results import Restorers, Visit, shown
+from unblur.photos.files import read_photo, write_photo
+from unblur.photos.photo import Metadata, Photo
+
+
+@pytest.fixture(scope="module")
+def restorers() -> Restorers:
+    return Restorers(None, "cpu")
+
+
+@pytest.fixture
+def visit(tmp_path: Path) -> Visit:
+    (tmp_path / "visits").mkdir()
+    return Visit(tmp_path / "visits")
+
+
+@pytest.fixture
+def photo(photos: Path) -> Photo:
+    return read_photo(photos / "0.png")
+
+
+def nothing(share: float, name: str) -> None:
+    assert 0 <= share <= 1
+    assert name
+
+
+def test_a_photograph_gets_the_pixels_that_the_package_gives_it(
+    visit: Visit, restorers: Restorers, photos: Path, photo: Photo
+) -> None:
+    lines = visit.restore([photos / "0.png"], "faithful", restorers, nothing)
+    assert [line.split(",")[0] for line in lines] == ["0.png: 300 x 300"]
+    assert visit.results[0].output.name == "0_unblurred.png"
+    expected = restorers.of("faithful").restore_photo(photo).photo.pixels
+    np.testing.assert_array_equal(read_photo(visit.results[0].output).pixels, expected)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+def test_strength_is_that_of_the_command_line_but_for_rounding(
+    visit: Visit, restorers: Restorers, photos: Path, photo: Photo, strength: float
+) -> None:
+    visit.restore([photos / "0.png"], "faithful", restorers, nothing)
+    pixels = read_photo(visit.set_strength(0, strength).output).pixels
+    expected = restorers.of("faithful").restore_photo(photo, strength).photo.pixels
+    assert np.abs(pixels.astype(int) - expected).max() <= (1 if 0 < strength < 1 else 0)
+    assert read_photo(visit.results[0].after).pixels.shape == photo.pixels.shape
+
+
+def test_depth_transparency_and_metadata_are_kept(visit: Visit, restorers: Restorers, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    deep = Photo(
+        pixels=rng.integers(0, 65535, (64, 80, 3), dtype=np.uint16),
+        alpha=np.full((64, 80), 40000, np.uint16),
+        metadata=Metadata(exif=exif.tobytes()),
+    )
+    write_photo(deep, tmp_path / "deep.png")
+    visit.restore([tmp_path / "deep.png"], "faithful", restorers, nothing)
+    result = read_photo(visit.set_strength(0, 0.5).output)
+    assert result.bit_depth == 16
+    assert result.alpha is not None
+    np.testing.assert_array_equal(result.alpha, deep.alpha)
+    assert result.metadata.exif is not None
+    assert b"Maker" in result.metadata.exif
+
+
+def test_generated_detail_is_marked_unless_none_of_it_is_left(visit: Visit, restorers: Restorers, photos: Path) -> None:
+    _, remark = visit.restore([photos / "0.png"], "generative", restorers, nothing)
+    assert "Detail was generated" in remark
+    assert visit.results[0].output.name == "0_generated.png"
+    for strength, marked in ((1.0, True), (0.4, True), (0.0, False)):
+        xmp = read_photo(visit.set_strength(0, strength).output).metadata.xmp or b""
+        assert (b"compositeWithTrainedAlgorithmicMedia" in xmp) == marked
+
+
+def test_what_hardly_changes_is_said_to(visit: Visit, restorers: Restorers, tmp_path: Path) -> None:
+    write_photo(Photo(pixels=np.full((64, 64, 3), 30, np.uint8)), tmp_path / "grey.png")
+    line, remark = visit.restore([tmp_path / "grey.png"], "faithful", restorers, nothing)
+    assert line.endswith("hardly changed")
+    assert "sharp already" in remark
+
+
+def test_one_bad_file_has_a_sentence_and_the_others_are_restored(
+    visit: Visit, restorers: Restorers, photos: Path
+) -> None:
+    (photos / "bad.jpg").write_bytes(b"no picture")
+    lines = visit.restore([photos / "bad.jpg", photos / "0.png"], "fast", restorers, nothing)
+    assert lines[0].startswith("bad.jpg")
+    assert str(photos) not in lines[0]
+    assert [result.output.name for result in visit.results] == ["0_unblurred.png"]
+
+
+def test_two_photographs_of_one_name_do_not_meet(
+    visit: Visit, restorers: Restorers, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    (photos / "1.png").rename(tmp_path / "other" / "0.png")
+    visit.restore([photos / "0.png", tmp_path / "other" / "0.png"], "fast", restorers, nothing)
+    one, other = (read_photo(result.output).pixels for result in visit.results)
+    assert not np.array_equal(one, other)
+
+
+def test_stop_keeps_what_is_done_and_says_where_it_stopped(visit: Visit, restorers: Restorers, photos: Path) -> None:
+    def stop_at_second(_: float, name: str) -> None:
+        if name == "1.png":
+            visit.stop.set()
+
+    lines = visit.restore([photos / "0.png", photos / "1.png"], "fast", restorers, stop_at_second)
+    assert lines[-1] == "Stopped before 1.png was done."
+    assert len(visit.results) == 1
+    # And the next time it is not stopped any more.
+    assert len(visit.restore([photos / "0.png", photos / "1.png"], "fast", restorers, nothing)) == 2
+
+
+def test_nothing_is_left_of_a_visit(visit: Visit, restorers: Restorers, photos: Path, tmp_path: Path) -> None:
+    visit.restore([photos / "0.png"], "fast", restorers, nothing)
+    visit.restore([photos / "1.png"], "fast", restorers, nothing)
+    assert len(list((tmp_path / "visits").glob("*/*"))) == 1
+    visit.close()
+    assert list((tmp_path / "visits").iterdir()) == []
+    assert (photos / "0.png").exists()
+
+
+@pytest.mark.parametrize("size", [(5000, 4001), (40, 60)])
+def test_browsers_are_shown_at_most_sixteen_megapixels(size: tuple[int, int]) -> None:
+    ramp = np.linspace(0, 255, size[1])[None, :, None].repeat(size[0], 0).repeat(3, 2).astype(np.uint8)
+    small = shown(Photo(pixels=ramp, metadata=Metadata(exif=b"Exif\0\0", icc=b"profile")))
+    assert small.width * small.height <= 16_000_000
+    assert small.metadata == Metadata(icc=b"profile")
+    step = size[0] // small.height
+    assert np.abs(small.pixels[0, :, 0].astype(float) - ramp[0, step // 2 :: step, 0][: small.width]).max() <= 1

@@ -1,0 +1,143 @@
+"""The web page: photographs in, the restored ones out, with before and after under one slider."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr  # noqa: TID253 - this module is imported by `unblur web` alone, once the package is known to be there
+
+from unblur.app.web_results import Restorers, Result, Visit
+from unblur.errors import UnblurError
+from unblur.names import Mode
+from unblur.photos.formats import READABLE_SUFFIXES
+
+MODES: tuple[tuple[str, Mode], ...] = (
+    ("Faithful: no detail is generated", "faithful"),
+    ("Fast: the same in a fraction of the time, fine blur stays", "fast"),
+    ("Generative: invents detail that blur destroyed; it may be wrong", "generative"),
+)
+
+ABOUT = """\
+# unblur
+
+Makes motion-blurred photographs sharper. Everything happens on the computer that runs this page; nothing is sent
+elsewhere, and nothing is kept when the page is closed. Not for forensic or identity use.
+"""
+
+
+@dataclass
+class Visits:
+    """Who is looking at the page, by Gradio's name for the session."""
+
+    parent: Path
+    """Folder of the visits' folders."""
+    open: dict[str, Visit] = field(default_factory=dict)
+
+    def of(self, request: gr.Request) -> Visit:
+        """The visit that a request belongs to."""
+        name = request.session_hash or ""
+        if name not in self.open:
+            self.open[name] = Visit(self.parent)
+        return self.open[name]
+
+    def close(self, request: gr.Request) -> None:
+        """Forget the visit, if there was one."""
+        visit = self.open.pop(request.session_hash or "", None)
+        if visit is not None:
+            visit.close()
+
+
+def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
+    """The page, to be launched. Visitors' photographs are in folders inside `folder` while they look at it."""
+    visits = Visits(folder)
+
+    def on_restore(
+        files: list[str] | None,
+        mode: Mode,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
+    ) -> tuple[Any, ...]:
+        if not files:
+            raise gr.Error("There is no photograph yet; choose one first.", print_exception=False)
+        visit = visits.of(request)
+        try:
+            lines = visit.restore([Path(file) for file in files], mode, restorers, progress)
+        except UnblurError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        names = [(result.output.name, index) for index, result in enumerate(visit.results)]
+        chosen = gr.Dropdown(choices=names, value=0 if names else None, visible=len(names) > 1)
+        downloads = gr.File(value=_downloads(visit), visible=bool(names))
+        return chosen, *_shown(visit.results[0] if names else None), downloads, "\n".join(lines)
+
+    def on_choose(index: int | None, request: gr.Request) -> tuple[Any, ...]:
+        results = visits.of(request).results
+        return _shown(results[index] if index is not None and index < len(results) else None)
+
+    def on_strength(strength: float, index: int | None, request: gr.Request) -> tuple[Any, ...]:
+        visit = visits.of(request)
+        if index is None or index >= len(visit.results):
+            return gr.skip(), gr.skip()
+        result = visit.set_strength(index, strength)
+        return (str(result.before), str(result.after)), _downloads(visit)
+
+    def on_stop(request: gr.Request) -> None:
+        visits.of(request).stop.set()
+
+    with gr.Blocks(title="unblur", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+        gr.Markdown(ABOUT)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=320):
+                files = gr.File(
+                    label="Photographs", file_count="multiple", file_types=sorted(READABLE_SUFFIXES), height=160
+                )
+                mode = gr.Radio(choices=list(MODES), value="faithful", label="Mode")
+                with gr.Row():
+                    restore = gr.Button("Restore", variant="primary")
+                    stop = gr.Button("Stop")
+                report = gr.Textbox(label="What was done", lines=3, interactive=False)
+                downloads = gr.File(label="Restored", file_count="multiple", interactive=False, visible=False)
+            with gr.Column(scale=3):
+                chosen = gr.Dropdown(label="Photograph", visible=False, type="value")
+                comparison = gr.ImageSlider(
+                    label="Before and after (the wheel zooms)",
+                    type="filepath",
+                    interactive=False,
+                    max_height=900,
+                    buttons=["fullscreen"],
+                )
+                strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", visible=False)
+        restore.click(
+            on_restore,
+            [files, mode],
+            [chosen, comparison, strength, downloads, report],
+            show_progress_on=[report],
+            # One at a time: each takes all cores.
+            concurrency_limit=1,
+            api_name="restore",
+        )
+        # Not in the queue, where it would wait for what it is to stop.
+        stop.click(on_stop, queue=False, api_name="stop")
+        chosen.input(on_choose, [chosen], [comparison, strength], api_name="choose")
+        # While it is moved; places that were passed before an answer was ready are left out.
+        strength.input(
+            on_strength,
+            [strength, chosen],
+            [comparison, downloads],
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_name="strength",
+        )
+        blocks.unload(visits.close)
+    page: gr.Blocks = blocks
+    return page
+
+
+def _shown(result: Result | None) -> tuple[Any, Any]:
+    """The comparison and the strength of a result."""
+    if result is None:
+        return None, gr.Slider(visible=False)
+    return (str(result.before), str(result.after)), gr.Slider(value=result.strength, visible=True)
+
+
+def _downloads(visit: Visit) -> list[str]:
+    return [str(result.output) for result in visit.results]
