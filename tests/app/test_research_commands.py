@@ -55,6 +55,21 @@ def test_longer_blur_is_a_set_of_its_own(photos: Path, tmp_path: Path) -> None:
         assert longest.std() < long.std()
 
 
+def test_the_still_set_has_noise_and_no_blur(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validation", str(photos), "-o", str(tmp_path / "still"), "--still"]) == 0
+    for number in range(2):
+        sharp, blurry = (
+            read_photo(tmp_path / "still" / kind / f"still_photo{number}.png").pixels.astype(float)
+            for kind in ("sharp", "blurry")
+        )
+        assert not np.array_equal(sharp, blurry)
+        # Edges are where they were: a pixel of blur would take more from them than noise adds.
+        moved = np.abs(np.diff(sharp, axis=1)).mean() - np.abs(np.diff(blurry, axis=1)).mean()
+        assert moved < 0.05 * np.abs(np.diff(sharp, axis=1)).mean()
+    assert main(["validation", str(photos), "-o", str(tmp_path / "both"), "--still", "--long"]) == 2
+    assert "one after the other" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

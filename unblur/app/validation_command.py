@@ -13,6 +13,7 @@ def validation(
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     *,
     long: bool = False,
+    still: bool = False,
 ) -> int:
     """Build the fixed validation set: every photograph of a folder, blurred with four severities.
 
@@ -20,13 +21,17 @@ def validation(
         photos: Folder of sharp photographs.
         output: Folder that receives blurry/ and sharp/, lossless, and the true motion in motion/.
         long: Longer blur instead, of 32 and 64 pixels, in squares of 768.
+        still: No blur at all instead, but the noise and the JPEG of the others.
     """
+    from unblur.app.jobs import UsageError
     from unblur.config import to_json
     from unblur.datasets import PhotoFolder
-    from unblur.datasets.validation import LONG, ValidationSet, validation_pairs
+    from unblur.datasets.validation import LONG, STILL, ValidationSet, validation_pairs
     from unblur.datasets.written_pairs import write_pair
 
-    settings = LONG if long else ValidationSet()
+    if long and still:
+        raise UsageError("--long and --still are two sets; build one after the other.")
+    settings = LONG if long else STILL if still else ValidationSet()
     for pair in validation_pairs(PhotoFolder(photos), settings):
         write_pair(output, pair)
     write_output(output / "settings.json", to_json(settings).encode())

@@ -57,6 +57,9 @@ class ValidationSet:
 LONG = ValidationSet(severities=(("long", 32.0), ("longest", 64.0)), size_px=768)
 """Blur as a large photograph has it: twice and four times as long as the severest, in squares that have room for it."""
 
+STILL = ValidationSet(severities=(("still", 0.0),), camera=replace(CAMERA, still_share=1.0))
+"""Nothing moves: what is left of the difference between blurry and sharp are the sensor's noise and the JPEG."""
+
 
 def validation_pairs(photos: PhotoFolder, settings: ValidationSet) -> Iterator[Pair]:
     """Pairs named `<severity>_<photo>.png`; the same on every machine for the same photographs and settings."""
