@@ -32,8 +32,6 @@ def web(
         checkpoint: Other weights for the modes that invent nothing.
         no_browser: Only say where the page is, do not open it.
     """
-    # Whoever ends it in another way than by Ctrl-C means the same.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
         # Uploads too are gone when the program ends. Gradio reads both when it is imported.
         os.environ["GRADIO_TEMP_DIR"] = folder
@@ -63,6 +61,8 @@ def web(
             )
         except OSError as error:
             raise UnblurError(f"Port {port} of {host} cannot be used: {error}; give another --port.") from error
+        # Whoever ends it in another way than by Ctrl-C means the same.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         sys.stdout.write(f"unblur is at http://{host}:{port} - Ctrl-C ends it.\n")
         sys.stdout.flush()
         try:
