@@ -104,6 +104,13 @@ def test_a_taken_port_has_a_sentence(capsys: pytest.CaptureFixture[str]) -> None
     assert f"Port {port} of 127.0.0.1" in said
 
 
+def test_wrong_weights_are_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["web", "--no-browser", "--checkpoint", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert str(tmp_path) in said
+
+
 def test_without_gradio_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["web", "--no-browser"]) == 2

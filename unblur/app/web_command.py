@@ -42,10 +42,11 @@ def web(
             raise UnblurError("The page needs gradio, which is missing; run: pip install 'unblur[web]'") from error
         from unblur.app.web_page import build_page
         from unblur.app.web_results import Restorers
-        from unblur.restoration.device import choose_device
 
-        choose_device(device)
-        page = build_page(Restorers(checkpoint, device), Path(folder))
+        restorers = Restorers(checkpoint, device)
+        # What is wrong with the weights or the device should be said here, not to the first visitor.
+        restorers.of("faithful")
+        page = build_page(restorers, Path(folder))
         try:
             page.launch(
                 server_name=host,

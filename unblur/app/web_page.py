@@ -17,11 +17,14 @@ MODES: tuple[tuple[str, Mode], ...] = (
     ("Generative: invents detail that blur destroyed; it may be wrong", "generative"),
 )
 
+HOUR_S, DAY_S = 3600, 86_400
+"""How often Gradio looks for copies of its own that are too old, and when they are."""
+
 ABOUT = """\
 # unblur
 
 Makes motion-blurred photographs sharper. Everything happens on the computer that runs this page; nothing is sent
-elsewhere, and nothing is kept when the page is closed. Not for forensic or identity use.
+elsewhere, and photographs are forgotten after a day, or when the program ends. Not for forensic or identity use.
 """
 
 
@@ -83,7 +86,7 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
     def on_stop(request: gr.Request) -> None:
         visits.of(request).stop.set()
 
-    with gr.Blocks(title="unblur", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+    with gr.Blocks(title="unblur", analytics_enabled=False, delete_cache=(HOUR_S, DAY_S)) as blocks:
         gr.Markdown(ABOUT)
         with gr.Row():
             with gr.Column(scale=1, min_width=320):

@@ -1,6 +1,7 @@
 """What the web page makes of a photograph: restored once, then written again at any strength without waiting.
 
-Every visitor has a folder, which is removed when the page is closed; nothing is kept.
+Every visitor has a folder, which is removed when the page is closed. Uploads, and copies that the server made for
+downloading, are the server's to remove.
 """
 
 import math
