@@ -9,9 +9,12 @@ from typing import Any, Literal, Self
 
 from tqdm import tqdm
 
+from unblur.errors import UnblurError
 from unblur.names import Mode
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130
+
+GENERATED_MEANS = "it looks plausible, but may never have been there. Faces, letters and numbers prove nothing."
 
 LONGEST_NAME = 32
 """Letters of a file name that the progress bar shows, cut in the middle."""
@@ -116,10 +119,7 @@ class Report:
         generated = sum(bool(outcome.generated_share) for outcome in self._outcomes)
         if generated and not self._quiet and not self._json_lines:
             which = f"{generated} of {self._count} photographs" if self._count > 1 else "the photograph"
-            self._say(
-                f"Detail in {which} was generated: it looks plausible, but may never have been there. Faces, letters "
-                "and numbers prove nothing."
-            )
+            self._say(f"Detail in {which} was generated: {GENERATED_MEANS}")
         if failed and self._count > 1:
             self._say(f"{len(failed)} of {self._count} photographs could not be restored:")
             for outcome in failed:
@@ -147,6 +147,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def reason_of(error: Exception) -> str:
+    """Why a photograph could not be restored: the sentence of an UnblurError, or what Python says of our mistake."""
+    return str(error) if isinstance(error, UnblurError) else f"{type(error).__name__}: {error}"
+
+
+def left_as_it_was(kept_share: float) -> str:
+    """What there is to say where a share of a photograph, above 0, was not restored."""
+    return f"{kept_share:.0%} left as it was: the network's answer there was unusable"
+
+
 def _reason(outcome: Outcome) -> str:
     error = outcome.error or ""
     return printable(error if outcome.input in error else f"{outcome.input}: {error}")
@@ -162,7 +172,7 @@ def _line(outcome: Outcome) -> str:
     if outcome.mode == "generative":
         line += f"  {_how_generated(outcome)}"
     if outcome.kept_share:
-        line += f"  {outcome.kept_share:.0%} left as it was: the network's answer there was unusable"
+        line += f"  {left_as_it_was(outcome.kept_share)}"
     elif outcome.hardly_changed:
         line += "  hardly changed"
     return line

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # PyTorch and libvips are imported when there is work to do: help and typing errors are answered at once.
 
 Flag = Annotated[bool, arg(help_behavior_hint="")]
+DeviceName = Annotated[Literal["auto", "cpu", "cuda", "mps", "xpu"], arg(metavar="auto|cpu|cuda|mps|xpu")]
+CheckpointName = Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")]
 
 
 def restore(
@@ -35,9 +37,9 @@ def restore(
         Literal["same", "jpg", "png", "webp", "tif", "avif"], arg(metavar="jpg|png|webp|tif|avif")
     ] = "same",
     compare: Flag = False,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps", "xpu"], arg(metavar="auto|cpu|cuda|mps|xpu")] = "auto",
+    device: DeviceName = "auto",
     tile: Annotated[Literal["auto"] | int, arg(metavar="auto|N|0")] = "auto",
-    checkpoint: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None,
+    checkpoint: CheckpointName = None,
     json: Flag = False,
     quiet: Flag = False,
     generative: Annotated[GenerativeOptions, OmitArgPrefixes] = GenerativeOptions(),
@@ -147,8 +149,7 @@ def _restore(
     progress: "Progress",
     mark: bool,
 ) -> "Outcome":
-    from unblur.app.report import Outcome
-    from unblur.errors import UnblurError
+    from unblur.app.report import Outcome, reason_of
     from unblur.photos.files import read_photo, refuse_what_the_format_cannot_hold, write_photo
     from unblur.restoration.uncertainty import uncertainty_picture
 
@@ -167,8 +168,7 @@ def _restore(
             write_photo(side_by_side(photo, restored), job.compare)
     except Exception as error:
         # One bad file never stops a batch, also not through a mistake of ours.
-        reason = str(error) if isinstance(error, UnblurError) else f"{type(error).__name__}: {error}"
-        return Outcome(input=str(job.source), output=str(job.output), status="failed", error=reason)
+        return Outcome(input=str(job.source), output=str(job.output), status="failed", error=reason_of(error))
     return _outcome(job, mode, restorer, restoration, mark)
 
 

@@ -6,10 +6,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated, Literal
 
-from tyro.conf import arg
-
+from unblur.app.restore_command import CheckpointName, DeviceName, Flag
 from unblur.errors import UnblurError
 
 
@@ -17,9 +15,9 @@ def web(
     *,
     host: str = "127.0.0.1",
     port: int = 7860,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps", "xpu"], arg(metavar="auto|cpu|cuda|mps|xpu")] = "auto",
-    checkpoint: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None,
-    no_browser: Annotated[bool, arg(help_behavior_hint="")] = False,
+    device: DeviceName = "auto",
+    checkpoint: CheckpointName = None,
+    no_browser: Flag = False,
 ) -> int:
     """Restore photographs on a page in the browser. Nothing leaves this computer.
 

@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from unblur.app.jobs import RESULT_SUFFIXES
-from unblur.app.report import printable
+from unblur.app.report import GENERATED_MEANS, left_as_it_was, printable, reason_of
 from unblur.app.restore_command import with_mark
-from unblur.errors import UnblurError
 from unblur.names import Mode
 from unblur.photos.files import read_photo, refuse_what_the_format_cannot_hold, write_photo
 from unblur.photos.photo import Metadata, Photo
@@ -30,9 +29,7 @@ SHOWN_PX = 16_000_000
 """Larger photographs are shown smaller: browsers are slow to move them. What is downloaded has every pixel."""
 
 WHY_HARDLY_CHANGED = "What hardly changed is sharp already, or blurred in a way these weights cannot undo."
-ABOUT_GENERATED = (
-    "Detail was generated: it looks plausible, but may never have been there. Faces, letters and numbers prove nothing."
-)
+ABOUT_GENERATED = f"Detail was generated: {GENERATED_MEANS}"
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
@@ -124,8 +121,7 @@ class Visit:
                 break
             except Exception as error:
                 # One bad file never stops the others, also not through a mistake of ours.
-                reason = str(error) if isinstance(error, UnblurError) else f"{type(error).__name__}: {error}"
-                lines.append(f"{name}: {printable(reason.replace(str(source), name))}")
+                lines.append(f"{name}: {printable(reason_of(error).replace(str(source), name))}")
             else:
                 self.results.append(result)
                 lines.append(result.text)
@@ -133,9 +129,13 @@ class Visit:
 
     def set_strength(self, index: int, strength: float) -> Result:
         """Write the result `index` again at another strength."""
-        self.results[index] = replace(self.results[index], strength=strength)
-        _write(self.results[index], read_photo(self.results[index].source))
-        return self.results[index]
+        result = self.results[index] = replace(self.results[index], strength=strength)
+        restored = photo = read_photo(result.source)
+        if strength > 0:
+            pixels = blend(photo.pixels, shares_of_white(np.load(result.full)), strength)
+            restored = replace(photo.with_pixels(pixels), metadata=result.metadata)
+        _write(result, restored)
+        return result
 
     def _remarks(self) -> list[str]:
         """What there is to say about all of them together."""
@@ -172,16 +172,12 @@ class Visit:
             generated=restoration.generated_share > 0,
         )
         write_photo(shown(photo), result.before)
-        _write(result, photo)
+        _write(result, restored)
         return result
 
 
-def _write(result: Result, photo: Photo) -> None:
-    """What is downloaded, and what is shown of it, at the result's strength. `photo` is its source."""
-    restored = photo
-    if result.strength > 0:
-        pixels = blend(photo.pixels, shares_of_white(np.load(result.full)), result.strength)
-        restored = replace(photo.with_pixels(pixels), metadata=result.metadata)
+def _write(result: Result, restored: Photo) -> None:
+    """What is downloaded, and what is shown of it."""
     write_photo(restored, result.output)
     write_photo(shown(restored), result.after)
 
@@ -210,5 +206,5 @@ def _text(source: Path, restoration: Restoration) -> str:
     photo = restoration.photo
     line = f"{printable(source.name)}: {photo.width} x {photo.height}, {restoration.seconds:.1f} s"
     if restoration.kept_share:
-        return f"{line}, {restoration.kept_share:.0%} left as it was: the network's answer there was unusable"
+        return f"{line}, {left_as_it_was(restoration.kept_share)}"
     return f"{line}, hardly changed" if restoration.hardly_changed else line
