@@ -49,8 +49,9 @@ def address(folder: Path) -> Iterator[str]:
     assert list(folder.glob("unblur-*")) == []
 
 
-def restore(client: Client, *files: Path, mode: str = "fast") -> tuple[Any, ...]:
-    result: tuple[Any, ...] = client.predict([handle_file(file) for file in files], mode, api_name="/restore")
+def restore(client: Client, *files: Path, mode: str = "fast", fidelity: float = 0.5) -> tuple[Any, ...]:
+    uploads = [handle_file(file) for file in files]
+    result: tuple[Any, ...] = client.predict(uploads, mode, fidelity, api_name="/restore")
     return result
 
 

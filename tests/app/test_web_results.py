@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from unblur.app.web_results import Restorers, Visit, shown
+from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Metadata, Photo
 
@@ -81,6 +82,18 @@ def test_generated_detail_is_marked_unless_none_of_it_is_left(visit: Visit, rest
         assert (b"compositeWithTrainedAlgorithmicMedia" in xmp) == marked
 
 
+def test_how_much_is_generated_can_be_chosen(visit: Visit, restorers: Restorers, photos: Path, photo: Photo) -> None:
+    faithful = restorers.of("faithful").restore_photo(photo).photo.pixels.astype(int)
+    far = []
+    for fidelity in (0.0, 0.5, 1.0):
+        *_, remark = visit.restore([photos / "0.png"], "generative", restorers, nothing, fidelity)
+        assert ("Detail was generated" in remark) == (fidelity < 1)
+        far.append(float(np.abs(read_photo(visit.results[0].output).pixels - faithful).mean()))
+    assert far[0] > far[1] > far[2]
+    with pytest.raises(UnblurError, match="fidelity of 2"):
+        visit.restore([photos / "0.png"], "generative", restorers, nothing, 2.0)
+
+
 def test_what_hardly_changes_is_said_to(visit: Visit, restorers: Restorers, tmp_path: Path) -> None:
     write_photo(Photo(pixels=np.full((64, 64, 3), 30, np.uint8)), tmp_path / "grey.png")
     line, remark = visit.restore([tmp_path / "grey.png"], "faithful", restorers, nothing)
@@ -118,6 +131,11 @@ def test_stop_keeps_what_is_done_and_says_where_it_stopped(visit: Visit, restore
     assert len(visit.results) == 1
     # And the next time it is not stopped any more.
     assert len(visit.restore([photos / "0.png", photos / "1.png"], "fast", restorers, nothing)) == 2
+
+
+def test_stop_counts_while_others_are_waited_for(visit: Visit, restorers: Restorers, photos: Path) -> None:
+    visit.stop.set()
+    assert visit.restore([photos / "0.png"], "fast", restorers, nothing) == ["Stopped before 0.png was done."]
 
 
 def test_nothing_is_left_of_a_visit(visit: Visit, restorers: Restorers, photos: Path, tmp_path: Path) -> None:

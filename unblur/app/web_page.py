@@ -10,12 +10,15 @@ from unblur.app.web_results import Restorers, Result, Visit
 from unblur.errors import UnblurError
 from unblur.names import Mode
 from unblur.photos.formats import READABLE_SUFFIXES
+from unblur.restoration.generative import GenerativeSettings
 
 MODES: tuple[tuple[str, Mode], ...] = (
     ("Faithful: no detail is generated", "faithful"),
     ("Fast: the same in a fraction of the time, fine blur stays", "fast"),
     ("Generative: invents detail that blur destroyed; it may be wrong", "generative"),
 )
+
+USUAL_FIDELITY = GenerativeSettings().fidelity
 
 HOUR_S, DAY_S = 3600, 86_400
 """How often Gradio looks for copies of its own that are too old, and when they are."""
@@ -57,6 +60,7 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
     def on_restore(
         files: list[str] | None,
         mode: Mode,
+        fidelity: float,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
     ) -> tuple[Any, ...]:
@@ -64,7 +68,7 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
             raise gr.Error("There is no photograph yet; choose one first.", print_exception=False)
         visit = visits.of(request)
         try:
-            lines = visit.restore([Path(file) for file in files], mode, restorers, progress)
+            lines = visit.restore([Path(file) for file in files], mode, restorers, progress, fidelity)
         except UnblurError as error:
             raise gr.Error(str(error), print_exception=False) from error
         names = [(result.output.name, index) for index, result in enumerate(visit.results)]
@@ -83,6 +87,12 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
         result = visit.set_strength(index, strength)
         return (str(result.before), str(result.after)), _downloads(visit)
 
+    def on_mode(mode: Mode) -> Any:
+        return gr.Slider(visible=mode == "generative")
+
+    def on_begin(request: gr.Request) -> None:
+        visits.of(request).stop.clear()
+
     def on_stop(request: gr.Request) -> None:
         visits.of(request).stop.set()
 
@@ -94,6 +104,15 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
                     label="Photographs", file_count="multiple", file_types=sorted(READABLE_SUFFIXES), height=160
                 )
                 mode = gr.Radio(choices=list(MODES), value="faithful", label="Mode")
+                fidelity = gr.Slider(
+                    0,
+                    1,
+                    value=USUAL_FIDELITY,
+                    step=0.05,
+                    label="Fidelity",
+                    info="How near to stay to what can be restored without inventing: 0 invents most, 1 nothing.",
+                    visible=False,
+                )
                 with gr.Row():
                     restore = gr.Button("Restore", variant="primary")
                     stop = gr.Button("Stop")
@@ -109,9 +128,11 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
                     buttons=["fullscreen"],
                 )
                 strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", visible=False)
-        restore.click(
+        mode.input(on_mode, [mode], [fidelity], queue=False, show_progress="hidden", api_visibility="private")
+        # Stop counts from the click on, also while others' photographs are restored.
+        restore.click(on_begin, queue=False, show_progress="hidden", api_visibility="private").then(
             on_restore,
-            [files, mode],
+            [files, mode, fidelity],
             [chosen, comparison, strength, downloads, report],
             show_progress_on=[report],
             # One at a time: each takes all cores.

@@ -66,8 +66,11 @@ class Restorers:
         self._loaded: dict[Mode, Restorer | GenerativeRestorer] = {}
         self._lock = threading.Lock()
 
-    def of(self, mode: Mode) -> Restorer | GenerativeRestorer:
-        """Raises UnblurError when weights or a package are missing."""
+    def of(self, mode: Mode, fidelity: float | None = None) -> Restorer | GenerativeRestorer:
+        """`fidelity`: of generated detail, None for the usual; nothing to the modes that invent nothing.
+
+        Raises UnblurError when weights or a package are missing, and for a fidelity that makes no sense.
+        """
         with self._lock:
             if mode not in self._loaded:
                 self._loaded[mode] = (
@@ -75,7 +78,10 @@ class Restorers:
                     if mode == "generative"
                     else load(self._checkpoint, self._device, fast=mode == "fast")
                 )
-            return self._loaded[mode]
+            restorer = self._loaded[mode]
+        if isinstance(restorer, GenerativeRestorer) and fidelity is not None:
+            return restorer.at_fidelity(fidelity)
+        return restorer
 
 
 class Visit:
@@ -92,18 +98,34 @@ class Visit:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def restore(
-        self, sources: list[Path], mode: Mode, restorers: Restorers, progress: Callable[[float, str], None]
+        self,
+        sources: list[Path],
+        mode: Mode,
+        restorers: Restorers,
+        progress: Callable[[float, str], None],
+        fidelity: float | None = None,
     ) -> list[str]:
         """Restore `sources` one after the other into `results`, in place of those before. What to say, line by line.
 
         `progress` is told the share done and the present photograph's name. A photograph that fails has its line, and
-        the others are restored. Raises UnblurError when the mode's network cannot be loaded.
+        the others are restored. `stop` may have been set before, while the visitor waited. Raises UnblurError when the
+        mode's network cannot be loaded, and for a fidelity that makes no sense.
         """
-        self.stop.clear()
+        try:
+            return self._restore(sources, mode, restorers.of(mode, fidelity), progress)
+        finally:
+            self.stop.clear()
+
+    def _restore(
+        self,
+        sources: list[Path],
+        mode: Mode,
+        restorer: Restorer | GenerativeRestorer,
+        progress: Callable[[float, str], None],
+    ) -> list[str]:
         self.results.clear()
         for earlier in self._folder.iterdir():
             shutil.rmtree(earlier, ignore_errors=True)
-        restorer = restorers.of(mode)
         lines: list[str] = []
         for index, source in enumerate(sources):
             name = printable(source.name)

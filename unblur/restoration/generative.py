@@ -13,6 +13,7 @@ Fidelity f leads from generation (0) to the first restoration (1): a share 1 - f
 was tried too, to begin with less noise and more of the aligned feature, gains less in ST-LPIPS at equal PSNR.)
 """
 
+import copy
 import time
 from dataclasses import dataclass, replace
 from itertools import count
@@ -170,6 +171,15 @@ class GenerativeRestorer:
             first = first.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._first = first
         self._bytes_per_px = BYTES_PER_TILE_PX if isinstance(decoder, LatentDecoder) else BYTES_PER_TILE_PX_OF_OTHERS
+
+    def at_fidelity(self, fidelity: float) -> "GenerativeRestorer":
+        """The same networks, nearer to what can be restored without inventing (1), or further from it (0).
+
+        Raises UnblurError for a fidelity that makes no sense.
+        """
+        other = copy.copy(self)
+        other.settings = replace(self.settings, fidelity=fidelity)
+        return other
 
     def restore_photo(
         self, photo: Photo, strength: float = 1.0, tile: Tile = "auto", progress: Progress | None = None
