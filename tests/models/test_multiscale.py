@@ -1,8 +1,11 @@
 """One network at several sizes: laws that hold whatever is chosen, and choices whose result is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.ndimage import map_coordinates
 from torch import Tensor, nn
 
@@ -57,6 +60,31 @@ def test_where_the_coarser_size_is_chosen_only_the_smallest_counts(network: Mult
     quarter = x.reshape(1, 3, 12, 4, 8, 4).mean(dim=(3, 5))
     expected = x + enlarged(enlarged(network.hourglass(quarter) - quarter))
     torch.testing.assert_close(network(x), expected)
+
+
+def test_an_hourglass_that_is_told_nothing_yet_does_as_one_that_is_not(network: MultiScale) -> None:
+    told = MultiScale(replace(CONFIG, told_coarser=True)).eval()
+    assert told.tell is not None
+    assert {name for name in told.state_dict() if name not in network.state_dict()} == {"tell.weight", "tell.bias"}
+    told.load_state_dict(told.state_dict() | network.state_dict())
+    x = blurry(41, 30)
+    torch.testing.assert_close(told(x), network(x), rtol=0, atol=0)
+
+
+def test_the_hourglass_is_told_what_came_up_from_the_smaller_size(network: MultiScale) -> None:
+    """At two sizes, with the own size chosen: what came up moves what the hourglass makes of the photograph."""
+    told = MultiScale(replace(CONFIG, told_coarser=True, scales=2)).double().eval().requires_grad_(False)
+    assert told.tell is not None
+    told.load_state_dict(told.state_dict() | network.state_dict())
+    choose(told, -100.0)
+    told.tell.weight.normal_(generator=torch.Generator().manual_seed(2))
+    x = blurry(48, 32).double()
+    half = x.reshape(1, 3, 24, 2, 16, 2).mean(dim=(3, 5))
+    came_up = 8 * enlarged(told.hourglass(half) - half)
+    pixels = came_up.reshape(1, 3, 24, 2, 16, 2).permute(0, 1, 3, 5, 2, 4).reshape(1, 12, 24, 16)
+    expected = told.hourglass(x, F.conv2d(pixels, told.tell.weight, told.tell.bias, padding=1))
+    torch.testing.assert_close(told(x), expected)
+    assert not torch.allclose(expected, told.hourglass(x))
 
 
 def test_training_begins_near_the_plain_network(network: MultiScale) -> None:

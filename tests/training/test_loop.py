@@ -288,10 +288,11 @@ def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Pa
     train(still, photos, tmp_path / "next", start_from=tmp_path / "around")
     assert same_weights(tmp_path / "around", tmp_path / "next")
     assert isinstance(around.model, MultiScaleConfig)
-    more_sizes = replace(still, model=replace(around.model, scales=4))
-    train(more_sizes, photos, tmp_path / "more sizes", start_from=tmp_path / "around")
-    more = load_checkpoint(tmp_path / "more sizes").model.state_dict()
-    assert all(torch.equal(value, more[name]) for name, value in after.state_dict().items())
+    # Also at more sizes, or with an hourglass that is told what came up from the smaller ones.
+    for model in (replace(around.model, scales=4), replace(around.model, told_coarser=True)):
+        train(replace(still, model=model), photos, tmp_path / str(model.scales), start_from=tmp_path / "around")
+        more = load_checkpoint(tmp_path / str(model.scales)).model.state_dict()
+        assert all(torch.equal(value, more[name]) for name, value in after.state_dict().items())
     other = replace(still, model=replace(around.model, hourglass=replace(TINY.model, width=6)))
     with pytest.raises(UnblurError, match="give a checkpoint of that"):
         train(other, photos, tmp_path / "other", start_from=tmp_path / "hourglass")

@@ -3,9 +3,11 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import correlate1d
 from skimage.transform import downscale_local_mean
 from torch import Tensor
 
@@ -32,6 +34,7 @@ from unblur.training.restoration_loss import (
     RestorationLoss,
     ShiftTolerantDistance,
     TeacherFeatures,
+    soft,
 )
 from unblur.training.step import take_step
 
@@ -96,6 +99,24 @@ def test_st_lpips_is_the_metrics_own() -> None:
     assert float(loss([restored], sharp)) == pytest.approx(
         0.5 * float(load_st_lpips("alex")(restored, sharp).mean()), rel=1e-5
     )
+
+
+def test_softened_a_grid_of_single_pixels_is_not_seen() -> None:
+    """Which otherwise counts; and softening is what SciPy makes of 1 2 1 across and down."""
+    pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
+    _, sharp = pictures()
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    for grid in ((rows + columns) % 2, rows % 2, columns % 2):
+        restored = sharp + 0.04 * (grid - 0.5)
+        seen, unseen = (
+            float(RestorationLoss((ShiftTolerantDistance(weight=1.0, softened=softened),), 1e-8)([restored], sharp))
+            for softened in (False, True)
+        )
+        assert unseen < seen / 100
+    one = sharp[0, 0].double()
+    line = np.array([0.25, 0.5, 0.25])
+    expected = correlate1d(correlate1d(one.numpy(), line, 0, mode="mirror"), line, 1, mode="mirror")
+    np.testing.assert_allclose(soft(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("term", EVERY, ids=lambda term: type(term).__name__)

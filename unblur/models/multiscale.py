@@ -1,12 +1,13 @@
 """One restoring network at several sizes of the photograph, coarse to fine.
 
 One idea: halving a photograph halves its blur. What is too long for the network at full size it may know well at half
-or a quarter of it, for a fraction of the time. From the smallest size up, a small network looks at the photograph, at
-what was restored of it at its own size and at what came up from the next smaller one, chooses between these two at
-every place, and corrects.
+or a quarter of it, for a fraction of the time. From the smallest size up, the network restores, told beside the
+photograph what came up from the next smaller size; then a small network looks at the photograph, at what was restored
+of it at its own size and at what came up, chooses between these two at every place, and corrects.
 
-Coarse to fine with the same weights at every size: SRN (Tao et al. 2018, arXiv 1802.01770). Ours: that the restoring
-network was trained before, at one size, and that the choice is learnt first, around it, before both learn together.
+Coarse to fine with the same weights at every size, and the smaller size's answer as an input: SRN (Tao et al. 2018,
+arXiv 1802.01770). Ours: that the restoring network was trained before, at one size, that what it is told is added to
+its first features and begins at zero, and the choice, which is learnt first, before both learn together.
 """
 
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class MultiScaleConfig:
     """Of what chooses between two sizes."""
     blocks: int = 4
     """Of what chooses."""
+    told_coarser: bool = False
+    """Whether the hourglass is told what came up from the next smaller size; else the choice alone sees that."""
 
     def __post_init__(self) -> None:
         if self.scales < 2 or self.channels < 1 or self.blocks < 0:
@@ -78,6 +81,7 @@ class MultiScale(nn.Module):
         self.config = config
         self.hourglass = NAFNet(config.hourglass)
         self.choice = ScaleChoice(config.channels, config.blocks)
+        self.tell = _tell(config.hourglass) if config.told_coarser else None
         # The same weights at every size. In tuples, so that PyTorch does not take them for more weights.
         times = [2**scale for scale in range(1, config.scales)]
         self._hourglasses = (self.hourglass, *(for_smaller(self.hourglass, n) for n in times))
@@ -89,11 +93,29 @@ class MultiScale(nn.Module):
         sizes = [padded_to_multiple(blurry, STRIDE_PX * 2 ** (self.config.scales - 2))]
         for _ in range(self.config.scales - 1):
             sizes.append(F.avg_pool2d(sizes[-1], 2))
-        restored: list[Tensor] = [hourglass(size) for hourglass, size in zip(self._hourglasses, sizes, strict=True)]
-        correction = restored[-1] - sizes[-1]
-        for choose, size, own in reversed(list(zip(self._choices, sizes, restored, strict=False))):
-            correction = choose(size, own, size + enlarged(correction)) - size
+        correction: Tensor = self._hourglasses[-1](sizes[-1]) - sizes[-1]
+        finer = zip(self._hourglasses[:-1], self._choices, sizes[:-1], strict=True)
+        for hourglass, choose, size in reversed(list(finer)):
+            correction = enlarged(correction)
+            own = hourglass(size, self._told(correction))
+            correction = choose(size, own, size + correction) - size
         return blurry + correction[..., :height, :width]
+
+    def _told(self, correction: Tensor) -> Tensor | None:
+        """Features for the hourglass of what came up. Shape: (B, 3, H, W) -> (B, C, H / stem, W / stem), padded."""
+        if self.tell is None:
+            return None
+        whole = padded_to_multiple(CORRECTION_SCALE * correction, self.hourglass.multiple_of)
+        told: Tensor = self.tell(F.pixel_unshuffle(whole, self.config.hourglass.stem_stride))
+        return told
+
+
+def _tell(hourglass: NAFNetConfig) -> nn.Conv2d:
+    """As the hourglass looks at a photograph. It begins at zero: nothing is told."""
+    tell = nn.Conv2d(3 * hourglass.stem_stride**2, hourglass.width, 3, padding=1)
+    nn.init.zeros_(tell.weight)
+    nn.init.zeros_(cast(Tensor, tell.bias))
+    return tell
 
 
 class AtHalfSize(nn.Module):

@@ -150,16 +150,22 @@ class NAFNet(nn.Module):
             for level in reversed(range(len(self.config.decoder_blocks)))
         )
 
-    def forward(self, blurry: Tensor) -> Tensor:
+    def forward(self, blurry: Tensor, beside: Tensor | None = None) -> Tensor:
+        """`beside`: what else is known, as features of the padded photograph; see `encode`."""
         height, width = blurry.shape[2:]
         whole = padded_to_multiple(blurry, self.multiple_of)
-        correction = self.decode(self.encode(whole), self.prior(whole))
+        correction = self.decode(self.encode(whole, beside), self.prior(whole))
         # Added in the input's own precision: bfloat16 has too few digits for a photograph, not for a correction.
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
-    def encode(self, blurry: Tensor) -> list[Tensor]:
-        """Features at every stride, finest first, the last after the middle blocks."""
+    def encode(self, blurry: Tensor, beside: Tensor | None = None) -> list[Tensor]:
+        """Features at every stride, finest first, the last after the middle blocks.
+
+        `beside`, (B, width, H / stem stride, W / stem stride), is added to the first.
+        """
         x = self.intro(F.pixel_unshuffle(blurry, self.config.stem_stride))
+        if beside is not None:
+            x = x + beside
         features = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)

@@ -1,5 +1,6 @@
 """The weights that networks begin with which are built around an hourglass that was trained before."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -13,18 +14,23 @@ from unblur.models import MultiScale, MultiScaleConfig, NAFNetConfig, PreReconst
 def begin_around_hourglass(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
     """Begin as `start`: a run of the same, or of the hourglass alone; without one, as the bundled hourglass.
 
-    A network at several sizes may begin as one at fewer or more: weights are the same at every size. Where the bundled
-    hourglass has another shape, the weights stay random. Raises UnblurError when `start` is of another network.
+    A network at several sizes may begin as one at fewer or more, whose weights are the same at every size, and as one
+    whose hourglass was told less: telling begins at zero. Where the bundled hourglass has another shape, the weights
+    stay random. Raises UnblurError when `start` is of another network.
     """
     found = load_checkpoint(BUNDLED_HOURGLASS) if start is None else start
     if isinstance(found.config, MultiScaleConfig) and isinstance(network.config, MultiScaleConfig):
         found = at_sizes(found, network.config.scales)
-    if found.config == network.config:
-        network.load_state_dict(found.model.state_dict())
+    if found.config == network.config or _told_less(found, network):
+        network.load_state_dict(network.state_dict() | found.model.state_dict())
     elif found.config == network.config.hourglass:
         network.hourglass.load_state_dict(found.model.state_dict())
     elif start is not None:
         raise misfit(start, str(network.config))
+
+
+def _told_less(found: Checkpoint, network: PreReconstruction | MultiScale) -> bool:
+    return isinstance(network, MultiScale) and found.config == replace(network.config, told_coarser=False)
 
 
 def replace_hourglass(network: PreReconstruction | MultiScale, hourglass_from: Path) -> None:
