@@ -133,7 +133,7 @@ def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> Photograph
         photos=list(compress(photos.photos, wide)),
         weights=photos.weights[torch.tensor(wide)],
     )
-    pictures = [sign(number, style, behind if len(behind) else None).picture for number in range(count)]
+    pictures = (sign(number, style, behind if len(behind) else None).picture for number in range(count))
     return Photographs(
         source=f"Signs before {photos.source}",
         names=[f"sign_{number:04d}" for number in range(count)],
