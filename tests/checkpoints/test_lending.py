@@ -92,7 +92,7 @@ def test_what_comes_with_the_package_stays_small() -> None:
 
 def test_the_bundled_restorer_borrows_its_hourglass() -> None:
     alone = load_file(BUNDLED_RESTORER / "model.safetensors")
-    assert {name.split(".")[0] for name in alone} == {"choice"}
+    assert {name.split(".")[0] for name in alone} == {"choice", "tell"}
     whole = load_checkpoint(BUNDLED_RESTORER).model
     assert isinstance(whole, MultiScale)
     hourglass = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
