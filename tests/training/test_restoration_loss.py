@@ -21,7 +21,7 @@ from unblur.models.semantic_prior import features_of
 from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
 from unblur.training.card import model_card
-from unblur.training.losses import absolute_loss, edge_loss, frequency_loss, hierarchical_distance
+from unblur.training.losses import absolute_loss, edge_loss, frequency_loss, hierarchical_distance, soft
 from unblur.training.recipe import Recipe
 from unblur.training.restoration import RestorationTask
 from unblur.training.restoration_loss import (
@@ -34,7 +34,6 @@ from unblur.training.restoration_loss import (
     RestorationLoss,
     ShiftTolerantDistance,
     TeacherFeatures,
-    soft,
 )
 from unblur.training.step import take_step
 

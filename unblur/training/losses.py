@@ -53,6 +53,14 @@ def frequency_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     return torch.view_as_real(torch.fft.fft2(restored.float() - sharp.float())).abs().mean()
 
 
+def soft(picture: Tensor) -> Tensor:
+    """1 2 1 across and down, a quarter of it: what alternates from pixel to pixel is gone. (B, C, H, W) -> same.
+
+    Edges are mirrored.
+    """
+    return _both_ways(picture, (0.25, 0.5, 0.25), "reflect")
+
+
 def path_loss(answers: Tensor, truth: Tensor) -> Tensor:
     """Mean distance of undirected paths (B, 4, h, w) in pixels, each softened by its true length. Scalar.
 
@@ -109,10 +117,15 @@ def hierarchical_distance(answer: Tensor, truth: Tensor) -> Tensor:
 
 def _blurred(picture: Tensor) -> Tensor:
     """Weights of 1/20, 1/4, 2/5, 1/4, 1/20 in both directions, edges replicated. (B, C, H, W) -> same."""
-    channels = picture.shape[1]
-    line = picture.new_tensor([0.05, 0.25, 0.4, 0.25, 0.05])
-    window = torch.outer(line, line).expand(channels, 1, 5, 5)
-    return F.conv2d(F.pad(picture, (2, 2, 2, 2), mode="replicate"), window, groups=channels)
+    return _both_ways(picture, (0.05, 0.25, 0.4, 0.25, 0.05), "replicate")
+
+
+def _both_ways(picture: Tensor, weights: tuple[float, ...], edges: str) -> Tensor:
+    """An odd number of weights across and down. `edges`: how they are padded. (B, C, H, W) -> same."""
+    channels, side = picture.shape[1], len(weights)
+    line = picture.new_tensor(weights)
+    window = torch.outer(line, line).expand(channels, 1, side, side)
+    return F.conv2d(F.pad(picture, (side // 2,) * 4, mode=edges), window, groups=channels)
 
 
 def _norm(vectors: Tensor) -> Tensor:

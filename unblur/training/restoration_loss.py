@@ -26,6 +26,7 @@ from unblur.training.losses import (
     frequency_loss,
     psnr_loss,
     review_loss,
+    soft,
 )
 
 
@@ -134,16 +135,6 @@ def _measure(term: LossTerm, loss_floor: float, device: str) -> Measure:
                 return lambda restored, sharp: distance(soft(restored), soft(sharp)).mean()
             return lambda restored, sharp: distance(restored, sharp).mean()
     assert_never(term)
-
-
-def soft(pictures: Tensor) -> Tensor:
-    """1 2 1 across and down, a quarter of it: what alternates from pixel to pixel is gone. Shape: (B, C, H, W) -> same.
-
-    Borders are mirrored.
-    """
-    line = pictures.new_tensor((0.25, 0.5, 0.25))
-    kernel = (line[:, None] * line).expand(pictures.shape[1], 1, 3, 3)
-    return F.conv2d(F.pad(pictures, (1, 1, 1, 1), mode="reflect"), kernel, groups=pictures.shape[1])
 
 
 def _at_size_of(output: Tensor, sharp: Tensor) -> Tensor:
