@@ -269,6 +269,25 @@ def test_tiff_keeps_colour_profile_and_xmp(tmp_path: Path) -> None:
     assert b"dc:format" in (back.metadata.xmp or b"")
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
+def test_names_in_xmp_keep_their_letters_for_every_reader(tmp_path: Path, suffix: str) -> None:
+    xmp = XMP.replace(b"image/jpeg", "Zoë 東京".encode())
+    assert "Zoë 東京" in xmp.decode()
+    write_photo(Photo(pixels=smooth(), metadata=Metadata(xmp=xmp)), tmp_path / f"out{suffix}")
+    assert "Zoë 東京".encode() in (read_photo(tmp_path / f"out{suffix}").metadata.xmp or b"")
+    with Image.open(tmp_path / f"out{suffix}") as image:
+        theirs = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode()
+    assert "Zoë 東京" in theirs.decode()
+
+
+def test_xmp_lies_in_a_png_where_the_standard_has_it(tmp_path: Path) -> None:
+    packet = XMP.replace(b'tiff:Orientation="6" ', b"")
+    write_photo(Photo(pixels=smooth(), metadata=Metadata(xmp=packet)), tmp_path / "out.png")
+    png = (tmp_path / "out.png").read_bytes()
+    assert b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + packet in png[: png.index(b"IDAT")]
+    assert png.count(b"XML:com.adobe.xmp") == 1
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_orientation_is_handled_once(tmp_path: Path, orientation: int, suffix: str) -> None:

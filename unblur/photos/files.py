@@ -17,6 +17,7 @@ from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.photos.formats import LARGEST_SIDE_PX, READABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo, Pixels
+from unblur.photos.png_xmp import png_with_xmp
 from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
 
 MAX_PIXELS = 1_000_000_000
@@ -188,10 +189,11 @@ def _encode(photo: Photo, suffix: str) -> bytes:
     if suffix in (".jpg", ".jpeg", ".webp") and photo.bit_depth == 16:
         bands = ((bands.astype(np.uint32) + 128) // 257).astype(np.uint8)
     image = _to_vips(bands)
+    described = replace(photo.metadata, xmp=None if photo.metadata.xmp is None else _upright_xmp(photo.metadata.xmp))
     for name, field in _BLOCKS.items():
-        block = getattr(photo.metadata, name)
-        if block is not None:
-            image.set_type(pyvips.GValue.blob_type, field, _upright_xmp(block) if name == "xmp" else block)
+        block = getattr(described, name)
+        if block is not None and (suffix, name) != (".png", "xmp"):
+            image.set_type(pyvips.GValue.blob_type, field, block)
     # The pixels are upright already; libvips writes this into the EXIF block when it saves.
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     match suffix:
@@ -199,6 +201,7 @@ def _encode(photo: Photo, suffix: str) -> bytes:
             data = image.jpegsave_buffer(Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True)
         case ".png":
             data = image.pngsave_buffer(compression=6)
+            data = png_with_xmp(bytes(data), described.xmp)
         case ".webp":
             data = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True)
         case ".tif" | ".tiff":
