@@ -24,6 +24,7 @@ from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png
 from unblur.photos.formats import READABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo
 from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
+from unblur.photos.xmp_in_files import LARGEST_IN_JPEG_BYTES
 
 LOSSLESS = (".png", ".tif")
 XMP = (
@@ -278,6 +279,27 @@ def test_names_in_xmp_keep_their_letters_for_every_reader(tmp_path: Path, suffix
     with Image.open(tmp_path / f"out{suffix}") as image:
         theirs = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode()
     assert "Zoë 東京" in theirs.decode()
+
+
+@pytest.mark.parametrize("exif", [None, "some"])
+def test_a_long_xmp_packet_stays_in_a_jpeg(tmp_path: Path, exif: str | None) -> None:
+    packet = XMP.replace(b"image/jpeg", b"x" * (LARGEST_IN_JPEG_BYTES - len(XMP) + len(b"image/jpeg")))
+    described = Metadata(xmp=packet, icc=ICC, exif=exif and exif_block())
+    write_photo(Photo(pixels=smooth(), metadata=described), tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as image:
+        assert image.info["xmp"] == packet.replace(b'Orientation="6"', b'Orientation="1"')
+        assert image.info["icc_profile"] == ICC
+        assert (image.getexif().get(MAKE) == "Unblur Camera Works") == (exif is not None)
+    assert read_photo(tmp_path / "out.jpg").metadata.xmp == packet.replace(b'Orientation="6"', b'Orientation="1"')
+
+
+def test_xmp_that_no_jpeg_can_hold_is_refused(tmp_path: Path) -> None:
+    photo = Photo(pixels=smooth(), metadata=Metadata(xmp=XMP + b" " * LARGEST_IN_JPEG_BYTES))
+    with pytest.raises(UnblurError, match=r"bytes of XMP.*write \.png or \.tif"):
+        write_photo(photo, tmp_path / "out.jpg")
+    assert not (tmp_path / "out.jpg").exists()
+    write_photo(photo, tmp_path / "out.png")
+    assert read_photo(tmp_path / "out.png").metadata.xmp is not None
 
 
 def test_xmp_lies_in_a_png_where_the_standard_has_it(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.photos.formats import LARGEST_SIDE_PX, READABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo, Pixels
-from unblur.photos.png_xmp import png_with_xmp
 from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
+from unblur.photos.xmp_in_files import LARGEST_IN_JPEG_BYTES, jpeg_with_xmp, png_with_xmp
 
 MAX_PIXELS = 1_000_000_000
 """Larger pictures are refused before memory is asked for: they are damaged headers, or bombs."""
@@ -84,7 +84,7 @@ def write_photo(photo: Photo, path: Path) -> None:
     """Write `photo` in the format that the suffix of `path` names, atomically.
 
     JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Raises UnblurError when the format cannot hold
-    the photograph (transparency in JPEG, too many pixels) or the folder or disk refuses the file.
+    the photograph (transparency or very long XMP in JPEG, too many pixels) or the folder or disk refuses the file.
     """
     refuse_what_the_format_cannot_hold(photo, path)
     try:
@@ -110,6 +110,12 @@ def refuse_what_the_format_cannot_hold(photo: Photo, path: Path) -> None:
         )
     if photo.alpha is not None and suffix in (".jpg", ".jpeg"):
         raise UnblurError(f"{path}: JPEG cannot hold the transparency of this photograph; write .png instead.")
+    xmp_bytes = len(photo.metadata.xmp or b"")
+    if xmp_bytes > LARGEST_IN_JPEG_BYTES and suffix in (".jpg", ".jpeg"):
+        raise UnblurError(
+            f"{path}: JPEG cannot hold the {xmp_bytes:,} bytes of XMP of this photograph, {LARGEST_IN_JPEG_BYTES:,} at "
+            "most; write .png or .tif instead."
+        )
 
 
 def encode_jpeg(pixels: Pixels, quality: int, subsample_chroma: bool = True) -> bytes:
@@ -189,19 +195,21 @@ def _encode(photo: Photo, suffix: str) -> bytes:
     if suffix in (".jpg", ".jpeg", ".webp") and photo.bit_depth == 16:
         bands = ((bands.astype(np.uint32) + 128) // 257).astype(np.uint8)
     image = _to_vips(bands)
-    described = replace(photo.metadata, xmp=None if photo.metadata.xmp is None else _upright_xmp(photo.metadata.xmp))
+    xmp = None if photo.metadata.xmp is None else _upright_xmp(photo.metadata.xmp)
+    through_libvips = replace(photo.metadata, xmp=None if suffix in (".jpg", ".jpeg", ".png") else xmp)
     for name, field in _BLOCKS.items():
-        block = getattr(described, name)
-        if block is not None and (suffix, name) != (".png", "xmp"):
+        block = getattr(through_libvips, name)
+        if block is not None:
             image.set_type(pyvips.GValue.blob_type, field, block)
     # The pixels are upright already; libvips writes this into the EXIF block when it saves.
     image.set_type(pyvips.GValue.gint_type, "orientation", 1)
     match suffix:
         case ".jpg" | ".jpeg":
             data = image.jpegsave_buffer(Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True)
+            data = jpeg_with_xmp(bytes(data), xmp)
         case ".png":
             data = image.pngsave_buffer(compression=6)
-            data = png_with_xmp(bytes(data), described.xmp)
+            data = png_with_xmp(bytes(data), xmp)
         case ".webp":
             data = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True)
         case ".tif" | ".tiff":
