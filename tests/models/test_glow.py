@@ -110,11 +110,25 @@ def test_captions_take_the_place_of_regions() -> None:
 def test_regions_are_told_apart_by_what_they_show_and_where_they_are() -> None:
     network, blurry = lively(), torch.rand(1, 3, 128, 128)
     with torch.no_grad():
-        before = network.semantic_guidance(blurry).values
+        before = network.semantic_guidance(blurry, blurry).values
         blurry[..., :32, 96:] = 0
-        change = (network.semantic_guidance(blurry).values - before).abs().mean(dim=2)[0]
+        change = (network.semantic_guidance(blurry, blurry).values - before).abs().mean(dim=2)[0]
     assert change.argmax() == 1  # the upper right of 2 x 2
     assert not torch.allclose(before[0, 0], before[0, 3])
+
+
+def test_a_prior_that_looks_twice_is_shown_what_was_restored() -> None:
+    prior = replace(GLOW.semantics.prior, looks_twice=True)
+    network = GlowDeblur(replace(GLOW, semantics=replace(GLOW.semantics, prior=prior)))
+    for take in network.semantic_guidance.prior.take:
+        torch.nn.init.constant_(take, 0.5)
+    shown: list[torch.Tensor] = []
+    network.semantic_guidance.prior.register_forward_pre_hook(lambda _, pictures: shown.extend(pictures))
+    blurry = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        conditions = network(blurry)
+    assert torch.equal(shown[0], blurry)
+    assert torch.equal(shown[1], conditions.restored)
 
 
 def test_the_motion_map_holds_paths_and_their_lengths() -> None:

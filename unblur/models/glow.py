@@ -117,7 +117,7 @@ class GlowDeblur(nn.Module):
             restored=restored,
             coarse=coarse,
             motion=self.motion_guidance(blurry),
-            regions=self.semantic_guidance.seen(blurry),
+            regions=self.semantic_guidance.seen(blurry, restored),
         )
 
     def conditions(self, seen: Seen, captions: Tokens | None = None) -> Conditions:

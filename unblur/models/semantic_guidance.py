@@ -31,7 +31,10 @@ class SemanticGuidanceConfig:
 
 
 class SemanticGuidance(nn.Module):
-    """Tokens of a blurry photograph. Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, regions squared, `channels`)."""
+    """Tokens of a blurry photograph and of what is restored of it.
+
+    Shape: (B, 3, H, W) sRGB in [0, 1] twice -> (B, regions squared, `channels`).
+    """
 
     def __init__(self, config: SemanticGuidanceConfig, channels: int) -> None:
         super().__init__()
@@ -44,13 +47,13 @@ class SemanticGuidance(nn.Module):
         # The only token where nothing is told.
         self.nothing = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, blurry: Tensor) -> Tokens:
-        return self.tokens(self.seen(blurry))
+    def forward(self, blurry: Tensor, restored: Tensor) -> Tokens:
+        return self.tokens(self.seen(blurry, restored))
 
     @torch.no_grad()
-    def seen(self, blurry: Tensor) -> Tensor:
+    def seen(self, blurry: Tensor, restored: Tensor) -> Tensor:
         """What each level of the prior sees in the regions on average, (B, regions squared, channels of all levels)."""
-        means = [F.adaptive_avg_pool2d(feature.float(), self.regions) for feature in self.prior(blurry)]
+        means = [F.adaptive_avg_pool2d(feature.float(), self.regions) for feature in self.prior(blurry, restored)]
         return torch.cat(means, dim=1).flatten(2).transpose(1, 2)
 
     def tokens(self, seen: Tensor) -> Tokens:

@@ -11,6 +11,10 @@ Differences from ReviewKD: levels have any size; no batch normalisation; residua
 student has more to undo than to imitate; and the fusion's answer is added to the student's own features and begins at
 zero, so that training begins at what the teacher sees in the blurry photograph.
 
+Ours too: a student may look twice, also at what a network that restores has made of the photograph, where there is
+one. What it sees there and not in the blurry photograph is told to the fusion, and a share of it, learnt for each
+channel, is taken as it is. Where nothing was restored, the second look changes nothing.
+
 Stride 2 is left out: at that scale a classifier sees edges, which the host's own encoder sees better. Nothing is
 averaged over the photograph, so with a teacher of convolutions the prior of a tile equals that of the whole beyond
 their reach.
@@ -41,6 +45,8 @@ class SemanticPriorConfig:
     """Of what is carried from level to level."""
     blocks: int = 2
     """Residual blocks at every level, after the fusion."""
+    looks_twice: bool = False
+    """Whether a restored photograph is looked at too, where there is one."""
 
     def __post_init__(self) -> None:
         if self.fusion_channels < 1 or self.blocks < 0:
@@ -67,7 +73,8 @@ class AttentionFusion(nn.Module):
 class SemanticPrior(nn.Module):
     """The teacher's features of the sharp photograph. Shape: (B, 3, H, W) sRGB in [0, 1] -> see `levels`, any H and W.
 
-    H and W are padded to multiples of 32 first.
+    H and W are padded to multiples of 32 first. A student that looks twice has the same answers as one that does not
+    where it is given no restored photograph.
     """
 
     def __init__(self, config: SemanticPriorConfig) -> None:
@@ -82,21 +89,31 @@ class SemanticPrior(nn.Module):
         for correct in self.correct:
             nn.init.zeros_(cast(Tensor, correct.weight))
             nn.init.zeros_(cast(Tensor, correct.bias))
+        more = self.levels if config.looks_twice else ()
+        # Without biases, and both begin at zero: where the two looks see the same, there is nothing to tell.
+        self.tell_more = nn.ModuleList(nn.Conv2d(level.channels, channels, 1, bias=False) for level in more)
+        self.take = nn.ParameterList(nn.Parameter(torch.zeros(level.channels, 1, 1)) for level in more)
+        for tell in self.tell_more:
+            nn.init.zeros_(cast(Tensor, tell.weight))
 
     @property
     def levels(self) -> tuple[FeatureLevel, ...]:
         """Of the answers, finest first."""
         return tuple(level for level in self.backbone.levels if level.stride_px >= FINEST_STRIDE_PX)
 
-    def forward(self, blurry: Tensor) -> list[Tensor]:
-        """Features at every level, finest first."""
+    def forward(self, blurry: Tensor, restored: Tensor | None = None) -> list[Tensor]:
+        """Features at every level, finest first. `restored`, of the same shape, is for students that look twice."""
         seen = features_of(self.backbone, blurry)
+        again = features_of(self.backbone, restored) if restored is not None and self.config.looks_twice else None
         carried: Tensor | None = None
         answers = []
         for index in reversed(range(len(seen))):
-            x = self.reduce[index](seen[index])
+            x, own = self.reduce[index](seen[index]), seen[index]
+            if again is not None:
+                more = again[index] - seen[index]
+                x, own = x + self.tell_more[index](more), own + self.take[index] * more
             carried = self.refine[index](x if carried is None else self.fuse[index](x, carried))
-            answers.append(seen[index] + self.correct[index](carried))
+            answers.append(own + self.correct[index](carried))
         return answers[::-1]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from unblur.datasets import SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import SemanticPriorConfig
@@ -9,13 +10,17 @@ from unblur.training.recipe import Recipe
 
 
 def prior() -> Recipe:
-    """Shake of a still scene, as far as anything is left to be seen of it. The backbone, which is the teacher, learns
-    slowly: at the rate of the rest it forgot what sharp photographs look like.
+    """Shake of a still scene, as far as anything is left to be seen of it, a third of it severe. The backbone, which
+    is the teacher, learns slowly: at the rate of the rest it forgot what sharp photographs look like. The student looks
+    twice: what the bundled weights restore is more than one of this size learns to see by itself.
     """
+    shake = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
+    severe = SimulatedBlur(camera=replace(shake, extent_px=(8.0, 32.0), still_share=0.0), share=1 / 3)
     return Recipe(
         name="unblur-prior",
-        model=SemanticPriorConfig(),
-        camera=replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05),
+        model=SemanticPriorConfig(looks_twice=True),
+        camera=shake,
+        mixed_in=(severe,),
         sampling=PatchSampling(patch_px=192),
         uses=4,
         uses_apart=64,

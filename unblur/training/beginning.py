@@ -17,12 +17,13 @@ from unblur.models import (
     MultiScale,
     PreReconstruction,
     PreReconstructionConfig,
+    SemanticPriorConfig,
 )
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
 from unblur.training.glow_beginning import begin_glow
 from unblur.training.hourglass_beginning import begin_around_hourglass, misfit, replace_hourglass
-from unblur.training.prior_weights import prior_weights
+from unblur.training.prior_weights import fitted, prior_weights
 
 PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
 """How the names of all weights begin that a network with a prior has and the same without one lacks."""
@@ -110,8 +111,10 @@ def _latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
 
 
 def _load(model: nn.Module, config: ModelConfig, start: Checkpoint) -> None:
-    """Weights of a checkpoint into the same network, or into the same network with a prior."""
+    """Weights of a checkpoint into the same network, into the same with a prior, or into a prior of other looks."""
     weights = start.model.state_dict()
+    if isinstance(config, SemanticPriorConfig):
+        weights = fitted(start, config) or weights
     if isinstance(config, HostConfig) and start.config == replace(config, prior=None):
         own = {name: value for name, value in model.state_dict().items() if name.startswith(PARTS_OF_A_PRIOR)}
         weights = own | weights

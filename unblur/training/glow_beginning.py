@@ -1,10 +1,11 @@
 """The weights that GLOWDeblur begins with: all its parts but the denoiser are trained before."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, Checkpoint, load_checkpoint
 from unblur.errors import UnblurError
-from unblur.models import GlowDeblur
+from unblur.models import GlowConfig, GlowDeblur
 from unblur.training.hourglass_beginning import begin_around_hourglass, misfit, replace_hourglass
 from unblur.training.prior_weights import prior_weights
 
@@ -18,15 +19,16 @@ def begin_glow(
 ) -> None:
     """Begin as `start`, a run of the same network; or with parts that were trained each by itself.
 
-    Those are the bundled motion estimator, the bundled semantic prior, and what `begin_around_hourglass` makes of
-    `start`. Parts of their own checkpoints come in the place of either. Raises UnblurError when a part is missing or of
-    another network.
+    The same but for a prior that looks once is the same too: its second look begins at changing nothing. The parts are
+    the bundled motion estimator, the bundled semantic prior, and what `begin_around_hourglass` makes of `start`. Parts
+    of their own checkpoints come in the place of either. Raises UnblurError when a part is missing or of another
+    network.
     """
     config = network.config
-    whole = start is not None and start.config == config
+    whole = start is not None and start.config in (config, _looking_once(config))
     if whole:
         assert start is not None
-        network.load_state_dict(start.model.state_dict())
+        network.load_state_dict(network.state_dict() | start.model.state_dict())
     elif network.pre_reconstruction is not None:
         begin_around_hourglass(network.pre_reconstruction, start)
     elif start is not None:
@@ -39,6 +41,11 @@ def begin_glow(
         _begin_motion(network, motion_from)
     if prior_from is not None or not whole:
         network.semantic_guidance.prior.load_state_dict(prior_weights(prior_from, config.semantics.prior))
+
+
+def _looking_once(config: GlowConfig) -> GlowConfig:
+    prior = replace(config.semantics.prior, looks_twice=False)
+    return replace(config, semantics=replace(config.semantics, prior=prior))
 
 
 def _begin_motion(network: GlowDeblur, motion_from: Path | None) -> None:

@@ -10,7 +10,7 @@ from typing import assert_never
 import torch
 
 from unblur.atomic import write_atomically
-from unblur.checkpoints.folder import save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint, save_checkpoint
 from unblur.checkpoints.latent_spaces import FrozenEncoder
 from unblur.checkpoints.teacher import load_teacher
 from unblur.config import from_json, to_json
@@ -217,8 +217,9 @@ def task_of(
     match recipe.model:
         case MotionEstimatorConfig():
             return MotionTask(simulated_patches(recipe, photos, device), recipe.reblur_weight)
-        case SemanticPriorConfig():
-            return PriorTask(patches_of(recipe, photos, device), load_teacher(recipe.model.backbone).to(device))
+        case SemanticPriorConfig(backbone=backbone, looks_twice=twice):
+            restorer = _bundled_restorer(device) if twice else None
+            return PriorTask(patches_of(recipe, photos, device), load_teacher(backbone).to(device), restorer)
         case PreReconstructionConfig():
             return _pre_reconstruction_task(recipe, photos, device, encoder)
         case GlowConfig(pre_reconstruction=first):
@@ -231,6 +232,11 @@ def task_of(
             patches = patches_of(recipe, photos, device)
             return ReconstructionTask(patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder)
     assert_never(recipe.model)
+
+
+def _bundled_restorer(device: str) -> torch.nn.Module:
+    model = load_checkpoint(BUNDLED_RESTORER).model
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def _pre_reconstruction_task(
