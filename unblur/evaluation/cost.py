@@ -88,7 +88,7 @@ def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
     asked: list[tuple[str, nn.Module, Callable[[], object]]] = [
         ("pre-reconstruction", first, lambda: first(blurry)),
         ("motion guidance", network.motion_guidance, lambda: network.motion_guidance(blurry)),
-        ("semantic guidance", network.semantic_guidance, lambda: network.semantic_guidance(blurry)),
+        ("semantic guidance", network.semantic_guidance, lambda: network.semantic_guidance(blurry, blurry)),
         ("denoiser, a step", network.denoiser, lambda: network.velocity(noisy, sigma, conditions)),
         ("decoder", decoder, lambda: decoder(noisy)),
     ]
