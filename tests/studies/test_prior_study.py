@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -78,6 +79,13 @@ def test_the_first_host_gets_all_seeds_and_ablations(tmp_path: Path) -> None:
     assert isinstance(one_level, UNetConfig)
     assert one_level.prior is not None
     assert one_level.prior.only_stride_px == 32
+
+
+def test_hosts_look_once_whatever_the_prior_does(tmp_path: Path) -> None:
+    prior = StudiedPrior(folder=tmp_path, network=replace(NETWORK, looks_twice=True), train_patch_px=64)
+    runs = plan(tmp_path, prior, ("unet",), steps=10, seeds=1, ablation_seeds=1)
+    hosts = [run.recipe.model for run in runs]
+    assert {host.prior.network for host in hosts if isinstance(host, UNetConfig) and host.prior} == {NETWORK}
 
 
 def test_the_severe_fifth_is_what_was_blurriest() -> None:

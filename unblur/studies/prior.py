@@ -105,7 +105,8 @@ def plan(
 
     The first `ablation_seeds` of the seeds are those that the first host is trained with without parts of the prior.
     """
-    told = PriorConfig(network=prior.network)
+    # Hosts see the blurry photograph alone: there is nothing restored yet that they could be told of.
+    told = PriorConfig(network=replace(prior.network, looks_twice=False))
     full = Variant(title=WITH_PRIOR, prior=told, prior_from=prior.folder)
     compared = (Variant(title=NO_PRIOR), full)
     ablations = (
