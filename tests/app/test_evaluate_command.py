@@ -278,6 +278,7 @@ def test_rsblur_is_reported_in_its_parts_and_beside_what_was_published(
         (["evaluate", "{}", "--method", "identity", "--metrics", "none"], "There is no metric none"),
         (["evaluate", "{}", "--method", "identity", "--metrics", "lpips"], "--lpips-weights"),
         (["evaluate", "{}", "--method", "identity", "--workers", "0"], "at least 1"),
+        (["evaluate", "--method", "identity"], "at least one folder"),
         (["tables", "{}/none.csv"], "cannot be read"),
         (["tables"], "nothing to tabulate"),
     ],

@@ -8,7 +8,7 @@ import tyro
 
 
 def bundle(
-    checkpoint: tyro.conf.Positional[Path],
+    checkpoints: tyro.conf.Positional[list[Path]],
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     part: str | None = None,
@@ -19,7 +19,8 @@ def bundle(
     The copy works with this version of unblur only, unless nothing could be left out.
 
     Args:
-        checkpoint: Folder of `unblur train`.
+        checkpoints: Folders of `unblur train`. Of several, runs of one network that began with the same weights, the
+            copy has the mean; one that is given twice counts twice.
         output: Folder that becomes the copy.
         part: Copy this part of the network alone, as a network of its own: hourglass.
         scales: How many sizes of a photograph the copy looks at, instead of as many as it learnt at.
@@ -27,10 +28,12 @@ def bundle(
     from unblur.app.output_file import check_no_checkpoint, refused
     from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
     from unblur.checkpoints.lending import borrowed_parts, part_of
+    from unblur.checkpoints.mean import mean_of
     from unblur.checkpoints.sizes import at_sizes
 
     check_no_checkpoint(output)
-    found = load_checkpoint(checkpoint)
+    given = [load_checkpoint(folder) for folder in checkpoints]
+    found = mean_of(given)
     if part is not None:
         found = part_of(found, part)
     if scales is not None:
@@ -38,6 +41,9 @@ def bundle(
     borrowed = borrowed_parts(found.model)
     try:
         card = (found.folder / "README.md").read_text(encoding="utf-8")
+        if len(given) > 1:
+            names = ", ".join(one.sha256[:12] for one in given)
+            card += f"\nIts weights are the mean of {len(given)} runs' ({names}); what is told above is of the first.\n"
         if part is not None:
             card += f"\nThis is its `{part}` alone.\n"
         if scales is not None:

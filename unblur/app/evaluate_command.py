@@ -88,6 +88,8 @@ def evaluate(
     opened = open_method(choice)
     if workers < 1:
         raise UnblurError(f"{workers} workers measure nothing; give at least 1.")
+    if not folders:
+        raise UnblurError("There is no data set to measure; give at least one folder.")
     for folder in folders:
         source = find_pictures(folder, split, name, protocol)
         run = Run(data_set=source.data_set, files=source.files, choice=choice, protocol=source.protocol, metrics=also)

@@ -1,0 +1,55 @@
+"""The mean of several runs of one network."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from unblur.app.cli import main
+from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.checkpoints.mean import mean_of
+from unblur.errors import UnblurError
+from unblur.models import NAFNetConfig, build
+
+CONFIG = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    folders = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        folders.append(tmp_path / f"run{seed}")
+        save_checkpoint(folders[-1], build(CONFIG), CONFIG, train_patch_px=64, card=f"# Run {seed}\n")
+    return folders
+
+
+def test_each_weight_of_the_copy_is_the_mean_of_the_runs(runs: list[Path], tmp_path: Path) -> None:
+    assert main(["bundle", *map(str, runs), str(runs[0]), "-o", str(tmp_path / "copy")]) == 0
+    one, two, three = (load_checkpoint(folder).model.state_dict() for folder in runs)
+    copy = load_checkpoint(tmp_path / "copy")
+    for name, value in copy.model.state_dict().items():
+        expected = (2 * one[name] + two[name] + three[name]) / 4
+        torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-6)  # stored in half precision
+    card = (tmp_path / "copy" / "README.md").read_text()
+    assert card.startswith("# Run 0\n")
+    assert all(load_checkpoint(folder).sha256[:12] in card for folder in runs)
+
+
+def test_the_mean_of_a_run_with_itself_is_that_run(runs: list[Path]) -> None:
+    one = load_checkpoint(runs[0])
+    mean = mean_of([one] * 3).model.state_dict()
+    assert all(torch.equal(value, mean[name]) for name, value in one.model.state_dict().items())
+
+
+def test_runs_of_other_networks_have_no_mean(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = replace(CONFIG, width=16)
+    save_checkpoint(tmp_path / "other", build(other), other, train_patch_px=64, card="# Other\n")
+    assert main(["bundle", str(runs[0]), str(tmp_path / "other"), "-o", str(tmp_path / "copy")]) == 2
+    assert "there is a mean of runs of one network only" in capsys.readouterr().err
+    assert not (tmp_path / "copy").exists()
+    with pytest.raises(UnblurError, match="give the folder of one"):
+        mean_of([])
