@@ -20,8 +20,8 @@ from unblur.models.tokens import Tokens
 class SemanticGuidanceConfig:
     """Sizes of semantic guidance."""
 
-    prior: SemanticPriorConfig = SemanticPriorConfig()
-    """What sees the photograph. Its weights are frozen and part of the checkpoint."""
+    prior: SemanticPriorConfig = SemanticPriorConfig(looks_twice=True)
+    """What sees the photograph, and what was restored of it. Its weights are frozen and part of the checkpoint."""
     regions: int = 8
     """Rows and columns that the photograph is cut into; each region is a token."""
 

@@ -53,15 +53,15 @@ def glow() -> Recipe:
 
 
 def glow_joint() -> Recipe:
-    """Stage II, third leg: what Stage I has learnt, tuned with real pairs mixed in, at a lower rate.
+    """Stage II, fourth leg: what Stage I has learnt, tuned with real pairs mixed in, at a lower rate.
 
-    Begins with the weights of the second, but for the hourglass and the motion estimator, which were trained further
-    since. The legs before had seeds 43 and 44.
+    Begins with the weights of the third, but for the hourglass and the semantic prior, which were trained further
+    since. The legs before had seeds 43 to 45.
     """
     return replace(
         glow(),
         name="unblur-glow-joint",
-        seed=45,
+        seed=46,
         steps=1_500,
         peak_learning_rate=1e-4,
         warmup_steps=100,
