@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pillow_heif  # noqa: TID253 - makes what it reads
 import pytest
 import torch
 from PIL import Image
@@ -102,6 +103,18 @@ def test_other_format_other_name(tmp_path, make_photo, restore) -> None:
     assert restore(photo, "--format", "webp", "--suffix", "_b", "-o", tmp_path / "new" / "folder") == 0
     with Image.open(tmp_path / "new" / "folder" / "photo_b.webp") as image:
         assert (image.format, image.size) == ("WEBP", (60, 40))
+
+
+def test_heic_becomes_jpeg(tmp_path, restore, capsys) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    (tmp_path / "in").mkdir()
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(tmp_path / "in" / "IMG_1.HEIC")
+    assert restore(tmp_path / "in", "-o", tmp_path / "out", "--compare") == 0
+    assert _files(tmp_path / "out") == ["IMG_1_unblurred.jpg", "IMG_1_unblurred_compare.jpg"]
+    assert restore(tmp_path / "in" / "IMG_1.HEIC", "--format", "png") == 0
+    assert _files(tmp_path / "in") == ["IMG_1.HEIC", "IMG_1_unblurred.png"]
+    assert restore(tmp_path / "in" / "IMG_1.HEIC", "-o", tmp_path / "again.heic") == 2
+    assert '".heic", which is no format that photographs are written in' in capsys.readouterr().err
 
 
 def test_comparison(tmp_path, make_photo, restore) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pillow_heif  # noqa: TID253 - makes what it reads
 import pytest
 from PIL import Image
 
@@ -52,6 +53,16 @@ def test_strength_is_that_of_the_command_line_but_for_rounding(
     expected = restorers.of("faithful").restore_photo(photo, strength).photo.pixels
     assert np.abs(pixels.astype(int) - expected).max() <= (1 if 0 < strength < 1 else 0)
     assert read_photo(visit.results[0].after).pixels.shape == photo.pixels.shape
+
+
+def test_what_is_not_written_in_its_own_format_comes_as_jpeg(
+    visit: Visit, restorers: Restorers, photo: Photo, tmp_path: Path
+) -> None:
+    pillow_heif.from_pillow(Image.fromarray(photo.pixels)).save(tmp_path / "IMG_1.HEIC")
+    visit.restore([tmp_path / "IMG_1.HEIC"], "fast", restorers, nothing)
+    assert visit.results[0].output.name == "IMG_1_unblurred.jpg"
+    with Image.open(visit.set_strength(0, 0.5).output) as image:
+        assert (image.format, image.size) == ("JPEG", (300, 300))
 
 
 def test_depth_transparency_and_metadata_are_kept(visit: Visit, restorers: Restorers, tmp_path: Path) -> None:

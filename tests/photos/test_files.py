@@ -21,7 +21,7 @@ from PIL import Image, ImageCms
 
 from unblur.errors import UnblurError
 from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png, read_photo, write_photo
-from unblur.photos.formats import READABLE_SUFFIXES
+from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo
 from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
 from unblur.photos.xmp_in_files import LARGEST_IN_JPEG_BYTES
@@ -105,7 +105,7 @@ def test_lossless_formats_keep_every_bit(
     assert alpha is None or np.array_equal(back.alpha, alpha)
 
 
-@pytest.mark.parametrize("suffix", sorted(READABLE_SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES))
 def test_pillow_sees_what_was_written(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo{suffix}"
     write_photo(Photo(pixels=smooth()), path)
@@ -366,7 +366,7 @@ def test_content_decides_not_the_extension(tmp_path: Path) -> None:
     assert np.array_equal(read_photo(tmp_path / "really_png.jpg").pixels, smooth())
 
 
-@pytest.mark.parametrize("suffix", sorted(READABLE_SUFFIXES - {".jpeg", ".tiff"}))
+@pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES - {".jpeg", ".tiff"}))
 @pytest.mark.parametrize("kept", [0.3, 0.7, 0.95])
 def test_truncated_files_are_refused(tmp_path: Path, suffix: str, kept: float) -> None:
     path = tmp_path / f"photo{suffix}"
@@ -437,7 +437,7 @@ def test_a_forbidden_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("block", [b"", b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"garbage" * 10])
 def test_broken_metadata_does_not_cost_the_photograph(tmp_path: Path, block: bytes) -> None:
     metadata = Metadata(exif=block or None, icc=b"not a profile", xmp=b"\xff\xfe")
-    for suffix in sorted(READABLE_SUFFIXES):
+    for suffix in sorted(WRITABLE_SUFFIXES):
         write_photo(Photo(pixels=smooth(), metadata=metadata), tmp_path / f"photo{suffix}")
         assert read_photo(tmp_path / f"photo{suffix}").pixels.shape == (40, 60, 3)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from unblur.photos.files import read_photo, write_photo
-from unblur.photos.formats import READABLE_SUFFIXES
+from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.marks import COMPOSITE_WITH_GENERATED, marked
 from unblur.photos.photo import Metadata, Photo
 
@@ -67,7 +67,7 @@ def xmp_in(image: Image.Image) -> bytes:
     return xmp
 
 
-@pytest.mark.parametrize("suffix", sorted(READABLE_SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES))
 @pytest.mark.parametrize("bare", [True, False], ids=["bare", "with metadata"])
 def test_pillow_reads_the_marks_in_every_format(tmp_path: Path, suffix: str, bare: bool) -> None:
     pixels = np.full((40, 60, 3), 90, np.uint8)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unblur.errors import UnblurError
 from unblur.names import Mode
-from unblur.photos.formats import READABLE_SUFFIXES
+from unblur.photos.formats import READABLE_SUFFIXES, WRITABLE_SUFFIXES, suffix_of_result
 
 RESULT_SUFFIXES: dict[Mode, str] = {"faithful": "_unblurred", "fast": "_unblurred", "generative": "_generated"}
 """End the name of a result where nothing else is asked for: a folder shows which pictures have invented detail."""
@@ -22,7 +22,7 @@ UNCERTAINTY_SUFFIX = "_uncertainty"
 """Ends the name of a picture that shows where generated detail is uncertain; always a PNG, which changes no value."""
 
 SAME = "same"
-"""In place of an extension: that of the photograph."""
+"""In place of an extension: that of the photograph, where it can be written."""
 
 
 class UsageError(UnblurError):
@@ -79,7 +79,7 @@ def plan_jobs(
             target = file_output
         else:
             folder = Path(output) / source.inside if output else source.path.parent
-            ending = source.path.suffix if extension == SAME else f".{extension}"
+            ending = suffix_of_result(source.path.suffix) if extension == SAME else f".{extension}"
             target = folder / f"{source.path.stem}{suffix}{ending}"
         beside = target.with_name(f"{target.stem}{COMPARE_SUFFIX}{target.suffix}") if compare else None
         map_beside = target.with_name(f"{target.stem}{UNCERTAINTY_SUFFIX}.png") if uncertainty else None
@@ -169,14 +169,14 @@ def _as_file(output: str | None, arguments: Sequence[str], sources: Sequence[Sou
     path = Path(output)
     if _is_folder(path) or output.endswith(("/", os.sep)):
         return None
-    if path.suffix.lower() in READABLE_SUFFIXES or _file_id(path) is not None:
+    if path.suffix.lower() in WRITABLE_SUFFIXES or _file_id(path) is not None:
         if len(sources) != 1 or len(arguments) != 1 or Path(arguments[0]) != sources[0].path:
             raise UsageError(f"-o {output} names one file, which needs one photograph; for several, name a folder.")
         return path
     if path.suffix and len(arguments) == 1 and Path(arguments[0]) == sources[0].path:
         raise UsageError(
-            f'-o {output} ends in "{path.suffix}", which is no format for photographs; '
-            f"use one of {', '.join(sorted(READABLE_SUFFIXES))}, or end the name of a folder with a slash."
+            f'-o {output} ends in "{path.suffix}", which is no format that photographs are written in; '
+            f"use one of {', '.join(sorted(WRITABLE_SUFFIXES))}, or end the name of a folder with a slash."
         )
     return None
 
@@ -198,7 +198,7 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
             if key in claimed:
                 raise UsageError(
                     f"{claimed[key]} and {job.source} would both be written to {target}; "
-                    "restore them one after the other, or without --format or -o."
+                    "restore them one after the other, with another --suffix or -o."
                 )
             claimed[key] = job.source
 

@@ -19,6 +19,7 @@ from unblur.app.report import GENERATED_MEANS, left_as_it_was, printable, reason
 from unblur.app.restore_command import with_mark
 from unblur.names import Mode
 from unblur.photos.files import read_photo, refuse_what_the_format_cannot_hold, write_photo
+from unblur.photos.formats import suffix_of_result
 from unblur.photos.photo import Metadata, Photo
 from unblur.restoration.blend import blend
 from unblur.restoration.generative import GenerativeRestorer, load_generative
@@ -42,7 +43,7 @@ class Result:
 
     source: Path
     output: Path
-    """To be downloaded, in the photograph's own format."""
+    """To be downloaded, in the photograph's own format where that can be written."""
     before: Path
     after: Path
     """Pictures that browsers show."""
@@ -173,7 +174,7 @@ class Visit:
     ) -> Result:
         photo = read_photo(source)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
-        output = folder / f"{source.stem}{RESULT_SUFFIXES[mode]}{source.suffix}"
+        output = folder / f"{source.stem}{RESULT_SUFFIXES[mode]}{suffix_of_result(source.suffix)}"
         # Now, not after minutes of work.
         refuse_what_the_format_cannot_hold(photo, output)
         restoration = restorer.restore_photo(photo, progress=on_tile)

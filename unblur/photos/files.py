@@ -15,7 +15,8 @@ import pyvips
 
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
-from unblur.photos.formats import LARGEST_SIDE_PX, READABLE_SUFFIXES
+from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
+from unblur.photos.heic import decode_heic
 from unblur.photos.photo import Metadata, Photo, Pixels
 from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
 from unblur.photos.xmp_in_files import LARGEST_IN_JPEG_BYTES, jpeg_with_xmp, png_with_xmp
@@ -28,13 +29,7 @@ JPEG_QUALITY = 95
 WEBP_QUALITY = 95
 AVIF_QUALITY = 90
 
-_FORMAT_OF_LOADER = {
-    "jpegload": "JPEG",
-    "pngload": "PNG",
-    "webpload": "WebP",
-    "tiffload": "TIFF",
-    "heifload": "AVIF",
-}
+_LOADERS = {"jpegload", "pngload", "webpload", "tiffload", "heifload"}
 _BLOCKS = {"exif": "exif-data", "xmp": "xmp-data", "icc": "icc-profile-data", "iptc": "iptc-data"}
 
 
@@ -55,9 +50,14 @@ def read_photo(path: Path) -> Photo:
         metadata = Metadata(**{name: _block(image, field) for name, field in _BLOCKS.items()})
         if image.get("vips-loader").startswith("tiffload"):
             metadata = replace(metadata, exif=exif_of_tiff(data))
-        upright = image.autorot()
-        dtype = np.uint8 if upright.format == "uchar" else np.uint16
-        pixels = np.frombuffer(upright.write_to_memory(), dtype).reshape(upright.height, upright.width, upright.bands)
+        if image.get_typeof("heif-compression") and image.get("heif-compression") != "av1":
+            picture = decode_heic(path, data, has_profile=metadata.icc is not None)
+            pixels = picture.pixels
+            if picture.display_p3:
+                # Of the formats that are written none has code points that all viewers heed.
+                metadata = replace(metadata, icc=bytes(pyvips.Image.profile_load("p3")))
+        else:
+            pixels = _upright(image)
     except pyvips.Error as error:
         raise UnblurError(f"{path} {_what_is_wrong(error)}") from error
     if pixels.shape[2] in (2, 4):
@@ -100,8 +100,10 @@ def write_photo(photo: Photo, path: Path) -> None:
 def refuse_what_the_format_cannot_hold(photo: Photo, path: Path) -> None:
     """Raises UnblurError when `write_photo` would, because of the format that the suffix of `path` names."""
     suffix = path.suffix.lower()
-    if suffix not in READABLE_SUFFIXES:
-        raise UnblurError(f"{path} has no suffix of a photograph; use {', '.join(sorted(READABLE_SUFFIXES))}.")
+    if suffix not in WRITABLE_SUFFIXES:
+        raise UnblurError(
+            f"{path} has no suffix of a photograph that can be written; use {', '.join(sorted(WRITABLE_SUFFIXES))}."
+        )
     largest_px = LARGEST_SIDE_PX.get(suffix)
     if largest_px is not None and max(photo.height, photo.width) > largest_px:
         raise UnblurError(
@@ -149,11 +151,9 @@ def decode_png(data: bytes) -> Pixels:
 
 def _refuse_what_is_no_photograph(path: Path, image: Any) -> None:
     loader = image.get("vips-loader").removesuffix("_buffer")
-    if loader not in _FORMAT_OF_LOADER:
+    if loader not in _LOADERS:
         kind = loader.removesuffix("load").upper()
-        raise UnblurError(f"{path} is a {kind} file; give a JPEG, PNG, WebP, TIFF or AVIF photograph.")
-    if loader == "heifload" and image.get("heif-compression") != "av1":
-        raise UnblurError(f"{path} is an HEIC file, which is not supported; export it as JPEG or TIFF first.")
+        raise UnblurError(f"{path} is a {kind} file; give a JPEG, PNG, WebP, TIFF, AVIF or HEIC photograph.")
     pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
     if pages > 1:
         raise UnblurError(f"{path} holds {pages} pictures (an animation or pages); extract the one to restore.")
@@ -169,6 +169,12 @@ def _refuse_what_is_no_photograph(path: Path, image: Any) -> None:
         )
     if image.format not in ("uchar", "ushort"):
         raise UnblurError(f"{path} stores its pixels as {image.format}; convert it to 8 or 16 bits a channel first.")
+
+
+def _upright(image: Any) -> Pixels:
+    upright = image.autorot()
+    dtype = np.uint8 if upright.format == "uchar" else np.uint16
+    return np.frombuffer(upright.write_to_memory(), dtype).reshape(upright.height, upright.width, upright.bands)
 
 
 def _block(image: Any, field: str) -> bytes | None:
@@ -241,7 +247,7 @@ def _upright_xmp(xmp: bytes) -> bytes:
 def _what_is_wrong(error: pyvips.Error) -> str:
     text = str(error)
     if "known format" in text or "not a known" in text:
-        return "is not a photograph that can be read; give a JPEG, PNG, WebP, TIFF or AVIF file."
+        return "is not a photograph that can be read; give a JPEG, PNG, WebP, TIFF, AVIF or HEIC file."
     return f"is damaged or cut short ({_first_line(error)}); get it again from its origin."
 
 

@@ -1,7 +1,15 @@
 """The formats of photographs, by the suffix of the file."""
 
-READABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif"})
+WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif"})
 """Suffixes of the photographs that can be read and written, in lower case."""
+
+READABLE_SUFFIXES = WRITABLE_SUFFIXES | {".heic", ".heif", ".hif"}
+"""These, and those of HEIC, which is only read: what writes it is under the GPL."""
 
 LARGEST_SIDE_PX = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383, ".avif": 16_384}
 """Where a format or its library ends; the others hold any photograph."""
+
+
+def suffix_of_result(suffix: str) -> str:
+    """The suffix of a photograph's result: that of the photograph, but .jpg where that is not written."""
+    return ".jpg" if suffix.lower() in READABLE_SUFFIXES - WRITABLE_SUFFIXES else suffix

@@ -1,0 +1,154 @@
+"""HEIC photographs are read upright, in their depth and colours; files are made by pillow-heif's encoder."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pillow_heif  # noqa: TID253 - makes what it reads
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+from unblur.errors import UnblurError
+from unblur.photos.files import read_photo, shortest_side_px, write_photo
+
+ORIENTATION, MAKE, EXIF_IFD, EXPOSURE = 0x0112, 0x010F, 0x8769, 0x829A
+BT_709, UNSPECIFIED, BT_2020, DISPLAY_P3 = 1, 2, 9, 12
+SRGB, LINEAR, PQ, HLG = 13, 8, 16, 18
+
+
+def smooth(height: int = 48, width: int = 64) -> np.ndarray:
+    """Colours that lossy formats keep within a few levels, different in every corner; uint8."""
+    y, x = np.mgrid[0:height, 0:width]
+    picture = np.stack([x / width, y / height, (x + y) / (height + width)], axis=2)
+    return ((picture * 0.8 + 0.1) * 255).astype(np.uint8)
+
+
+def save(path: Path, mode: str, pixels: np.ndarray, **more: object) -> Path:
+    size = (pixels.shape[1], pixels.shape[0])
+    pillow_heif.from_bytes(mode=mode, size=size, data=pixels.tobytes()).save(path, quality=95, chroma=444, **more)
+    return path
+
+
+def save_colours(path: Path, primaries: int, transfer: int) -> Path:
+    colours = {"color_primaries": primaries, "transfer_characteristics": transfer}
+    return save(path, "RGB", smooth(), save_nclx_profile=True, **colours)
+
+
+def test_pixels_are_those_that_were_encoded(tmp_path: Path) -> None:
+    pixels = smooth()
+    photo = read_photo(save(tmp_path / "photo.heic", "RGB", pixels))
+    assert photo.pixels.dtype == np.uint8
+    assert np.abs(photo.pixels.astype(int) - pixels).max() <= 8
+    assert shortest_side_px(tmp_path / "photo.heic") == 48
+
+
+def test_grey_and_transparency(tmp_path: Path) -> None:
+    grey, alpha = smooth()[:, :, 0], smooth()[:, :, 1]
+    photo = read_photo(save(tmp_path / "grey.heic", "L", grey))
+    assert photo.pixels.shape == (48, 64, 1)
+    assert np.abs(photo.pixels[:, :, 0].astype(int) - grey).max() <= 8
+    photo = read_photo(save(tmp_path / "see_through.heic", "RGBA", np.dstack([smooth(), alpha])))
+    assert photo.alpha is not None
+    assert np.abs(photo.alpha.astype(int) - alpha).max() <= 8
+
+
+def test_ten_bits_stay_more_than_eight(tmp_path: Path) -> None:
+    pixels = smooth().astype(np.uint16) * 257
+    # Steps of a quarter of a level of eight bits, which eight bits would lose.
+    pixels[:, :, 0] = np.linspace(30_000, 34_000, 64).astype(np.uint16)
+    photo = read_photo(save(tmp_path / "deep.hif", "RGB;16", pixels))
+    assert photo.bit_depth == 16
+    assert len(np.unique(photo.pixels[:, :, 0])) > 2 * 4_000 / 257
+    assert np.abs(photo.pixels.astype(int) - pixels).max() <= 8 * 257
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_upright_once(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[MAKE] = orientation, "Unblur Telephones"
+    exif.get_ifd(EXIF_IFD)[EXPOSURE] = 0.25
+    # As telephones do: turned by the container, and EXIF says so too, which must not turn it again.
+    pillow_heif.from_pillow(Image.fromarray(smooth())).save(tmp_path / "photo.heic", quality=95, exif=exif.tobytes())
+    lying = Image.fromarray(smooth())
+    lying.getexif()[ORIENTATION] = orientation
+    upright = ImageOps.exif_transpose(lying)
+    photo = read_photo(tmp_path / "photo.heic")
+    assert np.abs(photo.pixels.astype(int) - np.asarray(upright)).mean() < 3
+    write_photo(photo, tmp_path / "photo.jpg")
+    with Image.open(tmp_path / "photo.jpg") as written:
+        assert written.size == upright.size
+        assert written.getexif()[ORIENTATION] == 1
+        assert written.getexif()[MAKE] == "Unblur Telephones"
+        assert float(written.getexif().get_ifd(EXIF_IFD)[EXPOSURE]) == 0.25
+
+
+def test_the_colour_profile_is_kept(tmp_path: Path) -> None:
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(smooth())).save(data, icc_profile=icc)
+    (tmp_path / "photo.heic").write_bytes(data.getvalue())
+    assert read_photo(tmp_path / "photo.heic").metadata.icc == icc
+
+
+def test_display_p3_without_a_profile_gets_one(tmp_path: Path) -> None:
+    write_photo(read_photo(save_colours(tmp_path / "photo.heic", DISPLAY_P3, SRGB)), tmp_path / "photo.jpg")
+    with Image.open(tmp_path / "photo.jpg") as image:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile
+    # Of Apple's Display P3.icc, X and Y.
+    assert profile.red_colorant[0][:2] == pytest.approx((0.5151, 0.2412), abs=1e-3)
+    assert profile.green_colorant[0][:2] == pytest.approx((0.2920, 0.6922), abs=1e-3)
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(BT_709, SRGB), (UNSPECIFIED, UNSPECIFIED), (BT_709, BT_709)])
+def test_colours_of_srgb_need_no_profile(tmp_path: Path, primaries: int, transfer: int) -> None:
+    assert read_photo(save_colours(tmp_path / "photo.heic", primaries, transfer)).metadata.icc is None
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "said"),
+    [
+        (BT_2020, PQ, "HDR .*PQ"),
+        (BT_2020, HLG, "HDR .*HLG"),
+        (BT_2020, SRGB, "primaries 9"),
+        (BT_709, LINEAR, "transfer 8"),
+    ],
+)
+def test_colours_that_cannot_be_kept_are_one_sentence(tmp_path: Path, primaries: int, transfer: int, said: str) -> None:
+    path = save_colours(tmp_path / "photo.heic", primaries, transfer)
+    with pytest.raises(UnblurError, match=said) as caught:
+        read_photo(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.3, 0.7, 0.95])
+def test_truncated_files_are_refused(tmp_path: Path, kept: float) -> None:
+    path = save(tmp_path / "photo.heic", "RGB", np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(UnblurError, match=r"photo\.heic .*") as caught:
+        read_photo(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_several_pictures_are_refused(tmp_path: Path) -> None:
+    one = Image.fromarray(smooth())
+    several = pillow_heif.from_pillow(one)
+    several.add_from_pillow(one)
+    several.save(tmp_path / "burst.heic")
+    with pytest.raises(UnblurError, match="2 pictures"):
+        read_photo(tmp_path / "burst.heic")
+
+
+def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "photo.heic", "RGB", smooth())
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnblurError, match=r"unblur\[heic\]"):
+        read_photo(path)
+
+
+def test_heic_is_not_written(tmp_path: Path) -> None:
+    photo = read_photo(save(tmp_path / "photo.heic", "RGB", smooth()))
+    with pytest.raises(UnblurError, match=r"can be written; use \.avif"):
+        write_photo(photo, tmp_path / "again.heic")
+    assert not (tmp_path / "again.heic").exists()
