@@ -397,6 +397,7 @@ REFUSED = {
     ),
     "float.tif": (lambda p: Image.fromarray(np.ones((9, 9), np.float32)).save(p), "float|channels"),
     "lab.tif": (lambda p: Image.new("LAB", (9, 9)).save(p), "lab"),
+    "raw.NEF": (lambda p: Image.new("RGB", (160, 120)).save(p, "TIFF"), "raw file"),
     "missing.jpg": (lambda _: None, "cannot be read"),
     "folder.jpg": (lambda p: p.mkdir(), "cannot be read"),
 }

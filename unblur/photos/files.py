@@ -15,7 +15,7 @@ import pyvips
 
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
-from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
+from unblur.photos.formats import LARGEST_SIDE_PX, RAW_SUFFIXES, WRITABLE_SUFFIXES
 from unblur.photos.heic import decode_heic
 from unblur.photos.photo import Metadata, Photo, Pixels
 from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
@@ -41,6 +41,8 @@ def read_photo(path: Path) -> Photo:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not data:
         raise UnblurError(f"{path} is empty; get the photograph again from its origin.")
+    if path.suffix.lower() in RAW_SUFFIXES:
+        raise UnblurError(f"{path} is a raw file; develop it, and restore what your raw converter exports as TIFF.")
     try:
         image = pyvips.Image.new_from_buffer(data, "", fail_on="error")
         _refuse_what_is_no_photograph(path, image)

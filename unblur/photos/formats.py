@@ -6,6 +6,9 @@ WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"
 READABLE_SUFFIXES = WRITABLE_SUFFIXES | {".heic", ".heif", ".hif"}
 """These, and those of HEIC, which is only read: what writes it is under the GPL."""
 
+RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"})
+"""What cameras write undeveloped. Most look like TIFF inside, whose first picture is a thumbnail."""
+
 LARGEST_SIDE_PX = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383, ".avif": 16_384}
 """Where a format or its library ends; the others hold any photograph."""
 
