@@ -1,4 +1,4 @@
-"""HEIC photographs are read upright, in their depth and colours; files are made by pillow-heif's encoder."""
+"""HEIC photographs are read upright and in their depth; files are made by pillow-heif's encoder."""
 
 import io
 import sys
@@ -13,8 +13,6 @@ from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, shortest_side_px, write_photo
 
 ORIENTATION, MAKE, EXIF_IFD, EXPOSURE = 0x0112, 0x010F, 0x8769, 0x829A
-BT_709, UNSPECIFIED, BT_2020, DISPLAY_P3 = 1, 2, 9, 12
-SRGB, LINEAR, PQ, HLG = 13, 8, 16, 18
 
 
 def smooth(height: int = 48, width: int = 64) -> np.ndarray:
@@ -28,11 +26,6 @@ def save(path: Path, mode: str, pixels: np.ndarray, **more: object) -> Path:
     size = (pixels.shape[1], pixels.shape[0])
     pillow_heif.from_bytes(mode=mode, size=size, data=pixels.tobytes()).save(path, quality=95, chroma=444, **more)
     return path
-
-
-def save_colours(path: Path, primaries: int, transfer: int) -> Path:
-    colours = {"color_primaries": primaries, "transfer_characteristics": transfer}
-    return save(path, "RGB", smooth(), save_nclx_profile=True, **colours)
 
 
 def test_pixels_are_those_that_were_encoded(tmp_path: Path) -> None:
@@ -89,37 +82,6 @@ def test_the_colour_profile_is_kept(tmp_path: Path) -> None:
     pillow_heif.from_pillow(Image.fromarray(smooth())).save(data, icc_profile=icc)
     (tmp_path / "photo.heic").write_bytes(data.getvalue())
     assert read_photo(tmp_path / "photo.heic").metadata.icc == icc
-
-
-def test_display_p3_without_a_profile_gets_one(tmp_path: Path) -> None:
-    write_photo(read_photo(save_colours(tmp_path / "photo.heic", DISPLAY_P3, SRGB)), tmp_path / "photo.jpg")
-    with Image.open(tmp_path / "photo.jpg") as image:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])).profile
-    # Of Apple's Display P3.icc, X and Y.
-    assert profile.red_colorant[0][:2] == pytest.approx((0.5151, 0.2412), abs=1e-3)
-    assert profile.green_colorant[0][:2] == pytest.approx((0.2920, 0.6922), abs=1e-3)
-
-
-@pytest.mark.parametrize(("primaries", "transfer"), [(BT_709, SRGB), (UNSPECIFIED, UNSPECIFIED), (BT_709, BT_709)])
-def test_colours_of_srgb_need_no_profile(tmp_path: Path, primaries: int, transfer: int) -> None:
-    assert read_photo(save_colours(tmp_path / "photo.heic", primaries, transfer)).metadata.icc is None
-
-
-@pytest.mark.parametrize(
-    ("primaries", "transfer", "said"),
-    [
-        (BT_2020, PQ, "HDR .*PQ"),
-        (BT_2020, HLG, "HDR .*HLG"),
-        (BT_2020, SRGB, "primaries 9"),
-        (BT_709, LINEAR, "transfer 8"),
-    ],
-)
-def test_colours_that_cannot_be_kept_are_one_sentence(tmp_path: Path, primaries: int, transfer: int, said: str) -> None:
-    path = save_colours(tmp_path / "photo.heic", primaries, transfer)
-    with pytest.raises(UnblurError, match=said) as caught:
-        read_photo(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.3, 0.7, 0.95])

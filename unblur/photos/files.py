@@ -17,6 +17,7 @@ from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.photos.formats import LARGEST_SIDE_PX, RAW_SUFFIXES, WRITABLE_SUFFIXES
 from unblur.photos.heic import decode_heic
+from unblur.photos.heif_colours import is_display_p3
 from unblur.photos.photo import Metadata, Photo, Pixels
 from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
 from unblur.photos.xmp_in_files import LARGEST_IN_JPEG_BYTES, jpeg_with_xmp, png_with_xmp
@@ -52,14 +53,11 @@ def read_photo(path: Path) -> Photo:
         metadata = Metadata(**{name: _block(image, field) for name, field in _BLOCKS.items()})
         if image.get("vips-loader").startswith("tiffload"):
             metadata = replace(metadata, exif=exif_of_tiff(data))
-        if image.get_typeof("heif-compression") and image.get("heif-compression") != "av1":
-            picture = decode_heic(path, data, has_profile=metadata.icc is not None)
-            pixels = picture.pixels
-            if picture.display_p3:
-                # Of the formats that are written none has code points that all viewers heed.
-                metadata = replace(metadata, icc=bytes(pyvips.Image.profile_load("p3")))
-        else:
-            pixels = _upright(image)
+        is_heif = image.get("vips-loader").startswith("heifload")
+        if is_heif and metadata.icc is None and is_display_p3(path, data):
+            metadata = replace(metadata, icc=bytes(pyvips.Image.profile_load("p3")))
+        is_heic = is_heif and image.get("heif-compression") != "av1"
+        pixels = decode_heic(path, data) if is_heic else _upright(image)
     except pyvips.Error as error:
         raise UnblurError(f"{path} {_what_is_wrong(error)}") from error
     if pixels.shape[2] in (2, 4):

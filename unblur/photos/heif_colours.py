@@ -1,0 +1,101 @@
+"""What the colours of HEIC and AVIF photographs are where no ICC profile says so: code points in the container.
+
+Neither libvips nor the formats that are written know them. Boxes are those of ISO/IEC 14496-12 and 23008-12 (HEIF),
+code points those of ITU-T H.273, tables 2 and 3.
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from unblur.errors import UnblurError
+
+UNSPECIFIED = 2
+_SRGB_PRIMARIES = {1, UNSPECIFIED}
+_DISPLAY_P3_PRIMARIES = 12
+# Cameras call the curve of sRGB that of BT.709 or BT.601 too, and viewers show all of them alike.
+_SRGB_TRANSFERS = {1, UNSPECIFIED, 6, 13}
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+
+
+def is_display_p3(path: Path, data: bytes) -> bool:
+    """Whether the colours of `data`, the content of `path`, are those of Display P3; else they are those of sRGB.
+
+    Raises UnblurError when they are neither, such as those of HDR.
+    """
+    primaries, transfer = code_points(data)
+    if transfer in _HDR_TRANSFERS:
+        raise UnblurError(
+            f"{path} is an HDR photograph ({_HDR_TRANSFERS[transfer]}), which is not supported; "
+            "export it as JPEG or TIFF first."
+        )
+    if primaries not in _SRGB_PRIMARIES | {_DISPLAY_P3_PRIMARIES} or transfer not in _SRGB_TRANSFERS:
+        raise UnblurError(
+            f"{path} has colours that are not supported (primaries {primaries}, transfer {transfer} of H.273); "
+            "export it as JPEG or TIFF first."
+        )
+    return primaries == _DISPLAY_P3_PRIMARIES
+
+
+def code_points(data: bytes) -> tuple[int, int]:
+    """Primaries and transfer of the photograph itself, not of thumbnails or gain maps; UNSPECIFIED where not told."""
+    try:
+        for meta in _inside(data, 0, len(data), b"meta"):
+            # `meta`, `pitm` and `ipma` are full boxes: a version and flags come before what they hold.
+            meta_start, meta_end = meta[0] + 4, meta[1]
+            primary = next(_primary_item(data, *box) for box in _inside(data, meta_start, meta_end, b"pitm"))
+            for start, end in _inside(data, meta_start, meta_end, b"iprp"):
+                (container,) = _inside(data, start, end, b"ipco")
+                properties = list(_boxes(data, *container))
+                numbers = [
+                    number
+                    for box in _inside(data, start, end, b"ipma")
+                    for item, number in _associations(data, *box)
+                    if item == primary
+                ]
+                for kind, inside, _ in (properties[number - 1] for number in numbers if number):
+                    if kind == b"colr" and data[inside : inside + 4] == b"nclx":
+                        primaries, transfer = struct.unpack_from(">HH", data, inside + 4)
+                        return primaries, transfer
+    except (struct.error, StopIteration, IndexError, ValueError):
+        pass  # Decoders say what is wrong with the file, if they cannot read it either.
+    return UNSPECIFIED, UNSPECIFIED
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, beginning and end of what each box between `start` and `end` holds."""
+    while start + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, start)
+        inside = start + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, inside)
+            inside += 8
+        after = end if size == 0 else start + size
+        if not inside <= after <= end:
+            raise ValueError(f"a box of {size} bytes at {start} does not fit in {end}")
+        yield kind, inside, after
+        start = after
+
+
+def _inside(data: bytes, start: int, end: int, kind: bytes) -> Iterator[tuple[int, int]]:
+    return ((inside, after) for found, inside, after in _boxes(data, start, end) if found == kind)
+
+
+def _primary_item(data: bytes, start: int, _end: int) -> int:
+    item: int = struct.unpack_from(">H" if data[start] == 0 else ">I", data, start + 4)[0]
+    return item
+
+
+def _associations(data: bytes, start: int, _end: int) -> Iterator[tuple[int, int]]:
+    """Each item with the number of each of its properties, counted from 1."""
+    (version_and_flags, items) = struct.unpack_from(">II", data, start)
+    wide_items, wide_numbers = version_and_flags >> 24 > 0, version_and_flags & 1
+    place = start + 8
+    for _ in range(items):
+        (item, count) = struct.unpack_from(">IB" if wide_items else ">HB", data, place)
+        place += 5 if wide_items else 3
+        for _ in range(count):
+            # The first bit says whether a reader has to know the property.
+            number = struct.unpack_from(">H", data, place)[0] & 0x7FFF if wide_numbers else data[place] & 0x7F
+            place += 2 if wide_numbers else 1
+            yield item, number
