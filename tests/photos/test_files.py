@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from smooth_picture import smooth
 
 from unblur.errors import UnblurError
 from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png, read_photo, write_photo
@@ -35,14 +36,6 @@ XMP = (
 )
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 ORIENTATION, MAKE, EXIF_IFD, PIXEL_X, PIXEL_Y, EXPOSURE = 0x0112, 0x010F, 0x8769, 0xA002, 0xA003, 0x829A
-
-
-def smooth(height: int = 40, width: int = 60, channels: int = 3, depth: int = 8) -> np.ndarray:
-    """Colours that lossy formats keep within a few levels, different in every corner."""
-    y, x = np.mgrid[0:height, 0:width]
-    planes = [x / width * 0.8 + 0.1, y / height * 0.8 + 0.1, (x + y) / (height + width) * 0.8 + 0.1]
-    picture = np.stack(planes[:channels], axis=2)
-    return (picture * (2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
 
 
 def exif_block(orientation: int = 1, thumbnail: bool = False) -> bytes:

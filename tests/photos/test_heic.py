@@ -2,24 +2,21 @@
 
 import io
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pillow_heif  # noqa: TID253 - makes what it reads
 import pytest
 from PIL import Image, ImageCms, ImageOps
+from smooth_picture import smooth
 
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, shortest_side_px, write_photo
 
 ORIENTATION, MAKE, EXIF_IFD, EXPOSURE = 0x0112, 0x010F, 0x8769, 0x829A
 
-
-def smooth(height: int = 48, width: int = 64) -> np.ndarray:
-    """Colours that lossy formats keep within a few levels, different in every corner; uint8."""
-    y, x = np.mgrid[0:height, 0:width]
-    picture = np.stack([x / width, y / height, (x + y) / (height + width)], axis=2)
-    return ((picture * 0.8 + 0.1) * 255).astype(np.uint8)
+scene = partial(smooth, 48, 64)
 
 
 def save(path: Path, mode: str, pixels: np.ndarray, **more: object) -> Path:
@@ -29,7 +26,7 @@ def save(path: Path, mode: str, pixels: np.ndarray, **more: object) -> Path:
 
 
 def test_pixels_are_those_that_were_encoded(tmp_path: Path) -> None:
-    pixels = smooth()
+    pixels = scene()
     photo = read_photo(save(tmp_path / "photo.heic", "RGB", pixels))
     assert photo.pixels.dtype == np.uint8
     assert np.abs(photo.pixels.astype(int) - pixels).max() <= 8
@@ -37,17 +34,17 @@ def test_pixels_are_those_that_were_encoded(tmp_path: Path) -> None:
 
 
 def test_grey_and_transparency(tmp_path: Path) -> None:
-    grey, alpha = smooth()[:, :, 0], smooth()[:, :, 1]
+    grey, alpha = scene()[:, :, 0], scene()[:, :, 1]
     photo = read_photo(save(tmp_path / "grey.heic", "L", grey))
     assert photo.pixels.shape == (48, 64, 1)
     assert np.abs(photo.pixels[:, :, 0].astype(int) - grey).max() <= 8
-    photo = read_photo(save(tmp_path / "see_through.heic", "RGBA", np.dstack([smooth(), alpha])))
+    photo = read_photo(save(tmp_path / "see_through.heic", "RGBA", np.dstack([scene(), alpha])))
     assert photo.alpha is not None
     assert np.abs(photo.alpha.astype(int) - alpha).max() <= 8
 
 
 def test_ten_bits_stay_more_than_eight(tmp_path: Path) -> None:
-    pixels = smooth().astype(np.uint16) * 257
+    pixels = scene().astype(np.uint16) * 257
     # Steps of a quarter of a level of eight bits, which eight bits would lose.
     pixels[:, :, 0] = np.linspace(30_000, 34_000, 64).astype(np.uint16)
     photo = read_photo(save(tmp_path / "deep.hif", "RGB;16", pixels))
@@ -62,8 +59,8 @@ def test_photographs_are_upright_once(tmp_path: Path, orientation: int) -> None:
     exif[ORIENTATION], exif[MAKE] = orientation, "Unblur Telephones"
     exif.get_ifd(EXIF_IFD)[EXPOSURE] = 0.25
     # As telephones do: turned by the container, and EXIF says so too, which must not turn it again.
-    pillow_heif.from_pillow(Image.fromarray(smooth())).save(tmp_path / "photo.heic", quality=95, exif=exif.tobytes())
-    lying = Image.fromarray(smooth())
+    pillow_heif.from_pillow(Image.fromarray(scene())).save(tmp_path / "photo.heic", quality=95, exif=exif.tobytes())
+    lying = Image.fromarray(scene())
     lying.getexif()[ORIENTATION] = orientation
     upright = ImageOps.exif_transpose(lying)
     photo = read_photo(tmp_path / "photo.heic")
@@ -79,7 +76,7 @@ def test_photographs_are_upright_once(tmp_path: Path, orientation: int) -> None:
 def test_the_colour_profile_is_kept(tmp_path: Path) -> None:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = io.BytesIO()
-    pillow_heif.from_pillow(Image.fromarray(smooth())).save(data, icc_profile=icc)
+    pillow_heif.from_pillow(Image.fromarray(scene())).save(data, icc_profile=icc)
     (tmp_path / "photo.heic").write_bytes(data.getvalue())
     assert read_photo(tmp_path / "photo.heic").metadata.icc == icc
 
@@ -94,7 +91,7 @@ def test_truncated_files_are_refused(tmp_path: Path, kept: float) -> None:
 
 
 def test_several_pictures_are_refused(tmp_path: Path) -> None:
-    one = Image.fromarray(smooth())
+    one = Image.fromarray(scene())
     several = pillow_heif.from_pillow(one)
     several.add_from_pillow(one)
     several.save(tmp_path / "burst.heic")
@@ -103,14 +100,14 @@ def test_several_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = save(tmp_path / "photo.heic", "RGB", smooth())
+    path = save(tmp_path / "photo.heic", "RGB", scene())
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(UnblurError, match=r"unblur\[heic\]"):
         read_photo(path)
 
 
 def test_heic_is_not_written(tmp_path: Path) -> None:
-    photo = read_photo(save(tmp_path / "photo.heic", "RGB", smooth()))
+    photo = read_photo(save(tmp_path / "photo.heic", "RGB", scene()))
     with pytest.raises(UnblurError, match=r"can be written; use \.avif"):
         write_photo(photo, tmp_path / "again.heic")
     assert not (tmp_path / "again.heic").exists()

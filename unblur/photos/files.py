@@ -46,14 +46,15 @@ def read_photo(path: Path) -> Photo:
         raise UnblurError(f"{path} is a raw file; develop it, and restore what your raw converter exports as TIFF.")
     try:
         image = pyvips.Image.new_from_buffer(data, "", fail_on="error")
-        _refuse_what_is_no_photograph(path, image)
+        loader = image.get("vips-loader").removesuffix("_buffer")
+        _refuse_what_is_no_photograph(path, image, loader)
         # libvips shows an animated PNG as its first picture; the chunk that announces it comes before the pixels.
-        if image.get("vips-loader").startswith("pngload") and b"acTL" in data[: data.find(b"IDAT")]:
+        if loader == "pngload" and b"acTL" in data[: data.find(b"IDAT")]:
             raise UnblurError(f"{path} is an animation; extract the picture to restore.")
         metadata = Metadata(**{name: _block(image, field) for name, field in _BLOCKS.items()})
-        if image.get("vips-loader").startswith("tiffload"):
+        if loader == "tiffload":
             metadata = replace(metadata, exif=exif_of_tiff(data))
-        is_heif = image.get("vips-loader").startswith("heifload")
+        is_heif = loader == "heifload"
         if is_heif and metadata.icc is None and is_display_p3(path, data):
             metadata = replace(metadata, icc=bytes(pyvips.Image.profile_load("p3")))
         is_heic = is_heif and image.get("heif-compression") != "av1"
@@ -149,8 +150,7 @@ def decode_png(data: bytes) -> Pixels:
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _refuse_what_is_no_photograph(path: Path, image: Any) -> None:
-    loader = image.get("vips-loader").removesuffix("_buffer")
+def _refuse_what_is_no_photograph(path: Path, image: Any, loader: str) -> None:
     if loader not in _LOADERS:
         kind = loader.removesuffix("load").upper()
         raise UnblurError(f"{path} is a {kind} file; give a JPEG, PNG, WebP, TIFF, AVIF or HEIC photograph.")

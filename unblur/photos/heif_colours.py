@@ -40,23 +40,22 @@ def is_display_p3(path: Path, data: bytes) -> bool:
 def code_points(data: bytes) -> tuple[int, int]:
     """Primaries and transfer of the photograph itself, not of thumbnails or gain maps; UNSPECIFIED where not told."""
     try:
-        for meta in _inside(data, 0, len(data), b"meta"):
-            # `meta`, `pitm` and `ipma` are full boxes: a version and flags come before what they hold.
-            meta_start, meta_end = meta[0] + 4, meta[1]
-            primary = next(_primary_item(data, *box) for box in _inside(data, meta_start, meta_end, b"pitm"))
-            for start, end in _inside(data, meta_start, meta_end, b"iprp"):
-                (container,) = _inside(data, start, end, b"ipco")
-                properties = list(_boxes(data, *container))
-                numbers = [
-                    number
-                    for box in _inside(data, start, end, b"ipma")
-                    for item, number in _associations(data, *box)
-                    if item == primary
-                ]
-                for kind, inside, _ in (properties[number - 1] for number in numbers if number):
-                    if kind == b"colr" and data[inside : inside + 4] == b"nclx":
-                        primaries, transfer = struct.unpack_from(">HH", data, inside + 4)
-                        return primaries, transfer
+        # `meta`, `pitm` and `ipma` are full boxes: a version and flags come before what they hold.
+        meta, end = next(_inside(data, 0, len(data), b"meta"))
+        pitm, _ = next(_inside(data, meta + 4, end, b"pitm"))
+        iprp = next(_inside(data, meta + 4, end, b"iprp"))
+        properties = list(_boxes(data, *next(_inside(data, *iprp, b"ipco"))))
+        primary = _primary_item(data, pitm)
+        numbers = [
+            number
+            for ipma, _ in _inside(data, *iprp, b"ipma")
+            for item, number in _associations(data, ipma)
+            if item == primary and number
+        ]
+        for kind, inside, _ in (properties[number - 1] for number in numbers):
+            if kind == b"colr" and data[inside : inside + 4] == b"nclx":
+                primaries, transfer = struct.unpack_from(">HH", data, inside + 4)
+                return primaries, transfer
     except (struct.error, StopIteration, IndexError, ValueError):
         pass  # Decoders say what is wrong with the file, if they cannot read it either.
     return UNSPECIFIED, UNSPECIFIED
@@ -81,12 +80,12 @@ def _inside(data: bytes, start: int, end: int, kind: bytes) -> Iterator[tuple[in
     return ((inside, after) for found, inside, after in _boxes(data, start, end) if found == kind)
 
 
-def _primary_item(data: bytes, start: int, _end: int) -> int:
+def _primary_item(data: bytes, start: int) -> int:
     item: int = struct.unpack_from(">H" if data[start] == 0 else ">I", data, start + 4)[0]
     return item
 
 
-def _associations(data: bytes, start: int, _end: int) -> Iterator[tuple[int, int]]:
+def _associations(data: bytes, start: int) -> Iterator[tuple[int, int]]:
     """Each item with the number of each of its properties, counted from 1."""
     (version_and_flags, items) = struct.unpack_from(">II", data, start)
     wide_items, wide_numbers = version_and_flags >> 24 > 0, version_and_flags & 1
