@@ -18,6 +18,9 @@ PublishedName = Literal["mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-6
 HostName = Literal["unet", PublishedName]
 """Networks for the semantic prior, in the sizes of their authors, `unblur/studies/prior_cost.py`."""
 
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Precision that networks compute in; "auto" depends on the processor, `unblur/restoration/device.py`."""
+
 GlowSize = Literal["small", "0.6b", "1.6b"]
 """Sizes of GLOWDeblur, `unblur/models/glow_sizes.py`."""
 

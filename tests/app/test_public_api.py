@@ -45,6 +45,27 @@ def test_load_and_restore_a_path(tmp_path: Path, tiny_checkpoint: Path, make_pho
         assert np.array_equal(np.asarray(image), photo.pixels)
 
 
+def test_photos_are_read_and_written_by_strings_as_by_paths(tmp_path: Path, make_photo) -> None:
+    path = make_photo(tmp_path / "photo.png")
+    photo = unblur.read_photo(str(path))
+    assert np.array_equal(photo.pixels, unblur.read_photo(path).pixels)
+    unblur.write_photo(photo, str(tmp_path / "copy.png"))
+    unblur.write_photo(photo, tmp_path / "other.png")
+    assert (tmp_path / "copy.png").read_bytes() == (tmp_path / "other.png").read_bytes()
+    with pytest.raises(unblur.UnblurError, match=r"nowhere\.png cannot be read"):
+        unblur.read_photo("nowhere.png")
+    with pytest.raises(unblur.UnblurError, match="suffix"):
+        unblur.write_photo(photo, str(tmp_path / "copy.xyz"))
+
+
+@pytest.mark.parametrize("wrong", [None, "photo.png", np.zeros((4, 4, 3), np.uint8), Image.new("RGB", (4, 4))])
+def test_only_a_photo_is_written(wrong: object, tmp_path: Path) -> None:
+    with pytest.raises(unblur.UnblurError, match=rf"a {type(wrong).__name__} is not a Photo; give") as caught:
+        unblur.write_photo(wrong, tmp_path / "out.png")
+    assert str(caught.value).count(". ") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_things_are_said_in_a_sentence(tmp_path: Path, tiny_checkpoint: Path) -> None:
     with pytest.raises(unblur.UnblurError, match="checkpoint"):
         unblur.load(tmp_path / "missing")

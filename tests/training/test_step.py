@@ -1,4 +1,4 @@
-"""One update: in which digits answers are computed, and what learns how fast."""
+"""One update: the precision of the forward pass, and what learns how fast."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import SemanticPriorConfig
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.names import Precision
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
 from unblur.training.step import parameter_groups, take_step
@@ -34,11 +35,11 @@ class Listening(Task):
         return Verdict(loss=answers.float().square().mean(), measured={}, hopeless=False)
 
 
-@pytest.mark.parametrize(("half", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_answers_have_the_digits_that_were_asked_for(half: bool, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("precision", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)])
+def test_the_forward_pass_computes_in_the_given_precision(precision: Precision, dtype: torch.dtype) -> None:
     model, task = nn.Conv2d(3, 3, 1), Listening()
     optimizer = torch.optim.AdamW(parameter_groups(model, 1.0))
-    take_step(model, optimizer, task, [(torch.rand(1, 3, 8, 8),)], 1.0, half=half)
+    take_step(model, optimizer, task, [(torch.rand(1, 3, 8, 8),)], 1.0, precision=precision)
     assert task.heard == [dtype]
 
 

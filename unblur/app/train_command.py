@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from unblur.names import RecipeName
+from unblur.names import Precision, RecipeName
 
 if TYPE_CHECKING:
     from unblur.training.recipe import Recipe
@@ -27,6 +27,7 @@ def train(
     encoder: Path | None = None,
     steps: int | None = None,
     device: str = "auto",
+    precision: Precision | None = None,
     quiet: bool = False,
 ) -> int:
     """Train a network. Killed or interrupted, the same command goes on where the last checkpoint stopped.
@@ -51,7 +52,9 @@ def train(
             pre-reconstruction that, or a checkpoint folder of `unblur train autoencoder`.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
         device: auto, cpu, cuda, ...
-        quiet: No progress bar.
+        precision: Precision to compute in, instead of the recipe's; auto is bfloat16 where the processor computes in it
+            natively, and float32 elsewhere. A run keeps the precision that it began in.
+        quiet: No progress bar, and no line that says which precision the run computes in.
     """
     from tqdm import tqdm
 
@@ -64,11 +67,18 @@ def train(
     chosen = recipes.named(recipe)
     if steps is not None:
         chosen = replace(chosen, steps=steps)
+    if precision is not None:
+        chosen = replace(chosen, precision=precision)
     if pairs:
         chosen = _with_pairs(chosen, pairs, pairs_share)
     keep_freed_memory()
+    used = str(choose_device(device))
     unseen = quiet or not sys.stderr.isatty() or not is_first_process()
     with tqdm(total=chosen.steps, unit="step", disable=unseen) as bar:
+
+        def on_begin(begun: "Recipe") -> None:
+            if not quiet:
+                bar.write(f"Training in {begun.precision} on {used}.", file=sys.stderr)
 
         def on_step(step: int, measured: dict[str, float]) -> None:
             bar.update(step - bar.n)
@@ -84,7 +94,8 @@ def train(
             motion_from=motion_from,
             hourglass_from=hourglass_from,
             encoder_from=encoder,
-            device=str(choose_device(device)),
+            device=used,
+            on_begin=on_begin,
             on_step=on_step,
         )
     return 0

@@ -34,8 +34,9 @@ _LOADERS = {"jpegload", "pngload", "webpload", "tiffload", "heifload"}
 _BLOCKS = {"exif": "exif-data", "xmp": "xmp-data", "icc": "icc-profile-data", "iptc": "iptc-data"}
 
 
-def read_photo(path: Path) -> Photo:
+def read_photo(path: str | Path) -> Photo:
     """The photograph in `path`, turned upright. Raises UnblurError saying why it cannot be restored."""
+    path = Path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -81,12 +82,19 @@ def shortest_side_px(path: Path) -> int:
     return side_px
 
 
-def write_photo(photo: Photo, path: Path) -> None:
+def write_photo(photo: Photo, path: str | Path) -> None:
     """Write `photo` in the format that the suffix of `path` names, atomically.
 
-    JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Raises UnblurError when the format cannot hold
-    the photograph (transparency or very long XMP in JPEG, too many pixels) or the folder or disk refuses the file.
+    JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Raises UnblurError when `photo` is not a Photo, the
+    format cannot hold it (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the
+    file.
     """
+    path = Path(path)
+    if not isinstance(photo, Photo):
+        raise UnblurError(
+            f"{path} was not written, because a {type(photo).__name__} is not a Photo; give what read_photo returns, "
+            "or Photo(pixels=array) with an 8 or 16 bit array (height, width, channels)."
+        )
     refuse_what_the_format_cannot_hold(photo, path)
     try:
         data = _encode(photo, path.suffix.lower())

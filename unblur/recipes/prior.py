@@ -26,7 +26,7 @@ def prior() -> Recipe:
         uses_apart=64,
         seed=23,
         steps=5_000,
-        half=False,
+        precision="float32",
         peak_learning_rate=1e-3,
         backbone_share=0.1,
         betas=(0.9, 0.99),

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from unblur.errors import UnblurError
+from unblur.names import Precision
 
-Precision = Literal["auto", "float32", "bfloat16"]
+ChosenPrecision = Literal["float32", "bfloat16"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -41,8 +42,15 @@ def has_fast_bfloat16(device: torch.device) -> bool:
             return False
 
 
+def choose_precision(precision: Precision, device: torch.device) -> ChosenPrecision:
+    """The precision to compute in on `device`: "auto" selects bfloat16 where it is native, and float32 elsewhere."""
+    if precision == "auto":
+        return "bfloat16" if has_fast_bfloat16(device) else "float32"
+    return precision
+
+
 def uses_bfloat16(precision: Precision, device: torch.device, dtype: np.dtype[Any]) -> bool:
     """Whether photographs of this type are restored in bfloat16, and not in float32."""
-    if precision == "auto":
-        return dtype == np.uint8 and has_fast_bfloat16(device)
-    return precision == "bfloat16"
+    if precision == "auto" and dtype != np.uint8:
+        return False
+    return choose_precision(precision, device) == "bfloat16"

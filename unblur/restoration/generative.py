@@ -37,8 +37,9 @@ from unblur.models.pooling import use_local_pooling, usual_window_px
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.samplers import Sampling, Solver
 from unblur.models.tokens import Tokens
+from unblur.names import Precision
 from unblur.photos.photo import Photo
-from unblur.restoration.device import Precision, choose_device, uses_bfloat16
+from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_plausible, is_plausible_detail
 from unblur.restoration.low_frequencies import with_low_frequencies_of
 from unblur.restoration.restorer import Restoration, mean_change

@@ -20,10 +20,11 @@ from unblur.errors import UnblurError
 from unblur.models import GlowConfig, MultiScale, RestorerConfig
 from unblur.models.multiscale import AtHalfSize
 from unblur.models.pooling import use_local_pooling, usual_window_px
+from unblur.names import Precision
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.blend import full_scale
-from unblur.restoration.device import Precision, choose_device, uses_bfloat16
+from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_plausible
 from unblur.restoration.pictures import Planes, picture_like, planes_of
 from unblur.restoration.tiled import Answer, Progress, Tile, TiledPixels, Tiling, Window, part_of, restore_in_tiles

@@ -12,7 +12,6 @@ from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.checkpoints.priors import open_prior
 from unblur.checkpoints.teacher import load_teacher
-from unblur.config import from_json
 from unblur.datasets import Pair
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.validation import ValidationSet
@@ -26,6 +25,7 @@ from unblur.studies.claim import claim
 from unblur.studies.prior_scores import measured
 from unblur.training.beginning import begin
 from unblur.training.loop import Progress, train
+from unblur.training.precision import is_recipe_of, recorded_recipe
 from unblur.training.recipe import Recipe
 
 NO_PRIOR, WITH_PRIOR = "no prior", "prior"
@@ -154,7 +154,7 @@ def rows_of(
     table = run.folder / "measured.csv"
     if table.exists():
         recipe = run.folder / "recipe.json"
-        if from_json(recipe.read_text(encoding="utf-8"), Recipe, recipe) != run.recipe:
+        if not is_recipe_of(recorded_recipe(recipe.read_text(encoding="utf-8"), recipe), run.recipe):
             raise UnblurError(f"{run.folder} holds a run of another recipe; give another folder, or remove it.")
     else:
         train(run.recipe, photos, run.folder, prior_from=run.variant.prior_from, device=device, on_step=on_step)

@@ -32,7 +32,7 @@ tags: [deblurring, image-restoration]
 {_purpose(recipe.model)} Not for forensic or identity use.
 
 - Network: {recipe.model}
-- Trained for {steps_done} of {recipe.steps} steps of {_patches(recipe)}, seed {recipe.seed}.
+- Trained for {steps_done} of {recipe.steps} steps of {_patches(recipe)}, seed {recipe.seed}, in {recipe.precision}.
 - Data: {_data(recipe)}.
 {_losses(recipe)}- Use: `{_use(recipe.model)}`
 """

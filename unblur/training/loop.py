@@ -13,7 +13,7 @@ from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint, save_checkpoint
 from unblur.checkpoints.latent_spaces import FrozenEncoder
 from unblur.checkpoints.teacher import load_teacher
-from unblur.config import from_json, to_json
+from unblur.config import to_json
 from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
 from unblur.models import (
@@ -37,6 +37,7 @@ from unblur.training.kept_diffusion import KeptDiffusionTask
 from unblur.training.motion import MotionTask
 from unblur.training.patches import patches_of, simulated_patches
 from unblur.training.pre_reconstruction import PreReconstructionTask
+from unblur.training.precision import begun, recorded_recipe, refuse_emulation, resumed
 from unblur.training.prefetch import prefetched
 from unblur.training.prior import PriorTask
 from unblur.training.processes import Processes, find_processes
@@ -48,6 +49,9 @@ from unblur.training.schedule import learning_rate
 from unblur.training.state import TrainingState, load_state, save_state
 from unblur.training.step import parameter_groups, take_step
 from unblur.training.task import Example, LearningTask, LookingTask, Task
+
+Begin = Callable[[Recipe], None]
+"""Called once before the first step, by the first process alone, with the recipe as the run computes it."""
 
 Progress = Callable[[int, dict[str, float]], None]
 """Called after every step, by the first process alone, with the number of steps done and the step's measurements."""
@@ -64,6 +68,7 @@ def train(
     hourglass_from: Path | None = None,
     encoder_from: Path | None = None,
     device: str = "cpu",
+    on_begin: Begin = lambda _recipe: None,
     on_step: Progress = lambda _step, _measured: None,
 ) -> None:
     """Train `recipe` on the sharp photographs in `photos`, if it needs any; `run` becomes the checkpoint folder.
@@ -71,18 +76,24 @@ def train(
     Goes on where an earlier call with the same recipe stopped. `start_from`, `prior_from`, `motion_from` and
     `hourglass_from` are checkpoints whose weights a new run begins with, see `begin`; `encoder_from` is the frozen
     encoder that a decoder learns to undo, or whose latents GLOWDeblur learns. Several processes, if they were started
-    together, share each batch. Raises UnblurError when the recipe differs from the run's, or the loss explodes.
+    together, share each batch. The precision is chosen when the run begins, recorded in its recipe, and kept from then
+    on. Raises UnblurError when the recipe differs from the run's, when the run is in bfloat16 and `device` only
+    emulates it, or when the loss explodes.
     """
     processes = find_processes(device)
     device = processes.device or device
-    recipe_json = to_json(recipe)
     phases = phases_of(recipe)
     state_path = run / "training_state.pt"
     state = load_state(state_path) if state_path.exists() else None
-    # Compared as recipes: a setting that has come since then with a default is no difference.
-    if state is not None and from_json(state["recipe"], Recipe, source=state_path) != recipe:
-        raise UnblurError(f"{run} holds a run of another recipe; give another folder, or its own recipe.")
     finished = state is not None and state["step"] == recipe.steps
+    asked = recipe
+    if state is None:
+        recipe = begun(asked, device, processes)
+    else:
+        # Compared as recipes: a setting that has come since then with a default is no difference.
+        recipe = resumed(asked, recorded_recipe(state["recipe"], state_path), run)
+        if not finished:
+            refuse_emulation(recipe, asked, device, run)
     task: Task | None = None
     if not finished:
         needed = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
@@ -118,6 +129,7 @@ def train(
             ) from error
         ema = {name: value.to(device) for name, value in state["ema"].items()}
         step = state["step"]
+    recipe_json = to_json(recipe)
     metrics = run / "metrics.jsonl"
     if processes.is_first:
         run.mkdir(parents=True, exist_ok=True)
@@ -148,6 +160,8 @@ def train(
         save()
         return
     model.train()
+    if processes.is_first:
+        on_begin(recipe)
     began = time.perf_counter()
     for parts in _batches(recipe, phases, task, step, processes):
         waited_s = time.perf_counter() - began
@@ -164,7 +178,9 @@ def train(
             group["lr"] = rate * own["share"]
         # What a network leaves out at random (MIMO-UNet+) is drawn from PyTorch's own generator.
         torch.manual_seed(seed_for(recipe.seed, "dropout", step))
-        verdict, norm = take_step(model, optimizer, task, parts, recipe.clip_norm, processes, half=recipe.half)
+        verdict, norm = take_step(
+            model, optimizer, task, parts, recipe.clip_norm, processes, precision=recipe.precision
+        )
         if verdict.hopeless or not math.isfinite(norm):
             numbers = ", ".join(f"{name} {value:.4g}" for name, value in verdict.measured.items())
             raise UnblurError(
@@ -230,7 +246,9 @@ def task_of(
             return DiffusionTask(shared, recipe.seed, pre_reconstructs=first is not None)
         case AutoencoderConfig() | LatentDecoderConfig():
             patches = patches_of(recipe, photos, device)
-            return ReconstructionTask(patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder)
+            return ReconstructionTask(
+                patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder, precision=recipe.precision
+            )
     assert_never(recipe.model)
 
 

@@ -9,6 +9,7 @@ from unblur.datasets.ingredients import Ingredient, SignBlur, SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import GlowConfig, ModelConfig
+from unblur.names import Precision
 from unblur.training.glow_learning import GlowLearning
 from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.restoration_loss import LossTerm, NegativePSNR
@@ -49,8 +50,9 @@ class Recipe:
     """Patches of each update, in all processes together."""
     accumulate: int = 1
     """Equal parts in which each process is shown its share of a batch: more of them take less memory."""
-    half: bool = True
-    """Whether networks compute in bfloat16; on a CPU it is slower for wide depthwise convolutions."""
+    precision: Precision = "auto"
+    """Precision of the forward pass; weights and losses are float32. "auto" selects bfloat16 where the processor
+    computes in it natively, and float32 elsewhere. bfloat16 is slower on a CPU for wide depthwise convolutions."""
     recompute: bool = False
     """Whether GLOWDeblur's denoiser remembers less for the backward pass and computes it again: for less memory."""
     growth: tuple[PatchStage, ...] = ()

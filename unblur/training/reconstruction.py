@@ -10,6 +10,7 @@ from unblur.datasets import Patch, Patches
 from unblur.errors import UnblurError
 from unblur.metrics import psnr
 from unblur.metrics.st_lpips import load_st_lpips
+from unblur.names import Precision
 from unblur.training.adversarial import Adversary
 from unblur.training.reconstruction_loss import ReconstructionLoss, perceptual_loss, pixel_loss, spectrum_loss
 from unblur.training.step import autocast
@@ -34,10 +35,14 @@ class ReconstructionTask(Task):
         seed: int,
         device: str = "cpu",
         encoder: FrozenEncoder | None = None,
+        *,
+        precision: Precision,
     ) -> None:
-        """`encoder`: makes the latents that are shown, on `device`; None shows the patches to a whole autoencoder."""
+        """`encoder`: makes the latents that are shown, on `device`; None shows the patches to a whole autoencoder.
+        `precision`: of ST-LPIPS, whose networks are frozen.
+        """
         self.patches, self.settings, self.encoder = patches, settings, encoder
-        self.device = torch.device(device)
+        self.device, self.precision = torch.device(device), precision
         self.judged = 0
         self.honest_steps = round(settings.adversarial_from * steps)
         self.adversary = Adversary(seed, device) if settings.adversarial else None
@@ -67,7 +72,7 @@ class ReconstructionTask(Task):
         if not psnr_db > 0:
             return Verdict(loss=loss, measured=measured, hopeless=True)
         if self.perceptual is not None:
-            with autocast(self.device):
+            with autocast(self.device, self.precision):
                 distance = perceptual_loss(answers, truth, self.perceptual, self.settings.perceptual_share)
             loss = loss + self.settings.perceptual * distance
             measured["st_lpips"] = round(distance.item(), 5)

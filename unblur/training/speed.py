@@ -66,7 +66,7 @@ def share_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> float:
     batch = tuple(map(torch.stack, zip(*(task.example(index) for index in range(recipe.batch)), strict=True)))
 
     def step() -> None:
-        take_step(model, optimizer, task, [batch], recipe.clip_norm, half=recipe.half)
+        take_step(model, optimizer, task, [batch], recipe.clip_norm, precision=recipe.precision)
 
     simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed)
     step()

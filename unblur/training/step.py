@@ -1,13 +1,14 @@
 """One update of a network."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from statistics import fmean
 from typing import Any
 
 import torch
 from torch import nn
 
+from unblur.names import Precision
+from unblur.restoration.device import choose_precision
 from unblur.training.processes import ALONE, Processes
 from unblur.training.task import Example, Task, Verdict
 
@@ -20,13 +21,13 @@ def take_step(
     clip_norm: float,
     processes: Processes = ALONE,
     *,
-    half: bool = True,
+    precision: Precision,
 ) -> tuple[Verdict, float]:
     """The verdict on a batch and the length of its gradient, before it was shortened to `clip_norm`.
 
     The batch is the equal `parts` of all processes; they are shown one after the other, and their gradients averaged.
-    With `half` answers are computed in bfloat16. Weights stay as they are where the verdict is hopeless or the gradient
-    not finite.
+    The forward pass computes in `precision`; weights, losses and updates are float32. Weights stay as they are where
+    the verdict is hopeless or the gradient not finite.
     """
     device = next(model.parameters()).device
     optimizer.zero_grad(set_to_none=True)
@@ -34,7 +35,7 @@ def take_step(
     for part in parts:
         shown, *rest = part
         batch = (shown.to(device, memory_format=torch.channels_last), *(tensor.to(device) for tensor in rest))
-        with autocast(device) if half else nullcontext():
+        with autocast(device, precision):
             answers = task.answers(model, batch)
         verdict = task.judge(answers, batch)
         torch.autograd.backward(verdict.loss / len(parts))
@@ -61,9 +62,10 @@ def parameter_groups(model: nn.Module, backbone_share: float) -> list[dict[str, 
     return [group for group in groups if group["params"]]
 
 
-def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 where it is both safe and fast: it has the range of float32, so losses need no scaling."""
-    return nullcontext() if device.type == "mps" else torch.autocast(device.type, torch.bfloat16)
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """A context that computes in `precision`. bfloat16 has the range of float32, so losses need no scaling."""
+    bfloat16 = choose_precision(precision, device) == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
 
 def _mean(verdicts: Sequence[Verdict], processes: Processes) -> Verdict:

@@ -1,0 +1,74 @@
+"""The precision of a training run: chosen when the run begins, recorded in its recipe, and the same when it resumes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from unblur.config import from_json
+from unblur.errors import UnblurError
+from unblur.restoration.device import choose_precision
+from unblur.training.processes import Processes
+from unblur.training.recipe import Recipe
+
+
+def begun(recipe: Recipe, device: str, processes: Processes) -> Recipe:
+    """`recipe` with "auto" replaced by the precision of a new run: bfloat16 where it is native in every process."""
+    if recipe.precision != "auto":
+        return recipe
+    native = choose_precision("auto", torch.device(device)) == "bfloat16"
+    everywhere = processes.means([float(native)]) == [1.0]
+    return replace(recipe, precision="bfloat16" if everywhere else "float32")
+
+
+def resumed(recipe: Recipe, recorded: Recipe, run: Path) -> Recipe:
+    """`recorded`, the recipe of the existing run that `recipe` asks to resume.
+
+    Raises UnblurError when they differ. "auto" accepts the precision that the run began in.
+    """
+    if is_recipe_of(recorded, recipe):
+        return recorded
+    if replace(recipe, precision=recorded.precision) == recorded:
+        raise UnblurError(
+            f"{run} was begun in {recorded.precision} and cannot change to {recipe.precision}; "
+            f"resume it in {recorded.precision}, or give another folder."
+        )
+    raise UnblurError(f"{run} holds a run of another recipe; give another folder, or its own recipe.")
+
+
+def is_recipe_of(recorded: Recipe, recipe: Recipe) -> bool:
+    """Whether the run that recorded `recorded` is a run of `recipe`."""
+    asked = recorded.precision if recipe.precision == "auto" else recipe.precision
+    return replace(recipe, precision=asked) == recorded
+
+
+def refuse_emulation(recorded: Recipe, recipe: Recipe, device: str, run: Path) -> None:
+    """Raises UnblurError when the run is in bfloat16, `device` only emulates it, and `recipe` does not name it."""
+    emulated = recorded.precision == "bfloat16" and choose_precision("auto", torch.device(device)) == "float32"
+    if emulated and recipe.precision == "auto":
+        raise UnblurError(
+            f"{run} was begun in bfloat16, which {device} emulates here many times more slowly than it computes in "
+            "float32; resume the run where bfloat16 is native, accept the speed with --precision bfloat16, or give "
+            "another folder to begin again in float32."
+        )
+
+
+def recorded_recipe(text: str, source: Path) -> Recipe:
+    """The recipe that a run recorded as JSON in `source`. Raises UnblurError when it is not one.
+
+    Runs that began before recipes had a precision computed in bfloat16, unless they recorded `half` as false.
+    """
+    return from_json(_with_precision(text), Recipe, source)
+
+
+def _with_precision(text: str) -> str:
+    """What is not a recipe of those versions is left for `from_json` to read or to refuse."""
+    try:
+        entries = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    if not isinstance(entries, dict) or "precision" in entries or not isinstance(entries.get("half", True), bool):
+        return text
+    half = entries.pop("half", True)
+    return json.dumps(entries | {"precision": "bfloat16" if half else "float32"})
