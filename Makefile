@@ -8,7 +8,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 .PHONY: demo test lint clean
 
 demo: .venv/installed
-	$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo.py
+	@echo
+	@echo "Next, restore a photograph of your own:"
+	@echo "    $(BIN)/unblur photo.jpg"
+	@echo "To type unblur alone, in any folder, activate the environment once in each terminal:"
+	@echo '    . "$(CURDIR)/.venv/bin/activate"'
+	@echo "    unblur photo.jpg"
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses logical

@@ -1,4 +1,4 @@
-"""Restores the blurry photograph of this folder and lays before, after and the sharp truth side by side."""
+"""Restores the blurry photograph of this folder and writes before, after and the sharp truth side by side."""
 # ruff: noqa: T201
 
 import argparse
@@ -32,13 +32,14 @@ def main() -> None:
 
     options.out.mkdir(parents=True, exist_ok=True)
     unblur.write_photo(restored, options.out / "restored.png")
-    unblur.write_photo(side_by_side(blurry, restored, sharp), options.out / "side_by_side.png")
+    labels = unblur.read_photo(EXAMPLES / "labels.png")
+    unblur.write_photo(side_by_side(labels, blurry, restored, sharp), options.out / "side_by_side.png")
 
     before, after = decibels(blurry, sharp), decibels(restored, sharp)
     height, width, _ = blurry.pixels.shape
     print(f"Restored {width} x {height} pixels in {seconds:.1f} s.")
     print(f"PSNR to the sharp photograph: {before:.2f} dB before, {after:.2f} dB after.")
-    print(f"Look at {options.out / 'side_by_side.png'}: before, after, sharp.")
+    print(f"Open {options.out / 'side_by_side.png'} to compare before, after and sharp.")
 
 
 def decibels(photo: unblur.Photo, sharp: unblur.Photo) -> float:
@@ -46,10 +47,11 @@ def decibels(photo: unblur.Photo, sharp: unblur.Photo) -> float:
     return psnr(*images).item()
 
 
-def side_by_side(*photos: unblur.Photo) -> unblur.Photo:
-    white = np.full((photos[0].pixels.shape[0], GAP_PX, 3), 255, np.uint8)
+def side_by_side(labels: unblur.Photo, *photos: unblur.Photo) -> unblur.Photo:
+    """The photographs in a row, with white gaps between them, under `labels`, which are as wide as the row."""
+    white = np.full((photos[0].height, GAP_PX, 3), 255, np.uint8)
     strips = [strip for photo in photos for strip in (white, photo.pixels)][1:]
-    return unblur.Photo(pixels=np.concatenate(strips, axis=1))
+    return unblur.Photo(pixels=np.concatenate([labels.pixels, np.concatenate(strips, axis=1)]))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
+import venv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +24,14 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 NOT_RUN = {
+    "git clone --depth 1 ADDRESS unblur": "fetches what this file is part of",
+    "cd unblur": "the folder that the line before makes",
     "make demo": "installs; its program is run by test_the_demo_runs below",
-    "make test": "is what runs this file",
-    "pip install -c constraints.txt -e .": "installs; `make test` has done the same before this file runs",
+    "python -m venv .venv": "`make test` has done the same before this file runs",
+    ".venv/Scripts/python -m pip install -c constraints.txt -e .": "installs, on Windows; the same",
+    ".venv/bin/unblur photo.jpg": "typed by test_the_command_after_the_demo_works_in_a_fresh_shell below",
+    ". .venv/bin/activate": "the same",
+    "unblur photo.jpg": "the same",
     "unblur study cross-dataset data/GoPro data/REDS data/RealBlur-J data/BSD data/RSBlur data/GS-Blur "
     "--network restormer --steps 300000 --patch 256 -o studies/cross": "needs data sets that we may not pass on",
     "unblur study bpp data/RealBlur-J data/BSD data/RSBlur --pretrain-on data/GS-Blur --network restormer "
@@ -207,21 +214,100 @@ def test_only_listed_commands_are_not_run() -> None:
     assert {command for block in blocks("bash no-run") for command in commands(block)} == set(NOT_RUN)
 
 
-def test_the_readme_opens_with_the_demo_and_the_tests() -> None:
-    assert commands(blocks("bash no-run")[0]) == ["make demo", "make test"]
+def test_the_readme_opens_with_the_source_and_the_demo() -> None:
+    assert commands(blocks("bash no-run")[0]) == ["git clone --depth 1 ADDRESS unblur", "cd unblur", "make demo"]
     assert blocks("bash")
     assert blocks("python")
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def planned_by_make(target: str) -> str:
+    command = ["make", "--dry-run", "--no-print-directory", target]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+@needs_make
 @pytest.mark.parametrize(
-    ("target", "runs"), [("demo", "examples/demo.py"), ("test", "-m pytest --numprocesses logical")]
+    ("target", "runs"), [("demo", "examples/demo.py\n"), ("test", "-m pytest --numprocesses logical")]
 )
 def test_make_knows_its_targets(target: str, runs: str) -> None:
-    planned = subprocess.run(
-        ["make", "--dry-run", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert planned.stdout.rstrip().endswith(runs)
+    assert runs in planned_by_make(target)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone's folder in which `make demo` has installed: `.venv` finds this package and what it depends on."""
+    clone = tmp_path_factory.mktemp("unblur clone")
+    venv.create(clone / ".venv")
+    (site_packages,) = (clone / ".venv" / "lib").glob("python*/site-packages")
+    paths = [str(ROOT), *(path for path in sys.path if path.endswith("-packages"))]
+    (site_packages / "installed.pth").write_text("\n".join(paths))
+    program = clone / ".venv" / "bin" / "unblur"
+    program.write_text(f'#!/bin/sh\nexec "{program.with_name("python")}" -m unblur "$@"\n')
+    program.chmod(0o755)
+    return clone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Next:
+    """The commands that `make demo` prints last."""
+
+    in_the_clone: str
+    activate: str
+    anywhere: str
+
+
+@pytest.fixture(scope="session")
+def printed_next() -> Next:
+    planned = planned_by_make("demo").partition("examples/demo.py\n")[2]
+    printed = subprocess.run(["bash", "-c", planned], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = [line.strip() for line in printed.splitlines() if line.startswith("    ")]
+    return Next(in_the_clone=lines[0], activate=lines[1], anywhere=lines[2])
+
+
+@needs_make
+def test_the_readme_goes_on_with_the_commands_that_the_demo_prints(printed_next: Next) -> None:
+    in_readme = [block for block in blocks("bash no-run") if block.page.name == "README.md"]
+    activate = printed_next.activate.replace(f'"{ROOT}/.venv/bin/activate"', ".venv/bin/activate")
+    assert commands(in_readme[2]) == [printed_next.in_the_clone]
+    assert commands(in_readme[3]) == [activate, printed_next.anywhere]
+
+
+@needs_make
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other commands")
+@pytest.mark.parametrize("place", ["the clone", "another folder", "another folder after activation"])
+def test_the_command_after_the_demo_works_in_a_fresh_shell(
+    place: str, printed_next: Next, installed: Path, tmp_path: Path
+) -> None:
+    activate = printed_next.activate.replace(str(ROOT), str(installed))
+    start, script = {
+        "the clone": (installed, printed_next.in_the_clone),
+        "another folder": (tmp_path, f"{activate}\n{printed_next.anywhere}"),
+        "another folder after activation": (
+            installed,
+            f'. .venv/bin/activate\ncd "{tmp_path}"\n{printed_next.anywhere}',
+        ),
+    }[place]
+    folder = installed if place == "the clone" else tmp_path
+    with Image.open(ROOT / "examples" / "reds_blurry.png") as blurry:
+        blurry.crop((0, 0, 96, 64)).save(folder / "photo.jpg")
+    shell = ["env", "-i", "PATH=/usr/bin:/bin", "bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(shell, cwd=start, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with Image.open(folder / "photo_unblurred.jpg") as restored:
+        assert restored.size == (96, 64)
+
+
+def test_the_labels_of_the_demo_are_those_that_its_script_draws() -> None:
+    program = runpy.run_path(str(ROOT / "examples" / "draw_labels.py"))
+    with Image.open(ROOT / "examples" / "labels.png") as committed:
+        drawn = program["labels"]()
+        assert committed.size == (drawn.shape[1], drawn.shape[0])
+        # Releases of Matplotlib differ in how they smooth edges.
+        assert np.abs(np.asarray(committed, float) - drawn).mean() < 1
+    assert program["LABELS"] == ("Before", "After", "Sharp")
 
 
 @pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md", *PAGES], ids=str)
@@ -248,8 +334,12 @@ def test_the_demo_runs(tmp_path: Path) -> None:
     with Image.open(tmp_path / "demo" / "restored.png") as restored:
         assert restored.size == (640, 448)
         after = np.asarray(restored, dtype=float)
-    with Image.open(tmp_path / "demo" / "side_by_side.png") as side_by_side:
-        strips = np.asarray(side_by_side)
+    with (
+        Image.open(tmp_path / "demo" / "side_by_side.png") as side_by_side,
+        Image.open(ROOT / "examples" / "labels.png") as labels,
+    ):
+        strips = np.asarray(side_by_side)[labels.height :]
+        assert np.array_equal(np.asarray(side_by_side)[: labels.height], np.asarray(labels))
     with (
         Image.open(ROOT / "examples" / "reds_blurry.png") as blurry,
         Image.open(ROOT / "examples" / "reds_sharp.png") as sharp,
