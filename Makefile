@@ -17,7 +17,7 @@ demo: .venv/installed
 	@echo "    unblur photo.jpg"
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses logical
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

@@ -35,6 +35,12 @@ def same_numbers() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests read what they wrote from memory; tests/photos/test_files.py proves that files are synchronised."""
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)
+
+
 @pytest.fixture(scope="session")
 def published() -> Callable[[str], Path]:
     """The file of that name, or the test is skipped."""

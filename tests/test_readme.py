@@ -230,7 +230,8 @@ def planned_by_make(target: str) -> str:
 
 @needs_make
 @pytest.mark.parametrize(
-    ("target", "runs"), [("demo", "examples/demo.py\n"), ("test", "-m pytest --numprocesses logical")]
+    ("target", "runs"),
+    [("demo", "examples/demo.py\n"), ("test", "-m pytest --numprocesses logical --dist worksteal\n")],
 )
 def test_make_knows_its_targets(target: str, runs: str) -> None:
     assert runs in planned_by_make(target)

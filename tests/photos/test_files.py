@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from smooth_picture import smooth
 
+from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png, read_photo, write_photo
 from unblur.photos.formats import WRITABLE_SUFFIXES
@@ -481,6 +482,24 @@ def test_killed_while_writing_leaves_whole_files_only(tmp_path: Path) -> None:
     assert (tmp_path / "0.png").exists()
     for path in tmp_path.iterdir():
         assert read_photo(path).pixels.shape == (300, 300, 3)
+
+
+@pytest.mark.parametrize("nameless", [True, False], ids=["nameless file", "hidden file"])
+def test_all_bytes_are_on_disk_before_the_file_gets_its_name(
+    nameless: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def synchronise(handle: int) -> None:
+        assert not (tmp_path / "photo.bin").exists()
+        sizes.append(os.fstat(handle).st_size)
+
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(os, "fsync", synchronise)
+    write_atomically(tmp_path / "photo.bin", bytes(1000))
+    assert sizes == [1000]
+    assert (tmp_path / "photo.bin").read_bytes() == bytes(1000)
 
 
 def test_an_existing_file_is_replaced_whole(tmp_path: Path) -> None:
