@@ -1,15 +1,19 @@
 """Signs: the same everywhere, known by their text, and blurred more with every severity."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from unblur.datasets import PhotoFolder
+from unblur.blur import Camera
+from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.ingredients import TO_LEARN
-from unblur.datasets.signs import MARGIN_PX, WORDS, SignSettings, drawn_signs, sign, sign_pairs
+from unblur.datasets.signs import MARGIN_PX, WORDS, Sign, SignSettings, drawn_signs, sign, sign_pairs
+from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import ValidationSet
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
@@ -98,6 +102,34 @@ def test_drawn_signs_are_the_same_every_time_and_shown_as_often_each(photos: Pho
     first, again = (drawn_signs(3, small, photos) for _ in range(2))
     assert first.names == again.names
     assert len(set(first.names)) == 3
-    assert torch.equal(torch.stack(first.photos), torch.stack(again.photos))
+    assert torch.equal(torch.stack(list(first.photos)), torch.stack(again.photos[::-1][::-1]))
     assert torch.equal(first.photos[1].float() / 255, sign(1, small, photos).picture)
     assert first.weights.tolist() == pytest.approx([1 / 3] * 3)
+    assert first.shortest_side_px == 256
+    with pytest.raises(IndexError):
+        first.photos[3]
+
+
+def test_signs_are_drawn_when_they_are_needed_and_once_by_any_number_of_threads(
+    photos: PhotoFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+
+    def counted(number: int, *others: Any) -> Sign:
+        drawn.append(number)
+        return sign(number, *others)
+
+    monkeypatch.setattr("unblur.datasets.signs.sign", counted)
+    signs = drawn_signs(10_000, replace(TO_LEARN, height_px=256, width_px=384), photos)
+    pairs = SimulatedPairs(signs, Camera(), PatchSampling(patch_px=64), seed=1)
+    with ThreadPoolExecutor(4) as threads:
+        shown = list(threads.map(signs.photos.__getitem__, [5, 7, 5, 7, 5]))
+    assert torch.equal(shown[0], shown[4])
+    record = pairs.draw(0)
+    assert torch.equal(pairs.expose(record).sharp, pairs[0].sharp)
+    assert sorted(drawn) == sorted({0, 5, 7, int(record.photo.removeprefix("sign_"))})
+
+
+def test_signs_that_cannot_be_drawn_are_refused_at_once(photos: PhotoFolder) -> None:
+    with pytest.raises(UnblurError, match="do not fit"):
+        drawn_signs(3, replace(TO_LEARN, capital_px=(200.0, 200.0)), photos)

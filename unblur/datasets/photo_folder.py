@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +23,18 @@ class Photographs:
     source: str
     """Where they are from, for messages."""
     names: list[str]
-    photos: list[Tensor]
+    photos: Sequence[Tensor]
     """(3, H, W) uint8."""
     weights: Tensor
     """How often each is drawn; they sum to 1."""
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    @property
+    def shortest_side_px(self) -> int:
+        """Of all of them."""
+        return min(min(photo.shape[1:]) for photo in self.photos)
 
 
 class PhotoFolder(Photographs):

@@ -1,10 +1,12 @@
 """Pictures of signs whose text is known: to be read, blurred with the severities of the validation set, or to learn."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from string import ascii_uppercase
+from threading import Lock
+from typing import overload
 
 import torch
 import torch.nn.functional as F
@@ -121,10 +123,57 @@ def sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = 
             yield TextPair(pair=pair, text=shown.text, area=around)
 
 
-def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> Photographs:
-    """`count` sharp signs, as often each, to simulate blur on: before parts of those of `photos` that are large enough.
+class DrawnSigns(Photographs):
+    """`count` sharp signs, as often each, to simulate blur on; each is drawn when it is first needed, then kept."""
 
-    Before soft colours where none is. Raises as `sign` does.
+    def __init__(self, count: int, style: SignStyle, behind: Photographs | None, source: str) -> None:
+        """`behind`: photographs to hang signs before; None for soft colours. Raises UnblurError as `sign` does."""
+        pictures = _Pictures(count, style, behind)
+        # A sign that cannot be drawn raises here, before training starts.
+        pictures[0]
+        super().__init__(
+            source=source,
+            names=[f"sign_{number:04d}" for number in range(count)],
+            photos=pictures,
+            weights=torch.full((count,), 1 / count, dtype=torch.float64),
+        )
+
+    @property
+    def shortest_side_px(self) -> int:
+        """Of any of them: all are equally large."""
+        return min(self.photos[0].shape[1:])
+
+
+class _Pictures(Sequence[Tensor]):
+    """The signs by number, (3, H, W) uint8. Threads may ask at the same time; Matplotlib draws for one of them."""
+
+    def __init__(self, count: int, style: SignStyle, behind: Photographs | None) -> None:
+        self.count, self.style, self.behind = count, style, behind
+        self._drawn: dict[int, Tensor] = {}
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return self.count
+
+    @overload
+    def __getitem__(self, number: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Tensor]: ...
+    def __getitem__(self, number: int | slice) -> Tensor | list[Tensor]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(self.count))]
+        number = range(self.count)[number]
+        with self._lock:
+            if number not in self._drawn:
+                picture = sign(number, self.style, self.behind).picture
+                self._drawn[number] = (picture * 255).round().to(torch.uint8)
+            return self._drawn[number]
+
+
+def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> DrawnSigns:
+    """Signs before parts of those of `photos` that are large enough, before soft colours where none is.
+
+    Raises UnblurError as `sign` does.
     """
     wide = [photo.shape[1] >= style.height_px and photo.shape[2] >= style.width_px for photo in photos.photos]
     behind = Photographs(
@@ -133,13 +182,7 @@ def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> Photograph
         photos=list(compress(photos.photos, wide)),
         weights=photos.weights[torch.tensor(wide)],
     )
-    pictures = (sign(number, style, behind if len(behind) else None).picture for number in range(count))
-    return Photographs(
-        source=f"Signs before {photos.source}",
-        names=[f"sign_{number:04d}" for number in range(count)],
-        photos=[(picture * 255).round().to(torch.uint8) for picture in pictures],
-        weights=torch.full((count,), 1 / count, dtype=torch.float64),
-    )
+    return DrawnSigns(count, style, behind if len(behind) else None, f"Signs before {photos.source}")
 
 
 def sign(number: int, settings: SignStyle, photos: Photographs | None = None) -> Sign:

@@ -96,7 +96,7 @@ class SimulatedPairs:
         self, photos: Photographs, camera: Camera, sampling: PatchSampling, seed: int, device: str = "cpu"
     ) -> None:
         """`device` is where pairs are rendered, and where they are then. Accelerators round differently."""
-        smallest = min(min(photo.shape[1:]) for photo in photos.photos)
+        smallest = photos.shortest_side_px
         if smallest < sampling.patch_px:
             raise UnblurError(
                 f"{photos.source} holds a photograph only {smallest} px wide or high; "
@@ -104,7 +104,7 @@ class SimulatedPairs:
             )
         self.photos, self.camera, self.sampling, self.seed = photos, camera, sampling, seed
         self.device = device
-        self.by_name = dict(zip(photos.names, photos.photos, strict=True))
+        self.places = {name: place for place, name in enumerate(photos.names)}
 
     def __getitem__(self, index: int) -> SimulatedPair:
         return self.expose(self.draw(index))
@@ -165,11 +165,11 @@ class SimulatedPairs:
         )
 
     def _photo(self, name: str) -> Tensor:
-        if name not in self.by_name:
+        if name not in self.places:
             raise UnblurError(
                 f"{self.photos.source} has no {name}, which a record asks for; give the same photographs."
             )
-        return self.by_name[name]
+        return self.photos.photos[self.places[name]]
 
 
 def _untouched(exposure: Exposure) -> Exposure:
