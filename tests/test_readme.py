@@ -144,17 +144,16 @@ def desk(tmp_path: Path) -> Path:
         (tmp_path / "holiday" / "beach").mkdir(parents=True)
         blurry.crop((0, 0, 160, 112)).save(tmp_path / "holiday" / "one.jpg")
         blurry.crop((80, 0, 240, 112)).save(tmp_path / "holiday" / "beach" / "two.png")
-    save_sharp_photos(tmp_path / "photos")
+    save_sharp_photos(tmp_path / "photos", width=480, height=320)  # Signs are drawn in front of parts of this size.
     return tmp_path
 
 
-def save_sharp_photos(folder: Path) -> None:
-    """Three photographs, as small as the largest training patches of the documented commands allow."""
+def save_sharp_photos(folder: Path, width: int, height: int) -> None:
     folder.mkdir()
     with Image.open(ROOT / "examples" / "reds_sharp.png") as sharp:
         for index in range(3):
-            left = index * 160
-            sharp.crop((left, 128, left + 272, 384)).save(folder / f"{index}.jpg")
+            left = index * (sharp.width - width) // 2
+            sharp.crop((left, 64, left + width, 64 + height)).save(folder / f"{index}.jpg")
 
 
 BUILD_VALIDATION_SET = "unblur validation photos -o validation"
@@ -163,9 +162,9 @@ BUILD_VALIDATION_SET = "unblur validation photos -o validation"
 
 @pytest.fixture(scope="session")
 def validation_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that BUILD_VALIDATION_SET writes."""
+    """The folder that BUILD_VALIDATION_SET writes, for photographs that are quick to measure."""
     folder = tmp_path_factory.mktemp("set")
-    save_sharp_photos(folder / "photos")
+    save_sharp_photos(folder / "photos", width=272, height=256)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run_command(BUILD_VALIDATION_SET)
