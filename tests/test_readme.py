@@ -144,7 +144,7 @@ def desk(tmp_path: Path) -> Path:
         (tmp_path / "holiday" / "beach").mkdir(parents=True)
         blurry.crop((0, 0, 160, 112)).save(tmp_path / "holiday" / "one.jpg")
         blurry.crop((80, 0, 240, 112)).save(tmp_path / "holiday" / "beach" / "two.png")
-    save_sharp_photos(tmp_path / "photos", width=480, height=320)  # Signs are drawn in front of parts of this size.
+    save_sharp_photos(tmp_path / "photos", width=384, height=256)  # Signs are drawn in front of as large parts.
     return tmp_path
 
 

@@ -148,12 +148,12 @@ class _Pictures(Sequence[Tensor]):
     """The signs by number, (3, H, W) uint8. Threads may ask at the same time; Matplotlib draws for one of them."""
 
     def __init__(self, count: int, style: SignStyle, behind: Photographs | None) -> None:
-        self.count, self.style, self.behind = count, style, behind
+        self.numbers, self.style, self.behind = range(count), style, behind
         self._drawn: dict[int, Tensor] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.numbers)
 
     @overload
     def __getitem__(self, number: int) -> Tensor: ...
@@ -161,13 +161,13 @@ class _Pictures(Sequence[Tensor]):
     def __getitem__(self, number: slice) -> list[Tensor]: ...
     def __getitem__(self, number: int | slice) -> Tensor | list[Tensor]:
         if isinstance(number, slice):
-            return [self[one] for one in range(*number.indices(self.count))]
-        number = range(self.count)[number]
+            return [self[one] for one in self.numbers[number]]
+        place = self.numbers[number]
         with self._lock:
-            if number not in self._drawn:
-                picture = sign(number, self.style, self.behind).picture
-                self._drawn[number] = (picture * 255).round().to(torch.uint8)
-            return self._drawn[number]
+            if place not in self._drawn:
+                picture = sign(place, self.style, self.behind).picture
+                self._drawn[place] = (picture * 255).round().to(torch.uint8)
+            return self._drawn[place]
 
 
 def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> DrawnSigns:
