@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from unblur.app.cli import main
 from unblur.config import to_json
-from unblur.datasets import Patch
+from unblur.datasets import Patch, SimulatedBlur
 from unblur.errors import UnblurError
 from unblur.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteConfig
 from unblur.names import Precision, RecipeName
 from unblur.recipes import named
+from unblur.studies.rows import Bench, trained
 from unblur.training.loop import train
-from unblur.training.precision import begun, recorded_recipe
+from unblur.training.precision import begun, is_recipe_of, recorded_recipe
 from unblur.training.prior import PriorTask
 from unblur.training.processes import ALONE, Processes
 from unblur.training.recipe import Recipe
@@ -183,6 +184,22 @@ def test_processes_agree_on_what_all_of_them_compute_natively(machine: Machine) 
     assert begun(TINY, "cpu", ALONE).precision == "bfloat16"
     assert begun(TINY, "cpu", OneOfTwo(count=2)).precision == "float32"
     assert begun(replace(TINY, precision="bfloat16"), "cpu", OneOfTwo(count=2)).precision == "bfloat16"
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_studies_train_in_the_precision_of_the_processor(
+    processor: Processor, machine: Machine, photos: Path, tmp_path: Path
+) -> None:
+    machine(processor)
+    bench = Bench(recipe=TINY, photos=photos, output=tmp_path)
+    run = trained(bench, "row", [SimulatedBlur(camera=TINY.camera, share=1.0)], steps=2)
+    recorded = recorded_recipe((run / "recipe.json").read_text(), run)
+    assert recorded.precision == CHOSEN[processor]
+    assert is_recipe_of(recorded, replace(recorded, precision="auto"))
+    assert is_recipe_of(recorded, recorded)
+    others: tuple[Precision, ...] = ("float32", "bfloat16")
+    assert [is_recipe_of(recorded, replace(recorded, precision=other)) for other in others].count(True) == 1
+    assert not is_recipe_of(recorded, replace(recorded, precision="auto", batch=3))
 
 
 class Listening(nn.Conv2d):
