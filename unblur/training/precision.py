@@ -23,12 +23,12 @@ def begun(recipe: Recipe, device: str, processes: Processes) -> Recipe:
 
 
 def resumed(recipe: Recipe, recorded: Recipe, run: Path) -> Recipe:
-    """`recorded`, the recipe of the existing run that `recipe` asks to resume.
+    """`recipe` in the precision of the existing run that it resumes, whose recipe is `recorded`.
 
     Raises UnblurError when they differ. "auto" accepts the precision that the run began in.
     """
     if is_recipe_of(recorded, recipe):
-        return recorded
+        return replace(recipe, precision=recorded.precision)
     if replace(recipe, precision=recorded.precision) == recorded:
         raise UnblurError(
             f"{run} was begun in {recorded.precision} and cannot change to {recipe.precision}; "
