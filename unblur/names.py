@@ -30,6 +30,7 @@ RecipeName = Literal[
     "motion",
     "multiscale",
     "multiscale-finish",
+    "plain",
     "pre-reconstruction",
     "prior",
     "smoke",
