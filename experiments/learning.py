@@ -52,10 +52,12 @@ def optimizers(learning: Learning, model: nn.Module) -> list[tuple[torch.optim.O
         case "schedule-free":
             return [(ScheduleFreeAdamW(parameters, lr=learning.peak), learning.peak)]
         case "muon":
-            inner = [p for name, p in model.named_parameters() if p.ndim == 4 and "intro" not in name and "ending" not in name]
+            named = list(model.named_parameters())
+            inner = [p for name, p in named if p.ndim == 4 and not name.startswith(("intro", "ending"))]
             chosen = {id(parameter) for parameter in inner}
             rest = [parameter for parameter in parameters if id(parameter) not in chosen]
-            return [(ConvolutionMuon(inner, lr=learning.muon_peak), learning.muon_peak), (_adamw(rest, learning), learning.peak)]
+            muon = ConvolutionMuon(inner, lr=learning.muon_peak)
+            return [(muon, learning.muon_peak), (_adamw(rest, learning), learning.peak)]
     assert_never(learning.optimizer)
 
 
@@ -71,7 +73,9 @@ class ConvolutionMuon(torch.optim.Optimizer):
     2502.16982). `torch.optim.Muon` takes matrices alone; here the weights (O, I, h, w) are matrices (O, I h w).
     """
 
-    def __init__(self, parameters: list[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 1e-3) -> None:
+    def __init__(
+        self, parameters: list[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 1e-3
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

@@ -65,7 +65,9 @@ class PackedPatches:
         """Raises UnblurError when the folder holds none."""
         self._files = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("patches-*.npy"))]
         if not self._files:
-            raise UnblurError(f"{folder} holds no packed patches; write some with `python -m experiments.pack_patches`.")
+            raise UnblurError(
+                f"{folder} holds no packed patches; write some with `python -m experiments.pack_patches`."
+            )
 
     def __len__(self) -> int:
         return len(self._files) * PATCHES_A_FILE

@@ -14,7 +14,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -60,22 +60,24 @@ BUNDLED = NAFNetConfig(
     width=32, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2), stem_stride=2
 )
 PLAIN_48 = Shape(channels=(48, 96, 192, 384), block="plain")
+STEM_4 = Shape(channels=(96, 192, 384), block="residual", stem_stride=4)
 
 SHAPES = (
     Candidate(name="nafnet-32", network=BUNDLED),
     Candidate(name="plain-32", network=Shape(channels=(32, 64, 128, 256), block="plain")),
     Candidate(name="plain-48", network=PLAIN_48),
     Candidate(name="plain-64", network=Shape(channels=(64, 128, 256, 512), block="plain")),
-    Candidate(name="merged-48", network=replace(PLAIN_48, block="merged")),
     Candidate(name="residual-48", network=replace(PLAIN_48, block="residual")),
     Candidate(name="gate-48", network=replace(PLAIN_48, block="gate")),
-    Candidate(name="plain-stem4-96", network=Shape(channels=(96, 192, 384), block="plain", stem_stride=4)),
-    Candidate(name="residual-stem4-96", network=Shape(channels=(96, 192, 384), block="residual", stem_stride=4)),
-    Candidate(name="residual-32", network=Shape(channels=(32, 64, 128, 256), block="residual")),
-    Candidate(name="residual-few-wide-64", network=Shape(channels=(64, 128, 256), block="residual", coarsest=8)),
-    Candidate(name="residual-48-large", network=replace(PLAIN_48, block="residual", large_blocks=3)),
+    Candidate(name="residual-stem4-96", network=STEM_4),
+    Candidate(name="merged-stem4-96", network=replace(STEM_4, block="merged")),
+    Candidate(name="residual-stem4-96-large", network=replace(STEM_4, large_blocks=3)),
+    Candidate(name="residual-stem4-128", network=replace(STEM_4, channels=(128, 256, 512))),
+    Candidate(name="residual-stem4-few-wide", network=replace(STEM_4, channels=(128, 256), convolutions=4, coarsest=8)),
 )
 """All learn alike."""
+
+CANDIDATES = SHAPES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,7 @@ def race(
     """
     keep_freed_memory()
     torch.set_num_threads(1)
-    by_name = {candidate.name: candidate for candidate in SHAPES}
+    by_name = {candidate.name: candidate for candidate in CANDIDATES}
     if unknown := [name for name in only if name not in by_name]:
         raise UnblurError(f"There is no candidate {unknown[0]}; give one of {', '.join(by_name)}.")
     output.mkdir(parents=True, exist_ok=True)
@@ -274,7 +276,16 @@ def _csv(rows: Sequence[Row]) -> str:
 def _markdown(rows: Sequence[Row]) -> str:
     ordered = sorted(rows, key=lambda row: -row.gain_db)
     return Table(
-        header=("candidate", "parameters", "GMAC/MP", "training s", "MP shown", "gain dB", "severe dB", "restoring s/MP"),
+        header=(
+            "candidate",
+            "parameters",
+            "GMAC/MP",
+            "training s",
+            "MP shown",
+            "gain dB",
+            "severe dB",
+            "restoring s/MP",
+        ),
         lines=tuple(
             (
                 row.name,

@@ -24,9 +24,7 @@ ROLL = replace(SHAKE, extent_px=(2.0, 48.0), roll=3.0, zoom=0.5, focal_frames=(0
 LIGHTS = replace(SHAKE, extent_px=(3.0, 48.0), highlight_share=1.0, highlight_gain=(2.0, 32.0))
 """Lights so bright that they clip the sensor where they pass."""
 
-STILL = Camera(
-    still_share=1.0, object_share=0.0, rolling_share=0.0, defocus_share=0.4, noise_share=0.5, jpeg_share=0.5
-)
+STILL = Camera(still_share=1.0, object_share=0.0, rolling_share=0.0, defocus_share=0.4, noise_share=0.5, jpeg_share=0.5)
 """Nothing moves: the network has to leave sharp, noisy and defocused photographs as sharp as they are."""
 
 
