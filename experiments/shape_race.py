@@ -77,7 +77,21 @@ SHAPES = (
 )
 """All learn alike."""
 
-CANDIDATES = SHAPES
+WAYS = tuple(
+    Candidate(name=name, network=STEM_4, learning=learning)
+    for name, learning in {
+        "adamw-2e-3": Learning(peak=2e-3),
+        "adamw-5e-4": Learning(peak=5e-4),
+        "constant-then-decay": Learning(decay=0.3),
+        "schedule-free": Learning(optimizer="schedule-free", peak=2e-3),
+        "muon": Learning(optimizer="muon", muon_peak=2e-3),
+        "muon-1e-2": Learning(optimizer="muon", muon_peak=1e-2),
+        "growing": Learning(stages=((0.0, 64, 16), (0.4, 96, 12), (0.7, 160, 6))),
+    }.items()
+)
+"""Ways to learn, all with one shape; the way of the shapes is `residual-stem4-96` above."""
+
+CANDIDATES = SHAPES + WAYS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,18 +288,25 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _markdown(rows: Sequence[Row]) -> str:
+    ways = {way.name for way in WAYS}
+    base = next(candidate.name for candidate in SHAPES if candidate.network == STEM_4)
+    shapes = [row for row in rows if row.name not in ways]
+    learnt = [row for row in rows if row.name in ways or row.name == base]
+    machine = ", ".join(sorted({row.machine for row in rows}))
+    text = [
+        "`python -m experiments.shape_race` trained every candidate from random weights on the same patches and measured "
+        f"it on every {EVERY}th pair of the validation set. Times are processor seconds of one thread ({machine}).",
+        _table(shapes),
+    ]
+    if len(learnt) > 1:
+        text += [f"Ways to learn, all with the shape of `{base}`:", _table(learnt)]
+    return "\n\n".join(text)
+
+
+def _table(rows: Sequence[Row]) -> str:
     ordered = sorted(rows, key=lambda row: -row.gain_db)
     return Table(
-        header=(
-            "candidate",
-            "parameters",
-            "GMAC/MP",
-            "training s",
-            "MP shown",
-            "gain dB",
-            "severe dB",
-            "restoring s/MP",
-        ),
+        header=("candidate", "parameters", "GMAC/MP", "training s", "MP shown", "gain dB", "severe dB", "core-s/MP"),
         lines=tuple(
             (
                 row.name,

@@ -8,13 +8,14 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import PlainUNetConfig
 from unblur.training.recipe import Recipe
+from unblur.training.schedule import ConstantThenCosine
 
 SHAKE = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
 
 CLEAN_PAN = replace(
     SHAKE, extent_px=(1.0, 48.0), kinds=("pan",), roll=0.0, zoom=0.0, noise_share=0.0, jpeg_share=0.0, still_share=0.0
 )
-"""Straight motion without noise and JPEG: what people try first, and what `blur` of an image editor makes."""
+"""Straight motion without noise and JPEG: what people try first, and what image editors make."""
 
 EVERYTHING = Camera(extent_px=(1.0, 96.0))
 
@@ -29,12 +30,16 @@ STILL = Camera(still_share=1.0, object_share=0.0, rolling_share=0.0, defocus_sha
 
 
 def plain() -> Recipe:
-    """Everything that the simulator knows, with what the bundled network was not shown: see the cameras above."""
+    """Everything that the simulator knows, and what the bundled network was not shown: see the cameras above.
+
+    The rate is constant for most of the steps, so that a run can be ended early: its moving average of weights
+    is a usable checkpoint at any time.
+    """
     return Recipe(
         name="unblur-plain",
         model=PlainUNetConfig(),
         camera=SHAKE,
-        sampling=PatchSampling(patch_px=256),
+        sampling=PatchSampling(patch_px=192),
         mixed_in=(
             SimulatedBlur(camera=EVERYTHING, share=0.33),
             SimulatedBlur(camera=CLEAN_PAN, share=0.15),
@@ -43,8 +48,11 @@ def plain() -> Recipe:
             SimulatedBlur(camera=ROLL, share=0.06),
             SimulatedBlur(camera=LIGHTS, share=0.06),
         ),
+        uses=8,
         seed=26,
-        steps=20_000,
+        steps=40_000,
         batch=8,
-        peak_learning_rate=1e-3,
+        peak_learning_rate=5e-4,
+        schedule=ConstantThenCosine(constant_share=0.8),
+        checkpoint_every=250,
     )
