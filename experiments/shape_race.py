@@ -294,8 +294,8 @@ def _markdown(rows: Sequence[Row]) -> str:
     learnt = [row for row in rows if row.name in ways or row.name == base]
     machine = ", ".join(sorted({row.machine for row in rows}))
     text = [
-        "`python -m experiments.shape_race` trained every candidate from random weights on the same patches and measured "
-        f"it on every {EVERY}th pair of the validation set. Times are processor seconds of one thread ({machine}).",
+        "`python -m experiments.shape_race` trained every candidate from random weights on the same patches and "
+        f"measured it on every {EVERY}th pair of the validation set. Times are processor seconds of one thread ({machine}).",
         _table(shapes),
     ]
     if len(learnt) > 1:
