@@ -295,7 +295,8 @@ def _markdown(rows: Sequence[Row]) -> str:
     machine = ", ".join(sorted({row.machine for row in rows}))
     text = [
         "`python -m experiments.shape_race` trained every candidate from random weights on the same patches and "
-        f"measured it on every {EVERY}th pair of the validation set. Times are processor seconds of one thread ({machine}).",
+        f"measured it on every {EVERY}th pair of the validation set. Times are processor seconds of one "
+        f"thread ({machine}).",
         _table(shapes),
     ]
     if len(learnt) > 1:
