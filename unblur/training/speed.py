@@ -7,7 +7,7 @@ from each pose. What is faster than the bound found a way around it, as convolut
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -86,8 +86,8 @@ def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShare
     step_s = _processor_s(step, steps) / steps
     # Its pairs are in memory now where a recipe uses them several times.
     loading_s = _processor_s(load, steps) / steps if recipe.uses > 1 else 0.0
-    simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed)
-    simulation_s = _processor_s(lambda: [simulated[index] for index in range(steps * recipe.batch)])
+    once = task_of(replace(recipe, uses=1), photos)
+    simulation_s = _processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
     simulation_s /= steps * recipe.uses
     whole_s = step_s + loading_s + simulation_s
     return StepShares(simulation=simulation_s / whole_s, loading=loading_s / whole_s)
