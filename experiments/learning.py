@@ -105,7 +105,8 @@ def orthogonalized(matrix: torch.Tensor) -> torch.Tensor:
     for _ in range(5):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if wide else x).to(matrix.dtype)
+    result: torch.Tensor = (x.T if wide else x).to(matrix.dtype)
+    return result
 
 
 class ScheduleFreeAdamW(torch.optim.Optimizer):
