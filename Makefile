@@ -27,7 +27,7 @@ lint: .venv/installed-dev
 
 clean:
 	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find unblur tests examples -name __pycache__ -type d -exec rm -rf {} +
+	find unblur experiments tests examples -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

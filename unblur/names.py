@@ -33,6 +33,7 @@ RecipeName = Literal[
     "motion",
     "multiscale",
     "multiscale-finish",
+    "plain",
     "pre-reconstruction",
     "prior",
     "smoke",

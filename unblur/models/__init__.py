@@ -12,6 +12,7 @@ from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfi
 from unblur.models.mprnet import MPRNet, MPRNetConfig
 from unblur.models.multiscale import MultiScale, MultiScaleConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
+from unblur.models.plain_unet import PlainUNet, PlainUNetConfig
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.restormer import Restormer, RestormerConfig
 from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
@@ -42,6 +43,8 @@ __all__ = [
     "MultiScaleConfig",
     "NAFNet",
     "NAFNetConfig",
+    "PlainUNet",
+    "PlainUNetConfig",
     "PreReconstruction",
     "PreReconstructionConfig",
     "PriorConfig",

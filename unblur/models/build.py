@@ -12,6 +12,7 @@ from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfi
 from unblur.models.mprnet import MPRNet, MPRNetConfig
 from unblur.models.multiscale import MultiScale, MultiScaleConfig
 from unblur.models.nafnet import NAFNet, NAFNetConfig
+from unblur.models.plain_unet import PlainUNet, PlainUNetConfig
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.restormer import Restormer, RestormerConfig
 from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
@@ -20,7 +21,7 @@ from unblur.models.unet import UNet, UNetConfig
 HostConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
 """Networks that restore and can be told a semantic prior."""
 
-RestorerConfig = HostConfig | MultiScaleConfig
+RestorerConfig = HostConfig | MultiScaleConfig | PlainUNetConfig
 """Networks that restore: `forward(blurry) -> restored`."""
 
 ModelConfig = (
@@ -50,6 +51,8 @@ def build(config: ModelConfig) -> nn.Module:
             return Restormer(config)
         case MultiScaleConfig():
             return MultiScale(config)
+        case PlainUNetConfig():
+            return PlainUNet(config)
         case MotionEstimatorConfig():
             return MotionEstimator(config)
         case SemanticPriorConfig():

@@ -9,6 +9,7 @@ from unblur.recipes.glow import glow, glow_joint, pre_reconstruction
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, nafnet_64, restormer, unet
 from unblur.recipes.motion import motion
 from unblur.recipes.multiscale import multiscale, multiscale_finish
+from unblur.recipes.plain import plain
 from unblur.recipes.prior import prior
 from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
@@ -34,6 +35,8 @@ def named(name: RecipeName) -> Recipe:
             return multiscale()
         case "multiscale-finish":
             return multiscale_finish()
+        case "plain":
+            return plain()
         case "pre-reconstruction":
             return pre_reconstruction()
         case "prior":

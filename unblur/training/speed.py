@@ -1,4 +1,4 @@
-"""How fast pairs are simulated, and how much of a training step that takes.
+"""How fast pairs are simulated, and how much of a training step that and loading take.
 
 Times are processor seconds, not seconds on the clock: other work on the machine does not count. Speeds are held
 against a bound measured in the same run: the time that bilinear sampling alone takes, each layer seen once
@@ -7,10 +7,11 @@ from each pose. What is faster than the bound found a way around it, as convolut
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from unblur.blur import Camera, Exposure, render, sample_exposure
 from unblur.datasets import PhotoFolder, SimulatedPairs
@@ -31,6 +32,15 @@ class SimulationSpeed:
     pairs_per_core_second: float
     share_of_bound: float
     """Time of the sampling alone over the whole time; 1 is the bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepShares:
+    """Of all processor time of a training step, 0 to 1; the network takes the rest."""
+
+    simulation: float
+    loading: float
+    """Turning simulated pairs, stacking them to a batch and laying it out in memory as the network needs it."""
 
 
 def pair_speed(photos: PhotoFolder, camera: Camera, side_px: int, pairs: int, seed: int) -> SimulationSpeed:
@@ -58,22 +68,29 @@ def frame_speed(camera: Camera, height: int, width: int, pairs: int, seed: int) 
     )
 
 
-def share_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> float:
-    """Simulation's share of all processor time of a training step of `recipe` on the CPU, 0 to 1."""
+def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShares:
+    """Where the processor time of a training step of `recipe` on the CPU goes."""
     model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     task = task_of(recipe, photos)
-    batch = tuple(map(torch.stack, zip(*(task.example(index) for index in range(recipe.batch)), strict=True)))
+
+    def load() -> tuple[Tensor, ...]:
+        return tuple(map(torch.stack, zip(*(task.example(index) for index in range(recipe.batch)), strict=True)))
+
+    batch = load()
 
     def step() -> None:
         take_step(model, optimizer, task, [batch], recipe.clip_norm, precision=recipe.precision)
 
-    simulated = SimulatedPairs(photos, recipe.camera, recipe.sampling, recipe.seed)
     step()
     step_s = _processor_s(step, steps) / steps
-    simulation_s = _processor_s(lambda: [simulated[index] for index in range(steps * recipe.batch)])
+    # Its pairs are in memory now where a recipe uses them several times.
+    loading_s = _processor_s(load, steps) / steps if recipe.uses > 1 else 0.0
+    once = task_of(replace(recipe, uses=1), photos)
+    simulation_s = _processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
     simulation_s /= steps * recipe.uses
-    return simulation_s / (step_s + simulation_s)
+    whole_s = step_s + loading_s + simulation_s
+    return StepShares(simulation=simulation_s / whole_s, loading=loading_s / whole_s)
 
 
 def _sampling_s(exposures: list[Exposure], height: int, width: int) -> float:

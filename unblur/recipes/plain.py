@@ -1,0 +1,58 @@
+"""The plain U-Net, which processors train and apply near their peak."""
+
+from dataclasses import replace
+
+from unblur.blur import Camera
+from unblur.datasets import SignBlur, SimulatedBlur
+from unblur.datasets.simulated import PatchSampling
+from unblur.datasets.validation import CAMERA
+from unblur.models import PlainUNetConfig
+from unblur.training.recipe import Recipe
+from unblur.training.schedule import ConstantThenCosine
+
+SHAKE = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
+
+CLEAN_PAN = replace(
+    SHAKE, extent_px=(1.0, 48.0), kinds=("pan",), roll=0.0, zoom=0.0, noise_share=0.0, jpeg_share=0.0, still_share=0.0
+)
+"""Straight motion without noise and JPEG: what people try first, and what image editors make."""
+
+EVERYTHING = Camera(extent_px=(1.0, 96.0))
+
+ROLL = replace(SHAKE, extent_px=(2.0, 48.0), roll=3.0, zoom=0.5, focal_frames=(0.7, 2.0), noise_share=0.5)
+"""The camera turns about its optical axis: blur is longest at the corners."""
+
+LIGHTS = replace(SHAKE, extent_px=(3.0, 48.0), highlight_share=1.0, highlight_gain=(2.0, 32.0))
+"""Lights so bright that they clip the sensor where they pass."""
+
+STILL = Camera(still_share=1.0, object_share=0.0, rolling_share=0.0, defocus_share=0.4, noise_share=0.5, jpeg_share=0.5)
+"""Nothing moves: the network has to leave sharp, noisy and defocused photographs as sharp as they are."""
+
+
+def plain() -> Recipe:
+    """Everything that the simulator knows, and what the bundled network was not shown: see the cameras above.
+
+    The rate is constant for most of the steps, so that a run can be ended early: its moving average of weights
+    is a usable checkpoint at any time.
+    """
+    return Recipe(
+        name="unblur-plain",
+        model=PlainUNetConfig(),
+        camera=SHAKE,
+        sampling=PatchSampling(patch_px=192),
+        mixed_in=(
+            SimulatedBlur(camera=EVERYTHING, share=0.33),
+            SimulatedBlur(camera=CLEAN_PAN, share=0.15),
+            SignBlur(camera=replace(SHAKE, extent_px=(2.0, 28.0)), count=1024, share=0.12),
+            SimulatedBlur(camera=STILL, share=0.07),
+            SimulatedBlur(camera=ROLL, share=0.06),
+            SimulatedBlur(camera=LIGHTS, share=0.06),
+        ),
+        uses=8,
+        seed=26,
+        steps=40_000,
+        batch=8,
+        peak_learning_rate=5e-4,
+        schedule=ConstantThenCosine(constant_share=0.8),
+        checkpoint_every=250,
+    )
