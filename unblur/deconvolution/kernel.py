@@ -1,0 +1,90 @@
+"""Operations on blur kernels: (S, S) with odd S, not negative, sum 1, the origin in the middle."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def point_kernel(side: int) -> Tensor:
+    """The kernel that changes nothing."""
+    kernel = torch.zeros(side, side)
+    kernel[side // 2, side // 2] = 1
+    return kernel
+
+
+def resize_kernel(kernel: Tensor, side: int) -> Tensor:
+    """The same blur in an image that is larger or smaller by `side / S`."""
+    image = kernel[None, None]
+    resized = F.interpolate(image, (side, side), mode="bicubic", align_corners=False, antialias=True)[0, 0]
+    resized = resized.clamp(min=0)
+    return resized / resized.sum().clamp(min=1e-8)
+
+
+def clean_kernel(kernel: Tensor, smallest_value: float, smallest_part: float = 0.1) -> Tensor:
+    """Set values below `smallest_value` times the largest to zero, drop small isolated parts, centre and normalise.
+
+    A part is a set of pixels connected by sides or corners; it is dropped when it holds less than `smallest_part` of
+    the sum.
+    """
+    kernel = torch.where(kernel < smallest_value * kernel.max(), 0, kernel)
+    labels = connected_parts(kernel > 0)
+    sums = torch.zeros(int(labels.max()) + 1).index_add_(0, labels.flatten(), kernel.flatten())
+    kernel = torch.where(sums[labels] < smallest_part * sums.sum(), 0, kernel)
+    return centre_kernel(kernel / kernel.sum().clamp(min=1e-8))
+
+
+def connected_parts(mask: Tensor) -> Tensor:
+    """Number the parts of a mask, (H, W) bool, that are connected by sides or corners; 0 is outside. (H, W) int64."""
+    numbers = torch.arange(1, mask.numel() + 1, dtype=torch.float32).view_as(mask) * mask
+    while True:
+        # Each pixel takes the largest number among its neighbours until nothing changes.
+        spread = F.max_pool2d(numbers[None, None], 3, stride=1, padding=1)[0, 0] * mask
+        if bool((spread == numbers).all()):
+            break
+        numbers = spread
+    # With a zero in front, so that 0 stands for outside also where there is no outside.
+    _, numbered = torch.unique(F.pad(numbers.flatten(), (1, 0)), return_inverse=True)
+    parts: Tensor = numbered[1:].view_as(mask)
+    return parts
+
+
+def centroid(kernel: Tensor) -> tuple[float, float]:
+    """Centre of mass (x, y) in pixels from the middle, right and down."""
+    side = kernel.shape[-1]
+    places = torch.arange(side, dtype=kernel.dtype) - side // 2
+    total = float(kernel.sum().clamp(min=1e-8))
+    return float((kernel.sum(0) * places).sum()) / total, float((kernel.sum(1) * places).sum()) / total
+
+
+def centre_kernel(kernel: Tensor) -> Tensor:
+    """Shift the kernel by whole pixels so that its centre of mass lies in the middle.
+
+    A photograph does not determine the position of its kernel; the simulator and RealBlur use the same convention.
+    """
+    x, y = centroid(kernel)
+    return kernel.roll((-round(y), -round(x)), (0, 1))
+
+
+def extent_px(kernel: Tensor) -> float:
+    """Length of the kernel: the diagonal of the box that holds all but 1 % of its light on each side, in pixels."""
+
+    def span(profile: Tensor) -> float:
+        share = profile.cumsum(0) / profile.sum().clamp(min=1e-8)
+        inside = (share > 0.01) & (share - profile / profile.sum().clamp(min=1e-8) < 0.99)
+        return float(inside.sum()) - 1
+
+    return math.hypot(span(kernel.sum(0)), span(kernel.sum(1)))
+
+
+def direction_deg(kernel: Tensor) -> float:
+    """Main direction of the blur: 0 is horizontal, 90 vertical, 0 to 180, counted counter-clockwise as seen."""
+    side = kernel.shape[-1]
+    places = torch.arange(side, dtype=kernel.dtype) - side // 2
+    x, y = centroid(kernel)
+    total = kernel.sum().clamp(min=1e-8)
+    across = float((kernel.sum(0) * (places - x).square()).sum() / total)
+    down = float((kernel.sum(1) * (places - y).square()).sum() / total)
+    both = float((kernel * (places - x) * (places - y)[:, None]).sum() / total)
+    return math.degrees(0.5 * math.atan2(-2 * both, across - down)) % 180

@@ -1,0 +1,146 @@
+"""The sharp image that a known blur turned into a blurry one: non-blind deconvolution in linear light.
+
+Half-quadratic splitting with a hyper-Laplacian prior on gradients (Krishnan and Fergus 2009, "Fast Image Deconvolution
+using Hyper-Laplacian Priors"); the gradients of the colours are shrunk together. Light that the data do not give,
+outside of the frame and where the photograph is clipped, is replaced in each round by what the estimate so far, blurred
+again, says it was: borders do not ring. Whatever a clipped light reaches stays blurry, because nobody knows how bright
+that light was (Whyte et al. 2014, "Deblurring Shaken and Partially Saturated Images", treat such pixels apart too).
+
+Where blur varies over the frame the image is cut into windows with one kernel each, which are blended.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fft
+
+from unblur.deconvolution.camera_path import CameraPath
+from unblur.deconvolution.fourier import difference_transfers, extend, transfer_function
+
+EXPONENT = 0.8
+"""Of the hyper-Laplacian; Krishnan and Fergus give 0.5 to 0.8 for photographs."""
+
+ROUNDS = 5
+"""Of half-quadratic splitting; the coupling is multiplied by 4 from one to the next."""
+
+CLIPPED = 0.97
+"""Linear light, as a share of white, from which a pixel counts as clipped."""
+
+CLIPPED_GAIN = 500.0
+"""Share of a pixel that stays blurry, for each share of its light that is connected with clipped pixels."""
+
+LARGEST_VARIATION_PX = 1.5
+"""Difference of kernels within a window that is neglected."""
+
+SMALLEST_WINDOW_PX, LARGEST_WINDOW_PX = 64, 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deconvolution:
+    """How strongly deconvolution relies on the prior."""
+
+    noise: float
+    """Standard deviation of the noise in linear light, white being 1."""
+
+    @property
+    def weight(self) -> float:
+        """Of the prior, relative to the data term: it grows with the variance of the noise."""
+        return 2e-4 + 20 * self.noise**2
+
+
+def deconvolve(
+    blurry: Tensor, path: CameraPath, settings: Deconvolution, *, left_px: int = 0, top_px: int = 0
+) -> Tensor:
+    """Deconvolve a photograph, or the part of it that begins at (left, top). (C, H, W) linear light -> same.
+
+    Values below 0 and above 1 occur: above 1 where the photograph is clipped.
+    """
+    height, width = blurry.shape[1:]
+    window_px = _window_px(path)
+    whole = path.variation_px(height, width) <= LARGEST_VARIATION_PX
+    rows = [(0, height)] if whole else _spans(height, window_px)
+    columns = [(0, width)] if whole else _spans(width, window_px)
+    places = torch.tensor(
+        [
+            [left_px + (left + right - 1) / 2, top_px + (top + bottom - 1) / 2]
+            for top, bottom in rows
+            for left, right in columns
+        ]
+    )
+    kernels = iter(path.kernels_at(places))
+    if len(rows) == len(columns) == 1:
+        return _deconvolve_window(blurry, next(kernels), settings.weight)
+    total, weights = torch.zeros_like(blurry), torch.zeros_like(blurry[:1])
+    for top, bottom in rows:
+        for left, right in columns:
+            sharp = _deconvolve_window(blurry[:, top:bottom, left:right], next(kernels), settings.weight)
+            share = _blending_weights(bottom - top)[:, None] * _blending_weights(right - left)
+            total[:, top:bottom, left:right] += share * sharp
+            weights[:, top:bottom, left:right] += share
+    return total / weights
+
+
+def _deconvolve_window(blurry: Tensor, kernel: Tensor, weight: float) -> Tensor:
+    """With one kernel. (C, H, W) -> same."""
+    extended = extend(blurry, kernel.shape[-1])
+    size = extended.size
+    transfer = transfer_function(kernel, size)
+    steps = difference_transfers(size, blurry)
+    power, gradient_power = transfer.abs().square(), steps.abs().square().sum(0)
+    clipped = (extended.image >= CLIPPED) & (extended.known > 0)
+    given = extended.known.expand_as(extended.image) * ~clipped
+    light = extended.image
+    spectrum = fft.rfft2(light)
+    coupling = 2 * weight
+    for step in range(ROUNDS):
+        if step:
+            again = fft.irfft2(transfer * spectrum, s=size)
+            again = torch.where(clipped, torch.maximum(again, extended.image), again)
+            light = torch.where(given > 0, extended.image, again)
+        gradients = fft.irfft2(spectrum[:, None] * steps, s=size)
+        gradients = gradients * _shrinkage(gradients, weight / coupling)
+        target = (steps.conj() * fft.rfft2(gradients)).sum(1)
+        data = transfer.conj() * fft.rfft2(light)
+        spectrum = (data + coupling * target) / (power + coupling * gradient_power + 1e-7)
+        coupling *= 4
+    sharp: Tensor = fft.irfft2(spectrum, s=size)
+    if bool(clipped.any()):
+        # Where clipped pixels may have got light from, and what else those places lit: their ripples end there.
+        reached = fft.irfft2(power * fft.rfft2(clipped.any(dim=0).to(light.dtype)), s=size)
+        share = (CLIPPED_GAIN * reached).clamp(0, 1)
+        sharp = sharp + share * (extended.image - sharp)
+    return extended.crop(sharp)
+
+
+def _shrinkage(gradients: Tensor, threshold: float) -> Tensor:
+    """The factor that minimises `threshold |v|^p + (|v| - |g|)^2 / 2` for all colours and both directions together.
+
+    A few fixed-point iterations. Shape: (C, 2, H, W) -> (H, W).
+    """
+    length = gradients.square().sum((0, 1)).sqrt() + 1e-8
+    shrunk = length
+    for _ in range(3):
+        shrunk = (length - threshold * EXPONENT * shrunk.clamp(min=1e-3) ** (EXPONENT - 1)).clamp(min=0)
+    return shrunk / length
+
+
+def _window_px(path: CameraPath) -> int:
+    """The side of windows in which the kernel is nearly the same, not much smaller than the kernel."""
+    variation_px = path.variation_px(1, 1)
+    fitting = LARGEST_WINDOW_PX if variation_px == 0 else int(LARGEST_VARIATION_PX / variation_px)
+    smallest = max(SMALLEST_WINDOW_PX, 2 * round(path.length_px))
+    return min(max(fitting, smallest), max(LARGEST_WINDOW_PX, smallest))
+
+
+def _spans(length: int, window_px: int) -> list[tuple[int, int]]:
+    """Windows of equal size that overlap by a half, or one that holds everything."""
+    if length <= window_px:
+        return [(0, length)]
+    count = -(-2 * (length - window_px) // window_px) + 1
+    starts = [index * (length - window_px) // (count - 1) for index in range(count)]
+    return [(start, start + window_px) for start in starts]
+
+
+def _blending_weights(length: int) -> Tensor:
+    """A Hann window without its zeros, (length,)."""
+    return torch.hann_window(length + 2, periodic=False)[1:-1]
