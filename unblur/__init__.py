@@ -11,12 +11,16 @@ from unblur.errors import UnblurError
 if TYPE_CHECKING:
     from unblur.photos.files import read_photo, write_photo
     from unblur.photos.photo import Photo
+    from unblur.restoration.estimate_shake import estimate_shake
     from unblur.restoration.restorer import load
+    from unblur.restoration.shake import Shake
 
-__all__ = ["Photo", "UnblurError", "__version__", "load", "read_photo", "write_photo"]
+__all__ = ["Photo", "Shake", "UnblurError", "__version__", "estimate_shake", "load", "read_photo", "write_photo"]
 
 _HOMES = {
     "Photo": "unblur.photos.photo",
+    "Shake": "unblur.restoration.shake",
+    "estimate_shake": "unblur.restoration.estimate_shake",
     "load": "unblur.restoration.restorer",
     "read_photo": "unblur.photos.files",
     "write_photo": "unblur.photos.files",

@@ -24,7 +24,16 @@ def test_pillow_is_not_needed() -> None:
 
 
 def test_every_name_is_there() -> None:
-    assert dir(unblur) == ["Photo", "UnblurError", "__version__", "load", "read_photo", "write_photo"]
+    assert dir(unblur) == [
+        "Photo",
+        "Shake",
+        "UnblurError",
+        "__version__",
+        "estimate_shake",
+        "load",
+        "read_photo",
+        "write_photo",
+    ]
     for name in dir(unblur):
         assert getattr(unblur, name)
     with pytest.raises(AttributeError, match="sharpen"):

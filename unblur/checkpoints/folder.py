@@ -27,6 +27,9 @@ BUNDLED_RESTORER = _WEIGHTS / "multiscale"
 BUNDLED_MOTION_ESTIMATOR = _WEIGHTS / "motion"
 """The motion estimator that comes with the package."""
 
+BUNDLED_KERNEL_ESTIMATOR = _WEIGHTS / "kernel"
+"""The estimator of the kernel of camera shake."""
+
 BUNDLED_PRIOR = _WEIGHTS / "prior"
 """The semantic prior that comes with the package."""
 

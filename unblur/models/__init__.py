@@ -4,6 +4,7 @@ from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
 from unblur.models.build import HostConfig, ModelConfig, RestorerConfig, build
 from unblur.models.glow import GlowConfig, GlowDeblur, GlowRestorer
 from unblur.models.host import DecoderScale, MultiOutput
+from unblur.models.kernel_estimator import KernelEstimator, KernelEstimatorConfig
 from unblur.models.latent_decoder import LatentDecoder, LatentDecoderConfig
 from unblur.models.latent_encoder import LatentEncoderConfig
 from unblur.models.latent_space import LatentSpace
@@ -16,6 +17,7 @@ from unblur.models.plain_unet import PlainUNet, PlainUNetConfig
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.restormer import Restormer, RestormerConfig
 from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
+from unblur.models.shake_fusion import ShakeFusion, ShakeFusionConfig
 from unblur.models.spe import PriorConfig
 from unblur.models.unet import UNet, UNetConfig
 
@@ -27,6 +29,8 @@ __all__ = [
     "GlowDeblur",
     "GlowRestorer",
     "HostConfig",
+    "KernelEstimator",
+    "KernelEstimatorConfig",
     "LatentDecoder",
     "LatentDecoderConfig",
     "LatentEncoderConfig",
@@ -53,6 +57,8 @@ __all__ = [
     "RestormerConfig",
     "SemanticPrior",
     "SemanticPriorConfig",
+    "ShakeFusion",
+    "ShakeFusionConfig",
     "UNet",
     "UNetConfig",
     "build",

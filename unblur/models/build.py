@@ -6,6 +6,7 @@ from torch import nn
 
 from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
 from unblur.models.glow import GlowConfig, GlowDeblur
+from unblur.models.kernel_estimator import KernelEstimator, KernelEstimatorConfig
 from unblur.models.latent_decoder import LatentDecoder, LatentDecoderConfig
 from unblur.models.mimo_unet import MIMOUNet, MIMOUNetConfig
 from unblur.models.motion_estimator import MotionEstimator, MotionEstimatorConfig
@@ -16,6 +17,7 @@ from unblur.models.plain_unet import PlainUNet, PlainUNetConfig
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.restormer import Restormer, RestormerConfig
 from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
+from unblur.models.shake_fusion import ShakeFusion, ShakeFusionConfig
 from unblur.models.unet import UNet, UNetConfig
 
 HostConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
@@ -32,6 +34,8 @@ ModelConfig = (
     | GlowConfig
     | AutoencoderConfig
     | LatentDecoderConfig
+    | KernelEstimatorConfig
+    | ShakeFusionConfig
 )
 """Every configuration a checkpoint may hold."""
 
@@ -65,4 +69,8 @@ def build(config: ModelConfig) -> nn.Module:
             return Autoencoder(config)
         case LatentDecoderConfig():
             return LatentDecoder(config)
+        case KernelEstimatorConfig():
+            return KernelEstimator(config)
+        case ShakeFusionConfig():
+            return ShakeFusion(config)
     assert_never(config)

@@ -91,10 +91,13 @@ class PlainUNet(nn.Module):
         """Heights and widths are padded to a multiple of this."""
         return int(self.config.stem_stride * 2 ** len(self.downs))
 
-    def forward(self, blurry: Tensor) -> Tensor:
+    def forward(self, blurry: Tensor, extra_features: Tensor | None = None) -> Tensor:
+        """`extra_features`, (B, channels[0], H / stem stride, W / stem stride) of the padded image, join the first."""
         height, width = blurry.shape[2:]
         whole = padded_to_multiple(blurry, self.multiple_of)
         x = self.intro(F.pixel_unshuffle(whole, self.config.stem_stride))
+        if extra_features is not None:
+            x = x + extra_features
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)

@@ -7,13 +7,14 @@ inside the whole photograph except within half a window of an edge that is not t
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint
 from unblur.errors import UnblurError
@@ -27,13 +28,28 @@ from unblur.restoration.blend import full_scale
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_plausible
 from unblur.restoration.pictures import Planes, picture_like, planes_of
-from unblur.restoration.tiled import Answer, Progress, Tile, TiledPixels, Tiling, Window, part_of, restore_in_tiles
+from unblur.restoration.shake import Shake
+from unblur.restoration.shake_solver import ShakeSolver, SolvedShake
+from unblur.restoration.tiled import (
+    Answer,
+    Progress,
+    Tile,
+    TiledPixels,
+    Tiling,
+    Window,
+    part_of,
+    restore_in_tiles,
+    split_progress,
+)
 from unblur.restoration.windows import as_blurry, as_values, in_channels, shares_of_white
 
 Picture = TypeVar("Picture")
 
 BYTES_PER_TILE_PX = 2000
 """Measured at 1300 for the bundled network in float32 on a CPU, with room to spare."""
+
+SHARE_OF_ESTIMATING = 0.3
+"""Of the progress of a photograph, for estimating its shake."""
 
 HARDLY_CHANGED = 0.3 / 255
 """Mean absolute change, as a share of full scale, below which nobody sees a difference."""
@@ -69,6 +85,8 @@ class Restoration:
     strength: float
     generated_share: float = 0.0
     """Share of the tiles whose detail was generated."""
+    shake: Shake | None = None
+    """The camera shake that was solved; None where the network restored the photograph alone."""
     uncertainty: NDArray[np.float32] | None = None
     """(H, W): standard deviation of a pixel over restorations with other seeds, as a share of full scale. None where
     there was nothing to compare."""
@@ -86,10 +104,12 @@ def load(
     pooling_window_px: int | None = None,
     *,
     fast: bool = False,
+    shake_solver: ShakeSolver | None = None,
 ) -> "Restorer":
     """The restorer for a checkpoint: a folder, "owner/name" on the Hugging Face hub, or None for the bundled.
 
     With `fast` it looks at photographs at half their size alone: far less time, and fine blur stays.
+    A `shake_solver`, which no command uses yet, solves camera shake where that is worth it (docs/shake.md).
     Averages inside the network reach 1.5 training patches (TLC's ratio) unless a window is given; 0 lets them
     reach over the whole tile. Raises UnblurError when there is no such checkpoint or device.
     """
@@ -110,7 +130,7 @@ def load(
     if fast:
         # The hourglass alone: half size is the one size that is looked at.
         model = AtHalfSize(model.hourglass if isinstance(model, MultiScale) else model)
-    return Restorer(model, settings, device=device, checkpoint_sha256=checkpoint.sha256)
+    return Restorer(model, settings, device=device, checkpoint_sha256=checkpoint.sha256, shake_solver=shake_solver)
 
 
 class Restorer:
@@ -123,11 +143,16 @@ class Restorer:
         *,
         device: str = "auto",
         checkpoint_sha256: str | None = None,
+        shake_solver: ShakeSolver | None = None,
     ) -> None:
-        """Takes over `model`, (B, 3, H, W) in [0, 1] -> same: moves it to `device` and sets its pooling."""
+        """Takes over `model`, (B, 3, H, W) in [0, 1] -> same: moves it to `device` and sets its pooling.
+
+        With a `shake_solver`, camera shake is estimated and deconvolved where that is worth it.
+        """
         self.settings = settings or RestorationSettings()
         self.device = choose_device(device)
         self.checkpoint_sha256 = checkpoint_sha256
+        self._shake_solver = shake_solver
         self._model = model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         use_local_pooling(self._model, self.settings.pooling_window_px)
 
@@ -162,7 +187,7 @@ class Restorer:
         restored = []
         for index, (pixels, alpha) in enumerate(planes):
             part = part_of(progress, index, len(planes))
-            result = self._restore_pixels(pixels, alpha, strength, tile, part)
+            result, _ = self._restore_pixels(pixels, alpha, strength, tile, part)
             restored.append(Planes(result.pixels, alpha))
         return picture_like(picture, restored)
 
@@ -175,7 +200,7 @@ class Restorer:
     ) -> Restoration:
         """`photo` restored, with its metadata and alpha, and the facts about it. Errors as in `restore`."""
         began = time.perf_counter()
-        result = self._restore_pixels(photo.pixels, photo.alpha, strength, tile, progress)
+        result, shake = self._restore_pixels(photo.pixels, photo.alpha, strength, tile, progress)
         return Restoration(
             photo=photo.with_pixels(result.pixels),
             seconds=time.perf_counter() - began,
@@ -183,6 +208,7 @@ class Restorer:
             change=mean_change(photo.pixels, result.pixels),
             kept_share=result.kept_share,
             strength=strength,
+            shake=shake,
         )
 
     def _restore_pixels(
@@ -192,25 +218,42 @@ class Restorer:
         strength: float,
         tile: Tile,
         progress: Progress | None,
-    ) -> TiledPixels:
-        """(H, W, C) -> same."""
+    ) -> tuple[TiledPixels, Shake | None]:
+        """(H, W, C) -> same, and the shake that was solved."""
+        solved = None
+        if self._shake_solver is not None and strength > 0:
+            estimating, progress = split_progress(progress, SHARE_OF_ESTIMATING)
+            solved = self._shake_solver.solve(pixels, partial(self.apply_network, progress=estimating))
         tiling = Tiling(
             overlap_px=self.settings.overlap_px,
             feather_px=self.settings.feather_px,
             bytes_per_px=BYTES_PER_TILE_PX,
         )
-        return restore_in_tiles(
+        result = restore_in_tiles(
             pixels,
             alpha,
-            self._restore_window,
+            partial(self._restore_window, solved),
             strength=strength,
             tile=tile,
             tiling=tiling,
             device=self.device,
             progress=progress,
         )
+        return result, None if solved is None else solved.shake
 
-    def _restore_window(self, window: Window, _: Progress | None) -> Answer:
+    def apply_network(self, blurry: Tensor, progress: Progress | None = None) -> Tensor:
+        """The network applied to a whole image, without tiles or safeguards. (1, 3, h, w) on the CPU -> same."""
+        if progress:
+            progress(0.5)
+        image = blurry.to(self.device, memory_format=torch.channels_last)
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.uses_bfloat16(np.dtype(np.uint8))),
+        ):
+            restored: Tensor = self._model(image)
+        return restored.float().cpu()
+
+    def _restore_window(self, solved: SolvedShake | None, window: Window, _: Progress | None) -> Answer:
         values = shares_of_white(window.pixels)
         blurry = as_blurry(values, self.device)
         with (
@@ -220,6 +263,9 @@ class Restorer:
             restored = self._model(blurry).float()
             if not is_plausible(restored, blurry):
                 return Answer(values, "kept")
+            if solved is not None:
+                fused = solved.fuse(blurry, restored, window.left_px, window.top_px)
+                restored = fused if is_plausible(fused, blurry) else restored
             return Answer(as_values(in_channels(restored, values.shape[2])), "restored")
 
     def uses_bfloat16(self, dtype: np.dtype[Any]) -> bool:

@@ -134,6 +134,13 @@ def part_of(progress: Progress | None, index: int, count: int) -> Progress | Non
     return progress and (lambda share: progress((index + share) / count))
 
 
+def split_progress(progress: Progress | None, share: float) -> tuple[Progress | None, Progress | None]:
+    """The progress of a first part, which takes `share` of the time, and of the rest."""
+    if progress is None:
+        return None, None
+    return (lambda done: progress(share * done)), (lambda done: progress(share + (1 - share) * done))
+
+
 def _tile_px(tile: Tile, height: int, width: int, largest_px: int) -> int:
     longest = max(height, width)
     tile_px = min(longest, DEFAULT_TILE_PX if tile == "auto" else tile or longest)

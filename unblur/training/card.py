@@ -7,12 +7,14 @@ from unblur.datasets import PairSet, SignBlur
 from unblur.models import (
     AutoencoderConfig,
     GlowConfig,
+    KernelEstimatorConfig,
     LatentDecoderConfig,
     ModelConfig,
     MotionEstimatorConfig,
     PreReconstructionConfig,
     RestorerConfig,
     SemanticPriorConfig,
+    ShakeFusionConfig,
 )
 from unblur.training.growth import phases_of
 from unblur.training.recipe import Recipe
@@ -103,6 +105,10 @@ def _purpose(model: ModelConfig) -> str:
                 "Turns latents of SANA's autoencoder, 32 numbers for each square of 32 x 32 pixels, into photographs; "
                 "learnt\non those of TAESANA's encoder, which is not in it. It paints detail that may not be there."
             )
+        case KernelEstimatorConfig():
+            return "Estimates the blur kernel of camera shake from a photograph and a rough restoration of it."
+        case ShakeFusionConfig():
+            return "Joins the restoration of a photograph with its deconvolution."
     assert_never(model)
 
 
@@ -122,4 +128,6 @@ def _use(model: ModelConfig) -> str:
             return "unblur study reconstruction photos --checkpoint FOLDER"
         case LatentDecoderConfig():
             return "unblur study reconstruction photos --checkpoint FOLDER --encoder taesana_encoder.pth"
+        case KernelEstimatorConfig() | ShakeFusionConfig():
+            return "unblur restore photo.jpg --shake auto"
     assert_never(model)

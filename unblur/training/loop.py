@@ -19,11 +19,13 @@ from unblur.errors import UnblurError
 from unblur.models import (
     AutoencoderConfig,
     GlowConfig,
+    KernelEstimatorConfig,
     LatentDecoderConfig,
     MotionEstimatorConfig,
     PreReconstructionConfig,
     RestorerConfig,
     SemanticPriorConfig,
+    ShakeFusionConfig,
     build,
 )
 from unblur.models.linear_dit import use_recomputation
@@ -248,6 +250,11 @@ def task_of(
             patches = patches_of(recipe, photos, device)
             return ReconstructionTask(
                 patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder, precision=recipe.precision
+            )
+        case KernelEstimatorConfig() | ShakeFusionConfig():
+            raise UnblurError(
+                f"Recipes do not train the network of {recipe.name}; use experiments.train_kernel_estimator or "
+                "experiments.train_shake_fusion."
             )
     assert_never(recipe.model)
 

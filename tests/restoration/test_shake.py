@@ -1,0 +1,87 @@
+"""The shake of a photograph estimated with the bundled networks, against blur made with SciPy."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import unblur
+from tests.deconvolution.scenes import blurred, camera_man, likeness, path_kernel
+from unblur.photos.color import linear_to_srgb
+from unblur.restoration.shake import Shake, best_textured_region, kernel_side, turn, turn_back
+
+
+def photograph(
+    length_px: float, seed: int = 7, noise: float = 0.002, size_px: int = 256
+) -> tuple[np.ndarray, torch.Tensor]:
+    """A photograph of known shake, (H, W, 3) uint8, and the kernel."""
+    kernel = path_kernel(31, seed, length_px)
+    light = blurred(camera_man(size_px), kernel)
+    light = (light + noise * torch.randn(light.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    pixels = (linear_to_srgb(light) * 255).round().byte().numpy()
+    return np.repeat(pixels[..., None], 3, axis=2), kernel
+
+
+@pytest.fixture(scope="module")
+def shaken() -> tuple[Shake, torch.Tensor]:
+    pixels, kernel = photograph(14)
+    return unblur.estimate_shake(pixels), kernel
+
+
+def test_a_kernel_drawn_by_scipy_is_found_again(shaken: tuple[Shake, torch.Tensor]) -> None:
+    shake, kernel = shaken
+    assert likeness(shake.path.central_kernel, kernel) > 0.8
+    assert shake.confidence > 0.4
+    assert str(shake) == f"shake: {shake.length_px:.0f} px, {shake.direction_deg:.0f} degrees"
+
+
+def test_the_same_photograph_has_the_same_shake(shaken: tuple[Shake, torch.Tensor]) -> None:
+    again = unblur.estimate_shake(photograph(14)[0])
+    assert torch.equal(again.path.weights, shaken[0].path.weights)
+
+
+def test_a_shake_is_saved_as_json_and_as_a_picture(shaken: tuple[Shake, torch.Tensor]) -> None:
+    shake, _ = shaken
+    facts = json.loads(shake.to_json())
+    assert facts["confidence"] == pytest.approx(shake.confidence, abs=1e-4)
+    assert sum(pose["share"] for pose in facts["poses"]) == pytest.approx(1, abs=0.01)
+    picture = shake.picture(rows=2, columns=3)
+    assert picture.pixels.dtype == np.uint8
+    assert picture.width * 2 == picture.height * 3
+
+
+def test_a_sharp_photograph_has_no_long_shake() -> None:
+    pixels = (linear_to_srgb(camera_man()) * 255).round().byte().numpy()
+    assert unblur.estimate_shake(pixels).length_px < 6
+
+
+def test_pictures_that_are_too_small_or_too_many_are_refused() -> None:
+    with pytest.raises(unblur.UnblurError, match="at least 64"):
+        unblur.estimate_shake(np.zeros((63, 200, 3), np.uint8))
+    with pytest.raises(unblur.UnblurError, match="one at a time"):
+        unblur.estimate_shake(torch.zeros(2, 3, 64, 64))
+    with pytest.raises(unblur.UnblurError, match="no picture"):
+        unblur.estimate_shake(3)
+
+
+def test_every_orientation_turns_back() -> None:
+    features = torch.rand(2, 9, 9)
+    for flip in (False, True):
+        for turns in range(4):
+            assert torch.equal(turn_back(turn(features, flip, turns), flip, turns), features)
+
+
+def test_the_part_with_most_detail_is_taken() -> None:
+    image = torch.full((3, 200, 300), 0.5)
+    image[:, 100:160, 200:280] += 0.2 * torch.rand(3, 60, 80)
+    left, top, width, height = best_textured_region(image, 96)
+    assert (width, height) == (96, 96)
+    assert 184 <= left <= 204
+    assert 64 <= top <= 104
+
+
+def test_sides_are_odd_and_hold_the_kernel() -> None:
+    kernel = path_kernel(65, 3, 20)
+    assert kernel_side(kernel) % 2 == 1
+    assert 20 < kernel_side(kernel) < 65

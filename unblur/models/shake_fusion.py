@@ -1,0 +1,63 @@
+"""The fusion network: one result from the network's restoration of a photograph and its deconvolution.
+
+One idea: a deconvolution with the right kernel shows detail that no network can guess, and with a wrong kernel it shows
+ripples; a network that sees both beside the blurry photograph can tell them apart at every place. It begins as the
+network's restoration, unchanged, and learns corrections.
+
+Source: ours, with the shape of `unblur.models.plain_unet`. Networks that finish a deconvolution: Schuler
+et al. 2013, "A Machine Learning Approach for Non-blind Image Deconvolution"; that learn from estimated, not true
+kernels: Vasu et al. 2018, "Non-blind Deblurring: Handling Kernel Uncertainty with CNNs".
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models.padding import padded_to_multiple
+from unblur.models.plain_unet import PlainUNet, PlainUNetConfig
+
+DIFFERENCE_SCALE = 8.0
+"""Differences of images are a few hundredths of white; times this they are about as large as other inputs."""
+
+CONTEXT_CHANNELS = 2
+"""The expected error of the kernel and its length, the same at every place."""
+
+LENGTH_UNIT_PX = 32.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShakeFusionConfig:
+    """Sizes of a fusion network."""
+
+    backbone: PlainUNetConfig
+
+
+class ShakeFusion(nn.Module):
+    """Images in, one image out. Shape: three times (B, 3, H, W) sRGB in [0, 1], any H and W -> same."""
+
+    def __init__(self, config: ShakeFusionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = PlainUNet(config.backbone)
+        channels = (6 + CONTEXT_CHANNELS) * config.backbone.stem_stride**2
+        self.intro = nn.Conv2d(channels, config.backbone.channels[0], 3, padding=1)
+
+    def forward(
+        self, blurry: Tensor, restored: Tensor, deconvolved: Tensor, error: Tensor, length_px: Tensor
+    ) -> Tensor:
+        """`error`, (B,), is the expected relative error of the kernel in [0, 1]; `length_px`, (B,), its length."""
+        context = torch.stack([error, length_px / LENGTH_UNIT_PX], dim=1)[..., None, None]
+        inputs = torch.cat(
+            [
+                DIFFERENCE_SCALE * (blurry - restored),
+                DIFFERENCE_SCALE * (deconvolved - restored),
+                context.to(blurry.dtype).expand(-1, -1, *blurry.shape[2:]),
+            ],
+            dim=1,
+        )
+        whole = padded_to_multiple(inputs, self.backbone.multiple_of)
+        features = self.intro(F.pixel_unshuffle(whole, self.config.backbone.stem_stride))
+        fused: Tensor = self.backbone(restored, features)
+        return fused

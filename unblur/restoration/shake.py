@@ -1,0 +1,338 @@
+"""The camera shake of one photograph, estimated on the photograph itself.
+
+Coarse to fine, in linear light: correlations of the blurry photograph with what the restoring network makes of it give
+a first kernel and its size; a solver without learned weights finds a second one from strong edges; the kernel estimator
+judges both and says how wrong it expects to be; windows over the frame then refine it to one camera path with roll.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unblur.deconvolution.camera_path import (
+    CameraPath,
+    centred_path,
+    fit_path,
+    single_kernel_path,
+    with_rolls,
+)
+from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
+from unblur.deconvolution.kernel import clean_kernel, extent_px
+from unblur.deconvolution.kernel_features import WINDOW_PX, kernel_features
+from unblur.deconvolution.least_squares import NormalEquations, correlate, join
+from unblur.deconvolution.noise import estimate_noise
+from unblur.deconvolution.non_blind import CLIPPED, Deconvolution, deconvolve
+from unblur.errors import UnblurError
+from unblur.models import KernelEstimator
+from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.photos.photo import Photo
+from unblur.restoration.windows import as_blurry, shares_of_white
+
+CPU = torch.device("cpu")
+
+Restore = Callable[[Tensor], Tensor]
+"""A restoring network: (1, 3, H, W) sRGB in [0, 1] -> same."""
+
+SMALLEST_PX = 64
+"""A photograph with a shorter side is too small: its blur is about as large as itself."""
+
+LARGEST_REGION_PX = 1024
+"""Side of the best-textured square that the estimate is made on, where the photograph is larger."""
+
+LARGEST_EDGES_PX = 512
+"""The same for the solver without learned weights, which takes most of the time."""
+
+LONGEST_KERNEL_PX = 48.0
+"""Longer blur is estimated in a smaller photograph: with its surroundings it would not fit the features' window."""
+
+SMALLEST_SIDE_PX = 9
+
+SMALLEST_VALUE = 0.01
+"""Share of a kernel's largest value below which an estimated kernel's values are dropped."""
+
+_REC709 = (0.2126, 0.7152, 0.0722)
+"""Weights of linear red, green and blue in luminance (ITU-R BT.709)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shake:
+    """The camera shake of a photograph."""
+
+    path: CameraPath
+    """In pixels of the photograph."""
+    confidence: float
+    """1 less the expected relative error of the kernel, in [0, 1]."""
+    residual: float
+    """Share of the energy of the blurry gradients that the reblurred restoration does not explain, at least 0."""
+    noise: float
+    """Standard deviation of the noise in linear light, white being 1."""
+    region_px: tuple[int, int, int, int]
+    """(left, top, width, height) of the part of the photograph that the estimate was made on."""
+
+    @property
+    def length_px(self) -> float:
+        """Length of the blur in the middle of the frame, in pixels."""
+        return self.path.length_px
+
+    @property
+    def direction_deg(self) -> float:
+        """Its main direction: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise as seen."""
+        return self.path.direction_deg
+
+    def to_json(self) -> str:
+        """The shake and its path as JSON."""
+        facts = {
+            "confidence": round(self.confidence, 4),
+            "residual": round(self.residual, 4),
+            "noise": round(self.noise, 5),
+            "region_px": list(self.region_px),
+        }
+        return json.dumps(facts | json.loads(self.path.to_json()), indent=2) + "\n"
+
+    def picture(self, rows: int = 5, columns: int = 5) -> Photo:
+        """The kernels over the frame, `rows` x `columns` of them, as a grey picture."""
+        width, height = (round(2 * centre) for centre in self.path.centre_px)
+        values = self.path.picture(height, width, rows, columns)
+        return Photo(pixels=(values * 255).round().byte().numpy()[..., None])
+
+    def __str__(self) -> str:
+        return f"shake: {self.length_px:.0f} px, {self.direction_deg:.0f} degrees"
+
+
+class ShakeEstimator:
+    """Estimates camera shake with a restoring network and a kernel estimator."""
+
+    def __init__(self, restore: Restore, kernel_estimator: KernelEstimator) -> None:
+        """Take over networks that are in evaluation mode, on the CPU."""
+        self._restore = restore
+        self._estimator = kernel_estimator
+
+    @torch.inference_mode()
+    def estimate(self, pixels: NDArray[Any]) -> Shake:
+        """Estimate the shake of a photograph, (H, W, 1 or 3) sRGB of any depth. Deterministic.
+
+        Raises UnblurError when the photograph is smaller than SMALLEST_PX.
+        """
+        height, width = pixels.shape[:2]
+        if min(height, width) < SMALLEST_PX:
+            raise UnblurError(
+                f"The shake of {width} x {height} pixels cannot be estimated; use at least {SMALLEST_PX} pixels a side."
+            )
+        stride = max(1, max(height, width) // LARGEST_REGION_PX)
+        overview = as_blurry(shares_of_white(pixels[::stride, ::stride]), CPU)[0]
+        place = best_textured_region(overview, LARGEST_REGION_PX // stride)
+        left, top = place[0] * stride, place[1] * stride
+        side_x, side_y = min(width, LARGEST_REGION_PX), min(height, LARGEST_REGION_PX)
+        left, top = min(left, width - side_x), min(top, height - side_y)
+        region = as_blurry(shares_of_white(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
+        noise = estimate_noise(luminance(srgb_to_linear(region)))
+        scale = self._working_scale(region)
+        small = _scaled(region, scale)
+        kernel, error = self._kernel(small)
+        centre = (width / 2 - left) * scale, (height / 2 - top) * scale
+        path, residual = self._with_roll(small, single_kernel_path(kernel, centre), noise)
+        path = path if scale == 1 else path.scaled(1 / scale)
+        return Shake(
+            path=replace(path, centre_px=(width / 2, height / 2)),
+            confidence=1 - min(1.0, error),
+            residual=residual,
+            noise=noise,
+            region_px=(left, top, side_x, side_y),
+        )
+
+    def _working_scale(self, region: Tensor) -> float:
+        """The scale at which the kernel fits the features' window, from a first estimate at a small size."""
+        coarse = min(1.0, LARGEST_EDGES_PX / max(region.shape[1:]))
+        small = _scaled(region, coarse)
+        kernel, _ = judged_kernel(self._estimator, small, self._restore(small[None])[0].clamp(0, 1), None)
+        length_px = extent_px(kernel) / coarse
+        return min(1.0, LONGEST_KERNEL_PX / max(length_px, 1e-3))
+
+    def _kernel(self, blurry: Tensor) -> tuple[Tensor, float]:
+        """The kernel of (3, H, W) sRGB and its expected relative error."""
+        restored = self._restore(blurry[None])[0].clamp(0, 1)
+        first, _ = judged_kernel(self._estimator, blurry, restored, None)
+        left, top, side_x, side_y = best_textured_region(blurry, LARGEST_EDGES_PX)
+        light = luminance(srgb_to_linear(blurry[:, top : top + side_y, left : left + side_x]))
+        by_edges = estimate_kernel_by_edges(light, kernel_side(first), fits=4)
+        return chosen_kernel(self._estimator, blurry, restored, by_edges, light)
+
+    def _with_roll(self, blurry: Tensor, path: CameraPath, noise: float) -> tuple[CameraPath, float]:
+        """The path refined over windows, if roll explains the photograph better, and the residual."""
+        light = srgb_to_linear(blurry)
+        sharp = deconvolve(light, path, Deconvolution(noise=noise)).clamp(0, 1)
+        sharp = luminance(srgb_to_linear(self._restore(linear_to_srgb(sharp)[None])[0].clamp(0, 1)))
+        grey, unclipped = luminance(light), _unclipped(light)
+        side = _room_for_roll(path)
+        windows, places = [], []
+        for top, bottom in _thirds(grey.shape[0]):
+            for left, right in _thirds(grey.shape[1]):
+                part = slice(top, bottom), slice(left, right)
+                windows.append(correlate(sharp[part], grey[part], side, unclipped[part]))
+                places.append([(left + right - 1) / 2, (top + bottom - 1) / 2])
+        correlations, where = join(windows), torch.tensor(places)
+        equations = NormalEquations(correlations)
+
+        def unexplained(candidate: CameraPath) -> float:
+            share = equations.residual(candidate.kernels_at(where))
+            return float((share * correlations.blurry).sum() / correlations.blurry.sum().clamp(min=1e-20))
+
+        start = replace(path, weights=_padded(path.weights, side))
+        before = unexplained(start)
+        rolls = _rolls(path, *grey.shape)
+        if len(rolls) == 1:
+            return path, before
+        refined = centred_path(fit_path(correlations, where, with_rolls(start, rolls)))
+        after = unexplained(refined)
+        return (refined, after) if after < LEAST_IMPROVEMENT * before else (path, before)
+
+
+def judged_kernel(
+    estimator: nn.Module, blurry: Tensor, restored: Tensor, by_edges: Tensor | None
+) -> tuple[Tensor, float]:
+    """The kernel estimator's kernel and its expected relative error, the mean over the eight orientations.
+
+    `blurry` and `restored` are (3, H, W) sRGB in [0, 1]; `by_edges` is the kernel of the solver that has no learned
+    weights. A turned photograph has the turned kernel.
+    """
+    light, rough = (luminance(srgb_to_linear(image)) for image in (blurry, restored))
+    features = estimator_inputs(light, rough, by_edges)
+    orientations = list(product((False, True), range(4)))
+    log_kernels, log_errors = estimator(torch.stack([turn(features, *orientation) for orientation in orientations]))
+    turned = zip(log_kernels.exp(), orientations, strict=True)
+    mean = torch.stack([turn_back(kernel, *orientation) for kernel, orientation in turned]).mean(dim=0)
+    return clean_kernel(mean, SMALLEST_VALUE, smallest_part=0.02), math.exp(float(log_errors.mean()) / 2)
+
+
+def kernel_side(kernel: Tensor) -> int:
+    """An odd side that holds a kernel about as long as `kernel`, and some room."""
+    return min(WINDOW_PX, max(SMALLEST_SIDE_PX, round(1.4 * extent_px(kernel) + 8) | 1))
+
+
+def chosen_kernel(
+    estimator: nn.Module, blurry: Tensor, restored: Tensor, by_edges: Tensor, light: Tensor
+) -> tuple[Tensor, float]:
+    """The kernel that is used, and the expected relative error.
+
+    The estimator's kernel is an average of those it takes for possible, and therefore soft. Two sharp candidates are
+    compared with it: the kernel `by_edges`, and its own, refined by edges. The one that is nearer to it is used.
+    `blurry` and `restored` are (3, H, W) sRGB in [0, 1]; `light`, (H, W), is the linear luminance of a textured part.
+    """
+    judged, error = judged_kernel(estimator, blurry, restored, by_edges)
+    margin = (WINDOW_PX - kernel_side(judged)) // 2
+    inner = judged[margin : WINDOW_PX - margin, margin : WINDOW_PX - margin]
+    refined = refine_kernel_by_edges(light, inner / inner.sum().clamp(min=1e-8))
+    return min(by_edges, refined, key=lambda kernel: difference(kernel, judged)), error
+
+
+def difference(kernel: Tensor, other: Tensor) -> float:
+    """Squared difference of two kernels after smoothing over two pixels, at most WINDOW_PX wide."""
+    margins = ((WINDOW_PX - len(one)) // 2 for one in (kernel, other))
+    one, two = (F.pad(image, (margin,) * 4) for image, margin in zip((kernel, other), margins, strict=True))
+    binomial = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    smooth = F.conv2d((one - two)[None, None], (binomial[:, None] * binomial)[None, None], padding=2)
+    return float(smooth.square().sum())
+
+
+LEAST_IMPROVEMENT = 0.8
+"""Residual with roll, as a share of that without, above which roll is not believed: it always explains a little."""
+
+ROLLS = 9
+"""Roll angles that are tried, evenly spread."""
+
+
+def _rolls(path: CameraPath, height: int, width: int) -> tuple[float, ...]:
+    """Angles that move the corners by up to half the kernel's length; only zero where that is less than a pixel."""
+    largest_px = 0.5 * path.length_px + 2
+    radius_px = math.hypot(height, width) / 2
+    step = 2 * largest_px / (ROLLS - 1) / radius_px
+    return tuple((index - ROLLS // 2) * step for index in range(ROLLS))
+
+
+def _room_for_roll(path: CameraPath) -> int:
+    """An odd side that also holds the kernels of the corners."""
+    return (round(path.side * 1.0) + 2 * round(0.5 * path.length_px + 2)) | 1
+
+
+def _padded(weights: Tensor, side: int) -> Tensor:
+    margin = (side - weights.shape[-1]) // 2
+    return F.pad(weights, (margin,) * 4)
+
+
+def _thirds(length: int) -> list[tuple[int, int]]:
+    """Three windows of half the length that overlap by a half."""
+    return [(start, start + length // 2) for start in (0, length // 4, length - length // 2)]
+
+
+def _unclipped(light: Tensor) -> Tensor:
+    """1 where no colour is clipped, and not near such places either. (3, H, W) -> (H, W)."""
+    clipped = (light >= CLIPPED).any(dim=0).float()
+    return 1 - F.max_pool2d(clipped[None, None], 5, stride=1, padding=2)[0, 0]
+
+
+def estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> Tensor:
+    """What the kernel estimator sees. (H, W) linear light, twice, and a kernel or None -> (9, 65, 65)."""
+    kernel = torch.zeros(WINDOW_PX, WINDOW_PX)
+    if by_edges is not None:
+        margin = (WINDOW_PX - by_edges.shape[-1]) // 2
+        kernel = F.pad(by_edges, (margin,) * 4)
+    return torch.cat([kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
+
+
+EDGES_SCALE = 8.0
+"""Values of kernels are hundredths; times this they are about as large as the features."""
+
+
+def turn(features: Tensor, flip: bool, turns: int) -> Tensor:
+    """One of eight orientations. (..., H, W) -> same, or (..., W, H)."""
+    return (features.flip(-1) if flip else features).rot90(turns, (-2, -1))
+
+
+def turn_back(features: Tensor, flip: bool, turns: int) -> Tensor:
+    """The inverse of `turn`."""
+    features = features.rot90(-turns, (-2, -1))
+    return features.flip(-1) if flip else features
+
+
+def luminance(light: Tensor) -> Tensor:
+    """(..., 3, H, W) linear light -> (..., H, W)."""
+    return torch.einsum("...chw,c->...hw", light, light.new_tensor(_REC709))
+
+
+def best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int, int, int]:
+    """(left, top, width, height) of the part with most gradients and fewest clipped pixels.
+
+    `blurry` is (3, H, W) sRGB in [0, 1]; the part has sides of at most `largest_px`.
+    """
+    height, width = blurry.shape[1:]
+    rows, columns = min(height, largest_px), min(width, largest_px)
+    if (rows, columns) == (height, width):
+        return 0, 0, width, height
+    grey = blurry.mean(dim=0)
+    detail = (grey[1:, 1:] - grey[:-1, 1:]).abs() + (grey[1:, 1:] - grey[1:, :-1]).abs()
+    # Strong edges count, but one of them not for everything.
+    detail = F.pad(detail.clamp(max=0.1) * ((blurry < 0.99).all(dim=0)[1:, 1:]), (1, 0, 1, 0))
+    sums = F.pad(detail.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
+    boxes = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
+    best = int(boxes.argmax())
+    top, left = divmod(best, boxes.shape[1])
+    return left, top, columns, rows
+
+
+def _scaled(image: Tensor, scale: float) -> Tensor:
+    """(3, H, W) -> (3, scale * H, scale * W), in linear light, as a smaller photograph of the same scene."""
+    if scale == 1:
+        return image
+    height, width = (max(SMALLEST_PX, round(length * scale)) for length in image.shape[1:])
+    light = F.interpolate(
+        srgb_to_linear(image)[None], (height, width), mode="bicubic", align_corners=False, antialias=True
+    )[0]
+    return linear_to_srgb(light.clamp(0, 1))
