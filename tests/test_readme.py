@@ -84,6 +84,17 @@ NOT_RUN = {
     "unblur study reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "measures that",
     "unblur study reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs weights by "
     "others; test_reconstruction_rows.py measures them",
+    **dict.fromkeys(
+        [
+            "python -m experiments.shake_examples runs/shake/a1 --photos photos --seed 1",
+            "python -m experiments.shake_examples runs/shake/a2 --photos photos --seed 2",
+            "python -m experiments.train_kernel_estimator runs/shake/a1 --output runs/shake/kernel",
+            "python -m experiments.train_shake_fusion runs/shake/a2 --estimator runs/shake/kernel "
+            "--output runs/shake/fusion",
+            "python -m experiments.shake_evidence runs/evidence --photos held-out --fusion runs/shake/fusion",
+        ],
+        "takes hours; tests/experiments/test_shake_experiments.py runs small ones",
+    ),
     "unblur photo.jpg --mode generative --checkpoint runs/glow --decoder runs/decoder": (
         "test_generative_mode.py types it with small ones"
     ),

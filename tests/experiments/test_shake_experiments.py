@@ -1,0 +1,77 @@
+"""Examples, both trainings and the evidence of camera shake, in sizes that take seconds."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from experiments import shake_evidence, shake_examples, train_kernel_estimator, train_shake_fusion
+from unblur.blur.kernel import path_kernel
+from unblur.checkpoints.folder import load_checkpoint
+from unblur.deconvolution.kernel import centroid
+from unblur.errors import UnblurError
+from unblur.models import KernelEstimator, ShakeFusion
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    with Image.open(ROOT / "examples" / "reds_sharp.png") as sharp:
+        sharp.crop((0, 0, 400, 400)).save(folder / "one.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def examples(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("examples")
+    shake_examples.make(folder, photos=photos, count=3)
+    return folder
+
+
+@pytest.mark.slow
+def test_examples_are_whole_and_kernels_are_centred(examples: Path) -> None:
+    made = shake_examples.open_examples(examples)
+    assert made.finished == 3
+    for kernel in map(torch.from_numpy, np.array(made.kernel)):
+        assert float(kernel.sum()) == pytest.approx(1, abs=1e-4)
+        assert max(map(abs, centroid(kernel))) < 0.6
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_continues(examples: Path, photos: Path) -> None:
+    before = np.array(shake_examples.open_examples(examples).edges)
+    made = shake_examples.open_examples(examples)
+    made.edges[2] = 0
+    shake_examples.make(examples, photos=photos, count=3)
+    assert np.array_equal(np.array(shake_examples.open_examples(examples).edges), before)
+
+
+def test_a_kernel_says_where_light_goes() -> None:
+    path = torch.stack([torch.linspace(-4, 4, 9), torch.zeros(9)], dim=1)
+    kernel = path_kernel(path)
+    assert float(kernel[4].sum()) == pytest.approx(1)
+
+
+def test_a_folder_without_examples_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnblurError, match="no examples"):
+        shake_examples.open_examples(tmp_path)
+
+
+@pytest.mark.slow
+def test_both_networks_are_trained_and_measured(examples: Path, photos: Path, tmp_path: Path) -> None:
+    estimator, fusion = tmp_path / "kernel", tmp_path / "fusion"
+    train_kernel_estimator.train((examples,), output=estimator, steps=2, batch=2, held_out=1, threads=1)
+    assert isinstance(load_checkpoint(estimator).model, KernelEstimator)
+    train_shake_fusion.train(
+        (examples,), estimator=estimator, output=fusion, steps=2, batch=2, patch=64, held_out=1, threads=1
+    )
+    assert isinstance(load_checkpoint(fusion).model, ShakeFusion)
+    assert shake_evidence.measure(tmp_path, photos=photos, fusion=fusion, pictures=1, pairs=1, size=96) == 0
+    with (tmp_path / "shake.csv").open() as file:
+        names = [line["name"] for line in csv.DictReader(file)]
+    assert {"validation", "shaken", "sharp", "long"} <= set(names)
