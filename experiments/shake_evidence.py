@@ -63,6 +63,7 @@ def measure(
     real: tuple[Path, ...] = (),
     levin: Path | None = None,
     pictures: int | None = None,
+    only: tuple[str, ...] = (),
     pairs: int = 60,
     size: int = 384,
 ) -> int:
@@ -76,6 +77,7 @@ def measure(
         levin: Folder with pictures of Levin et al., measured by their protocol. Their values are linear light, so they
             are encoded as sRGB before they are restored, and decoded afterwards.
         pictures: At most so many of each set, evenly spread.
+        only: Names of the sets to measure, instead of all.
         pairs: How many pairs the sets have that imitate cameras.
         size: Side of simulated pictures in pixels; those with long blur are twice as large.
     """
@@ -87,6 +89,9 @@ def measure(
     sets[SHARP] = find_pictures(photos)
     if levin is not None:
         sets[LEVIN] = find_pictures(levin, protocol="levin")
+    if unknown := set(only) - set(sets):
+        raise UnblurError(f"There is no set {', '.join(sorted(unknown))}; the names are {', '.join(sets)}.")
+    sets = {name: found for name, found in sets.items() if not only or name in only}
     rows = {method: _rows(method, sets, folder, fusion, pictures) for method in METHODS}
     lines = [line for name in sets for line in _lines(name, {method: rows[method][name] for method in METHODS})]
     (folder / "shake.csv").write_text(_csv(lines), encoding="utf-8")

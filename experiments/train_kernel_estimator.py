@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 import tyro
 from torch import Tensor, nn
 
 from experiments.shake_examples import as_image, open_examples
 from unblur.checkpoints.folder import save_checkpoint
+from unblur.deconvolution.kernel import smooth_kernels
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, KernelEstimatorConfig
 from unblur.photos.color import srgb_to_linear
@@ -42,15 +42,9 @@ kernels are wrong, and its predicted error should say so.
 """
 
 
-def smoothed(kernels: Tensor) -> Tensor:
-    """(B, S, S) -> same: a binomial filter over five pixels, a deviation of one."""
-    filter_ = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-    return F.conv2d(kernels[:, None], (filter_[:, None] * filter_)[None, None], padding=2)[:, 0]
-
-
 def relative_error(kernels: Tensor, truth: Tensor) -> Tensor:
     """Squared error over squared norm after smoothing. (B, S, S), twice -> (B,)."""
-    return smoothed(kernels - truth).square().sum(dim=(1, 2)) / smoothed(truth).square().sum(dim=(1, 2))
+    return smooth_kernels(kernels - truth).square().sum(dim=(1, 2)) / smooth_kernels(truth).square().sum(dim=(1, 2))
 
 
 def train(

@@ -143,6 +143,7 @@ def shortened(command: str) -> str:
     )
     command = re.sub(r"--((?:bpp-)?steps|batch) (?!1 )\d+", r"--\1 2", command)
     command = re.sub(r"--test-pairs \d+ --size \d+", "--test-pairs 5 --size 64", command)
+    command = re.sub(r"^(unblur bench .*)--pairs \d+", r"\1--pairs 2 --seconds 0.1", command)
     return f"{command} --steps 2" if command.startswith("unblur train ") else command
 
 

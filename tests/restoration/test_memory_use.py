@@ -21,7 +21,7 @@ path = Path(sys.argv[1])
 row = np.linspace(0, 65535, 6000).astype(np.uint16)
 write_photo(Photo(pixels=np.broadcast_to(row[None, :, None], (4000, 6000, 3))), path)
 # As wide as the bundled network, which decides about memory, and shallower, which decides about time.
-network = build(NAFNetConfig(width=48, encoder_blocks=(1,), middle_blocks=0, decoder_blocks=(1,), stem_stride=2))
+network = build(NAFNetConfig(width=48, encoder_blocks=(0,), middle_blocks=0, decoder_blocks=(1,), stem_stride=2))
 restoration = Restorer(network, RestorationSettings(pooling_window_px=384), device="cpu").restore_photo(
     read_photo(path)
 )

@@ -56,6 +56,12 @@ def test_a_sharp_photograph_has_no_long_shake() -> None:
     assert unblur.estimate_shake(pixels).length_px < 6
 
 
+def test_a_flat_picture_has_no_shake() -> None:
+    shake = unblur.estimate_shake(np.full((100, 120, 3), 128, np.uint8))
+    assert shake.length_px == 0
+    assert shake.confidence == 0
+
+
 def test_pictures_that_are_too_small_or_too_many_are_refused() -> None:
     with pytest.raises(unblur.UnblurError, match="at least 64"):
         unblur.estimate_shake(np.zeros((63, 200, 3), np.uint8))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, fft
 
 from unblur.deconvolution.fourier import Extended, difference_transfers, extend, transfer_function
-from unblur.deconvolution.kernel import clean_kernel, resize_kernel
+from unblur.deconvolution.kernel import clean_kernel, point_kernel, resize_kernel
 from unblur.deconvolution.least_squares import fit_kernel
 
 FIRST_WEIGHT, LAST_WEIGHT, DECAY = 4e-3, 1e-4, 1.1
@@ -55,7 +55,7 @@ def estimate_kernel_by_edges(blurry: Tensor, side: int, *, fits: int = 5) -> Ten
             kernel = clean_kernel(fit_kernel(sharp, small, own_side, kernel), SMALLEST_VALUE)
             weight = max(weight / DECAY, LAST_WEIGHT)
     assert kernel is not None
-    return kernel
+    return _or_point(kernel)
 
 
 def refine_kernel_by_edges(blurry: Tensor, start: Tensor, *, fits: int = 4) -> Tensor:
@@ -73,7 +73,12 @@ def refine_kernel_by_edges(blurry: Tensor, start: Tensor, *, fits: int = 4) -> T
             sharp = extended.crop(restore_edges(extended, kernel, weight))
             kernel = clean_kernel(fit_kernel(sharp, small, side, kernel), SMALLEST_VALUE)
             weight = max(weight / DECAY, LAST_WEIGHT)
-    return kernel
+    return _or_point(kernel)
+
+
+def _or_point(kernel: Tensor) -> Tensor:
+    """A point where nothing was found, because the photograph has no edges."""
+    return kernel if bool(kernel.any()) else point_kernel(len(kernel))
 
 
 def restore_edges(blurry: Extended, kernel: Tensor, weight: float) -> Tensor:

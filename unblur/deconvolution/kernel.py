@@ -35,6 +35,13 @@ def clean_kernel(kernel: Tensor, smallest_value: float, smallest_part: float = 0
     return centre_kernel(kernel / kernel.sum().clamp(min=1e-8))
 
 
+def smooth_kernels(kernels: Tensor) -> Tensor:
+    """Kernels after a binomial filter over five pixels, which has a deviation of one pixel. (B, S, S) -> same."""
+    binomial = kernels.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    smooth: Tensor = F.conv2d(kernels[:, None], (binomial[:, None] * binomial)[None, None], padding=2)[:, 0]
+    return smooth
+
+
 def connected_parts(mask: Tensor) -> Tensor:
     """Number the parts of a mask, (H, W) bool, that are connected by sides or corners; 0 is outside. (H, W) int64."""
     numbers = torch.arange(1, mask.numel() + 1, dtype=torch.float32).view_as(mask) * mask

@@ -25,7 +25,8 @@ from unblur.deconvolution.camera_path import (
     with_rolls,
 )
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
-from unblur.deconvolution.kernel import clean_kernel, extent_px
+from unblur.deconvolution.fourier import differences
+from unblur.deconvolution.kernel import clean_kernel, extent_px, point_kernel, smooth_kernels
 from unblur.deconvolution.kernel_features import WINDOW_PX, kernel_features
 from unblur.deconvolution.least_squares import NormalEquations, correlate, join
 from unblur.deconvolution.noise import estimate_noise
@@ -53,7 +54,20 @@ LARGEST_EDGES_PX = 512
 LONGEST_KERNEL_PX = 48.0
 """Longer blur is estimated in a smaller photograph: with its surroundings it would not fit the features' window."""
 
+LEAST_DETAIL = 1e-8
+"""Mean squared gradient in linear light below which a photograph is flat and does not show how the camera moved."""
+
 SMALLEST_SIDE_PX = 9
+"""Side of the smallest kernels that are fitted."""
+
+LEAST_IMPROVEMENT = 0.8
+"""Residual with roll, as a share of that without, above which roll is not accepted: it always explains a little."""
+
+ROLLS = 9
+"""Roll angles that are tried, evenly spread."""
+
+EDGES_SCALE = 8.0
+"""Factor of the solver's kernel among the estimator's inputs, whose values are otherwise hundredths."""
 
 SMALLEST_VALUE = 0.01
 """Share of a kernel's largest value below which an estimated kernel's values are dropped."""
@@ -133,7 +147,12 @@ class ShakeEstimator:
         side_x, side_y = min(width, LARGEST_REGION_PX), min(height, LARGEST_REGION_PX)
         left, top = min(left, width - side_x), min(top, height - side_y)
         region = as_blurry(shares_of_white(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
-        noise = estimate_noise(luminance(srgb_to_linear(region)))
+        light = luminance(srgb_to_linear(region))
+        noise = estimate_noise(light)
+        if float(differences(light).square().mean()) < LEAST_DETAIL:
+            still = single_kernel_path(point_kernel(SMALLEST_SIDE_PX), (width / 2, height / 2))
+            region_px = left, top, side_x, side_y
+            return Shake(path=still, confidence=0.0, residual=0.0, noise=noise, region_px=region_px)
         scale = self._working_scale(region)
         small = _scaled(region, scale)
         kernel, error = self._kernel(small)
@@ -188,8 +207,6 @@ class ShakeEstimator:
         start = replace(path, weights=_padded(path.weights, side))
         before = unexplained(start)
         rolls = _rolls(path, *grey.shape)
-        if len(rolls) == 1:
-            return path, before
         refined = centred_path(fit_path(correlations, where, with_rolls(start, rolls)))
         after = unexplained(refined)
         return (refined, after) if after < LEAST_IMPROVEMENT * before else (path, before)
@@ -234,23 +251,13 @@ def chosen_kernel(
 
 
 def difference(kernel: Tensor, other: Tensor) -> float:
-    """Squared difference of two kernels after smoothing over two pixels, at most WINDOW_PX wide."""
-    margins = ((WINDOW_PX - len(one)) // 2 for one in (kernel, other))
-    one, two = (F.pad(image, (margin,) * 4) for image, margin in zip((kernel, other), margins, strict=True))
-    binomial = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-    smooth = F.conv2d((one - two)[None, None], (binomial[:, None] * binomial)[None, None], padding=2)
-    return float(smooth.square().sum())
-
-
-LEAST_IMPROVEMENT = 0.8
-"""Residual with roll, as a share of that without, above which roll is not believed: it always explains a little."""
-
-ROLLS = 9
-"""Roll angles that are tried, evenly spread."""
+    """Squared difference of two kernels, at most WINDOW_PX wide, after smoothing."""
+    one, two = (F.pad(image, ((WINDOW_PX - len(image)) // 2,) * 4) for image in (kernel, other))
+    return float(smooth_kernels((one - two)[None]).square().sum())
 
 
 def _rolls(path: CameraPath, height: int, width: int) -> tuple[float, ...]:
-    """Angles that move the corners by up to half the kernel's length; only zero where that is less than a pixel."""
+    """Angles that move the corners of the frame by up to half the kernel's length and two pixels."""
     largest_px = 0.5 * path.length_px + 2
     radius_px = math.hypot(height, width) / 2
     step = 2 * largest_px / (ROLLS - 1) / radius_px
@@ -259,7 +266,7 @@ def _rolls(path: CameraPath, height: int, width: int) -> tuple[float, ...]:
 
 def _room_for_roll(path: CameraPath) -> int:
     """An odd side that also holds the kernels of the corners."""
-    return (round(path.side * 1.0) + 2 * round(0.5 * path.length_px + 2)) | 1
+    return (path.side + 2 * round(0.5 * path.length_px + 2)) | 1
 
 
 def _padded(weights: Tensor, side: int) -> Tensor:
@@ -285,10 +292,6 @@ def estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> 
         margin = (WINDOW_PX - by_edges.shape[-1]) // 2
         kernel = F.pad(by_edges, (margin,) * 4)
     return torch.cat([kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
-
-
-EDGES_SCALE = 8.0
-"""Values of kernels are hundredths; times this they are about as large as the features."""
 
 
 def turn(features: Tensor, flip: bool, turns: int) -> Tensor:
