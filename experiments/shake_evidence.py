@@ -1,4 +1,4 @@
-"""What solving the camera shake is worth: the network alone, the deconvolution alone, and both joined, set by set.
+"""Compare the network alone, the deconvolution of the estimated shake alone, and both joined, on every set.
 
 `python -m experiments.shake_evidence FOLDER --photos PHOTOS --real PAIRS... --levin LEVIN` writes the simulated sets of
 `unblur study release` into FOLDER, measures every method on every set, keeps the rows as CSV, so that an interrupted

@@ -55,7 +55,7 @@ class ShakeExamples:
     """(N, 3, P, P) sRGB."""
     sharp: NDArray[np.uint8]
     restored: NDArray[np.uint8]
-    """What the bundled network makes of `blurry`."""
+    """The bundled network's restoration of `blurry`."""
     kernel: NDArray[np.float32]
     """(N, 65, 65): the true kernel in the middle of the patch; a point where nothing moved."""
     edges: NDArray[np.float32]

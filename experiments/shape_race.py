@@ -96,7 +96,7 @@ CANDIDATES = SHAPES + WAYS
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one candidate needed and gained."""
+    """Cost and gain of one candidate."""
 
     name: str
     parameters: int
@@ -105,11 +105,11 @@ class Row:
     """Processor seconds."""
     steps: int
     megapixels: float
-    """Of patches that were shown."""
+    """Megapixels of training patches."""
     gain_db: float
     """Mean over the pairs of PSNR after less PSNR before, both of eight bits."""
     gain_db_severe: float
-    """Of the pairs with the longest blur."""
+    """Mean gain on the pairs with the longest blur."""
     restoring_s_per_mp: float
     """Processor seconds of one core, in bfloat16 and channels last."""
     machine: str

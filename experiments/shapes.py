@@ -54,7 +54,7 @@ class MergedConv2d(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Of the one convolution. Shape: (C, C, 3, 3)."""
+        """The weight of the merged convolution. Shape: (C, C, 3, 3)."""
         middle = self.point + torch.diag(self.identity)
         return self.square.weight + F.pad(middle[..., None, None], (1, 1, 1, 1))
 
@@ -63,7 +63,7 @@ class MergedConv2d(nn.Module):
 
 
 class Residual(nn.Module):
-    """What the layers make of their input, added to it. Shape: (B, C, H, W) -> same."""
+    """Layers whose output is added to their input. Shape: (B, C, H, W) -> same."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 `python -m experiments.train_kernel_estimator FOLDER... --output CHECKPOINT`. The loss is the squared error of the
 kernel, smoothed over two pixels and relative to its energy, and a little cross-entropy, which finds thin kernels from
-afar. The solver's kernel is withheld from a quarter of the examples, so that the network also works without it.
+afar. The solver's kernel is dropped from a quarter of the examples, so that the network also works without it.
 """
 
 import math
@@ -23,7 +23,7 @@ from unblur.restoration.device import has_fast_bfloat16
 from unblur.restoration.shake import estimator_inputs, luminance, turn
 from unblur.seeds import generator_for, seed_for
 
-WITHHELD = 0.25
+EDGES_DROPOUT = 0.25
 PEAK_RATE, WARMUP_STEPS, EMA_DECAY = 1.5e-3, 50, 0.99
 CROSS_ENTROPY, ERROR_PREDICTION = 0.3, 0.1
 """Weights of the loss's further terms."""
@@ -86,10 +86,10 @@ def train(
         generator = generator_for(seed, "batch", step)
         which = torch.randint(held_out, len(truth), (batch,), generator=generator).tolist()
         orientations = torch.randint(8, (batch,), generator=generator).tolist()
-        withheld = torch.rand(batch, generator=generator) < WITHHELD
+        dropped = torch.rand(batch, generator=generator) < EDGES_DROPOUT
         shown = torch.stack([turn(inputs[i].float(), o >= 4, o % 4) for i, o in zip(which, orientations, strict=True)])
         kernels = torch.stack([turn(truth[i], o >= 4, o % 4) for i, o in zip(which, orientations, strict=True)])
-        shown[withheld, -1] = 0
+        shown[dropped, -1] = 0
         with torch.autocast("cpu", torch.bfloat16, enabled=native):
             logs, log_errors = network(shown.contiguous(memory_format=torch.channels_last))
         errors = relative_error(logs.exp(), kernels)

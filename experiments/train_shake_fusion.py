@@ -54,7 +54,7 @@ fused {fused:.2f}.
 
 @dataclass(frozen=True, kw_only=True)
 class Deconvolved:
-    """Deconvolutions of examples, and what is known of their kernels."""
+    """Deconvolutions of examples, and the error and length of their kernels."""
 
     images: Tensor
     """(N, 3, P, P) sRGB, uint8."""

@@ -1,4 +1,4 @@
-"""What blur and noise made with SciPy hid is found again."""
+"""Solvers recover kernels and images from blur and noise that SciPy made."""
 
 import numpy as np
 import pytest
