@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from experiments.shake_examples import as_image, open_examples
 from unblur.checkpoints.folder import save_checkpoint
+from unblur.datasets.simulated import turned
 from unblur.deconvolution.kernel import smooth_kernels
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, KernelEstimatorConfig
 from unblur.photos.color import srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.restoration.shake import estimator_inputs, luminance, turn
+from unblur.restoration.shake import estimator_inputs, luminance
 from unblur.seeds import generator_for, seed_for
 
 EDGES_DROPOUT = 0.25
@@ -87,8 +88,8 @@ def train(
         which = torch.randint(held_out, len(truth), (batch,), generator=generator).tolist()
         orientations = torch.randint(8, (batch,), generator=generator).tolist()
         dropped = torch.rand(batch, generator=generator) < EDGES_DROPOUT
-        shown = torch.stack([turn(inputs[i].float(), o >= 4, o % 4) for i, o in zip(which, orientations, strict=True)])
-        kernels = torch.stack([turn(truth[i], o >= 4, o % 4) for i, o in zip(which, orientations, strict=True)])
+        shown = torch.stack([turned(inputs[i].float(), o) for i, o in zip(which, orientations, strict=True)])
+        kernels = torch.stack([turned(truth[i], o) for i, o in zip(which, orientations, strict=True)])
         shown[dropped, -1] = 0
         with torch.autocast("cpu", torch.bfloat16, enabled=native):
             logs, log_errors = network(shown.contiguous(memory_format=torch.channels_last))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from experiments.shake_examples import ShakeExamples, as_image, open_examples
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.datasets.simulated import turned
 from unblur.deconvolution import Deconvolution, deconvolve, single_kernel_path
 from unblur.deconvolution.kernel import extent_px
 from unblur.deconvolution.noise import estimate_noise
@@ -27,7 +28,7 @@ from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, PlainUNetConfig, ShakeFusion, ShakeFusionConfig
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.restoration.shake import chosen_kernel, luminance, turn
+from unblur.restoration.shake import chosen_kernel, luminance
 from unblur.seeds import generator_for, seed_for
 from unblur.training.losses import psnr_loss
 
@@ -210,7 +211,7 @@ def _batch(
         whole = [as_image(images[index]) for images in (one.blurry, one.sharp, one.restored)]
         whole.append(found.images[number].float() / 255)
         cut = torch.stack(whole)[..., top : top + patch, left : left + patch]
-        patches.append(turn(cut, orientation >= 4, orientation % 4))
+        patches.append(turned(cut, orientation))
     images = list(torch.stack(patches).unbind(1))
     return images, (found.error[which], found.length_px[which])
 

@@ -8,8 +8,9 @@ import torch
 
 import unblur
 from tests.deconvolution.scenes import blurred, camera_man, likeness, path_kernel
+from unblur.datasets.simulated import turned, turned_back
 from unblur.photos.color import linear_to_srgb
-from unblur.restoration.shake import Shake, best_textured_region, kernel_side, turn, turn_back
+from unblur.restoration.shake import Shake, best_textured_region, kernel_side
 
 
 def photograph(
@@ -73,9 +74,8 @@ def test_pictures_that_are_too_small_or_too_many_are_refused() -> None:
 
 def test_every_orientation_turns_back() -> None:
     features = torch.rand(2, 9, 9)
-    for flip in (False, True):
-        for turns in range(4):
-            assert torch.equal(turn_back(turn(features, flip, turns), flip, turns), features)
+    for orientation in range(8):
+        assert torch.equal(turned_back(turned(features, orientation), orientation), features)
 
 
 def test_the_part_with_most_detail_is_taken() -> None:

@@ -1,4 +1,4 @@
-"""The bound of arithmetic, and what a network reaches of it."""
+"""The bound of arithmetic, and the share of it that a network reaches."""
 
 import pytest
 import torch

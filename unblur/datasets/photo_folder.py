@@ -33,7 +33,7 @@ class Photographs:
 
     @property
     def shortest_side_px(self) -> int:
-        """Of all of them."""
+        """The shortest side of all photographs."""
         return min(min(photo.shape[1:]) for photo in self.photos)
 
 

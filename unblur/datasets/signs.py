@@ -140,7 +140,7 @@ class DrawnSigns(Photographs):
 
     @property
     def shortest_side_px(self) -> int:
-        """Of any of them: all are equally large."""
+        """The shortest side of a sign; all signs are equally large."""
         return min(self.photos[0].shape[1:])
 
 

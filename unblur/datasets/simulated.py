@@ -183,10 +183,16 @@ def _untouched(exposure: Exposure) -> Exposure:
 
 
 def turned(patch: Tensor, orientation: int) -> Tensor:
-    """One of the eight flips and quarter turns, named 0 to 7. (3, P, P) -> (3, P, P)."""
+    """One of the eight flips and quarter turns, named 0 to 7. (..., P, P) -> (..., P, P)."""
     if orientation >= 4:
-        patch = patch.flip(2)
-    return patch.rot90(orientation % 4, (1, 2)).contiguous()
+        patch = patch.flip(-1)
+    return patch.rot90(orientation % 4, (-2, -1)).contiguous()
+
+
+def turned_back(patch: Tensor, orientation: int) -> Tensor:
+    """The inverse of `turned`."""
+    patch = patch.rot90(-(orientation % 4), (-2, -1))
+    return (patch.flip(-1) if orientation >= 4 else patch).contiguous()
 
 
 def detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float = 1.0) -> float:

@@ -7,16 +7,16 @@ one kernel each, tied together by one global camera, are those of Hirsch et al. 
 Camera Shake".
 """
 
-import json
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unblur.deconvolution.kernel import centre_kernel, centroid, clean_kernel, direction_deg, extent_px, resize_kernel
-from unblur.deconvolution.least_squares import RIDGE, Correlations, NormalEquations
+from unblur.deconvolution.kernel import centroid, direction_deg, extent_px, resize_kernel
+from unblur.deconvolution.least_squares import RIDGE, Correlations, NormalEquations, minimise_non_negative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class CameraPath:
         return max(used) - min(used) if used else 0.0
 
     def variation_px(self, height_px: int, width_px: int) -> float:
-        """By how many pixels roll displaces the kernels of a window's corners against each other, at most."""
+        """The largest difference in pixels that roll makes between the kernels at two corners of a window."""
         return self.roll_range_rad * math.hypot(height_px, width_px)
 
     def scaled(self, factor: float) -> "CameraPath":
@@ -83,8 +83,8 @@ class CameraPath:
         x, y = self.centre_px
         return replace(self, weights=weights, centre_px=(x * factor, y * factor))
 
-    def to_json(self) -> str:
-        """The path as JSON: poses and their shares of the exposure, without those below a thousandth of the largest."""
+    def facts(self) -> dict[str, Any]:
+        """The path for JSON: poses with their shares of the exposure, without those below 0.001 of the largest."""
         half = self.side // 2
         largest = float(self.weights.max())
         poses = [
@@ -92,14 +92,13 @@ class CameraPath:
             for roll, row, column in (self.weights > largest / 1000).nonzero().tolist()
             for share in [float(self.weights[roll, row, column])]
         ]
-        found = {
+        return {
             "centre_px": list(self.centre_px),
             "length_px": round(self.length_px, 2),
             "direction_deg": round(self.direction_deg, 1),
             "roll_range_rad": round(self.roll_range_rad, 6),
             "poses": poses,
         }
-        return json.dumps(found, indent=2) + "\n"
 
     def picture(self, height_px: int, width_px: int, rows: int = 5, columns: int = 5) -> Tensor:
         """The kernels over a photograph of that size as one image, brightest values white. (H, W) in [0, 1]."""
@@ -110,7 +109,8 @@ class CameraPath:
                 for column in range(columns)
             ]
         )
-        framed = F.pad(self.kernels_at(places) / self.kernels_at(places).amax(dim=(1, 2), keepdim=True), (1,) * 4)
+        kernels = self.kernels_at(places)
+        framed = F.pad(kernels / kernels.amax(dim=(1, 2), keepdim=True), (1,) * 4)
         return framed.view(rows, columns, self.side + 2, self.side + 2).transpose(1, 2).flatten(2).flatten(0, 1)
 
 
@@ -137,38 +137,23 @@ def fit_path(
     moved = _roll_displacements(places_px, start)
     energy = float(correlations.energy.sum())
     bound = float(equations.largest_eigenvalue.sum()) * len(start.roll_rad) + ridge * energy
-    weights = start.weights
-    ahead, momentum = weights, 1.0
-    for _ in range(iterations):
-        error = equations.apply(_displaced(ahead, moved)) - correlations.cross
-        gradient = _collected(error, moved) + ridge * energy * ahead
-        following = (ahead - gradient / bound).clamp(min=0)
-        next_momentum = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
-        ahead = following + (momentum - 1) / next_momentum * (following - weights)
-        weights, momentum = following, next_momentum
+
+    def gradient(weights: Tensor) -> Tensor:
+        error = equations.apply(_displaced(weights, moved)) - correlations.cross
+        return _collected(error, moved) + ridge * energy * weights
+
+    weights = minimise_non_negative(gradient, start.weights, step=1 / bound, iterations=iterations)
     return replace(start, weights=weights / weights.sum().clamp(min=1e-8))
-
-
-def clean_path(path: CameraPath, smallest_value: float) -> CameraPath:
-    """The path without poses where its central kernel, cleaned, has no light; centred, sum 1. See `clean_kernel`."""
-    kernel = path.weights.sum(dim=0)
-    cleaned = clean_kernel(kernel, smallest_value)
-    x, y = (round(value) for value in centroid(kernel))
-    centred = path.weights.roll((-y, -x), (1, 2))
-    weights = centred * (F.max_pool2d(cleaned[None, None], 3, stride=1, padding=1)[0, 0] > 0)
-    return replace(path, weights=weights / weights.sum().clamp(min=1e-8))
 
 
 def centred_path(path: CameraPath) -> CameraPath:
     """The path with the centre of mass of its translations in the middle, by whole pixels."""
-    if len(path.weights) == 1:
-        return replace(path, weights=centre_kernel(path.weights[0])[None])
     x, y = (round(value) for value in centroid(path.weights.sum(dim=0)))
     return replace(path, weights=path.weights.roll((-y, -x), (1, 2)))
 
 
 def _roll_displacements(places_px: Tensor, path: CameraPath) -> Tensor:
-    """What each roll does at each place, (x, y) in pixels. (N, 2) -> (N, R, 2)."""
+    """The displacement (x, y) in pixels of each place by each roll. (N, 2) -> (N, R, 2)."""
     away = places_px - torch.tensor(path.centre_px)
     turned = torch.stack([-away[:, 1], away[:, 0]], dim=1)
     return turned[:, None] * torch.tensor(path.roll_rad)[:, None]

@@ -42,18 +42,13 @@ def estimate_kernel_by_edges(blurry: Tensor, side: int, *, fits: int = 5) -> Ten
     for step in reversed(range(steps + 1)):
         scale = 2 ** (-step / 2)
         own_side = max(3, round(side * scale) | 1)
-        small = _resize(blurry, scale) if step else blurry
-        extended = extend(small, own_side + 2)
         if kernel is None:
             # Not a point, from which the first fit could not move.
             kernel = torch.zeros(own_side, own_side)
             kernel[own_side // 2 - 1 : own_side // 2 + 2, own_side // 2 - 1 : own_side // 2 + 2] = 1 / 9
         else:
             kernel = clean_kernel(resize_kernel(kernel, own_side), SMALLEST_VALUE)
-        for _ in range(fits):
-            sharp = extended.crop(restore_edges(extended, kernel, weight))
-            kernel = clean_kernel(fit_kernel(sharp, small, own_side, kernel), SMALLEST_VALUE)
-            weight = max(weight / DECAY, LAST_WEIGHT)
+        kernel, weight = _fit(blurry if scale == 1 else _resize(blurry, scale), kernel, weight, fits)
     assert kernel is not None
     return _or_point(kernel)
 
@@ -66,14 +61,20 @@ def refine_kernel_by_edges(blurry: Tensor, start: Tensor, *, fits: int = 4) -> T
     kernel, weight = start, REFINING_WEIGHT
     for scale in (0.5, 2**-0.5, 1.0):
         side = max(3, round(len(start) * scale) | 1)
-        small = blurry if scale == 1 else _resize(blurry, scale)
-        extended = extend(small, side + 2)
         kernel = clean_kernel(kernel if len(kernel) == side else resize_kernel(kernel, side), SMALLEST_VALUE)
-        for _ in range(fits):
-            sharp = extended.crop(restore_edges(extended, kernel, weight))
-            kernel = clean_kernel(fit_kernel(sharp, small, side, kernel), SMALLEST_VALUE)
-            weight = max(weight / DECAY, LAST_WEIGHT)
+        kernel, weight = _fit(blurry if scale == 1 else _resize(blurry, scale), kernel, weight, fits)
     return _or_point(kernel)
+
+
+def _fit(blurry: Tensor, kernel: Tensor, weight: float, fits: int) -> tuple[Tensor, float]:
+    """Fit the kernel several times at one size of the photograph. Returns it and the weight of the next fit."""
+    side = len(kernel)
+    extended = extend(blurry, side + 2)
+    for _ in range(fits):
+        sharp = extended.crop(restore_edges(extended, kernel, weight))
+        kernel = clean_kernel(fit_kernel(sharp, blurry, side, kernel), SMALLEST_VALUE)
+        weight = max(weight / DECAY, LAST_WEIGHT)
+    return kernel, weight
 
 
 def _or_point(kernel: Tensor) -> Tensor:
@@ -87,9 +88,8 @@ def restore_edges(blurry: Extended, kernel: Tensor, weight: float) -> Tensor:
     transfer = transfer_function(kernel, size)
     steps = difference_transfers(size, blurry.image)
     gradient_power = steps.abs().square().sum(0)
-    data = transfer.conj() * fft.rfft2(blurry.image)
-    power = transfer.abs().square()
     spectrum = fft.rfft2(blurry.image)
+    data, power = transfer.conj() * spectrum, transfer.abs().square()
     coupling = 2 * weight
     while coupling < STRONGEST_COUPLING:
         gradients = fft.irfft2(spectrum * steps, s=size)

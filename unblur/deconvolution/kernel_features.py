@@ -1,4 +1,4 @@
-"""What a blurry image and a rough restoration of it say about the blur kernel, as images of the kernel's size.
+"""Features of a blur kernel from a blurry image and a rough restoration of it, as images of the kernel's size.
 
 Each feature is a correlation or a regularised quotient of spectra, cut to the window in which the kernel lies. Turning
 or mirroring both images turns or mirrors all features, and the kernel with them.
@@ -15,7 +15,7 @@ WINDOW_PX = 65
 FEATURES = 8
 
 _QUOTIENTS = ((0.003, 8.0), (0.03, 8.0), (0.3, 16.0), (3.0, 64.0))
-"""Regularisation of each quotient, relative to the mean power of the sharp gradients, and what it is multiplied by."""
+"""Regularisation of each quotient, relative to the mean power of the sharp gradients, and its scale factor."""
 
 
 def kernel_features(blurry: Tensor, sharp: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ whatever the size of the images.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,7 @@ RIDGE = 2e-2
 
 @dataclass(frozen=True)
 class Correlations:
-    """What least squares needs of one window, or of several (P windows)."""
+    """The correlations that least squares needs, of P windows."""
 
     sharp: Tensor
     """Autocorrelation of the sharp gradients, (P, 2 S - 1, 2 S - 1), the origin in the middle."""
@@ -49,14 +50,15 @@ def correlate(sharp: Tensor, blurry: Tensor, side: int, weights: Tensor | None =
     if weights is not None:
         window = window * weights
     size = fast_length(height + side), fast_length(width + side)
-    ours, theirs = (fft.rfft2(differences(image) * window, s=size) for image in (sharp, blurry))
+    gradients = differences(blurry) * window
+    ours, theirs = (fft.rfft2(own, s=size) for own in (differences(sharp) * window, gradients))
     reach = side // 2
     cross = fft.irfft2((ours.conj() * theirs).sum(0), s=size).roll((reach, reach), (0, 1))
     own = fft.irfft2(ours.abs().square().sum(0), s=size).roll((side - 1, side - 1), (0, 1))
     return Correlations(
         sharp=own[None, : 2 * side - 1, : 2 * side - 1],
         cross=cross[None, :side, :side],
-        blurry=(differences(blurry) * window).square().sum()[None],
+        blurry=gradients.square().sum()[None],
     )
 
 
@@ -109,20 +111,32 @@ def fit_kernel(
 ) -> Tensor:
     """The kernel with `sharp * kernel ~ blurry`, not negative, not normalised.
 
-    `sharp` and `blurry` are (H, W) in linear light; `start` is a first guess, (side, side). Accelerated projected
-    gradients (FISTA: Beck and Teboulle 2009).
+    `sharp` and `blurry` are (H, W) in linear light; `start` is a first guess, (side, side).
     """
     equations = NormalEquations(correlate(sharp, blurry, side))
     energy = float(equations.correlations.energy)
     if energy <= 0:
         return torch.zeros(side, side)
     step = 1 / (float(equations.largest_eigenvalue) + ridge * energy)
-    kernel = torch.full((1, side, side), 1 / side**2) if start is None else start[None]
-    ahead, momentum = kernel, 1.0
+    first = torch.full((1, side, side), 1 / side**2) if start is None else start[None]
+
+    def gradient(kernel: Tensor) -> Tensor:
+        return equations.apply(kernel) - equations.correlations.cross + ridge * energy * kernel
+
+    return minimise_non_negative(gradient, first, step=step, iterations=iterations)[0]
+
+
+def minimise_non_negative(
+    gradient: Callable[[Tensor], Tensor], start: Tensor, *, step: float, iterations: int
+) -> Tensor:
+    """Minimise a convex function over values that are not negative, given its gradient, by steps of length `step`.
+
+    Accelerated projected gradients: FISTA (Beck and Teboulle 2009).
+    """
+    values, ahead, momentum = start, start, 1.0
     for _ in range(iterations):
-        gradient = equations.apply(ahead) - equations.correlations.cross + ridge * energy * ahead
-        following = (ahead - step * gradient).clamp(min=0)
+        following = (ahead - step * gradient(ahead)).clamp(min=0)
         next_momentum = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
-        ahead = following + (momentum - 1) / next_momentum * (following - kernel)
-        kernel, momentum = following, next_momentum
-    return kernel[0]
+        ahead = following + (momentum - 1) / next_momentum * (following - values)
+        values, momentum = following, next_momentum
+    return values

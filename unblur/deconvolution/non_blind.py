@@ -18,10 +18,10 @@ from unblur.deconvolution.camera_path import CameraPath
 from unblur.deconvolution.fourier import difference_transfers, extend, transfer_function
 
 EXPONENT = 0.8
-"""Of the hyper-Laplacian; Krishnan and Fergus give 0.5 to 0.8 for photographs."""
+"""Exponent of the hyper-Laplacian prior; Krishnan and Fergus give 0.5 to 0.8 for photographs."""
 
 ROUNDS = 5
-"""Of half-quadratic splitting; the coupling is multiplied by 4 from one to the next."""
+"""Rounds of half-quadratic splitting; the coupling is multiplied by 4 from one to the next."""
 
 CLIPPED = 0.97
 """Linear light, as a share of white, from which a pixel counts as clipped."""
@@ -44,7 +44,7 @@ class Deconvolution:
 
     @property
     def weight(self) -> float:
-        """Of the prior, relative to the data term: it grows with the variance of the noise."""
+        """The weight of the prior relative to the data term; it grows with the variance of the noise."""
         return 2e-4 + 20 * self.noise**2
 
 
@@ -81,7 +81,7 @@ def deconvolve(
 
 
 def _deconvolve_window(blurry: Tensor, kernel: Tensor, weight: float) -> Tensor:
-    """With one kernel. (C, H, W) -> same."""
+    """Deconvolve a window with one kernel. (C, H, W) -> same."""
     extended = extend(blurry, kernel.shape[-1])
     size = extended.size
     transfer = transfer_function(kernel, size)
@@ -90,17 +90,18 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor, weight: float) -> Tensor:
     clipped = (extended.image >= CLIPPED) & (extended.known > 0)
     given = extended.known.expand_as(extended.image) * ~clipped
     light = extended.image
-    spectrum = fft.rfft2(light)
+    spectrum = light_spectrum = fft.rfft2(light)
     coupling = 2 * weight
     for step in range(ROUNDS):
         if step:
             again = fft.irfft2(transfer * spectrum, s=size)
             again = torch.where(clipped, torch.maximum(again, extended.image), again)
             light = torch.where(given > 0, extended.image, again)
+            light_spectrum = fft.rfft2(light)
         gradients = fft.irfft2(spectrum[:, None] * steps, s=size)
         gradients = gradients * _shrinkage(gradients, weight / coupling)
         target = (steps.conj() * fft.rfft2(gradients)).sum(1)
-        data = transfer.conj() * fft.rfft2(light)
+        data = transfer.conj() * light_spectrum
         spectrum = (data + coupling * target) / (power + coupling * gradient_power + 1e-7)
         coupling *= 4
     sharp: Tensor = fft.irfft2(spectrum, s=size)

@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unblur.datasets.simulated import turned, turned_back
 from unblur.deconvolution.camera_path import (
     CameraPath,
     centred_path,
@@ -109,7 +109,7 @@ class Shake:
             "noise": round(self.noise, 5),
             "region_px": list(self.region_px),
         }
-        return json.dumps(facts | json.loads(self.path.to_json()), indent=2) + "\n"
+        return json.dumps(facts | self.path.facts(), indent=2) + "\n"
 
     def picture(self, rows: int = 5, columns: int = 5) -> Photo:
         """The kernels over the frame, `rows` x `columns` of them, as a grey picture."""
@@ -153,9 +153,15 @@ class ShakeEstimator:
             still = single_kernel_path(point_kernel(SMALLEST_SIDE_PX), (width / 2, height / 2))
             region_px = left, top, side_x, side_y
             return Shake(path=still, confidence=0.0, residual=0.0, noise=noise, region_px=region_px)
-        scale = self._working_scale(region)
-        small = _scaled(region, scale)
-        kernel, error = self._kernel(small)
+        # The scale at which the kernel fits the features' window, from a first kernel at a small size.
+        coarse = min(1.0, LARGEST_EDGES_PX / max(region.shape[1:]))
+        small = _scaled(region, coarse)
+        restored, first = self._first_kernel(small)
+        scale = min(1.0, LONGEST_KERNEL_PX / max(extent_px(first) / coarse, 1e-3))
+        if scale != coarse:
+            small = _scaled(region, scale)
+            restored, first = self._first_kernel(small)
+        kernel, error = self._kernel(small, restored, first)
         centre = (width / 2 - left) * scale, (height / 2 - top) * scale
         path, residual = self._with_roll(small, single_kernel_path(kernel, centre), noise)
         path = path if scale == 1 else path.scaled(1 / scale)
@@ -167,18 +173,13 @@ class ShakeEstimator:
             region_px=(left, top, side_x, side_y),
         )
 
-    def _working_scale(self, region: Tensor) -> float:
-        """The scale at which the kernel fits the features' window, from a first estimate at a small size."""
-        coarse = min(1.0, LARGEST_EDGES_PX / max(region.shape[1:]))
-        small = _scaled(region, coarse)
-        kernel, _ = judged_kernel(self._estimator, small, self._restore(small[None])[0].clamp(0, 1), None)
-        length_px = extent_px(kernel) / coarse
-        return min(1.0, LONGEST_KERNEL_PX / max(length_px, 1e-3))
-
-    def _kernel(self, blurry: Tensor) -> tuple[Tensor, float]:
-        """The kernel of (3, H, W) sRGB and its expected relative error."""
+    def _first_kernel(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """The network's restoration of (3, H, W) sRGB, and the kernel that the estimator finds without the solver."""
         restored = self._restore(blurry[None])[0].clamp(0, 1)
-        first, _ = judged_kernel(self._estimator, blurry, restored, None)
+        return restored, judged_kernel(self._estimator, blurry, restored, None)[0]
+
+    def _kernel(self, blurry: Tensor, restored: Tensor, first: Tensor) -> tuple[Tensor, float]:
+        """The kernel of (3, H, W) sRGB and its expected relative error, given what `_first_kernel` returned."""
         left, top, side_x, side_y = best_textured_region(blurry, LARGEST_EDGES_PX)
         light = luminance(srgb_to_linear(blurry[:, top : top + side_y, left : left + side_x]))
         by_edges = estimate_kernel_by_edges(light, kernel_side(first), fits=4)
@@ -222,10 +223,9 @@ def judged_kernel(
     """
     light, rough = (luminance(srgb_to_linear(image)) for image in (blurry, restored))
     features = estimator_inputs(light, rough, by_edges)
-    orientations = list(product((False, True), range(4)))
-    log_kernels, log_errors = estimator(torch.stack([turn(features, *orientation) for orientation in orientations]))
-    turned = zip(log_kernels.exp(), orientations, strict=True)
-    mean = torch.stack([turn_back(kernel, *orientation) for kernel, orientation in turned]).mean(dim=0)
+    log_kernels, log_errors = estimator(torch.stack([turned(features, orientation) for orientation in range(8)]))
+    kernels = [turned_back(kernel, orientation) for orientation, kernel in enumerate(log_kernels.exp())]
+    mean = torch.stack(kernels).mean(dim=0)
     return clean_kernel(mean, SMALLEST_VALUE, smallest_part=0.02), math.exp(float(log_errors.mean()) / 2)
 
 
@@ -292,17 +292,6 @@ def estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> 
         margin = (WINDOW_PX - by_edges.shape[-1]) // 2
         kernel = F.pad(by_edges, (margin,) * 4)
     return torch.cat([kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
-
-
-def turn(features: Tensor, flip: bool, turns: int) -> Tensor:
-    """One of eight orientations. (..., H, W) -> same, or (..., W, H)."""
-    return (features.flip(-1) if flip else features).rot90(turns, (-2, -1))
-
-
-def turn_back(features: Tensor, flip: bool, turns: int) -> Tensor:
-    """The inverse of `turn`."""
-    features = features.rot90(-turns, (-2, -1))
-    return features.flip(-1) if flip else features
 
 
 def luminance(light: Tensor) -> Tensor:

@@ -129,5 +129,5 @@ def _use(model: ModelConfig) -> str:
         case LatentDecoderConfig():
             return "unblur study reconstruction photos --checkpoint FOLDER --encoder taesana_encoder.pth"
         case KernelEstimatorConfig() | ShakeFusionConfig():
-            return "unblur restore photo.jpg --shake auto"
+            return "python -m experiments.shake_evidence FOLDER --photos PHOTOS --fusion FUSION"
     assert_never(model)
