@@ -130,7 +130,7 @@ def make(
     examples = open_examples(folder, count)
     sampling = PatchSampling(patch_px=PATCH_PX, pristine_share=0.0 if camera == "shake" else 0.05)
     pairs = SimulatedPairs(PhotoFolder(photos), SHAKE if camera == "shake" else EVERYTHING, sampling, seed)
-    restorer = unblur.load()
+    restorer = unblur.load(shake="off")
     for index in range(examples.finished, len(examples.kernel)):
         if not examples.kernel[index].any():
             pair = pairs[index]

@@ -27,8 +27,8 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_untrained_network_returns_what_the_network_alone_restores(untrained: Path) -> None:
     photo = Photo(pixels=photograph(14)[0])
     shares: list[float] = []
-    alone = unblur.load().restore_photo(photo)
-    solved = unblur.load(shake_solver=load_shake_solver(untrained, CPU)).restore_photo(photo, progress=shares.append)
+    alone = unblur.load(shake="off").restore_photo(photo)
+    solved = unblur.load(shake_fusion=untrained).restore_photo(photo, progress=shares.append)
     assert solved.shake is not None
     assert solved.shake.length_px > 5
     assert alone.shake is None
@@ -38,7 +38,7 @@ def test_an_untrained_network_returns_what_the_network_alone_restores(untrained:
 
 
 def test_strength_zero_and_small_pictures_are_not_estimated(untrained: Path) -> None:
-    restorer = unblur.load(shake_solver=load_shake_solver(untrained, CPU))
+    restorer = unblur.load(shake_fusion=untrained)
     assert restorer.restore_photo(Photo(pixels=photograph(14)[0]), strength=0).shake is None
     assert restorer.restore_photo(Photo(pixels=photograph(14)[0][:40])).shake is None
 
@@ -46,4 +46,4 @@ def test_strength_zero_and_small_pictures_are_not_estimated(untrained: Path) -> 
 def test_other_networks_are_refused() -> None:
     for folder in (BUNDLED_RESTORER, BUNDLED_KERNEL_ESTIMATOR):
         with pytest.raises(unblur.UnblurError, match="no fusion network"):
-            load_shake_solver(folder, CPU)
+            load_shake_solver(CPU, fusion=folder)

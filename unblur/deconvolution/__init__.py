@@ -3,11 +3,14 @@
 from unblur.deconvolution.camera_path import CameraPath, single_kernel_path
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
 from unblur.deconvolution.non_blind import Deconvolution, deconvolve
+from unblur.deconvolution.wiener import PRIOR_WEIGHTS, deconvolve_wiener
 
 __all__ = [
+    "PRIOR_WEIGHTS",
     "CameraPath",
     "Deconvolution",
     "deconvolve",
+    "deconvolve_wiener",
     "estimate_kernel_by_edges",
     "refine_kernel_by_edges",
     "single_kernel_path",

@@ -7,6 +7,7 @@ of the largest are removed, not 5 %.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -31,10 +32,13 @@ STRONGEST_COUPLING = 100.0
 SMALLEST_KERNEL_PX = 5
 
 
-def estimate_kernel_by_edges(blurry: Tensor, side: int, *, fits: int = 5) -> Tensor:
+def estimate_kernel_by_edges(
+    blurry: Tensor, side: int, *, fits: int = 5, on_size: Callable[[float], None] | None = None
+) -> Tensor:
     """The kernel of a grey photograph, (H, W) linear light in [0, 1] -> (side, side) with sum 1.
 
     `side` is odd and at least the length of the blur; `fits` is how often the kernel is fitted at each size.
+    `on_size` is called after each size with the share of the work that is done; what it raises ends the estimate.
     """
     steps = max(1, math.ceil(2 * math.log2(side / SMALLEST_KERNEL_PX)))
     kernel: Tensor | None = None
@@ -49,6 +53,9 @@ def estimate_kernel_by_edges(blurry: Tensor, side: int, *, fits: int = 5) -> Ten
         else:
             kernel = clean_kernel(resize_kernel(kernel, own_side), SMALLEST_VALUE)
         kernel, weight = _fit(blurry if scale == 1 else _resize(blurry, scale), kernel, weight, fits)
+        if on_size is not None:
+            # The work grows with the number of pixels.
+            on_size(scale**2)
     assert kernel is not None
     return _or_point(kernel)
 

@@ -28,7 +28,7 @@ Pixels = NDArray[Any]
 
 EIGHT_BITS = np.dtype(np.uint8)
 
-NAMES = ("network", "fast", "generative", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
+NAMES = ("faithful", "network", "fast", "generative", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
 """What a method is called that is not named by a file."""
 
 
@@ -79,9 +79,14 @@ class MethodChoice:
 def open_method(choice: MethodChoice) -> Method:
     """The method that was chosen, ready to use. Raises UnblurError when there is none of that name."""
     match choice.method:
-        case "network" | "fast":
-            fast = choice.method == "fast"
-            restorer = load(choice.checkpoint, choice.device, pooling_window_px=choice.pooling_window_px, fast=fast)
+        case "faithful" | "network" | "fast":
+            restorer = load(
+                choice.checkpoint,
+                choice.device,
+                pooling_window_px=choice.pooling_window_px,
+                fast=choice.method == "fast",
+                shake="auto" if choice.method == "faithful" else "off",
+            )
             return network(restorer, name=choice.method)
         case "generative":
             return _generative(choice)

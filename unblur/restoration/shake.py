@@ -35,6 +35,7 @@ from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.photos.photo import Photo
+from unblur.restoration.tiled import Progress, split_progress
 from unblur.restoration.windows import as_blurry, shares_of_white
 
 CPU = torch.device("cpu")
@@ -53,6 +54,9 @@ LARGEST_EDGES_PX = 512
 
 LONGEST_KERNEL_PX = 48.0
 """Longer blur is estimated in a smaller photograph: with its surroundings it would not fit the features' window."""
+
+SHARE_OF_EDGES = 0.6
+"""Of the progress of an estimate, for the first networks and the solver without learned weights."""
 
 LEAST_DETAIL = 1e-8
 """Mean squared gradient in linear light below which a photograph is flat and does not show how the camera moved."""
@@ -130,10 +134,11 @@ class ShakeEstimator:
         self._estimator = kernel_estimator
 
     @torch.inference_mode()
-    def estimate(self, pixels: NDArray[Any]) -> Shake:
+    def estimate(self, pixels: NDArray[Any], progress: Progress | None = None) -> Shake:
         """Estimate the shake of a photograph, (H, W, 1 or 3) sRGB of any depth. Deterministic.
 
-        Raises UnblurError when the photograph is smaller than SMALLEST_PX.
+        `progress` is called with the share that is done, 0 to 1; what it raises ends the estimate. Raises UnblurError
+        when the photograph is smaller than SMALLEST_PX.
         """
         height, width = pixels.shape[:2]
         if min(height, width) < SMALLEST_PX:
@@ -161,10 +166,15 @@ class ShakeEstimator:
         if scale != coarse:
             small = _scaled(region, scale)
             restored, first = self._first_kernel(small)
-        kernel, error = self._kernel(small, restored, first)
+        edges, judging = split_progress(progress, SHARE_OF_EDGES)
+        kernel, error = self._kernel(small, restored, first, edges)
+        if judging:
+            judging(0.5)
         centre = (width / 2 - left) * scale, (height / 2 - top) * scale
         path, residual = self._with_roll(small, single_kernel_path(kernel, centre), noise)
         path = path if scale == 1 else path.scaled(1 / scale)
+        if judging:
+            judging(1.0)
         return Shake(
             path=replace(path, centre_px=(width / 2, height / 2)),
             confidence=1 - min(1.0, error),
@@ -178,11 +188,13 @@ class ShakeEstimator:
         restored = self._restore(blurry[None])[0].clamp(0, 1)
         return restored, judged_kernel(self._estimator, blurry, restored, None)[0]
 
-    def _kernel(self, blurry: Tensor, restored: Tensor, first: Tensor) -> tuple[Tensor, float]:
+    def _kernel(
+        self, blurry: Tensor, restored: Tensor, first: Tensor, progress: Progress | None
+    ) -> tuple[Tensor, float]:
         """The kernel of (3, H, W) sRGB and its expected relative error, given what `_first_kernel` returned."""
         left, top, side_x, side_y = best_textured_region(blurry, LARGEST_EDGES_PX)
         light = luminance(srgb_to_linear(blurry[:, top : top + side_y, left : left + side_x]))
-        by_edges = estimate_kernel_by_edges(light, kernel_side(first), fits=4)
+        by_edges = estimate_kernel_by_edges(light, kernel_side(first), fits=4, on_size=progress)
         return chosen_kernel(self._estimator, blurry, restored, by_edges, light)
 
     def _with_roll(self, blurry: Tensor, path: CameraPath, noise: float) -> tuple[CameraPath, float]:
