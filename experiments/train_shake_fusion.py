@@ -23,20 +23,22 @@ from experiments.shake_examples import PATCH_PX, ShakeExamples, as_image, open_e
 from experiments.shake_kernels import EstimatedKernels, open_kernels
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.datasets.simulated import turned
-from unblur.deconvolution import PRIOR_WEIGHTS, deconvolve_wiener, single_kernel_path
+from unblur.deconvolution import CANDIDATES, deconvolve_candidates, single_kernel_path
 from unblur.deconvolution.kernel import clean_kernel, extent_px
+from unblur.deconvolution.noise import estimate_noise
 from unblur.errors import UnblurError
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
+from unblur.restoration.shake import luminance
 from unblur.seeds import generator_for, seed_for
 from unblur.training.losses import psnr_loss
 
-TRUE, WRONG, SHARP = 0.12, 0.1, 0.05
+TRUE, WRONG, SHARP = 0.35, 0.08, 0.04
 """Shares of the examples with the true kernel, with another example's, and of sharp photographs."""
 
-TRUE_ERROR = 0.05
-"""The expected error that is given with true kernels."""
+LARGEST_TRUE_ERROR = 0.25
+"""The expected error that is given with true kernels is drawn between 0 and this: the estimator is never certain."""
 
 PEAK_RATE, WARMUP_STEPS, EMA_DECAY, LOSS_FLOOR = 1e-3, 100, 0.995, 1e-4
 
@@ -178,7 +180,8 @@ def _chosen(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int
     images, found, row = rows[number]
     if draw < TRUE:
         kernel = clean_kernel(torch.from_numpy(np.array(images.kernel[row])), 0.01).numpy()
-        return Example(images=images, row=row, kernel=kernel, error=TRUE_ERROR, sharp=False)
+        error = LARGEST_TRUE_ERROR * float(torch.rand((), generator=generator))
+        return Example(images=images, row=row, kernel=kernel, error=error, sharp=False)
     _, other, its_row = rows[int(torch.randint(len(rows), (), generator=generator))]
     borrowed = _as_estimated(images, other, its_row)
     if draw < TRUE + WRONG + SHARP:
@@ -188,15 +191,16 @@ def _chosen(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int
 
 
 def _deconvolved(examples: list[Example], path: Path, threads: int) -> NDArray[np.uint8]:
-    """Deconvolutions of examples, written into a file. (N, strengths, 3, P, P) sRGB."""
-    shape = len(examples), len(PRIOR_WEIGHTS), 3, PATCH_PX, PATCH_PX
+    """Deconvolutions of examples, written into a file. (N, CANDIDATES, 3, P, P) sRGB."""
+    shape = len(examples), CANDIDATES, 3, PATCH_PX, PATCH_PX
     images: NDArray[np.uint8] = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
 
     def fill(number: int) -> None:
         example = examples[number]
         light = srgb_to_linear(example.stack()[0])
+        noise = estimate_noise(luminance(light))
         path = single_kernel_path(_cropped(torch.from_numpy(example.kernel)))
-        sharp = linear_to_srgb(deconvolve_wiener(light, path).clamp(0, 1))
+        sharp = linear_to_srgb(deconvolve_candidates(light, path, noise).clamp(0, 1))
         images[number] = (sharp * 255).round().byte().numpy()
 
     with ThreadPoolExecutor(threads) as pool:
@@ -213,7 +217,7 @@ def _cropped(kernel: Tensor) -> Tensor:
 
 
 def _patch(example: Example, deconvolved: NDArray[np.uint8], patch: int, generator: torch.Generator) -> Tensor:
-    """Blurry, restored, sharp and deconvolved, cut and turned alike. (3 + strengths, 3, patch, patch)."""
+    """Blurry, restored, sharp and deconvolved, cut and turned alike. (3 + CANDIDATES, 3, patch, patch)."""
     room = PATCH_PX - patch
     top, left = (int(torch.randint(room // 4 + 1, (), generator=generator)) * 4 for _ in range(2))
     orientation = int(torch.randint(8, (), generator=generator))

@@ -18,7 +18,7 @@ from unblur.deconvolution.fourier import difference_transfers, extend, transfer_
 from unblur.deconvolution.non_blind import CLIPPED, CLIPPED_GAIN
 from unblur.deconvolution.varying_blur import solve_by_windows
 
-PRIOR_WEIGHTS = (1e-3, 4e-3, 1.6e-2, 6.4e-2)
+PRIOR_WEIGHTS = (1e-3, 8e-3, 6.4e-2)
 """Weights of the squared gradients of the image relative to the data term."""
 
 COMPLETING_WEIGHT = 4e-3

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.deconvolution.wiener import PRIOR_WEIGHTS
+from unblur.deconvolution.candidates import CANDIDATES
 from unblur.models.padding import padded_to_multiple
 from unblur.models.plain_unet import PlainUNet, PlainUNetConfig
 
@@ -33,8 +33,8 @@ class ShakeFusionConfig:
     """Sizes of a fusion network."""
 
     backbone: PlainUNetConfig
-    deconvolutions: int = len(PRIOR_WEIGHTS)
-    """Number of deconvolutions of different strength."""
+    deconvolutions: int = CANDIDATES
+    """Number of deconvolutions, `unblur.deconvolution.candidates`."""
 
 
 class ShakeFusion(nn.Module):
@@ -55,7 +55,7 @@ class ShakeFusion(nn.Module):
         Args:
             blurry: (B, 3, H, W) sRGB in [0, 1].
             restored: The network's restoration, same shape.
-            deconvolved: (B, N, 3, H, W) sRGB in [0, 1], N deconvolutions from weak to strong regularisation.
+            deconvolved: (B, N, 3, H, W) sRGB in [0, 1], N deconvolutions.
             error: (B,), the expected relative error of the kernel, in [0, 1].
             length_px: (B,), the length of the kernel in pixels.
 

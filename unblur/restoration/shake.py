@@ -26,7 +26,7 @@ from unblur.deconvolution.camera_path import (
 )
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
 from unblur.deconvolution.fourier import differences
-from unblur.deconvolution.kernel import clean_kernel, extent_px, point_kernel, smooth_kernels
+from unblur.deconvolution.kernel import clean_kernel, extent_px, point_kernel
 from unblur.deconvolution.kernel_features import WINDOW_PX, kernel_features
 from unblur.deconvolution.least_squares import NormalEquations, correlate, join
 from unblur.deconvolution.noise import estimate_noise
@@ -195,7 +195,7 @@ class ShakeEstimator:
         left, top, side_x, side_y = best_textured_region(blurry, LARGEST_EDGES_PX)
         light = luminance(srgb_to_linear(blurry[:, top : top + side_y, left : left + side_x]))
         by_edges = estimate_kernel_by_edges(light, kernel_side(first), fits=4, on_size=progress)
-        return chosen_kernel(self._estimator, blurry, restored, by_edges, light)
+        return refined_kernel(self._estimator, blurry, restored, by_edges, light)
 
     def _with_roll(self, blurry: Tensor, path: CameraPath, noise: float) -> tuple[CameraPath, float]:
         """The path refined over windows, if roll explains the photograph better, and the residual."""
@@ -246,26 +246,19 @@ def kernel_side(kernel: Tensor) -> int:
     return min(WINDOW_PX, max(SMALLEST_SIDE_PX, round(1.4 * extent_px(kernel) + 8) | 1))
 
 
-def chosen_kernel(
+def refined_kernel(
     estimator: nn.Module, blurry: Tensor, restored: Tensor, by_edges: Tensor, light: Tensor
 ) -> tuple[Tensor, float]:
-    """The kernel that is used, and the expected relative error.
+    """The kernel that is used, and its expected relative error.
 
-    The estimator's kernel is an average of those it takes for possible, and therefore soft. Two sharp candidates are
-    compared with it: the kernel `by_edges`, and its own, refined by edges. The one that is nearer to it is used.
-    `blurry` and `restored` are (3, H, W) sRGB in [0, 1]; `light`, (H, W), is the linear luminance of a textured part.
+    The estimator's kernel is an average of those that are possible, and therefore soft; the solver sharpens it.
+    `blurry` and `restored` are (3, H, W) sRGB in [0, 1]; `by_edges` is the solver's first kernel, one of the
+    estimator's inputs; `light`, (H, W), is the linear luminance of a textured part.
     """
     judged, error = judged_kernel(estimator, blurry, restored, by_edges)
     margin = (WINDOW_PX - kernel_side(judged)) // 2
     inner = judged[margin : WINDOW_PX - margin, margin : WINDOW_PX - margin]
-    refined = refine_kernel_by_edges(light, inner / inner.sum().clamp(min=1e-8))
-    return min(by_edges, refined, key=lambda kernel: difference(kernel, judged)), error
-
-
-def difference(kernel: Tensor, other: Tensor) -> float:
-    """Squared difference of two kernels, at most WINDOW_PX wide, after smoothing."""
-    one, two = (F.pad(image, ((WINDOW_PX - len(image)) // 2,) * 4) for image in (kernel, other))
-    return float(smooth_kernels((one - two)[None]).square().sum())
+    return refine_kernel_by_edges(light, inner / inner.sum().clamp(min=1e-8)), error
 
 
 def _rolls(path: CameraPath, height: int, width: int) -> tuple[float, ...]:

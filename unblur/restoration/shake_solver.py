@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, BUNDLED_SHAKE_FUSION, load_checkpoint
-from unblur.deconvolution.wiener import deconvolve_wiener
+from unblur.deconvolution.candidates import deconvolve_candidates
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, ShakeFusion
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
@@ -20,7 +20,7 @@ from unblur.restoration.tiled import Progress
 SHORTEST_PX = 2.5
 """Blur below this is the network's alone: deconvolution would sharpen noise."""
 
-LEAST_CONFIDENCE = 0.35
+LEAST_CONFIDENCE = 0.1
 """Confidence below which a kernel is not used."""
 
 
@@ -37,7 +37,8 @@ class SolvedShake:
         The window begins at (left, top) of the photograph.
         """
         light = srgb_to_linear(blurry[0].cpu().float())
-        sharp = deconvolve_wiener(light, self.shake.path, left_px=left_px, top_px=top_px).clamp(0, 1)
+        shake = self.shake
+        sharp = deconvolve_candidates(light, shake.path, shake.noise, left_px=left_px, top_px=top_px).clamp(0, 1)
         deconvolved = linear_to_srgb(sharp)[None].to(blurry.device)
         error = blurry.new_tensor([1 - self.shake.confidence])
         length_px = blurry.new_tensor([self.shake.length_px])
