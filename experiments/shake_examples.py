@@ -27,8 +27,7 @@ from unblur.deconvolution import estimate_kernel_by_edges
 from unblur.deconvolution.kernel import centre_kernel, extent_px, point_kernel
 from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
-from unblur.photos.color import srgb_to_linear
-from unblur.restoration.shake import luminance
+from unblur.photos.color import luminance, srgb_to_linear
 from unblur.seeds import generator_for
 
 PATCH_PX = 256

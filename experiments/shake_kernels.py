@@ -19,8 +19,8 @@ from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
 from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
-from unblur.photos.color import srgb_to_linear
-from unblur.restoration.shake import luminance, refined_kernel
+from unblur.photos.color import luminance, srgb_to_linear
+from unblur.restoration.shake import refined_kernel
 
 
 @dataclass(frozen=True, kw_only=True)

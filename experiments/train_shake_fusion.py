@@ -28,9 +28,8 @@ from unblur.deconvolution.kernel import clean_kernel, extent_px
 from unblur.deconvolution.noise import estimate_noise
 from unblur.errors import UnblurError
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
-from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.restoration.shake import luminance
 from unblur.seeds import generator_for, seed_for
 from unblur.training.losses import psnr_loss
 

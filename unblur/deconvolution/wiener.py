@@ -10,6 +10,8 @@ Light that the data do not give, outside of the frame and where the photograph i
 estimate so far, blurred again, says it was: borders do not ring. Whatever a clipped light reaches stays blurry.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, fft
 
@@ -28,16 +30,18 @@ ROUNDS = 3
 """How often missing light is completed."""
 
 
-def deconvolve_wiener(blurry: Tensor, path: CameraPath, *, left_px: int = 0, top_px: int = 0) -> Tensor:
-    """Deconvolve a photograph, or the part of it that begins at (left, top), with each of PRIOR_WEIGHTS.
+def deconvolve_wiener(
+    blurry: Tensor, path: CameraPath, weights: tuple[float, ...] = PRIOR_WEIGHTS, *, left_px: int = 0, top_px: int = 0
+) -> Tensor:
+    """Deconvolve a photograph, or the part of it that begins at (left, top), with each of `weights`.
 
-    (C, H, W) linear light -> (len(PRIOR_WEIGHTS), C, H, W) linear light. Values below 0 and above 1 occur.
+    (C, H, W) linear light -> (len(weights), C, H, W) linear light. Values below 0 and above 1 occur.
     """
-    return solve_by_windows(blurry, path, _deconvolve_window, left_px, top_px)
+    return solve_by_windows(blurry, path, partial(_deconvolve_window, weights=weights), left_px, top_px)
 
 
-def _deconvolve_window(blurry: Tensor, kernel: Tensor) -> Tensor:
-    """(C, H, W) and a kernel (S, S) -> (len(PRIOR_WEIGHTS), C, H, W)."""
+def _deconvolve_window(blurry: Tensor, kernel: Tensor, weights: tuple[float, ...]) -> Tensor:
+    """(C, H, W) and a kernel (S, S) -> (len(weights), C, H, W)."""
     extended = extend(blurry, kernel.shape[-1])
     size = extended.size
     transfer = transfer_function(kernel, size)
@@ -51,7 +55,7 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor) -> Tensor:
         again = torch.where(clipped, torch.maximum(again, extended.image), again)
         light = torch.where(given, extended.image, again)
     data = transfer.conj() * fft.rfft2(light)
-    filtered = [data / (power + weight * gradient_power + 1e-7) for weight in PRIOR_WEIGHTS]
+    filtered = [data / (power + weight * gradient_power + 1e-7) for weight in weights]
     sharp = torch.stack([extended.crop(fft.irfft2(spectrum, s=size)) for spectrum in filtered])
     if bool(clipped.any()):
         # Where clipped pixels may have got light from, and what else those places lit: their ripples end there.

@@ -33,7 +33,7 @@ from unblur.deconvolution.noise import estimate_noise
 from unblur.deconvolution.non_blind import CLIPPED, Deconvolution, deconvolve
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
-from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.photos.photo import Photo
 from unblur.restoration.tiled import Progress, split_progress
 from unblur.restoration.windows import as_blurry, shares_of_white
@@ -75,9 +75,6 @@ EDGES_SCALE = 8.0
 
 SMALLEST_VALUE = 0.01
 """Share of a kernel's largest value below which an estimated kernel's values are dropped."""
-
-_REC709 = (0.2126, 0.7152, 0.0722)
-"""Weights of linear red, green and blue in luminance (ITU-R BT.709)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,9 +197,8 @@ class ShakeEstimator:
     def _with_roll(self, blurry: Tensor, path: CameraPath, noise: float) -> tuple[CameraPath, float]:
         """The path refined over windows, if roll explains the photograph better, and the residual."""
         light = srgb_to_linear(blurry)
-        sharp = deconvolve(light, path, Deconvolution(noise=noise)).clamp(0, 1)
-        sharp = luminance(srgb_to_linear(self._restore(linear_to_srgb(sharp)[None])[0].clamp(0, 1)))
         grey, unclipped = luminance(light), _unclipped(light)
+        sharp = deconvolve(grey[None], path, Deconvolution(noise=noise))[0].clamp(0, 1)
         side = _room_for_roll(path)
         windows, places = [], []
         for top, bottom in _thirds(grey.shape[0]):
@@ -297,11 +293,6 @@ def estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> 
         margin = (WINDOW_PX - by_edges.shape[-1]) // 2
         kernel = F.pad(by_edges, (margin,) * 4)
     return torch.cat([kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
-
-
-def luminance(light: Tensor) -> Tensor:
-    """(..., 3, H, W) linear light -> (..., H, W)."""
-    return torch.einsum("...chw,c->...hw", light, light.new_tensor(_REC709))
 
 
 def best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int, int, int]:
