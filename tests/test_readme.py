@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ from PIL import Image
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
+from unblur.names import RecipeName
+from unblur.recipes import named
+from unblur.training.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,6 +67,7 @@ NOT_RUN = {
     "--encoder taesana_encoder.pth -o studies/glow": "test_glow_study.py",
     "unblur study fidelity validation -o studies/fidelity": "takes hours; test_fidelity.py",
     "unblur study losses validation --photos photos -o studies/losses": "test_study_and_bench.py trains smaller legs",
+    "unblur bench photos --pairs 40": "takes minutes; test_study_and_bench.py types it with smaller networks",
     "unblur evaluate validation --checkpoint unblur/weights/faithful": "names a folder of the repository",
     "unblur evaluate validation --method generative --fidelity 0.8 --csv tables": "test_fidelity.py",
     **dict.fromkeys(
@@ -143,7 +147,6 @@ def shortened(command: str) -> str:
     )
     command = re.sub(r"--((?:bpp-)?steps|batch) (?!1 )\d+", r"--\1 2", command)
     command = re.sub(r"--test-pairs \d+ --size \d+", "--test-pairs 5 --size 64", command)
-    command = re.sub(r"^(unblur bench .*)--pairs \d+", r"\1--pairs 2 --seconds 0.1", command)
     return f"{command} --steps 2" if command.startswith("unblur train ") else command
 
 
@@ -197,12 +200,19 @@ def run_command(command: str) -> None:
         assert main(arguments) == 0, command
 
 
+def with_small_batches(name: RecipeName) -> Recipe:
+    """The recipe of that name, with updates of one patch each, of 64 px."""
+    recipe = named(name)
+    return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=64), growth=(), uses_apart=2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("bash"), ids=str)
 def test_documented_commands_succeed(
     block: Block, desk: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(desk)
+    monkeypatch.setattr("unblur.recipes.named", with_small_batches)
     for command in commands(block):
         if command == BUILD_VALIDATION_SET:
             shutil.copytree(request.getfixturevalue("validation_set"), desk / "validation")
@@ -242,7 +252,11 @@ def planned_by_make(target: str) -> str:
 @needs_make
 @pytest.mark.parametrize(
     ("target", "runs"),
-    [("demo", "examples/demo.py\n"), ("test", "-m pytest --numprocesses logical --dist worksteal\n")],
+    [
+        ("demo", "examples/demo.py\n"),
+        ("test", "-m pytest --numprocesses logical --dist worksteal\n"),
+        ("quick", '-m pytest --numprocesses logical --dist worksteal -m "not slow" tests/blur '),
+    ],
 )
 def test_make_knows_its_targets(target: str, runs: str) -> None:
     assert runs in planned_by_make(target)
