@@ -17,8 +17,9 @@ from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.shake import SMALLEST_PX, Shake, ShakeEstimator
 from unblur.restoration.tiled import Progress
 
-SHORTEST_PX = 2.5
-"""Blur below this is the network's alone: deconvolution would sharpen noise."""
+SHORTEST_PX = 7.5
+"""Blur below this is the network's alone: kernels that are estimated on sharp photographs are up to 7 px long, and
+deconvolution would sharpen noise."""
 
 LEAST_CONFIDENCE = 0.1
 """Confidence below which a kernel is not used."""
