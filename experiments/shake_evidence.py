@@ -83,8 +83,9 @@ def measure(
     sets = {one.name: one.pictures for one in release_sets(photos, real, folder / "sets", pairs=pairs, size_px=size)}
     long = replace(LONG, size_px=2 * size)
     settings = SetSettings(made_by=long, photos=photos_fingerprint(photos))
-    write_set(folder / "sets" / LONG_BLUR, settings, lambda: validation_pairs(PhotoFolder(photos), long))
-    sets[LONG_BLUR] = find_pictures(folder / "sets" / LONG_BLUR)
+    if not only or LONG_BLUR in only:
+        write_set(folder / "sets" / LONG_BLUR, settings, lambda: validation_pairs(PhotoFolder(photos), long))
+        sets[LONG_BLUR] = find_pictures(folder / "sets" / LONG_BLUR)
     sets[SHARP] = find_pictures(photos)
     if levin is not None:
         sets[LEVIN] = find_pictures(levin, protocol="levin")
