@@ -43,7 +43,7 @@ from unblur.photos.webp_file import webp_with
 MAX_PIXELS = 1_000_000_000
 """Larger pictures are refused before memory is asked for: they are damaged headers, or bombs."""
 
-LARGEST_EMPTY_PX, MOST_PX_PER_BYTE = 40_000_000, 100
+LARGEST_EMPTY_PX, MOST_PX_PER_BYTE = 64_000_000, 100
 """Larger pictures have to hold something: at least one byte of the file for so many pixels. The strongest compression
 of photographs needs one for some 20; of nothing at all, PNG needs one for 340 and WebP for millions."""
 
@@ -78,6 +78,7 @@ class _Opened:
     """All that the file says, in libvips's terms and in those of its own format."""
     orientation: int | None
     """How the picture lies, by EXIF; None where libvips knows better."""
+    pictures: int
     rows: Callable[[], Any]
     """Another image, whose rows can be read one after the other, also those before damage."""
     missing_share_if_cut: float | None = None
@@ -95,7 +96,7 @@ def read_photo(path: str | Path) -> Photo:
     pyvips.vips_lib.vips_error_clear()
     try:
         opened = _open(path, data, kind)
-        _refuse_what_is_no_photograph(path, opened.image)
+        _refuse_what_is_no_photograph(path, opened)
         _refuse_what_does_not_fit(path, opened.image, len(data))
         is_heic = kind == "HEIF" and opened.image.get("heif-compression") != "av1"
     except pyvips.Error as error:
@@ -226,6 +227,7 @@ def _open(path: Path, data: bytes, kind: Kind) -> _Opened:
                 image=image,
                 metadata=_blocks(image, exif),
                 orientation=exif_block.orientation_of(exif),
+                pictures=_pages(image),
                 rows=lambda: pyvips.Image.webpload_buffer(hidden, fail_on="error"),
                 missing_share_if_cut=0.0,
             )
@@ -238,7 +240,7 @@ def _open(path: Path, data: bytes, kind: Kind) -> _Opened:
                 left_behind=() if is_all else ("the largest values of EXIF",),
             )
             rows = partial(pyvips.Image.tiffload_buffer, data, fail_on="error", access="sequential")
-            return _Opened(image=image, metadata=metadata, orientation=None, rows=rows)
+            return _Opened(image=image, metadata=metadata, orientation=None, pictures=_pages(image), rows=rows)
         case "HEIF":
             return _open_heif(path, data)
 
@@ -263,6 +265,7 @@ def _open_jpeg(path: Path, data: bytes) -> _Opened:
             left_behind=contents.left_behind,
         ),
         orientation=exif_block.orientation_of(contents.exif),
+        pictures=1,
         rows=partial(pyvips.Image.jpegload_buffer, contents.picture, fail_on="warning", access="sequential"),
         missing_share_if_cut=contents.missing_share_if_cut if is_progressive else None,
     )
@@ -285,6 +288,7 @@ def _open_png(path: Path, data: bytes) -> _Opened:
             left_behind=png.left_behind,
         ),
         orientation=exif_block.orientation_of(png.exif),
+        pictures=1,
         rows=partial(pyvips.Image.pngload_buffer, png.picture, fail_on="error", access="sequential"),
     )
 
@@ -299,9 +303,15 @@ def _open_heif(path: Path, data: bytes) -> _Opened:
         image=image,
         metadata=replace(metadata, left_behind=heif_file.beside_the_photograph(data)),
         orientation=None,
+        # Tiles and gain maps, which libvips counts unless they are hidden, are parts.
+        pictures=heif_file.pictures_that_stand_alone(data) or _pages(image),
         rows=partial(pyvips.Image.heifload_buffer, hidden, fail_on="error"),
         missing_share_if_cut=0.0,
     )
+
+
+def _pages(image: Any) -> int:
+    return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
 
 
 def _blocks(image: Any, exif: bytes | None) -> Metadata:
@@ -321,10 +331,12 @@ def _of_the_photograph_alone(metadata: Metadata) -> Metadata:
     return replace(metadata, exif=exif, xmp=xmp, left_behind=left_behind)
 
 
-def _refuse_what_is_no_photograph(path: Path, image: Any) -> None:
-    pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
-    if pages > 1:
-        raise UnblurError(f"{path} holds {pages} pictures (an animation or pages); extract the one to restore.")
+def _refuse_what_is_no_photograph(path: Path, opened: _Opened) -> None:
+    image = opened.image
+    if opened.pictures > 1:
+        raise UnblurError(
+            f"{path} holds {opened.pictures} pictures (an animation or pages); extract the one to restore."
+        )
     if image.interpretation == "cmyk":
         raise UnblurError(f"{path} is a CMYK (print) picture; convert it to RGB first.")
     if image.interpretation not in ("b-w", "grey16", "srgb", "rgb16", "rgb") or image.bands > 4:
@@ -512,6 +524,8 @@ def _damaged(reason: str, missing_share: float) -> str:
 
 def _first_line(error: pyvips.Error) -> str:
     lines = [line.strip() for line in str(error.detail or error).splitlines() if line.strip()]
+    # Readers of HEIF look behind the end of every file.
+    lines = [line for line in lines if "bad seek" not in line]
     # What pyvips says when libvips says nothing.
     if not lines or lines[0].startswith("unable to "):
         return "the decoder gave no reason"
