@@ -1,7 +1,7 @@
 """Photographs on disk, through libvips: every format keeps its depth, its colours and what it says of itself.
 
 Files are recognised by their content, so a wrong extension does no harm. They are read from memory, never by
-name: libvips takes `[...]` in a name for options. libvips reads and writes pixels, profiles and IPTC; EXIF, resolutions
+name: libvips takes `[...]` in a name for options. libvips reads and writes pixels and profiles; EXIF, IPTC, resolutions
 and texts go from file to file as they are, because libvips rewrites them and invents what is missing.
 """
 
@@ -26,6 +26,7 @@ from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
 from unblur.photos.heic import decode_heic
 from unblur.photos.heif_colours import code_points, is_display_p3
 from unblur.photos.icc_profile import SRGB_CHROMATICITIES, grey_profile, rgb_profile
+from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
 from unblur.photos.jpeg_file import comments_that_fit, jpeg_contents, jpeg_with
 from unblur.photos.opening import check_kind, read_whole
 from unblur.photos.photo import Metadata, Photo, Pixels, Text
@@ -34,6 +35,7 @@ from unblur.photos.tiff_directories import ASCII, EXIF_HEADER
 from unblur.photos.tiff_exif import (
     exif_of_at_most,
     exif_of_tiff,
+    iptc_of_tiff,
     resolution_of_tiff,
     tiff_with_description,
 )
@@ -60,11 +62,11 @@ _LARGEST_EXIF_BYTES = {
     ".jpeg": jpeg_file.LARGEST_EXIF_BYTES,
     ".avif": avif_file.LARGEST_EXIF_BYTES,
 }
-_HOLD_NO_IPTC = (".webp", ".avif")
+_LARGEST_IPTC_BYTES = {".jpg": LARGEST_IN_JPEG_BYTES, ".jpeg": LARGEST_IN_JPEG_BYTES, ".tif": 2**31, ".tiff": 2**31}
 _TEXTS_IN_EXIF = {"Description": 0x010E, "Title": 0x010E, "Author": 0x013B, "Copyright": 0x8298}
 """Texts of PNG and the tags of EXIF for the same."""
 
-_KEEP_EXIF, _KEEP_XMP, _KEEP_IPTC, _KEEP_ICC = 1, 2, 4, 8
+_KEEP_EXIF, _KEEP_XMP, _KEEP_ICC = 1, 2, 8
 """What libvips writes besides pixels, `VipsForeignKeep`."""
 
 
@@ -177,7 +179,7 @@ def left_behind(photo: Photo, path: Path) -> tuple[str, ...]:
     names = list(photo.metadata.left_behind)
     if len(photo.metadata.exif or b"") > _LARGEST_EXIF_BYTES.get(suffix, 2**32):
         names.append("the largest values of EXIF")
-    if photo.metadata.iptc is not None and suffix in _HOLD_NO_IPTC:
+    if photo.metadata.iptc is not None and _iptc_for(photo, suffix) is None:
         names.append("the IPTC block")
     lost = [text for text in photo.metadata.texts if text not in _texts_held(photo.metadata.texts, suffix)]
     names += [f'the text "{text.keyword}"' for text in lost]
@@ -236,6 +238,7 @@ def _open(path: Path, data: bytes, kind: Kind) -> _Opened:
             exif, is_all = exif_of_tiff(data)
             metadata = replace(
                 _blocks(image, exif),
+                iptc=iptc_of_tiff(data),
                 resolution=resolution_of_tiff(data),
                 left_behind=() if is_all else ("the largest values of EXIF",),
             )
@@ -260,6 +263,7 @@ def _open_jpeg(path: Path, data: bytes) -> _Opened:
         image=image,
         metadata=replace(
             _blocks(image, contents.exif),
+            iptc=contents.iptc,
             resolution=contents.resolution,
             texts=contents.texts,
             left_behind=contents.left_behind,
@@ -319,7 +323,6 @@ def _blocks(image: Any, exif: bytes | None) -> Metadata:
         exif=exif,
         xmp=_block(image, "xmp-data"),
         icc=_block(image, "icc-profile-data"),
-        iptc=_block(image, "iptc-data"),
     )
 
 
@@ -438,25 +441,23 @@ def _encode(photo: Photo, suffix: str) -> bytes:
     block = None if exif is None else exif.removeprefix(EXIF_HEADER)
     resolution = metadata.resolution or resolution_of_exif(exif)
     texts = tuple(_texts_held(metadata.texts, suffix))
-    for field, content in (("icc-profile-data", metadata.icc), ("iptc-data", metadata.iptc), ("xmp-data", xmp)):
+    for field, content in (("icc-profile-data", metadata.icc), ("xmp-data", xmp)):
         if content is not None:
             image.set_type(pyvips.GValue.blob_type, field, content)
     match suffix:
         case ".jpg" | ".jpeg":
-            jpeg = image.jpegsave_buffer(
-                Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True, keep=_KEEP_ICC | _KEEP_IPTC
+            jpeg = image.jpegsave_buffer(Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True, keep=_KEEP_ICC)
+            return jpeg_with(
+                bytes(jpeg), exif=exif, xmp=xmp, iptc=_iptc_for(photo, suffix), resolution=resolution, texts=texts
             )
-            return jpeg_with(bytes(jpeg), exif=exif, xmp=xmp, resolution=resolution, texts=texts)
         case ".png":
-            png = image.pngsave_buffer(compression=6, keep=_KEEP_IPTC)
+            png = image.pngsave_buffer(compression=6, keep=0)
             return png_with(bytes(png), icc=metadata.icc, exif=block, xmp=xmp, resolution=resolution, texts=texts)
         case ".webp":
             webp = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True, keep=_KEEP_ICC)
             return webp_with(bytes(webp), width=photo.width, height=photo.height, exif=block, xmp=xmp)
         case ".tif" | ".tiff":
-            tiff = image.tiffsave_buffer(
-                compression="deflate", predictor="horizontal", keep=_KEEP_ICC | _KEEP_IPTC | _KEEP_XMP
-            )
+            tiff = image.tiffsave_buffer(compression="deflate", predictor="horizontal", keep=_KEEP_ICC | _KEEP_XMP)
             return tiff_with_description(bytes(tiff), replace(metadata, exif=exif))
         case _:
             if exif is not None:
@@ -469,7 +470,10 @@ def _encode(photo: Photo, suffix: str) -> bytes:
                 effort=3,
                 keep=_KEEP_ICC | _KEEP_XMP | (0 if exif is None else _KEEP_EXIF),
             )
-            return bytes(avif) if exif is None else avif_file.avif_with_exif(bytes(avif), exif)
+            if exif is None:
+                return bytes(avif)
+            placed = _block(pyvips.Image.heifload_buffer(avif), "exif-data") or b""
+            return avif_file.avif_with_exif(bytes(avif), placed, exif)
 
 
 def _exif_for(photo: Photo, suffix: str) -> bytes | None:
@@ -488,6 +492,12 @@ def _exif_for(photo: Photo, suffix: str) -> bytes | None:
     if metadata.resolution is not None and suffix in (".webp", ".avif"):
         exif = exif_block.with_resolution(exif, metadata.resolution)
     return None if exif is None else exif_of_at_most(exif, _LARGEST_EXIF_BYTES.get(suffix, 2**32))
+
+
+def _iptc_for(photo: Photo, suffix: str) -> bytes | None:
+    """The IPTC records for a file of this suffix; None where it holds none, or not so many."""
+    iptc = photo.metadata.iptc
+    return iptc if len(iptc or b"") <= _LARGEST_IPTC_BYTES.get(suffix, 0) else None
 
 
 def _texts_held(texts: tuple[Text, ...], suffix: str) -> list[Text]:

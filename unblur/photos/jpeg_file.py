@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from unblur.photos.iptc import PHOTOSHOP_HEADER, as_photoshop, records_among
 from unblur.photos.photo import Resolution, Text
 from unblur.photos.tiff_directories import EXIF_HEADER
 
@@ -19,12 +20,12 @@ LARGEST_XMP_BYTES = 65_502
 _LARGEST_COMMENT_BYTES = 65_533
 
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
-_KEPT_HEADERS = (_XMP_HEADER, b"ICC_PROFILE\0", b"Photoshop 3.0\0")
-"""Of the segments that libvips reads: XMP, the colour profile, and IPTC."""
+_KEPT_HEADERS = (_XMP_HEADER, b"ICC_PROFILE\0")
+"""Of the segments that libvips reads: XMP and the colour profile."""
 _EXTENDED_XMP_HEADER = b"http://ns.adobe.com/xmp/extension/\0"
 
 _SOI, _EOI, _SOS, _DNL, _COMMENT = 0xD8, 0xD9, 0xDA, 0xDC, 0xFE
-_APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
+_APP0, _APP1, _APP13, _APP14 = 0xE0, 0xE1, 0xED, 0xEE
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
 """DHT, DAC, DQT, DNL and DRI."""
 _FRAMES = {
@@ -58,11 +59,12 @@ class JpegContents:
     """What a JPEG file holds."""
 
     picture: bytes
-    """A JPEG file of the tables, scans, colour profile, XMP and IPTC, with the end marker that the file may lack.
+    """A JPEG file of the tables, scans, colour profile and XMP, with the end marker that the file may lack.
 
     Without EXIF, on which libvips spends seconds where its entries are hostile.
     """
     exif: bytes | None
+    iptc: bytes | None
     missing_share: float
     """Share of the picture's detail whose scans are not there, by the file's own structure; 0 for a whole file."""
     missing_share_if_cut: float
@@ -88,14 +90,18 @@ class _Walk:
     comments: list[bytes] = field(default_factory=list)
     headers: list[bytes] = field(default_factory=list)
     """The first bytes of each application segment."""
+    photoshop: list[bytes] = field(default_factory=list)
 
 
 def jpeg_contents(data: bytes) -> JpegContents:
     """What the JPEG file `data`, which begins with the start marker, holds."""
     walk, end = _walked(data)
+    iptc, has_more = records_among(b"".join(walk.photoshop))
+    beside = [*_beside(walk, data[end:]), *(["the resources of Photoshop"] if has_more else [])]
     return JpegContents(
         picture=b"".join([*walk.picture, b"\xff\xd9"]),
         exif=walk.exif,
+        iptc=iptc,
         missing_share=_missing_share(walk, walk.scans),
         missing_share_if_cut=_missing_share(walk, walk.scans[:-1]),
         unreadable=_why_unreadable(walk),
@@ -103,16 +109,22 @@ def jpeg_contents(data: bytes) -> JpegContents:
         texts=tuple(
             Text(keyword="Comment", text=_decoded(comment)) for comment in walk.comments if comment.strip(b"\0 ")
         ),
-        left_behind=tuple(dict.fromkeys(_beside(walk, data[end:]))),
+        left_behind=tuple(dict.fromkeys(beside)),
     )
 
 
 def jpeg_with(
-    jpeg: bytes, *, exif: bytes | None, xmp: bytes | None, resolution: Resolution | None, texts: tuple[Text, ...]
+    jpeg: bytes,
+    *,
+    exif: bytes | None,
+    xmp: bytes | None,
+    iptc: bytes | None,
+    resolution: Resolution | None,
+    texts: tuple[Text, ...],
 ) -> bytes:
     """The JPEG file, which holds none of these yet, with them; each has to fit into one segment.
 
-    JFIF's segment is first, with the resolution, then EXIF and XMP, as their specifications have it, then comments.
+    JFIF's segment is first, with the resolution, then EXIF and XMP, as their specifications have it, then the others.
     """
     place = 2
     while jpeg[place : place + 2] == b"\xff\xe0":
@@ -122,6 +134,8 @@ def jpeg_with(
         segments.append(_segment(_APP1, exif))
     if xmp is not None:
         segments.append(_segment(_APP1, _XMP_HEADER + xmp))
+    if iptc is not None:
+        segments.append(_segment(_APP13, as_photoshop(iptc)))
     segments += [_segment(_COMMENT, text.text.encode()) for text in comments_that_fit(texts)]
     return jpeg[:2] + b"".join(segments) + jpeg[place:]
 
@@ -156,7 +170,8 @@ def _walked(data: bytes) -> tuple[_Walk, int]:
         if marker == _SOS:
             end = _END_OF_SCAN.search(data, after)
             after = end.start() if end else len(data)
-            walk.picture.append(_sequential(walk, data[place : place + 4] + body) + data[place + 4 + len(body) : after])
+            coded = _without_padding(data[place + 4 + len(body) : after])
+            walk.picture.append(_sequential(walk, data[place : place + 4] + body) + coded)
             walk.scans.append(body)
             if len(walk.scans) > MOST_SCANS:
                 return walk, len(data)
@@ -186,8 +201,19 @@ def _add(walk: _Walk, marker: int, body: bytes) -> None:
         walk.exif = walk.exif or body
     elif _APP1 <= marker <= 0xEF:
         walk.headers.append(body[:64])
+        if body.startswith(PHOTOSHOP_HEADER):
+            walk.photoshop.append(body.removeprefix(PHOTOSHOP_HEADER))
         if body.startswith(_KEPT_HEADERS):
             walk.picture.append(_segment(marker, body))
+
+
+def _without_padding(coded: bytes) -> bytes:
+    """Coded data without zeros behind them, of which a decoder of progressive pictures complains.
+
+    Two stay: encoders may fill up their last bits with zeros, and a zero follows every 255.
+    """
+    bare = coded.rstrip(b"\0")
+    return coded[: len(bare) + 2]
 
 
 def _sequential(walk: _Walk, start_of_scan: bytes) -> bytes:

@@ -35,7 +35,8 @@ _ABOUT_THE_FILE = frozenset(
     }
 )
 """Tags that say how pixels are stored or where other things lie in the file, and XMP, IPTC and the colour profile,
-which libvips copies. All else describes the photograph."""
+which are copied as such. All else describes the photograph."""
+_IPTC, _UNDEFINED = 0x83BB, 7
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
 _WIDTH, _HEIGHT = 0x0100, 0x0101
 
@@ -99,6 +100,17 @@ def resolution_of_tiff(tiff: bytes) -> Resolution | None:
         return None
 
 
+def iptc_of_tiff(tiff: bytes) -> bytes | None:
+    """The IPTC records in a TIFF file; None where it has none."""
+    try:
+        layout = layout_of(tiff)
+        directory = _read(tiff, layout, layout.first_directory(tiff), lambda tag: tag == _IPTC)
+    except (struct.error, ValueError):
+        return None
+    value = directory.get(_IPTC)
+    return value.data if isinstance(value, _Value) else None
+
+
 def numbers_of_tiff(tiff: bytes, *tags: int) -> dict[int, int]:
     """The first number of each of these tags in the first directory, by tag; without those that are missing."""
     try:
@@ -143,6 +155,8 @@ def tiff_with_description(tiff: bytes, metadata: Metadata) -> bytes:
     directory |= {tag: value for tag, value in described.items() if tag not in directory}
     if X_RESOLUTION not in directory and metadata.resolution is not None:
         directory |= _resolution_values(metadata.resolution, layout.order)
+    if metadata.iptc is not None:
+        directory[_IPTC] = _Value(kind=_UNDEFINED, count=len(metadata.iptc), data=metadata.iptc)
     exif = directory.get(EXIF)
     if isinstance(exif, dict):
         # They may say what the photograph measured before it was turned upright.
