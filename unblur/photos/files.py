@@ -87,8 +87,10 @@ class _Opened:
     """Known for pictures whose rows all come at once; None for others."""
 
 
-def read_photo(path: str | Path) -> Photo:
-    """The photograph in `path`, turned upright. Raises UnblurError saying why it cannot be restored.
+def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
+    """The photograph in `path`, turned upright, of at most `most_pixels` pixels.
+
+    Raises UnblurError saying why it cannot be restored.
 
     What the file holds besides the photograph, such as a video, is dropped, and named in `metadata.left_behind`.
     """
@@ -99,7 +101,7 @@ def read_photo(path: str | Path) -> Photo:
     try:
         opened = _open(path, data, kind)
         _refuse_what_is_no_photograph(path, opened)
-        _refuse_what_does_not_fit(path, opened.image, len(data))
+        _refuse_what_does_not_fit(path, opened.image, len(data), most_pixels)
         is_heic = kind == "HEIF" and opened.image.get("heif-compression") != "av1"
     except pyvips.Error as error:
         raise UnblurError(f"{path} {_what_is_wrong(error, data, kind)}") from error
@@ -350,12 +352,12 @@ def _refuse_what_is_no_photograph(path: Path, opened: _Opened) -> None:
         raise UnblurError(f"{path} stores its pixels as {image.format}; convert it to 8 or 16 bits a channel first.")
 
 
-def _refuse_what_does_not_fit(path: Path, image: Any, file_bytes: int) -> None:
+def _refuse_what_does_not_fit(path: Path, image: Any, file_bytes: int, most_pixels: int) -> None:
     """Before any pixel is made: too many of them, too many for what the file holds, or too many for the memory."""
     pixels = image.width * image.height
     claim = f"{path} claims {image.width} x {image.height} pixels"
-    if pixels > MAX_PIXELS:
-        raise UnblurError(f"{claim}, more than {MAX_PIXELS:,}; cut it into parts first.")
+    if pixels > most_pixels:
+        raise UnblurError(f"{claim}, more than {most_pixels:,}; cut it into parts first.")
     if pixels > LARGEST_EMPTY_PX and pixels > MOST_PX_PER_BYTE * file_bytes:
         raise UnblurError(
             f"{claim} in {file_bytes:,} bytes, which cannot hold a photograph; get it again from its origin."
