@@ -153,7 +153,7 @@ class Doors:
             return receive
         most = LARGEST_UPLOAD_BYTES if scope["path"] == _UPLOAD else LARGEST_CALL_BYTES
         announced = headers.get("content-length", "0")
-        if not announced.isascii() or not announced.isdigit() or int(announced) > most:
+        if not re.fullmatch(r"[0-9]{1,15}", announced) or int(announced) > most:
             raise _too_much(most)
         if scope["path"] == _UPLOAD:
             if shutil.disk_usage(self._folder).free < LEAST_FREE_BYTES + int(announced):
