@@ -99,7 +99,7 @@ def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
     # Warnings about one file would else be quoted as the reason for another.
     pyvips.vips_lib.vips_error_clear()
     try:
-        opened = _open(path, data, kind)
+        opened = _open(path, data, kind, most_pixels)
         _refuse_what_is_no_photograph(path, opened)
         _refuse_what_does_not_fit(path, opened.image, len(data), most_pixels)
         is_heic = kind == "HEIF" and opened.image.get("heif-compression") != "av1"
@@ -217,13 +217,13 @@ def decode_png(data: bytes) -> Pixels:
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _open(path: Path, data: bytes, kind: Kind) -> _Opened:
+def _open(path: Path, data: bytes, kind: Kind, most_pixels: int) -> _Opened:
     """The file's header and all that it says. Raises UnblurError for kinds that are not read, and pyvips.Error."""
     match kind:
         case "JPEG":
             return _open_jpeg(path, data)
         case "PNG":
-            return _open_png(path, data)
+            return _open_png(path, data, most_pixels)
         case "WebP":
             hidden, exif = webp_file.without_exif(data)
             image = pyvips.Image.webpload_buffer(hidden, fail_on="error")
@@ -277,8 +277,11 @@ def _open_jpeg(path: Path, data: bytes) -> _Opened:
     )
 
 
-def _open_png(path: Path, data: bytes) -> _Opened:
+def _open_png(path: Path, data: bytes, most_pixels: int) -> _Opened:
     png = png_contents(data)
+    # libvips complains on the terminal of a header with more rows than it can count.
+    if png.pixels > most_pixels:
+        raise UnblurError(f"{path} claims {png.pixels:,} pixels, more than {most_pixels:,}; cut it into parts first.")
     # libvips shows an animated PNG as its first picture.
     if png.is_animation:
         raise UnblurError(f"{path} is an animation; extract the picture to restore.")
