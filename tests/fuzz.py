@@ -40,13 +40,14 @@ for line in sys.stdin:
         left_behind(photo, target)
         write_photo(photo, target)
         again = read_photo(target)
-        assert again.pixels.shape == photo.pixels.shape, "another shape"
+        assert again.pixels.shape[:2] == photo.pixels.shape[:2], "another size"
         target.unlink()
         answer = "read"
     except UnblurError as error:
         said = str(error)
         names = str(path) in said or str(target) in said
-        answer = "refused" if names and "\\n" not in said and "unable to call" not in said else f"bad sentence: {{said!r}}"
+        is_sentence = names and "\\n" not in said and "unable to call" not in said
+        answer = "refused" if is_sentence else f"bad sentence: {{said!r}}"
     except BaseException as error:
         answer = f"{{type(error).__name__}}: {{error}}"
     print(json.dumps(answer), flush=True)
