@@ -171,10 +171,7 @@ def _match(pattern: str, recursive: bool, suffix: str, results_folder: Path | No
 
 
 def _is_original(path: Path, suffix: str) -> bool:
-    # What is no file, such as a pipe, is no photograph; links that lead nowhere are, to be reported.
-    mode = _mode(path)
-    is_file = mode is None or stat.S_ISREG(mode)
-    return path.suffix.lower() in READABLE_SUFFIXES and is_file and not _original_stems(path, suffix)
+    return path.suffix.lower() in READABLE_SUFFIXES and not _original_stems(path, suffix)
 
 
 def _original_stems(path: Path, suffix: str) -> list[str]:
@@ -234,17 +231,11 @@ def _file_id(path: Path) -> tuple[int, int] | None:
 
 
 def _is_folder(path: Path) -> bool:
-    mode = _mode(path)
-    return mode is not None and stat.S_ISDIR(mode)
-
-
-def _mode(path: Path) -> int | None:
-    """The type and permissions of what lies at `path`; None where nothing can be found out."""
     # Path.is_dir raises for some names that cannot exist, such as very long ones.
     try:
-        return path.stat().st_mode
+        return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
-        return None
+        return False
 
 
 def _resolved(path: Path) -> Path:

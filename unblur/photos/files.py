@@ -66,6 +66,9 @@ _LARGEST_IPTC_BYTES = {".jpg": LARGEST_IN_JPEG_BYTES, ".jpeg": LARGEST_IN_JPEG_B
 _TEXTS_IN_EXIF = {"Description": 0x010E, "Title": 0x010E, "Author": 0x013B, "Copyright": 0x8298}
 """Texts of PNG and the tags of EXIF for the same."""
 
+_DECODER_ERRORS = (pyvips.Error, UnicodeDecodeError)
+"""What pyvips raises; the second where libvips quotes a damaged file's bytes in its reason."""
+
 _KEEP_EXIF, _KEEP_XMP, _KEEP_ICC = 1, 2, 8
 """What libvips writes besides pixels, `VipsForeignKeep`."""
 
@@ -103,7 +106,7 @@ def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
         _refuse_what_is_no_photograph(path, opened)
         _refuse_what_does_not_fit(path, opened.image, len(data), most_pixels)
         is_heic = kind == "HEIF" and opened.image.get("heif-compression") != "av1"
-    except pyvips.Error as error:
+    except _DECODER_ERRORS as error:
         raise UnblurError(f"{path} {_what_is_wrong(error, data, kind)}") from error
     metadata = _of_the_photograph_alone(opened.metadata)
     pixels = decode_heic(path, data) if is_heic else _upright_pixels(path, data, kind, opened)
@@ -122,7 +125,7 @@ def shortest_side_px(path: Path) -> int:
     try:
         # A source, because libvips takes `[...]` in a plain name for options.
         image = pyvips.Image.new_from_source(pyvips.Source.new_from_file(str(path)), "")
-    except pyvips.Error as error:
+    except _DECODER_ERRORS as error:
         raise UnblurError(f"{path} is damaged or cut short ({_first_line(error)}).") from error
     side_px: int = min(image.width, image.height)
     return side_px
@@ -144,7 +147,7 @@ def write_photo(photo: Photo, path: str | Path) -> None:
     refuse_what_the_format_cannot_hold(photo, path)
     try:
         data = _encode(photo, path.suffix.lower())
-    except pyvips.Error as error:
+    except _DECODER_ERRORS as error:
         raise UnblurError(f"{path} could not be encoded: {_first_line(error)}.") from error
     try:
         write_atomically(path, data)
@@ -212,7 +215,7 @@ def decode_png(data: bytes) -> Pixels:
     try:
         # Without this, libvips gives back what it could read of a damaged file.
         pixels: Pixels = pyvips.Image.pngload_buffer(data, fail_on="truncated").numpy()
-    except pyvips.Error as error:
+    except _DECODER_ERRORS as error:
         raise UnblurError(f"The data are not a PNG file: {_first_line(error)}.") from error
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
@@ -410,7 +413,7 @@ def _upright_pixels(path: Path, data: bytes, kind: Kind, opened: _Opened) -> Pix
             picture.set_type(pyvips.GValue.gint_type, "orientation", opened.orientation)
         upright = picture.autorot()
         memory = upright.write_to_memory()
-    except pyvips.Error as error:
+    except _DECODER_ERRORS as error:
         reason = _what_is_wrong(error, data, kind, lambda: _missing_share(opened))
         raise UnblurError(f"{path} {reason}") from error
     dtype = np.uint8 if upright.format == "uchar" else np.uint16
@@ -422,7 +425,7 @@ def _missing_share(opened: _Opened) -> float:
     if opened.missing_share_if_cut is not None:
         return opened.missing_share_if_cut
     row = 0
-    with suppress(pyvips.Error):
+    with suppress(*_DECODER_ERRORS):
         image = opened.rows()
         region = pyvips.Region.new(image)
         for row in range(0, image.height, _ROWS):
@@ -522,9 +525,7 @@ def _to_vips(pixels: Pixels) -> Any:
     return image.copy(interpretation=colours[kind, bands - 1 + bands % 2])
 
 
-def _what_is_wrong(
-    error: pyvips.Error, data: bytes, kind: Kind, missing_share: Callable[[], float] = lambda: 0.0
-) -> str:
+def _what_is_wrong(error: Exception, data: bytes, kind: Kind, missing_share: Callable[[], float] = lambda: 0.0) -> str:
     """Why a file cannot be read: it is of a kind that decoders lack, or damaged."""
     whole = why_unreadable(data) if kind == "TIFF" else None
     if whole is not None:
@@ -537,8 +538,8 @@ def _damaged(reason: str, missing_share: float) -> str:
     return f"is damaged or cut short ({reason}{share}); get it again from its origin."
 
 
-def _first_line(error: pyvips.Error) -> str:
-    lines = [line.strip() for line in str(error.detail or error).splitlines() if line.strip()]
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(getattr(error, "detail", "")).splitlines() if line.strip()]
     # Readers of HEIF look behind the end of every file.
     lines = [line for line in lines if "bad seek" not in line]
     # What pyvips says when libvips says nothing.
