@@ -201,6 +201,17 @@ def test_what_fails_inside_is_no_traceback(tmp_path: Path, capsys: pytest.Captur
     assert call(tmp_path, CALL, app=failing).status == 400
 
 
+def test_visitors_who_leave_are_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def reading(_: dict[str, Any], receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ConnectionError
+
+    ask(tmp_path, "/gradio_api/upload", "POST", app=reading, parts=(b"a", b"b"))
+    assert capsys.readouterr().err == ""
+
+
 # --- how much ------------------------------------------------------------------------------------------------
 
 

@@ -119,12 +119,14 @@ class Doors:
         try:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             await self._check(scope, headers)
-            receive = await self._checked_body(scope, headers, receive)
+            receive = _noting(await self._checked_body(scope, headers, receive), answer)
             with _Heartbeat(self._presence, scope["path"]):
                 await self._app(scope, receive, answer)
         except Refusal as refusal:
             await answer.refuse(refusal)
         except Exception as error:
+            if answer.nobody_waits:
+                return  # Visitors may leave in the middle of an upload.
             # The server's log would hold pages of traceback for a request that anybody can make.
             sys.stderr.write(f"unblur: a request failed ({type(error).__name__}).\n")
             await answer.refuse(Refusal(500, "The page could not answer this request."))
@@ -191,6 +193,8 @@ class _Answer:
     def __init__(self, send: Send, path: str) -> None:
         self._send = send
         self._has_begun = False
+        self.nobody_waits = False
+        """Whether the visitor has gone."""
         # Photographs are not for the caches of browsers.
         self._is_private = path.startswith("/gradio_api/")
         self._is_call = _CALL.fullmatch(path) is not None
@@ -296,6 +300,17 @@ def _limited(receive: Receive, most: int) -> Receive:
         return message
 
     return limited
+
+
+def _noting(receive: Receive, answer: _Answer) -> Receive:
+    """`receive` that notes in `answer` when the visitor goes."""
+
+    async def noting() -> Message:
+        message = await receive()
+        answer.nobody_waits = answer.nobody_waits or message["type"] == "http.disconnect"
+        return message
+
+    return noting
 
 
 async def _read(receive: Receive) -> bytes:
