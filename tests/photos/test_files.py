@@ -417,7 +417,7 @@ def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
     (tmp_path / "bomb.png").write_bytes(png)
-    with pytest.raises(UnblurError, match="10,000,000,000 pixels"):
+    with pytest.raises(UnblurError, match="100000 x 100000"):
         read_photo(tmp_path / "bomb.png")
 
 

@@ -283,8 +283,7 @@ def _open_jpeg(path: Path, data: bytes) -> _Opened:
 def _open_png(path: Path, data: bytes, most_pixels: int) -> _Opened:
     png = png_contents(data)
     # libvips complains on the terminal of a header with more rows than it can count.
-    if png.pixels > most_pixels:
-        raise UnblurError(f"{path} claims {png.pixels:,} pixels, more than {most_pixels:,}; cut it into parts first.")
+    _refuse_too_many_pixels(path, *png.size, most_pixels)
     # libvips shows an animated PNG as its first picture.
     if png.is_animation:
         raise UnblurError(f"{path} is an animation; extract the picture to restore.")
@@ -358,12 +357,18 @@ def _refuse_what_is_no_photograph(path: Path, opened: _Opened) -> None:
         raise UnblurError(f"{path} stores its pixels as {image.format}; convert it to 8 or 16 bits a channel first.")
 
 
+def _refuse_too_many_pixels(path: Path, width: int, height: int, most_pixels: int) -> None:
+    if width * height > most_pixels:
+        raise UnblurError(
+            f"{path} claims {width} x {height} pixels, more than {most_pixels:,}; cut it into parts first."
+        )
+
+
 def _refuse_what_does_not_fit(path: Path, image: Any, file_bytes: int, most_pixels: int) -> None:
     """Before any pixel is made: too many of them, too many for what the file holds, or too many for the memory."""
     pixels = image.width * image.height
     claim = f"{path} claims {image.width} x {image.height} pixels"
-    if pixels > most_pixels:
-        raise UnblurError(f"{claim}, more than {most_pixels:,}; cut it into parts first.")
+    _refuse_too_many_pixels(path, image.width, image.height, most_pixels)
     if pixels > LARGEST_EMPTY_PX and pixels > MOST_PX_PER_BYTE * file_bytes:
         raise UnblurError(
             f"{claim} in {file_bytes:,} bytes, which cannot hold a photograph; get it again from its origin."

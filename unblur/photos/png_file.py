@@ -28,8 +28,8 @@ _MOST_CHUNKS, _MOST_TEXTS, _LARGEST_TEXT_BYTES = 1_000_000, 200, 1_000_000
 class PngContents:
     """What a PNG file says about the photograph."""
 
-    pixels: int
-    """Width times height, by the header; 0 where there is none."""
+    size: tuple[int, int]
+    """Width and height, by the header; 0 where there is none."""
     picture: bytes
     """The file without EXIF and texts but for XMP: libvips spends seconds on hostile ones."""
     exif: bytes | None
@@ -71,9 +71,9 @@ def png_contents(data: bytes) -> PngContents:
     gamma = _numbers(chunks, b"gAMA", ">I")
     chromaticities = _numbers(chunks, b"cHRM", ">8I")
     points = _numbers(chunks, b"cICP", ">BB")
-    size = _numbers(chunks, b"IHDR", ">II") or (0, 0)
+    width, height = _numbers(chunks, b"IHDR", ">II") or (0, 0)
     return PngContents(
-        pixels=size[0] * size[1],
+        size=(width, height),
         picture=b"".join([*parts, data[passed:]]) if parts else data,
         exif=chunks.get(b"eXIf") or None,
         is_animation=b"acTL" in chunks,
