@@ -17,7 +17,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     named only once it is whole and on disk. Elsewhere a hidden temporary file is used.
     """
     folder = path.parent
-    named = tempfile.mktemp(dir=folder, prefix=f".{path.name[:100]}.", suffix=TEMPORARY_SUFFIX)
+    named = tempfile.mktemp(dir=folder, prefix=".", suffix=TEMPORARY_SUFFIX)
     try:
         if not _write_nameless(folder, data, named):
             # Exclusive creation: a name somebody else holds is an error, never overwritten.

@@ -1,6 +1,7 @@
 """Strict JSON for frozen dataclasses: an unknown, misspelt or mistyped entry is an error, never a guess."""
 
 import json
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -33,7 +34,7 @@ def from_json(text: str, type_: type[T], source: str | Path = "this text") -> T:
     """The dataclass written by `to_json`. Raises UnblurError naming every wrong entry and its place."""
     try:
         return _strict_converter().structure(json.loads(text), type_)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise UnblurError(f"{source} is not valid JSON ({error}); restore it from its origin.") from error
     except (cattrs.BaseValidationError, TypeError, ValueError) as error:
         name = " | ".join(member.__name__ for member in _members(type_) or (type_,))
@@ -92,6 +93,9 @@ def _plain_reader(plain: type, accepted: tuple[type, ...]) -> Callable[[Any, Any
         # Exact types, because to Python True is an int.
         if type(data) not in accepted:
             raise TypeError(f"{data!r} is not {plain.__name__}")
+        # JSON has no such numbers, but Python reads them.
+        if isinstance(data, float) and not math.isfinite(data):
+            raise TypeError(f"{data!r} is not a finite number")
         return plain(data)
 
     return read

@@ -1,9 +1,11 @@
 """The page as a program sees it: served by the command, asked over HTTP."""
 
+import json
 import re
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +94,40 @@ def test_the_page_asks_nobody_else_for_anything(address: str) -> None:
         page = answer.read().decode()
     loaded = re.findall(r"""<(?:script|link|img|iframe)[^>]*(?:src|href)=["'](https?://[^"']+)""", page)
     assert [url for url in loaded if not url.startswith(address)] == []
+
+
+def status(address: str, path: str, body: bytes | None = None, **headers: str) -> int:
+    request = urllib.request.Request(address + path, data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_doors_are_closed_to_others(address: str) -> None:
+    """What one request is answered is tested without a server; here, that it is asked at all."""
+    json_type = {"Content-Type": "application/json"}
+    stop = json.dumps({"fn_index": 99, "data": [], "session_hash": "invented"}).encode()
+    assert status(address, "/config") == 200
+    assert status(address, "/config", Host="evil.example") == 421
+    assert status(address, "/config", Origin="https://evil.example") == 403
+    assert status(address, "/gradio_api/upload", b"x", Origin="null") == 403
+    assert status(address, "/monitoring") == 404
+    assert status(address, "/gradio_api/openapi.json") == 404
+    assert status(address, "/gradio_api/queue/join", stop, **json_type) == 404
+    assert status(address, "/gradio_api/upload", b"no form") // 100 == 4
+
+
+def test_invented_sessions_leave_nothing(address: str, folder: Path) -> None:
+    def folders() -> int:
+        return len([path for path in folder.glob("unblur-*/*") if path.is_dir()])
+
+    before = folders()
+    for _ in range(3):
+        client = Client(address, verbose=False)
+        client.predict(api_name="/stop")
+    assert folders() == before
 
 
 def test_a_taken_port_has_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

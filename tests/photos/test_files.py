@@ -24,9 +24,9 @@ from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png, read_photo, write_photo
 from unblur.photos.formats import WRITABLE_SUFFIXES
+from unblur.photos.jpeg_file import LARGEST_XMP_BYTES
 from unblur.photos.photo import Metadata, Photo
-from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
-from unblur.photos.xmp_in_files import LARGEST_IN_JPEG_BYTES
+from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_description
 
 LOSSLESS = (".png", ".tif")
 XMP = (
@@ -243,7 +243,7 @@ def test_damaged_blocks_never_harm_a_tiff(noise: bytes, place: int, header: bool
     block = bytearray(exif_block())
     block[place : place + len(noise)] = noise
     exif = (exif_block()[:14] if header else b"") + bytes(block)
-    written = tiff_with_exif(tiff, Metadata(exif=exif))
+    written = tiff_with_description(tiff, Metadata(exif=exif))
     with Image.open(io.BytesIO(written)) as image:
         assert np.array_equal(np.asarray(image), smooth(8, 9))
     exif_of_tiff(bytes(noise))
@@ -277,7 +277,7 @@ def test_names_in_xmp_keep_their_letters_for_every_reader(tmp_path: Path, suffix
 
 @pytest.mark.parametrize("exif", [None, "some"])
 def test_a_long_xmp_packet_stays_in_a_jpeg(tmp_path: Path, exif: str | None) -> None:
-    packet = XMP.replace(b"image/jpeg", b"x" * (LARGEST_IN_JPEG_BYTES - len(XMP) + len(b"image/jpeg")))
+    packet = XMP.replace(b"image/jpeg", b"x" * (LARGEST_XMP_BYTES - len(XMP) + len(b"image/jpeg")))
     described = Metadata(xmp=packet, icc=ICC, exif=exif and exif_block())
     write_photo(Photo(pixels=smooth(), metadata=described), tmp_path / "out.jpg")
     with Image.open(tmp_path / "out.jpg") as image:
@@ -288,7 +288,7 @@ def test_a_long_xmp_packet_stays_in_a_jpeg(tmp_path: Path, exif: str | None) -> 
 
 
 def test_xmp_that_no_jpeg_can_hold_is_refused(tmp_path: Path) -> None:
-    photo = Photo(pixels=smooth(), metadata=Metadata(xmp=XMP + b" " * LARGEST_IN_JPEG_BYTES))
+    photo = Photo(pixels=smooth(), metadata=Metadata(xmp=XMP + b" " * LARGEST_XMP_BYTES))
     with pytest.raises(UnblurError, match=r"bytes of XMP.*write \.png or \.tif"):
         write_photo(photo, tmp_path / "out.jpg")
     assert not (tmp_path / "out.jpg").exists()

@@ -39,7 +39,7 @@ from unblur.app.validation_command import validation
 from unblur.app.web_command import web
 from unblur.errors import UnblurError
 
-OK, WRONG_USAGE, INTERRUPTED = 0, 2, 130
+OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 STUDIES: dict[str, Callable[..., int]] = {
@@ -112,6 +112,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output, `head` perhaps, has seen enough. Python must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except Exception as error:
+        from unblur.app.report import printable, reason_of
+
+        sys.stderr.write(f"unblur: {printable(reason_of(error))}\n")
+        return FAILED
 
 
 def _run(argv: list[str]) -> int:

@@ -1,6 +1,7 @@
 """From what was typed to what is to be done: which photographs, and where each result goes."""
 
 import glob
+import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,9 @@ COMPARE_SUFFIX = "_compare"
 
 UNCERTAINTY_SUFFIX = "_uncertainty"
 """Ends the name of a picture that shows where generated detail is uncertain; always a PNG, which changes no value."""
+
+LONGEST_NAME_BYTES = 255
+"""Of one name in the file systems of Linux; those of macOS and Windows allow as many letters."""
 
 SAME = "same"
 """In place of an extension: that of the photograph, where it can be written."""
@@ -80,12 +84,27 @@ def plan_jobs(
         else:
             folder = Path(output) / source.inside if output else source.path.parent
             ending = suffix_of_result(source.path.suffix) if extension == SAME else f".{extension}"
-            target = folder / f"{source.path.stem}{suffix}{ending}"
-        beside = target.with_name(f"{target.stem}{COMPARE_SUFFIX}{target.suffix}") if compare else None
-        map_beside = target.with_name(f"{target.stem}{UNCERTAINTY_SUFFIX}.png") if uncertainty else None
+            target = folder / name_of_result(source.path.stem, f"{suffix}{ending}")
+        beside = target.with_name(name_of_result(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None
+        map_beside = target.with_name(name_of_result(target.stem, f"{UNCERTAINTY_SUFFIX}.png")) if uncertainty else None
         jobs.append(Job(source=source.path, output=target, compare=beside, uncertainty=map_beside))
     _refuse_collisions(jobs)
     return jobs
+
+
+def name_of_result(stem: str, ending: str) -> str:
+    """`stem` and `ending` together, in at most as many bytes as file systems allow.
+
+    A stem that is too long is cut between two letters, and has a hash of the whole of it behind, so that two long ones
+    stay apart.
+    """
+    name = f"{stem}{ending}"
+    if len(os.fsencode(name)) <= LONGEST_NAME_BYTES:
+        return name
+    mark = f"~{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
+    while stem and len(os.fsencode(f"{stem}{mark}{ending}")) > LONGEST_NAME_BYTES:
+        stem = stem[:-1]
+    return f"{stem}{mark}{ending}"
 
 
 def find_sources(

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,8 @@ class Outcome:
     """Share of the photograph whose detail was generated: plausible, not certain."""
     marked: bool | None = None
     """Whether the file's metadata say that detail was generated."""
+    left_behind: tuple[str, ...] = ()
+    """What the photograph's file held and the result does not: "the video", "the gain map" and so on."""
     seed: int | None = None
     steps: int | None = None
     solver: str | None = None
@@ -126,6 +129,9 @@ class Report:
         if generated and not self._quiet and not self._json_lines:
             which = f"{generated} of {self._count} photographs" if self._count > 1 else "the photograph"
             self._say(f"Detail in {which} was generated: {GENERATED_MEANS}")
+        left_behind = dict.fromkeys(name for outcome in self._outcomes for name in outcome.left_behind)
+        if left_behind and not self._quiet and not self._json_lines:
+            self._say(left_behind_sentence(left_behind))
         if failed and self._count > 1:
             self._say(f"{len(failed)} of {self._count} photographs could not be restored:")
             for outcome in failed:
@@ -154,8 +160,21 @@ def printable(text: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a photograph could not be restored: the sentence of an UnblurError, or what Python says of our mistake."""
-    return str(error) if isinstance(error, UnblurError) else f"{type(error).__name__}: {error}"
+    """Why something could not be done, in a sentence: an UnblurError's, or one about files, memory or a defect."""
+    if isinstance(error, UnblurError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be used: {error.strerror}; check that the place exists and may be written."
+    if isinstance(error, MemoryError):
+        return "The memory that is free is not enough; close other programs, or give a smaller input."
+    # A defect of this program, or of a package that it uses.
+    text = " ".join(str(error).split())
+    return f"An unexpected error occurred ({type(error).__name__}: {text}); please report it with the input."
+
+
+def left_behind_sentence(names: Iterable[str]) -> str:
+    """What there is to say about what results do not hold; `names` such as "the video"."""
+    return f"Left behind, because the result does not hold it: {', '.join(printable(name) for name in names)}."
 
 
 def left_as_it_was(kept_share: float) -> str:

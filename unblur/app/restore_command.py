@@ -152,8 +152,10 @@ def _restore(
     progress: "Progress",
     mark: bool,
 ) -> "Outcome":
+    from dataclasses import replace
+
     from unblur.app.report import Outcome, reason_of
-    from unblur.photos.files import read_photo, refuse_what_the_format_cannot_hold, write_photo
+    from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
     from unblur.restoration.uncertainty import uncertainty_picture
 
     try:
@@ -172,7 +174,7 @@ def _restore(
     except Exception as error:
         # One bad file never stops a batch, also not through a mistake of ours.
         return Outcome(input=str(job.source), output=str(job.output), status="failed", error=reason_of(error))
-    return _outcome(job, mode, restorer, restoration, mark)
+    return replace(_outcome(job, mode, restorer, restoration, mark), left_behind=left_behind(restored, job.output))
 
 
 def _outcome(

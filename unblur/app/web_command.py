@@ -1,20 +1,33 @@
 """`unblur web`: a page in the browser, served by this computer."""
 
+import contextlib
 import os
 import signal
+import socket
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
 
 from unblur.app.restore_command import CheckpointName, DeviceName, Flag
+from unblur.app.web_doors import Doors, Presence, is_local
 from unblur.errors import UnblurError
+
+LARGEST_PHOTO_BYTES = 200_000_000
+"""Of one uploaded file."""
 
 
 def web(
     *,
     host: str = "127.0.0.1",
     port: int = 7860,
+    password: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None,
+    open: Flag = False,  # noqa: A002 - the name of the option
     device: DeviceName = "auto",
     checkpoint: CheckpointName = None,
     no_browser: Flag = False,
@@ -24,51 +37,127 @@ def web(
     Needs `pip install 'unblur[web]'`. Ctrl-C ends it, and removes what visitors brought.
 
     Args:
-        host: Who may look: 127.0.0.1 is this computer alone, 0.0.0.0 everybody who can reach it, without a password.
+        host: Address to serve the page at: 127.0.0.1 is for this computer alone, 0.0.0.0 for everybody who can reach
+            it, which needs --password or --open.
         port: Number of the port.
+        password: What visitors have to type; the name they type does not matter. It is sent unencrypted, as the
+            photographs are.
+        open: Let everybody in who can reach --host, without a password.
         device: Where to compute; auto takes an accelerator if there is one.
         checkpoint: Other weights for the modes that invent nothing.
         no_browser: Only say where the page is, do not open it.
     """
+    _check_who_may_enter(host, password, open)
     with tempfile.TemporaryDirectory(prefix="unblur-", ignore_cleanup_errors=True) as folder:
         # Uploads too are gone when the program ends. Gradio reads both when it is imported.
         os.environ["GRADIO_TEMP_DIR"] = folder
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         try:
+            import fastapi
             import gradio as gr
         except ImportError as error:
             raise UnblurError("The page needs gradio, which is missing; run: pip install 'unblur[web]'") from error
         from unblur.app.web_page import build_page
         from unblur.app.web_results import Restorers
+        from unblur.app.web_visits import Visits
 
         restorers = Restorers(checkpoint, device)
         # What is wrong with the weights or the device should be said here, not to the first visitor.
         restorers.of("faithful")
-        page = build_page(restorers, Path(folder))
-        try:
-            page.launch(
-                server_name=host,
-                server_port=port,
-                inbrowser=not no_browser,
-                quiet=True,
-                share=False,
-                ssr_mode=False,
-                prevent_thread_lock=True,
-                footer_links=[],
-                # Of this computer: a page about private photographs asks nobody for letters.
-                theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-            )
-        except OSError as error:
-            raise UnblurError(f"Port {port} of {host} cannot be used: {error}; give another --port.") from error
+        presence = Presence()
+        visits = Visits(Path(folder), presence)
+        page = build_page(restorers, visits)
+        # Without pages that describe the server to machines.
+        app = fastapi.FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        app = gr.mount_gradio_app(
+            app,
+            page,
+            path="",
+            server_name=host,
+            server_port=port,
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            max_file_size=LARGEST_PHOTO_BYTES,
+            enable_monitoring=False,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            # Of this computer: a page about private photographs asks nobody for letters.
+            theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        )
+        doors = Doors(app, host=host, password=password, calls=page.fns, folder=Path(folder), presence=presence)
         # Whoever ends it in another way than by Ctrl-C means the same.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        sys.stdout.write(f"unblur is at http://{host}:{port} - Ctrl-C ends it.\n")
-        sys.stdout.flush()
-        try:
-            while True:
+        with _served(doors, host, port) as thread, contextlib.suppress(KeyboardInterrupt):
+            address = f"http://{_as_name(host)}:{port}"
+            sys.stdout.write(f"unblur is at {address} - Ctrl-C ends it.\n")
+            sys.stdout.flush()
+            if not no_browser:
+                import webbrowser
+
+                webbrowser.open(address)
+            while thread.is_alive():
                 time.sleep(1)
-        except KeyboardInterrupt:
-            pass
-        finally:
-            page.close(verbose=False)
+                visits.forget_absent()
     return 0
+
+
+def _check_who_may_enter(host: str, password: str | None, is_open: bool) -> None:
+    """Raises UnblurError where strangers could enter unless somebody says that they may."""
+    if password is not None and is_open:
+        raise UnblurError("--password and --open contradict each other; use one.")
+    if password is not None and not password.strip():
+        raise UnblurError("An empty --password keeps nobody out; give a longer one, or use --open.")
+    if not is_local(host) and password is None and not is_open:
+        raise UnblurError(
+            f"Everybody who can reach {host} could use the page and this computer; add --password TEXT, "
+            "or --open if that is what you want."
+        )
+
+
+@contextlib.contextmanager
+def _served(doors: Doors, host: str, port: int) -> Iterator[threading.Thread]:
+    """The server's thread, while it is entered. Raises UnblurError where the port cannot be used."""
+    import uvicorn
+
+    with _listening(host, port) as listening:
+        config = uvicorn.Config(
+            doors, log_level="critical", ws="none", server_header=False, timeout_graceful_shutdown=2
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while thread.is_alive() and not server.started:
+            time.sleep(0.01)
+        try:
+            yield thread
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens at the address. Raises UnblurError where that is not possible."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(128)
+        except OSError:
+            listening.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UnblurError(f"Port {port} of {host} cannot be used: {error}; give another --port.") from error
+    return listening
+
+
+def _as_name(host: str) -> str:
+    """The host as addresses in a browser have it."""
+    if host in ("0.0.0.0", "::", ""):
+        return "localhost"
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

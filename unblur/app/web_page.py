@@ -1,12 +1,12 @@
 """The web page: photographs in, the restored ones out, with before and after under one slider."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gradio as gr  # noqa: TID253 - this module is imported by `unblur web` alone, once the package is known to be there
 
 from unblur.app.web_results import Restorers, Result, Visit
+from unblur.app.web_visits import DAY_S, Visits
 from unblur.errors import UnblurError
 from unblur.names import Mode
 from unblur.photos.formats import READABLE_SUFFIXES
@@ -20,8 +20,11 @@ MODES: tuple[tuple[str, Mode], ...] = (
 
 USUAL_FIDELITY = GenerativeSettings().fidelity
 
-HOUR_S, DAY_S = 3600, 86_400
-"""How often Gradio looks for copies of its own that are too old, and when they are."""
+HOUR_S = 3600
+"""How often Gradio looks for copies of its own that are too old."""
+
+MOST_WAITING = 100
+"""Calls that wait for their turn; more are asked to come again."""
 
 ABOUT = """\
 # unblur
@@ -31,31 +34,8 @@ elsewhere, and photographs are forgotten after a day, or when the program ends. 
 """
 
 
-@dataclass
-class Visits:
-    """Who is looking at the page, by Gradio's name for the session."""
-
-    parent: Path
-    """Folder of the visits' folders."""
-    open: dict[str, Visit] = field(default_factory=dict)
-
-    def of(self, request: gr.Request) -> Visit:
-        """The visit that a request belongs to."""
-        name = request.session_hash or ""
-        if name not in self.open:
-            self.open[name] = Visit(self.parent)
-        return self.open[name]
-
-    def close(self, request: gr.Request) -> None:
-        """Forget the visit, if there was one."""
-        visit = self.open.pop(request.session_hash or "", None)
-        if visit is not None:
-            visit.close()
-
-
-def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
-    """The page, to be launched. Visitors' photographs are in folders inside `folder` while they look at it."""
-    visits = Visits(folder)
+def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
+    """The page, to be served. `visits` hold what visitors brought while they look at it."""
 
     def on_restore(
         files: list[str] | None,
@@ -66,7 +46,7 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
     ) -> tuple[Any, ...]:
         if not files:
             raise gr.Error("There is no photograph yet; choose one first.", print_exception=False)
-        visit = visits.of(request)
+        visit = visits.of(_session(request))
         try:
             lines = visit.restore([Path(file) for file in files], mode, restorers, progress, fidelity)
         except UnblurError as error:
@@ -77,26 +57,33 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
         return chosen, *_shown(visit.results[0] if names else None), downloads, "\n".join(lines)
 
     def on_choose(index: int | None, request: gr.Request) -> tuple[Any, ...]:
-        results = visits.of(request).results
-        return _shown(results[index] if index is not None and index < len(results) else None)
+        return _shown(_result(visits.find(_session(request)), index))
 
     def on_strength(strength: float, index: int | None, request: gr.Request) -> tuple[Any, ...]:
-        visit = visits.of(request)
-        if index is None or index >= len(visit.results):
+        visit = visits.find(_session(request))
+        if visit is None or index is None or _result(visit, index) is None:
             return gr.skip(), gr.skip()
-        result = visit.set_strength(index, strength)
+        try:
+            result = visit.set_strength(index, strength)
+        except UnblurError as error:
+            raise gr.Error(str(error), print_exception=False) from error
         return (str(result.before), str(result.after)), _downloads(visit)
 
     def on_mode(mode: Mode) -> Any:
         return gr.Slider(visible=mode == "generative")
 
     def on_begin(request: gr.Request) -> None:
-        visits.of(request).stop.clear()
+        visits.of(_session(request)).stop.clear()
 
     def on_stop(request: gr.Request) -> None:
-        visits.of(request).stop.set()
+        visit = visits.find(_session(request))
+        if visit is not None:
+            visit.stop.set()
 
-    with gr.Blocks(title="unblur", analytics_enabled=False, delete_cache=(HOUR_S, DAY_S)) as blocks:
+    def on_leave(request: gr.Request) -> None:
+        visits.close(_session(request))
+
+    with gr.Blocks(title="unblur", analytics_enabled=False, delete_cache=(HOUR_S, int(DAY_S))) as blocks:
         gr.Markdown(ABOUT)
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
@@ -151,9 +138,20 @@ def build_page(restorers: Restorers, folder: Path) -> gr.Blocks:
             show_progress="hidden",
             api_name="strength",
         )
-        blocks.unload(visits.close)
-    page: gr.Blocks = blocks
+        blocks.unload(on_leave)
+    page: gr.Blocks = blocks.queue(max_size=MOST_WAITING)
     return page
+
+
+def _session(request: gr.Request) -> str:
+    return request.session_hash or ""
+
+
+def _result(visit: Visit | None, index: int | None) -> Result | None:
+    """The result of this number; None where the visit has none."""
+    if visit is None or not isinstance(index, int) or not 0 <= index < len(visit.results):
+        return None
+    return visit.results[index]
 
 
 def _shown(result: Result | None) -> tuple[Any, Any]:

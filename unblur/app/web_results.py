@@ -4,30 +4,40 @@ Every visitor has a folder, which is removed when the page is closed. Uploads, a
 downloading, are the server's to remove.
 """
 
+import contextvars
 import math
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from unblur.app.jobs import RESULT_SUFFIXES
-from unblur.app.report import GENERATED_MEANS, left_as_it_was, printable, reason_of
+from unblur.app.jobs import RESULT_SUFFIXES, name_of_result
+from unblur.app.report import GENERATED_MEANS, left_as_it_was, left_behind_sentence, printable, reason_of
 from unblur.app.restore_command import with_mark
+from unblur.errors import UnblurError
 from unblur.names import Mode
-from unblur.photos.files import read_photo, refuse_what_the_format_cannot_hold, write_photo
+from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
 from unblur.photos.formats import suffix_of_result
 from unblur.photos.photo import Metadata, Photo
-from unblur.restoration.blend import blend
+from unblur.restoration.blend import blend, check_strength
 from unblur.restoration.generative import GenerativeRestorer, load_generative
 from unblur.restoration.restorer import Restoration, Restorer, load
 from unblur.restoration.windows import shares_of_white
 
 SHOWN_PX = 16_000_000
 """Larger photographs are shown smaller: browsers are slow to move them. What is downloaded has every pixel."""
+
+MOST_PIXELS = 150_000_000
+"""Larger photographs are for the command line: one would hold the page for all visitors for an hour."""
+
+STOP_S = 1.0
+"""So long a visitor who presses Stop waits for what is under way to end."""
 
 WHY_HARDLY_CHANGED = "What hardly changed is sharp already, or blurred in a way these weights cannot undo."
 ABOUT_GENERATED = f"Detail was generated: {GENERATED_MEANS}"
@@ -56,6 +66,8 @@ class Result:
     """What there is to say about it, in a line."""
     hardly_changed: bool
     generated: bool
+    left_behind: tuple[str, ...]
+    """What the photograph's file held and the result does not."""
 
 
 class Restorers:
@@ -66,6 +78,17 @@ class Restorers:
         self._checkpoint, self._device = checkpoint, device
         self._loaded: dict[Mode, Restorer | GenerativeRestorer] = {}
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def turn(self, check: Callable[[], None]) -> Iterator[None]:
+        """While it is entered, nobody else restores. `check` is called while others do, and may raise."""
+        while not self._turn.acquire(timeout=0.1):
+            check()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def of(self, mode: Mode, fidelity: float | None = None) -> Restorer | GenerativeRestorer:
         """`fidelity`: of generated detail, None for the usual; nothing to the modes that invent nothing.
@@ -85,18 +108,41 @@ class Restorers:
         return restorer
 
 
+@dataclass
+class _Run:
+    """The restoration of some photographs, in a thread of its own: the visitor's call may end before it does."""
+
+    is_stopped: Callable[[], bool]
+    results: list[Result] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    present: str = ""
+    """Name of the photograph that is being restored."""
+    error: UnblurError | None = None
+    """Why nothing could be restored."""
+    is_abandoned: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Raises Stopped once the visitor has pressed Stop or gone."""
+        if self.is_abandoned.is_set() or self.is_stopped():
+            raise Stopped
+
+
 class Visit:
-    """One visitor's photographs, in a folder that `close` removes."""
+    """One visitor's photographs, in a folder that is made for the first of them and that `close` removes."""
 
     def __init__(self, parent: Path) -> None:
         self.results: list[Result] = []
         self.stop = threading.Event()
-        self._folder = Path(tempfile.mkdtemp(dir=parent))
+        self.is_busy = False
+        """Whether photographs are being restored."""
+        self._parent = parent
+        self._folder: Path | None = None
 
     def close(self) -> None:
         """Stops what is under way and forgets the photographs."""
         self.stop.set()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def restore(
         self,
@@ -109,51 +155,45 @@ class Visit:
         """Restore `sources` one after the other into `results`, in place of those before. What to say, line by line.
 
         `progress` is told the share done and the present photograph's name. A photograph that fails has its line, and
-        the others are restored. `stop` may have been set before, while the visitor waited. Raises UnblurError when the
-        mode's network cannot be loaded, and for a fidelity that makes no sense.
+        the others are restored. `stop` may have been set before, while the visitor waited; once it is set, this returns
+        within `STOP_S`, and what cannot be interrupted ends by itself. Raises UnblurError when the mode's network
+        cannot be loaded, and for a fidelity that makes no sense.
         """
+        run = _Run(is_stopped=self.stop.is_set)
+        self.is_busy = True
         try:
-            return self._restore(sources, mode, restorers.of(mode, fidelity), progress)
+            self.results.clear()
+            folder = self._empty_folder()
+            # In the context of the caller, by which Gradio knows whose progress it is.
+            work = partial(_restore, run, sources, mode, fidelity, restorers, folder, progress)
+            thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+            thread.start()
+            while thread.is_alive() and not self.stop.is_set():
+                thread.join(0.05)
+            thread.join(STOP_S if self.stop.is_set() else None)
+            if thread.is_alive():
+                run.is_abandoned.set()
+                run.lines.append(_stopped_before(run.present))
         finally:
+            self.is_busy = False
             self.stop.clear()
+        if run.error is not None:
+            raise run.error
+        self.results[:] = run.results
+        return [*run.lines, *self._remarks()]
 
-    def _restore(
-        self,
-        sources: list[Path],
-        mode: Mode,
-        restorer: Restorer | GenerativeRestorer,
-        progress: Callable[[float, str], None],
-    ) -> list[str]:
-        self.results.clear()
+    def _empty_folder(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(dir=self._parent))
         for earlier in self._folder.iterdir():
             shutil.rmtree(earlier, ignore_errors=True)
-        lines: list[str] = []
-        for index, source in enumerate(sources):
-            name = printable(source.name)
-
-            def on_tile(share: float, index: int = index, name: str = name) -> None:
-                if self.stop.is_set():
-                    raise Stopped
-                progress((index + share) / len(sources), name)
-
-            try:
-                on_tile(0.0)
-                result = self._restored(source, mode, restorer, on_tile)
-            except Stopped:
-                lines.append(f"Stopped before {name} was done.")
-                break
-            except Exception as error:
-                # One bad file never stops the others, also not through a mistake of ours.
-                lines.append(f"{name}: {printable(reason_of(error).replace(str(source), name))}")
-            else:
-                self.results.append(result)
-                lines.append(result.text)
-        return [*lines, *self._remarks()]
+        return self._folder
 
     def set_strength(self, index: int, strength: float) -> Result:
-        """Write the result `index` again at another strength."""
+        """Write the result `index` again at another strength. Raises UnblurError for one that makes no sense."""
+        check_strength(strength)
         result = self.results[index] = replace(self.results[index], strength=strength)
-        restored = photo = read_photo(result.source)
+        restored = photo = read_photo(result.source, most_pixels=MOST_PIXELS)
         if strength > 0:
             pixels = blend(photo.pixels, shares_of_white(np.load(result.full)), strength)
             restored = replace(photo.with_pixels(pixels), metadata=result.metadata)
@@ -167,36 +207,89 @@ class Visit:
             remarks.append(WHY_HARDLY_CHANGED)
         if any(result.generated for result in self.results):
             remarks.append(ABOUT_GENERATED)
+        names = dict.fromkeys(name for result in self.results for name in result.left_behind)
+        if names:
+            remarks.append(left_behind_sentence(names))
         return remarks
 
-    def _restored(
-        self, source: Path, mode: Mode, restorer: Restorer | GenerativeRestorer, on_tile: Callable[[float], None]
-    ) -> Result:
-        photo = read_photo(source)
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
-        output = folder / f"{source.stem}{RESULT_SUFFIXES[mode]}{suffix_of_result(source.suffix)}"
-        # Now, not after minutes of work.
-        refuse_what_the_format_cannot_hold(photo, output)
-        restoration = restorer.restore_photo(photo, progress=on_tile)
-        restored = with_mark(restoration.photo) if restoration.generated_share else restoration.photo
-        full = folder / "full.npy"
-        np.save(full, restored.pixels)
-        ending = ".jpg" if photo.alpha is None else ".png"
-        result = Result(
-            source=source,
-            output=output,
-            before=folder / f"before{ending}",
-            after=folder / f"after{ending}",
-            full=full,
-            metadata=restored.metadata,
-            strength=1.0,
-            text=_text(source, restoration),
-            hardly_changed=restoration.hardly_changed,
-            generated=restoration.generated_share > 0,
-        )
-        write_photo(shown(photo), result.before)
-        _write(result, restored)
-        return result
+
+def _restore(
+    run: _Run,
+    sources: list[Path],
+    mode: Mode,
+    fidelity: float | None,
+    restorers: Restorers,
+    folder: Path,
+    progress: Callable[[float, str], None],
+) -> None:
+    """Restore `sources` into `folder`, and say in `run` what came of each."""
+    try:
+        # One at a time: each takes all cores, also one whose visitor does not wait for it any more.
+        with restorers.turn(run.check):
+            restorer = restorers.of(mode, fidelity)
+            for index, source in enumerate(sources):
+                run.present = printable(source.name)
+
+                def on_tile(share: float, index: int = index) -> None:
+                    run.check()
+                    progress((index + share) / len(sources), run.present)
+                    run.check()
+
+                try:
+                    on_tile(0.0)
+                    result = _restored(source, mode, restorer, folder, on_tile)
+                except Stopped:
+                    run.lines.append(_stopped_before(run.present))
+                    break
+                except Exception as error:
+                    # One bad file never stops the others, also not through a mistake of ours.
+                    why = printable(reason_of(error).replace(str(source), run.present))
+                    run.lines.append(why if why.startswith(run.present) else f"{run.present}: {why}")
+                else:
+                    run.results.append(result)
+                    run.lines.append(result.text)
+    except Stopped:
+        run.lines.append(_stopped_before(printable(sources[0].name)))
+    except UnblurError as error:
+        run.error = error
+
+
+def _stopped_before(name: str) -> str:
+    return f"Stopped before {name} was done."
+
+
+def _restored(
+    source: Path, mode: Mode, restorer: Restorer | GenerativeRestorer, parent: Path, on_tile: Callable[[float], None]
+) -> Result:
+    photo = read_photo(source, most_pixels=MOST_PIXELS)
+    on_tile(0.0)
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    ending = suffix_of_result(source.suffix)
+    output = folder / name_of_result(source.stem, f"{RESULT_SUFFIXES[mode]}{ending}")
+    # Now, not after minutes of work.
+    refuse_what_the_format_cannot_hold(photo, output)
+    restoration = restorer.restore_photo(photo, progress=on_tile)
+    restored = with_mark(restoration.photo) if restoration.generated_share else restoration.photo
+    full = folder / "full.npy"
+    np.save(full, restored.pixels)
+    shown_as = ".jpg" if photo.alpha is None else ".png"
+    result = Result(
+        source=source,
+        output=output,
+        before=folder / f"before{shown_as}",
+        after=folder / f"after{shown_as}",
+        full=full,
+        metadata=restored.metadata,
+        strength=1.0,
+        text=_text(source, restoration),
+        hardly_changed=restoration.hardly_changed,
+        generated=restoration.generated_share > 0,
+        left_behind=left_behind(restored, output),
+    )
+    write_photo(shown(photo), result.before)
+    on_tile(1.0)
+    _write(result, restored)
+    return result
 
 
 def _write(result: Result, restored: Photo) -> None:

@@ -12,9 +12,11 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from unblur.atomic import write_atomically
+from unblur.checkpoints.plausible import check_fit, refuse_absurd_numbers
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.models import ModelConfig, build
+from unblur.regular_files import read_regular
 
 _WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -42,6 +44,18 @@ BUNDLED_GENERATOR = _WEIGHTS / "generative"
 BUNDLED_DECODER = _WEIGHTS / "decoder"
 """The decoder of its latents."""
 
+
+_DAMAGED = (
+    SafetensorError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+)
+"""What a damaged file of weights, or numbers that describe no network, may raise."""
 
 Lender = Literal["faithful", "motion", "prior"]
 
@@ -123,22 +137,26 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     if not folder.is_dir():
         folder = _download(str(source)) if is_hub_id(str(source)) else folder
     try:
-        text = (folder / "config.json").read_text(encoding="utf-8")
-        weights = (folder / "model.safetensors").read_bytes()
-    except OSError as error:
+        text = read_regular(folder / "config.json").decode()
+        weights = read_regular(folder / "model.safetensors")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
         raise UnblurError(
-            f"No checkpoint at {folder}: {error.strerror or error}; "
+            f"No checkpoint at {folder}: {reason or error}; "
             "give a folder with config.json and model.safetensors, or a hub id like owner/name."
         ) from error
     config = from_json(text, CheckpointConfig, source=folder / "config.json")
-    model = build(config.model)
+    refuse_absurd_numbers(config, folder / "config.json")
     lent = {f"{one.part}.{name}": tensor for one in config.borrowed for name, tensor in _lent(one, folder).items()}
     try:
-        model.load_state_dict(load_tensors(weights) | lent)
-    except (SafetensorError, RuntimeError) as error:
+        tensors = load_tensors(weights) | lent
+        check_fit(config.model, tensors)
+        model = build(config.model)
+        model.load_state_dict(tensors)
+    except _DAMAGED as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UnblurError(
-            f"{folder / 'model.safetensors'} is damaged or does not fit its config.json; get it again. "
-            f"({str(error).splitlines()[0]})"
+            f"{folder / 'model.safetensors'} is damaged or does not fit its config.json; get it again. ({reason})"
         ) from error
     return Checkpoint(
         model=model.float().eval().requires_grad_(False),

@@ -6,7 +6,9 @@ swz30/MPRNet and swz30/Restormer. Weights keep their own licence, whatever reads
 MIT, those of MPRNet and Restormer are for non-commercial use, MIMO-UNet's says nothing.
 """
 
+import io
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 from unblur.checkpoints.misfit import misfit
 from unblur.errors import UnblurError
 from unblur.models import MIMOUNetConfig, MPRNetConfig, NAFNetConfig, RestormerConfig, build
+from unblur.regular_files import read_regular
 
 ForeignConfig = NAFNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
 """Networks of which the authors published weights."""
@@ -196,9 +199,13 @@ def from_foreign(content: Mapping[str, Any], config: ForeignConfig, source: str 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
+        content = read_regular(path)
         if path.suffix == ".safetensors":
-            return load_tensors(path.read_bytes())
-        content = torch.load(path, map_location="cpu", weights_only=True)
+            return load_tensors(content)
+        with warnings.catch_warnings():
+            # About pickles of old protocols, before the sentence that says what is wrong.
+            warnings.simplefilter("ignore")
+            read = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except OSError as error:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}; check the name.") from error
     except Exception as error:  # A damaged pickle can raise anything.
@@ -206,9 +213,9 @@ def _read(path: Path) -> Mapping[str, Any]:
             f"{path} is damaged or holds more than weights, which may be a program and is not run; get it again or "
             f"save its state_dict alone. ({type(error).__name__})"
         ) from error
-    if not isinstance(content, Mapping):
-        raise UnblurError(f"{path} holds no named weights but a {type(content).__name__}; save its state_dict.")
-    return content
+    if not isinstance(read, Mapping):
+        raise UnblurError(f"{path} holds no named weights but a {type(read).__name__}; save its state_dict.")
+    return read
 
 
 def _unwrapped(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,10 +65,10 @@ def load_text_encoder(source: str | Path | None = None, device: str = "cpu", ins
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(parts[0])
         network = transformers.AutoModel.from_pretrained(parts[1])
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # Files that are no model of theirs make the libraries raise anything.
         raise UnblurError(
             f"{root} is neither a folder nor a hub id of a text model with its tokenizer "
-            f"({str(error).splitlines()[0]}); check the name and the connection."
+            f"({next(iter(str(error).splitlines()), type(error).__name__)}); check the name and the connection."
         ) from error
     if getattr(network.config, "is_encoder_decoder", False) or not hasattr(network.config, "hidden_size"):
         raise UnblurError(

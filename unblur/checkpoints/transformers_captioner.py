@@ -35,10 +35,10 @@ class TransformersCaptioner:
         try:
             self._processor: Any = transformers.AutoProcessor.from_pretrained(self.model)
             network: Any = transformers.AutoModelForImageTextToText.from_pretrained(self.model)
-        except (OSError, ValueError, KeyError, ImportError) as error:
+        except Exception as error:  # Files that are no model of theirs make the libraries raise anything.
             raise UnblurError(
                 f"{source} is neither a folder nor a hub id of a model that captions pictures, with its processor "
-                f"({str(error).splitlines()[0]}); check the name and the connection."
+                f"({next(iter(str(error).splitlines()), type(error).__name__)}); check the name and the connection."
             ) from error
         self._network = network.to(device).eval()
 

@@ -1,12 +1,15 @@
 """Photographs on disk, through libvips: every format keeps its depth, its colours and what it says of itself.
 
 Files are recognised by their content, so a wrong extension does no harm. They are read from memory, never by
-name: libvips takes `[...]` in a name for options.
+name: libvips takes `[...]` in a name for options. libvips reads and writes pixels and profiles; EXIF, IPTC, resolutions
+and texts go from file to file as they are, because libvips rewrites them and invents what is missing.
 """
 
 import re
-import struct
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,53 +18,98 @@ import pyvips
 
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
-from unblur.photos.formats import LARGEST_SIDE_PX, RAW_SUFFIXES, WRITABLE_SUFFIXES
+from unblur.memory import free_memory
+from unblur.photos import avif_file, exif_block, heif_file, jpeg_file, webp_file, xmp_packet
+from unblur.photos.exif_block import resolution_of_exif
+from unblur.photos.file_kinds import Kind
+from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
 from unblur.photos.heic import decode_heic
-from unblur.photos.heif_colours import is_display_p3
-from unblur.photos.photo import Metadata, Photo, Pixels
-from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_exif
-from unblur.photos.xmp_in_files import LARGEST_IN_JPEG_BYTES, jpeg_with_xmp, png_with_xmp
+from unblur.photos.heif_colours import code_points, is_display_p3
+from unblur.photos.icc_profile import SRGB_CHROMATICITIES, grey_profile, rgb_profile
+from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
+from unblur.photos.jpeg_file import comments_that_fit, jpeg_contents, jpeg_with
+from unblur.photos.opening import check_kind, read_whole
+from unblur.photos.photo import Metadata, Photo, Pixels, Text
+from unblur.photos.png_file import PngContents, png_contents, png_with
+from unblur.photos.tiff_directories import ASCII, EXIF_HEADER
+from unblur.photos.tiff_exif import (
+    exif_of_at_most,
+    exif_of_tiff,
+    iptc_of_tiff,
+    resolution_of_tiff,
+    tiff_with_description,
+)
+from unblur.photos.tiff_kinds import why_unreadable
+from unblur.photos.webp_file import webp_with
 
 MAX_PIXELS = 1_000_000_000
 """Larger pictures are refused before memory is asked for: they are damaged headers, or bombs."""
+
+LARGEST_EMPTY_PX, MOST_PX_PER_BYTE = 64_000_000, 100
+"""Larger pictures have to hold something: at least one byte of the file for so many pixels. The strongest compression
+of photographs needs one for some 20; of nothing at all, PNG needs one for 340 and WebP for millions."""
+
+MEMORY_COPIES = 3
+"""Copies of a photograph's pixels that are in memory at a time: its own, the restored ones, and those being written."""
 
 JPEG_QUALITY = 95
 """Without chroma subsampling: a restored photograph must not lose again what it just regained."""
 WEBP_QUALITY = 95
 AVIF_QUALITY = 90
 
-_LOADERS = {"jpegload", "pngload", "webpload", "tiffload", "heifload"}
-_BLOCKS = {"exif": "exif-data", "xmp": "xmp-data", "icc": "icc-profile-data", "iptc": "iptc-data"}
+_LARGEST_EXIF_BYTES = {
+    ".jpg": jpeg_file.LARGEST_EXIF_BYTES,
+    ".jpeg": jpeg_file.LARGEST_EXIF_BYTES,
+    ".avif": avif_file.LARGEST_EXIF_BYTES,
+}
+_LARGEST_IPTC_BYTES = {".jpg": LARGEST_IN_JPEG_BYTES, ".jpeg": LARGEST_IN_JPEG_BYTES, ".tif": 2**31, ".tiff": 2**31}
+_TEXTS_IN_EXIF = {"Description": 0x010E, "Title": 0x010E, "Author": 0x013B, "Copyright": 0x8298}
+"""Texts of PNG and the tags of EXIF for the same."""
+
+_DECODER_ERRORS = (pyvips.Error, UnicodeDecodeError)
+"""What pyvips raises; the second where libvips quotes a damaged file's bytes in its reason."""
+
+_KEEP_EXIF, _KEEP_XMP, _KEEP_ICC = 1, 2, 8
+"""What libvips writes besides pixels, `VipsForeignKeep`."""
 
 
-def read_photo(path: str | Path) -> Photo:
-    """The photograph in `path`, turned upright. Raises UnblurError saying why it cannot be restored."""
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """A file whose header was read, and whose pixels were not."""
+
+    image: Any
+    """The libvips image."""
+    metadata: Metadata
+    """All that the file says, in libvips's terms and in those of its own format."""
+    orientation: int | None
+    """How the picture lies, by EXIF; None where libvips knows better."""
+    pictures: int
+    rows: Callable[[], Any]
+    """Another image, whose rows can be read one after the other, also those before damage."""
+    missing_share_if_cut: float | None = None
+    """Known for pictures whose rows all come at once; None for others."""
+
+
+def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
+    """The photograph in `path`, turned upright, of at most `most_pixels` pixels.
+
+    Raises UnblurError saying why it cannot be restored.
+
+    What the file holds besides the photograph, such as a video, is dropped, and named in `metadata.left_behind`.
+    """
     path = Path(path)
+    data, kind = read_whole(path)
+    # Warnings about one file would else be quoted as the reason for another.
+    pyvips.vips_lib.vips_error_clear()
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnblurError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not data:
-        raise UnblurError(f"{path} is empty; get the photograph again from its origin.")
-    if path.suffix.lower() in RAW_SUFFIXES:
-        raise UnblurError(f"{path} is a raw file; develop it, and restore what your raw converter exports as TIFF.")
-    try:
-        image = pyvips.Image.new_from_buffer(data, "", fail_on="error")
-        loader = image.get("vips-loader").removesuffix("_buffer")
-        _refuse_what_is_no_photograph(path, image, loader)
-        # libvips shows an animated PNG as its first picture; the chunk that announces it comes before the pixels.
-        if loader == "pngload" and b"acTL" in data[: data.find(b"IDAT")]:
-            raise UnblurError(f"{path} is an animation; extract the picture to restore.")
-        metadata = Metadata(**{name: _block(image, field) for name, field in _BLOCKS.items()})
-        if loader == "tiffload":
-            metadata = replace(metadata, exif=exif_of_tiff(data))
-        is_heif = loader == "heifload"
-        if is_heif and metadata.icc is None and is_display_p3(path, data):
-            metadata = replace(metadata, icc=bytes(pyvips.Image.profile_load("p3")))
-        is_heic = is_heif and image.get("heif-compression") != "av1"
-        pixels = decode_heic(path, data) if is_heic else _upright(image)
-    except pyvips.Error as error:
-        raise UnblurError(f"{path} {_what_is_wrong(error)}") from error
+        opened = _open(path, data, kind, most_pixels)
+        _refuse_what_is_no_photograph(path, opened)
+        _refuse_what_does_not_fit(path, opened.image, len(data), most_pixels)
+        is_heic = kind == "HEIF" and opened.image.get("heif-compression") != "av1"
+    except _DECODER_ERRORS as error:
+        raise UnblurError(f"{path} {_what_is_wrong(error, data, kind)}") from error
+    metadata = _of_the_photograph_alone(opened.metadata)
+    pixels = decode_heic(path, data) if is_heic else _upright_pixels(path, data, kind, opened)
     if pixels.shape[2] in (2, 4):
         return Photo(
             pixels=np.ascontiguousarray(pixels[:, :, :-1]),
@@ -73,11 +121,12 @@ def read_photo(path: str | Path) -> Photo:
 
 def shortest_side_px(path: Path) -> int:
     """The smaller of width and height of a photograph, from its header alone. Raises UnblurError if it has none."""
+    check_kind(path)
     try:
         # A source, because libvips takes `[...]` in a plain name for options.
         image = pyvips.Image.new_from_source(pyvips.Source.new_from_file(str(path)), "")
-    except pyvips.Error as error:
-        raise UnblurError(f"{path} {_what_is_wrong(error)}") from error
+    except _DECODER_ERRORS as error:
+        raise UnblurError(f"{path} is damaged or cut short ({_first_line(error)}).") from error
     side_px: int = min(image.width, image.height)
     return side_px
 
@@ -85,9 +134,9 @@ def shortest_side_px(path: Path) -> int:
 def write_photo(photo: Photo, path: str | Path) -> None:
     """Write `photo` in the format that the suffix of `path` names, atomically.
 
-    JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Raises UnblurError when `photo` is not a Photo, the
-    format cannot hold it (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the
-    file.
+    JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Metadata that the format does not hold are left out;
+    `left_behind` names them. Raises UnblurError when `photo` is not a Photo, the format cannot hold it (transparency or
+    very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
     """
     path = Path(path)
     if not isinstance(photo, Photo):
@@ -98,7 +147,7 @@ def write_photo(photo: Photo, path: str | Path) -> None:
     refuse_what_the_format_cannot_hold(photo, path)
     try:
         data = _encode(photo, path.suffix.lower())
-    except pyvips.Error as error:
+    except _DECODER_ERRORS as error:
         raise UnblurError(f"{path} could not be encoded: {_first_line(error)}.") from error
     try:
         write_atomically(path, data)
@@ -122,11 +171,24 @@ def refuse_what_the_format_cannot_hold(photo: Photo, path: Path) -> None:
     if photo.alpha is not None and suffix in (".jpg", ".jpeg"):
         raise UnblurError(f"{path}: JPEG cannot hold the transparency of this photograph; write .png instead.")
     xmp_bytes = len(photo.metadata.xmp or b"")
-    if xmp_bytes > LARGEST_IN_JPEG_BYTES and suffix in (".jpg", ".jpeg"):
+    if xmp_bytes > jpeg_file.LARGEST_XMP_BYTES and suffix in (".jpg", ".jpeg"):
         raise UnblurError(
-            f"{path}: JPEG cannot hold the {xmp_bytes:,} bytes of XMP of this photograph, {LARGEST_IN_JPEG_BYTES:,} at "
-            "most; write .png or .tif instead."
+            f"{path}: JPEG cannot hold the {xmp_bytes:,} bytes of XMP of this photograph, "
+            f"{jpeg_file.LARGEST_XMP_BYTES:,} at most; write .png or .tif instead."
         )
+
+
+def left_behind(photo: Photo, path: Path) -> tuple[str, ...]:
+    """What the photograph's file held and the file `path` does not hold, such as "the video"."""
+    suffix = path.suffix.lower()
+    names = list(photo.metadata.left_behind)
+    if len(photo.metadata.exif or b"") > _LARGEST_EXIF_BYTES.get(suffix, 2**32):
+        names.append("the largest values of EXIF")
+    if photo.metadata.iptc is not None and _iptc_for(photo, suffix) is None:
+        names.append("the IPTC block")
+    lost = [text for text in photo.metadata.texts if text not in _texts_held(photo.metadata.texts, suffix)]
+    names += [f'the text "{text.keyword}"' for text in lost]
+    return tuple(dict.fromkeys(names))
 
 
 def encode_jpeg(pixels: Pixels, quality: int, subsample_chroma: bool = True) -> bytes:
@@ -153,21 +215,137 @@ def decode_png(data: bytes) -> Pixels:
     try:
         # Without this, libvips gives back what it could read of a damaged file.
         pixels: Pixels = pyvips.Image.pngload_buffer(data, fail_on="truncated").numpy()
-    except pyvips.Error as error:
+    except _DECODER_ERRORS as error:
         raise UnblurError(f"The data are not a PNG file: {_first_line(error)}.") from error
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _refuse_what_is_no_photograph(path: Path, image: Any, loader: str) -> None:
-    if loader not in _LOADERS:
-        kind = loader.removesuffix("load").upper()
-        raise UnblurError(f"{path} is a {kind} file; give a JPEG, PNG, WebP, TIFF, AVIF or HEIC photograph.")
-    pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
-    if pages > 1:
-        raise UnblurError(f"{path} holds {pages} pictures (an animation or pages); extract the one to restore.")
-    if image.width * image.height > MAX_PIXELS:
+def _open(path: Path, data: bytes, kind: Kind, most_pixels: int) -> _Opened:
+    """The file's header and all that it says. Raises UnblurError for kinds that are not read, and pyvips.Error."""
+    match kind:
+        case "JPEG":
+            return _open_jpeg(path, data)
+        case "PNG":
+            return _open_png(path, data, most_pixels)
+        case "WebP":
+            hidden, exif = webp_file.without_exif(data)
+            image = pyvips.Image.webpload_buffer(hidden, fail_on="error")
+            return _Opened(
+                image=image,
+                metadata=_blocks(image, exif),
+                orientation=exif_block.orientation_of(exif),
+                pictures=_pages(image),
+                rows=lambda: pyvips.Image.webpload_buffer(hidden, fail_on="error"),
+                missing_share_if_cut=0.0,
+            )
+        case "TIFF":
+            image = pyvips.Image.tiffload_buffer(data, fail_on="error")
+            exif, is_all = exif_of_tiff(data)
+            metadata = replace(
+                _blocks(image, exif),
+                iptc=iptc_of_tiff(data),
+                resolution=resolution_of_tiff(data),
+                left_behind=() if is_all else ("the largest values of EXIF",),
+            )
+            rows = partial(pyvips.Image.tiffload_buffer, data, fail_on="error", access="sequential")
+            return _Opened(image=image, metadata=metadata, orientation=None, pictures=_pages(image), rows=rows)
+        case "HEIF":
+            return _open_heif(path, data)
+
+
+def _open_jpeg(path: Path, data: bytes) -> _Opened:
+    contents = jpeg_contents(data)
+    if contents.unreadable:
         raise UnblurError(
-            f"{path} claims {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; cut it into parts first."
+            f"{path} cannot be read, because {contents.unreadable}; save it as a usual JPEG or a PNG first."
+        )
+    # Whatever the decoder would have to fill in is damage; oddities are no part of `picture`.
+    image = pyvips.Image.jpegload_buffer(contents.picture, fail_on="warning")
+    if contents.missing_share:
+        raise UnblurError(f"{path} {_damaged('scans are missing', contents.missing_share)}")
+    is_progressive = image.get_typeof("jpeg-multiscan") and image.get("jpeg-multiscan")
+    return _Opened(
+        image=image,
+        metadata=replace(
+            _blocks(image, contents.exif),
+            iptc=contents.iptc,
+            resolution=contents.resolution,
+            texts=contents.texts,
+            left_behind=contents.left_behind,
+        ),
+        orientation=exif_block.orientation_of(contents.exif),
+        pictures=1,
+        rows=partial(pyvips.Image.jpegload_buffer, contents.picture, fail_on="warning", access="sequential"),
+        missing_share_if_cut=contents.missing_share_if_cut if is_progressive else None,
+    )
+
+
+def _open_png(path: Path, data: bytes, most_pixels: int) -> _Opened:
+    png = png_contents(data)
+    # libvips complains on the terminal of a header with more rows than it can count.
+    _refuse_too_many_pixels(path, *png.size, most_pixels)
+    # libvips shows an animated PNG as its first picture.
+    if png.is_animation:
+        raise UnblurError(f"{path} is an animation; extract the picture to restore.")
+    image = pyvips.Image.pngload_buffer(png.picture, fail_on="error")
+    metadata = _blocks(image, png.exif)
+    return _Opened(
+        image=image,
+        metadata=replace(
+            metadata,
+            icc=_profile_of_png(path, png, metadata, image),
+            resolution=png.resolution,
+            texts=png.texts,
+            left_behind=png.left_behind,
+        ),
+        orientation=exif_block.orientation_of(png.exif),
+        pictures=1,
+        rows=partial(pyvips.Image.pngload_buffer, png.picture, fail_on="error", access="sequential"),
+    )
+
+
+def _open_heif(path: Path, data: bytes) -> _Opened:
+    hidden = heif_file.without_exif(data)
+    image = pyvips.Image.heifload_buffer(hidden, fail_on="error")
+    metadata = _blocks(image, heif_file.exif_at(data, _block(image, "exif-data"), hidden))
+    if metadata.icc is None and is_display_p3(path, *code_points(data)):
+        metadata = replace(metadata, icc=_display_p3())
+    return _Opened(
+        image=image,
+        metadata=replace(metadata, left_behind=heif_file.beside_the_photograph(data)),
+        orientation=None,
+        # Tiles and gain maps, which libvips counts unless they are hidden, are parts.
+        pictures=heif_file.pictures_that_stand_alone(data) or _pages(image),
+        rows=partial(pyvips.Image.heifload_buffer, hidden, fail_on="error"),
+        missing_share_if_cut=0.0,
+    )
+
+
+def _pages(image: Any) -> int:
+    return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+
+
+def _blocks(image: Any, exif: bytes | None) -> Metadata:
+    return Metadata(
+        exif=exif,
+        xmp=_block(image, "xmp-data"),
+        icc=_block(image, "icc-profile-data"),
+    )
+
+
+def _of_the_photograph_alone(metadata: Metadata) -> Metadata:
+    """Without what is about other pictures in the file, or not true any more."""
+    xmp, named = xmp_packet.of_the_photograph_alone(metadata.xmp)
+    exif = None if metadata.exif is None else exif_block.normalised(metadata.exif)
+    left_behind = tuple(dict.fromkeys([*named, *metadata.left_behind]))
+    return replace(metadata, exif=exif, xmp=xmp, left_behind=left_behind)
+
+
+def _refuse_what_is_no_photograph(path: Path, opened: _Opened) -> None:
+    image = opened.image
+    if opened.pictures > 1:
+        raise UnblurError(
+            f"{path} holds {opened.pictures} pictures (an animation or pages); extract the one to restore."
         )
     if image.interpretation == "cmyk":
         raise UnblurError(f"{path} is a CMYK (print) picture; convert it to RGB first.")
@@ -179,29 +357,90 @@ def _refuse_what_is_no_photograph(path: Path, image: Any, loader: str) -> None:
         raise UnblurError(f"{path} stores its pixels as {image.format}; convert it to 8 or 16 bits a channel first.")
 
 
-def _upright(image: Any) -> Pixels:
-    upright = image.autorot()
-    dtype = np.uint8 if upright.format == "uchar" else np.uint16
-    return np.frombuffer(upright.write_to_memory(), dtype).reshape(upright.height, upright.width, upright.bands)
+def _refuse_too_many_pixels(path: Path, width: int, height: int, most_pixels: int) -> None:
+    if width * height > most_pixels:
+        raise UnblurError(
+            f"{path} claims {width} x {height} pixels, more than {most_pixels:,}; cut it into parts first."
+        )
+
+
+def _refuse_what_does_not_fit(path: Path, image: Any, file_bytes: int, most_pixels: int) -> None:
+    """Before any pixel is made: too many of them, too many for what the file holds, or too many for the memory."""
+    pixels = image.width * image.height
+    claim = f"{path} claims {image.width} x {image.height} pixels"
+    _refuse_too_many_pixels(path, image.width, image.height, most_pixels)
+    if pixels > LARGEST_EMPTY_PX and pixels > MOST_PX_PER_BYTE * file_bytes:
+        raise UnblurError(
+            f"{claim} in {file_bytes:,} bytes, which cannot hold a photograph; get it again from its origin."
+        )
+    needed, free = MEMORY_COPIES * pixels * image.bands * (1 if image.format == "uchar" else 2), free_memory()
+    if needed > free:
+        raise UnblurError(
+            f"{claim}, which need {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; "
+            "close other programs, or cut it into parts first."
+        )
+
+
+def _profile_of_png(path: Path, png: PngContents, metadata: Metadata, image: Any) -> bytes | None:
+    """The profile of a PNG's colours, made from what its chunks tell where it has none; None for those of sRGB."""
+    if png.code_points is not None:
+        return _display_p3() if is_display_p3(path, *png.code_points) else None
+    if metadata.icc is not None or png.says_srgb:
+        return metadata.icc
+    gamma, chromaticities = png.gamma, png.chromaticities or SRGB_CHROMATICITIES
+    is_srgb = max(abs(a - b) for a, b in zip(chromaticities, SRGB_CHROMATICITIES, strict=True)) < 0.002
+    if is_srgb and (gamma is None or abs(gamma - _USUAL_GAMMA) < 0.02):
+        return None
+    with suppress(ValueError):
+        if image.bands <= 2:
+            return None if gamma is None or abs(gamma - _USUAL_GAMMA) < 0.02 else grey_profile(gamma)
+        return rgb_profile(chromaticities, gamma or _USUAL_GAMMA)
+    return None
+
+
+_USUAL_GAMMA = 2.2
+"""What a PNG tells, 1 / 0.45455, to say that its curve is that of sRGB."""
+
+
+def _display_p3() -> bytes:
+    return bytes(pyvips.Image.profile_load("p3"))
 
 
 def _block(image: Any, field: str) -> bytes | None:
-    if not image.get_typeof(field):
-        return None
-    data = bytes(image.get(field))
-    return (_without_thumbnail(data) if field == "exif-data" else data) or None
+    return (bytes(image.get(field)) or None) if image.get_typeof(field) else None
 
 
-def _without_thumbnail(exif: bytes) -> bytes:
-    """Cut the link from the first directory of the EXIF block to the second, which describes the thumbnail."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[6:8])
+def _upright_pixels(path: Path, data: bytes, kind: Kind, opened: _Opened) -> Pixels:
+    """Shape (H, W, C). Raises UnblurError where they are damaged, with the share that is missing if that is known."""
     try:
-        first = 6 + struct.unpack_from(f"{order}I", exif, 10)[0]
-        link = first + 2 + 12 * struct.unpack_from(f"{order}H", exif, first)[0]
-        struct.unpack_from(f"{order}I", exif, link)
-    except struct.error:
-        return exif  # Not a directory that any reader could follow either.
-    return exif[:link] + bytes(4) + exif[link + 4 :]
+        picture = opened.image.copy()
+        if opened.orientation is not None:
+            picture.set_type(pyvips.GValue.gint_type, "orientation", opened.orientation)
+        upright = picture.autorot()
+        memory = upright.write_to_memory()
+    except _DECODER_ERRORS as error:
+        reason = _what_is_wrong(error, data, kind, lambda: _missing_share(opened))
+        raise UnblurError(f"{path} {reason}") from error
+    dtype = np.uint8 if upright.format == "uchar" else np.uint16
+    return np.frombuffer(memory, dtype).reshape(upright.height, upright.width, upright.bands)
+
+
+def _missing_share(opened: _Opened) -> float:
+    """Share of the rows from the first one on that cannot be read; 0 where it is not known."""
+    if opened.missing_share_if_cut is not None:
+        return opened.missing_share_if_cut
+    row = 0
+    with suppress(*_DECODER_ERRORS):
+        image = opened.rows()
+        region = pyvips.Region.new(image)
+        for row in range(0, image.height, _ROWS):
+            region.fetch(0, row, image.width, min(_ROWS, image.height - row))
+    height: int = opened.image.height
+    return 1 - row / height
+
+
+_ROWS = 8
+"""Decoders of JPEG give so many at a time, or twice as many."""
 
 
 def _encode(photo: Photo, suffix: str) -> bytes:
@@ -209,32 +448,77 @@ def _encode(photo: Photo, suffix: str) -> bytes:
     if suffix in (".jpg", ".jpeg", ".webp") and photo.bit_depth == 16:
         bands = ((bands.astype(np.uint32) + 128) // 257).astype(np.uint8)
     image = _to_vips(bands)
-    xmp = None if photo.metadata.xmp is None else _upright_xmp(photo.metadata.xmp)
-    through_libvips = replace(photo.metadata, xmp=None if suffix in (".jpg", ".jpeg", ".png") else xmp)
-    for name, field in _BLOCKS.items():
-        block = getattr(through_libvips, name)
-        if block is not None:
-            image.set_type(pyvips.GValue.blob_type, field, block)
-    # The pixels are upright already; libvips writes this into the EXIF block when it saves.
-    image.set_type(pyvips.GValue.gint_type, "orientation", 1)
+    metadata = photo.metadata
+    xmp = None if metadata.xmp is None else xmp_packet.upright(metadata.xmp)
+    exif = _exif_for(photo, suffix)
+    block = None if exif is None else exif.removeprefix(EXIF_HEADER)
+    resolution = metadata.resolution or resolution_of_exif(exif)
+    texts = tuple(_texts_held(metadata.texts, suffix))
+    for field, content in (("icc-profile-data", metadata.icc), ("xmp-data", xmp)):
+        if content is not None:
+            image.set_type(pyvips.GValue.blob_type, field, content)
     match suffix:
         case ".jpg" | ".jpeg":
-            data = image.jpegsave_buffer(Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True)
-            data = jpeg_with_xmp(bytes(data), xmp)
-        case ".png":
-            data = image.pngsave_buffer(compression=6)
-            data = png_with_xmp(bytes(data), xmp)
-        case ".webp":
-            data = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True)
-        case ".tif" | ".tiff":
-            data = image.tiffsave_buffer(compression="deflate", predictor="horizontal")
-            data = tiff_with_exif(bytes(data), photo.metadata)
-        case _:
-            bits = 8 if photo.bit_depth == 8 else 12
-            data = image.heifsave_buffer(
-                Q=AVIF_QUALITY, compression="av1", bitdepth=bits, subsample_mode="off", effort=3
+            jpeg = image.jpegsave_buffer(Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True, keep=_KEEP_ICC)
+            return jpeg_with(
+                bytes(jpeg), exif=exif, xmp=xmp, iptc=_iptc_for(photo, suffix), resolution=resolution, texts=texts
             )
-    return bytes(data)
+        case ".png":
+            png = image.pngsave_buffer(compression=6, keep=0)
+            return png_with(bytes(png), icc=metadata.icc, exif=block, xmp=xmp, resolution=resolution, texts=texts)
+        case ".webp":
+            webp = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True, keep=_KEEP_ICC)
+            return webp_with(bytes(webp), width=photo.width, height=photo.height, exif=block, xmp=xmp)
+        case ".tif" | ".tiff":
+            tiff = image.tiffsave_buffer(compression="deflate", predictor="horizontal", keep=_KEEP_ICC | _KEEP_XMP)
+            return tiff_with_description(bytes(tiff), replace(metadata, exif=exif))
+        case _:
+            if exif is not None:
+                image.set_type(pyvips.GValue.blob_type, "exif-data", avif_file.placeholder(exif))
+            avif = image.heifsave_buffer(
+                Q=AVIF_QUALITY,
+                compression="av1",
+                bitdepth=8 if photo.bit_depth == 8 else 12,
+                subsample_mode="off",
+                effort=3,
+                keep=_KEEP_ICC | _KEEP_XMP | (0 if exif is None else _KEEP_EXIF),
+            )
+            if exif is None:
+                return bytes(avif)
+            placed = _block(pyvips.Image.heifload_buffer(avif), "exif-data") or b""
+            return avif_file.avif_with_exif(bytes(avif), placed, exif)
+
+
+def _exif_for(photo: Photo, suffix: str) -> bytes | None:
+    """The EXIF block for a file of this suffix, with what the format has no other place for; None for none."""
+    metadata = photo.metadata
+    exif = None if metadata.exif is None else exif_block.upright(metadata.exif, photo.width, photo.height)
+    present = exif_block.tags_of(exif)
+    described = {
+        tag: (ASCII, len(content), content)
+        for text in metadata.texts
+        if suffix != ".png" and (tag := _TEXTS_IN_EXIF.get(text.keyword)) is not None and tag not in present
+        for content in [text.text.encode("utf-8", "replace") + b"\0"]
+    }
+    if described:
+        exif = exif_block.with_entries(exif, described)
+    if metadata.resolution is not None and suffix in (".webp", ".avif"):
+        exif = exif_block.with_resolution(exif, metadata.resolution)
+    return None if exif is None else exif_of_at_most(exif, _LARGEST_EXIF_BYTES.get(suffix, 2**32))
+
+
+def _iptc_for(photo: Photo, suffix: str) -> bytes | None:
+    """The IPTC records for a file of this suffix; None where it holds none, or not so many."""
+    iptc = photo.metadata.iptc
+    return iptc if len(iptc or b"") <= _LARGEST_IPTC_BYTES.get(suffix, 0) else None
+
+
+def _texts_held(texts: tuple[Text, ...], suffix: str) -> list[Text]:
+    """Those of the texts that a file of this suffix holds, in EXIF or in a place of their own."""
+    if suffix == ".png":
+        return list(texts)
+    in_exif = [text for text in texts if text.keyword in _TEXTS_IN_EXIF]
+    return in_exif + (comments_that_fit(texts) if suffix in (".jpg", ".jpeg") else [])
 
 
 def _to_vips(pixels: Pixels) -> Any:
@@ -246,19 +530,25 @@ def _to_vips(pixels: Pixels) -> Any:
     return image.copy(interpretation=colours[kind, bands - 1 + bands % 2])
 
 
-def _upright_xmp(xmp: bytes) -> bytes:
-    """XMP repeats the orientation; viewers that believe it would turn the upright pixels again."""
-    attribute = re.sub(rb'(tiff:Orientation\s*=\s*["\'])\d(["\'])', rb"\g<1>1\g<2>", xmp)
-    return re.sub(rb"(<tiff:Orientation>)\s*\d\s*(</tiff:Orientation>)", rb"\g<1>1\g<2>", attribute)
+def _what_is_wrong(error: Exception, data: bytes, kind: Kind, missing_share: Callable[[], float] = lambda: 0.0) -> str:
+    """Why a file cannot be read: it is of a kind that decoders lack, or damaged."""
+    whole = why_unreadable(data) if kind == "TIFF" else None
+    if whole is not None:
+        return f"cannot be read, because {whole}; save it as a usual TIFF or a PNG first."
+    return _damaged(_first_line(error), missing_share())
 
 
-def _what_is_wrong(error: pyvips.Error) -> str:
-    text = str(error)
-    if "known format" in text or "not a known" in text:
-        return "is not a photograph that can be read; give a JPEG, PNG, WebP, TIFF, AVIF or HEIC file."
-    return f"is damaged or cut short ({_first_line(error)}); get it again from its origin."
+def _damaged(reason: str, missing_share: float) -> str:
+    share = f", about {max(1, round(100 * missing_share))} % of it is missing" if missing_share > 0 else ""
+    return f"is damaged or cut short ({reason}{share}); get it again from its origin."
 
 
-def _first_line(error: pyvips.Error) -> str:
-    lines = [line.strip() for line in str(error.detail or error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else "libvips gave no reason"
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(getattr(error, "detail", "")).splitlines() if line.strip()]
+    # Readers of HEIF look behind the end of every file.
+    lines = [line for line in lines if "bad seek" not in line]
+    # What pyvips says when libvips says nothing.
+    if not lines or lines[0].startswith("unable to "):
+        return "the decoder gave no reason"
+    # Without the name of the part of libvips that says it.
+    return re.sub(r"^[A-Za-z0-9_]+: ", "", lines[0]).rstrip(".")

@@ -3,8 +3,8 @@
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif"})
 """Suffixes of the photographs that can be read and written, in lower case."""
 
-READABLE_SUFFIXES = WRITABLE_SUFFIXES | {".heic", ".heif", ".hif"}
-"""These, and those of HEIC, which is only read: what writes it is under the GPL."""
+READABLE_SUFFIXES = WRITABLE_SUFFIXES | {".heic", ".heif", ".hif", ".mpo"}
+"""These, and those that are only read: HEIC, because what writes it is under the GPL, and MPO, several JPEGs."""
 
 RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"})
 """What cameras write undeveloped. Most look like TIFF inside, whose first picture is a thumbnail."""

@@ -1,4 +1,4 @@
-"""What the colours of HEIC and AVIF photographs are where no ICC profile says so: code points in the container.
+"""What the colours of photographs are where code points say so: those of HEIC, AVIF and PNG without an ICC profile.
 
 Neither libvips nor the formats that are written know them. Boxes are those of ISO/IEC 14496-12 and 23008-12 (HEIF),
 code points those of ITU-T H.273, tables 2 and 3.
@@ -18,12 +18,11 @@ _SRGB_TRANSFERS = {1, UNSPECIFIED, 6, 13}
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 
-def is_display_p3(path: Path, data: bytes) -> bool:
-    """Whether the colours of `data`, the content of `path`, are those of Display P3; else they are those of sRGB.
+def is_display_p3(path: Path, primaries: int, transfer: int) -> bool:
+    """Whether these are the colours of Display P3; else they are those of sRGB.
 
-    Raises UnblurError when they are neither, such as those of HDR.
+    Raises UnblurError, about the photograph `path`, when they are neither, such as those of HDR.
     """
-    primaries, transfer = code_points(data)
     if transfer in _HDR_TRANSFERS:
         raise UnblurError(
             f"{path} is an HDR photograph ({_HDR_TRANSFERS[transfer]}), which is not supported; "
@@ -44,7 +43,7 @@ def code_points(data: bytes) -> tuple[int, int]:
         meta, end = next(_inside(data, 0, len(data), b"meta"))
         pitm, _ = next(_inside(data, meta + 4, end, b"pitm"))
         iprp = next(_inside(data, meta + 4, end, b"iprp"))
-        properties = list(_boxes(data, *next(_inside(data, *iprp, b"ipco"))))
+        properties = list(boxes(data, *next(_inside(data, *iprp, b"ipco"))))
         primary = _primary_item(data, pitm)
         numbers = [
             number
@@ -61,7 +60,7 @@ def code_points(data: bytes) -> tuple[int, int]:
     return UNSPECIFIED, UNSPECIFIED
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, beginning and end of what each box between `start` and `end` holds."""
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, start)
@@ -77,7 +76,7 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]
 
 
 def _inside(data: bytes, start: int, end: int, kind: bytes) -> Iterator[tuple[int, int]]:
-    return ((inside, after) for found, inside, after in _boxes(data, start, end) if found == kind)
+    return ((inside, after) for found, inside, after in boxes(data, start, end) if found == kind)
 
 
 def _primary_item(data: bytes, start: int) -> int:

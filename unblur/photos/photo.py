@@ -1,7 +1,7 @@
 """A photograph in memory: pixels, transparency, and what the file said about them."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,47 @@ Pixels = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """How large a photograph is meant to be printed or shown: pixels per unit of length."""
+
+    x: float
+    y: float
+    unit: Literal["inch", "centimetre", "none"]
+    """"none" tells the shape of a pixel alone."""
+
+    def per_inch(self) -> tuple[float, float]:
+        """Pixels per inch, across and down. Raises ValueError where no unit is given."""
+        match self.unit:
+            case "inch":
+                return self.x, self.y
+            case "centimetre":
+                return self.x * 2.54, self.y * 2.54
+        raise ValueError("a resolution without a unit is none per inch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A line or more that a file holds about the photograph, such as the text chunks of PNG and JPEG's comments."""
+
+    keyword: str
+    """"Author", "Copyright", "Comment" and so on; 1 to 79 letters of Latin-1."""
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """Blocks copied from the input file to the output file; None where there is none."""
+    """What the input file says about the photograph, for the output file; None where it says nothing."""
 
     exif: bytes | None = None
+    """Begins with EXIF_HEADER."""
     xmp: bytes | None = None
     icc: bytes | None = None
     iptc: bytes | None = None
+    resolution: Resolution | None = None
+    """As the file's own format tells it; EXIF may have another one of its own."""
+    texts: tuple[Text, ...] = ()
+    left_behind: tuple[str, ...] = ()
+    """What the file held beside the photograph and reading dropped: "the video", "the gain map" and so on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,27 +1,50 @@
 """EXIF in TIFF files, which libvips neither reads nor writes.
 
-A TIFF file and an EXIF block are built alike: directories of tagged values. Here the directories that describe
-the photograph (camera, exposure, place, copyright) are lifted out of a TIFF file into an EXIF block as JPEG has
-it, and put back. Layout: TIFF 6.0, section 2, and EXIF 2.32, section 4.6.
+A TIFF file and an EXIF block are built alike. Here the directories that describe the photograph (camera, exposure,
+place, copyright) are lifted out of a TIFF or BigTIFF file into an EXIF block as JPEG has it, and put back.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from unblur.photos.photo import Metadata
+from unblur.photos.photo import Metadata, Resolution
+from unblur.photos.tiff_directories import (
+    EXIF,
+    EXIF_HEADER,
+    RATIONAL,
+    RESOLUTION_UNIT,
+    SHORT,
+    SUBDIRECTORIES,
+    X_RESOLUTION,
+    Y_RESOLUTION,
+    Layout,
+    entries,
+    layout_of,
+    resolution_in,
+    whole_number,
+)
 
-EXIF_HEADER = b"Exif\0\0"
-_SUBDIRECTORIES = (0x8769, 0x8825, 0xA005)
-"""EXIF, GPS and interoperability: tags whose value is the place of another directory."""
-_DESCRIPTIVE = frozenset({0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298})
-"""Description, make, model, software, date, artist, host computer, copyright. All else in a TIFF file's first
-directory says how its pixels are stored, and belongs to the file and not to the photograph."""
+_ABOUT_THE_FILE = frozenset(
+    {
+        *range(0x00FE, 0x010E),
+        *range(0x0111, 0x0131),
+        *range(0x013D, 0x0200),
+        *range(0x0200, 0x0215),
+        *(0x02BC, 0x80E3, 0x80E4, 0x80E5, 0x80E6, 0x83BB, 0x8649, 0x8773, 0x935C),
+    }
+)
+"""Tags that say how pixels are stored or where other things lie in the file, and XMP, IPTC and the colour profile,
+which are copied as such. All else describes the photograph."""
+_IPTC, _UNDEFINED = 0x83BB, 7
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
 _WIDTH, _HEIGHT = 0x0100, 0x0101
 
-_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SWAPPED_BYTES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
-"""By TIFF type: bytes of a value, and of the numbers in it that the byte order turns around."""
+"""By TIFF type: bytes of the numbers that the byte order turns around."""
+
+MOST_BYTES = 4_000_000
+"""Of all values together: larger ones are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,100 +54,222 @@ class _Value:
     data: bytes
 
 
+@dataclass
+class _Budget:
+    """Bytes that values may still take: many entries of a hostile file share the same large value."""
+
+    left: int = MOST_BYTES
+    was_enough: bool = True
+
+    def allows(self, size: int) -> bool:
+        """Takes `size` bytes where there are so many left."""
+        if size > self.left:
+            self.was_enough = False
+            return False
+        self.left -= size
+        return True
+
+
 _Directory = dict[int, "_Value | _Directory"]
 
 
-def exif_of_tiff(tiff: bytes) -> bytes | None:
-    """The EXIF block of a TIFF file, as a JPEG file would hold it; None if there is none or it is damaged."""
+def exif_of_tiff(tiff: bytes) -> tuple[bytes | None, bool]:
+    """The EXIF block of a TIFF file, as a JPEG file would hold it, and whether that is all; None if there is none.
+
+    Values that lie outside of the file, or take more than MOST_BYTES together, are left out.
+    """
+    budget = _Budget()
     try:
-        order = byte_order(tiff)
-        directory = _parse(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0])
+        layout = layout_of(tiff)
+        directory = _read(tiff, layout, layout.first_directory(tiff), _describes, budget)
+    except (struct.error, ValueError):
+        return None, True
+    if not directory:
+        return None, budget.was_enough
+    mark = b"II*\0" if layout.order == "<" else b"MM\0*"
+    block = EXIF_HEADER + mark + struct.pack(f"{layout.order}I", 8) + _serialise(directory, layout.order, 8)
+    return block, budget.was_enough
+
+
+def resolution_of_tiff(tiff: bytes) -> Resolution | None:
+    """The resolution that a TIFF file tells; None where it tells none."""
+    try:
+        layout = layout_of(tiff)
+        return resolution_in(tiff, layout, layout.first_directory(tiff))
     except (struct.error, ValueError):
         return None
-    described = {tag: value for tag, value in directory.items() if tag in _DESCRIPTIVE or isinstance(value, dict)}
-    if not described:
+
+
+def iptc_of_tiff(tiff: bytes) -> bytes | None:
+    """The IPTC records in a TIFF file; None where it has none."""
+    try:
+        layout = layout_of(tiff)
+        directory = _read(tiff, layout, layout.first_directory(tiff), lambda tag: tag == _IPTC)
+    except (struct.error, ValueError):
         return None
-    mark = b"II*\0" if order == "<" else b"MM\0*"
-    return EXIF_HEADER + mark + struct.pack(f"{order}I", 8) + _serialise(described, order, 8)
+    value = directory.get(_IPTC)
+    return value.data if isinstance(value, _Value) else None
 
 
-def tiff_with_exif(tiff: bytes, metadata: Metadata) -> bytes:
-    """The TIFF file with the description in the EXIF block added; unchanged where there is none to add.
+def numbers_of_tiff(tiff: bytes, *tags: int) -> dict[int, int]:
+    """The first number of each of these tags in the first directory, by tag; without those that are missing."""
+    try:
+        layout = layout_of(tiff)
+        found = {e.tag: whole_number(tiff, layout, e) for e in entries(tiff, layout, layout.first_directory(tiff))}
+    except (struct.error, ValueError):
+        return {}
+    return {tag: number for tag in tags if (number := found.get(tag)) is not None}
+
+
+def exif_of_at_most(exif: bytes, most_bytes: int) -> bytes:
+    """The EXIF block, without its largest values where it has more than `most_bytes`; unchanged if it is damaged."""
+    block = exif.removeprefix(EXIF_HEADER)
+    limit = most_bytes
+    while len(exif) > most_bytes and limit > 64:
+        limit //= 2
+        try:
+            layout = layout_of(block)
+            read = _read(block, layout, layout.first_directory(block), lambda _: True)
+        except (struct.error, ValueError):
+            return exif
+        mark = block[:4] + struct.pack(f"{layout.order}I", 8)
+        exif = EXIF_HEADER + mark + _serialise(_of_small_values(read, limit), layout.order, 8)
+    return exif
+
+
+def tiff_with_description(tiff: bytes, metadata: Metadata) -> bytes:
+    """The TIFF file with the description in the EXIF block, and the resolution, in place of its own.
 
     Only the first directory is written anew, at the end of the file: pixels stay where they are.
     """
-    if metadata.exif is None:
-        return tiff
-    block = metadata.exif.removeprefix(EXIF_HEADER)
     try:
-        order, block_order = byte_order(tiff), byte_order(block)
-        directory = _parse(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0])
-        described = _parse(block, block_order, struct.unpack_from(f"{block_order}I", block, 4)[0])
+        layout = layout_of(tiff)
+        directory = _read(tiff, layout, layout.first_directory(tiff), lambda _: True)
     except (struct.error, ValueError):
         return tiff
-    if order != block_order:
-        described = _swapped(described)
-    for tag, value in described.items():
-        if tag in _DESCRIPTIVE or isinstance(value, dict):
-            directory.setdefault(tag, value)
-    exif = directory.get(_SUBDIRECTORIES[0])
+    if layout.is_big:
+        return tiff
+    described = _described(metadata.exif or b"", layout.order)
+    for tag in (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT):
+        directory.pop(tag, None)
+    directory |= {tag: value for tag, value in described.items() if tag not in directory}
+    if X_RESOLUTION not in directory and metadata.resolution is not None:
+        directory |= _resolution_values(metadata.resolution, layout.order)
+    if metadata.iptc is not None:
+        directory[_IPTC] = _Value(kind=_UNDEFINED, count=len(metadata.iptc), data=metadata.iptc)
+    exif = directory.get(EXIF)
     if isinstance(exif, dict):
         # They may say what the photograph measured before it was turned upright.
         exif.update({x: directory[y] for x, y in ((_PIXEL_X, _WIDTH), (_PIXEL_Y, _HEIGHT)) if x in exif})
     start = len(tiff) + len(tiff) % 2
-    written = tiff.ljust(start, b"\0") + _serialise(directory, order, start)
-    return written[:4] + struct.pack(f"{order}I", start) + written[8:]
+    written = tiff.ljust(start, b"\0") + _serialise(directory, layout.order, start)
+    return written[:4] + struct.pack(f"{layout.order}I", start) + written[8:]
 
 
-def byte_order(data: bytes) -> str:
-    """The byte order, for `struct`, of a TIFF file or of EXIF without its header. Raises ValueError if neither."""
-    match data[:4]:
-        case b"II*\0":
-            return "<"
-        case b"MM\0*":
-            return ">"
-    raise ValueError("neither TIFF nor EXIF")
+def resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[int, int, bytes]]:
+    """Type, count and bytes of the values of each tag that tells a resolution."""
+    unit = {"none": 1, "inch": 2, "centimetre": 3}[resolution.unit]
+    return {
+        X_RESOLUTION: (RATIONAL, 1, struct.pack(f"{order}II", *_ratio(resolution.x))),
+        Y_RESOLUTION: (RATIONAL, 1, struct.pack(f"{order}II", *_ratio(resolution.y))),
+        RESOLUTION_UNIT: (SHORT, 1, struct.pack(f"{order}H", unit)),
+    }
 
 
-def _parse(data: bytes, order: str, offset: int, depth: int = 0) -> _Directory:
-    """The directory at `offset`. Raises struct.error or ValueError when it is damaged."""
+def _ratio(value: float) -> tuple[int, int]:
+    """`value` as a quotient of two numbers of 32 bits."""
+    whole = round(value)
+    # 11,811 pixels a metre, which PNG has for 300 an inch, are 299.9994 an inch.
+    if abs(value - whole) < 0.005 and 0 < whole < 2**32:
+        return whole, 1
+    return max(1, min(round(value * 1000), 2**32 - 1)), 1000
+
+
+def _resolution_values(resolution: Resolution, order: str) -> _Directory:
+    return {
+        tag: _Value(kind=kind, count=count, data=data)
+        for tag, (kind, count, data) in resolution_entries(resolution, order).items()
+    }
+
+
+def _described(exif: bytes, order: str) -> _Directory:
+    """What the EXIF block says about the photograph, in byte order `order`; nothing where it is damaged."""
+    block = exif.removeprefix(EXIF_HEADER)
+    try:
+        layout = layout_of(block)
+        described = _read(block, layout, layout.first_directory(block), lambda tag: _describes(tag) or _prints(tag))
+    except (struct.error, ValueError):
+        return {}
+    return described if layout.order == order else _swapped(described)
+
+
+def _describes(tag: int) -> bool:
+    return tag not in _ABOUT_THE_FILE
+
+
+def _prints(tag: int) -> bool:
+    return tag in (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
+
+
+def _read(
+    data: bytes,
+    layout: Layout,
+    offset: int,
+    is_wanted: Callable[[int], bool],
+    budget: _Budget | None = None,
+    depth: int = 0,
+) -> _Directory:
+    """The directory at `offset` and those it names, with the values whose tags are wanted.
+
+    EXIF nests two deep; a hostile block may nest without end.
+    """
+    budget = _Budget() if budget is None else budget
     directory: _Directory = {}
-    for index in range(struct.unpack_from(f"{order}H", data, offset)[0]):
-        place = offset + 2 + 12 * index
-        tag, kind, count = struct.unpack_from(f"{order}HHI", data, place)
-        size = _VALUE_BYTES.get(kind, 0) * count
-        if size == 0:
-            continue
-        if tag in _SUBDIRECTORIES:
-            # EXIF nests two deep; a damaged block may nest without end.
-            if depth < 3:
-                directory[tag] = _parse(data, order, struct.unpack_from(f"{order}I", data, place + 8)[0], depth + 1)
-            continue
-        start = place + 8 if size <= 4 else struct.unpack_from(f"{order}I", data, place + 8)[0]
-        if start + size > len(data):
-            raise ValueError("a value lies outside of the file")
-        directory[tag] = _Value(kind=kind, count=count, data=data[start : start + size])
+    for entry in entries(data, layout, offset):
+        if entry.tag in SUBDIRECTORIES:
+            place = whole_number(data, layout, entry)
+            if place is not None and depth < 3:
+                directory[entry.tag] = _read(data, layout, place, lambda _: True, budget, depth + 1)
+        elif is_wanted(entry.tag) and entry.kind in _EXIF_KINDS and budget.allows(entry.size):
+            values = data[entry.start : entry.start + entry.size]
+            directory[entry.tag] = _Value(kind=entry.kind, count=entry.count, data=values)
     return directory
+
+
+_EXIF_KINDS = frozenset(range(1, 14))
+"""Types that BigTIFF adds have no place in an EXIF block."""
+
+
+def _of_small_values(directory: _Directory, most_bytes: int) -> _Directory:
+    result: _Directory = {}
+    for tag, value in directory.items():
+        if isinstance(value, dict):
+            result[tag] = _of_small_values(value, most_bytes)
+        elif len(value.data) <= most_bytes:
+            result[tag] = value
+    return result
 
 
 def _serialise(directory: _Directory, order: str, start: int) -> bytes:
     """The directory and all it holds, to be placed at offset `start`."""
-    entries = struct.pack(f"{order}H", len(directory))
-    values = b""
-    values_start = start + 2 + 12 * len(directory) + 4
+    head = [struct.pack(f"{order}H", len(directory))]
+    values: list[bytes] = []
+    place = start + 2 + 12 * len(directory) + 4
     for tag in sorted(directory):
         value = directory[tag]
-        place = values_start + len(values)
         if isinstance(value, dict):
-            entries += struct.pack(f"{order}HHII", tag, 4, 1, place)
-            values += _serialise(value, order, place)
+            head.append(struct.pack(f"{order}HHII", tag, 4, 1, place))
+            data = _serialise(value, order, place)
         elif len(value.data) <= 4:
-            entries += struct.pack(f"{order}HHI", tag, value.kind, value.count) + value.data.ljust(4, b"\0")
+            head.append(struct.pack(f"{order}HHI", tag, value.kind, value.count) + value.data.ljust(4, b"\0"))
+            continue
         else:
-            entries += struct.pack(f"{order}HHII", tag, value.kind, value.count, place)
-            values += value.data
-        values += b"\0" * (len(values) % 2)
-    return entries + bytes(4) + values
+            head.append(struct.pack(f"{order}HHII", tag, value.kind, value.count, place))
+            data = value.data
+        data += b"\0" * (len(data) % 2)
+        values.append(data)
+        place += len(data)
+    return b"".join([*head, bytes(4), *values])
 
 
 def _swapped(directory: _Directory) -> _Directory:

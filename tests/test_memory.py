@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from unblur.restoration.memory import free_memory
+from unblur.memory import free_memory
 
 MIB = 2**20
 
@@ -42,3 +42,15 @@ def test_without_a_limit_the_machine_decides(tmp_path: Path, limit: str) -> None
 def test_a_container_that_is_full_has_nothing(tmp_path: Path) -> None:
     write(tmp_path, memory__max="1000", memory__current="2000", memory__stat="inactive_file 10\n")
     assert free_memory(tmp_path) == 0
+
+
+def test_the_limit_of_address_space_counts(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + 100 * MIB, before[1]))
+    try:
+        free = free_memory(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert 0 < free <= 100 * MIB

@@ -1,0 +1,55 @@
+"""Whatever goes wrong is a sentence and an exit code, never a traceback."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unblur.app import cli
+from unblur.app.cli import main
+from unblur.app.report import reason_of
+from unblur.errors import UnblurError
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+
+ERRORS = {
+    "defect": (KeyError("x\ny"), "unexpected error"),
+    "memory": (MemoryError(), "memory"),
+    "permission": (
+        PermissionError(13, "Permission denied", "/closed/place"),
+        "/closed/place cannot be used: Permission",
+    ),
+    "connection": (OSError("no route"), "no route"),
+    "ours": (UnblurError("A sentence."), "A sentence."),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_every_command_answers_in_a_sentence(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error, said = ERRORS[name]
+
+    def command() -> int:
+        """Fails."""
+        raise error
+
+    monkeypatch.setitem(cli.COMMANDS, "fails", command)
+    assert main(["fails"]) in (1, 2)
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+    assert reason_of(error) in told
+
+
+@pytest.mark.parametrize("output", ["taken/sub/dir/x.jpg", "taken/x.jpg"])
+def test_a_place_that_cannot_be_made_is_named(tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Like a folder that may not be written, but also for root."""
+    write_photo(Photo(pixels=np.zeros((16, 16, 3), np.uint8)), tmp_path / "photo.jpg")
+    (tmp_path / "taken").write_text("a file")
+    assert main(["restore", str(tmp_path / "photo.jpg"), "-o", str(tmp_path / output), "--mode", "fast"]) == 1
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'taken'}" in told
+    assert "Error:" not in told
+    assert "[Errno" not in told
+    assert told.count("\n") == 1

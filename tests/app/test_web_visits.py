@@ -1,0 +1,142 @@
+"""Visits begin when something is restored, end when the visitor has gone, and stop when they are asked to."""
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unblur.app.web_results import Restorers, Visit
+from unblur.app.web_visits import ABSENT_S, DAY_S, Visits
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+from unblur.restoration.restorer import Restoration
+
+
+class SlowRestorers(Restorers):
+    """Takes `seconds` over each photograph, in which nothing can interrupt it, and leaves it as it is."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(None, "cpu")
+        self.seconds = seconds
+        self.begun = threading.Event()
+
+    def of(self, *_):  # type: ignore[no-untyped-def]
+        return self
+
+    def restore_photo(self, photo: Photo, progress) -> Restoration:  # type: ignore[no-untyped-def]
+        self.begun.set()
+        time.sleep(self.seconds)
+        progress(1.0)
+        return Restoration(photo=photo, seconds=0.0, tile_px=0, strength=1.0, change=0.0, kept_share=0.0)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    write_photo(Photo(pixels=np.zeros((32, 32, 3), np.uint8)), tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Path:
+    (tmp_path / "visits").mkdir()
+    return tmp_path / "visits"
+
+
+def nothing(share: float, name: str) -> None:
+    pass
+
+
+def test_invented_names_make_no_folders(parent: Path) -> None:
+    visits = Visits(parent, present=())
+    for number in range(50):
+        assert visits.find(f"find{number}") is None
+        visits.of(f"of{number}")
+    assert list(parent.iterdir()) == []
+
+
+def test_visits_without_a_heartbeat_are_forgotten_soon_and_others_after_a_day(parent: Path, source: Path) -> None:
+    now = [0.0]
+    present: set[str] = {"browser"}
+    visits = Visits(parent, present=present, clock=lambda: now[0])
+    for session in ("browser", "program"):
+        visits.of(session).restore([source], "fast", SlowRestorers(0), nothing)
+    assert len(list(parent.iterdir())) == 2
+    now[0] = ABSENT_S - 1
+    visits.forget_absent()
+    assert len(list(parent.iterdir())) == 2
+    now[0] = ABSENT_S + 1
+    visits.forget_absent()
+    assert len(list(parent.iterdir())) == 1
+    assert visits.find("program") is None
+    assert visits.find("browser") is not None
+    now[0] += DAY_S + 1
+    visits.forget_absent()
+    assert list(parent.iterdir()) == []
+
+
+def test_calls_keep_a_visit(parent: Path) -> None:
+    now = [0.0]
+    visits = Visits(parent, present=(), clock=lambda: now[0])
+    visits.of("program")
+    for _ in range(5):
+        now[0] += ABSENT_S - 1
+        visits.forget_absent()
+        assert visits.find("program") is not None
+
+
+def restored_in_a_thread(visit: Visit, restorers: SlowRestorers, source: Path) -> tuple[threading.Thread, list[str]]:
+    lines: list[str] = []
+    thread = threading.Thread(
+        target=lambda: lines.extend(visit.restore([source, source], "fast", restorers, nothing)), daemon=True
+    )
+    thread.start()
+    return thread, lines
+
+
+def test_stop_ends_the_call_within_two_seconds_whatever_is_under_way(parent: Path, source: Path) -> None:
+    visit, restorers = Visit(parent), SlowRestorers(4)
+    thread, lines = restored_in_a_thread(visit, restorers, source)
+    assert restorers.begun.wait(10)
+    began = time.monotonic()
+    visit.stop.set()
+    thread.join(10)
+    assert time.monotonic() - began < 2
+    assert lines == ["Stopped before photo.png was done."]
+    assert visit.results == []
+
+
+def test_a_visitor_who_waits_for_another_can_stop(parent: Path, source: Path) -> None:
+    restorers = SlowRestorers(3)
+    first, second = Visit(parent), Visit(parent)
+    restored_in_a_thread(first, restorers, source)
+    assert restorers.begun.wait(10)
+    thread, lines = restored_in_a_thread(second, restorers, source)
+    time.sleep(0.2)
+    began = time.monotonic()
+    second.stop.set()
+    thread.join(10)
+    assert time.monotonic() - began < 1
+    assert lines == ["Stopped before photo.png was done."]
+    first.close()
+
+
+def test_a_busy_visit_is_not_forgotten(parent: Path, source: Path) -> None:
+    now = [0.0]
+    visits = Visits(parent, present=(), clock=lambda: now[0])
+    restorers = SlowRestorers(0.5)
+    thread, lines = restored_in_a_thread(visits.of("program"), restorers, source)
+    assert restorers.begun.wait(10)
+    now[0] = 10 * DAY_S
+    visits.forget_absent()
+    thread.join(10)
+    assert len(lines) >= 2
+    visits.forget_absent()
+    assert list(parent.iterdir()) == []
+
+
+def test_too_many_pixels_are_a_sentence(parent: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unblur.app.web_results.MOST_PIXELS", 1000)
+    lines = Visit(parent).restore([source], "fast", SlowRestorers(0), nothing)
+    assert lines == ["photo.png claims 32 x 32 pixels, more than 1,000; cut it into parts first."]

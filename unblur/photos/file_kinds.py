@@ -1,0 +1,77 @@
+"""What a file is, from its first bytes: the formats that are read, and names for what people give by mistake."""
+
+from typing import Literal
+
+Kind = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIF"]
+"""Formats that are read. HEIF is the container of HEIC and AVIF."""
+
+HEAD_BYTES = 4096
+"""As many first bytes of a file as the functions here need."""
+
+_HEIF_BRANDS = frozenset(
+    {
+        b"heic",
+        b"heix",
+        b"heim",
+        b"heis",
+        b"hevc",
+        b"hevx",
+        b"mif1",
+        b"mif2",
+        b"mif3",
+        b"msf1",
+        b"avif",
+        b"avis",
+        b"miaf",
+    }
+)
+_OTHERS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"GIF8", "GIF file"),
+    (0, b"BM", "BMP file"),
+    (0, b"%PDF", "PDF document"),
+    (0, b"8BPS", "Photoshop file"),
+    (0, b"\x76\x2f\x31\x01", "OpenEXR file"),
+    (0, b"#?RADIANCE", "Radiance HDR file"),
+    (0, b"\xff\x0a", "JPEG XL file"),
+    (4, b"JXL ", "JPEG XL file"),
+    (4, b"jP  ", "JPEG 2000 file"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000 file"),
+    (0, b"PK\x03\x04", "ZIP archive"),
+    (0, b"\x1a\x45\xdf\xa3", "video"),
+    (0, b"FUJIFILMCCD-RAW", "raw file"),
+)
+"""Place, bytes that stand there, and what the file is then."""
+
+
+def kind_of(head: bytes) -> Kind | None:
+    """The format of the file that begins with `head`; None for what is not read."""
+    match head[:4]:
+        case b"\x89PNG":
+            return "PNG"
+        case b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+":
+            return "TIFF"
+        case b"RIFF" if head[8:12] == b"WEBP":
+            return "WebP"
+    if head[:3] == b"\xff\xd8\xff":
+        return "JPEG"
+    return "HEIF" if _HEIF_BRANDS & _brands(head) else None
+
+
+def name_of_other(head: bytes) -> str:
+    """What a file that `kind_of` does not know is, as far as its first bytes say: "GIF file", "video" and so on."""
+    for place, signature, name in _OTHERS:
+        if head.startswith(signature, place):
+            return name
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide"):
+        return "video"
+    if b"<svg" in head[:1024].lower():
+        return "SVG drawing"
+    return "file of an unknown kind"
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """The brands that a file of the family of MP4 and HEIF names in its first box; none for any other file."""
+    if head[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[8:12], *(head[place : place + 4] for place in range(16, end - 3, 4))}

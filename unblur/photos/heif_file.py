@@ -1,0 +1,91 @@
+"""What HEIC and AVIF files hold beside the photograph: gain maps, depth maps and videos.
+
+Boxes are those of ISO/IEC 14496-12 and 23008-12; auxiliary pictures have the names that Apple and MPEG give them.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+
+from unblur.photos.heif_colours import boxes
+from unblur.photos.tiff_directories import EXIF_HEADER
+
+_EXIF_BLOCK = re.compile(EXIF_HEADER + rb"(?:II\*\0|MM\0\*)")
+_PICTURES = frozenset({b"hvc1", b"av01", b"grid", b"iovl", b"iden", b"jpeg", b"avc1", b"vvc1", b"j2k1", b"unci"})
+_AUXILIARY = (
+    (b"urn:com:apple:photo:2020:aux:hdrgainmap", "the gain map"),
+    (b"urn:iso:std:iso:ts:21496", "the gain map"),
+    (b"tmap", "the gain map"),
+    (b"urn:mpeg:hevc:2015:auxid:2", "the depth map"),
+    (b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth", "the depth map"),
+    (b"urn:com:apple:photo:2018:aux:portraiteffectsmatte", "the mattes"),
+    (b"urn:com:apple:photo:2019:aux:semantic", "the mattes"),
+    (b"urn:com:apple:photo:2020:aux:semantic", "the mattes"),
+)
+
+
+def without_exif(data: bytes) -> bytes:
+    """The file whose EXIF blocks libvips, which spends seconds on hostile ones, cannot read; all else in its place."""
+    return _EXIF_BLOCK.sub(EXIF_HEADER + bytes(4), data)
+
+
+def exif_at(data: bytes, changed: bytes | None, hidden: bytes) -> bytes | None:
+    """The EXIF block of the file `data` that libvips gave as `changed` out of what `without_exif` made of it."""
+    place = -1 if changed is None else hidden.find(changed)
+    return None if changed is None or place < 0 else data[place : place + len(changed)]
+
+
+def pictures_that_stand_alone(data: bytes) -> int | None:
+    """Number of pictures that are neither hidden nor part of another, such as tiles; None where it is not clear."""
+    types: dict[int, bytes] = {}
+    hidden: set[int] = set()
+    parts: set[int] = set()
+    try:
+        meta, end = next((start + 4, end) for kind, start, end in boxes(data, 0, len(data)) if kind == b"meta")
+        inside = {kind: (start, after) for kind, start, after in boxes(data, meta, end)}
+        for number, item_type, is_hidden in _items(data, *inside[b"iinf"]):
+            types[number] = item_type
+            hidden |= {number} if is_hidden else set()
+        if b"iref" in inside:
+            parts = _parts(data, *inside[b"iref"], types)
+    except (struct.error, StopIteration, LookupError, ValueError, OverflowError):
+        return None
+    return len({number for number, item_type in types.items() if item_type in _PICTURES} - hidden - parts) or None
+
+
+def _items(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, bool]]:
+    """Number, type, and whether it is hidden, of each item of the box `iinf`."""
+    for kind, inside, _ in boxes(data, start + (6 if data[start] == 0 else 8), end):
+        if kind == b"infe" and data[inside] >= 2:
+            layout = ">HH4s" if data[inside] == 2 else ">IH4s"
+            number, _, item_type = struct.unpack_from(layout, data, inside + 4)
+            yield number, item_type, bool(data[inside + 3] & 1)
+
+
+def _parts(data: bytes, start: int, end: int, types: dict[int, bytes]) -> set[int]:
+    """Numbers of the items that belong to another, in the box `iref`: tiles, gain maps, auxiliaries and thumbnails."""
+    code = "H" if data[start] == 0 else "I"
+    found: set[int] = set()
+    for kind, inside, _ in boxes(data, start + 4, end):
+        source, count = struct.unpack_from(f">{code}H", data, inside)
+        targets = struct.unpack_from(f">{count}{code}", data, inside + struct.calcsize(f">{code}H"))
+        if kind == b"dimg":
+            # A tone map is made of the photograph and its gain map.
+            found |= set(targets[1:] if types.get(source) == b"tmap" else targets)
+        elif kind in (b"auxl", b"thmb"):
+            found.add(source)
+    return found
+
+
+def beside_the_photograph(data: bytes) -> tuple[str, ...]:
+    """Names of what the file holds beside the photograph, such as "the gain map"."""
+    found = []
+    try:
+        for kind, start, end in boxes(data, 0, len(data)):
+            if kind == b"meta":
+                found += [name for sign, name in _AUXILIARY if data.find(sign, start, end) >= 0]
+            elif kind in (b"mpvd", b"moov"):
+                found.append("the video")
+    except (struct.error, ValueError, OverflowError):
+        pass  # A decoder says what is wrong, if it cannot read the file either.
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,61 @@
+"""Opening what may be a photograph: type, kind and size are looked at before the content is read."""
+
+import os
+from pathlib import Path
+
+from unblur.errors import UnblurError
+from unblur.memory import free_memory
+from unblur.photos.file_kinds import HEAD_BYTES, Kind, kind_of, name_of_other
+from unblur.photos.formats import RAW_SUFFIXES
+from unblur.regular_files import open_regular
+
+READABLE = "give a JPEG, PNG, WebP, TIFF, AVIF or HEIC photograph"
+
+
+def read_whole(path: Path) -> tuple[bytes, Kind]:
+    """The content of a photograph's file, and its format.
+
+    Raises UnblurError for what is no regular file, is empty, is no photograph by its first bytes, is larger than the
+    memory that is free, or cannot be read.
+    """
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            kind = _kind_of(path, file.read(HEAD_BYTES))
+            if size > free_memory():
+                raise UnblurError(
+                    f"{path} has {size / 1e9:.1f} GB, more than the memory that is free; close other programs, "
+                    "or restore a smaller part of it."
+                )
+            file.seek(0)
+            # Not more than was asked for, should the file grow meanwhile.
+            return file.read(size), kind
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def check_kind(path: Path) -> None:
+    """Raises UnblurError as `read_whole` does, but reads only the first bytes."""
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            _kind_of(path, file.read(HEAD_BYTES))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> UnblurError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return UnblurError(f"{path} cannot be read: {reason or error}; {READABLE}.")
+
+
+def _kind_of(path: Path, head: bytes) -> Kind:
+    if not head:
+        raise UnblurError(f"{path} is empty; get the photograph again from its origin.")
+    if path.suffix.lower() in RAW_SUFFIXES:
+        raise UnblurError(f"{path} is a raw file; develop it, and restore what your raw converter exports as TIFF.")
+    kind = kind_of(head)
+    if kind is None:
+        name = name_of_other(head)
+        article = "an" if name.startswith(("OpenEXR", "SVG")) else "a"
+        raise UnblurError(f"{path} is {article} {name} and not a photograph that can be read; {READABLE}.")
+    return kind

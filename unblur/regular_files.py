@@ -1,0 +1,34 @@
+"""Opening files that are files: a pipe or a device with a photograph's name would make the program wait for ever."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+_TYPES = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "named pipe"), (stat.S_ISSOCK, "socket"))
+
+
+def open_regular(path: Path) -> int:
+    """A handle for reading the file. Raises OSError for a folder, a pipe or a device, and as `os.open` does."""
+    # Before it is opened, because opening alone makes some devices act.
+    _refuse_irregular(path, path.stat().st_mode)
+    # Without waiting, should a pipe have taken its place meanwhile.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _refuse_irregular(path, os.fstat(handle).st_mode)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of the file. Raises OSError as `open_regular` does."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read()
+
+
+def _refuse_irregular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        name = next((name for is_type, name in _TYPES if is_type(mode)), "device")
+        raise OSError(errno.EINVAL, f"it is a {name} and no file", str(path))
