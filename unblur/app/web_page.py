@@ -8,7 +8,7 @@ import gradio as gr  # noqa: TID253 - this module is imported by `unblur web` al
 from unblur.app.web_results import Restorers, Result, Visit
 from unblur.app.web_visits import DAY_S, Visits
 from unblur.errors import UnblurError
-from unblur.names import Mode
+from unblur.names import Mode, ShakeChoice
 from unblur.photos.formats import READABLE_SUFFIXES
 from unblur.restoration.generative import GenerativeSettings
 
@@ -41,6 +41,7 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
         files: list[str] | None,
         mode: Mode,
         fidelity: float,
+        solve_shake: bool,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
     ) -> tuple[Any, ...]:
@@ -48,7 +49,8 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
             raise gr.Error("There is no photograph yet; choose one first.", print_exception=False)
         visit = visits.of(_session(request))
         try:
-            lines = visit.restore([Path(file) for file in files], mode, restorers, progress, fidelity)
+            shake: ShakeChoice = "auto" if solve_shake else "off"
+            lines = visit.restore([Path(file) for file in files], mode, restorers, progress, fidelity, shake)
         except UnblurError as error:
             raise gr.Error(str(error), print_exception=False) from error
         names = [(result.output.name, index) for index, result in enumerate(visit.results)]
@@ -100,6 +102,11 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
                     info="How near to stay to what can be restored without inventing: 0 invents most, 1 nothing.",
                     visible=False,
                 )
+                solve_shake = gr.Checkbox(
+                    value=True,
+                    label="Solve camera shake",
+                    info="Where a shaking camera blurred the photograph; takes about three times as long.",
+                )
                 with gr.Row():
                     restore = gr.Button("Restore", variant="primary")
                     stop = gr.Button("Stop")
@@ -119,7 +126,7 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
         # Stop counts from the click on, also while others' photographs are restored.
         restore.click(on_begin, queue=False, show_progress="hidden", api_visibility="private").then(
             on_restore,
-            [files, mode, fidelity],
+            [files, mode, fidelity, solve_shake],
             [chosen, comparison, strength, downloads, report],
             show_progress_on=[report],
             # One at a time: each takes all cores.

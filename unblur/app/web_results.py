@@ -21,7 +21,7 @@ from unblur.app.jobs import RESULT_SUFFIXES, name_of_result
 from unblur.app.report import GENERATED_MEANS, left_as_it_was, left_behind_sentence, printable, reason_of
 from unblur.app.restore_command import with_mark
 from unblur.errors import UnblurError
-from unblur.names import Mode
+from unblur.names import Mode, ShakeChoice
 from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
 from unblur.photos.formats import suffix_of_result
 from unblur.photos.photo import Metadata, Photo
@@ -76,7 +76,7 @@ class Restorers:
     def __init__(self, checkpoint: str | None, device: str) -> None:
         """`checkpoint`: other weights for modes that invent nothing, or None for the bundled."""
         self._checkpoint, self._device = checkpoint, device
-        self._loaded: dict[Mode, Restorer | GenerativeRestorer] = {}
+        self._loaded: dict[tuple[Mode, ShakeChoice], Restorer | GenerativeRestorer] = {}
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
@@ -90,19 +90,23 @@ class Restorers:
         finally:
             self._turn.release()
 
-    def of(self, mode: Mode, fidelity: float | None = None) -> Restorer | GenerativeRestorer:
+    def of(
+        self, mode: Mode, fidelity: float | None = None, shake: ShakeChoice = "auto"
+    ) -> Restorer | GenerativeRestorer:
         """`fidelity`: of generated detail, None for the usual; nothing to the modes that invent nothing.
+
+        `shake` says whether camera shake is solved.
 
         Raises UnblurError when weights or a package are missing, and for a fidelity that makes no sense.
         """
         with self._lock:
-            if mode not in self._loaded:
-                self._loaded[mode] = (
-                    load_generative(device=self._device)
+            if (mode, shake) not in self._loaded:
+                self._loaded[mode, shake] = (
+                    load_generative(device=self._device, shake=shake)
                     if mode == "generative"
-                    else load(self._checkpoint, self._device, fast=mode == "fast")
+                    else load(self._checkpoint, self._device, fast=mode == "fast", shake=shake)
                 )
-            restorer = self._loaded[mode]
+            restorer = self._loaded[mode, shake]
         if isinstance(restorer, GenerativeRestorer) and fidelity is not None:
             return restorer.at_fidelity(fidelity)
         return restorer
@@ -151,6 +155,7 @@ class Visit:
         restorers: Restorers,
         progress: Callable[[float, str], None],
         fidelity: float | None = None,
+        shake: ShakeChoice = "auto",
     ) -> list[str]:
         """Restore `sources` one after the other into `results`, in place of those before. What to say, line by line.
 
@@ -165,7 +170,7 @@ class Visit:
             self.results.clear()
             folder = self._empty_folder()
             # In the context of the caller, by which Gradio knows whose progress it is.
-            work = partial(_restore, run, sources, mode, fidelity, restorers, folder, progress)
+            work = partial(_restore, run, sources, mode, fidelity, shake, restorers, folder, progress)
             thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
             thread.start()
             while thread.is_alive() and not self.stop.is_set():
@@ -218,6 +223,7 @@ def _restore(
     sources: list[Path],
     mode: Mode,
     fidelity: float | None,
+    shake: ShakeChoice,
     restorers: Restorers,
     folder: Path,
     progress: Callable[[float, str], None],
@@ -226,7 +232,7 @@ def _restore(
     try:
         # One at a time: each takes all cores, also one whose visitor does not wait for it any more.
         with restorers.turn(run.check):
-            restorer = restorers.of(mode, fidelity)
+            restorer = restorers.of(mode, fidelity, shake)
             for index, source in enumerate(sources):
                 run.present = printable(source.name)
 
