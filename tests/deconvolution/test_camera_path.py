@@ -36,6 +36,13 @@ def test_the_same_kernel_everywhere_without_roll() -> None:
     assert path.variation_px(1000, 1000) == 0
 
 
+def test_a_point_is_concentrated_and_a_line_is_not() -> None:
+    assert single_kernel_path(point_kernel(9), (10, 10)).concentration == pytest.approx(1)
+    line = torch.zeros(21, 21)
+    line[10, :20] = 1 / 20
+    assert single_kernel_path(line, (10, 10)).concentration == pytest.approx(5 / 20)
+
+
 def test_roll_leaves_the_centre_and_draws_arcs_elsewhere() -> None:
     path = rolling(0.1)
     assert likeness(path.kernel_at(128.0, 128.0), point_kernel(31)) > 0.999

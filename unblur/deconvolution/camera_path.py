@@ -61,6 +61,13 @@ class CameraPath:
         return direction_deg(self.central_kernel)
 
     @property
+    def concentration(self) -> float:
+        """Share of the central kernel's light that lies within two pixels of its middle, in both directions."""
+        kernel, middle = self.central_kernel, self.side // 2
+        first = max(0, middle - 2)
+        return float(kernel[first : middle + 3, first : middle + 3].sum())
+
+    @property
     def roll_range_rad(self) -> float:
         """Width of the range of rolls that holds all but 1 % of the exposure on each side."""
         shares = self.weights.sum(dim=(1, 2))

@@ -67,6 +67,10 @@ SMALLEST_SIDE_PX = 9
 LEAST_IMPROVEMENT = 0.8
 """Residual with roll, as a share of that without, above which roll is not accepted: it always explains a little."""
 
+LARGEST_GROWTH = 1.3
+"""Roll hardly changes the kernel in the middle. Where the fit makes it longer than this times its length before, and
+two pixels, it has explained something else by roll, such as a moving object before a still scene."""
+
 ROLLS = 9
 """Roll angles that are tried, evenly spread."""
 
@@ -218,7 +222,8 @@ class ShakeEstimator:
         rolls = _rolls(path, *grey.shape)
         refined = centred_path(fit_path(correlations, where, with_rolls(start, rolls)))
         after = unexplained(refined)
-        return (refined, after) if after < LEAST_IMPROVEMENT * before else (path, before)
+        plausible = refined.length_px <= LARGEST_GROWTH * path.length_px + 2
+        return (refined, after) if plausible and after < LEAST_IMPROVEMENT * before else (path, before)
 
 
 def judged_kernel(

@@ -17,9 +17,9 @@ from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.shake import SMALLEST_PX, Shake, ShakeEstimator
 from unblur.restoration.tiled import Progress
 
-SHORTEST_PX = 7.5
-"""Blur below this is the network's alone: kernels that are estimated on sharp photographs are up to 7 px long, and
-deconvolution would sharpen noise."""
+MOST_CONCENTRATED = 0.8
+"""Concentration of the kernel above which the photograph is the network's alone. Kernels that are estimated on sharp
+photographs have 0.93 and more, and are up to 10 px long by faint tails; deconvolution would sharpen noise."""
 
 LEAST_CONFIDENCE = 0.1
 """Confidence below which a kernel is not used."""
@@ -67,7 +67,7 @@ class ShakeSolver:
         if min(pixels.shape[:2]) < SMALLEST_PX:
             return None
         shake = ShakeEstimator(restore, self._estimator).estimate(pixels, progress)
-        worth_it = shake.length_px >= SHORTEST_PX and shake.confidence >= LEAST_CONFIDENCE
+        worth_it = shake.path.concentration <= MOST_CONCENTRATED and shake.confidence >= LEAST_CONFIDENCE
         return SolvedShake(shake=shake, fusion=self._fusion) if worth_it or self._always else None
 
 
