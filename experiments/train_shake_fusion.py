@@ -18,6 +18,7 @@ import tyro
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from experiments.harness import run
 from experiments.shake_examples import ShakeExamples, as_image, open_examples
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.datasets.simulated import turned
@@ -230,7 +231,4 @@ def _measured(network: nn.Module, rows: list[tuple[ShakeExamples, int]], found: 
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(tyro.cli(train))
-    except UnblurError as error:
-        sys.exit(str(error))
+    sys.exit(run(train))

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from test_loop import TINY, KilledError, same_weights
 from torch import Tensor, nn
 
+from experiments.dataset_rows import RowContext, train_row
 from unblur.app.cli import main
 from unblur.config import to_json
 from unblur.datasets import Patch, SimulatedBlur
@@ -19,7 +20,6 @@ from unblur.errors import UnblurError
 from unblur.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteConfig
 from unblur.names import Precision, RecipeName
 from unblur.recipes import named
-from unblur.studies.rows import Bench, trained
 from unblur.training.loop import train
 from unblur.training.precision import begun, is_recipe_of, recorded_recipe
 from unblur.training.prior import PriorTask
@@ -191,8 +191,8 @@ def test_studies_train_in_the_precision_of_the_processor(
     processor: Processor, machine: Machine, photos: Path, tmp_path: Path
 ) -> None:
     machine(processor)
-    bench = Bench(recipe=TINY, photos=photos, output=tmp_path)
-    run = trained(bench, "row", [SimulatedBlur(camera=TINY.camera, share=1.0)], steps=2)
+    context = RowContext(recipe=TINY, photos=photos, output=tmp_path)
+    run = train_row(context, "row", [SimulatedBlur(camera=TINY.camera, share=1.0)], steps=2)
     recorded = recorded_recipe((run / "recipe.json").read_text(), run)
     assert recorded.precision == CHOSEN[processor]
     assert is_recipe_of(recorded, replace(recorded, precision="auto"))

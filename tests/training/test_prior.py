@@ -14,14 +14,13 @@ from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
-from unblur.evaluation.feature_similarity import similarity
 from unblur.metrics.perceptual import read_weights
 from unblur.models import NAFNetConfig, PriorConfig, SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import features_of
 from unblur.training.beginning import begin
 from unblur.training.loop import train
-from unblur.training.losses import hierarchical_distance, review_loss
+from unblur.training.losses import hierarchical_distance, mean_cosine, review_loss
 from unblur.training.patches import patches_of
 from unblur.training.prior import PriorTask, angle_loss
 from unblur.training.recipe import Recipe
@@ -100,7 +99,7 @@ def test_a_run_begins_as_its_teacher() -> None:
     with torch.no_grad():
         seen = features_of(load_teacher(EfficientNetLiteConfig()), blurry)
         answers = student(blurry)
-    assert all(similarity(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
+    assert all(mean_cosine(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
     assert all(torch.equal(one, other) for one, other in zip(answers, seen, strict=True))
 
 

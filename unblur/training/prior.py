@@ -12,10 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.datasets import Patch, Patches
-from unblur.evaluation.feature_similarity import similarity
 from unblur.models.backbone import Backbone
 from unblur.models.semantic_prior import features_of
-from unblur.training.losses import review_loss
+from unblur.training.losses import mean_cosine, review_loss
 from unblur.training.task import Example, Task, Verdict
 
 WORSE_THAN_ANY_CONSTANT = 10.0
@@ -60,7 +59,7 @@ class PriorTask(Task):
         truth = batch[1]
         with torch.no_grad():
             taught = features_of(self.teacher, truth)
-            cosine = fmean(similarity(one, other) for one, other in zip(answers, taught, strict=True))
+            cosine = fmean(mean_cosine(one, other) for one, other in zip(answers, taught, strict=True))
         review = review_loss(answers, taught)
         loss = ANGLE_WEIGHT * angle_loss(answers, taught) + REVIEW_WEIGHT * review
         return Verdict(
