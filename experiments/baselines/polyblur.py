@@ -42,8 +42,8 @@ _REACH_PX = math.ceil(3 * 3 * MOST_PX)
 """Three deviations of the Gaussian applied three times."""
 
 
-def remove_mild_blur(blurry: NDArray[Any]) -> NDArray[Any]:
-    """(H, W, 3) uint8 sRGB -> the same."""
+def restore(blurry: NDArray[Any]) -> NDArray[Any]:
+    """Remove mild blur from an image. Shape: (H, W, 3) uint8 sRGB -> same."""
     picture = planes_of(blurry)
     along, across, _ = estimate_gaussian(picture)
     if max(along, across) <= LEAST_PX:

