@@ -25,6 +25,7 @@ from unblur.models import NAFNetConfig, RestormerConfig
 from unblur.recipes import named
 from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
+from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
 
@@ -179,7 +180,7 @@ def train_row(
         recipe,
         context.photos,
         run,
-        start_from=start_from,
+        init=InitFrom(checkpoint=start_from),
         device=context.device,
         on_step=lambda step, _: context.report(f"{name}: training", step, steps),
     )

@@ -1,4 +1,4 @@
-"""How near a semantic prior comes to what its teacher sees in the sharp photograph, and how near the teacher was.
+"""Measure how similar a semantic prior's features of a blurry photograph are to its teacher's of the sharp one.
 
 The claim that this measures: in the features of a network of another task, a blurry photograph is close to the sharp
 one (Wang et al. 2023, arXiv 2302.06898), and a student that learnt across levels comes closer. How the paper measures

@@ -45,6 +45,7 @@ from unblur.photos.photo import Photo
 from unblur.recipes.glow import glow, glow_joint
 from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
+from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
 
@@ -224,8 +225,7 @@ def _train(recipe: Recipe, run: Path, start_from: Path | None, context: Ablation
         recipe,
         context.photos,
         run,
-        start_from=start_from,
-        prior_from=context.prior,
+        init=InitFrom(checkpoint=start_from, prior=context.prior),
         encoder_from=context.encoder,
         device=context.device,
         on_step=lambda step, _: context.report(f"{run.name}: training", step, recipe.steps),

@@ -18,6 +18,7 @@ from unblur.evaluation.method import MethodChoice
 from unblur.recipes.faithful import faithful
 from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
+from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import Frequencies, LossTerm, MeanAbsolute, NegativePSNR, ShiftTolerantDistance
@@ -76,7 +77,7 @@ def train_recipe(recipe: Recipe, photos: Path, start_from: Path, folder: Path, d
         recipe,
         photos,
         run,
-        start_from=start_from,
+        init=InitFrom(checkpoint=start_from),
         device=device,
         on_step=lambda step, _: report(f"{recipe.name}: training", step, recipe.steps),
     )

@@ -41,7 +41,7 @@ from unblur.models import (
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, restormer, unet
 from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
-from unblur.training.beginning import begin
+from unblur.training.initialization import InitFrom
 from unblur.training.loop import Progress, train
 from unblur.training.precision import is_recipe_of, recorded_recipe
 from unblur.training.recipe import Recipe
@@ -155,7 +155,7 @@ def write_undistilled(folder: Path, prior: AblatedPrior) -> None:
     if (untaught / "model.safetensors").exists():
         return
     model = build(prior.network)
-    begin(model, prior.network, None, None, load_teacher(prior.network.backbone))
+    model.get_submodule("backbone").load_state_dict(load_teacher(prior.network.backbone).state_dict())
     card = "A semantic prior before training, which is its teacher. Made by `experiments.prior_ablation`.\n"
     save_checkpoint(untaught, model, prior.network, train_patch_px=prior.train_patch_px, card=card)
 
@@ -179,7 +179,9 @@ def measure_run(
         if not is_recipe_of(recorded_recipe(recipe.read_text(encoding="utf-8"), recipe), run.recipe):
             raise UnblurError(f"{run.folder} holds a run of another recipe; give another folder, or remove it.")
     else:
-        train(run.recipe, photos, run.folder, prior_from=run.variant.prior_from, device=device, on_step=on_step)
+        train(
+            run.recipe, photos, run.folder, init=InitFrom(prior=run.variant.prior_from), device=device, on_step=on_step
+        )
         write_atomically(table, to_csv(measure_pairs(run.folder, pairs, protocol, device)).encode())
     return read_rows(table)
 

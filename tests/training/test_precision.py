@@ -21,11 +21,11 @@ from unblur.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteCo
 from unblur.names import Precision, RecipeName
 from unblur.recipes import named
 from unblur.training.loop import train
+from unblur.training.objectives.autoencoding import AutoencodingObjective
+from unblur.training.objectives.prior_distillation import PriorDistillationObjective
 from unblur.training.precision import begun, is_recipe_of, recorded_recipe
-from unblur.training.prior import PriorTask
 from unblur.training.processes import ALONE, Processes
 from unblur.training.recipe import Recipe
-from unblur.training.reconstruction import ReconstructionTask
 from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.state import load_state, save_state
 from unblur.training.step import autocast
@@ -235,10 +235,10 @@ class NoPatches:
 def test_the_restorer_of_a_prior_that_looks_twice_follows_the_processor(processor: Processor, machine: Machine) -> None:
     machine(processor)
     restorer = Listening()
-    task = PriorTask(NoPatches(), EfficientNetLite(EfficientNetLiteConfig()), restorer)
+    task = PriorDistillationObjective(NoPatches(), EfficientNetLite(EfficientNetLiteConfig()), restorer)
     picture = torch.rand(1, 3, 8, 8)
     with autocast(torch.device("cpu"), "auto"):
-        (answer,) = task.answers(Doubled(), (picture, picture, torch.tensor([True])))
+        (answer,) = task.forward(Doubled(), (picture, picture, torch.tensor([True])))
     assert restorer.heard == [DTYPE[processor]]
     assert answer.dtype == DTYPE[processor]
 
@@ -257,9 +257,9 @@ def test_the_perceptual_loss_of_an_autoencoder_follows_the_processor(
 
     monkeypatch.setattr("unblur.training.reconstruction.load_st_lpips", lambda _network: Distance())
     settings = replace(ReconstructionLoss(), adversarial=0.0)
-    task = ReconstructionTask(NoPatches(), settings, steps=1, seed=1, precision="auto")
+    task = AutoencodingObjective(NoPatches(), settings, steps=1, seed=1, precision="auto")
     sharp = torch.rand(1, 3, 64, 64)
-    task.judge((sharp + 0.01).requires_grad_(), (sharp, sharp))
+    task.loss((sharp + 0.01).requires_grad_(), (sharp, sharp))
     assert set(heard) == {DTYPE[processor]}
 
 

@@ -1,7 +1,7 @@
-"""Patches that GLOWDeblur's denoiser is shown again and again, with all that the parts before it see in them.
+"""A cache of training patches with the features that GLOWDeblur's frozen parts compute from them.
 
-One idea: these parts are frozen and say the same whenever they are asked. A patch is simulated, looked at and encoded
-once, and only read from a folder ever after; the noise is new whenever it is shown.
+A patch is simulated, encoded and passed through the frozen parts once, and then read from a folder; its noise is drawn
+anew each time it is used.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from unblur.errors import UnblurError
 from unblur.models import GlowDeblur
 from unblur.models.glow import Seen
 from unblur.seeds import generator_for
-from unblur.training.pre_reconstruction import PreReconstructionTask
+from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptOf:
-    """What kept patches depend on; `settings.json` in their folder."""
+class CacheKey:
+    """Everything that cached features depend on; stored as settings.json in their folder."""
 
     camera: Camera
     sampling: PatchSampling
@@ -37,27 +37,27 @@ class KeptOf:
     mixed_in: tuple[Ingredient, ...]
     seed: int
     encoder: str
-    """SHA-256 of its weights."""
+    """SHA-256 of the encoder."""
     network: str
-    """SHA-256 of the weights that see."""
+    """SHA-256 of the frozen weights."""
 
 
-class KeptPatch(NamedTuple):
-    """One of them. Halves of float32 are kept, and the restoration in eight bits."""
+class CachedExample(NamedTuple):
+    """One example. Features are stored in float16, and the restoration in eight bits."""
 
     seen: Seen
-    """Of one patch: tensors without the batch."""
+    """Features of one patch, without the batch dimension."""
     clean: Tensor
     """Scaled latents (C, P/32, P/32) of the sharp patch."""
 
 
-class KeptPatches:
-    """An endless list in which `count` patches are shuffled anew for every round. Threads may ask at the same time."""
+class FeatureCache:
+    """An endless list in which `count` examples are shuffled anew for every epoch. It is safe to use from threads."""
 
     def __init__(
-        self, source: PreReconstructionTask, network: GlowDeblur, count: int, folder: Path, of: KeptOf
+        self, source: PreReconstructionObjective, network: GlowDeblur, count: int, folder: Path, of: CacheKey
     ) -> None:
-        """`network`: sees, on the device that `source` encodes on. Raises UnblurError when `folder` holds others."""
+        """Compute features with `network` on the device of `source`. Raises UnblurError if `folder` holds others."""
         self.source, self.network, self.count, self.folder, self.seed = source, network, count, folder, of.seed
         settings, path = to_json(of), folder / "settings.json"
         if path.exists() and path.read_text(encoding="utf-8") != settings:
@@ -66,7 +66,7 @@ class KeptPatches:
         write_atomically(path, settings.encode())
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
-    def __getitem__(self, index: int) -> KeptPatch:
+    def __getitem__(self, index: int) -> CachedExample:
         round_, place = divmod(index, self.count)
         number = int(self._order(round_)[place])
         path = self.folder / f"{number:06d}.safetensors"
@@ -79,12 +79,12 @@ class KeptPatches:
             motion=kept["motion"].float(),
             regions=kept["regions"].float(),
         )
-        return KeptPatch(seen, kept["clean"].float())
+        return CachedExample(seen, kept["clean"].float())
 
     @torch.no_grad()
     def _made(self, number: int) -> dict[str, Tensor]:
         blurry, _, clean = self.source.example(number)
-        encoded = self.source.encoded(blurry)[None] if self.network.pre_reconstruction is None else None
+        encoded = self.source.encode(blurry)[None] if self.network.pre_reconstruction is None else None
         seen = self.network.look(blurry[None].to(self.source.device), encoded)
         halves = {"coarse": seen.coarse, "motion": seen.motion, "regions": seen.regions, "clean": clean[None]}
         return {
