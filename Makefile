@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The constraints keep torch at the release whose wheels run on any CPU.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test quick lint clean
 
 demo: .venv/installed
 	@$(BIN)/python examples/demo.py
@@ -18,6 +18,13 @@ demo: .venv/installed
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
+
+# Folders whose tests neither train, nor start processes, nor type what the documents say.
+LAWS := $(addprefix tests/,blur checkpoints datasets deconvolution metrics models photos restoration test_config.py)
+
+quick: .venv/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal -m "not slow" $(LAWS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

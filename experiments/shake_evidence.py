@@ -29,13 +29,12 @@ from unblur.deconvolution import Deconvolution, deconvolve
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
-from unblur.evaluation.method import Method, MethodChoice, Pixels, Restored, called, network, open_method
+from unblur.evaluation.method import Method, MethodChoice, Pixels, Restored, called, network
 from unblur.evaluation.row import Row
 from unblur.models import KernelEstimator
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.restorer import load
 from unblur.restoration.shake import ShakeEstimator
-from unblur.restoration.shake_solver import load_shake_solver
 
 METHODS = ("network", "deconvolved", "joined")
 
@@ -129,13 +128,12 @@ def _rows(
 def _method(name: str, fusion: Path) -> Method:
     """One of METHODS."""
     if name == "network":
-        return open_method(MethodChoice())
-    solver = load_shake_solver(fusion, torch.device("cpu"))
+        return network(load(shake="off"), name=name)
     if name == "joined":
-        return network(load(shake_solver=solver), name=name)
+        return network(load(shake_fusion=fusion), name=name)
     estimator = load_checkpoint(BUNDLED_KERNEL_ESTIMATOR)
     assert isinstance(estimator.model, KernelEstimator)
-    shakes = ShakeEstimator(load().apply_network, estimator.model)
+    shakes = ShakeEstimator(load(shake="off").apply_network, estimator.model)
 
     def deconvolved(blurry: Pixels) -> Pixels:
         shake = shakes.estimate(blurry)

@@ -28,8 +28,7 @@ from unblur.deconvolution import estimate_kernel_by_edges
 from unblur.deconvolution.kernel import centre_kernel, extent_px, point_kernel
 from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
-from unblur.photos.color import srgb_to_linear
-from unblur.restoration.shake import luminance
+from unblur.photos.color import luminance, srgb_to_linear
 from unblur.seeds import generator_for
 
 PATCH_PX = 256
@@ -131,7 +130,7 @@ def make(
     examples = open_examples(folder, count)
     sampling = PatchSampling(patch_px=PATCH_PX, pristine_share=0.0 if camera == "shake" else 0.05)
     pairs = SimulatedPairs(PhotoFolder(photos), SHAKE if camera == "shake" else EVERYTHING, sampling, seed)
-    restorer = unblur.load()
+    restorer = unblur.load(shake="off")
     for index in range(examples.finished, len(examples.kernel)):
         if not examples.kernel[index].any():
             pair = pairs[index]

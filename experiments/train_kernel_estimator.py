@@ -19,9 +19,9 @@ from unblur.checkpoints.folder import save_checkpoint
 from unblur.datasets.simulated import turned
 from unblur.deconvolution.kernel import smooth_kernels
 from unblur.models import KernelEstimator, KernelEstimatorConfig
-from unblur.photos.color import srgb_to_linear
+from unblur.photos.color import luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.restoration.shake import estimator_inputs, luminance
+from unblur.restoration.shake import estimator_inputs
 from unblur.seeds import generator_for, seed_for
 
 EDGES_DROPOUT = 0.25

@@ -1,14 +1,15 @@
 """Train the fusion network on examples of `experiments.shake_examples`, deconvolved with kernels as they are estimated.
 
-`python -m experiments.train_shake_fusion FOLDER... --estimator CHECKPOINT --output CHECKPOINT`. The examples must not
-be those that the kernel estimator was trained on: its kernels would be better than they are on photographs. A tenth
-of the examples are deconvolved with the kernel of another one, so that the network also meets wrong kernels.
+`python -m experiments.train_shake_fusion FOLDER... --output CHECKPOINT`, after `experiments.shake_kernels` for each
+folder. The examples should not be those that the kernel estimator was trained on: its kernels would be better than they
+are on photographs. Some examples get the true kernel, some that of another example, and some are sharp photographs with
+the kernel of an example, so that the network meets right and wrong kernels.
 """
 
 import math
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,27 +20,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from experiments.harness import run
-from experiments.shake_examples import ShakeExamples, as_image, open_examples
+from experiments.shake_examples import PATCH_PX, ShakeExamples, as_image, open_examples
+from experiments.shake_kernels import EstimatedKernels, open_kernels
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.datasets.simulated import turned
-from unblur.deconvolution import Deconvolution, deconvolve, single_kernel_path
-from unblur.deconvolution.kernel import extent_px
+from unblur.deconvolution import CANDIDATES, deconvolve_candidates, single_kernel_path
+from unblur.deconvolution.kernel import clean_kernel, extent_px
 from unblur.deconvolution.noise import estimate_noise
-from unblur.errors import UnblurError
-from unblur.models import KernelEstimator, PlainUNetConfig, ShakeFusion, ShakeFusionConfig
-from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
+from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.restoration.shake import chosen_kernel, luminance
 from unblur.seeds import generator_for, seed_for
 from unblur.training.losses import psnr_loss
 
-Pixels = NDArray[np.uint8]
-"""(3, P, P)."""
+TRUE, WRONG, SHARP = 0.35, 0.08, 0.04
+"""Shares of the examples with the true kernel, with another example's, and of sharp photographs."""
 
-WRONG = 0.1
-PEAK_RATE, WARMUP_STEPS, EMA_DECAY, LOSS_FLOOR = 6e-4, 50, 0.995, 1e-4
+LARGEST_TRUE_ERROR = 0.25
+"""The expected error that is given with true kernels is drawn between 0 and this: the estimator is never certain."""
 
-BACKBONE = PlainUNetConfig(channels=(96, 160, 256), blocks=(2, 2, 2), stem_stride=4)
+PEAK_RATE, WARMUP_STEPS, EMA_DECAY, LOSS_FLOOR = 1e-3, 100, 0.995, 1e-4
+
+BACKBONE = PlainUNetConfig(channels=(48, 64, 96), blocks=(1, 1, 1), stem_stride=2)
 
 CARD = """---
 license: apache-2.0
@@ -47,35 +49,47 @@ tags: [image-restoration, deblurring]
 ---
 # unblur shake fusion
 
-Joins the bundled network's restoration of a photograph with its deconvolution. Trained on {examples} simulated
+Joins the bundled network's restoration of a photograph with its deconvolutions. Trained on {examples} simulated
 examples of `experiments.shake_examples` for {steps} steps of {batch} patches of {patch} px, seed {seed}. Mean PSNR of
-{held_out} held-out examples in dB: blurry {blurry:.2f}, network alone {restored:.2f}, deconvolved {deconvolved:.2f},
-fused {fused:.2f}.
+{held_out} held-out examples in dB: blurry {blurry:.2f}, network alone {restored:.2f}, best single deconvolution
+{deconvolved:.2f}, fused {fused:.2f}.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deconvolved:
-    """Deconvolutions of examples, and the error and length of their kernels."""
+class Example:
+    """One row of a folder of examples, with the kernel that it is deconvolved with."""
 
-    images: Tensor
-    """(N, 3, P, P) sRGB, uint8."""
-    error: Tensor
-    """(N,): the expected relative error of the kernel."""
-    length_px: Tensor
-    """(N,)."""
+    images: ShakeExamples
+    row: int
+    kernel: NDArray[np.float32]
+    """(65, 65)."""
+    error: float
+    sharp: bool
+    """Whether the sharp photograph stands for the blurry one."""
+
+    @property
+    def length_px(self) -> float:
+        """Length of the kernel."""
+        return extent_px(torch.from_numpy(self.kernel))
+
+    def stack(self) -> Tensor:
+        """Blurry, restored and sharp, (3, 3, P, P) sRGB in [0, 1]."""
+        sharp = as_image(self.images.sharp[self.row])
+        if self.sharp:
+            return torch.stack([sharp, sharp, sharp])
+        return torch.stack([as_image(self.images.blurry[self.row]), as_image(self.images.restored[self.row]), sharp])
 
 
 def train(
     examples: tyro.conf.Positional[tuple[Path, ...]],
     *,
-    estimator: Path,
     output: Path,
     start: Path | None = None,
-    steps: int = 2000,
-    batch: int = 6,
-    patch: int = 192,
-    held_out: int = 60,
+    steps: int = 4000,
+    batch: int = 8,
+    patch: int = 160,
+    held_out: int = 40,
     largest: int | None = None,
     seed: int = 1,
     threads: int = 2,
@@ -83,22 +97,24 @@ def train(
     """Train the fusion network.
 
     Args:
-        examples: Folders of examples that the kernel estimator has not seen.
-        estimator: Folder of the kernel estimator.
+        examples: Folders of examples with estimated kernels.
         output: Folder of the checkpoint.
         start: Checkpoint to begin with, instead of the network's restoration unchanged.
         steps: Updates.
         batch: Patches of each update.
         patch: Side of the patches in pixels, a multiple of 32.
-        held_out: How many of the first examples are left out and measured at the end.
+        held_out: How many of the first examples of each folder are left out and measured.
         largest: At most so many examples of each folder.
         seed: Names everything that is random.
         threads: Processor threads.
     """
     torch.set_num_threads(threads)
-    opened = [open_examples(folder) for folder in examples]
-    rows = [(one, index) for one in opened for index in range(min(one.finished, largest or one.finished))]
-    found = _deconvolved(rows, estimator, seed, threads)
+    opened = [(open_examples(folder), open_kernels(folder)) for folder in examples]
+    tests = [[_as_estimated(one, found, row) for row in range(held_out)] for one, found in opened]
+    rows = [
+        (one, found, row) for one, found in opened for row in range(held_out, min(found.finished, largest or 10**9))
+    ]
+    chosen = [_chosen(rows, number, seed) for number in range(len(rows))]
     torch.manual_seed(seed_for(seed, "weights"))
     config = ShakeFusionConfig(backbone=BACKBONE)
     network = ShakeFusion(config)
@@ -111,123 +127,126 @@ def train(
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY),  # type: ignore[no-untyped-call]
     )
     native = has_fast_bfloat16(torch.device("cpu"))
-    for step in range(steps):
-        rate = PEAK_RATE * min(1, step / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        images, context = _batch(rows, found, step, batch=batch, patch=patch, held_out=held_out, seed=seed)
-        blurry, sharp, restored, deconvolved = (image.contiguous(memory_format=torch.channels_last) for image in images)
-        with torch.autocast("cpu", torch.bfloat16, enabled=native):
-            fused = network(blurry, restored, deconvolved, *context)
-        loss = psnr_loss(fused.float(), sharp, LOSS_FLOOR)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        averaged.update_parameters(network)
-        if step % 50 == 49:
-            gain = float(psnr_loss(restored, sharp, LOSS_FLOOR)) - float(loss.detach())
-            sys.stderr.write(f"step {step + 1}: {gain:+.2f} dB over the network alone\n")
-        if step % 250 == 249 or step == steps - 1:
-            # Also on the way, so that an interrupted run leaves its latest weights.
-            final = averaged.module.eval()
-            scores = _measured(final, rows[:held_out], found)
-            card = CARD.format(
-                examples=len(rows) - held_out,
-                steps=step + 1,
-                batch=batch,
-                patch=patch,
-                seed=seed,
-                held_out=held_out,
-                **scores,
-            )
-            save_checkpoint(output, final, config, train_patch_px=patch, card=card)
-            sys.stdout.write(
-                f"step {step + 1}: " + ", ".join(f"{name} {value:.2f}" for name, value in scores.items()) + "\n"
-            )
-            sys.stdout.flush()
-            network.train()
+    with tempfile.TemporaryDirectory(dir=output.parent) as scratch:
+        deconvolved = _deconvolved(chosen, Path(scratch) / "training.npy", threads)
+        held = [example for group in tests for example in group]
+        held_deconvolved = _deconvolved(held, Path(scratch) / "held_out.npy", threads)
+        for step in range(steps):
+            rate = PEAK_RATE * min(1, step / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            generator = generator_for(seed, "batch", step)
+            which = torch.randint(len(chosen), (batch,), generator=generator).tolist()
+            images = torch.stack([_patch(chosen[one], deconvolved[one], patch, generator) for one in which])
+            blurry, restored, sharp = images[:, :3].unbind(1)
+            error = torch.tensor([chosen[one].error for one in which])
+            length_px = torch.tensor([chosen[one].length_px for one in which])
+            with torch.autocast("cpu", torch.bfloat16, enabled=native):
+                fused = network(blurry, restored, images[:, 3:], error, length_px)
+            loss = psnr_loss(fused.float(), sharp, LOSS_FLOOR)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            averaged.update_parameters(network)
+            if step % 50 == 49:
+                gain = float(psnr_loss(restored, sharp, LOSS_FLOOR)) - float(loss.detach())
+                sys.stderr.write(f"step {step + 1}: {gain:+.2f} dB over the network alone\n")
+            if step % 500 == 499 or step == steps - 1:
+                # Also on the way, so that an interrupted run leaves its latest weights.
+                final = averaged.module.eval()
+                scores = _measured(final, held, held_deconvolved)
+                for folder, first in zip(examples, range(0, len(held), held_out), strict=True):
+                    part = slice(first, first + held_out)
+                    sys.stdout.write(f"step {step + 1}, {folder.name}: {_line(_means(scores[part]))}\n")
+                sys.stdout.flush()
+                numbers = {"examples": len(chosen), "steps": step + 1, "batch": batch, "patch": patch, "seed": seed}
+                card = CARD.format(held_out=len(held), **numbers, **_means(scores))
+                save_checkpoint(output, final, config, train_patch_px=patch, card=card)
+                network.train()
     return 0
 
 
-def _deconvolved(rows: list[tuple[ShakeExamples, int]], estimator: Path, seed: int, processes: int) -> Deconvolved:
-    jobs = [(one.blurry[index], one.restored[index], one.edges[index], estimator) for one, index in rows]
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        kernels, errors = zip(*pool.map(_estimated, jobs, chunksize=8), strict=True)
-        given = []
-        for number, (one, index) in enumerate(rows):
-            generator = generator_for(seed, "wrong", number)
-            wrong = float(torch.rand((), generator=generator)) < WRONG
-            which = int(torch.randint(len(rows), (), generator=generator)) if wrong else number
-            given.append((one.blurry[index], kernels[which]))
-        images = [torch.from_numpy(image) for image in pool.map(_sharpened, given, chunksize=8)]
-    lengths = [extent_px(torch.from_numpy(kernel)) for kernel in kernels]
-    return Deconvolved(images=torch.stack(images), error=torch.tensor(errors), length_px=torch.tensor(lengths))
+def _as_estimated(images: ShakeExamples, found: EstimatedKernels, row: int) -> Example:
+    kernel = np.array(found.kernel[row])
+    return Example(images=images, row=row, kernel=kernel, error=float(found.error[row]), sharp=False)
 
 
-def _estimated(job: tuple[Pixels, Pixels, NDArray[np.float32], Path]) -> tuple[NDArray[np.float32], float]:
-    """The kernel of an example and its expected error, as they are estimated on photographs."""
-    blurry, restored, edges, estimator = job
-    torch.set_num_threads(1)
-    network = load_checkpoint(estimator).model
-    if not isinstance(network, KernelEstimator):
-        raise UnblurError(f"{estimator} holds no kernel estimator; give the folder of one.")
-    image = as_image(blurry)
-    with torch.inference_mode():
-        kernel, error = chosen_kernel(
-            network, image, as_image(restored), torch.from_numpy(edges.copy()), luminance(srgb_to_linear(image))
-        )
-    return kernel.numpy(), min(1.0, error)
+def _chosen(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int, seed: int) -> Example:
+    """The example, with the kernel that it is trained with."""
+    generator = generator_for(seed, "kernel", number)
+    draw = float(torch.rand((), generator=generator))
+    images, found, row = rows[number]
+    if draw < TRUE:
+        kernel = clean_kernel(torch.from_numpy(np.array(images.kernel[row])), 0.01).numpy()
+        error = LARGEST_TRUE_ERROR * float(torch.rand((), generator=generator))
+        return Example(images=images, row=row, kernel=kernel, error=error, sharp=False)
+    _, other, its_row = rows[int(torch.randint(len(rows), (), generator=generator))]
+    borrowed = _as_estimated(images, other, its_row)
+    if draw < TRUE + WRONG + SHARP:
+        sharp = draw >= TRUE + WRONG
+        return Example(images=images, row=row, kernel=borrowed.kernel, error=borrowed.error, sharp=sharp)
+    return _as_estimated(images, found, row)
 
 
-def _sharpened(job: tuple[Pixels, NDArray[np.float32]]) -> Pixels:
-    """The deconvolution of an example, (3, P, P) sRGB."""
-    blurry, kernel = job
-    light = srgb_to_linear(as_image(blurry))
-    settings = Deconvolution(noise=estimate_noise(luminance(light)))
-    sharp = deconvolve(light, single_kernel_path(torch.from_numpy(kernel)), settings)
-    pixels: Pixels = (linear_to_srgb(sharp.clamp(0, 1)) * 255).round().byte().numpy()
-    return pixels
+def _deconvolved(examples: list[Example], path: Path, threads: int) -> NDArray[np.uint8]:
+    """Deconvolutions of examples, written into a file. (N, CANDIDATES, 3, P, P) sRGB."""
+    shape = len(examples), CANDIDATES, 3, PATCH_PX, PATCH_PX
+    images: NDArray[np.uint8] = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+
+    def fill(number: int) -> None:
+        example = examples[number]
+        light = srgb_to_linear(example.stack()[0])
+        noise = estimate_noise(luminance(light))
+        path = single_kernel_path(_cropped(torch.from_numpy(example.kernel)))
+        sharp = linear_to_srgb(deconvolve_candidates(light, path, noise).clamp(0, 1))
+        images[number] = (sharp * 255).round().byte().numpy()
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(len(examples))))
+    return images
 
 
-def _batch(
-    rows: list[tuple[ShakeExamples, int]],
-    found: Deconvolved,
-    step: int,
-    *,
-    batch: int,
-    patch: int,
-    held_out: int,
-    seed: int,
-) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
-    """Blurry, sharp, restored and deconvolved patches, (B, 3, patch, patch), and the kernels' error and length."""
-    generator = generator_for(seed, "batch", step)
-    which = torch.randint(held_out, len(rows), (batch,), generator=generator).tolist()
-    patches = []
-    for number in which:
-        one, index = rows[number]
-        room = one.blurry.shape[-1] - patch
-        top, left = (int(torch.randint(room // 4 + 1, (), generator=generator)) * 4 for _ in range(2))
-        orientation = int(torch.randint(8, (), generator=generator))
-        whole = [as_image(images[index]) for images in (one.blurry, one.sharp, one.restored)]
-        whole.append(found.images[number].float() / 255)
-        cut = torch.stack(whole)[..., top : top + patch, left : left + patch]
-        patches.append(turned(cut, orientation))
-    images = list(torch.stack(patches).unbind(1))
-    return images, (found.error[which], found.length_px[which])
+def _cropped(kernel: Tensor) -> Tensor:
+    """The kernel without the zeros around it, with an odd side."""
+    side = len(kernel)
+    used = kernel.nonzero()
+    margin = int(min(used.min(), side - 1 - used.max()))
+    return kernel[margin : side - margin, margin : side - margin]
+
+
+def _patch(example: Example, deconvolved: NDArray[np.uint8], patch: int, generator: torch.Generator) -> Tensor:
+    """Blurry, restored, sharp and deconvolved, cut and turned alike. (3 + CANDIDATES, 3, patch, patch)."""
+    room = PATCH_PX - patch
+    top, left = (int(torch.randint(room // 4 + 1, (), generator=generator)) * 4 for _ in range(2))
+    orientation = int(torch.randint(8, (), generator=generator))
+    part = slice(top, top + patch), slice(left, left + patch)
+    sharpened = torch.from_numpy(deconvolved[(..., *part)].astype(np.float32)) / 255
+    return turned(torch.cat([example.stack()[(..., *part)], sharpened]), orientation)
 
 
 @torch.inference_mode()
-def _measured(network: nn.Module, rows: list[tuple[ShakeExamples, int]], found: Deconvolved) -> dict[str, float]:
-    """Mean PSNR of each stage over whole examples, in dB."""
-    scores = {"blurry": 0.0, "restored": 0.0, "deconvolved": 0.0, "fused": 0.0}
-    for number, (one, index) in enumerate(rows):
-        blurry, sharp, restored = (as_image(images[index])[None] for images in (one.blurry, one.sharp, one.restored))
-        deconvolved = found.images[number][None].float() / 255
-        fused = network(blurry, restored, deconvolved, found.error[number][None], found.length_px[number][None])
-        for name, image in zip(scores, (blurry, restored, deconvolved, fused), strict=True):
-            scores[name] += -10 * math.log10(float((image.clamp(0, 1) - sharp).square().mean())) / len(rows)
+def _measured(network: nn.Module, examples: list[Example], deconvolved: NDArray[np.uint8]) -> list[dict[str, float]]:
+    """PSNR of each stage over whole examples, in dB."""
+    scores = []
+    for example, sharpened in zip(examples, deconvolved, strict=True):
+        blurry, restored, sharp = (image[None] for image in example.stack())
+        levels = torch.from_numpy(sharpened.astype(np.float32))[None] / 255
+        context = torch.tensor([example.error]), torch.tensor([example.length_px])
+        fused = network(blurry, restored, levels, *context)
+        own = {"blurry": blurry, "restored": restored, "fused": fused}
+        errors = {name: float((image.clamp(0, 1) - sharp).square().mean()) for name, image in own.items()}
+        errors["deconvolved"] = min(float((level - sharp).square().mean()) for level in levels.unbind(1))
+        scores.append({name: -10 * math.log10(max(error, 1e-10)) for name, error in errors.items()})
     return scores
+
+
+def _means(scores: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
+
+
+def _line(means: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in means.items())
 
 
 if __name__ == "__main__":

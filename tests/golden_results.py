@@ -158,9 +158,9 @@ def restoration_results() -> Iterable[tuple[str, Result]]:
     pixels = read_photo(EXAMPLES / "reds_blurry.png").pixels[CROP].copy()
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     methods: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-        ("multiscale", load(BUNDLED_RESTORER, "cpu", "float32").restore),
+        ("multiscale", load(BUNDLED_RESTORER, "cpu", "float32", shake="off").restore),
         ("multiscale, fast", load(BUNDLED_RESTORER, "cpu", "float32", fast=True).restore),
-        ("faithful", load(BUNDLED_HOURGLASS, "cpu", "float32").restore),
+        ("faithful", load(BUNDLED_HOURGLASS, "cpu", "float32", shake="off").restore),
         ("generative", _restore_generatively),
     )
     for name, restore in methods:
@@ -177,7 +177,7 @@ def restoration_results() -> Iterable[tuple[str, Result]]:
 
 
 def _restore_generatively(pixels: Any) -> Any:
-    restorer = load_generative(settings=GenerativeSettings(precision="float32"), device="cpu")
+    restorer = load_generative(settings=GenerativeSettings(precision="float32"), device="cpu", shake="off")
     return restorer.restore_photo(Photo(pixels=pixels)).photo.pixels
 
 

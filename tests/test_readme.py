@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from experiments.harness import run
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
+from unblur.names import RecipeName
+from unblur.recipes import named
+from unblur.training.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -72,6 +75,8 @@ NOT_RUN = {
     "python -m experiments.fidelity validation -o results/fidelity": "takes hours; test_fidelity.py",
     "python -m experiments.loss_comparison validation --photos photos -o results/losses": "takes hours; "
     "test_network_experiments.py trains smaller networks",
+    "python -m experiments.speed photos --pairs 40": "takes minutes; test_network_experiments.py types it with smaller "
+    "networks",
     "unblur evaluate validation --checkpoint unblur/weights/faithful": "names a folder of the repository",
     "unblur evaluate validation --method generative --fidelity 0.8 --csv tables": "test_fidelity.py",
     **dict.fromkeys(
@@ -151,7 +156,6 @@ def shortened(command: str) -> str:
     command = re.sub(r"^(python -m experiments\.prior_cost)", r"\1 --hosts nafnet --size 64 --repeats 1", command)
     command = re.sub(r"--((?:bpp-)?steps|batch) (?!1 )\d+", r"--\1 2", command)
     command = re.sub(r"--test-pairs \d+ --size \d+", "--test-pairs 5 --size 64", command)
-    command = re.sub(r"^(python -m experiments\.speed .*)--pairs \d+", r"\1--pairs 2 --seconds 0.1", command)
     return f"{command} --steps 2" if command.startswith("unblur train ") else command
 
 
@@ -212,12 +216,19 @@ def run_command(command: str) -> None:
         assert run(getattr(import_module(f"experiments.{name}"), name), arguments[2:]) == 0, command
 
 
+def with_small_batches(name: RecipeName) -> Recipe:
+    """The recipe of that name, with updates of one patch each, of 64 px."""
+    recipe = named(name)
+    return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=64), growth=(), uses_apart=2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("bash"), ids=str)
 def test_documented_commands_succeed(
     block: Block, desk: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(desk)
+    monkeypatch.setattr("unblur.recipes.named", with_small_batches)
     for command in commands(block):
         if command == BUILD_VALIDATION_SET:
             shutil.copytree(request.getfixturevalue("validation_set"), desk / "validation")
@@ -257,7 +268,11 @@ def planned_by_make(target: str) -> str:
 @needs_make
 @pytest.mark.parametrize(
     ("target", "runs"),
-    [("demo", "examples/demo.py\n"), ("test", "-m pytest --numprocesses logical --dist worksteal\n")],
+    [
+        ("demo", "examples/demo.py\n"),
+        ("test", "-m pytest --numprocesses logical --dist worksteal\n"),
+        ("quick", '-m pytest --numprocesses logical --dist worksteal -m "not slow" tests/blur '),
+    ],
 )
 def test_make_knows_its_targets(target: str, runs: str) -> None:
     assert runs in planned_by_make(target)

@@ -9,6 +9,10 @@ from typing import Literal
 Mode = Literal["faithful", "fast", "generative"]
 """How a photograph is restored, `unblur/app/restore_command.py`."""
 
+ShakeChoice = Literal["auto", "off", "always"]
+"""Whether camera shake is solved: where it pays, never, or wherever a kernel is found,
+`unblur/restoration/shake_solver.py`."""
+
 PresetName = Literal["full", "gopro", "realblur", "rsblur"]
 """Cameras of the simulator, `unblur/blur/presets.py`."""
 

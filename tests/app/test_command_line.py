@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.restoration.test_shake import photograph
 from unblur.app.cli import COMMANDS, MOVED, main
 from unblur.app.report import printable
 from unblur.models.multiscale import enlarged
@@ -238,6 +239,18 @@ def test_wrong_usage(arguments, reason, tmp_path, make_photo, tiny_checkpoint, m
 
 
 # --- words -----------------------------------------------------------------------------------------------
+
+
+def test_the_report_says_which_shake_was_solved(tmp_path, restore, capsys) -> None:
+    Image.fromarray(photograph(14)[0]).save(tmp_path / "photo.png")
+    assert restore(tmp_path / "photo.png", "--shake", "always", "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["shake_px"] > 5
+    assert 0 <= record["shake_confidence"] <= 1
+    assert restore(tmp_path / "photo.png", "--shake", "always", "--overwrite") == 0
+    assert f"shake: {record['shake_px']:.0f} px, {record['shake_deg']} degrees, solved" in capsys.readouterr().out
+    assert restore(tmp_path / "photo.png", "--shake", "off", "--overwrite") == 0
+    assert "shake" not in capsys.readouterr().out
 
 
 def test_json_is_one_object_per_photograph(tmp_path, make_photo, restore, capsys) -> None:

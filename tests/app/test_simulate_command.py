@@ -187,14 +187,14 @@ def test_ended_in_the_middle_and_begun_again(
         if running(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
     assert sorted(contents(job.output)) == ["pairs-000000.tar", "settings.json"]
-    make_shards(job, workers=2)
+    make_shards(job, workers=1)
     assert_made(job.output, expected)
 
 
 @pytest.mark.slow
 def test_what_goes_wrong_in_a_worker_is_said_in_its_sentence(job: ShardJob) -> None:
     with pytest.raises(UnblurError, match="is not to our taste; take others than 2"):
-        make_shards(replace(job, source=failing_pairs), workers=2)
+        make_shards(replace(job, source=failing_pairs), workers=1)
     with pytest.raises(UnblurError, match="ended from outside, perhaps for want of memory"):
         make_shards(replace(job, source=ending_pairs), workers=1)
     # Another machine of the cluster, with other photographs.

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from tests.deconvolution.scenes import blurred, camera_man, likeness, path_kernel, psnr_db
-from unblur.deconvolution import Deconvolution, deconvolve, estimate_kernel_by_edges, single_kernel_path
+from unblur.deconvolution import (
+    PRIOR_WEIGHTS,
+    Deconvolution,
+    deconvolve,
+    deconvolve_wiener,
+    estimate_kernel_by_edges,
+    single_kernel_path,
+)
 from unblur.deconvolution.kernel import point_kernel
 from unblur.deconvolution.least_squares import NormalEquations, correlate, fit_kernel
 from unblur.deconvolution.noise import estimate_noise
@@ -52,10 +59,24 @@ def test_deconvolution_with_the_true_kernel_brings_the_photograph_back(noise: fl
     assert gain > (8 if noise == 0 else 2)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_wiener_filters_bring_the_photograph_back_and_the_weakest_is_best_without_noise(noise: float) -> None:
+    sharp, kernel = camera_man(), path_kernel(21, 5, 12)
+    blurry = blurred(sharp, kernel)
+    noisy = blurry + noise * torch.randn(blurry.shape)
+    levels = deconvolve_wiener(noisy[None], single_kernel_path(kernel))
+    assert levels.shape == (len(PRIOR_WEIGHTS), 1, *blurry.shape)
+    gains = [psnr_db(level[0], inner(sharp, 21)) - psnr_db(noisy, inner(sharp, 21)) for level in levels]
+    assert max(gains) > (8 if noise == 0 else 2)
+    assert (gains.index(max(gains)) == 0) == (noise == 0)
+
+
 def test_a_point_changes_nothing() -> None:
     blurry = camera_man()[None]
-    restored = deconvolve(blurry, single_kernel_path(point_kernel(9)), Deconvolution(noise=0.0))
+    still = single_kernel_path(point_kernel(9))
+    restored = deconvolve(blurry, still, Deconvolution(noise=0.0))
     assert float((restored - blurry).abs().mean()) < 1e-3
+    assert float((deconvolve_wiener(blurry, still)[0] - blurry).abs().mean()) < 1e-3
 
 
 def test_clipped_lights_ring_less_than_if_they_were_trusted() -> None:

@@ -30,7 +30,16 @@ def test_candidates_differ_in_their_shape_only() -> None:
 
 
 @pytest.mark.slow
-def test_a_study_trains_and_measures_its_candidates(photos: Path, tmp_path: Path) -> None:
+def test_a_study_trains_and_measures_its_candidates(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small() -> tuple[Recipe, ...]:
+        return tuple(
+            replace(candidate, model=TINY, batch=1, sampling=PatchSampling(patch_px=64), uses_apart=4)
+            for candidate in candidate_recipes()
+        )
+
+    monkeypatch.setattr("experiments.network_sizes.candidate_recipes", small)
     table = tmp_path / "sizes.csv"
     arguments = [
         "--photos",
@@ -38,7 +47,7 @@ def test_a_study_trains_and_measures_its_candidates(photos: Path, tmp_path: Path
         "--held-out",
         str(photos),
         "--seconds",
-        "1",
+        "0.5",
         "--size",
         "64",
         "--csv",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments import shake_evidence, shake_examples, train_kernel_estimator, train_shake_fusion
+from experiments import shake_evidence, shake_examples, shake_kernels, train_kernel_estimator, train_shake_fusion
 from unblur.blur.kernel import path_kernel
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.deconvolution.kernel import centroid
@@ -60,6 +60,8 @@ def test_a_kernel_says_where_light_goes() -> None:
 def test_a_folder_without_examples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match="no examples"):
         shake_examples.open_examples(tmp_path)
+    with pytest.raises(UnblurError, match="no estimated kernels"):
+        shake_kernels.open_kernels(tmp_path)
 
 
 @pytest.mark.slow
@@ -67,9 +69,9 @@ def test_both_networks_are_trained_and_measured(examples: Path, photos: Path, tm
     estimator, fusion = tmp_path / "kernel", tmp_path / "fusion"
     train_kernel_estimator.train((examples,), output=estimator, steps=2, batch=2, held_out=1, threads=1)
     assert isinstance(load_checkpoint(estimator).model, KernelEstimator)
-    train_shake_fusion.train(
-        (examples,), estimator=estimator, output=fusion, steps=2, batch=2, patch=64, held_out=1, threads=1
-    )
+    shake_kernels.estimate(examples, estimator=estimator)
+    assert shake_kernels.open_kernels(examples).finished == 2
+    train_shake_fusion.train((examples,), output=fusion, steps=2, batch=2, patch=64, held_out=1, threads=1)
     assert isinstance(load_checkpoint(fusion).model, ShakeFusion)
     few = {"photos": photos, "fusion": fusion, "pictures": 1, "pairs": 1, "size": 64}
     assert shake_evidence.measure(tmp_path, only=("validation", "sharp"), **few) == 0

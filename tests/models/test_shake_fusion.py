@@ -6,8 +6,8 @@ SMALL = ShakeFusionConfig(backbone=PlainUNetConfig(channels=(16, 32), blocks=(1,
 
 
 def inputs(height: int, width: int) -> tuple[torch.Tensor, ...]:
-    images = torch.rand(3, 2, 3, height, width)
-    return (*images, torch.tensor([0.1, 0.9]), torch.tensor([5.0, 30.0]))
+    images, deconvolved = torch.rand(2, 2, 3, height, width), torch.rand(2, SMALL.deconvolutions, 3, height, width)
+    return (*images, deconvolved, torch.tensor([0.1, 0.9]), torch.tensor([5.0, 30.0]))
 
 
 def test_training_begins_at_the_restoration() -> None:

@@ -57,6 +57,17 @@ def test_a_sharp_photograph_has_no_long_shake() -> None:
     assert unblur.estimate_shake(pixels).length_px < 6
 
 
+def test_clipped_lights_hardly_move_the_estimate() -> None:
+    kernel = path_kernel(31, 7, 14)
+    scene = camera_man()
+    for row, column in ((60, 60), (180, 90), (120, 200)):
+        scene[row : row + 3, column : column + 3] = 40.0
+    light = blurred(scene, kernel).clamp(0, 1)
+    assert float((light >= 1).float().mean()) > 0.003
+    pixels = (linear_to_srgb(light) * 255).round().byte().numpy()
+    assert likeness(unblur.estimate_shake(pixels).path.central_kernel, kernel) > 0.75
+
+
 def test_a_flat_picture_has_no_shake() -> None:
     shake = unblur.estimate_shake(np.full((100, 120, 3), 128, np.uint8))
     assert shake.length_px == 0

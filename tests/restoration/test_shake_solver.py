@@ -1,4 +1,4 @@
-"""Restoring with solved camera shake: an untrained fusion network changes nothing, a trained one sees every tile."""
+"""Restoring with solved camera shake: what an untrained fusion network changes, and what the bundled one gains."""
 
 from pathlib import Path
 
@@ -7,14 +7,43 @@ import pytest
 import torch
 
 import unblur
+from tests.deconvolution.scenes import camera_man, path_kernel, psnr_db
 from tests.restoration.test_shake import photograph
-from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, BUNDLED_RESTORER, save_checkpoint
+from unblur.checkpoints.folder import (
+    BUNDLED_KERNEL_ESTIMATOR,
+    BUNDLED_RESTORER,
+    BUNDLED_SHAKE_FUSION,
+    load_checkpoint,
+    save_checkpoint,
+)
+from unblur.deconvolution import single_kernel_path
+from unblur.evaluation.alignment import align_by_shift
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
+from unblur.photos.color import linear_to_srgb
 from unblur.photos.photo import Photo
-from unblur.restoration.shake_solver import load_shake_solver
+from unblur.restoration.shake import Shake
+from unblur.restoration.shake_solver import SolvedShake, load_shake_solver
 
 CPU = torch.device("cpu")
 CONFIG = ShakeFusionConfig(backbone=PlainUNetConfig(channels=(16, 32), blocks=(1, 1)))
+
+
+def inner(sharp: torch.Tensor, side: int) -> torch.Tensor:
+    """The part of a scene that a valid convolution with a kernel of that side leaves."""
+    half = side // 2
+    return sharp[half : sharp.shape[0] - half, half : sharp.shape[1] - half]
+
+
+def as_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+
+
+def best_psnr_db(pixels: np.ndarray, sharp: np.ndarray) -> float:
+    """PSNR at the best shift: a photograph does not determine where its kernel lies."""
+    one, two = (as_tensor(np.atleast_3d(image).repeat(3, 2)[..., :3])[0] for image in (pixels, sharp))
+    aligned = align_by_shift(one, two, farthest_px=2, step_px=0.5, border_px=15)
+    return psnr_db(aligned.picture.mean(dim=0), aligned.sharp.mean(dim=0))
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +56,8 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_untrained_network_returns_what_the_network_alone_restores(untrained: Path) -> None:
     photo = Photo(pixels=photograph(14)[0])
     shares: list[float] = []
-    alone = unblur.load().restore_photo(photo)
-    solved = unblur.load(shake_solver=load_shake_solver(untrained, CPU)).restore_photo(photo, progress=shares.append)
+    alone = unblur.load(shake="off").restore_photo(photo)
+    solved = unblur.load(shake_fusion=untrained).restore_photo(photo, progress=shares.append)
     assert solved.shake is not None
     assert solved.shake.length_px > 5
     assert alone.shake is None
@@ -37,8 +66,51 @@ def test_an_untrained_network_returns_what_the_network_alone_restores(untrained:
     assert shares[-1] == pytest.approx(1)
 
 
+@pytest.fixture(scope="module")
+def shaken() -> tuple[np.ndarray, np.ndarray]:
+    """A shaken photograph and the sharp one, (H, W, 3) uint8."""
+    pixels, kernel = photograph(14)
+    sharp = inner(camera_man(), len(kernel))
+    return pixels, np.repeat((linear_to_srgb(sharp) * 255).round().byte().numpy()[..., None], 3, axis=2)
+
+
+def test_solving_gains_where_the_camera_shook(shaken: tuple[np.ndarray, np.ndarray]) -> None:
+    blurry, sharp = shaken
+    alone = unblur.load(shake="off").restore(blurry)
+    solved = unblur.load().restore_photo(Photo(pixels=blurry))
+    assert solved.shake is not None
+    assert best_psnr_db(solved.photo.pixels, sharp) > best_psnr_db(alone, sharp) + 1
+    assert np.array_equal(unblur.load().restore(blurry), solved.photo.pixels)
+
+
+def test_a_wrong_kernel_costs_little(shaken: tuple[np.ndarray, np.ndarray]) -> None:
+    blurry, sharp = as_tensor(shaken[0]), as_tensor(shaken[1])
+    restored = unblur.load(shake="off").apply_network(blurry)
+    fusion = load_checkpoint(BUNDLED_SHAKE_FUSION).model
+    assert isinstance(fusion, ShakeFusion)
+    for seed, confidence in ((1, 0.5), (2, 0.7), (3, 0.9)):
+        wrong = single_kernel_path(path_kernel(31, seed, 18).rot90())
+        shake = Shake(path=wrong, confidence=confidence, residual=0.1, noise=0.003, region_px=(0, 0, 256, 256))
+        with torch.inference_mode():
+            fused = SolvedShake(shake=shake, fusion=fusion).fuse(blurry, restored, 0, 0)
+        before, after = (psnr_db(image[0].mean(dim=0), sharp[0].mean(dim=0)) for image in (restored, fused))
+        assert after > before - 0.3
+
+
+def test_a_sharp_photograph_is_left_alone() -> None:
+    sharp = (linear_to_srgb(camera_man()) * 255).round().byte().numpy()
+    alone, solved = (unblur.load(shake=choice).restore(sharp) for choice in ("off", "auto"))
+    assert best_psnr_db(solved, sharp) > min(40, best_psnr_db(alone, sharp) - 0.5)
+
+
+def test_fast_restoring_and_named_checkpoints_solve_no_shake() -> None:
+    photo = Photo(pixels=photograph(14)[0])
+    assert unblur.load(fast=True).restore_photo(photo).shake is None
+    assert unblur.load(BUNDLED_RESTORER).restore_photo(photo).shake is None
+
+
 def test_strength_zero_and_small_pictures_are_not_estimated(untrained: Path) -> None:
-    restorer = unblur.load(shake_solver=load_shake_solver(untrained, CPU))
+    restorer = unblur.load(shake_fusion=untrained)
     assert restorer.restore_photo(Photo(pixels=photograph(14)[0]), strength=0).shake is None
     assert restorer.restore_photo(Photo(pixels=photograph(14)[0][:40])).shake is None
 
@@ -46,4 +118,4 @@ def test_strength_zero_and_small_pictures_are_not_estimated(untrained: Path) -> 
 def test_other_networks_are_refused() -> None:
     for folder in (BUNDLED_RESTORER, BUNDLED_KERNEL_ESTIMATOR):
         with pytest.raises(unblur.UnblurError, match="no fusion network"):
-            load_shake_solver(folder, CPU)
+            load_shake_solver(CPU, fusion=folder)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import arg
 
 from unblur.app.jobs import UsageError
+from unblur.names import ShakeChoice
 
 if TYPE_CHECKING:
     from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
@@ -54,7 +55,7 @@ class GenerativeOptions:
             raise UsageError("The caption is empty; say what the photograph shows, or leave out --caption.")
         self._settings()
 
-    def load(self, checkpoint: str | None, device: str) -> "GenerativeRestorer":
+    def load(self, checkpoint: str | None, device: str, shake: ShakeChoice) -> "GenerativeRestorer":
         """The restorer with these options. Raises UnblurError when something is missing or does not fit."""
         from unblur.restoration.generative import load_generative
 
@@ -65,6 +66,7 @@ class GenerativeOptions:
             caption=self.caption,
             text_encoder=self.text_encoder,
             device=device,
+            shake=shake,
         )
 
     def _settings(self) -> "GenerativeSettings":

@@ -47,6 +47,12 @@ class Outcome:
     """Share of the photograph left as it was, because the network's answer there was unusable."""
     checkpoint: str | None = None
     """SHA-256 of the weights."""
+    shake_px: float | None = None
+    """Length of the camera shake that was solved; this and the next two only where one was."""
+    shake_deg: int | None = None
+    """Its main direction: 0 is horizontal, 90 vertical."""
+    shake_confidence: float | None = None
+    """1 less the expected relative error of its kernel."""
     generated_share: float | None = None
     """Share of the photograph whose detail was generated: plausible, not certain."""
     marked: bool | None = None
@@ -169,6 +175,8 @@ def _line(outcome: Outcome) -> str:
         f"{printable(outcome.input)} -> {printable(outcome.output)}  "
         f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
     )
+    if outcome.shake_px is not None:
+        line += f"  shake: {outcome.shake_px:.0f} px, {outcome.shake_deg} degrees, solved"
     if outcome.mode == "generative":
         line += f"  {_how_generated(outcome)}"
     if outcome.kept_share:

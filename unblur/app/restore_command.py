@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
-from unblur.names import Mode
+from unblur.names import Mode, ShakeChoice
 
 if TYPE_CHECKING:
     from unblur.app.jobs import Job
@@ -29,6 +29,7 @@ def restore(
     output: Annotated[str | None, arg(aliases=["-o"], metavar="OUT", help_behavior_hint="")] = None,
     mode: Annotated[Mode, arg(metavar="faithful|fast|generative")] = "faithful",
     strength: Annotated[float, arg(metavar="0..1")] = 1.0,
+    shake: Annotated[ShakeChoice, arg(metavar="auto|off|always")] = "auto",
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
     overwrite: Flag = False,
@@ -52,6 +53,8 @@ def restore(
         mode: Without invented detail; without it in a fraction of the time, where fine blur stays; or with invented
             detail where blur left none.
         strength: How much of the restoration to use; 0 keeps the pixels exactly.
+        shake: Whether to estimate the path of a shaking camera and deconvolve: auto where that pays, off for the
+            network alone in less time, always even where the path is uncertain, which may make a photograph worse.
         recursive: Look into folders inside folders, and keep their tree in OUT.
         skip_existing: Leave photographs alone whose result is there already.
         overwrite: Replace results that are there already. Without this or --skip-existing they are an error.
@@ -105,9 +108,9 @@ def restore(
                 if outcome is None:
                     if restorer is None:
                         restorer = (
-                            generative.load(checkpoint, device)
+                            generative.load(checkpoint, device, shake)
                             if mode == "generative"
-                            else _load(checkpoint, device, fast=mode == "fast")
+                            else _load(checkpoint, device, shake, fast=mode == "fast")
                         )
                     report.begin(job.source)
                     outcome = _restore(job, mode, restorer, strength, tile, progress, mark=not generative.no_mark)
@@ -117,10 +120,10 @@ def restore(
         return report.finish()
 
 
-def _load(checkpoint: str | None, device: str, *, fast: bool) -> "Restorer":
+def _load(checkpoint: str | None, device: str, shake: ShakeChoice, *, fast: bool) -> "Restorer":
     from unblur.restoration.restorer import load
 
-    return load(checkpoint, device, fast=fast)
+    return load(checkpoint, device, fast=fast, shake=shake)
 
 
 def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
@@ -197,6 +200,13 @@ def _outcome(
         kept_share=round(restoration.kept_share, 6),
         checkpoint=restorer.checkpoint_sha256,
     )
+    if restoration.shake is not None:
+        outcome = replace(
+            outcome,
+            shake_px=round(restoration.shake.length_px, 1),
+            shake_deg=round(restoration.shake.direction_deg),
+            shake_confidence=round(restoration.shake.confidence, 2),
+        )
     if isinstance(restorer, Restorer):
         return outcome
     return replace(

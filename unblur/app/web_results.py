@@ -228,6 +228,8 @@ def _smaller(pixels: np.ndarray, step: int) -> np.ndarray:
 def _text(source: Path, restoration: Restoration) -> str:
     photo = restoration.photo
     line = f"{printable(source.name)}: {photo.width} x {photo.height}, {restoration.seconds:.1f} s"
+    if restoration.shake is not None:
+        line += f", {restoration.shake}, solved"
     if restoration.kept_share:
         return f"{line}, {left_as_it_was(restoration.kept_share)}"
     return f"{line}, hardly changed" if restoration.hardly_changed else line

@@ -30,6 +30,9 @@ BUNDLED_MOTION_ESTIMATOR = _WEIGHTS / "motion"
 BUNDLED_KERNEL_ESTIMATOR = _WEIGHTS / "kernel"
 """The estimator of the kernel of camera shake."""
 
+BUNDLED_SHAKE_FUSION = _WEIGHTS / "shake"
+"""The network that joins a restoration with deconvolutions of camera shake."""
+
 BUNDLED_PRIOR = _WEIGHTS / "prior"
 """The semantic prior that comes with the package."""
 

@@ -7,6 +7,7 @@ of the largest are removed, not 5 %.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -25,16 +26,22 @@ REFINING_WEIGHT = 2e-3
 SMALLEST_VALUE = 0.03
 """Share of a kernel's largest value below which its values are noise."""
 
+SMALLEST_REFINED_VALUE = 0.015
+"""The same where the kernel is known roughly: faint tails matter, and there is less noise to remove."""
+
 STRONGEST_COUPLING = 100.0
 """Half-quadratic splitting ends when gradients and their thresholded copies are coupled by more than this."""
 
 SMALLEST_KERNEL_PX = 5
 
 
-def estimate_kernel_by_edges(blurry: Tensor, side: int, *, fits: int = 5) -> Tensor:
+def estimate_kernel_by_edges(
+    blurry: Tensor, side: int, *, fits: int = 5, on_size: Callable[[float], None] | None = None
+) -> Tensor:
     """The kernel of a grey photograph, (H, W) linear light in [0, 1] -> (side, side) with sum 1.
 
     `side` is odd and at least the length of the blur; `fits` is how often the kernel is fitted at each size.
+    `on_size` is called after each size with the share of the work that is done; what it raises ends the estimate.
     """
     steps = max(1, math.ceil(2 * math.log2(side / SMALLEST_KERNEL_PX)))
     kernel: Tensor | None = None
@@ -48,7 +55,11 @@ def estimate_kernel_by_edges(blurry: Tensor, side: int, *, fits: int = 5) -> Ten
             kernel[own_side // 2 - 1 : own_side // 2 + 2, own_side // 2 - 1 : own_side // 2 + 2] = 1 / 9
         else:
             kernel = clean_kernel(resize_kernel(kernel, own_side), SMALLEST_VALUE)
-        kernel, weight = _fit(blurry if scale == 1 else _resize(blurry, scale), kernel, weight, fits)
+        resized = blurry if scale == 1 else _resize(blurry, scale)
+        kernel, weight = _fit(resized, kernel, weight, fits, SMALLEST_VALUE)
+        if on_size is not None:
+            # The work grows with the number of pixels.
+            on_size(scale**2)
     assert kernel is not None
     return _or_point(kernel)
 
@@ -61,18 +72,22 @@ def refine_kernel_by_edges(blurry: Tensor, start: Tensor, *, fits: int = 4) -> T
     kernel, weight = start, REFINING_WEIGHT
     for scale in (0.5, 2**-0.5, 1.0):
         side = max(3, round(len(start) * scale) | 1)
-        kernel = clean_kernel(kernel if len(kernel) == side else resize_kernel(kernel, side), SMALLEST_VALUE)
-        kernel, weight = _fit(blurry if scale == 1 else _resize(blurry, scale), kernel, weight, fits)
+        kernel = clean_kernel(kernel if len(kernel) == side else resize_kernel(kernel, side), SMALLEST_REFINED_VALUE)
+        resized = blurry if scale == 1 else _resize(blurry, scale)
+        kernel, weight = _fit(resized, kernel, weight, fits, SMALLEST_REFINED_VALUE)
     return _or_point(kernel)
 
 
-def _fit(blurry: Tensor, kernel: Tensor, weight: float, fits: int) -> tuple[Tensor, float]:
-    """Fit the kernel several times at one size of the photograph. Returns it and the weight of the next fit."""
+def _fit(blurry: Tensor, kernel: Tensor, weight: float, fits: int, smallest: float) -> tuple[Tensor, float]:
+    """Fit the kernel several times at one size of the photograph. Returns it and the weight of the next fit.
+
+    Values below `smallest`, as a share of the largest, are removed.
+    """
     side = len(kernel)
     extended = extend(blurry, side + 2)
     for _ in range(fits):
         sharp = extended.crop(restore_edges(extended, kernel, weight))
-        kernel = clean_kernel(fit_kernel(sharp, blurry, side, kernel), SMALLEST_VALUE)
+        kernel = clean_kernel(fit_kernel(sharp, blurry, side, kernel), smallest)
         weight = max(weight / DECAY, LAST_WEIGHT)
     return kernel, weight
 

@@ -5,17 +5,17 @@ using Hyper-Laplacian Priors"); the gradients of the colours are shrunk together
 outside of the frame and where the photograph is clipped, is replaced in each round by what the estimate so far, blurred
 again, says it was: borders do not ring. Whatever a clipped light reaches stays blurry, because nobody knows how bright
 that light was (Whyte et al. 2014, "Deblurring Shaken and Partially Saturated Images", treat such pixels apart too).
-
-Where blur varies over the frame the image is cut into windows with one kernel each, which are blended.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, fft
 
 from unblur.deconvolution.camera_path import CameraPath
 from unblur.deconvolution.fourier import difference_transfers, extend, transfer_function
+from unblur.deconvolution.varying_blur import solve_by_windows
 
 EXPONENT = 0.8
 """Exponent of the hyper-Laplacian prior; Krishnan and Fergus give 0.5 to 0.8 for photographs."""
@@ -28,11 +28,6 @@ CLIPPED = 0.97
 
 CLIPPED_GAIN = 500.0
 """Share of a pixel that stays blurry, for each share of its light that is connected with clipped pixels."""
-
-LARGEST_VARIATION_PX = 1.5
-"""Difference of kernels within a window that is neglected."""
-
-SMALLEST_WINDOW_PX, LARGEST_WINDOW_PX = 64, 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,29 +50,7 @@ def deconvolve(
 
     Values below 0 and above 1 occur: above 1 where the photograph is clipped.
     """
-    height, width = blurry.shape[1:]
-    window_px = _window_px(path)
-    whole = path.variation_px(height, width) <= LARGEST_VARIATION_PX
-    rows = [(0, height)] if whole else _spans(height, window_px)
-    columns = [(0, width)] if whole else _spans(width, window_px)
-    places = torch.tensor(
-        [
-            [left_px + (left + right - 1) / 2, top_px + (top + bottom - 1) / 2]
-            for top, bottom in rows
-            for left, right in columns
-        ]
-    )
-    kernels = iter(path.kernels_at(places))
-    if len(rows) == len(columns) == 1:
-        return _deconvolve_window(blurry, next(kernels), settings.weight)
-    total, weights = torch.zeros_like(blurry), torch.zeros_like(blurry[:1])
-    for top, bottom in rows:
-        for left, right in columns:
-            sharp = _deconvolve_window(blurry[:, top:bottom, left:right], next(kernels), settings.weight)
-            share = _blending_weights(bottom - top)[:, None] * _blending_weights(right - left)
-            total[:, top:bottom, left:right] += share * sharp
-            weights[:, top:bottom, left:right] += share
-    return total / weights
+    return solve_by_windows(blurry, path, partial(_deconvolve_window, weight=settings.weight), left_px, top_px)
 
 
 def _deconvolve_window(blurry: Tensor, kernel: Tensor, weight: float) -> Tensor:
@@ -123,25 +96,3 @@ def _shrinkage(gradients: Tensor, threshold: float) -> Tensor:
     for _ in range(3):
         shrunk = (length - threshold * EXPONENT * shrunk.clamp(min=1e-3) ** (EXPONENT - 1)).clamp(min=0)
     return shrunk / length
-
-
-def _window_px(path: CameraPath) -> int:
-    """The side of windows in which the kernel is nearly the same, not much smaller than the kernel."""
-    variation_px = path.variation_px(1, 1)
-    fitting = LARGEST_WINDOW_PX if variation_px == 0 else int(LARGEST_VARIATION_PX / variation_px)
-    smallest = max(SMALLEST_WINDOW_PX, 2 * round(path.length_px))
-    return min(max(fitting, smallest), max(LARGEST_WINDOW_PX, smallest))
-
-
-def _spans(length: int, window_px: int) -> list[tuple[int, int]]:
-    """Windows of equal size that overlap by a half, or one that holds everything."""
-    if length <= window_px:
-        return [(0, length)]
-    count = -(-2 * (length - window_px) // window_px) + 1
-    starts = [index * (length - window_px) // (count - 1) for index in range(count)]
-    return [(start, start + window_px) for start in starts]
-
-
-def _blending_weights(length: int) -> Tensor:
-    """A Hann window without its zeros, (length,)."""
-    return torch.hann_window(length + 2, periodic=False)[1:-1]

@@ -25,7 +25,7 @@ Pixels = NDArray[Any]
 
 EIGHT_BITS = np.dtype(np.uint8)
 
-NAMES = ("network", "fast", "generative", "identity", "unsharp")
+NAMES = ("faithful", "network", "fast", "generative", "identity", "unsharp")
 """Names of the methods that are not named by a file."""
 
 MOVED = {
@@ -83,9 +83,14 @@ class MethodChoice:
 def open_method(choice: MethodChoice) -> Method:
     """The method that was chosen, ready to use. Raises UnblurError when there is none of that name."""
     match choice.method:
-        case "network" | "fast":
-            fast = choice.method == "fast"
-            restorer = load(choice.checkpoint, choice.device, pooling_window_px=choice.pooling_window_px, fast=fast)
+        case "faithful" | "network" | "fast":
+            restorer = load(
+                choice.checkpoint,
+                choice.device,
+                pooling_window_px=choice.pooling_window_px,
+                fast=choice.method == "fast",
+                shake="auto" if choice.method == "faithful" else "off",
+            )
             return network(restorer, name=choice.method)
         case "generative":
             return _generative(choice)

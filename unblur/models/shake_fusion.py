@@ -1,8 +1,8 @@
-"""The fusion network: one result from the network's restoration of a photograph and its deconvolution.
+"""The fusion network: one result from the network's restoration of a photograph and several deconvolutions of it.
 
 One idea: a deconvolution with the right kernel shows detail that no network can guess, and with a wrong kernel it shows
-ripples; a network that sees both beside the blurry photograph can tell them apart at every place. It begins as the
-network's restoration, unchanged, and learns corrections.
+ripples; a network that gets both beside the blurry photograph learns to tell them apart at every place. Before training
+it returns the restoration unchanged, and it learns corrections.
 
 Source: ours, with the shape of `unblur.models.plain_unet`. Networks that finish a deconvolution: Schuler
 et al. 2013, "A Machine Learning Approach for Non-blind Image Deconvolution"; that learn from estimated, not true
@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unblur.deconvolution.candidates import CANDIDATES
 from unblur.models.padding import padded_to_multiple
 from unblur.models.plain_unet import PlainUNet, PlainUNetConfig
 
@@ -32,27 +33,40 @@ class ShakeFusionConfig:
     """Sizes of a fusion network."""
 
     backbone: PlainUNetConfig
+    deconvolutions: int = CANDIDATES
+    """Number of deconvolutions, `unblur.deconvolution.candidates`."""
 
 
 class ShakeFusion(nn.Module):
-    """Images in, one image out. Shape: three times (B, 3, H, W) sRGB in [0, 1], any H and W -> same."""
+    """Images in, one image out: (B, 3, H, W) sRGB in [0, 1], any H and W."""
 
     def __init__(self, config: ShakeFusionConfig) -> None:
         super().__init__()
         self.config = config
         self.backbone = PlainUNet(config.backbone)
-        channels = (6 + CONTEXT_CHANNELS) * config.backbone.stem_stride**2
+        channels = (3 + 3 * config.deconvolutions + CONTEXT_CHANNELS) * config.backbone.stem_stride**2
         self.intro = nn.Conv2d(channels, config.backbone.channels[0], 3, padding=1)
 
     def forward(
         self, blurry: Tensor, restored: Tensor, deconvolved: Tensor, error: Tensor, length_px: Tensor
     ) -> Tensor:
-        """`error`, (B,), is the expected relative error of the kernel in [0, 1]; `length_px`, (B,), its length."""
+        """Correct the restoration of blurry photographs.
+
+        Args:
+            blurry: (B, 3, H, W) sRGB in [0, 1].
+            restored: The network's restoration, same shape.
+            deconvolved: (B, N, 3, H, W) sRGB in [0, 1], N deconvolutions.
+            error: (B,), the expected relative error of the kernel, in [0, 1].
+            length_px: (B,), the length of the kernel in pixels.
+
+        Returns:
+            (B, 3, H, W) sRGB, not clipped.
+        """
         context = torch.stack([error, length_px / LENGTH_UNIT_PX], dim=1)[..., None, None]
         inputs = torch.cat(
             [
                 DIFFERENCE_SCALE * (blurry - restored),
-                DIFFERENCE_SCALE * (deconvolved - restored),
+                DIFFERENCE_SCALE * (deconvolved - restored[:, None]).flatten(1, 2),
                 context.to(blurry.dtype).expand(-1, -1, *blurry.shape[2:]),
             ],
             dim=1,

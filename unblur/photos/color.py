@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 _BT601 = (0.299, 0.587, 0.114)
+_BT709 = (0.2126, 0.7152, 0.0722)
 
 
 def srgb_to_linear(srgb: Tensor) -> Tensor:
@@ -23,3 +24,8 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
 def luma(picture: Tensor) -> Tensor:
     """(..., 3, H, W) sRGB -> (..., H, W), weighted as ITU-R BT.601 does."""
     return torch.einsum("...chw,c->...hw", picture, picture.new_tensor(_BT601))
+
+
+def luminance(light: Tensor) -> Tensor:
+    """(..., 3, H, W) linear light -> (..., H, W), weighted as ITU-R BT.709 does."""
+    return torch.einsum("...chw,c->...hw", light, light.new_tensor(_BT709))

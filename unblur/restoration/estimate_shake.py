@@ -36,4 +36,4 @@ def estimate_shake(picture: Any, device: str = "auto") -> Shake:
         pixels = planes[0].pixels
     estimator = load_checkpoint(BUNDLED_KERNEL_ESTIMATOR).model
     assert isinstance(estimator, KernelEstimator)
-    return ShakeEstimator(load(device=device).apply_network, estimator).estimate(pixels)
+    return ShakeEstimator(load(device=device, shake="off").apply_network, estimator).estimate(pixels)

@@ -16,6 +16,7 @@ was tried too, to begin with less noise and more of the aligned feature, gains l
 import copy
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -37,13 +38,24 @@ from unblur.models.pooling import use_local_pooling, usual_window_px
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.samplers import Sampling, Solver
 from unblur.models.tokens import Tokens
-from unblur.names import Precision
+from unblur.names import Precision, ShakeChoice
 from unblur.photos.photo import Photo
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_plausible, is_plausible_detail
 from unblur.restoration.low_frequencies import with_low_frequencies_of
-from unblur.restoration.restorer import Restoration, mean_change
-from unblur.restoration.tiled import Answer, Kind, Progress, Tile, Tiling, Window, part_of, restore_in_tiles
+from unblur.restoration.restorer import SHARE_OF_ESTIMATING, Restoration, mean_change
+from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
+from unblur.restoration.tiled import (
+    Answer,
+    Kind,
+    Progress,
+    Tile,
+    Tiling,
+    Window,
+    part_of,
+    restore_in_tiles,
+    split_progress,
+)
 from unblur.restoration.windows import as_blurry, as_values, in_channels, shares_of_white
 
 BYTES_PER_TILE_PX = 2000
@@ -96,12 +108,14 @@ def load_generative(
     caption: str | None = None,
     text_encoder: str | Path | None = None,
     device: str = "auto",
+    shake: ShakeChoice = "auto",
 ) -> "GenerativeRestorer":
     """The generative restorer for a checkpoint of GLOWDeblur and one of the decoder that it was trained with.
 
     Both are folders or names on the Hugging Face hub, or None for the bundled ones. `caption` says what the photograph
     shows, through `text_encoder` (None for MiniLM). Where `settings` name no pooling window it is 1.5 training patches,
-    as without invention. Raises UnblurError when something is missing or does not fit.
+    as without invention. `shake` says whether camera shake is solved first, as in `unblur.load`; only the bundled
+    checkpoint does so. Raises UnblurError when something is missing or does not fit.
     """
     # Now, not when a photograph has been read.
     import_diffusers()
@@ -114,8 +128,10 @@ def load_generative(
     if settings.pooling_window_px is None:
         settings = replace(settings, pooling_window_px=usual_window_px(checkpoint.train_patch_px))
     told = None if caption is None else _tokens(caption, text_encoder, denoiser.token_channels, device)
-    first = None
+    first = solver = None
     if source is None:
+        if shake != "off":
+            solver = load_shake_solver(choose_device(device), always=shake == "always")
         restorer = load_checkpoint(BUNDLED_RESTORER)
         first = restorer.model
         use_local_pooling(first, usual_window_px(restorer.train_patch_px))
@@ -124,6 +140,7 @@ def load_generative(
         found.network,
         settings,
         first=first,
+        shake_solver=solver,
         caption=told,
         device=device,
         checkpoint_sha256=checkpoint.sha256,
@@ -151,6 +168,7 @@ class GenerativeRestorer:
         settings: GenerativeSettings | None = None,
         *,
         first: nn.Module | None = None,
+        shake_solver: ShakeSolver | None = None,
         caption: Tokens | None = None,
         device: str = "auto",
         checkpoint_sha256: str | None = None,
@@ -159,6 +177,7 @@ class GenerativeRestorer:
         """Takes over the networks: moves them to `device` and sets the pooling of `network`.
 
         `first`: what restores without invention, (B, 3, H, W) in [0, 1] -> same; None is the pre-reconstruction.
+        `shake_solver`: joins a deconvolution of camera shake with that restoration; None solves no shake.
         `decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1]. `caption`: (1, N, C), told of every
         tile.
         """
@@ -171,6 +190,7 @@ class GenerativeRestorer:
         if first is not None:
             first = first.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._first = first
+        self._shake_solver = shake_solver
         self._bytes_per_px = BYTES_PER_TILE_PX if isinstance(decoder, LatentDecoder) else BYTES_PER_TILE_PX_OF_OTHERS
 
     def at_fidelity(self, fidelity: float) -> "GenerativeRestorer":
@@ -192,10 +212,14 @@ class GenerativeRestorer:
         """
         began = time.perf_counter()
         compares = self.settings.samples > 1
+        solved = None
+        if self._shake_solver is not None and self._first is not None and strength > 0:
+            estimating, progress = split_progress(progress, SHARE_OF_ESTIMATING)
+            solved = self._shake_solver.solve(photo.pixels, self._restore_first, estimating)
         result = restore_in_tiles(
             photo.pixels,
             photo.alpha,
-            self._restore_window,
+            partial(self._restore_window, solved),
             strength=strength,
             tile=tile,
             tiling=Tiling(
@@ -215,10 +239,20 @@ class GenerativeRestorer:
             kept_share=result.kept_share,
             strength=strength,
             generated_share=result.generated_share,
+            shake=None if solved is None else solved.shake,
             uncertainty=strength * result.beside[..., 0] if compares else None,
         )
 
-    def _restore_window(self, window: Window, progress: Progress | None) -> Answer:
+    def _restore_first(self, blurry: Tensor) -> Tensor:
+        """The restoration without invention of a whole image. (1, 3, h, w) on the CPU -> same."""
+        assert self._first is not None
+        image = blurry.to(self.device, memory_format=torch.channels_last)
+        bfloat16 = uses_bfloat16(self.settings.precision, self.device, np.dtype(np.uint8))
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            restored: Tensor = self._first(image)
+        return restored.float().cpu()
+
+    def _restore_window(self, solved: SolvedShake | None, window: Window, progress: Progress | None) -> Answer:
         values = shares_of_white(window.pixels)
         height, width, channels = values.shape
         blurry = as_blurry(values, self.device)
@@ -229,6 +263,9 @@ class GenerativeRestorer:
             restored = first[..., :height, :width].float()
             if not is_plausible(restored, blurry):
                 return Answer(self._with_disagreement(values), "kept")
+            if solved is not None:
+                fused = solved.fuse(blurry, restored, window.left_px, window.top_px)
+                restored = fused if is_plausible(fused, blurry) else restored
             if self.settings.fidelity == 1:
                 return Answer(self._with_disagreement(as_values(in_channels(restored, channels))), "restored")
             painted = self._glow.decoder(conditions.aligned.float()).float()[..., :height, :width]

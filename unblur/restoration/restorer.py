@@ -5,6 +5,7 @@ result of its own; `pooling_window_px` limits such averages to a sliding window,
 inside the whole photograph except within half a window of an edge that is not the photograph's.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_RESTORER, BUNDLED_SHAKE_FUSION, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import GlowConfig, MultiScale, RestorerConfig
 from unblur.models.multiscale import AtHalfSize
 from unblur.models.pooling import use_local_pooling, usual_window_px
-from unblur.names import Precision
+from unblur.names import Precision, ShakeChoice
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.blend import full_scale
@@ -29,7 +30,7 @@ from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_plausible
 from unblur.restoration.pictures import Planes, picture_like, planes_of
 from unblur.restoration.shake import Shake
-from unblur.restoration.shake_solver import ShakeSolver, SolvedShake
+from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
 from unblur.restoration.tiled import (
     Answer,
     Progress,
@@ -104,14 +105,25 @@ def load(
     pooling_window_px: int | None = None,
     *,
     fast: bool = False,
-    shake_solver: ShakeSolver | None = None,
+    shake: ShakeChoice = "auto",
+    shake_fusion: Path = BUNDLED_SHAKE_FUSION,
 ) -> "Restorer":
-    """The restorer for a checkpoint: a folder, "owner/name" on the Hugging Face hub, or None for the bundled.
+    """Load the restorer for a checkpoint.
 
-    With `fast` it looks at photographs at half their size alone: far less time, and fine blur stays.
-    A `shake_solver`, which no command uses yet, solves camera shake where that is worth it (docs/shake.md).
-    Averages inside the network reach 1.5 training patches (TLC's ratio) unless a window is given; 0 lets them
-    reach over the whole tile. Raises UnblurError when there is no such checkpoint or device.
+    Args:
+        source: A folder, "owner/name" on the Hugging Face hub, or None for the bundled checkpoint.
+        device: Where to compute; "auto" uses an accelerator if there is one.
+        precision: Precision of the networks.
+        pooling_window_px: Reach of averages inside the network, 1.5 training patches by default (TLC's ratio); 0 lets
+            them reach over the whole tile.
+        fast: Whether to restore at half the size alone, in a fraction of the time; fine blur stays.
+        shake: Whether camera shake is estimated and deconvolved (docs/shake.md). "auto" does so where the blur is long
+            enough and the kernel certain enough, with the bundled checkpoint and without `fast`; "always" wherever a
+            kernel is found, which may make a photograph worse.
+        shake_fusion: Folder of another fusion network than the bundled one.
+
+    Raises:
+        UnblurError: There is no such checkpoint or device.
     """
     checkpoint = load_checkpoint(BUNDLED_RESTORER if source is None else source)
     if isinstance(checkpoint.config, GlowConfig):
@@ -130,7 +142,10 @@ def load(
     if fast:
         # The hourglass alone: half size is the one size that is looked at.
         model = AtHalfSize(model.hourglass if isinstance(model, MultiScale) else model)
-    return Restorer(model, settings, device=device, checkpoint_sha256=checkpoint.sha256, shake_solver=shake_solver)
+    solver = None
+    if shake == "always" or (shake == "auto" and source is None and not fast):
+        solver = load_shake_solver(choose_device(device), fusion=shake_fusion, always=shake == "always")
+    return Restorer(model, settings, device=device, checkpoint_sha256=checkpoint.sha256, shake_solver=solver)
 
 
 class Restorer:
@@ -223,9 +238,11 @@ class Restorer:
         solved = None
         if self._shake_solver is not None and strength > 0:
             estimating, progress = split_progress(progress, SHARE_OF_ESTIMATING)
-            solved = self._shake_solver.solve(pixels, partial(self.apply_network, progress=estimating))
+            solved = self._shake_solver.solve(pixels, self.apply_network, estimating)
+        # Deconvolution near a border of a tile lacks the light from beyond it.
+        reach_px = 0 if solved is None else 2 * math.ceil(solved.shake.length_px)
         tiling = Tiling(
-            overlap_px=self.settings.overlap_px,
+            overlap_px=max(self.settings.overlap_px, self.settings.feather_px + reach_px),
             feather_px=self.settings.feather_px,
             bytes_per_px=BYTES_PER_TILE_PX,
         )
@@ -241,10 +258,8 @@ class Restorer:
         )
         return result, None if solved is None else solved.shake
 
-    def apply_network(self, blurry: Tensor, progress: Progress | None = None) -> Tensor:
+    def apply_network(self, blurry: Tensor) -> Tensor:
         """The network applied to a whole image, without tiles or safeguards. (1, 3, h, w) on the CPU -> same."""
-        if progress:
-            progress(0.5)
         image = blurry.to(self.device, memory_format=torch.channels_last)
         with (
             torch.inference_mode(),

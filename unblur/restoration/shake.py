@@ -26,15 +26,16 @@ from unblur.deconvolution.camera_path import (
 )
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
 from unblur.deconvolution.fourier import differences
-from unblur.deconvolution.kernel import clean_kernel, extent_px, point_kernel, smooth_kernels
+from unblur.deconvolution.kernel import clean_kernel, extent_px, point_kernel
 from unblur.deconvolution.kernel_features import WINDOW_PX, kernel_features
 from unblur.deconvolution.least_squares import NormalEquations, correlate, join
 from unblur.deconvolution.noise import estimate_noise
 from unblur.deconvolution.non_blind import CLIPPED, Deconvolution, deconvolve
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
-from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.photos.photo import Photo
+from unblur.restoration.tiled import Progress, split_progress
 from unblur.restoration.windows import as_blurry, shares_of_white
 
 CPU = torch.device("cpu")
@@ -54,6 +55,9 @@ LARGEST_EDGES_PX = 512
 LONGEST_KERNEL_PX = 48.0
 """Longer blur is estimated in a smaller photograph: with its surroundings it would not fit the features' window."""
 
+SHARE_OF_EDGES = 0.6
+"""Of the progress of an estimate, for the first networks and the solver without learned weights."""
+
 LEAST_DETAIL = 1e-8
 """Mean squared gradient in linear light below which a photograph is flat and does not show how the camera moved."""
 
@@ -71,9 +75,6 @@ EDGES_SCALE = 8.0
 
 SMALLEST_VALUE = 0.01
 """Share of a kernel's largest value below which an estimated kernel's values are dropped."""
-
-_REC709 = (0.2126, 0.7152, 0.0722)
-"""Weights of linear red, green and blue in luminance (ITU-R BT.709)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +131,11 @@ class ShakeEstimator:
         self._estimator = kernel_estimator
 
     @torch.inference_mode()
-    def estimate(self, pixels: NDArray[Any]) -> Shake:
+    def estimate(self, pixels: NDArray[Any], progress: Progress | None = None) -> Shake:
         """Estimate the shake of a photograph, (H, W, 1 or 3) sRGB of any depth. Deterministic.
 
-        Raises UnblurError when the photograph is smaller than SMALLEST_PX.
+        `progress` is called with the share that is done, 0 to 1; what it raises ends the estimate. Raises UnblurError
+        when the photograph is smaller than SMALLEST_PX.
         """
         height, width = pixels.shape[:2]
         if min(height, width) < SMALLEST_PX:
@@ -161,10 +163,15 @@ class ShakeEstimator:
         if scale != coarse:
             small = _scaled(region, scale)
             restored, first = self._first_kernel(small)
-        kernel, error = self._kernel(small, restored, first)
+        edges, judging = split_progress(progress, SHARE_OF_EDGES)
+        kernel, error = self._kernel(small, restored, first, edges)
+        if judging:
+            judging(0.5)
         centre = (width / 2 - left) * scale, (height / 2 - top) * scale
         path, residual = self._with_roll(small, single_kernel_path(kernel, centre), noise)
         path = path if scale == 1 else path.scaled(1 / scale)
+        if judging:
+            judging(1.0)
         return Shake(
             path=replace(path, centre_px=(width / 2, height / 2)),
             confidence=1 - min(1.0, error),
@@ -178,19 +185,20 @@ class ShakeEstimator:
         restored = self._restore(blurry[None])[0].clamp(0, 1)
         return restored, judged_kernel(self._estimator, blurry, restored, None)[0]
 
-    def _kernel(self, blurry: Tensor, restored: Tensor, first: Tensor) -> tuple[Tensor, float]:
+    def _kernel(
+        self, blurry: Tensor, restored: Tensor, first: Tensor, progress: Progress | None
+    ) -> tuple[Tensor, float]:
         """The kernel of (3, H, W) sRGB and its expected relative error, given what `_first_kernel` returned."""
         left, top, side_x, side_y = best_textured_region(blurry, LARGEST_EDGES_PX)
         light = luminance(srgb_to_linear(blurry[:, top : top + side_y, left : left + side_x]))
-        by_edges = estimate_kernel_by_edges(light, kernel_side(first), fits=4)
-        return chosen_kernel(self._estimator, blurry, restored, by_edges, light)
+        by_edges = estimate_kernel_by_edges(light, kernel_side(first), fits=4, on_size=progress)
+        return refined_kernel(self._estimator, blurry, restored, by_edges, light)
 
     def _with_roll(self, blurry: Tensor, path: CameraPath, noise: float) -> tuple[CameraPath, float]:
         """The path refined over windows, if roll explains the photograph better, and the residual."""
         light = srgb_to_linear(blurry)
-        sharp = deconvolve(light, path, Deconvolution(noise=noise)).clamp(0, 1)
-        sharp = luminance(srgb_to_linear(self._restore(linear_to_srgb(sharp)[None])[0].clamp(0, 1)))
         grey, unclipped = luminance(light), _unclipped(light)
+        sharp = deconvolve(grey[None], path, Deconvolution(noise=noise))[0].clamp(0, 1)
         side = _room_for_roll(path)
         windows, places = [], []
         for top, bottom in _thirds(grey.shape[0]):
@@ -234,26 +242,19 @@ def kernel_side(kernel: Tensor) -> int:
     return min(WINDOW_PX, max(SMALLEST_SIDE_PX, round(1.4 * extent_px(kernel) + 8) | 1))
 
 
-def chosen_kernel(
+def refined_kernel(
     estimator: nn.Module, blurry: Tensor, restored: Tensor, by_edges: Tensor, light: Tensor
 ) -> tuple[Tensor, float]:
-    """The kernel that is used, and the expected relative error.
+    """The kernel that is used, and its expected relative error.
 
-    The estimator's kernel is an average of those it takes for possible, and therefore soft. Two sharp candidates are
-    compared with it: the kernel `by_edges`, and its own, refined by edges. The one that is nearer to it is used.
-    `blurry` and `restored` are (3, H, W) sRGB in [0, 1]; `light`, (H, W), is the linear luminance of a textured part.
+    The estimator's kernel is an average of those that are possible, and therefore soft; the solver sharpens it.
+    `blurry` and `restored` are (3, H, W) sRGB in [0, 1]; `by_edges` is the solver's first kernel, one of the
+    estimator's inputs; `light`, (H, W), is the linear luminance of a textured part.
     """
     judged, error = judged_kernel(estimator, blurry, restored, by_edges)
     margin = (WINDOW_PX - kernel_side(judged)) // 2
     inner = judged[margin : WINDOW_PX - margin, margin : WINDOW_PX - margin]
-    refined = refine_kernel_by_edges(light, inner / inner.sum().clamp(min=1e-8))
-    return min(by_edges, refined, key=lambda kernel: difference(kernel, judged)), error
-
-
-def difference(kernel: Tensor, other: Tensor) -> float:
-    """Squared difference of two kernels, at most WINDOW_PX wide, after smoothing."""
-    one, two = (F.pad(image, ((WINDOW_PX - len(image)) // 2,) * 4) for image in (kernel, other))
-    return float(smooth_kernels((one - two)[None]).square().sum())
+    return refine_kernel_by_edges(light, inner / inner.sum().clamp(min=1e-8)), error
 
 
 def _rolls(path: CameraPath, height: int, width: int) -> tuple[float, ...]:
@@ -292,11 +293,6 @@ def estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> 
         margin = (WINDOW_PX - by_edges.shape[-1]) // 2
         kernel = F.pad(by_edges, (margin,) * 4)
     return torch.cat([kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
-
-
-def luminance(light: Tensor) -> Tensor:
-    """(..., 3, H, W) linear light -> (..., H, W)."""
-    return torch.einsum("...chw,c->...hw", light, light.new_tensor(_REC709))
 
 
 def best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int, int, int]:

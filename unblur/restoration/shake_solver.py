@@ -9,17 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
-from unblur.deconvolution.non_blind import Deconvolution, deconvolve
+from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, BUNDLED_SHAKE_FUSION, load_checkpoint
+from unblur.deconvolution.candidates import deconvolve_candidates
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, ShakeFusion
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.shake import SMALLEST_PX, Shake, ShakeEstimator
+from unblur.restoration.tiled import Progress
 
 SHORTEST_PX = 2.5
 """Blur below this is the network's alone: deconvolution would sharpen noise."""
 
-LEAST_CONFIDENCE = 0.35
+LEAST_CONFIDENCE = 0.1
 """Confidence below which a kernel is not used."""
 
 
@@ -36,8 +37,8 @@ class SolvedShake:
         The window begins at (left, top) of the photograph.
         """
         light = srgb_to_linear(blurry[0].cpu().float())
-        settings = Deconvolution(noise=self.shake.noise)
-        sharp = deconvolve(light, self.shake.path, settings, left_px=left_px, top_px=top_px).clamp(0, 1)
+        shake = self.shake
+        sharp = deconvolve_candidates(light, shake.path, shake.noise, left_px=left_px, top_px=top_px).clamp(0, 1)
         deconvolved = linear_to_srgb(sharp)[None].to(blurry.device)
         error = blurry.new_tensor([1 - self.shake.confidence])
         length_px = blurry.new_tensor([self.shake.length_px])
@@ -48,27 +49,34 @@ class SolvedShake:
 class ShakeSolver:
     """Decides for each photograph whether its shake is worth solving."""
 
-    def __init__(self, estimator: KernelEstimator, fusion: ShakeFusion) -> None:
-        """Take over networks that are in evaluation mode."""
+    def __init__(self, estimator: KernelEstimator, fusion: ShakeFusion, *, always: bool = False) -> None:
+        """Take over networks that are in evaluation mode. With `always`, short and uncertain shake is solved too."""
         self._estimator = estimator
         self._fusion = fusion
+        self._always = always
 
-    def solve(self, pixels: NDArray[Any], restore: Callable[[Tensor], Tensor]) -> SolvedShake | None:
+    def solve(
+        self, pixels: NDArray[Any], restore: Callable[[Tensor], Tensor], progress: Progress | None = None
+    ) -> SolvedShake | None:
         """Estimate the shake of (H, W, C) pixels; None where it is too small, too short or too uncertain to use.
 
-        `restore` is the restoring network, (1, 3, H, W) sRGB in [0, 1] -> same, on the CPU.
+        `restore` is the restoring network, (1, 3, H, W) sRGB in [0, 1] -> same, on the CPU. `progress` is called with
+        the share of the estimate that is done.
         """
         if min(pixels.shape[:2]) < SMALLEST_PX:
             return None
-        shake = ShakeEstimator(restore, self._estimator).estimate(pixels)
+        shake = ShakeEstimator(restore, self._estimator).estimate(pixels, progress)
         worth_it = shake.length_px >= SHORTEST_PX and shake.confidence >= LEAST_CONFIDENCE
-        return SolvedShake(shake=shake, fusion=self._fusion) if worth_it else None
+        return SolvedShake(shake=shake, fusion=self._fusion) if worth_it or self._always else None
 
 
-def load_shake_solver(fusion: Path, device: torch.device) -> ShakeSolver:
-    """The bundled kernel estimator with the fusion network in the folder `fusion`.
+def load_shake_solver(
+    device: torch.device, *, fusion: Path = BUNDLED_SHAKE_FUSION, always: bool = False
+) -> ShakeSolver:
+    """Load the bundled kernel estimator and the fusion network in the folder `fusion`.
 
-    Raises UnblurError when the weights are missing, damaged, or of another network.
+    With `always`, short and uncertain shake is solved too, which may make a photograph worse. Raises UnblurError when
+    the weights are missing, damaged, or of another network.
     """
     estimator = load_checkpoint(BUNDLED_KERNEL_ESTIMATOR).model
     found = load_checkpoint(fusion)
@@ -76,4 +84,4 @@ def load_shake_solver(fusion: Path, device: torch.device) -> ShakeSolver:
     if not isinstance(found.model, ShakeFusion):
         raise UnblurError(f"{fusion} holds no fusion network; train one by experiments.train_shake_fusion.")
     network = found.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return ShakeSolver(estimator, network)
+    return ShakeSolver(estimator, network, always=always)

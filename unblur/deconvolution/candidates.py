@@ -1,0 +1,40 @@
+"""Several deconvolutions of one photograph, from which the fusion network makes one result.
+
+A sparse prior keeps edges where the kernel is right; linear filters make fewer mistakes where it is wrong. The network
+sees at every place where they agree. They differ in luminance only: their colours are those of the strongest filter,
+since fine detail is mostly light and dark, and noise in colours is what people see first.
+"""
+
+import torch
+from torch import Tensor
+
+from unblur.deconvolution.camera_path import CameraPath
+from unblur.deconvolution.non_blind import Deconvolution, deconvolve
+from unblur.deconvolution.wiener import PRIOR_WEIGHTS, deconvolve_wiener
+from unblur.photos.color import luminance
+
+CANDIDATES = 1 + len(PRIOR_WEIGHTS)
+"""Number of deconvolutions."""
+
+
+def deconvolve_candidates(
+    blurry: Tensor, path: CameraPath, noise: float, *, left_px: int = 0, top_px: int = 0
+) -> Tensor:
+    """Deconvolve a photograph, or the part of it that begins at (left, top), in several ways.
+
+    Args:
+        blurry: (3, H, W) linear light, white being 1.
+        path: The path of the camera.
+        noise: Standard deviation of the noise in linear light.
+        left_px: Place of the part in the photograph.
+        top_px: Place of the part in the photograph.
+
+    Returns:
+        (CANDIDATES, 3, H, W) linear light: with a sparse prior, then by Wiener filters from weak to strong. Values
+        below 0 and above 1 occur.
+    """
+    light = luminance(blurry)[None]
+    sparse = deconvolve(light, path, Deconvolution(noise=noise), left_px=left_px, top_px=top_px)
+    filtered = deconvolve_wiener(light, path, PRIOR_WEIGHTS, left_px=left_px, top_px=top_px)
+    coloured = deconvolve_wiener(blurry, path, PRIOR_WEIGHTS[-1:], left_px=left_px, top_px=top_px)
+    return coloured + torch.cat([sparse[None], filtered]) - filtered[-1:]
