@@ -244,9 +244,9 @@ def test_blurring_again_is_a_part_of_what_motion_is_learnt_from(photos: Path) ->
     answers = truth.clone().requires_grad_()
     told, more = paths_alone.loss(answers, (blurry, truth, sharp)), both.loss(answers, (blurry, truth, sharp))
     again = float((more.loss - told.loss).detach()) / 10
-    assert again == pytest.approx(more.measured["reblur"], abs=1e-4)
+    assert again == pytest.approx(more.metrics["reblur"], abs=1e-4)
     # Along the true path the photograph becomes the blurry one, so far as noise and lamps let it.
-    still = both.loss(torch.zeros_like(truth), (blurry, truth, sharp)).measured["reblur"]
+    still = both.loss(torch.zeros_like(truth), (blurry, truth, sharp)).metrics["reblur"]
     assert again < still / 2
     more.loss.backward()
     assert answers.grad is not None

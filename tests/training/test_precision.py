@@ -255,7 +255,7 @@ def test_the_perceptual_loss_of_an_autoencoder_follows_the_processor(
             heard.append(F.conv2d(one - other, torch.ones(1, 3, 1, 1)).dtype)
             return (one - other).float().abs().mean(dim=(1, 2, 3))
 
-    monkeypatch.setattr("unblur.training.reconstruction.load_st_lpips", lambda _network: Distance())
+    monkeypatch.setattr("unblur.training.objectives.autoencoding.load_st_lpips", lambda _network: Distance())
     settings = replace(ReconstructionLoss(), adversarial=0.0)
     task = AutoencodingObjective(NoPatches(), settings, steps=1, seed=1, precision="auto")
     sharp = torch.rand(1, 3, 64, 64)
