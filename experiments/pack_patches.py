@@ -14,6 +14,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from experiments.harness import run
 from unblur import recipes
 from unblur.atomic import write_atomically
 from unblur.datasets import PhotoFolder
@@ -82,4 +83,4 @@ def _bytes(picture: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(pack))
+    sys.exit(run(pack))

@@ -1,7 +1,7 @@
 """Compare the network alone, the deconvolution of the estimated shake alone, and both joined, on every set.
 
 `python -m experiments.shake_evidence FOLDER --photos PHOTOS --real PAIRS... --levin LEVIN` writes the simulated sets of
-`unblur study release` into FOLDER, measures every method on every set, keeps the rows as CSV, so that an interrupted
+`experiments.release` into FOLDER, measures every method on every set, keeps the rows as CSV, so that an interrupted
 run continues, and prints a Markdown table.
 """
 
@@ -17,6 +17,9 @@ import numpy as np
 import torch
 import tyro
 
+from experiments.harness import run
+from experiments.measuring import measure_rows
+from experiments.release import VALIDATION, SetSettings, release_sets
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
 from unblur.datasets import PhotoFolder
 from unblur.datasets.photo_folder import photos_fingerprint
@@ -32,8 +35,6 @@ from unblur.models import KernelEstimator
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.restorer import load
 from unblur.restoration.shake import ShakeEstimator
-from unblur.studies.measuring import measured_rows
-from unblur.studies.release import VALIDATION, SetSettings, release_sets
 
 METHODS = ("network", "deconvolved", "joined")
 
@@ -112,7 +113,7 @@ def _rows(
     tables = folder / "rows"
     tables.mkdir(parents=True, exist_ok=True)
     return {
-        name: measured_rows(
+        name: measure_rows(
             name,
             found if pictures is None else found.evenly(pictures),
             choice,
@@ -201,7 +202,4 @@ def _markdown(lines: Sequence[Line]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(tyro.cli(measure))
-    except UnblurError as error:
-        sys.exit(str(error))
+    sys.exit(run(measure))

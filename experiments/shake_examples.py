@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import unblur
+from experiments.harness import run
 from unblur.blur import Camera
 from unblur.blur.kernel import path_kernel
 from unblur.datasets import PhotoFolder
@@ -159,7 +160,4 @@ def _pixels(image: Tensor) -> NDArray[np.uint8]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(tyro.cli(make))
-    except UnblurError as error:
-        sys.exit(str(error))
+    sys.exit(run(make))

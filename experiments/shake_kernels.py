@@ -14,6 +14,7 @@ import tyro
 from numpy.typing import NDArray
 from torch import Tensor
 
+from experiments.harness import run
 from experiments.shake_examples import ShakeExamples, as_image, open_examples
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
 from unblur.deconvolution.kernel_features import WINDOW_PX
@@ -87,7 +88,4 @@ def _estimated(network: KernelEstimator, examples: ShakeExamples, index: int) ->
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(tyro.cli(estimate))
-    except UnblurError as error:
-        sys.exit(str(error))
+    sys.exit(run(estimate))

@@ -22,10 +22,10 @@ from statistics import fmean
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments.harness import run as run_experiment
 from experiments.learning import Learning, ScheduleFreeAdamW, optimizers, rate_share, stage
 from experiments.pack_patches import PackedPatches
 from experiments.shapes import Shape, ShapedUNet
@@ -325,4 +325,4 @@ def _table(rows: Sequence[Row]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(race))
+    sys.exit(run_experiment(race))

@@ -13,11 +13,11 @@ import torch
 import tyro
 from torch import Tensor, nn
 
+from experiments.harness import run
 from experiments.shake_examples import as_image, open_examples
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.datasets.simulated import turned
 from unblur.deconvolution.kernel import smooth_kernels
-from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, KernelEstimatorConfig
 from unblur.photos.color import luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
@@ -148,7 +148,4 @@ def _measured(network: nn.Module, inputs: Tensor, truth: Tensor, solved: Tensor,
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(tyro.cli(train))
-    except UnblurError as error:
-        sys.exit(str(error))
+    sys.exit(run(train))

@@ -19,6 +19,7 @@ import tyro
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from experiments.harness import run
 from experiments.shake_examples import PATCH_PX, ShakeExamples, as_image, open_examples
 from experiments.shake_kernels import EstimatedKernels, open_kernels
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
@@ -26,7 +27,6 @@ from unblur.datasets.simulated import turned
 from unblur.deconvolution import CANDIDATES, deconvolve_candidates, single_kernel_path
 from unblur.deconvolution.kernel import clean_kernel, extent_px
 from unblur.deconvolution.noise import estimate_noise
-from unblur.errors import UnblurError
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
 from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
@@ -250,7 +250,4 @@ def _line(means: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(tyro.cli(train))
-    except UnblurError as error:
-        sys.exit(str(error))
+    sys.exit(run(train))

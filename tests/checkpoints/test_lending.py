@@ -21,14 +21,14 @@ from unblur.checkpoints.lending import borrowed_parts
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur, MultiScale
 from unblur.models.glow_sizes import glow
-from unblur.training.glow_beginning import begin_glow
+from unblur.training.initialization import InitFrom
 
 
 @pytest.fixture(scope="module")
 def small() -> GlowDeblur:
     torch.manual_seed(0)
     network = GlowDeblur(glow("small"))
-    begin_glow(network, None, None)
+    InitFrom().apply(network, network.config)
     # Half precision keeps them as they are.
     network.load_state_dict({name: value.half().float() for name, value in network.state_dict().items()})
     return network

@@ -22,6 +22,10 @@ def mirror(blurry):
 
 def fail(blurry):
     return blurry / "nothing"
+
+def load(checkpoint, device):
+    level = int(open(checkpoint).read())
+    return lambda blurry: np.full_like(blurry, level)
 """
 
 
@@ -43,6 +47,19 @@ def test_a_function_of_the_current_folder_is_a_method(here: Path) -> None:
     (here / "a_mirror.py").write_text(PROGRAM + "# another program\n")
     del sys.modules["a_mirror"]
     assert open_method(MethodChoice(method="a_mirror:mirror")).checkpoint != method.checkpoint
+
+
+def test_a_function_may_load_a_checkpoint(here: Path) -> None:
+    weights = here / "weights.txt"
+    digests = set()
+    for level in (3, 200):
+        weights.write_text(str(level))
+        method = open_method(MethodChoice(method="a_mirror:load", checkpoint=str(weights), device="cpu"))
+        assert np.array_equal(method.apply(PICTURE, "a.png").pixels, np.full_like(PICTURE, level))
+        digests.add(method.checkpoint)
+    assert len(digests) == 2
+    with pytest.raises(UnblurError, match=r"a_mirror\.load failed: FileNotFoundError"):
+        open_method(MethodChoice(method="a_mirror:load", checkpoint=str(here / "nowhere"), device="cpu"))
 
 
 @pytest.mark.usefixtures("here")

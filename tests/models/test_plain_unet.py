@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.ndimage import correlate
 
+from experiments.operations import count_macs
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-from unblur.evaluation.cost import macs_of
 from unblur.models import PlainUNet, PlainUNetConfig, build
 from unblur.models.plain_unet import PlainBlock
 
@@ -31,7 +31,7 @@ def test_macs_by_hand() -> None:
         by_hand += sides * blocks * 2 * 9 * channels**2 * pixels
     for (fine, _, _), (coarse, _, coarse_pixels) in ((first, second), (second, third)):
         by_hand += (4 + 1) * fine * coarse * coarse_pixels
-    assert macs_of(lambda: PlainUNet(TINY)(torch.zeros(1, 3, 64, 64))) == by_hand
+    assert count_macs(lambda: PlainUNet(TINY)(torch.zeros(1, 3, 64, 64))) == by_hand
 
 
 def test_block_equals_the_formula() -> None:

@@ -9,8 +9,7 @@ import pytest
 from unblur import recipes
 from unblur.config import from_json, to_json
 from unblur.models import PriorConfig, RestorerConfig
-from unblur.names import RecipeName, StudyHost
-from unblur.recipes import prior_study
+from unblur.names import RecipeName
 from unblur.training.growth import phases_of
 from unblur.training.recipe import Recipe
 from unblur.training.schedule import learning_rate
@@ -63,11 +62,3 @@ def test_restormers_patches_grow_when_the_paper_says() -> None:
     assert [phase.first_step // 1000 for phase in phases] == [0, 92, 156, 204, 240, 276]
     assert [phase.patch_px for phase in phases] == [128, 160, 192, 256, 320, 384]
     assert [phase.batch for phase in phases] == [8, 5, 4, 2, 1, 1]
-
-
-def test_runs_of_a_study_differ_by_the_prior_alone() -> None:
-    for host in get_args(StudyHost):
-        plain = prior_study.prior_study(host, None, steps=10, seed=2)
-        told = prior_study.prior_study(host, PriorConfig(), steps=10, seed=2)
-        assert replace(told, model=plain.model) == plain
-        assert told.model == prior_study.small(host, PriorConfig())

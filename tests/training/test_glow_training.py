@@ -15,6 +15,7 @@ from unblur.app.cli import main
 from unblur.blur import Camera
 from unblur.checkpoints.folder import BUNDLED_HOURGLASS, BUNDLED_MOTION_ESTIMATOR, load_checkpoint, save_checkpoint
 from unblur.checkpoints.latent_spaces import load_encoder
+from unblur.checkpoints.sana import load_sana
 from unblur.config import from_json, to_json
 from unblur.datasets import Pair, PhotoFolder
 from unblur.datasets.simulated import PatchSampling
@@ -40,14 +41,15 @@ from unblur.models.tiny_autoencoder import taesana_encoder
 from unblur.models.tokens import Tokens
 from unblur.recipes import named
 from unblur.seeds import seed_for
-from unblur.training.beginning import begin
-from unblur.training.diffusion import DiffusionTask
 from unblur.training.glow_learning import GlowLearning
-from unblur.training.loop import task_of, train
-from unblur.training.pre_reconstruction import PreReconstructionTask
+from unblur.training.initialization import InitFrom
+from unblur.training.loop import train
+from unblur.training.objectives.build import build_objective
+from unblur.training.objectives.flow_matching import FlowMatchingObjective
+from unblur.training.objectives.objective import Objective
+from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 from unblur.training.recipe import Recipe
 from unblur.training.step import take_step
-from unblur.training.task import LookingTask, Task
 
 # The motion estimator begins as the bundled one.
 NETWORK = replace(GLOW, motion=MotionEstimatorConfig())
@@ -85,11 +87,11 @@ def prior(tmp_path: Path) -> Path:
     return tmp_path / "prior"
 
 
-def task(recipe: Recipe, photos: Path, encoder: Path) -> Task:
-    return task_of(recipe, PhotoFolder(photos), "cpu", load_encoder(encoder))
+def task(recipe: Recipe, photos: Path, encoder: Path) -> Objective:
+    return build_objective(recipe, PhotoFolder(photos), "cpu", load_encoder(encoder))
 
 
-def batch(of: Task, indices: range) -> tuple[torch.Tensor, ...]:
+def batch(of: Objective, indices: range) -> tuple[torch.Tensor, ...]:
     return tuple(map(torch.stack, zip(*map(of.example, indices), strict=True)))
 
 
@@ -111,9 +113,11 @@ def stop_after_three(step: int, _measured: dict[str, float]) -> None:
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    train(replace(TINY, workers=0), photos, tmp_path / "whole", prior_from=prior, encoder_from=encoder)
+    train(replace(TINY, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), encoder_from=encoder)
     with pytest.raises(KilledError):
-        train(TINY, photos, tmp_path / "parts", prior_from=prior, encoder_from=encoder, on_step=stop_after_three)
+        train(
+            TINY, photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder, on_step=stop_after_three
+        )
     # What began is in the run; only what makes the examples is needed again.
     train(TINY, photos, tmp_path / "parts", encoder_from=encoder)
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
@@ -126,7 +130,7 @@ def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
-    train(replace(TINY, steps=2), photos, tmp_path / "run", prior_from=prior, encoder_from=encoder)
+    train(replace(TINY, steps=2), photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
     found = load_checkpoint(tmp_path / "run")
     network = found.model
     assert isinstance(network, GlowDeblur)
@@ -147,7 +151,7 @@ def test_it_goes_on_from_one_whose_prior_looked_once(tmp_path: Path) -> None:
     semantics = replace(NETWORK.semantics, prior=replace(PRIOR, looks_twice=True))
     config = replace(NETWORK, semantics=semantics)
     twice = build(config)
-    begin(twice, config, tmp_path / "once", None)
+    InitFrom(checkpoint=tmp_path / "once").apply(twice, config)
     assert isinstance(twice, GlowDeblur)
     blurry = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -160,7 +164,7 @@ def test_only_what_is_trained_is_given_to_the_optimizer(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     recipe = replace(TINY, steps=1, peak_learning_rate=1e-2, warmup_steps=0, ema_decay=0.0)
-    train(recipe, photos, tmp_path / "run", prior_from=prior, encoder_from=encoder)
+    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
     state = torch.load(tmp_path / "run" / "training_state.pt", weights_only=True)
     torch.manual_seed(0)
     trained = [parameter for parameter in GlowDeblur(NETWORK).parameters() if parameter.requires_grad]
@@ -173,7 +177,7 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
     shown = blurry, sharp, clean, noise, sigma, told = batch(diffusion, range(4))
     network = lively().eval()
     with torch.no_grad():
-        verdict = diffusion.judge(diffusion.answers(network, shown), shown)
+        verdict = diffusion.loss(diffusion.forward(network, shown), shown)
         conditions = network(blurry)
         noisy = torch.stack([(1 - s) * c + s * n for c, n, s in zip(clean, noise, sigma, strict=True)])
         motion = conditions.motion * told[:, 0].view(-1, 1, 1, 1)
@@ -196,10 +200,10 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
     expected += 2.0 * float(((conditions.restored - sharp).square() + 1e-6).sqrt().mean())
     assert float(verdict.loss) == pytest.approx(expected, rel=1e-5)
     assert 0 < told.float().mean() < 1
-    assert not verdict.hopeless
+    assert not verdict.diverged
     lost = torch.full_like(noise, 1e3)
-    assert diffusion.judge((lost, conditions), shown).hopeless
-    assert diffusion.judge((noise - clean, replace(conditions, restored=sharp + 2)), shown).hopeless
+    assert diffusion.loss((lost, conditions), shown).diverged
+    assert diffusion.loss((noise - clean, replace(conditions, restored=sharp + 2)), shown).diverged
 
 
 def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
@@ -207,9 +211,11 @@ def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
 ) -> None:
     kept = replace(TINY, glow=GlowLearning(kept=3))
 
-    train(replace(kept, workers=0), photos, tmp_path / "whole", prior_from=prior, encoder_from=encoder)
+    train(replace(kept, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), encoder_from=encoder)
     with pytest.raises(KilledError):
-        train(kept, photos, tmp_path / "parts", prior_from=prior, encoder_from=encoder, on_step=stop_after_three)
+        train(
+            kept, photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder, on_step=stop_after_three
+        )
     files = sorted((tmp_path / "parts" / "kept").glob("*.safetensors"))
     assert [file.stem for file in files] == ["000000", "000001", "000002"]
     # All have been shown, so nothing is simulated any more.
@@ -225,7 +231,7 @@ def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
         assert torch.equal(value, hourglass[name].half().float())
     (tmp_path / "parts" / "training_state.pt").unlink()
     with pytest.raises(UnblurError, match="keeps the patches of another recipe"):
-        train(replace(kept, seed=2), photos, tmp_path / "parts", prior_from=prior, encoder_from=encoder)
+        train(replace(kept, seed=2), photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder)
 
 
 @pytest.mark.parametrize("aligned", [True, False])
@@ -237,11 +243,13 @@ def test_kept_patches_tell_the_denoiser_what_new_ones_would(
     folder = PhotoFolder(photos)
     kept = replace(TINY, model=model, glow=GlowLearning(kept=4, motion_withheld=0, semantics_withheld=0))
     new = replace(kept, glow=replace(kept.glow, kept=None, restoration=0))
-    again, once = (task_of(recipe, folder, "cpu", load_encoder(encoder), tmp_path / "kept") for recipe in (kept, new))
-    assert isinstance(again, LookingTask)
+    again, once = (
+        build_objective(recipe, folder, "cpu", load_encoder(encoder), tmp_path / "kept") for recipe in (kept, new)
+    )
+    assert isinstance(again, Objective)
     for part in kept.frozen_parts:
         network.get_submodule(part).requires_grad_(False)
-    again.look_with(network)
+    again.prepare(network)
     # Every round shows all of them, in another order.
     clean = batch(once, range(4))[2]
     rounds = [batch(again, range(first, first + 4)) for first in (0, 4, 8)]
@@ -250,8 +258,8 @@ def test_kept_patches_tell_the_denoiser_what_new_ones_would(
     assert len(set(map(tuple, orders))) > 1
     shown = batch(once, range(4))
     with torch.no_grad():
-        expected = once.answers(network, shown)[1]
-        conditions = again.answers(network, rounds[0])[1]
+        expected = once.forward(network, shown)[1]
+        conditions = again.forward(network, rounds[0])[1]
     for name in ("restored", "aligned", "motion"):
         given, wanted = getattr(conditions, name), getattr(expected, name)[orders[0]]
         assert (given - wanted.clamp(0, 1) if name == "restored" else given - wanted).abs().max() < 0.01
@@ -278,8 +286,8 @@ class OnePatch:
 
 def test_as_much_is_withheld_as_the_recipe_says(encoder: Path) -> None:
     def told(learning: GlowLearning, count: int) -> torch.Tensor:
-        first = PreReconstructionTask(OnePatch(), load_encoder(encoder), learning)
-        return batch(DiffusionTask(first, seed=1), range(count))[5]
+        first = PreReconstructionObjective(OnePatch(), load_encoder(encoder), learning)
+        return batch(FlowMatchingObjective(first, seed=1), range(count))[5]
 
     assert all(0.85 < float(share) < 0.95 for share in told(GlowLearning(), 400).float().mean(dim=0))
     motion, semantics = told(GlowLearning(motion_withheld=1.0, semantics_withheld=0.0), 50).unbind(dim=1)
@@ -315,7 +323,7 @@ def test_computing_blocks_again_changes_no_gradient(photos: Path, encoder: Path)
             use_recomputation(network)
         counted: list[int] = []
         network.denoiser.blocks[0].register_forward_pre_hook(lambda *_, counted=counted: counted.append(1))
-        diffusion.judge(diffusion.answers(network, shown), shown).loss.backward()
+        diffusion.loss(diffusion.forward(network, shown), shown).loss.backward()
         gradients.append({name: p.grad for name, p in network.named_parameters() if p.grad is not None})
         calls.append(len(counted))
     assert calls == [1, 2]
@@ -327,7 +335,7 @@ def test_a_run_with_parts_and_recomputation_is_nearly_the_plain_one(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     for name, recipe in [("plain", TINY), ("frugal", replace(TINY, accumulate=2, recompute=True))]:
-        train(replace(recipe, steps=2), photos, tmp_path / name, prior_from=prior, encoder_from=encoder)
+        train(replace(recipe, steps=2), photos, tmp_path / name, init=InitFrom(prior=prior), encoder_from=encoder)
     one, other = (metrics(tmp_path / name) for name in ("plain", "frugal"))
     # bfloat16 keeps eight bits.
     assert one[-1]["velocity"] == pytest.approx(other[-1]["velocity"], rel=1e-2)
@@ -342,14 +350,22 @@ def test_a_first_restoration_is_trained_for_itself_and_begun_with(
     assert "gain_db" in metrics(tmp_path / "first")[0]
     assert "--start-from" in (tmp_path / "first" / "README.md").read_text()
     still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
-    train(still, photos, tmp_path / "run", start_from=tmp_path / "first", prior_from=prior, encoder_from=encoder)
+    train(
+        still, photos, tmp_path / "run", init=InitFrom(checkpoint=tmp_path / "first", prior=prior), encoder_from=encoder
+    )
     after = load_checkpoint(tmp_path / "run").model.get_submodule("pre_reconstruction").state_dict()
     assert all(
         torch.equal(value, after[name])
         for name, value in load_checkpoint(tmp_path / "first").model.state_dict().items()
     )
     # The next stage begins with all of it, and needs no prior but the one inside.
-    train(replace(still, seed=5), photos, tmp_path / "joint", start_from=tmp_path / "run", encoder_from=encoder)
+    train(
+        replace(still, seed=5),
+        photos,
+        tmp_path / "joint",
+        init=InitFrom(checkpoint=tmp_path / "run"),
+        encoder_from=encoder,
+    )
     assert same_weights(tmp_path / "run", tmp_path / "joint")
 
 
@@ -360,13 +376,13 @@ def test_parts_come_from_elsewhere_into_a_network_that_goes_on(
     first = NETWORK.pre_reconstruction
     assert first is not None
     still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
-    train(still, photos, tmp_path / "run", prior_from=prior, encoder_from=encoder)
+    train(still, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
     torch.manual_seed(7)
     several = MultiScaleConfig(hourglass=first.hourglass, channels=4, blocks=1)
     for name, config in (("several", several), ("motion", NETWORK.motion)):
         save_checkpoint(tmp_path / name, build(config), config, train_patch_px=64, card="")
-    parts = {"motion_from": tmp_path / "motion", "hourglass_from": tmp_path / "several"}
-    train(still, photos, tmp_path / "on", start_from=tmp_path / "run", encoder_from=encoder, **parts)
+    init = InitFrom(checkpoint=tmp_path / "run", motion=tmp_path / "motion", hourglass=tmp_path / "several")
+    train(still, photos, tmp_path / "on", init=init, encoder_from=encoder)
     before, after = (load_checkpoint(tmp_path / name).model.state_dict() for name in ("run", "on"))
     lent = {
         "pre_reconstruction.hourglass.": load_checkpoint(tmp_path / "several").model.get_submodule("hourglass"),
@@ -385,24 +401,24 @@ def test_parts_that_a_network_does_not_have_are_refused(
     save_checkpoint(tmp_path / "motion", build(NETWORK.motion), NETWORK.motion, train_patch_px=64, card="")
     first = replace(TINY, model=NETWORK.pre_reconstruction)
 
-    def trained(recipe: Recipe, **parts: Path) -> None:
-        train(recipe, photos, tmp_path / "run", encoder_from=encoder, **parts)
+    def trained(recipe: Recipe, init: InitFrom) -> None:
+        train(recipe, photos, tmp_path / "run", init=init, encoder_from=encoder)
 
     with pytest.raises(UnblurError, match="is not told any motion"):
-        trained(first, motion_from=tmp_path / "motion")
+        trained(first, init=InitFrom(motion=tmp_path / "motion"))
     with pytest.raises(UnblurError, match="but the recipe trains"):
-        trained(first, hourglass_from=tmp_path / "motion")
+        trained(first, init=InitFrom(hourglass=tmp_path / "motion"))
     with pytest.raises(UnblurError, match="by --motion-from"):
-        trained(TINY, prior_from=prior, motion_from=prior)
+        trained(TINY, init=InitFrom(prior=prior, motion=prior))
     plain = replace(TINY, model=replace(NETWORK, pre_reconstruction=None))
     with pytest.raises(UnblurError, match="has no hourglass"):
-        trained(plain, prior_from=prior, hourglass_from=tmp_path / "motion")
+        trained(plain, init=InitFrom(prior=prior, hourglass=tmp_path / "motion"))
 
 
 def test_the_small_network_begins_as_the_bundled_ones() -> None:
     bundled = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
     model = build(PreReconstructionConfig())
-    begin(model, PreReconstructionConfig(), None, None)
+    InitFrom().apply(model, PreReconstructionConfig())
     assert isinstance(model, PreReconstruction)
     assert all(torch.equal(value, bundled[name]) for name, value in model.hourglass.state_dict().items())
     assert glow("small").motion == load_checkpoint(BUNDLED_MOTION_ESTIMATOR).config
@@ -414,7 +430,7 @@ def test_without_alignment_the_blurry_latents_are_told(
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     plain = replace(NETWORK, pre_reconstruction=None)
     recipe = replace(TINY, model=plain, steps=2)
-    train(recipe, photos, tmp_path / "run", prior_from=prior, encoder_from=encoder)
+    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
     assert "psnr_db" not in metrics(tmp_path / "run")[0]
     blurry, *_, encoded = task(recipe, photos, encoder).example(0)
     half = load_checkpoint(encoder).model
@@ -434,16 +450,16 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     def trained(
-        recipe: Recipe = TINY, prior_from: Path | None = prior, encoder_from: Path | None = encoder, **more: Path
-    ):
-        return train(recipe, photos, tmp_path / "run", prior_from=prior_from, encoder_from=encoder_from, **more)
+        recipe: Recipe = TINY, init: InitFrom = InitFrom(prior=prior), encoder_from: Path | None = encoder
+    ) -> None:
+        train(recipe, photos, tmp_path / "run", init=init, encoder_from=encoder_from)
 
     with pytest.raises(UnblurError, match="give what encodes them by --encoder"):
         trained(encoder_from=None)
     with pytest.raises(UnblurError, match="by --prior-from"):
-        trained(prior_from=None)
+        trained(init=InitFrom())
     with pytest.raises(UnblurError, match="not the semantic prior of the recipe"):
-        trained(prior_from=encoder)
+        trained(init=InitFrom(prior=encoder))
     with pytest.raises(UnblurError, match="holds no encoder"):
         trained(encoder_from=prior)
     torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
@@ -452,7 +468,7 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
     with pytest.raises(UnblurError, match="multiples of 32 px"):
         trained(replace(TINY, sampling=PatchSampling(patch_px=40)))
     with pytest.raises(UnblurError, match="but the recipe trains"):
-        trained(start_from=prior)
+        trained(init=InitFrom(checkpoint=prior, prior=prior))
     with pytest.raises(UnblurError, match="cannot be divided"):
         trained(replace(TINY, accumulate=3))
     with pytest.raises(UnblurError, match="motion estimator has no weights"):
@@ -473,7 +489,7 @@ def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder: Path, pr
             raise KilledError
 
     with pytest.raises(KilledError):
-        train(TINY, photos, tmp_path / "run", prior_from=prior, encoder_from=encoder, on_step=stop)
+        train(TINY, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder, on_step=stop)
     torch.manual_seed(9)
     save_checkpoint(tmp_path / "other", build(AUTOENCODER), AUTOENCODER, train_patch_px=64, card="other")
     with pytest.raises(UnblurError, match="another encoder"):
@@ -514,3 +530,35 @@ def test_the_command_trains_it_with_everything_it_is_told(
     assert GlowRestorer(found.model, decoder, Sampling(steps=1))(torch.rand(1, 3, 50, 40)).shape == (1, 3, 50, 40)
     joint = ["--start-from", str(tmp_path / "one"), "--run", str(tmp_path / "two")]
     assert main(["train", "glow-joint", *given, *joint]) == 0
+
+
+def test_the_denoiser_may_begin_as_sana(tmp_path: Path) -> None:
+    diffusers = pytest.importorskip("diffusers", reason="needs the extra `generative`")
+    torch.manual_seed(0)
+    ours = NETWORK.denoiser
+    sana = diffusers.SanaTransformer2DModel(
+        in_channels=LATENTS,
+        out_channels=LATENTS,
+        num_layers=ours.blocks,
+        num_attention_heads=ours.self_heads,
+        attention_head_dim=ours.width // ours.self_heads,
+        num_cross_attention_heads=ours.cross_heads,
+        cross_attention_head_dim=ours.width // ours.cross_heads,
+        cross_attention_dim=ours.width,
+        caption_channels=ours.token_channels,
+        mlp_ratio=ours.ffn_ratio,
+        patch_size=1,
+        sample_size=2,
+    )
+    sana.save_pretrained(tmp_path / "sana")
+    save_checkpoint(tmp_path / "prior", build(PRIOR), PRIOR, train_patch_px=64, card="tiny")
+    init = InitFrom(prior=tmp_path / "prior", denoiser=tmp_path / "sana")
+    network = GlowDeblur(NETWORK)
+    init.apply(network, NETWORK)
+    weights = load_sana(tmp_path / "sana", ours.condition_channels).state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in network.denoiser.state_dict().items())
+    wider = replace(NETWORK, denoiser=replace(ours, blocks=ours.blocks + 1))
+    with pytest.raises(UnblurError, match="give a SANA of that size"):
+        init.apply(GlowDeblur(wider), wider)
+    with pytest.raises(UnblurError, match="has no denoiser"):
+        InitFrom(denoiser=tmp_path / "sana").apply(build(RESTORER.model), RESTORER.model)

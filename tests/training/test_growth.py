@@ -10,7 +10,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.recipes import named
 from unblur.recipes.smoke import smoke
 from unblur.training.growth import GrowingPatches, phase_at, phases_of
-from unblur.training.loop import task_of
+from unblur.training.objectives.build import build_objective
 from unblur.training.recipe import PatchStage
 
 RECIPE = replace(
@@ -43,7 +43,7 @@ def test_a_run_shorter_than_its_stages_leaves_some_out() -> None:
 
 
 def test_patches_are_as_large_as_their_step_wants_them_in_any_order(photos: Path) -> None:
-    in_order, jumping = (task_of(RECIPE, PhotoFolder(photos)) for _ in range(2))
+    in_order, jumping = (build_objective(RECIPE, PhotoFolder(photos)) for _ in range(2))
     shown = [in_order.example(number)[0] for number in range(22)]
     assert [patch.shape[1] for patch in shown] == [32] * 12 + [48] * 8 + [64] * 2
     for number in (21, 0, 15, 11, 12, 20):
@@ -51,7 +51,7 @@ def test_patches_are_as_large_as_their_step_wants_them_in_any_order(photos: Path
 
 
 def test_only_two_sizes_are_kept_in_memory(photos: Path) -> None:
-    task = task_of(RECIPE, PhotoFolder(photos))
+    task = build_objective(RECIPE, PhotoFolder(photos))
     for number in (0, 15, 21):
         task.example(number)
     pairs = task.patches  # type: ignore[attr-defined]

@@ -20,7 +20,9 @@ from unblur.datasets.simulated import PatchSampling, turned
 from unblur.errors import UnblurError
 from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke
-from unblur.training.loop import task_of, train
+from unblur.training.initialization import InitFrom
+from unblur.training.loop import train
+from unblur.training.objectives.build import build_objective
 from unblur.training.recipe import PatchStage, Recipe
 from unblur.training.restoration_loss import Frequencies, MeanAbsolute
 from unblur.training.schedule import Halving
@@ -173,7 +175,7 @@ def test_an_exploding_loss_stops_and_keeps_the_last_good_state(photos: Path, tmp
 def test_a_run_can_begin_with_other_weights(photos: Path, tmp_path: Path) -> None:
     train(TINY, photos, tmp_path / "first")
     frozen = replace(TINY, steps=1, seed=2, peak_learning_rate=0.0, final_learning_rate=0.0)
-    train(frozen, photos, tmp_path / "second", start_from=tmp_path / "first")
+    train(frozen, photos, tmp_path / "second", init=InitFrom(checkpoint=tmp_path / "first"))
     assert same_weights(tmp_path / "first", tmp_path / "second")
 
 
@@ -235,14 +237,16 @@ def test_the_same_loop_learns_motion(photos: Path, tmp_path: Path) -> None:
 def test_blurring_again_is_a_part_of_what_motion_is_learnt_from(photos: Path) -> None:
     """The loss is that of the paths alone, and the weight times that of the photograph blurred again."""
     recipe = replace(TINY, model=MotionEstimatorConfig())
-    paths_alone, both = (task_of(replace(recipe, reblur_weight=weight), PhotoFolder(photos)) for weight in (0.0, 10.0))
+    paths_alone, both = (
+        build_objective(replace(recipe, reblur_weight=weight), PhotoFolder(photos)) for weight in (0.0, 10.0)
+    )
     blurry, truth, sharp = (part[None] for part in both.example(0))
     answers = truth.clone().requires_grad_()
-    told, more = paths_alone.judge(answers, (blurry, truth, sharp)), both.judge(answers, (blurry, truth, sharp))
+    told, more = paths_alone.loss(answers, (blurry, truth, sharp)), both.loss(answers, (blurry, truth, sharp))
     again = float((more.loss - told.loss).detach()) / 10
-    assert again == pytest.approx(more.measured["reblur"], abs=1e-4)
+    assert again == pytest.approx(more.metrics["reblur"], abs=1e-4)
     # Along the true path the photograph becomes the blurry one, so far as noise and lamps let it.
-    still = both.judge(torch.zeros_like(truth), (blurry, truth, sharp)).measured["reblur"]
+    still = both.loss(torch.zeros_like(truth), (blurry, truth, sharp)).metrics["reblur"]
     assert again < still / 2
     more.loss.backward()
     assert answers.grad is not None
@@ -276,7 +280,7 @@ def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Pa
     around = replace(
         TINY, model=MultiScaleConfig(hourglass=TINY.model, channels=4, blocks=1), frozen=("hourglass",), steps=4
     )
-    train(around, photos, tmp_path / "around", start_from=tmp_path / "hourglass")
+    train(around, photos, tmp_path / "around", init=InitFrom(checkpoint=tmp_path / "hourglass"))
     before = load_checkpoint(tmp_path / "hourglass").model.state_dict()
     after = load_checkpoint(tmp_path / "around").model
     kept = after.get_submodule("hourglass").state_dict()
@@ -285,14 +289,19 @@ def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Pa
     assert all(value.abs().max() > 0 for value in ending.values())
     # The next leg begins with all of it.
     still = replace(around, seed=7, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
-    train(still, photos, tmp_path / "next", start_from=tmp_path / "around")
+    train(still, photos, tmp_path / "next", init=InitFrom(checkpoint=tmp_path / "around"))
     assert same_weights(tmp_path / "around", tmp_path / "next")
     assert isinstance(around.model, MultiScaleConfig)
     # Also at more sizes, or with an hourglass that is told what came up from the smaller ones.
     for model in (replace(around.model, scales=4), replace(around.model, told_coarser=True)):
-        train(replace(still, model=model), photos, tmp_path / str(model.scales), start_from=tmp_path / "around")
+        train(
+            replace(still, model=model),
+            photos,
+            tmp_path / str(model.scales),
+            init=InitFrom(checkpoint=tmp_path / "around"),
+        )
         more = load_checkpoint(tmp_path / str(model.scales)).model.state_dict()
         assert all(torch.equal(value, more[name]) for name, value in after.state_dict().items())
     other = replace(still, model=replace(around.model, hourglass=replace(TINY.model, width=6)))
     with pytest.raises(UnblurError, match="give a checkpoint of that"):
-        train(other, photos, tmp_path / "other", start_from=tmp_path / "hourglass")
+        train(other, photos, tmp_path / "other", init=InitFrom(checkpoint=tmp_path / "hourglass"))

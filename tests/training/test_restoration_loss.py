@@ -22,8 +22,8 @@ from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
 from unblur.training.card import model_card
 from unblur.training.losses import absolute_loss, edge_loss, frequency_loss, hierarchical_distance, soft
+from unblur.training.objectives.restoration import RestorationObjective
 from unblur.training.recipe import Recipe
-from unblur.training.restoration import RestorationTask
 from unblur.training.restoration_loss import (
     Charbonnier,
     Edges,
@@ -153,10 +153,10 @@ def test_losses_are_json_in_a_recipe() -> None:
 def test_an_exploded_output_is_a_verdict_and_no_error() -> None:
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     blurry, sharp = pictures()
-    task = RestorationTask([], RestorationLoss((ShiftTolerantDistance(weight=1.0),), 1e-8), 1e-8)  # type: ignore[arg-type]
+    task = RestorationObjective([], RestorationLoss((ShiftTolerantDistance(weight=1.0),), 1e-8), 1e-8)  # type: ignore[arg-type]
     for answer in (blurry * math.nan, blurry + 1e6):
-        assert task.judge(answer.requires_grad_(), (blurry, sharp)).hopeless
-    assert not task.judge(blurry, (blurry, sharp)).hopeless
+        assert task.loss(answer.requires_grad_(), (blurry, sharp)).diverged
+    assert not task.loss(blurry, (blurry, sharp)).diverged
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
     model = build(config)
     assert isinstance(model, MultiOutput)
     blurry, sharp = pictures()
-    task = RestorationTask([], RestorationLoss((MeanAbsolute(),), 1e-8), 1e-8)  # type: ignore[arg-type]
+    task = RestorationObjective([], RestorationLoss((MeanAbsolute(),), 1e-8), 1e-8)  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     verdict, _ = take_step(model, optimizer, task, [(blurry, sharp)], 1.0, precision="float32")
     # All outputs begin as the blurry photograph.

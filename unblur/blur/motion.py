@@ -42,12 +42,6 @@ class MotionField:
         magnitude: Tensor = (self.end - self.start).norm(dim=0)
         return magnitude
 
-    @property
-    def orientation_deg(self) -> Tensor:
-        """Direction from the start to the end, 0 to 360, 0 to the right and 90 down, (h, w)."""
-        x, y = self.end - self.start
-        return torch.rad2deg(torch.atan2(y, x)) % 360
-
     def quadratic(self) -> Tensor:
         """Least-squares coefficients (c0, c1, c2) of offset = c0 + c1 s + c2 s^2, s from -1 to 1. (3, 2, h, w)."""
         count = len(self.offsets)

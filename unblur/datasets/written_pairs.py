@@ -41,9 +41,7 @@ def write_set(folder: Path, settings: object, pairs: Callable[[], Iterable[Pair]
     path = folder / "settings.json"
     if path.is_file():
         if from_json(path.read_text(encoding="utf-8"), type(settings), source=path) != settings:
-            raise UnblurError(
-                f"{folder} holds pairs of other photographs or settings; choose another folder for the study."
-            )
+            raise UnblurError(f"{folder} holds pairs of other photographs or settings; choose another folder.")
         return
     for pair in pairs():
         write_pair(folder, pair)

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.evaluation.peers.identity import leave_alone
-from unblur.evaluation.peers.maxim import Maxim
 from unblur.evaluation.peers.onnx_model import OnnxModel
 from unblur.evaluation.peers.outputs import OutputFolder
-from unblur.evaluation.peers.polyblur import remove_mild_blur
 from unblur.evaluation.peers.python_function import PythonFunction, names_function
-from unblur.evaluation.peers.richardson_lucy import undo_line_blur
 from unblur.evaluation.peers.spandrel_model import SUFFIXES, SpandrelModel
 from unblur.evaluation.peers.unsharp import unsharp_mask
 from unblur.photos.photo import Photo
@@ -28,8 +25,15 @@ Pixels = NDArray[Any]
 
 EIGHT_BITS = np.dtype(np.uint8)
 
-NAMES = ("faithful", "network", "fast", "generative", "identity", "unsharp", "polyblur", "richardson-lucy", "maxim")
-"""What a method is called that is not named by a file."""
+NAMES = ("faithful", "network", "fast", "generative", "identity", "unsharp")
+"""Names of the methods that are not named by a file."""
+
+MOVED = {
+    "maxim": "experiments.baselines.maxim:load",
+    "polyblur": "experiments.baselines.polyblur:restore",
+    "richardson-lucy": "experiments.baselines.richardson_lucy:restore",
+}
+"""Former names of methods, and the functions that they have become."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,7 @@ class MethodChoice:
     """One of NAMES, an ONNX model, a checkpoint for spandrel, module:function of Python, or a folder of pictures that
     another program restored."""
     checkpoint: str | None = None
-    """Of the network, of GLOWDeblur or of MAXIM."""
+    """Checkpoint of the network, of GLOWDeblur, or for a Python function that loads weights."""
     decoder: str | None = None
     """That GLOWDeblur was trained with, a folder or a hub id."""
     generative: GenerativeSettings = field(default_factory=GenerativeSettings)
@@ -94,12 +98,6 @@ def open_method(choice: MethodChoice) -> Method:
             return called("identity", leave_alone)
         case "unsharp":
             return called("unsharp", unsharp_mask)
-        case "polyblur":
-            return called("polyblur", remove_mild_blur)
-        case "richardson-lucy":
-            return called("richardson-lucy", undo_line_blur)
-        case "maxim":
-            return _maxim(choice)
         case path if path.lower().endswith(".onnx"):
             return _onnx(choice)
         case path if path.lower().endswith(SUFFIXES):
@@ -112,8 +110,13 @@ def open_method(choice: MethodChoice) -> Method:
                 checkpoint=outputs.fingerprint,
             )
         case name if names_function(name):
-            function = PythonFunction(name)
-            return called(function.name, function.restore, checkpoint=function.sha256)
+            device = choose_device(choice.device)
+            function = PythonFunction(name, choice.checkpoint, device)
+            return called(function.name, function.restore, checkpoint=function.sha256, device=device.type)
+        case name if name in MOVED:
+            raise UnblurError(
+                f"The method {name} has moved to {MOVED[name]}, which is found in a clone of the repository; give that."
+            )
     raise UnblurError(
         f"There is no method {choice.method}; give {', '.join(NAMES)}, a file .onnx or {', '.join(SUFFIXES)}, "
         "module:function, or a folder of pictures that were restored elsewhere, named like the blurry ones."
@@ -156,12 +159,6 @@ def called(name: str, restore: Callable[[Pixels], Pixels], *, checkpoint: str = 
     return Method(
         name=name, apply=lambda blurry, _: Restored(pixels=restore(blurry)), checkpoint=checkpoint, device=device
     )
-
-
-def _maxim(choice: MethodChoice) -> Method:
-    device = choose_device(choice.device)
-    maxim = Maxim(choice.checkpoint, device)
-    return called("maxim", maxim.restore, checkpoint=maxim.sha256, device=device.type)
 
 
 def _spandrel(choice: MethodChoice) -> Method:

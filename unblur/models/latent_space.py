@@ -29,8 +29,3 @@ class LatentSpace:
         """Images in [0, 1], (B, 3, h * stride, w * stride)."""
         images: Tensor = self.decoder(latents)
         return images.clamp(0, 1)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """What the latents keep of images (B, 3, H, W) in [0, 1], any size: same shape."""
-        height, width = images.shape[2:]
-        return self.decode(self.encode(images))[..., :height, :width]

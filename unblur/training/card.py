@@ -125,9 +125,9 @@ def _use(model: ModelConfig) -> str:
         case GlowConfig():
             return "unblur restore photo.jpg --mode generative --checkpoint FOLDER --decoder DECODER"
         case AutoencoderConfig():
-            return "unblur study reconstruction photos --checkpoint FOLDER"
+            return "unblur train glow --encoder FOLDER"
         case LatentDecoderConfig():
-            return "unblur study reconstruction photos --checkpoint FOLDER --encoder taesana_encoder.pth"
+            return "unblur restore photo.jpg --mode generative --checkpoint GENERATOR --decoder FOLDER"
         case KernelEstimatorConfig() | ShakeFusionConfig():
             return "python -m experiments.shake_evidence FOLDER --photos PHOTOS --fusion FUSION"
     assert_never(model)

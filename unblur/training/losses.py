@@ -115,6 +115,11 @@ def hierarchical_distance(answer: Tensor, truth: Tensor) -> Tensor:
     return distance / weights
 
 
+def mean_cosine(features: Tensor, others: Tensor) -> float:
+    """Return the cosine similarity of features, (B, C, H, W) each, at every place, averaged over places."""
+    return F.cosine_similarity(features.float(), others.float(), dim=1).mean().item()
+
+
 def _blurred(picture: Tensor) -> Tensor:
     """Weights of 1/20, 1/4, 2/5, 1/4, 1/20 in both directions, edges replicated. (B, C, H, W) -> same."""
     return _both_ways(picture, (0.05, 0.25, 0.4, 0.25, 0.05), "replicate")

@@ -1,18 +1,26 @@
-"""What a run needs to go on after being killed, as one file replaced in one step."""
+"""The state of a run: in memory, and as one file that is replaced in one step, so that a killed run can resume."""
 
 import io
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
+from unblur.models import build
+from unblur.models.linear_dit import use_recomputation
+from unblur.seeds import seed_for
+from unblur.training.initialization import InitFrom
+from unblur.training.objectives.objective import Objective
+from unblur.training.recipe import Recipe
+from unblur.training.schedule import learning_rate
+from unblur.training.step import parameter_groups
 
 
-class TrainingState(TypedDict):
-    """`step` updates are done; `recipe` is the JSON of the recipe that did them."""
+class SavedState(TypedDict):
+    """The contents of training_state.pt after `step` steps; `recipe` is JSON."""
 
     step: int
     recipe: str
@@ -20,20 +28,110 @@ class TrainingState(TypedDict):
     ema: dict[str, Tensor]
     optimizer: dict[str, object]
     task: NotRequired[dict[str, Any]]
-    """Of a `LearningTask`."""
+    """The state of the objective, if it has any."""
 
 
-def save_state(path: Path, state: TrainingState) -> None:
+class TrainState:
+    """Everything that training changes: the model, its optimizer, the moving average of its weights, and the step."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        objective: Objective | None,
+        device: str,
+        *,
+        init: InitFrom,
+        saved: SavedState | None,
+        run: Path,
+    ) -> None:
+        """Begin a new run with the weights of `init`, or continue the `saved` one of the folder `run`.
+
+        Raises UnblurError when a checkpoint does not fit the recipe's network.
+        """
+        if saved is not None and objective is not None and "task" in saved:
+            objective.load_state_dict(saved["task"])
+        torch.manual_seed(seed_for(recipe.seed, "weights"))
+        model = build(recipe.model)
+        if saved is not None:
+            model.load_state_dict(saved["model"])
+        elif objective is not None:
+            objective.initialize(model)
+            init.apply(model, recipe.model)
+        self.model: nn.Module = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.recompute:
+            use_recomputation(self.model)
+        for part in recipe.frozen_parts:
+            self.model.get_submodule(part).requires_grad_(False)
+        if objective is not None:
+            objective.prepare(self.model)
+        self._groups = parameter_groups(self.model, recipe.backbone_share)
+        self.optimizer = torch.optim.AdamW(
+            self._groups, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
+        )
+        self.ema = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.step = 0
+        if saved is not None:
+            try:
+                self.optimizer.load_state_dict(saved["optimizer"])
+            except ValueError as error:
+                raise UnblurError(
+                    f"{run} was begun by a version that trained other weights of this network; give another folder."
+                ) from error
+            self.ema = {name: value.to(device) for name, value in saved["ema"].items()}
+            self.step = saved["step"]
+
+    def set_learning_rate(self, recipe: Recipe) -> float:
+        """Set the learning rate of the coming step, and return it."""
+        rate = learning_rate(
+            recipe.schedule,
+            self.step,
+            steps=recipe.steps,
+            warmup_steps=recipe.warmup_steps,
+            peak=recipe.peak_learning_rate,
+            final=recipe.final_learning_rate,
+        )
+        # Shares are ours: a state of earlier versions has none.
+        for group, own in zip(self.optimizer.param_groups, self._groups, strict=True):
+            group["lr"] = rate * own["share"]
+        return rate
+
+    @torch.no_grad()
+    def update_average(self, ema_decay: float) -> None:
+        """Update the moving average of the weights after a step."""
+        # A young average remembers its random start, so it decays faster at first.
+        decay = min(ema_decay, (1 + self.step) / (10 + self.step))
+        # Integers are places in tables (Swin's), which no training changes.
+        pairs = [
+            (self.ema[name], value) for name, value in self.model.state_dict().items() if value.is_floating_point()
+        ]
+        averaged, values = map(list, zip(*pairs, strict=True))
+        torch._foreach_lerp_(averaged, values, 1 - decay)
+
+    def to_save(self, recipe_json: str, objective: Objective | None) -> SavedState:
+        """Return what `save_state` writes."""
+        saved = SavedState(
+            step=self.step,
+            recipe=recipe_json,
+            model=self.model.state_dict(),
+            ema=self.ema,
+            optimizer=self.optimizer.state_dict(),
+        )
+        if objective is not None and (own := objective.state_dict()):
+            saved["task"] = own
+        return saved
+
+
+def save_state(path: Path, state: SavedState) -> None:
     """Write the state; a kill at any instant leaves the old or the new one, whole."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomically(path, buffer.getvalue())
 
 
-def load_state(path: Path) -> TrainingState:
-    """The state written by `save_state`, on the CPU. Raises UnblurError if it is not one."""
+def load_state(path: Path) -> SavedState:
+    """Read the state written by `save_state`, on the CPU. Raises UnblurError if it is not one."""
     try:
-        return cast(TrainingState, torch.load(path, map_location="cpu", weights_only=True))
+        return cast(SavedState, torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         raise UnblurError(
             f"{path} cannot be read as a training state ({type(error).__name__}); remove the run folder to begin again."

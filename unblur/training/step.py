@@ -9,47 +9,47 @@ from torch import nn
 
 from unblur.names import Precision
 from unblur.restoration.device import choose_precision
+from unblur.training.objectives.objective import Example, LossOutput, Objective
 from unblur.training.processes import ALONE, Processes
-from unblur.training.task import Example, Task, Verdict
 
 
 def take_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    task: Task,
-    parts: Sequence[Example],
+    objective: Objective,
+    micro_batches: Sequence[Example],
     clip_norm: float,
     processes: Processes = ALONE,
     *,
     precision: Precision,
-) -> tuple[Verdict, float]:
-    """The verdict on a batch and the length of its gradient, before it was shortened to `clip_norm`.
+) -> tuple[LossOutput, float]:
+    """Update the model once; return the loss output of the batch and the gradient norm before clipping to `clip_norm`.
 
-    The batch is the equal `parts` of all processes; they are shown one after the other, and their gradients averaged.
-    The forward pass computes in `precision`; weights, losses and updates are float32. Weights stay as they are where
-    the verdict is hopeless or the gradient not finite.
+    The batch consists of the equal `micro_batches` of all processes, whose gradients are averaged. The forward pass
+    computes in `precision`; weights, losses and updates are float32. Weights stay unchanged if training has diverged or
+    the gradient is not finite.
     """
     device = next(model.parameters()).device
     optimizer.zero_grad(set_to_none=True)
-    verdicts = []
-    for part in parts:
-        shown, *rest = part
+    outputs = []
+    for micro_batch in micro_batches:
+        shown, *rest = micro_batch
         batch = (shown.to(device, memory_format=torch.channels_last), *(tensor.to(device) for tensor in rest))
         with autocast(device, precision):
-            answers = task.answers(model, batch)
-        verdict = task.judge(answers, batch)
-        torch.autograd.backward(verdict.loss / len(parts))
-        verdicts.append(verdict)
+            predicted = objective.forward(model, batch)
+        output = objective.loss(predicted, batch)
+        torch.autograd.backward(output.loss / len(micro_batches))
+        outputs.append(output)
     processes.average([p.grad for p in model.parameters() if p.grad is not None])
-    verdict = _mean(verdicts, processes)
+    output = _mean(outputs, processes)
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    if not verdict.hopeless and bool(norm.isfinite()):
+    if not output.diverged and bool(norm.isfinite()):
         optimizer.step()
-    return verdict, norm.item()
+    return output, norm.item()
 
 
 def parameter_groups(model: nn.Module, backbone_share: float) -> list[dict[str, Any]]:
-    """What is trained, for an optimiser: the backbone apart where its share of the learning rate is another one.
+    """Return parameter groups for an optimizer, with the backbone apart if its share of the learning rate differs.
 
     `share` is an entry of each group.
     """
@@ -63,18 +63,18 @@ def parameter_groups(model: nn.Module, backbone_share: float) -> list[dict[str, 
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """A context that computes in `precision`. bfloat16 has the range of float32, so losses need no scaling."""
+    """Return a context that computes in `precision`. bfloat16 has the range of float32, so losses need no scaling."""
     bfloat16 = choose_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
 
-def _mean(verdicts: Sequence[Verdict], processes: Processes) -> Verdict:
-    """On the whole batch."""
-    names = list(verdicts[0].measured)
-    hopeless = fmean(verdict.hopeless for verdict in verdicts)
-    loss = torch.stack([verdict.loss.detach() for verdict in verdicts]).mean()
-    own = [hopeless, loss.item(), *(fmean(verdict.measured[name] for verdict in verdicts) for name in names)]
-    hopeless, mean_loss, *measured = processes.means(own)
-    return Verdict(
-        loss=loss.new_tensor(mean_loss), measured=dict(zip(names, measured, strict=True)), hopeless=hopeless > 0
+def _mean(outputs: Sequence[LossOutput], processes: Processes) -> LossOutput:
+    """Average the outputs of all micro-batches and processes."""
+    names = list(outputs[0].metrics)
+    diverged = fmean(output.diverged for output in outputs)
+    loss = torch.stack([output.loss.detach() for output in outputs]).mean()
+    own = [diverged, loss.item(), *(fmean(output.metrics[name] for output in outputs) for name in names)]
+    diverged, mean_loss, *metrics = processes.means(own)
+    return LossOutput(
+        loss=loss.new_tensor(mean_loss), metrics=dict(zip(names, metrics, strict=True)), diverged=diverged > 0
     )

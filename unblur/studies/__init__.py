@@ -1,1 +1,0 @@
-"""Experiments that decide something, as functions that anyone can run again."""

@@ -1,0 +1,39 @@
+"""The batches of a run, keyed by the step: neither threads, nor processes, nor an interruption changes them."""
+
+from collections.abc import Iterator
+
+import torch
+
+from unblur.errors import UnblurError
+from unblur.training.growth import phase_at, phases_of
+from unblur.training.objectives.objective import Example, Objective
+from unblur.training.prefetch import prefetched
+from unblur.training.processes import Processes
+from unblur.training.recipe import Recipe
+
+
+def check_batches(recipe: Recipe, objective: Objective, processes: Processes) -> None:
+    """Raise UnblurError when batches cannot be divided as the recipe and the number of processes require."""
+    parts = processes.count * recipe.accumulate
+    if parts > 1 and objective.whole_batches:
+        raise UnblurError(f"{recipe.name} learns from whole batches; train it in one process, without accumulation.")
+    if odd := [phase.batch for phase in phases_of(recipe) if phase.batch % parts]:
+        raise UnblurError(
+            f"A batch of {odd[0]} cannot be divided among {processes.count} process(es) in {recipe.accumulate} part(s) "
+            "each; change batch or accumulate in the recipe, or the number of processes."
+        )
+
+
+def batches(recipe: Recipe, objective: Objective, start: int, processes: Processes) -> Iterator[list[Example]]:
+    """Yield this process's micro-batches of every step from `start` to the last; each example is in one alone."""
+    phases = phases_of(recipe)
+
+    def batch(step: int) -> list[Example]:
+        own = processes.share(phase_at(phases, step).examples(step))
+        size = len(own) // recipe.accumulate
+        return [
+            tuple(map(torch.stack, zip(*map(objective.example, own[first : first + size]), strict=True)))
+            for first in range(0, len(own), size)
+        ]
+
+    return prefetched(batch, range(start, recipe.steps), recipe.workers)

@@ -1,0 +1,1 @@
+"""Training objectives: one for each kind of network."""

@@ -1,0 +1,93 @@
+"""Flow matching on cached features: denoiser, alignment and tokens are trained, everything else is frozen."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models import GlowConfig, GlowDeblur
+from unblur.models.flow import noised
+from unblur.models.glow import Conditions, Seen
+from unblur.training.objectives.feature_cache import CacheKey, FeatureCache
+from unblur.training.objectives.flow_matching import sample_noise, velocity_loss
+from unblur.training.objectives.objective import Example, LossOutput, Objective
+from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
+from unblur.training.recipe import Recipe
+
+
+class CachedFlowMatchingObjective(Objective):
+    """Minimises the squared error of the velocity and the distance of the aligned feature from the sharp latents."""
+
+    def __init__(self, source: PreReconstructionObjective, recipe: Recipe, folder: Path) -> None:
+        """Make patches and latents with `source`, and cache their features in `folder`."""
+        assert isinstance(recipe.model, GlowConfig)
+        self.source, self.recipe, self.folder = source, recipe, folder
+        self.aligns = recipe.model.pre_reconstruction is not None
+        self.patches: FeatureCache | None = None
+
+    def prepare(self, network: nn.Module) -> None:
+        """Open the cache for the frozen parts of the network: hourglass, motion estimator and semantic prior.
+
+        Raises UnblurError when the folder holds features of other weights.
+        """
+        network, recipe = cast(GlowDeblur, network), self.recipe
+        of = CacheKey(
+            camera=recipe.camera,
+            sampling=recipe.sampling,
+            uses=recipe.uses,
+            uses_apart=recipe.uses_apart,
+            mixed_in=recipe.mixed_in,
+            seed=recipe.seed,
+            encoder=self.source.encoder.sha256,
+            network=_sha256_of_frozen(network),
+        )
+        assert recipe.glow.kept is not None
+        self.patches = FeatureCache(self.source, network, recipe.glow.kept, self.folder, of)
+
+    def example(self, index: int) -> Example:
+        """Return (restored, coarse, motion, regions, clean, noise, sigma, condition_mask); see `Seen`."""
+        assert self.patches is not None
+        seen, clean = self.patches[index]
+        random = sample_noise(clean, self.recipe.glow, self.recipe.seed, index)
+        return seen.restored, seen.coarse, seen.motion, seen.regions, clean, *random
+
+    def forward(self, model: nn.Module, batch: Example) -> tuple[Tensor, Conditions]:
+        """Predict the velocity; the conditions are returned as they are before condition dropout."""
+        network = cast(GlowDeblur, model)
+        restored, coarse, motion, regions, clean, noise, sigma, condition_mask = batch
+        conditions = network.conditions(Seen(restored=restored, coarse=coarse, motion=motion, regions=regions))
+        masked = network.told(conditions, *condition_mask.unbind(dim=1))
+        return network.velocity(noised(clean, noise, sigma), sigma, masked), conditions
+
+    def loss(self, predicted: tuple[Tensor, Conditions], batch: Example) -> LossOutput:
+        """Compute the loss of what `forward` returned for `batch`."""
+        velocity, conditions = predicted
+        *_, clean, noise, _, _ = batch
+        output = velocity_loss(velocity, clean, noise)
+        if not self.aligns:
+            return output
+        alignment = F.mse_loss(conditions.aligned.float(), clean)
+        return LossOutput(
+            loss=output.loss + self.recipe.glow.alignment * alignment,
+            metrics=output.metrics | {"alignment": round(alignment.item(), 5)},
+            diverged=output.diverged or not bool(alignment.isfinite()),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the digest of the encoder, which a run cannot change."""
+        return self.source.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Check the encoder. Raises UnblurError for a run that began with another one."""
+        self.source.load_state_dict(state)
+
+
+def _sha256_of_frozen(network: GlowDeblur) -> str:
+    digest = hashlib.sha256()
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            digest.update(name.encode())
+            digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,96 @@
+"""A cache of training patches with the features that GLOWDeblur's frozen parts compute from them.
+
+A patch is simulated, encoded and passed through the frozen parts once, and then read from a folder; its noise is drawn
+anew each time it is used.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from unblur.atomic import write_atomically
+from unblur.blur import Camera
+from unblur.config import to_json
+from unblur.datasets import Ingredient
+from unblur.datasets.simulated import PatchSampling
+from unblur.errors import UnblurError
+from unblur.models import GlowDeblur
+from unblur.models.glow import Seen
+from unblur.seeds import generator_for
+from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheKey:
+    """Everything that cached features depend on; stored as settings.json in their folder."""
+
+    camera: Camera
+    sampling: PatchSampling
+    uses: int
+    uses_apart: int
+    mixed_in: tuple[Ingredient, ...]
+    seed: int
+    encoder: str
+    """SHA-256 of the encoder."""
+    network: str
+    """SHA-256 of the frozen weights."""
+
+
+class CachedExample(NamedTuple):
+    """One example. Features are stored in float16, and the restoration in eight bits."""
+
+    seen: Seen
+    """Features of one patch, without the batch dimension."""
+    clean: Tensor
+    """Scaled latents (C, P/32, P/32) of the sharp patch."""
+
+
+class FeatureCache:
+    """An endless list in which `count` examples are shuffled anew for every epoch. It is safe to use from threads."""
+
+    def __init__(
+        self, source: PreReconstructionObjective, network: GlowDeblur, count: int, folder: Path, of: CacheKey
+    ) -> None:
+        """Compute features with `network` on the device of `source`. Raises UnblurError if `folder` holds others."""
+        self.source, self.network, self.count, self.folder, self.seed = source, network, count, folder, of.seed
+        settings, path = to_json(of), folder / "settings.json"
+        if path.exists() and path.read_text(encoding="utf-8") != settings:
+            raise UnblurError(f"{folder} keeps the patches of another recipe or of other weights; remove it.")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, settings.encode())
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    def __getitem__(self, index: int) -> CachedExample:
+        round_, place = divmod(index, self.count)
+        number = int(self._order(round_)[place])
+        path = self.folder / f"{number:06d}.safetensors"
+        if not path.exists():
+            write_atomically(path, save_tensors(self._made(number)))
+        kept = load_tensors(path.read_bytes())
+        seen = Seen(
+            restored=kept["restored"].float() / 255,
+            coarse=kept["coarse"].float(),
+            motion=kept["motion"].float(),
+            regions=kept["regions"].float(),
+        )
+        return CachedExample(seen, kept["clean"].float())
+
+    @torch.no_grad()
+    def _made(self, number: int) -> dict[str, Tensor]:
+        blurry, _, clean = self.source.example(number)
+        encoded = self.source.encode(blurry)[None] if self.network.pre_reconstruction is None else None
+        seen = self.network.look(blurry[None].to(self.source.device), encoded)
+        halves = {"coarse": seen.coarse, "motion": seen.motion, "regions": seen.regions, "clean": clean[None]}
+        return {
+            "restored": (seen.restored[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8).contiguous(),
+            **{name: tensor[0].to("cpu", torch.float16).contiguous() for name, tensor in halves.items()},
+        }
+
+    def _shuffled(self, round_: int) -> Tensor:
+        return torch.randperm(self.count, generator=generator_for(self.seed, "round", round_))

@@ -1,0 +1,90 @@
+"""Flow matching: predict the velocity of noisy latents of the sharp patch, conditioned on the blurry patch.
+
+Source: `docs/glow.md` says which parts are GLOWDeblur's (arXiv 2601.06525), SANA's and ours. Everything random about an
+example is keyed by its number: neither the size of a batch, nor threads, nor an interruption changes it.
+"""
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unblur.models import GlowDeblur
+from unblur.models.flow import drawn_sigmas, noised, true_velocity
+from unblur.models.glow import Conditions
+from unblur.seeds import generator_for
+from unblur.training.glow_learning import GlowLearning
+from unblur.training.objectives.objective import Example, LossOutput, Objective
+from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
+
+WORSE_THAN_NOTHING = 10.0
+"""Training has diverged at so many times the error of a zero velocity, with which an untrained denoiser begins."""
+
+
+class FlowMatchingObjective(Objective):
+    """Minimises the squared error of the velocity plus the loss of `first`, the pre-reconstruction.
+
+    A network without pre-reconstruction minimises the first alone, conditioned on the latents of the blurry patch.
+    """
+
+    def __init__(self, first: PreReconstructionObjective, seed: int, *, pre_reconstructs: bool = True) -> None:
+        """Set `pre_reconstructs` to false for a network without pre-reconstruction."""
+        self.first, self.seed, self.pre_reconstructs = first, seed, pre_reconstructs
+
+    def example(self, index: int) -> Example:
+        """Return (blurry, sharp, clean, noise, sigma, condition_mask), and the latents of blurry if they are needed.
+
+        The first three are those of `PreReconstructionObjective`; noise (C, P/32, P/32), its share in (0, 1), and a
+        mask (2,) of the conditions that the denoiser gets, motion and semantics.
+        """
+        blurry, sharp, clean = self.first.example(index)
+        encoded = () if self.pre_reconstructs else (self.first.encode(blurry),)
+        return blurry, sharp, clean, *sample_noise(clean, self.first.learning, self.seed, index), *encoded
+
+    def forward(self, model: nn.Module, batch: Example) -> tuple[Tensor, Conditions]:
+        """Predict the velocity; the conditions are returned as they are before condition dropout."""
+        network = cast(GlowDeblur, model)
+        blurry, _, clean, noise, sigma, condition_mask, *encoded = batch
+        conditions: Conditions = network(blurry, encoded=encoded[0] if encoded else None)
+        motion, semantics = condition_mask.unbind(dim=1)
+        noisy = noised(clean, noise, sigma)
+        return network.velocity(noisy, sigma, network.told(conditions, motion, semantics)), conditions
+
+    def loss(self, predicted: tuple[Tensor, Conditions], batch: Example) -> LossOutput:
+        """Compute the loss of what `forward` returned for `batch`."""
+        velocity, conditions = predicted
+        blurry, sharp, clean, noise, *_ = batch
+        output = velocity_loss(velocity, clean, noise)
+        if not self.pre_reconstructs:
+            return output
+        first = self.first.loss((conditions.restored, conditions.aligned), (blurry, sharp, clean))
+        return LossOutput(
+            loss=output.loss + first.loss,
+            metrics=output.metrics | first.metrics,
+            diverged=output.diverged or first.diverged,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the pre-reconstruction."""
+        return self.first.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Check the encoder. Raises UnblurError for a run that began with another one."""
+        self.first.load_state_dict(state)
+
+
+def sample_noise(clean: Tensor, learning: GlowLearning, seed: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw noise like `clean`, its share in (0, 1), and the mask (2,) of conditions, motion and semantics."""
+    noise = torch.randn(clean.shape, generator=generator_for(seed, "noise", index))
+    sigma = drawn_sigmas(1, generator_for(seed, "sigma", index))[0]
+    withheld = torch.tensor([learning.motion_withheld, learning.semantics_withheld])
+    return noise, sigma, torch.rand(2, generator=generator_for(seed, "withheld", index)) >= withheld
+
+
+def velocity_loss(velocity: Tensor, clean: Tensor, noise: Tensor) -> LossOutput:
+    """Compute the loss of the velocity alone. Shape: (B, C, h, w) each."""
+    true = true_velocity(clean, noise)
+    error = F.mse_loss(velocity.float(), true)
+    diverged = not error.item() < WORSE_THAN_NOTHING * true.square().mean().item()
+    return LossOutput(loss=error, metrics={"velocity": round(error.item(), 5)}, diverged=diverged)

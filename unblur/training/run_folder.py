@@ -1,0 +1,75 @@
+"""The folder of a run: recipe, metrics, training state, checkpoint and model card."""
+
+import json
+from pathlib import Path
+
+from unblur.atomic import write_atomically
+from unblur.checkpoints.folder import save_checkpoint
+from unblur.config import to_json
+from unblur.models import build
+from unblur.training.card import model_card
+from unblur.training.growth import phase_at, phases_of
+from unblur.training.objectives.objective import Objective
+from unblur.training.precision import begun, recorded_recipe, refuse_emulation, resumed
+from unblur.training.processes import Processes
+from unblur.training.recipe import Recipe
+from unblur.training.state import SavedState, TrainState, load_state, save_state
+
+
+class RunFolder:
+    """Reads a run that was interrupted, and writes what the first process logs and saves."""
+
+    def __init__(self, path: Path, recipe: Recipe, device: str, processes: Processes) -> None:
+        """Open the folder of a new or an existing run of `recipe`.
+
+        Raises UnblurError when it holds a run of another recipe, or one in a precision that `device` only emulates.
+        """
+        self.path, self._processes = path, processes
+        self._state_path, self._metrics_path = path / "training_state.pt", path / "metrics.jsonl"
+        self.saved: SavedState | None = load_state(self._state_path) if self._state_path.exists() else None
+        if self.saved is None:
+            self.recipe = begun(recipe, device, processes)
+        else:
+            # Compared as recipes: a setting that has come since then with a default is no difference.
+            self.recipe = resumed(recipe, recorded_recipe(self.saved["recipe"], self._state_path), path)
+            if not self.is_finished:
+                refuse_emulation(self.recipe, recipe, device, path)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps of the saved run are done."""
+        return self.saved is not None and self.saved["step"] == self.recipe.steps
+
+    def begin(self, step: int) -> None:
+        """Write the recipe, and drop the metrics of steps that a killed run did but never saved: they are repeated."""
+        if not self._processes.is_first:
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / "recipe.json", to_json(self.recipe).encode())
+        if self._metrics_path.exists():
+            lines = self._metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            write_atomically(self._metrics_path, "".join(kept).encode())
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Append a line to metrics.jsonl where the recipe asks for one."""
+        due = step % self.recipe.log_every == 0 or step == self.recipe.steps
+        if due and self._processes.is_first:
+            with self._metrics_path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **metrics}) + "\n")
+
+    def is_checkpoint_due(self, step: int) -> bool:
+        """Whether the state after `step` steps has to be saved."""
+        return step % self.recipe.checkpoint_every == 0 or step == self.recipe.steps
+
+    def save(self, state: TrainState, objective: Objective | None) -> None:
+        """Write the training state, and the averaged weights as a checkpoint."""
+        if not self._processes.is_first:
+            return
+        recipe = self.recipe
+        save_state(self._state_path, state.to_save(to_json(recipe), objective))
+        averaged = build(recipe.model)
+        averaged.load_state_dict(state.ema)
+        patch_px = phase_at(phases_of(recipe), state.step - 1).patch_px
+        card = model_card(recipe, state.step)
+        save_checkpoint(self.path, averaged, recipe.model, train_patch_px=patch_px, card=card)
