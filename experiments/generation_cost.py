@@ -20,7 +20,6 @@ import tyro
 from torch import Tensor, nn
 
 from experiments.harness import run
-from experiments.operations import count_macs, count_parameters
 from unblur.app.output_file import refused, write_output
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
@@ -32,6 +31,7 @@ from unblur.models.glow import GlowDeblur, GlowRestorer
 from unblur.models.glow_sizes import denoiser, glow
 from unblur.models.linear_dit import LinearAttention, LinearDiT, LinearDiTConfig
 from unblur.models.motion_guidance import STRIDE_PX
+from unblur.models.operations import count_macs, count_parameters
 from unblur.models.samplers import Sampling
 from unblur.models.tokens import Tokens
 from unblur.names import GlowSize

@@ -13,7 +13,6 @@ import numpy as np
 import tyro
 
 from experiments.harness import run, select_one
-from experiments.operations import count_parameters
 from unblur.app.output_file import write_output
 from unblur.datasets import Pair, PhotoFolder
 from unblur.datasets.validation import ValidationSet, validation_pairs
@@ -21,6 +20,7 @@ from unblur.errors import UnblurError
 from unblur.evaluation.measure import measure
 from unblur.evaluation.tables import Table
 from unblur.models import NAFNetConfig, PriorConfig, RestorerConfig, UNetConfig, build
+from unblur.models.operations import count_parameters
 from unblur.recipes.faithful import faithful
 from unblur.restoration.restorer import load
 from unblur.training.allocator import keep_freed_memory

@@ -13,12 +13,12 @@ import tyro
 from tqdm import tqdm
 
 from experiments.harness import run
-from experiments.operations import count_macs, count_parameters
 from unblur.app.output_file import write_output
 from unblur.checkpoints.published import published
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 from unblur.models import HostConfig, PriorConfig, UNetConfig, build
+from unblur.models.operations import count_macs, count_parameters
 from unblur.models.spe import PlainModulation, PriorSource, SemanticAttention
 from unblur.names import PublishedName
 

@@ -75,8 +75,7 @@ NOT_RUN = {
     "python -m experiments.fidelity validation -o results/fidelity": "takes hours; test_fidelity.py",
     "python -m experiments.loss_comparison validation --photos photos -o results/losses": "takes hours; "
     "test_network_experiments.py trains smaller networks",
-    "python -m experiments.speed photos --pairs 40": "takes minutes; test_network_experiments.py types it with smaller "
-    "networks",
+    "unblur bench photos --pairs 40": "takes minutes; test_network_experiments.py types it with smaller networks",
     "unblur evaluate validation --checkpoint unblur/weights/faithful": "names a folder of the repository",
     "unblur evaluate validation --method generative --fidelity 0.8 --csv tables": "test_fidelity.py",
     **dict.fromkeys(

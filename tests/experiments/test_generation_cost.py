@@ -9,12 +9,12 @@ from torch import nn
 
 from experiments.generation_cost import generation_cost, growth_costs, part_costs, run_cost, run_macs, softmax_twin
 from experiments.harness import run
-from experiments.operations import count_macs, count_parameters
 from unblur.errors import UnblurError
 from unblur.models import LatentDecoder, LatentDecoderConfig
 from unblur.models.dc_autoencoder import sana_autoencoder
 from unblur.models.glow_sizes import denoiser
 from unblur.models.linear_dit import LinearDiT
+from unblur.models.operations import count_macs, count_parameters
 
 
 def test_multiplications_are_those_counted_by_hand() -> None:

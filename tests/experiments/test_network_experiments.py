@@ -10,13 +10,10 @@ import pytest
 from experiments.harness import run
 from experiments.loss_comparison import loss_comparison, loss_recipes
 from experiments.network_sizes import candidate_recipes, network_sizes
-from experiments.speed import speed
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import NAFNetConfig
-from unblur.names import RecipeName
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
-from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
 
 TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
@@ -107,20 +104,3 @@ def test_a_study_of_losses_trains_and_measures_its_legs_once(
     assert "another folder" in capsys.readouterr().err
     assert run(loss_comparison, [*command, "--only", "4"]) == 2
     assert run(loss_comparison, [*command, "--steps", "0"]) == 2
-
-
-@pytest.mark.slow
-def test_the_benchmark_prints_ratios(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def small(name: RecipeName) -> Recipe:
-        """Recipes that differ in their names alone, on patches as small as the photographs of the test."""
-        return replace(smoke(), name=name, model=TINY, sampling=PatchSampling(patch_px=32), batch=2)
-
-    monkeypatch.setattr("experiments.speed.named", small)
-    assert run(speed, [str(photos), "--pairs", "2", "--seconds", "0.1"]) == 0
-    printed = capsys.readouterr().out
-    assert "| bfloat16 |" in printed
-    assert "| 256 x 256 |" in printed
-    assert "| 1280 x 720 |" in printed
-    assert printed.count("| plain |") == 2

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.ndimage import correlate
 
-from experiments.operations import count_macs
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.models import PlainUNet, PlainUNetConfig, build
+from unblur.models.operations import count_macs
 from unblur.models.plain_unet import PlainBlock
 
 TINY = PlainUNetConfig(channels=(8, 16, 24), blocks=(1, 2, 1), stem_stride=2)

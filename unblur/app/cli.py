@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from unblur.app.bench_command import bench
 from unblur.app.bundle_command import bundle
 from unblur.app.check_command import check
 from unblur.app.convert_command import convert
@@ -29,7 +30,7 @@ OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 GROUPS: dict[str, dict[str, Callable[..., int]]] = {
     "photographs": {"restore": restore, "web": web},
-    "training and measuring": {"train": train, "evaluate": evaluate, "tables": tables},
+    "training and measuring": {"train": train, "evaluate": evaluate, "tables": tables, "bench": bench},
     "data sets": {
         "simulate": simulate,
         "validation": validation,
@@ -44,7 +45,6 @@ GROUPS: dict[str, dict[str, Callable[..., int]]] = {
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 MOVED = {
-    "bench": "speed",
     "similarity": "feature_similarity",
     "study bpp": "blur_pretraining",
     "study cost": "generation_cost",

@@ -7,27 +7,22 @@ seen once from each pose; what is faster avoids sampling, as convolution does wh
 measured in one run, in processor seconds of one thread, so that other work on the machine does not count.
 """
 
-import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-import tyro
 from torch import Tensor, nn
 
-from experiments.harness import run
-from experiments.operations import count_macs
 from unblur.blur import Camera, Exposure, render, sample_exposure
 from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import RestorerConfig, build
-from unblur.recipes import named
+from unblur.models.operations import count_macs
+from unblur.names import ShakeChoice
+from unblur.restoration.restorer import load
 from unblur.seeds import seed_for
-from unblur.training.allocator import keep_freed_memory
 from unblur.training.losses import psnr_loss
 from unblur.training.objectives.build import build_objective
 from unblur.training.recipe import Recipe
@@ -155,6 +150,28 @@ class StepShares:
     """Turning simulated pairs, stacking them to a batch and laying it out in memory as the network needs it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShakeSpeed:
+    """Processor seconds of restoring one photograph."""
+
+    alone_s: float
+    """By the network alone."""
+    solved_s: float
+    """With its camera shake solved."""
+
+
+def shake_speed(photo: Tensor) -> ShakeSpeed:
+    """Restore a sharp photograph, (3, H, W) sRGB uint8, that is blurred along 15 px, without and with solving."""
+    line = torch.full((3, 1, 1, 15), 1 / 15)
+    blurry = F.conv2d(photo[None] / 255, line, padding=(0, 7), groups=3)[0].clamp(0, 1)
+
+    def seconds(shake: ShakeChoice) -> float:
+        restorer = load(device="cpu", shake=shake)
+        return _processor_s(lambda: restorer.restore(blurry))
+
+    return ShakeSpeed(alone_s=seconds("off"), solved_s=seconds("always"))
+
+
 def pair_speed(photos: PhotoFolder, camera: Camera, side_px: int, pairs: int, seed: int) -> SimulationSpeed:
     """Of square pairs, cut and scaled as for training."""
     simulated = SimulatedPairs(photos, camera, PatchSampling(patch_px=side_px), seed)
@@ -224,66 +241,3 @@ def _processor_s(work: Callable[[], object], times: int = 1) -> float:
     for _ in range(times):
         work()
     return time.process_time() - began
-
-
-def speed(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 2.0, seed: int = 1) -> int:
-    """Measure one core: its arithmetic, what networks reach of it, the simulator, and its share of a training step.
-
-    All times are processor seconds of one thread. Shares of the bound compare networks in bfloat16 with the fastest
-    convolution or matrix product of the same run.
-
-    Args:
-        photos: Folder of sharp photographs.
-        pairs: How many pairs of each size to make; more are more exact.
-        seconds: About how long each network trains and restores, and each convolution and product is repeated.
-        seed: Names the pairs.
-    """
-
-    def write(*lines: str) -> None:
-        sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.flush()
-
-    keep_freed_memory()
-    torch.set_num_threads(1)
-    write(
-        f"One core, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, PyTorch {torch.__version__}.",
-        "",
-        "| arithmetic | 3x3 convolution, GMAC/s | matrix product, GMAC/s |",
-        "|---|---|---|",
-    )
-    bounds = {
-        name: bound(dtype, seconds / 4) for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
-    }
-    for name, one in bounds.items():
-        write(f"| {name} | {one.convolution_gmac_s:.0f} | {one.product_gmac_s:.0f} |")
-    write(
-        "",
-        "| network | GMAC/MP | training core-s/MP | share of the bound | restoring core-s/MP | share of the bound |",
-        "|---|---|---|---|---|---|",
-    )
-    recipes = [named(name) for name in ("faithful", "multiscale", "plain")]
-    for recipe in recipes:
-        assert isinstance(recipe.model, RestorerConfig)
-        speed = network_speed(recipe.model, recipe.batch, recipe.sampling.patch_px, bounds["bfloat16"], seconds=seconds)
-        write(
-            f"| {recipe.name} | {speed.gmac_per_mp:.1f} | {speed.training_s_per_mp:.2f} | {speed.training_share:.0%} "
-            f"| {speed.restoring_s_per_mp:.2f} | {speed.restoring_share:.0%} |"
-        )
-    folder, camera = PhotoFolder(photos), Camera()
-    write("", "| pairs of | pairs a second and core | share of the bound |", "|---|---|---|")
-    for speed_of in (
-        pair_speed(folder, camera, 256, pairs, seed),
-        frame_speed(camera, 720, 1280, max(2, pairs // 10), seed),
-    ):
-        size = f"{speed_of.width} x {speed_of.height}"
-        write(f"| {size} | {speed_of.pairs_per_core_second:.2f} | {speed_of.share_of_bound:.2f} |")
-    write("", "| training step of | simulation | loading | network |", "|---|---|---|---|")
-    for recipe in recipes:
-        shares = shares_of_step(folder, recipe, steps=max(2, pairs // 5))
-        rest = 1 - shares.simulation - shares.loading
-        write(f"| {recipe.name} | {shares.simulation:.0%} | {shares.loading:.0%} | {rest:.0%} |")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run(speed))

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from experiments import speed as module
-from experiments.speed import Bound, bound, network_speed
 from unblur.models import NAFNetConfig
+from unblur.training import speed as module
+from unblur.training.speed import Bound, bound, network_speed
 
 TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
 

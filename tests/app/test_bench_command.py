@@ -1,0 +1,33 @@
+"""`unblur bench` with networks and photographs that take seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from unblur.app.cli import main
+from unblur.datasets.simulated import PatchSampling
+from unblur.models import NAFNetConfig
+from unblur.names import RecipeName
+from unblur.recipes.smoke import smoke
+from unblur.training.recipe import Recipe
+
+TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
+
+
+@pytest.mark.slow
+def test_the_benchmark_prints_ratios(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small(name: RecipeName) -> Recipe:
+        """Recipes that differ in their names alone, on patches as small as the photographs of the test."""
+        return replace(smoke(), name=name, model=TINY, sampling=PatchSampling(patch_px=32), batch=2)
+
+    monkeypatch.setattr("unblur.recipes.named", small)
+    assert main(["bench", str(photos), "--pairs", "2", "--seconds", "0.1"]) == 0
+    printed = capsys.readouterr().out
+    assert "| bfloat16 |" in printed
+    assert "| 256 x 256 |" in printed
+    assert "| 1280 x 720 |" in printed
+    assert printed.count("| plain |") == 2
+    assert "| network alone | camera shake solved | ratio |" in printed

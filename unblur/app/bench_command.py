@@ -1,0 +1,87 @@
+"""`unblur bench`: how fast this machine computes, simulates, trains and restores, as ratios measured in one run."""
+
+import sys
+from pathlib import Path
+
+import tyro
+
+SHAKEN_SIDE_PX = 1536
+"""Largest side of the photograph whose camera shake is solved."""
+
+
+def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 2.0, seed: int = 1) -> int:
+    """Measure one core: its arithmetic, what networks reach of it, the simulator, steps of training, and solved shake.
+
+    All times are processor seconds of one thread. Shares of the bound compare networks in bfloat16 with the fastest
+    convolution or matrix product of the same run.
+
+    Args:
+        photos: Folder of sharp photographs.
+        pairs: How many pairs of each size to make; more are more exact.
+        seconds: About how long each network trains and restores, and each convolution and product is repeated.
+        seed: Names the pairs.
+    """
+    import platform
+
+    import torch
+
+    from unblur.blur import Camera
+    from unblur.datasets import PhotoFolder
+    from unblur.models import RestorerConfig
+    from unblur.recipes import named
+    from unblur.training.allocator import keep_freed_memory
+    from unblur.training.speed import bound, frame_speed, network_speed, pair_speed, shake_speed, shares_of_step
+
+    def write(*lines: str) -> None:
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    write(
+        f"One core, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, PyTorch {torch.__version__}.",
+        "",
+        "| arithmetic | 3x3 convolution, GMAC/s | matrix product, GMAC/s |",
+        "|---|---|---|",
+    )
+    bounds = {
+        name: bound(dtype, seconds / 4) for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
+    }
+    for name, one in bounds.items():
+        write(f"| {name} | {one.convolution_gmac_s:.0f} | {one.product_gmac_s:.0f} |")
+    write(
+        "",
+        "| network | GMAC/MP | training core-s/MP | share of the bound | restoring core-s/MP | share of the bound |",
+        "|---|---|---|---|---|---|",
+    )
+    recipes = [named(name) for name in ("faithful", "multiscale", "plain")]
+    for recipe in recipes:
+        assert isinstance(recipe.model, RestorerConfig)
+        speed = network_speed(recipe.model, recipe.batch, recipe.sampling.patch_px, bounds["bfloat16"], seconds=seconds)
+        write(
+            f"| {recipe.name} | {speed.gmac_per_mp:.1f} | {speed.training_s_per_mp:.2f} | {speed.training_share:.0%} "
+            f"| {speed.restoring_s_per_mp:.2f} | {speed.restoring_share:.0%} |"
+        )
+    folder, camera = PhotoFolder(photos), Camera()
+    write("", "| pairs of | pairs a second and core | share of the bound |", "|---|---|---|")
+    for speed_of in (
+        pair_speed(folder, camera, 256, pairs, seed),
+        frame_speed(camera, 720, 1280, max(2, pairs // 10), seed),
+    ):
+        size = f"{speed_of.width} x {speed_of.height}"
+        write(f"| {size} | {speed_of.pairs_per_core_second:.2f} | {speed_of.share_of_bound:.2f} |")
+    write("", "| training step of | simulation | loading | network |", "|---|---|---|---|")
+    for recipe in recipes:
+        shares = shares_of_step(folder, recipe, steps=max(2, pairs // 5))
+        rest = 1 - shares.simulation - shares.loading
+        write(f"| {recipe.name} | {shares.simulation:.0%} | {shares.loading:.0%} | {rest:.0%} |")
+    photo = folder.photos[0][:, :SHAKEN_SIDE_PX, :SHAKEN_SIDE_PX]
+    shake = shake_speed(photo)
+    write(
+        "",
+        "| restoring, core-s | network alone | camera shake solved | ratio |",
+        "|---|---|---|---|",
+        f"| {photo.shape[2]} x {photo.shape[1]} | {shake.alone_s:.1f} | {shake.solved_s:.1f} "
+        f"| {shake.solved_s / shake.alone_s:.1f} |",
+    )
+    return 0
