@@ -21,7 +21,7 @@ MOST_CONCENTRATED = 0.8
 """Concentration of the kernel above which the photograph is the network's alone. Kernels that are estimated on sharp
 photographs have 0.93 and more, and are up to 10 px long by faint tails; deconvolution would sharpen noise."""
 
-LEAST_CONFIDENCE = 0.1
+LEAST_CONFIDENCE = 0.2
 """Confidence below which a kernel is not used."""
 
 
