@@ -162,7 +162,7 @@ def train(
                 sys.stdout.flush()
                 numbers = {"examples": len(chosen), "steps": step + 1, "batch": batch, "patch": patch, "seed": seed}
                 card = CARD.format(held_out=len(held), **numbers, **_means(scores))
-                save_checkpoint(output, final, config, train_patch_px=patch, card=card)
+                save_checkpoint(output, final, config, train_patch_px=patch, card=card, dtype=torch.int8)
                 network.train()
     return 0
 

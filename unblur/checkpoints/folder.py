@@ -12,6 +12,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from unblur.atomic import write_atomically
+from unblur.checkpoints.eight_bits import from_eight_bits, to_eight_bits
 from unblur.checkpoints.plausible import check_fit, refuse_absurd_numbers
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
@@ -113,13 +114,17 @@ def save_checkpoint(
 ) -> None:
     """Write `model` as a checkpoint folder, each file atomically, without the parts that are `borrowed`.
 
-    `card` is the text of the model card.
+    `card` is the text of the model card. With torch.int8 as `dtype`, weights are stored as `eight_bits` describes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = to_json(CheckpointConfig(model=config, train_patch_px=train_patch_px, borrowed=borrowed))
     elsewhere = tuple(f"{one.part}." for one in borrowed)
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(elsewhere)}
-    tensors = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in own.items()}
+    on_cpu = {name: tensor.detach().cpu() for name, tensor in own.items()}
+    if dtype == torch.int8:
+        tensors = to_eight_bits(on_cpu)
+    else:
+        tensors = {name: tensor.to(dtype).contiguous() for name, tensor in on_cpu.items()}
     # The configuration travels inside the weights too, so that a lone file still says what it is. One entry
     # only: safetensors writes several in random order, and equal weights must make equal files.
     weights = save_tensors(tensors, metadata={"unblur_config": text})
@@ -149,7 +154,7 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     refuse_absurd_numbers(config, folder / "config.json")
     lent = {f"{one.part}.{name}": tensor for one in config.borrowed for name, tensor in _lent(one, folder).items()}
     try:
-        tensors = load_tensors(weights) | lent
+        tensors = from_eight_bits(load_tensors(weights)) | lent
         check_fit(config.model, tensors)
         model = build(config.model)
         model.load_state_dict(tensors)
@@ -175,7 +180,7 @@ def _lent(borrowed: Borrowed, borrower: Path) -> dict[str, torch.Tensor]:
             f"{borrower} goes with weights of {borrowed.lender} that this version of unblur does not have; "
             "use the version that it came with."
         )
-    return load_tensors(weights)
+    return from_eight_bits(load_tensors(weights))
 
 
 def is_hub_id(source: str) -> bool:
