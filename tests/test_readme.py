@@ -75,7 +75,7 @@ NOT_RUN = {
     "python -m experiments.fidelity validation -o results/fidelity": "takes hours; test_fidelity.py",
     "python -m experiments.loss_comparison validation --photos photos -o results/losses": "takes hours; "
     "test_network_experiments.py trains smaller networks",
-    "unblur bench photos --pairs 40": "takes minutes; test_network_experiments.py types it with smaller networks",
+    "unblur bench photos --pairs 40": "takes minutes; test_bench_command.py types it with smaller networks",
     "unblur evaluate validation --checkpoint unblur/weights/faithful": "names a folder of the repository",
     "unblur evaluate validation --method generative --fidelity 0.8 --csv tables": "test_fidelity.py",
     **dict.fromkeys(
@@ -102,9 +102,11 @@ NOT_RUN = {
         [
             "python -m experiments.shake_examples runs/shake/a1 --photos photos --seed 1",
             "python -m experiments.shake_examples runs/shake/a2 --photos photos --seed 2",
+            "python -m experiments.shake_examples runs/shake/a4 --photos photos --seed 4 --camera everything",
             "python -m experiments.train_kernel_estimator runs/shake/a1 --output runs/shake/kernel",
-            "python -m experiments.train_shake_fusion runs/shake/a2 --estimator runs/shake/kernel "
-            "--output runs/shake/fusion",
+            "python -m experiments.shake_kernels runs/shake/a2",
+            "python -m experiments.shake_kernels runs/shake/a4",
+            "python -m experiments.train_shake_fusion runs/shake/a2 runs/shake/a4 --output runs/shake/fusion",
             "python -m experiments.shake_evidence runs/evidence --photos held-out --fusion runs/shake/fusion",
         ],
         "takes hours; tests/experiments/test_shake_experiments.py runs small ones",
@@ -216,9 +218,9 @@ def run_command(command: str) -> None:
 
 
 def with_small_batches(name: RecipeName) -> Recipe:
-    """The recipe of that name, with updates of one patch each, of 64 px."""
+    """The recipe of that name, with updates of one patch each, of 96 px."""
     recipe = named(name)
-    return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=64), growth=(), uses_apart=2)
+    return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), growth=(), uses_apart=2)
 
 
 @pytest.mark.slow

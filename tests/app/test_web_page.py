@@ -127,7 +127,8 @@ def test_invented_sessions_leave_nothing(address: str, folder: Path) -> None:
     for _ in range(3):
         client = Client(address, verbose=False)
         client.predict(api_name="/stop")
-    assert folders() == before
+    # Those of earlier visitors may be removed in the meantime.
+    assert folders() <= before
 
 
 def test_a_taken_port_has_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

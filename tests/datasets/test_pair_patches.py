@@ -87,7 +87,7 @@ def test_nothing_to_cut_from_is_refused(folder: Path) -> None:
     with pytest.raises(UnblurError, match=r"small\.png is only 12 px wide or high; patches of 16 px"):
         patches(folder)
     (folder / "blurry" / "small.png").write_bytes(b"no picture")
-    with pytest.raises(UnblurError, match=r"small\.png is not a photograph"):
+    with pytest.raises(UnblurError, match=r"small\.png is a file of an unknown kind"):
         patches(folder)
 
 
