@@ -188,5 +188,5 @@ def test_pictures_restored_elsewhere_are_measured_by_their_names(
 
 
 def test_an_unknown_method_is_refused(make_run: Callable[[int], Run]) -> None:
-    with pytest.raises(UnblurError, match="There is no method magic; give faithful, network, fast, generative, identity"):
+    with pytest.raises(UnblurError, match="There is no method magic; give faithful, network, fast, generative"):
         opened(replace(make_run(1), choice=MethodChoice(method="magic")))
