@@ -64,8 +64,13 @@ class ShakeExamples:
     @property
     def finished(self) -> int:
         """How many rows are complete, from the first on."""
-        sums = self.edges.sum(axis=(1, 2))
-        return int(np.argmin(sums > 0)) if (sums == 0).any() else len(sums)
+        return finished_rows(self.edges)
+
+
+def finished_rows(kernels: NDArray[np.float32]) -> int:
+    """How many kernels, (N, S, S), are written, from the first on; those that are not are zeros."""
+    sums = kernels.sum(axis=(1, 2))
+    return int(np.argmin(sums > 0)) if (sums == 0).any() else len(sums)
 
 
 def open_examples(folder: Path, count: int | None = None) -> ShakeExamples:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.harness import run
-from experiments.shake_examples import ShakeExamples, as_image, open_examples
+from experiments.shake_examples import ShakeExamples, as_image, finished_rows, open_examples
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
 from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
@@ -36,8 +36,7 @@ class EstimatedKernels:
     @property
     def finished(self) -> int:
         """How many rows are complete, from the first on."""
-        sums = self.kernel.sum(axis=(1, 2))
-        return int(np.argmin(sums > 0)) if (sums == 0).any() else len(sums)
+        return finished_rows(self.kernel)
 
 
 def open_kernels(folder: Path, count: int | None = None) -> EstimatedKernels:

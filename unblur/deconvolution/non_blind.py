@@ -1,19 +1,17 @@
 """The sharp image that a known blur turned into a blurry one: non-blind deconvolution in linear light.
 
 Half-quadratic splitting with a hyper-Laplacian prior on gradients (Krishnan and Fergus 2009, "Fast Image Deconvolution
-using Hyper-Laplacian Priors"); the gradients of the colours are shrunk together. Light that the data do not give,
-outside of the frame and where the photograph is clipped, is replaced in each round by what the estimate so far, blurred
-again, says it was: borders do not ring. Whatever a clipped light reaches stays blurry, because nobody knows how bright
-that light was (Whyte et al. 2014, "Deblurring Shaken and Partially Saturated Images", treat such pixels apart too).
+using Hyper-Laplacian Priors"); the gradients of the colours are shrunk together. `clipped_light` says what
+happens outside of the frame and where the photograph is clipped.
 """
 
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from torch import Tensor, fft
 
 from unblur.deconvolution.camera_path import CameraPath
+from unblur.deconvolution.clipped_light import find_clipped_light
 from unblur.deconvolution.fourier import difference_transfers, extend, transfer_function
 from unblur.deconvolution.varying_blur import solve_by_windows
 
@@ -22,12 +20,6 @@ EXPONENT = 0.8
 
 ROUNDS = 5
 """Rounds of half-quadratic splitting; the coupling is multiplied by 4 from one to the next."""
-
-CLIPPED = 0.97
-"""Linear light, as a share of white, from which a pixel counts as clipped."""
-
-CLIPPED_GAIN = 500.0
-"""Share of a pixel that stays blurry, for each share of its light that is connected with clipped pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,30 +52,19 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor, weight: float) -> Tensor:
     transfer = transfer_function(kernel, size)
     steps = difference_transfers(size, blurry)
     power, gradient_power = transfer.abs().square(), steps.abs().square().sum(0)
-    clipped = (extended.image >= CLIPPED) & (extended.known > 0)
-    given = extended.known.expand_as(extended.image) * ~clipped
-    light = extended.image
-    spectrum = light_spectrum = fft.rfft2(light)
+    missing = find_clipped_light(extended)
+    spectrum = light_spectrum = fft.rfft2(extended.image)
     coupling = 2 * weight
     for step in range(ROUNDS):
         if step:
-            again = fft.irfft2(transfer * spectrum, s=size)
-            again = torch.where(clipped, torch.maximum(again, extended.image), again)
-            light = torch.where(given > 0, extended.image, again)
-            light_spectrum = fft.rfft2(light)
+            light_spectrum = fft.rfft2(missing.completed(fft.irfft2(transfer * spectrum, s=size)))
         gradients = fft.irfft2(spectrum[:, None] * steps, s=size)
         gradients = gradients * _shrinkage(gradients, weight / coupling)
         target = (steps.conj() * fft.rfft2(gradients)).sum(1)
         data = transfer.conj() * light_spectrum
         spectrum = (data + coupling * target) / (power + coupling * gradient_power + 1e-7)
         coupling *= 4
-    sharp: Tensor = fft.irfft2(spectrum, s=size)
-    if bool(clipped.any()):
-        # Where clipped pixels may have got light from, and what else those places lit: their ripples end there.
-        reached = fft.irfft2(power * fft.rfft2(clipped.any(dim=0).to(light.dtype)), s=size)
-        share = (CLIPPED_GAIN * reached).clamp(0, 1)
-        sharp = sharp + share * (extended.image - sharp)
-    return extended.crop(sharp)
+    return extended.crop(missing.blended(fft.irfft2(spectrum, s=size), power))
 
 
 def _shrinkage(gradients: Tensor, threshold: float) -> Tensor:

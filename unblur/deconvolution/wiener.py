@@ -5,9 +5,6 @@ rest: Wiener 1949, with the power of gradients as the prior of the image. Weak f
 noise and errors of the kernel; strong ones are smooth. No single strength is right everywhere in a photograph, so the
 fusion network gets several, as Son and Lee 2017, "Fast Non-blind Deconvolution via Regularized Residual Networks with
 Long/Short Skip-Connections", give theirs one.
-
-Light that the data do not give, outside of the frame and where the photograph is clipped, is replaced by what the
-estimate so far, blurred again, says it was: borders do not ring. Whatever a clipped light reaches stays blurry.
 """
 
 from functools import partial
@@ -16,8 +13,8 @@ import torch
 from torch import Tensor, fft
 
 from unblur.deconvolution.camera_path import CameraPath
+from unblur.deconvolution.clipped_light import find_clipped_light
 from unblur.deconvolution.fourier import difference_transfers, extend, transfer_function
-from unblur.deconvolution.non_blind import CLIPPED, CLIPPED_GAIN
 from unblur.deconvolution.varying_blur import solve_by_windows
 
 PRIOR_WEIGHTS = (1e-3, 8e-3, 6.4e-2)
@@ -47,19 +44,12 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor, weights: tuple[float, ...
     transfer = transfer_function(kernel, size)
     power = transfer.abs().square()
     gradient_power = difference_transfers(size, blurry).abs().square().sum(0)
-    clipped = (extended.image >= CLIPPED) & (extended.known > 0)
-    given = (extended.known > 0) & ~clipped
+    missing = find_clipped_light(extended)
     light = extended.image
     for _ in range(ROUNDS):
         again = fft.irfft2(fft.rfft2(light) * (power / (power + COMPLETING_WEIGHT * gradient_power + 1e-7)), s=size)
-        again = torch.where(clipped, torch.maximum(again, extended.image), again)
-        light = torch.where(given, extended.image, again)
+        light = missing.completed(again)
     data = transfer.conj() * fft.rfft2(light)
     filtered = [data / (power + weight * gradient_power + 1e-7) for weight in weights]
-    sharp = torch.stack([extended.crop(fft.irfft2(spectrum, s=size)) for spectrum in filtered])
-    if bool(clipped.any()):
-        # Where clipped pixels may have got light from, and what else those places lit: their ripples end there.
-        reached = extended.crop(fft.irfft2(power * fft.rfft2(clipped.any(dim=0).to(light.dtype)), s=size))
-        share = (CLIPPED_GAIN * reached).clamp(0, 1)
-        sharp = sharp + share * (blurry - sharp)
-    return sharp
+    sharp = torch.stack([fft.irfft2(spectrum, s=size) for spectrum in filtered])
+    return extended.crop(missing.blended(sharp, power))

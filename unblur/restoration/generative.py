@@ -264,8 +264,7 @@ class GenerativeRestorer:
             if not is_plausible(restored, blurry):
                 return Answer(self._with_disagreement(values), "kept")
             if solved is not None:
-                fused = solved.fuse(blurry, restored, window.left_px, window.top_px)
-                restored = fused if is_plausible(fused, blurry) else restored
+                restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
             if self.settings.fidelity == 1:
                 return Answer(self._with_disagreement(as_values(in_channels(restored, channels))), "restored")
             painted = self._glow.decoder(conditions.aligned.float()).float()[..., :height, :width]

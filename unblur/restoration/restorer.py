@@ -279,8 +279,7 @@ class Restorer:
             if not is_plausible(restored, blurry):
                 return Answer(values, "kept")
             if solved is not None:
-                fused = solved.fuse(blurry, restored, window.left_px, window.top_px)
-                restored = fused if is_plausible(fused, blurry) else restored
+                restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
             return Answer(as_values(in_channels(restored, values.shape[2])), "restored")
 
     def uses_bfloat16(self, dtype: np.dtype[Any]) -> bool:

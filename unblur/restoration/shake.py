@@ -24,13 +24,14 @@ from unblur.deconvolution.camera_path import (
     single_kernel_path,
     with_rolls,
 )
+from unblur.deconvolution.clipped_light import CLIPPED
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
 from unblur.deconvolution.fourier import differences
 from unblur.deconvolution.kernel import clean_kernel, extent_px, point_kernel
 from unblur.deconvolution.kernel_features import WINDOW_PX, kernel_features
 from unblur.deconvolution.least_squares import NormalEquations, correlate, join
 from unblur.deconvolution.noise import estimate_noise
-from unblur.deconvolution.non_blind import CLIPPED, Deconvolution, deconvolve
+from unblur.deconvolution.non_blind import Deconvolution, deconvolve
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
 from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear

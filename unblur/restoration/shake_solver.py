@@ -14,6 +14,7 @@ from unblur.deconvolution.candidates import deconvolve_candidates
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, ShakeFusion
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.restoration.guard import is_plausible
 from unblur.restoration.shake import SMALLEST_PX, Shake, ShakeEstimator
 from unblur.restoration.tiled import Progress
 
@@ -35,7 +36,7 @@ class SolvedShake:
     def fuse(self, blurry: Tensor, restored: Tensor, left_px: int, top_px: int) -> Tensor:
         """Join the restoration of a window with its deconvolution. (1, 3, H, W) sRGB in [0, 1], twice -> same.
 
-        The window begins at (left, top) of the photograph.
+        Returns `restored` where the result is not plausible. The window begins at (left, top) of the photograph.
         """
         light = srgb_to_linear(blurry[0].cpu().float())
         shake = self.shake
@@ -43,8 +44,8 @@ class SolvedShake:
         deconvolved = linear_to_srgb(sharp)[None].to(blurry.device)
         error = blurry.new_tensor([1 - self.shake.confidence])
         length_px = blurry.new_tensor([self.shake.length_px])
-        fused: Tensor = self.fusion(blurry, restored, deconvolved, error, length_px)
-        return fused.float()
+        fused: Tensor = self.fusion(blurry, restored, deconvolved, error, length_px).float()
+        return fused if is_plausible(fused, blurry) else restored
 
 
 class ShakeSolver:
