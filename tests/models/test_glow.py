@@ -26,6 +26,8 @@ from unblur.models.semantic_guidance import SemanticGuidanceConfig
 from unblur.models.tokens import Tokens
 from unblur.seeds import generator_for
 
+pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
+
 
 def lively(config: GlowConfig = GLOW) -> GlowDeblur:
     """With random weights where training begins with zeros."""
@@ -185,7 +187,6 @@ def test_every_parameter_that_is_not_frozen_has_a_gradient_and_no_other() -> Non
             assert parameter.grad.abs().max() > 0, name
 
 
-@pytest.mark.slow
 def test_training_makes_it_better_than_knowing_nothing() -> None:
     """Latents that the blurry photograph tells: the velocity is soon found better than by its mean, which gets 1."""
     torch.manual_seed(0)
