@@ -18,7 +18,7 @@ RESULTS = {
     "faithful": ("NAFNet backbone", "Result: PSNR before -> after and gain in dB on the validation set, and on REDS."),
     "multiscale": (
         "Multi-scale network",
-        "Result: gain in dB on the validation set and on REDS scene 2. Runs 1 to 3 freeze the backbone.",
+        "Result: gain in dB on the validation set and on REDS scene 2; runs 1 to 3 freeze the backbone.",
     ),
     "motion": ("Motion estimator", "Result: distance of the ends from the true ones as a share of the paths' length."),
     "prior": ("Semantic prior", "Result: gap closed in the hardest quintile of the validation set."),
@@ -151,6 +151,8 @@ def pages() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
+    # The package beside this file, not another one that is installed.
+    sys.path.insert(0, str(DOCS.parent))
     stale = [page for page, text in pages().items() if not page.exists() or page.read_text(encoding="utf-8") != text]
     if "--check" not in sys.argv:
         for page, text in pages().items():
