@@ -28,7 +28,7 @@ from unblur.recipes import named
 from unblur.training.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 NOT_RUN = {
     "git clone --depth 1 ADDRESS unblur": "fetches what this file is part of",

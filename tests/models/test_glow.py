@@ -161,7 +161,7 @@ def test_the_first_restoration_begins_as_the_bundled_network() -> None:
 
 
 def loss_of(network: GlowDeblur, blurry: Tensor, sharp: Tensor, clean: Tensor, seed: int) -> Tensor:
-    """A step of training: docs/glow.md."""
+    """A step of training: docs/explain/glowdeblur.md."""
     batch = len(blurry)
     conditions: Conditions = network(blurry)
     told = network.told(conditions, *(torch.rand(2, batch, generator=generator_for(seed, "told")) >= 0.1))

@@ -11,8 +11,8 @@ One idea: a photograph is restored among latents, where a pixel is the square of
 network that learnt what photographs look like; what it may not invent is told to it from all sides.
 
 Source: "Toward Generalizable Deblurring: Leveraging Massive Blur Priors with Linear Attention for Real-World
-Scenarios" (GLOWDeblur, Gao et al. 2026, arXiv 2601.06525). `docs/glow.md` says what of it is the paper's, what is
-inferred and what is ours. Photographs have sides that are multiples of 32 here, except in `GlowRestorer`.
+Scenarios" (GLOWDeblur, Gao et al. 2026, arXiv 2601.06525). `docs/explain/glowdeblur.md` says what of it is the paper's,
+what is inferred and what is ours. Photographs have sides that are multiples of 32 here, except in `GlowRestorer`.
 """
 
 from collections.abc import Callable

@@ -12,12 +12,12 @@ from unblur.training.restoration_loss import NegativePSNR, ShiftTolerantDistance
 
 
 def multiscale() -> Recipe:
-    """Leg 12 of docs/training.md: the hourglass is told what came up from the smaller size; more signs, blurred more.
+    """Run 12 of docs/results/training-log.md: the hourglass is told the result of the smaller size; more signs.
 
     Begins with the weights of leg 8, as leg 6 before it: four sizes, told nothing, a sixth of the patches 512 signs
     blurred by 2 to 32 px, 4,000 and 3,000 steps, 3e-4 and 2e-4, seeds 12 and 10. Legs 4 and 5 had three sizes, four
     patches of 192 px and everything up to 64 px; the first two left the hourglass as `faithful` had made it, and knew
-    no signs. docs/training.md has their numbers.
+    no signs. docs/results/training-log.md has their numbers.
     """
     before = faithful()
     assert isinstance(before.model, NAFNetConfig)
@@ -43,7 +43,7 @@ def multiscale_finish() -> Recipe:
     """Leg 14, short: beside the PSNR a little ST-LPIPS, three tenths of what `losses` tried, of softened pictures.
 
     Begins with the weights of leg 13, which had as many signs as leg 12, 500 steps and seed 17. The share is small, the
-    legs short and the pictures softened on purpose: what is rewarded else is a fine grid (docs/training.md).
+    legs short and the pictures softened on purpose: what is rewarded else is a fine grid (docs/results/lessons.md).
     """
     before = multiscale()
     everything, signs = before.mixed_in
