@@ -17,7 +17,7 @@ from experiments.cross_dataset import BLURRY, blurry_texts, cell_texts
 from experiments.data_sets import BenchmarkSet, training_source
 from experiments.dataset_rows import Cell, RowContext, RowOptions, measure_row, open_context, open_sets, train_row
 from experiments.harness import ProgressBars, run, write_table
-from unblur.datasets import Ingredient
+from unblur.datasets import DataSource
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 
@@ -48,7 +48,7 @@ class BppRow:
 
 
 def train_and_measure(
-    context: RowContext, sets: Sequence[BenchmarkSet], pretraining: Ingredient, pretraining_steps: int
+    context: RowContext, sets: Sequence[BenchmarkSet], pretraining: DataSource, pretraining_steps: int
 ) -> list[BppRow]:
     """Make all rows: pretrained and fine-tuned on each set, mixed without and with pretraining, and two references.
 
@@ -62,7 +62,7 @@ def train_and_measure(
     steps = context.recipe.steps
     pretrained = train_row(context, "pretrained", [pretraining], pretraining_steps)
 
-    def row(name: str, learnt_from: Sequence[Ingredient], start_from: Path | None) -> dict[str, Cell]:
+    def row(name: str, learnt_from: Sequence[DataSource], start_from: Path | None) -> dict[str, Cell]:
         budget = steps if start_from is not None else pretraining_steps + steps
         return measure_row(context, name, train_row(context, name, learnt_from, budget, start_from), sets)
 

@@ -14,7 +14,7 @@ import tyro
 
 from experiments.data_sets import BenchmarkSet, open_benchmark_sets
 from experiments.harness import Report
-from unblur.datasets import Ingredient
+from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_table import measured_table
@@ -73,7 +73,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
                     width=16, encoder_blocks=(1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1), stem_stride=2
                 ),
                 sampling=sampling,
-                uses=4,
+                repeats=4,
                 seed=seed,
                 steps=steps,
                 batch=batch,
@@ -86,7 +86,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
                 name="unblur-study-bundled",
                 model=named("faithful").model,
                 sampling=sampling,
-                uses=4,
+                repeats=4,
                 seed=seed,
                 steps=steps,
                 batch=batch,
@@ -98,7 +98,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
                 name="unblur-study-restormer",
                 model=RestormerConfig(),
                 sampling=sampling,
-                uses=4,
+                repeats=4,
                 seed=seed,
                 steps=steps,
                 batch=batch,
@@ -162,7 +162,7 @@ def open_sets(sets: list[str], options: RowOptions) -> list[BenchmarkSet]:
 
 
 def train_row(
-    context: RowContext, name: str, sources: Sequence[Ingredient], steps: int, start_from: Path | None = None
+    context: RowContext, name: str, sources: Sequence[DataSource], steps: int, start_from: Path | None = None
 ) -> Path:
     """Train a row on `sources` in equal shares, unless that was done before, and return its checkpoint folder.
 
@@ -171,7 +171,7 @@ def train_row(
     share = 1 / len(sources)
     recipe = replace(
         context.recipe,
-        mixed_in=tuple(replace(source, share=share) for source in sources),
+        extra_sources=tuple(replace(source, share=share) for source in sources),
         steps=steps,
         warmup_steps=min(context.recipe.warmup_steps, steps // 10),
     )

@@ -330,7 +330,7 @@ def feature_similarity(
     sets = [PairFolder(folder) for folder in folders]
     spread = spreads((pair.sharp for pairs in sets for pair in pairs), teacher)
     bar = tqdm((pair for pairs in sets for pair in pairs), unit="pair", disable=not sys.stderr.isatty())
-    restorer = load(device=device, shake="off") if student.config.looks_twice and not once else None
+    restorer = load(device=device, shake="off") if student.config.two_pass and not once else None
     rows = list(measure_similarity(bar, student, teacher, spread, sha256, restorer))
     severities = by_severity(rows, student.levels)
     beside = "" if restorer is None else ", which also sees what the bundled weights restore"

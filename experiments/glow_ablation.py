@@ -28,7 +28,7 @@ from experiments.severe_half import summarize, summary_csv, summary_table
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint
 from unblur.checkpoints.latent_spaces import FoundSpace, open_latent_space
-from unblur.datasets import Ingredient, Pair, PhotoFolder
+from unblur.datasets import DataSource, Pair, PhotoFolder
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.errors import UnblurError
@@ -58,10 +58,10 @@ class GlowStudy:
     """Number of updates of the pretraining."""
     joint_steps: int
     """Number of updates of the fine-tuning on `sources`."""
-    kept: int
+    cache_size: int
     """Number of patches whose frozen features are cached and reused by each stage."""
     seed: int
-    sources: tuple[Ingredient, ...]
+    sources: tuple[DataSource, ...]
     """Data sets to fine-tune on, in equal shares."""
     sampling: Sampling
     validation: ValidationSet
@@ -115,11 +115,11 @@ def ablation_settings(
     context: AblationContext,
     space: FoundSpace,
     held_out: Path,
-    sources: tuple[Ingredient, ...],
+    sources: tuple[DataSource, ...],
     *,
     steps: int,
     joint_steps: int,
-    kept: int,
+    cache_size: int,
     seed: int,
     sampling: Sampling,
     validation: ValidationSet,
@@ -128,7 +128,7 @@ def ablation_settings(
     return GlowStudy(
         steps=steps,
         joint_steps=joint_steps,
-        kept=kept,
+        cache_size=cache_size,
         seed=seed,
         sources=sources,
         sampling=sampling,
@@ -209,7 +209,7 @@ def compare_images(
 def train_variant(variant: Variant, study: GlowStudy, context: AblationContext) -> Path:
     """Train both stages of a variant and return its checkpoint folder. Raises UnblurError."""
     tuned = context.folder / variant.run
-    recipe = partial(ablation_recipe, kept=study.kept, seed=study.seed)
+    recipe = partial(ablation_recipe, cache_size=study.cache_size, seed=study.seed)
     if not variant.pretrained:
         whole = study.steps + study.joint_steps
         return _train(recipe(joint=False, aligned=True, sources=study.sources, steps=whole), tuned, None, context)
@@ -234,9 +234,9 @@ def _train(recipe: Recipe, run: Path, start_from: Path | None, context: Ablation
 
 
 def ablation_recipe(
-    *, joint: bool, aligned: bool, sources: tuple[Ingredient, ...], steps: int, kept: int, seed: int
+    *, joint: bool, aligned: bool, sources: tuple[DataSource, ...], steps: int, cache_size: int, seed: int
 ) -> Recipe:
-    """Return the recipe of a stage, with the learning rate of Stage I or of the joint Stage II, on `kept` patches.
+    """Return the recipe of a stage, with the learning rate of Stage I or of the joint Stage II.
 
     It trains on `sources` in equal shares, or without any on everything that the simulator knows. Without `aligned` it
     has no pre-reconstruction and no alignment.
@@ -247,10 +247,10 @@ def ablation_recipe(
         stage,
         name=f"unblur-study-{'joint' if joint else 'glow'}",
         model=stage.model if aligned else replace(stage.model, pre_reconstruction=None),
-        mixed_in=tuple(replace(source, share=1 / len(sources)) for source in sources),
+        extra_sources=tuple(replace(source, share=1 / len(sources)) for source in sources),
         steps=steps,
         warmup_steps=min(stage.warmup_steps, steps // 10),
-        glow=replace(stage.glow, kept=kept),
+        glow=replace(stage.glow, cache_size=cache_size),
         seed=seed,
     )
 
@@ -266,7 +266,7 @@ def glow_ablation(
     encoder: Path | None = None,
     bpp_steps: int = 4_000,
     steps: int = 2_000,
-    kept: int = 2_048,
+    cache_size: int = 2_048,
     sampling_steps: int = 20,
     seed: int = 1,
     size: int = 256,
@@ -292,7 +292,7 @@ def glow_ablation(
         encoder: File taesana_encoder.pth, where the checkpoint is a decoder.
         bpp_steps: Number of updates of the pretraining.
         steps: Number of updates of the tuning.
-        kept: Number of patches whose frozen features are cached and reused by each stage.
+        cache_size: Number of patches whose frozen features are cached and reused by each stage.
         sampling_steps: Number of denoiser steps for each image.
         seed: Random seed of initial weights, patches and noise.
         size: Side of the validation set's pictures in pixels.
@@ -300,8 +300,8 @@ def glow_ablation(
         only: Number of one line, from 0, instead of all: processes can share the work before the table is made.
         device: auto, cpu, cuda, ...
     """
-    if min(bpp_steps, steps, kept, sampling_steps) < 1:
-        raise UnblurError("--bpp-steps, --steps, --kept and --sampling-steps must be at least 1.")
+    if min(bpp_steps, steps, cache_size, sampling_steps) < 1:
+        raise UnblurError("--bpp-steps, --steps, --cache-size and --sampling-steps must be at least 1.")
     if size < 2 * BLOCK_PX:
         raise UnblurError(f"NIQE measures nothing of {size} px; give a --size of at least {2 * BLOCK_PX}.")
     variants = select_one(VARIANTS, only, "line")
@@ -330,7 +330,7 @@ def glow_ablation(
             found,
             steps=bpp_steps,
             joint_steps=steps,
-            kept=kept,
+            cache_size=cache_size,
             seed=seed,
             sampling=Sampling(steps=sampling_steps),
             validation=replace(ValidationSet(), size_px=size),
@@ -346,7 +346,8 @@ def glow_ablation(
             write_photo(Photo(pixels=compare_images(variants, study, context, space, shown)), output / "glow.png")
     title = (
         f"{len(pairs)} pictures; {bpp_steps} steps of pretraining and {steps} of tuning on {', '.join(sets)}, or "
-        f"{bpp_steps + steps} without pretraining, {kept} patches each; seed {seed}, {sampling_steps} sampling steps."
+        f"{bpp_steps + steps} without pretraining, {cache_size} patches each; "
+        f"seed {seed}, {sampling_steps} sampling steps."
     )
     lines = summarize(rows)
     write_table(output, "glow", title, summary_table(lines).markdown(), summary_csv({"validation": lines}))

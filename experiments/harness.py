@@ -9,6 +9,7 @@ import tyro
 from tqdm import tqdm
 
 from unblur.app.output_file import refused, write_output
+from unblur.checkpoints.old_names import modern_json
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
@@ -72,7 +73,7 @@ def lock_settings(folder: Path, settings: object) -> None:
         if not file.exists():
             folder.mkdir(parents=True, exist_ok=True)
             write_output(file, to_json(settings).encode())
-        stored = from_json(file.read_text(encoding="utf-8"), type(settings), file)
+        stored = from_json(modern_json(file.read_text(encoding="utf-8")), type(settings), file)
     except OSError as error:
         raise refused(folder, error) from error
     if stored != settings:

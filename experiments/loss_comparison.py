@@ -11,7 +11,7 @@ import tyro
 from experiments.harness import ProgressBars, Report, lock_settings, sample_images, select_one, write_table
 from experiments.harness import run as run_experiment
 from experiments.severe_half import measure_method, summarize, summary_csv, summary_text
-from unblur.checkpoints.folder import BUNDLED_HOURGLASS, load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.errors import UnblurError
 from unblur.evaluation.method import MethodChoice
@@ -21,7 +21,7 @@ from unblur.training.allocator import keep_freed_memory
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
-from unblur.training.restoration_loss import Frequencies, LossTerm, MeanAbsolute, NegativePSNR, ShiftTolerantDistance
+from unblur.training.restoration_loss import FrequencyLoss, L1Loss, LossTerm, PSNRLoss, STLPIPSLoss
 
 
 def loss_recipes(*, steps: int, seed: int) -> tuple[Recipe, ...]:
@@ -31,10 +31,10 @@ def loss_recipes(*, steps: int, seed: int) -> tuple[Recipe, ...]:
     of ST-LPIPS a tenth, of the gradient of PSNR; that of L1 is equal to it. A hundredth less error is 0.09 dB.
     """
     terms: dict[str, tuple[LossTerm, ...]] = {
-        "PSNR": (NegativePSNR(),),
-        "L1": (MeanAbsolute(weight=500.0),),
-        "PSNR and frequencies": (NegativePSNR(), Frequencies(weight=1.0)),
-        "PSNR and ST-LPIPS": (NegativePSNR(), ShiftTolerantDistance(weight=10.0)),
+        "PSNR": (PSNRLoss(),),
+        "L1": (L1Loss(weight=500.0),),
+        "PSNR and frequencies": (PSNRLoss(), FrequencyLoss(weight=1.0)),
+        "PSNR and ST-LPIPS": (PSNRLoss(), STLPIPSLoss(weight=10.0)),
     }
     recipe = replace(
         faithful(),
@@ -115,7 +115,7 @@ def loss_comparison(
         raise UnblurError("--steps must be at least 1.")
     recipes = select_one(loss_recipes(steps=steps, seed=seed), only, "loss")
     found = [sample_images(folder, pictures) for folder in folders]
-    begin = start_from or BUNDLED_HOURGLASS
+    begin = start_from or BUNDLED_FAITHFUL
     lock_settings(output, comparison_settings(photos, begin, steps=steps, seed=seed))
     keep_freed_memory()
     where = str(choose_device(device))

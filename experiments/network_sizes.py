@@ -147,7 +147,7 @@ def candidate_recipes() -> tuple[Recipe, ...]:
             channels=(32, 64, 128, 256), blocks=2, stem_stride=2, expanded=256
         ),
     }
-    return tuple(replace(faithful(), name=name, model=model, seed=1, uses=4) for name, model in shapes.items())
+    return tuple(replace(faithful(), name=name, model=model, seed=1, repeats=4) for name, model in shapes.items())
 
 
 def network_sizes(

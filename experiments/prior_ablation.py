@@ -128,7 +128,7 @@ def plan_runs(
     With the first `ablation_seeds` of the seeds the first host is also trained without parts of the prior.
     """
     # Hosts get the blurry photograph alone: there is no restored one yet for a second pass.
-    with_prior = PriorConfig(network=replace(prior.network, looks_twice=False))
+    with_prior = PriorConfig(network=replace(prior.network, two_pass=False))
     full = Variant(title=WITH_PRIOR, prior=with_prior, prior_from=prior.folder)
     compared = (Variant(title=NO_PRIOR), full)
     ablations = (
@@ -196,8 +196,8 @@ def ablation_recipe(host: SmallHost, prior: PriorConfig | None, *, steps: int, s
         name=f"unblur-study-{host}",
         model=small_host(host, prior),
         camera=SHAKE,
-        uses=4,
-        uses_apart=64,
+        repeats=4,
+        repeat_gap=64,
         seed=seed,
         steps=steps,
         peak_learning_rate=7e-4,

@@ -220,7 +220,7 @@ def run_command(command: str) -> None:
 def with_small_batches(name: RecipeName) -> Recipe:
     """The recipe of that name, with updates of one patch each, of 96 px."""
     recipe = named(name)
-    return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), growth=(), uses_apart=2)
+    return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), progressive=(), repeat_gap=2)
 
 
 @pytest.mark.slow

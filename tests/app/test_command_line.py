@@ -18,7 +18,7 @@ from PIL import Image
 from tests.restoration.test_shake import photograph
 from unblur.app.cli import COMMANDS, MOVED, main
 from unblur.app.report import printable
-from unblur.models.multiscale import enlarged
+from unblur.models.multiscale import upsample2x
 from unblur.restoration.restorer import load
 
 MakePhoto = Callable[..., Path]
@@ -93,7 +93,7 @@ def test_the_fast_mode_restores_at_half_the_size(tmp_path, make_photo, restore, 
     whole = half.repeat(2, 0).repeat(2, 1)
     plain, fast = (load(tiny_checkpoint, "cpu", "float32", fast=fast) for fast in (False, True))
     correction = torch.from_numpy(plain.restore(half) - half).permute(2, 0, 1)
-    expected = whole + enlarged(correction[None])[0].permute(1, 2, 0).numpy()
+    expected = whole + upsample2x(correction[None])[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(fast.restore(whole), expected, atol=1e-5)
     assert restore(photo, "--mode", "fast", "--seed", "3") == 2
     assert "--seed has a meaning only with --mode generative" in capsys.readouterr().err

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_networks import GLOW, HOURGLASS, PRIOR
+from tiny_networks import GLOW, NAFNET, PRIOR
 
 from experiments.glow_ablation import VARIANTS, GlowStudy, ablation_recipe, glow_ablation
 from experiments.harness import run
 from unblur.blur.presets import preset
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
-from unblur.datasets import Ingredient, PhotoFolder, SimulatedBlur
+from unblur.datasets import DataSource, PhotoFolder, SimulatedBlur
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.models import (
     AutoencoderConfig,
@@ -32,30 +32,30 @@ from unblur.models.samplers import Sampling
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
 from unblur.recipes.glow import glow, glow_joint
-from unblur.training.glow_learning import GlowLearning
+from unblur.training.glow_training import GlowTraining
 from unblur.training.recipe import Recipe
 
-SOURCES: tuple[Ingredient, ...] = tuple(SimulatedBlur(camera=preset(name), share=1.0) for name in ("gopro", "realblur"))
+SOURCES: tuple[DataSource, ...] = tuple(SimulatedBlur(camera=preset(name), share=1.0) for name in ("gopro", "realblur"))
 
 # The autoencoder of this study has as many latents as SANA's.
 WIDE = replace(
     GLOW,
     denoiser=replace(GLOW.denoiser, latent_channels=32, condition_channels=32 + MOTION_CHANNELS),
-    pre_reconstruction=PreReconstructionConfig(hourglass=HOURGLASS, align_channels=4),
+    pre_reconstruction=PreReconstructionConfig(nafnet=NAFNET, align_channels=4),
     motion=MotionEstimatorConfig(),
 )
 
 
 def test_stages_differ_from_their_recipes_by_what_is_studied() -> None:
-    first = ablation_recipe(joint=False, aligned=True, sources=(), steps=50, kept=7, seed=3)
-    alike = partial(replace, name="", warmup_steps=0, steps=1, seed=1, glow=GlowLearning())
+    first = ablation_recipe(joint=False, aligned=True, sources=(), steps=50, cache_size=7, seed=3)
+    alike = partial(replace, name="", warmup_steps=0, steps=1, seed=1, glow=GlowTraining())
     assert alike(first) == alike(glow())
-    assert first.glow == replace(glow().glow, kept=7)
-    tuned = ablation_recipe(joint=True, aligned=True, sources=SOURCES, steps=50, kept=7, seed=3)
+    assert first.glow == replace(glow().glow, cache_size=7)
+    tuned = ablation_recipe(joint=True, aligned=True, sources=SOURCES, steps=50, cache_size=7, seed=3)
     assert tuned.peak_learning_rate == glow_joint().peak_learning_rate < first.peak_learning_rate
-    assert [source.share for source in tuned.mixed_in] == [0.5, 0.5]
+    assert [source.share for source in tuned.extra_sources] == [0.5, 0.5]
     assert tuned.camera_share == 0
-    plain = ablation_recipe(joint=True, aligned=False, sources=SOURCES, steps=50, kept=7, seed=3)
+    plain = ablation_recipe(joint=True, aligned=False, sources=SOURCES, steps=50, cache_size=7, seed=3)
     assert isinstance(plain.model, GlowConfig)
     assert plain.model.pre_reconstruction is None
     assert replace(plain, model=tuned.model) == tuned
@@ -72,7 +72,7 @@ def test_a_study_is_json() -> None:
     study = GlowStudy(
         steps=2,
         joint_steps=1,
-        kept=5,
+        cache_size=5,
         seed=1,
         sources=SOURCES,
         sampling=Sampling(),

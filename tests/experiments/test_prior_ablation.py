@@ -90,7 +90,7 @@ def test_the_first_host_gets_all_seeds_and_ablations(tmp_path: Path) -> None:
 
 
 def test_hosts_look_once_whatever_the_prior_does(tmp_path: Path) -> None:
-    prior = AblatedPrior(folder=tmp_path, network=replace(NETWORK, looks_twice=True), train_patch_px=64)
+    prior = AblatedPrior(folder=tmp_path, network=replace(NETWORK, two_pass=True), train_patch_px=64)
     runs = plan_runs(tmp_path, prior, ("unet",), steps=10, seeds=1, ablation_seeds=1)
     hosts = [run.recipe.model for run in runs]
     assert {host.prior.network for host in hosts if isinstance(host, UNetConfig) and host.prior} == {NETWORK}

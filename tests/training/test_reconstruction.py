@@ -36,7 +36,7 @@ TINY = Recipe(
     steps=6,
     batch=2,
     warmup_steps=2,
-    reconstruction=ReconstructionLoss(perceptual=0, adversarial_from=0.3),
+    reconstruction=ReconstructionLoss(perceptual=0, adversarial_start=0.3),
     log_every=1,
     checkpoint_every=2,
     workers=0,
@@ -163,7 +163,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     train(recipe, photos, tmp_path / "parts", encoder_from=encoder)
     whole, parts = (load_state(tmp_path / run / "training_state.pt") for run in ("whole", "parts"))
     assert equal(whole, parts)
-    assert whole["task"]["judged"] == 6
+    assert whole["objective"]["batches"] == 6
     assert lines_of(tmp_path / "whole") == lines_of(tmp_path / "parts")
     assert ["discriminator" in line for line in lines_of(tmp_path / "whole")] == 2 * [False] + 4 * [True]
 

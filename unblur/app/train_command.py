@@ -23,7 +23,7 @@ def train(
     start_from: Path | None = None,
     prior_from: Path | None = None,
     motion_from: Path | None = None,
-    hourglass_from: Path | None = None,
+    nafnet_from: Path | None = None,
     denoiser_from: str | None = None,
     encoder: Path | None = None,
     steps: int | None = None,
@@ -97,7 +97,7 @@ def train(
                 checkpoint=start_from,
                 prior=prior_from,
                 motion=motion_from,
-                hourglass=hourglass_from,
+                nafnet=nafnet_from,
                 denoiser=denoiser_from,
             ),
             encoder_from=encoder,
@@ -113,5 +113,5 @@ def _with_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Rec
     from unblur.datasets import PairSet
 
     real = tuple(PairSet(folder=str(folder), share=share / len(pairs)) for folder in pairs)
-    rest = tuple(replace(part, share=part.share * (1 - share)) for part in recipe.mixed_in if share < 1)
-    return replace(recipe, mixed_in=(*rest, *real))
+    rest = tuple(replace(part, share=part.share * (1 - share)) for part in recipe.extra_sources if share < 1)
+    return replace(recipe, extra_sources=(*rest, *real))

@@ -111,8 +111,8 @@ def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
             if not blurry:
                 continue
             name = f"{split}{suffix}"
-            kept_back = split == "test" and not sharp
-            splits.append(without_truth(name, blurry, due) if kept_back else twins(name, blurry, sharp, root, due))
+            holdout = split == "test" and not sharp
+            splits.append(without_truth(name, blurry, due) if holdout else twins(name, blurry, sharp, root, due))
             if split == "val":
                 splits.append(_every_tenth(splits[-1]))
             known += blurry.values()

@@ -20,7 +20,7 @@ class Pair:
 
 
 class Patch(Protocol):
-    """What networks that restore learn from: a `Pair`, a `SimulatedPair`, a `TurnedPair`."""
+    """What networks that restore learn from: a `Pair`, a `SimulatedPair`, a `AugmentedPair`."""
 
     @property
     def blurry(self) -> Tensor:

@@ -33,7 +33,7 @@ class ChannelMean(nn.Module):
         return sliding_mean(x, max(1, self.window_px // self.stride_px))
 
 
-class MeanOfSmaller(ChannelMean):
+class ScaledChannelMean(ChannelMean):
     """The mean of `of` where the network sees the photograph `times` as small: over as much of the scene."""
 
     def __init__(self, of: ChannelMean, times: int) -> None:
@@ -53,13 +53,13 @@ class MeanOfSmaller(ChannelMean):
         return self.of[0].window_px
 
 
-def for_smaller(network: Network, times: int) -> Network:
+def share_weights_at_scale(network: Network, times: int) -> Network:
     """`network` for photographs `times` as small, with the very same weights; its averages reach as far in the scene.
 
     It follows `network` in all that is done to its weights and to the reach of its averages.
     """
     same: dict[int, nn.Module | nn.Parameter] = {id(weights): weights for weights in network.parameters()}
-    same |= {id(mean): MeanOfSmaller(mean, times) for mean in network.modules() if isinstance(mean, ChannelMean)}
+    same |= {id(mean): ScaledChannelMean(mean, times) for mean in network.modules() if isinstance(mean, ChannelMean)}
     return copy.deepcopy(network, same)
 
 

@@ -29,7 +29,7 @@ FIRST_STRIDE_PX = 8
 class PreReconstructionConfig:
     """Sizes of pre-reconstruction and domain alignment."""
 
-    hourglass: NAFNetConfig = NAFNetConfig(
+    nafnet: NAFNetConfig = NAFNetConfig(
         width=32, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2), stem_stride=2
     )
     """What restores; its coarsest stride must be that of the latents, 32 px."""
@@ -39,7 +39,7 @@ class PreReconstructionConfig:
     """Of the aligned feature."""
 
     def __post_init__(self) -> None:
-        coarsest = self.hourglass.stem_stride * 2 ** len(self.hourglass.encoder_blocks)
+        coarsest = self.nafnet.stem_stride * 2 ** len(self.nafnet.encoder_blocks)
         if coarsest != STRIDE_PX or min(self.align_channels, self.latent_channels) < 1:
             raise ValueError(
                 f"the hourglass must end at stride 32, not {coarsest}, and alignment have channels: {self}"
@@ -78,8 +78,8 @@ class PreReconstruction(nn.Module):
     def __init__(self, config: PreReconstructionConfig) -> None:
         super().__init__()
         self.config = config
-        self.hourglass = NAFNet(config.hourglass)
-        coarsest = config.hourglass.width * 2 ** len(config.hourglass.encoder_blocks)
+        self.nafnet = NAFNet(config.nafnet)
+        coarsest = config.nafnet.width * 2 ** len(config.nafnet.encoder_blocks)
         self.align = DomainAlignment(coarsest, config.align_channels, config.latent_channels)
 
     def forward(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,7 +88,7 @@ class PreReconstruction(nn.Module):
 
     def restore(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
         """The restoration, and the hourglass's coarsest features (B, C, H/32, W/32): what alignment looks at."""
-        features = self.hourglass.encode(blurry)
+        features = self.nafnet.encode(blurry)
         # Added in the input's own precision, as in NAFNet.
-        restored = blurry + self.hourglass.decode(features, self.hourglass.prior(blurry)).to(blurry.dtype)
+        restored = blurry + self.nafnet.decode(features, self.nafnet.prior(blurry)).to(blurry.dtype)
         return restored, features[-1]

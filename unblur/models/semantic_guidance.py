@@ -20,7 +20,7 @@ from unblur.models.tokens import Tokens
 class SemanticGuidanceConfig:
     """Sizes of semantic guidance."""
 
-    prior: SemanticPriorConfig = SemanticPriorConfig(looks_twice=True)
+    prior: SemanticPriorConfig = SemanticPriorConfig(two_pass=True)
     """What sees the photograph, and what was restored of it. Its weights are frozen and part of the checkpoint."""
     regions: int = 8
     """Rows and columns that the photograph is cut into; each region is a token."""
@@ -43,9 +43,9 @@ class SemanticGuidance(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(level.channels) for level in self.prior.levels)
         self.project = nn.Linear(sum(level.channels for level in self.prior.levels), channels)
         # Where a region is: attention alone would not know.
-        self.places = nn.Parameter(torch.randn(config.regions**2, channels))
+        self.region_embedding = nn.Parameter(torch.randn(config.regions**2, channels))
         # The only token where nothing is told.
-        self.nothing = nn.Parameter(torch.zeros(channels))
+        self.null_token = nn.Parameter(torch.zeros(channels))
 
     def forward(self, blurry: Tensor, restored: Tensor) -> Tokens:
         return self.tokens(self.seen(blurry, restored))
@@ -58,16 +58,18 @@ class SemanticGuidance(nn.Module):
 
     def tokens(self, seen: Tensor) -> Tokens:
         """Of the regions: what is learnt."""
-        levels = torch.split(seen.to(self.places.dtype), [level.channels for level in self.prior.levels], dim=2)
+        levels = torch.split(
+            seen.to(self.region_embedding.dtype), [level.channels for level in self.prior.levels], dim=2
+        )
         normal = [norm(level) for norm, level in zip(self.norms, levels, strict=True)]
-        values = self.project(torch.cat(normal, dim=2)) + self.places
+        values = self.project(torch.cat(normal, dim=2)) + self.region_embedding
         return Tokens(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
 
     def told(self, tokens: Tokens, semantics: Tensor) -> Tokens:
-        """`tokens`, regions' or a caption's, where `semantics`, (B,) bool, is True; `nothing` elsewhere."""
-        nothing = self.nothing.to(tokens.values.dtype).expand_as(tokens.values)
+        """`tokens`, regions' or a caption's, where `semantics`, (B,) bool, is True; `null_token` elsewhere."""
+        null_token = self.null_token.to(tokens.values.dtype).expand_as(tokens.values)
         first = torch.arange(tokens.mask.shape[1], device=tokens.mask.device) == 0
         return Tokens(
-            torch.where(semantics[:, None, None], tokens.values, nothing),
+            torch.where(semantics[:, None, None], tokens.values, null_token),
             torch.where(semantics[:, None], tokens.mask, first),
         )

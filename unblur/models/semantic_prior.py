@@ -45,7 +45,7 @@ class SemanticPriorConfig:
     """Of what is carried from level to level."""
     blocks: int = 2
     """Residual blocks at every level, after the fusion."""
-    looks_twice: bool = False
+    two_pass: bool = False
     """Whether a restored photograph is looked at too, where there is one."""
 
     def __post_init__(self) -> None:
@@ -89,11 +89,11 @@ class SemanticPrior(nn.Module):
         for correct in self.correct:
             nn.init.zeros_(cast(Tensor, correct.weight))
             nn.init.zeros_(cast(Tensor, correct.bias))
-        more = self.levels if config.looks_twice else ()
+        more = self.levels if config.two_pass else ()
         # Without biases, and both begin at zero: where the two looks see the same, there is nothing to tell.
-        self.tell_more = nn.ModuleList(nn.Conv2d(level.channels, channels, 1, bias=False) for level in more)
-        self.take = nn.ParameterList(nn.Parameter(torch.zeros(level.channels, 1, 1)) for level in more)
-        for tell in self.tell_more:
+        self.delta_proj = nn.ModuleList(nn.Conv2d(level.channels, channels, 1, bias=False) for level in more)
+        self.delta_gate = nn.ParameterList(nn.Parameter(torch.zeros(level.channels, 1, 1)) for level in more)
+        for tell in self.delta_proj:
             nn.init.zeros_(cast(Tensor, tell.weight))
 
     @property
@@ -104,14 +104,14 @@ class SemanticPrior(nn.Module):
     def forward(self, blurry: Tensor, restored: Tensor | None = None) -> list[Tensor]:
         """Features at every level, finest first. `restored`, of the same shape, is for students that look twice."""
         seen = features_of(self.backbone, blurry)
-        again = features_of(self.backbone, restored) if restored is not None and self.config.looks_twice else None
+        again = features_of(self.backbone, restored) if restored is not None and self.config.two_pass else None
         carried: Tensor | None = None
         answers = []
         for index in reversed(range(len(seen))):
             x, own = self.reduce[index](seen[index]), seen[index]
             if again is not None:
                 more = again[index] - seen[index]
-                x, own = x + self.tell_more[index](more), own + self.take[index] * more
+                x, own = x + self.delta_proj[index](more), own + self.delta_gate[index] * more
             carried = self.refine[index](x if carried is None else self.fuse[index](x, carried))
             answers.append(own + self.correct[index](carried))
         return answers[::-1]

@@ -21,7 +21,7 @@ def decoder() -> Recipe:
         steps=2_600,
         peak_learning_rate=3e-4,
         betas=(0.9, 0.99),
-        reconstruction=ReconstructionLoss(adversarial_from=0.1),
+        reconstruction=ReconstructionLoss(adversarial_start=0.1),
     )
 
 

@@ -14,7 +14,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.models import HostConfig, PriorConfig, UNetConfig
 from unblur.names import PublishedName
 from unblur.training.recipe import PatchStage, Recipe
-from unblur.training.restoration_loss import Charbonnier, Edges, Frequencies, MeanAbsolute
+from unblur.training.restoration_loss import CharbonnierLoss, EdgeLoss, FrequencyLoss, L1Loss
 from unblur.training.schedule import ConstantThenCosine, Halving
 
 GOPRO_PAIRS = 2103
@@ -35,8 +35,8 @@ def unet(*, told: bool) -> Recipe:
         name=_named("unet", told),
         model=_told(UNetConfig(), told),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=200_000,
         batch=16,
         peak_learning_rate=1e-3,
@@ -50,8 +50,8 @@ def mimo_unet(*, plus: bool, told: bool) -> Recipe:
         name=_named("mimo-unet+" if plus else "mimo-unet", told),
         model=_told(published("mimo-unet+" if plus else "mimo-unet").config, told),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=_steps(epochs=3000, batch=4),
         batch=4,
         peak_learning_rate=1e-4,
@@ -61,7 +61,7 @@ def mimo_unet(*, plus: bool, told: bool) -> Recipe:
         betas=(0.9, 0.999),
         clip_norm=NEVER_CLIPPED,
         ema_decay=0.0,
-        losses=(MeanAbsolute(), Frequencies(weight=0.1)),
+        losses=(L1Loss(), FrequencyLoss(weight=0.1)),
     )
 
 
@@ -71,8 +71,8 @@ def mprnet(*, told: bool) -> Recipe:
         name=_named("mprnet", told),
         model=_told(published("mprnet").config, told),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=_steps(epochs=3000, batch=16),
         batch=16,
         peak_learning_rate=2e-4,
@@ -82,7 +82,7 @@ def mprnet(*, told: bool) -> Recipe:
         betas=(0.9, 0.999),
         clip_norm=NEVER_CLIPPED,
         ema_decay=0.0,
-        losses=(Charbonnier(epsilon=1e-3), Edges(weight=0.05, epsilon=1e-3)),
+        losses=(CharbonnierLoss(epsilon=1e-3), EdgeLoss(weight=0.05, epsilon=1e-3)),
     )
 
 
@@ -105,13 +105,13 @@ def restormer(*, told: bool) -> Recipe:
         name=_named("restormer", told),
         model=_told(published("restormer").config, told),
         sampling=PatchSampling(patch_px=first_px),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=1000 * total,
         batch=first_batch,
-        growth=tuple(
-            PatchStage(begins=begins / total, patch_px=patch_px, batch=batch)
-            for begins, (_, patch_px, batch) in zip(begun[1:], later, strict=True)
+        progressive=tuple(
+            PatchStage(start=start / total, patch_px=patch_px, batch=batch)
+            for start, (_, patch_px, batch) in zip(begun[1:], later, strict=True)
         ),
         peak_learning_rate=3e-4,
         final_learning_rate=1e-6,
@@ -121,7 +121,7 @@ def restormer(*, told: bool) -> Recipe:
         betas=(0.9, 0.999),
         clip_norm=0.01,
         ema_decay=0.0,
-        losses=(MeanAbsolute(),),
+        losses=(L1Loss(),),
     )
 
 
@@ -130,8 +130,8 @@ def _nafnet(name: PublishedName, steps: int, *, batch: int, told: bool) -> Recip
         name=_named(name, told),
         model=_told(published(name).config, told),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=steps,
         batch=batch,
         peak_learning_rate=1e-3,

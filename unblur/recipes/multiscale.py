@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from unblur.blur import Camera
-from unblur.datasets import SignBlur, SimulatedBlur
+from unblur.datasets import SimulatedBlur, SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import MultiScaleConfig, NAFNetConfig
 from unblur.recipes.faithful import faithful
 from unblur.training.recipe import Recipe
-from unblur.training.restoration_loss import NegativePSNR, ShiftTolerantDistance
+from unblur.training.restoration_loss import PSNRLoss, STLPIPSLoss
 
 
 def multiscale() -> Recipe:
@@ -25,12 +25,12 @@ def multiscale() -> Recipe:
     return replace(
         before,
         name="unblur-multiscale",
-        model=MultiScaleConfig(hourglass=before.model, scales=3, told_coarser=True),
+        model=MultiScaleConfig(nafnet=before.model, scales=3, condition_on_coarser=True),
         camera=shake,
         sampling=PatchSampling(patch_px=256),
-        mixed_in=(
+        extra_sources=(
             SimulatedBlur(camera=Camera(extent_px=(1.0, 96.0)), share=0.4),
-            SignBlur(camera=replace(shake, extent_px=(3.0, 28.0)), count=1024, share=1 / 4),
+            SyntheticText(camera=replace(shake, extent_px=(3.0, 28.0)), count=1024, share=1 / 4),
         ),
         seed=16,
         steps=3_600,
@@ -46,14 +46,14 @@ def multiscale_finish() -> Recipe:
     legs short and the pictures softened on purpose: what is rewarded else is a fine grid (docs/training.md).
     """
     before = multiscale()
-    everything, signs = before.mixed_in
-    assert isinstance(signs, SignBlur)
+    everything, signs = before.extra_sources
+    assert isinstance(signs, SyntheticText)
     harder = replace(signs.camera, extent_px=(6.0, 24.0))
     return replace(
         before,
         name="unblur-multiscale-finish",
-        mixed_in=(everything, replace(signs, camera=harder, count=2_048, share=2 / 5)),
-        losses=(NegativePSNR(), ShiftTolerantDistance(weight=3.0, softened=True)),
+        extra_sources=(everything, replace(signs, camera=harder, count=2_048, share=2 / 5)),
+        losses=(PSNRLoss(), STLPIPSLoss(weight=3.0, low_pass=True)),
         seed=19,
         steps=320,
         warmup_steps=50,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from unblur.blur import Camera
-from unblur.datasets import SignBlur, SimulatedBlur
+from unblur.datasets import SimulatedBlur, SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import PlainUNetConfig
@@ -40,15 +40,15 @@ def plain() -> Recipe:
         model=PlainUNetConfig(),
         camera=SHAKE,
         sampling=PatchSampling(patch_px=192),
-        mixed_in=(
+        extra_sources=(
             SimulatedBlur(camera=EVERYTHING, share=0.33),
             SimulatedBlur(camera=CLEAN_PAN, share=0.15),
-            SignBlur(camera=replace(SHAKE, extent_px=(2.0, 28.0)), count=1024, share=0.12),
+            SyntheticText(camera=replace(SHAKE, extent_px=(2.0, 28.0)), count=1024, share=0.12),
             SimulatedBlur(camera=STILL, share=0.07),
             SimulatedBlur(camera=ROLL, share=0.06),
             SimulatedBlur(camera=LIGHTS, share=0.06),
         ),
-        uses=8,
+        repeats=8,
         seed=26,
         steps=40_000,
         batch=8,

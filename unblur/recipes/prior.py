@@ -18,16 +18,16 @@ def prior() -> Recipe:
     severe = SimulatedBlur(camera=replace(shake, extent_px=(8.0, 32.0), still_share=0.0), share=1 / 3)
     return Recipe(
         name="unblur-prior",
-        model=SemanticPriorConfig(looks_twice=True),
+        model=SemanticPriorConfig(two_pass=True),
         camera=shake,
-        mixed_in=(severe,),
+        extra_sources=(severe,),
         sampling=PatchSampling(patch_px=192),
-        uses=4,
-        uses_apart=64,
+        repeats=4,
+        repeat_gap=64,
         seed=23,
         steps=5_000,
         precision="float32",
         peak_learning_rate=1e-3,
-        backbone_share=0.1,
+        backbone_lr_scale=0.1,
         betas=(0.9, 0.99),
     )

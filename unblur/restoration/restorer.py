@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from unblur.checkpoints.folder import BUNDLED_RESTORER, BUNDLED_SHAKE_FUSION, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import GlowConfig, MultiScale, RestorerConfig
-from unblur.models.multiscale import AtHalfSize
+from unblur.models.multiscale import HalfResolution
 from unblur.models.pooling import use_local_pooling, usual_window_px
 from unblur.names import Precision, ShakeChoice
 from unblur.photos.files import read_photo
@@ -141,7 +141,7 @@ def load(
     model = checkpoint.model
     if fast:
         # The hourglass alone: half size is the one size that is looked at.
-        model = AtHalfSize(model.hourglass if isinstance(model, MultiScale) else model)
+        model = HalfResolution(model.nafnet if isinstance(model, MultiScale) else model)
     solver = None
     if shake == "always" or (shake == "auto" and source is None and not fast):
         solver = load_shake_solver(choose_device(device), fusion=shake_fusion, always=shake == "always")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from unblur.checkpoints.old_names import use_former_cache
 from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
 from unblur.seeds import seed_for
@@ -53,7 +54,9 @@ def train(
     if not folder.is_finished:
         sharp = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
         encoder = frozen_encoder(recipe.model, encoder_from, device)
-        objective = build_objective(recipe, sharp, device, encoder, run / "kept")
+        cache = run / "cache"
+        use_former_cache(run, cache)
+        objective = build_objective(recipe, sharp, device, encoder, cache)
         check_batches(recipe, objective, processes)
     state = TrainState(recipe, objective, device, init=init, saved=folder.saved, run=run)
     folder.begin(state.step)

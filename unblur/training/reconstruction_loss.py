@@ -23,7 +23,7 @@ class ReconstructionLoss:
     """Share of each batch that ST-LPIPS looks at: it is dearer than the network that is trained."""
     adversarial: float = 0.02
     """Of what a discriminator finds false; 0 does without one."""
-    adversarial_from: float = 0.4
+    adversarial_start: float = 0.4
     """Share of the steps that go by before: there is no point in fooling while all is blurry."""
 
 

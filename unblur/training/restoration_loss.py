@@ -31,21 +31,21 @@ from unblur.training.losses import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class NegativePSNR:
+class PSNRLoss:
     """PSNR in dB with the recipe's `loss_floor` (NAFNet)."""
 
     weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanAbsolute:
+class L1Loss:
     """L1 (Restormer, MIMO-UNet)."""
 
     weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Charbonnier:
+class CharbonnierLoss:
     """L1 with a rounded tip (MPRNet)."""
 
     weight: float = 1.0
@@ -53,7 +53,7 @@ class Charbonnier:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edges:
+class EdgeLoss:
     """Charbonnier of Laplacians (MPRNet)."""
 
     weight: float
@@ -61,14 +61,14 @@ class Edges:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frequencies:
+class FrequencyLoss:
     """L1 of Fourier transforms (MIMO-UNet)."""
 
     weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherFeatures:
+class FeatureLoss:
     """What the semantic prior's teacher sees in the restored photograph against what it sees in the sharp one.
 
     The teacher and not the student: a student is taught to see the same whether a photograph is blurry or not, so it
@@ -80,17 +80,17 @@ class TeacherFeatures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShiftTolerantDistance:
+class STLPIPSLoss:
     """ST-LPIPS (extra `perceptual`). Patches must have 32 px at least."""
 
     weight: float
     network: Network = "alex"
-    softened: bool = False
+    low_pass: bool = False
     """Whether both are `soft` first. A grid of single pixels, which it else gets for its reward, is not seen then."""
 
 
-PixelTerm = NegativePSNR | MeanAbsolute | Charbonnier | Edges | Frequencies
-LossTerm = PixelTerm | TeacherFeatures | ShiftTolerantDistance
+PixelTerm = PSNRLoss | L1Loss | CharbonnierLoss | EdgeLoss | FrequencyLoss
+LossTerm = PixelTerm | FeatureLoss | STLPIPSLoss
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """Restored and sharp (B, 3, H, W) -> scalar."""
@@ -116,22 +116,22 @@ class RestorationLoss:
 
 def _measure(term: LossTerm, loss_floor: float, device: str) -> Measure:
     match term:
-        case NegativePSNR():
+        case PSNRLoss():
             return lambda restored, sharp: psnr_loss(restored, sharp, loss_floor)
-        case MeanAbsolute():
+        case L1Loss():
             return absolute_loss
-        case Charbonnier(epsilon=epsilon):
+        case CharbonnierLoss(epsilon=epsilon):
             return lambda restored, sharp: charbonnier_loss(restored, sharp, epsilon)
-        case Edges(epsilon=epsilon):
+        case EdgeLoss(epsilon=epsilon):
             return lambda restored, sharp: edge_loss(restored, sharp, epsilon)
-        case Frequencies():
+        case FrequencyLoss():
             return frequency_loss
-        case TeacherFeatures(backbone=backbone):
+        case FeatureLoss(backbone=backbone):
             teacher = load_teacher(backbone).to(device)
             return lambda restored, sharp: review_loss(features_of(teacher, restored), features_of(teacher, sharp))
-        case ShiftTolerantDistance(network=network, softened=softened):
+        case STLPIPSLoss(network=network, low_pass=low_pass):
             distance = load_st_lpips(network).to(device)
-            if softened:
+            if low_pass:
                 return lambda restored, sharp: distance(soft(restored), soft(sharp)).mean()
             return lambda restored, sharp: distance(restored, sharp).mean()
     assert_never(term)

@@ -8,10 +8,10 @@ from unblur.checkpoints.folder import save_checkpoint
 from unblur.config import to_json
 from unblur.models import build
 from unblur.training.card import model_card
-from unblur.training.growth import phase_at, phases_of
 from unblur.training.objectives.objective import Objective
 from unblur.training.precision import begun, recorded_recipe, refuse_emulation, resumed
 from unblur.training.processes import Processes
+from unblur.training.progressive import phase_at, phases_of
 from unblur.training.recipe import Recipe
 from unblur.training.state import SavedState, TrainState, load_state, save_state
 

@@ -214,10 +214,10 @@ def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShare
     step()
     step_s = _processor_s(step, steps) / steps
     # Its pairs are in memory now where a recipe uses them several times.
-    loading_s = _processor_s(load, steps) / steps if recipe.uses > 1 else 0.0
-    once = build_objective(replace(recipe, uses=1), photos)
+    loading_s = _processor_s(load, steps) / steps if recipe.repeats > 1 else 0.0
+    once = build_objective(replace(recipe, repeats=1), photos)
     simulation_s = _processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
-    simulation_s /= steps * recipe.uses
+    simulation_s /= steps * recipe.repeats
     whole_s = step_s + loading_s + simulation_s
     return StepShares(simulation=simulation_s / whole_s, loading=loading_s / whole_s)
 

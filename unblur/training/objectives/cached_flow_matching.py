@@ -1,12 +1,15 @@
 """Flow matching on cached features: denoiser, alignment and tokens are trained, everything else is frozen."""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unblur.checkpoints.old_names import former_name
 from unblur.models import GlowConfig, GlowDeblur
 from unblur.models.flow import noised
 from unblur.models.glow import Conditions, Seen
@@ -33,18 +36,19 @@ class CachedFlowMatchingObjective(Objective):
         Raises UnblurError when the folder holds features of other weights.
         """
         network, recipe = cast(GlowDeblur, network), self.recipe
-        of = CacheKey(
+        key = CacheKey(
             camera=recipe.camera,
             sampling=recipe.sampling,
-            uses=recipe.uses,
-            uses_apart=recipe.uses_apart,
-            mixed_in=recipe.mixed_in,
+            repeats=recipe.repeats,
+            repeat_gap=recipe.repeat_gap,
+            extra_sources=recipe.extra_sources,
             seed=recipe.seed,
             encoder=self.source.encoder.sha256,
             network=_sha256_of_frozen(network),
         )
-        assert recipe.glow.kept is not None
-        self.patches = FeatureCache(self.source, network, recipe.glow.kept, self.folder, of)
+        former = replace(key, network=_sha256_of_frozen(network, former_name))
+        assert recipe.glow.cache_size is not None
+        self.patches = FeatureCache(self.source, network, recipe.glow.cache_size, self.folder, key, former)
 
     def example(self, index: int) -> Example:
         """Return (restored, coarse, motion, regions, clean, noise, sigma, condition_mask); see `Seen`."""
@@ -84,10 +88,11 @@ class CachedFlowMatchingObjective(Objective):
         self.source.load_state_dict(state)
 
 
-def _sha256_of_frozen(network: GlowDeblur) -> str:
+def _sha256_of_frozen(network: GlowDeblur, rename: Callable[[str], str] = str) -> str:
+    """Return the digest of the frozen parameters, whose names may be changed first."""
     digest = hashlib.sha256()
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
-            digest.update(name.encode())
+            digest.update(rename(name).encode())
             digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -14,7 +14,7 @@ from unblur.models import GlowDeblur
 from unblur.models.flow import drawn_sigmas, noised, true_velocity
 from unblur.models.glow import Conditions
 from unblur.seeds import generator_for
-from unblur.training.glow_learning import GlowLearning
+from unblur.training.glow_training import GlowTraining
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
@@ -74,11 +74,11 @@ class FlowMatchingObjective(Objective):
         self.first.load_state_dict(state)
 
 
-def sample_noise(clean: Tensor, learning: GlowLearning, seed: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
+def sample_noise(clean: Tensor, learning: GlowTraining, seed: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
     """Draw noise like `clean`, its share in (0, 1), and the mask (2,) of conditions, motion and semantics."""
     noise = torch.randn(clean.shape, generator=generator_for(seed, "noise", index))
     sigma = drawn_sigmas(1, generator_for(seed, "sigma", index))[0]
-    withheld = torch.tensor([learning.motion_withheld, learning.semantics_withheld])
+    withheld = torch.tensor([learning.motion_dropout, learning.semantics_dropout])
     return noise, sigma, torch.rand(2, generator=generator_for(seed, "withheld", index)) >= withheld
 
 

@@ -33,7 +33,7 @@ TO_LEARN = SignStyle(
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignBlur:
+class SyntheticText:
     """Signs before the photographs of the run, seen through a camera: little else of what people blur is text."""
 
     camera: Camera
@@ -51,7 +51,7 @@ class PairSet:
     """A data set that `unblur datasets` lists, or a folder with blurry/ and sharp/."""
     data_set: str | None = None
     """What `unblur datasets` calls it, where the folder does not tell."""
-    kept_back: float = 0.0
+    holdout: float = 0.0
     """Share of the pairs, the last in the order of their names, that is left out for measuring."""
     share: float
     """Of all patches, above 0 and at most 1."""
@@ -60,20 +60,20 @@ class PairSet:
         """The pairs to learn from. Raises UnblurError when there are none."""
         return _cut(self)[0]
 
-    def kept_back_files(self) -> list[PairFiles]:
+    def holdout_files(self) -> list[PairFiles]:
         """The pairs that are left out. Raises UnblurError when there are none to learn from."""
         return _cut(self)[1]
 
 
-Ingredient = SimulatedBlur | SignBlur | PairSet
+DataSource = SimulatedBlur | SyntheticText | PairSet
 
 
 def _cut(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]:
     """The last, and not every fifth: neighbours in a video are nearly the same picture."""
     files = PairFolder(Path(pair_set.folder), name=pair_set.data_set, for_training=True).files
-    if not pair_set.kept_back:
+    if not pair_set.holdout:
         return files, []
     if len(files) < 2:
         raise UnblurError(f"{pair_set.folder} holds one pair, of which none can be kept back; give more pairs.")
-    kept_back = min(len(files) - 1, max(1, round(pair_set.kept_back * len(files))))
-    return files[:-kept_back], files[-kept_back:]
+    holdout = min(len(files) - 1, max(1, round(pair_set.holdout * len(files))))
+    return files[:-holdout], files[-holdout:]
