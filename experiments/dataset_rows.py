@@ -18,7 +18,7 @@ from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_table import measured_table
-from unblur.evaluation.method import MethodChoice, open_method
+from unblur.evaluation.method import MethodSpec, open_method
 from unblur.evaluation.row import Row
 from unblur.evaluation.run import Progress, Run
 from unblur.models import NAFNetConfig, RestormerConfig
@@ -162,11 +162,11 @@ def open_sets(sets: list[str], options: RowOptions) -> list[BenchmarkSet]:
 
 
 def train_row(
-    context: RowContext, name: str, sources: Sequence[DataSource], steps: int, start_from: Path | None = None
+    context: RowContext, name: str, sources: Sequence[DataSource], steps: int, init: Path | None = None
 ) -> Path:
     """Train a row on `sources` in equal shares, unless that was done before, and return its checkpoint folder.
 
-    `start_from` is a checkpoint to initialise from. Raises UnblurError.
+    `init` is a checkpoint to initialise from. Raises UnblurError.
     """
     share = 1 / len(sources)
     recipe = replace(
@@ -180,7 +180,7 @@ def train_row(
         recipe,
         context.photos,
         run,
-        init=InitFrom(checkpoint=start_from),
+        init=InitFrom(checkpoint=init),
         device=context.device,
         on_step=lambda step, _: context.report(f"{name}: training", step, steps),
     )
@@ -189,14 +189,14 @@ def train_row(
 
 def measure_row(context: RowContext, name: str, checkpoint: Path, sets: Sequence[BenchmarkSet]) -> dict[str, Cell]:
     """Measure a row on every data set by its usual protocol; each image's numbers go to tables/NAME-on-SET.csv."""
-    method = open_method(MethodChoice(checkpoint=str(checkpoint), device=context.device))
+    method = open_method(MethodSpec(checkpoint=str(checkpoint), device=context.device))
     cells = {}
     for one in sets:
         pictures = one.measured
         run = Run(
             data_set=pictures.data_set,
             files=pictures.files,
-            choice=MethodChoice(checkpoint=str(checkpoint), device=context.device),
+            choice=MethodSpec(checkpoint=str(checkpoint), device=context.device),
             protocol=pictures.protocol,
         )
 

@@ -125,8 +125,8 @@ def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
     sums: list[tuple[Tensor, Tensor, int]] = []
     for sharp in sharps:
         photo = sharp[None].to(device)
-        seen = [values.double().flatten(2)[0] for values in (photo, *features_of(teacher, photo))]
-        found = [(values.sum(1), values.square().sum(1), values.shape[1]) for values in seen]
+        maps = [values.double().flatten(2)[0] for values in (photo, *features_of(teacher, photo))]
+        found = [(values.sum(1), values.square().sum(1), values.shape[1]) for values in maps]
         before = sums or [(torch.zeros_like(one), torch.zeros_like(one), 0) for one, _, _ in found]
         sums = [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in zip(before, found, strict=True)]
     if not sums:
@@ -150,19 +150,20 @@ def measure_similarity(
     for pair in pairs:
         blurry, sharp = (side[None].to(device) for side in (pair.blurry, pair.sharp))
         restored = None if restorer is None else restorer.restore(pair.blurry)[None].to(device)
-        taught, seen, answered = features_of(teacher, sharp), features_of(teacher, blurry), student(blurry, restored)
+        sharp_features, blurry_features = features_of(teacher, sharp), features_of(teacher, blurry)
+        predicted = student(blurry, restored)
         for place, level in enumerate(student.levels):
             yield FeatureRow(
                 image=pair.name,
                 psnr_db=float(psnr(blurry, sharp)),
                 stride_px=level.stride_px,
-                teacher=mean_cosine(seen[place], taught[place]),
-                student=mean_cosine(answered[place], taught[place]),
-                teacher_regions=mean_cosine(_regions(seen[place]), _regions(taught[place])),
-                student_regions=mean_cosine(_regions(answered[place]), _regions(taught[place])),
+                teacher=mean_cosine(blurry_features[place], sharp_features[place]),
+                student=mean_cosine(predicted[place], sharp_features[place]),
+                teacher_regions=mean_cosine(_regions(blurry_features[place]), _regions(sharp_features[place])),
+                student_regions=mean_cosine(_regions(predicted[place]), _regions(sharp_features[place])),
                 pixels_moved=distance(blurry, sharp) / spread.pixels,
-                teacher_moved=distance(seen[place], taught[place]) / spread.levels[place],
-                student_moved=distance(answered[place], taught[place]) / spread.levels[place],
+                teacher_moved=distance(blurry_features[place], sharp_features[place]) / spread.levels[place],
+                student_moved=distance(predicted[place], sharp_features[place]) / spread.levels[place],
                 checkpoint=checkpoint,
             )
 
@@ -271,9 +272,9 @@ def plot_similarity(severities: Sequence[Severity], levels: Sequence[FeatureLeve
     places = range(len(severities))
     for index, level in enumerate(levels):
         colour = COLOURS[index % len(COLOURS)]
-        seen = [(one.teacher[index], one.student[index]) for one in severities]
+        similarities = [(one.teacher[index], one.student[index]) for one in severities]
         moved = [(one.teacher_moved[index], one.student_moved[index]) for one in severities]
-        for panel, pairs in ((cosines, seen), (distances, moved)):
+        for panel, pairs in ((cosines, similarities), (distances, moved)):
             teacher, student = zip(*pairs, strict=True)
             panel.plot(places, teacher, "o--", color=colour, markersize=3)
             panel.plot(places, student, "o-", color=colour, markersize=4, label=f"stride {level.stride_px}")
@@ -333,9 +334,9 @@ def feature_similarity(
     restorer = load(device=device, shake="off") if student.config.two_pass and not once else None
     rows = list(measure_similarity(bar, student, teacher, spread, sha256, restorer))
     severities = by_severity(rows, student.levels)
-    beside = "" if restorer is None else ", which also sees what the bundled weights restore"
+    suffix = "" if restorer is None else ", with a second pass over the restoration of the bundled weights"
     sys.stdout.write(
-        f"Cosine with the teacher's features of the sharp photograph, teacher -> student: {sha256[:12]}{beside}\n\n"
+        f"Cosine with the teacher's features of the sharp photograph, teacher -> student: {sha256[:12]}{suffix}\n\n"
         f"{similarity_table(severities, student.levels).markdown()}\n"
         "Moved by blur, in shares of the distance between any two places of the sharp photographs\n\n"
         f"{distance_table(severities, student.levels).markdown()}"

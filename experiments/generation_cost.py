@@ -93,14 +93,14 @@ def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
     assert first is not None
     conditions = network(blurry)
     noisy = conditions.aligned
-    asked: list[tuple[str, nn.Module, Callable[[], object]]] = [
+    calls: list[tuple[str, nn.Module, Callable[[], object]]] = [
         ("pre-reconstruction", first, lambda: first(blurry)),
         ("motion guidance", network.motion_guidance, lambda: network.motion_guidance(blurry)),
         ("semantic guidance", network.semantic_guidance, lambda: network.semantic_guidance(blurry, blurry)),
         ("denoiser, a step", network.denoiser, lambda: network.velocity(noisy, sigma, conditions)),
         ("decoder", decoder, lambda: decoder(noisy)),
     ]
-    return [PartCost(part=name, parameters=count_parameters(part), macs=count_macs(ask)) for name, part, ask in asked]
+    return [PartCost(part=name, parameters=count_parameters(part), macs=count_macs(ask)) for name, part, ask in calls]
 
 
 def decoder_of(size: GlowSize) -> nn.Module:
@@ -180,8 +180,8 @@ class SoftmaxAttention(LinearAttention):
         query, key, value = (
             layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )
-        heard = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        answer: Tensor = self.project(heard)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        answer: Tensor = self.project(mixed)
         return answer
 
 

@@ -27,7 +27,7 @@ from experiments.prior_scores import prior_protocol
 from experiments.severe_half import summarize, summary_csv, summary_table
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint
-from unblur.checkpoints.latent_spaces import FoundSpace, open_latent_space
+from unblur.checkpoints.latent_spaces import LoadedLatentSpace, open_latent_space
 from unblur.datasets import DataSource, Pair, PhotoFolder
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.validation import ValidationSet, validation_pairs
@@ -113,7 +113,7 @@ VARIANTS = (
 
 def ablation_settings(
     context: AblationContext,
-    space: FoundSpace,
+    space: LoadedLatentSpace,
     held_out: Path,
     sources: tuple[DataSource, ...],
     *,
@@ -151,7 +151,7 @@ def measure_variant(
     variant: Variant,
     study: GlowStudy,
     context: AblationContext,
-    space: FoundSpace,
+    space: LoadedLatentSpace,
     pairs: list[Pair],
     protocol: Protocol,
 ) -> list[Row]:
@@ -168,7 +168,7 @@ def measure_variant(
 
 
 def open_variant(
-    variant: Variant, study: GlowStudy, context: AblationContext, space: FoundSpace
+    variant: Variant, study: GlowStudy, context: AblationContext, space: LoadedLatentSpace
 ) -> tuple[str, Callable[[NDArray[Any]], NDArray[Any]]]:
     """Return the SHA-256 of a variant's weights, trained if necessary, and a function that restores with them.
 
@@ -194,7 +194,11 @@ def open_variant(
 
 
 def compare_images(
-    variants: Sequence[Variant], study: GlowStudy, context: AblationContext, space: FoundSpace, pairs: Sequence[Pair]
+    variants: Sequence[Variant],
+    study: GlowStudy,
+    context: AblationContext,
+    space: LoadedLatentSpace,
+    pairs: Sequence[Pair],
 ) -> NDArray[np.uint8]:
     """Draw one row for each pair: blurry, restored by every variant, sharp. Raises UnblurError."""
     columns = [[pixels_of(pair.blurry[None]) for pair in pairs]]
@@ -220,13 +224,13 @@ def train_variant(variant: Variant, study: GlowStudy, context: AblationContext) 
     return _train(joint, tuned, begun, context)
 
 
-def _train(recipe: Recipe, run: Path, start_from: Path | None, context: AblationContext) -> Path:
+def _train(recipe: Recipe, run: Path, init: Path | None, context: AblationContext) -> Path:
     train(
         recipe,
         context.photos,
         run,
-        init=InitFrom(checkpoint=start_from, prior=context.prior),
-        encoder_from=context.encoder,
+        init=InitFrom(checkpoint=init, prior=context.prior),
+        latent_encoder=context.encoder,
         device=context.device,
         on_step=lambda step, _: context.report(f"{run.name}: training", step, recipe.steps),
     )
@@ -262,8 +266,8 @@ def glow_ablation(
     held_out: Path,
     checkpoint: Path,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    prior_from: Path | None = None,
-    encoder: Path | None = None,
+    init_prior: Path | None = None,
+    latent_encoder: Path | None = None,
     bpp_steps: int = 4_000,
     steps: int = 2_000,
     cache_size: int = 2_048,
@@ -287,9 +291,9 @@ def glow_ablation(
         photos: Folder of sharp photographs to train on.
         held_out: Folder of other sharp photographs, for the validation set that is measured on.
         checkpoint: Folder of `unblur train decoder` or `unblur train autoencoder`: the latent space.
-        prior_from: Checkpoint folder of `unblur train prior`, instead of the bundled one.
+        init_prior: Checkpoint folder of `unblur train prior`, instead of the bundled one.
         output: Folder that keeps the runs and tables.
-        encoder: File taesana_encoder.pth, where the checkpoint is a decoder.
+        latent_encoder: File taesana_encoder.pth, where the checkpoint is a decoder.
         bpp_steps: Number of updates of the pretraining.
         steps: Number of updates of the tuning.
         cache_size: Number of patches whose frozen features are cached and reused by each stage.
@@ -312,14 +316,14 @@ def glow_ablation(
         raise UnblurError(f"{lacking} has no pairs for training; give data sets to tune on, each once.")
     protocol = ablation_protocol()
     where = choose_device(device)
-    space = open_latent_space(checkpoint, encoder, None, where)
+    space = open_latent_space(checkpoint, latent_encoder, None, where)
     keep_freed_memory()
     with closing(ProgressBars()) as bars:
         context = AblationContext(
             folder=output,
             photos=photos,
-            encoder=encoder or checkpoint,
-            prior=prior_from,
+            encoder=latent_encoder or checkpoint,
+            prior=init_prior,
             device=str(where),
             report=bars,
         )

@@ -9,6 +9,7 @@ import tyro
 from tqdm import tqdm
 
 from unblur.app.output_file import refused, write_output
+from unblur.app.renamed_options import refuse_renamed
 from unblur.checkpoints.old_names import modern_json
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
@@ -29,6 +30,7 @@ def run(command: Callable[..., int], arguments: Sequence[str] | None = None) -> 
     """
     name = Path(command.__code__.co_filename).stem
     try:
+        refuse_renamed(sys.argv[1:] if arguments is None else arguments)
         return tyro.cli(
             command, args=arguments, prog=f"python -m experiments.{name}", config=(tyro.conf.FlagCreatePairsOff,)
         )

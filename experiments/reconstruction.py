@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from experiments.harness import run
 from unblur.app.output_file import write_output
-from unblur.checkpoints.latent_spaces import FoundSpace, open_latent_space
+from unblur.checkpoints.latent_spaces import LoadedLatentSpace, open_latent_space
 from unblur.datasets.pair_files import read_rgb
 from unblur.datasets.photo_folder import photo_paths
 from unblur.errors import UnblurError
@@ -58,7 +58,7 @@ class ReconstructionRow:
 
 @torch.inference_mode()
 def measure_reconstruction(
-    paths: Iterable[Path], found: FoundSpace, perceptual: nn.Module, size_px: int
+    paths: Iterable[Path], found: LoadedLatentSpace, perceptual: nn.Module, size_px: int
 ) -> Iterator[ReconstructionRow]:
     """One row for each photograph. `perceptual` is ST-LPIPS, on the device of the latent space."""
     device = next(found.space.decoder.parameters()).device
@@ -146,7 +146,7 @@ def reconstruction(
     photos: tyro.conf.Positional[Path],
     *,
     checkpoint: str | None = None,
-    encoder: Path | None = None,
+    latent_encoder: Path | None = None,
     decoder: Path | None = None,
     size: int = 384,
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
@@ -159,7 +159,7 @@ def reconstruction(
     Args:
         photos: Folder of sharp photographs.
         checkpoint: Made by `unblur train autoencoder` or `decoder`: a folder or a hub id.
-        encoder: File of a frozen encoder: taesana_encoder.pth for a decoder that learnt to undo it, or
+        latent_encoder: File of a frozen encoder: taesana_encoder.pth for a decoder that learnt to undo it, or
             taef2_encoder.pth.
         decoder: File taef2_decoder.pth, to measure TAEF2 instead of a checkpoint.
         size: Side in pixels of the square in the middle of each photograph that is measured.
@@ -170,7 +170,7 @@ def reconstruction(
     if size < SMALLEST_PX:
         raise UnblurError(f"A square of {size} px is too small to be measured; give --size {SMALLEST_PX} or more.")
     where = choose_device(device)
-    found = open_latent_space(checkpoint, encoder, decoder, where)
+    found = open_latent_space(checkpoint, latent_encoder, decoder, where)
     perceptual = load_st_lpips("alex").to(where)
     bar = tqdm(photo_paths(photos), unit="photograph", disable=not sys.stderr.isatty())
     rows = list(measure_reconstruction(bar, found, perceptual, size))

@@ -156,7 +156,7 @@ def training_results(folder: Path) -> Iterable[tuple[str, Result]]:
                 checkpoint=untrained_backbone if recipe.name == "tiny-multiscale" else None,
                 prior=untrained_prior if generates else None,
             ),
-            encoder_from=untrained_autoencoder if generates or recipe.name == "tiny-pre-reconstruction" else None,
+            latent_encoder=untrained_autoencoder if generates or recipe.name == "tiny-pre-reconstruction" else None,
         )
         yield f"training {recipe.name}", _of_run(folder / recipe.name)
 

@@ -44,15 +44,15 @@ def deconvolve(picture: Tensor, kernel: Tensor, rounds: int) -> Tensor:
 
     Black is taken to lie beyond the borders, as in scikit-image's richardson_lucy.
     """
-    seen = picture.double()
+    blurry = picture.double()
     # At least as large as the whole convolution, and quick to transform.
-    size = [math.ceil((side + kernel.shape[0] - 1) / 32) * 32 for side in seen.shape[1:]]
+    size = [math.ceil((side + kernel.shape[0] - 1) / 32) * 32 for side in blurry.shape[1:]]
     reach = kernel.shape[0] // 2
     waves = torch.fft.rfft2(kernel.double(), s=size)
     mirrored = torch.fft.rfft2(kernel.double().flip(0, 1), s=size)
-    estimate = torch.full_like(seen, START)
+    estimate = torch.full_like(blurry, START)
     for _ in range(rounds):
-        ratio = seen / (_convolved(estimate, waves, size, reach) + DARKEST)
+        ratio = blurry / (_convolved(estimate, waves, size, reach) + DARKEST)
         estimate = estimate * _convolved(ratio, mirrored, size, reach)
     return estimate
 

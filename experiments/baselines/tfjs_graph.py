@@ -106,8 +106,8 @@ class TensorFlowJsGraph:
                 f"{model} has operations that are not known here: {', '.join(sorted(unknown))}; export it as ONNX."
             )
         places = [name for name, node in nodes.items() if node["op"] == "Placeholder"]
-        asked = {parent for node in nodes.values() for parent in _parents(node)}
-        ends = [name for name, node in nodes.items() if name not in asked and node["op"] not in ("Const", "NoOp")]
+        parents = {parent for node in nodes.values() for parent in _parents(node)}
+        ends = [name for name, node in nodes.items() if name not in parents and node["op"] not in ("Const", "NoOp")]
         if len(places) != 1 or len(ends) != 1:
             raise UnblurError(f"{model} has {len(places)} inputs and {len(ends)} outputs; it must have one of each.")
         self._input, self._output = places[0], ends[0]

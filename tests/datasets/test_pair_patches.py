@@ -77,7 +77,7 @@ def test_pairs_beyond_the_memory_are_forgotten(folder: Path) -> None:
     source = patches(folder, memory_bytes=2 * pair_bytes)
     for index in range(30):
         source[index]
-        assert sum(picture.numel() for twins in source._kept.values() for picture in twins) <= 2 * pair_bytes
+        assert sum(picture.numel() for twins in source._cached.values() for picture in twins) <= 2 * pair_bytes
 
 
 def test_nothing_to_cut_from_is_refused(folder: Path) -> None:

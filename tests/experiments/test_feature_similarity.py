@@ -149,7 +149,7 @@ def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.Captur
     figure = tmp_path / "figure.png"
     assert run(feature_similarity, [*command, "--plot", f"{figure}", "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
-    assert ("also sees what the bundled weights restore" in printed) == two_pass
+    assert ("with a second pass over the restoration" in printed) == two_pass
     assert "stride 32 | gap closed | of regions |" in printed
     assert "| pixels | stride 4 |" in printed
     assert figure.read_bytes().startswith(b"\x89PNG")

@@ -86,11 +86,11 @@ def test_what_cannot_be_studied_is_one_sentence(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--photos", str(photos), "--held-out", str(photos), "--checkpoint", str(tmp_path), "-o", str(tmp_path)]
-    command = ["gopro", *given, "--prior-from", str(tmp_path)]
+    command = ["gopro", *given, "--init-prior", str(tmp_path)]
     assert run(glow_ablation, [*command, "--size", "64"]) == 2
     assert "at least 192" in capsys.readouterr().err
     assert run(glow_ablation, [*command, "--steps", "0"]) == 2
-    assert run(glow_ablation, ["nowhere", *given, "--prior-from", str(tmp_path)]) == 2
+    assert run(glow_ablation, ["nowhere", *given, "--init-prior", str(tmp_path)]) == 2
     assert "neither a folder" in capsys.readouterr().err
 
 
@@ -125,7 +125,7 @@ def test_the_study_at_toy_scale_and_again(
     save_checkpoint(tmp_path / "space", built(space), space, train_patch_px=64, card="tiny")
     out, photos = tmp_path / "out", str(tmp_path / "photos")
     command = ["gopro", "rsblur", "--photos", photos, "--held-out", photos, "-o", str(out)]
-    command += ["--checkpoint", str(tmp_path / "space"), "--prior-from", str(tmp_path / "prior"), "--steps", "1"]
+    command += ["--checkpoint", str(tmp_path / "space"), "--init-prior", str(tmp_path / "prior"), "--steps", "1"]
     command += ["--sampling-steps", "1", "--size", "192", "--device", "cpu"]
     assert run(glow_ablation, [*command, "--bpp-steps", "1", "--show", "severe_*", "light_*"]) == 0
     printed = capsys.readouterr().out

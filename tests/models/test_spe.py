@@ -169,7 +169,7 @@ def test_attention_is_a_softmax_over_the_cosines_of_channels() -> None:
     with torch.no_grad():
         layer.temperature.copy_(torch.tensor([1.0, 3.0]))
         query, key, value = torch.randn(3, 1, 6, 5, 7)
-        mixed = layer.attended(query, key, value)
+        mixed = layer.attend(query, key, value)
         for head, temperature in enumerate((1.0, 3.0)):
             channels = slice(3 * head, 3 * head + 3)
             asked, offered, content = (part[0, channels].flatten(1) for part in (query, key, value))

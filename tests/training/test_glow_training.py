@@ -116,13 +116,18 @@ def stop_after_three(step: int, _measured: dict[str, float]) -> None:
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    train(replace(TINY, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(replace(TINY, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
     with pytest.raises(KilledError):
         train(
-            TINY, photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder, on_step=stop_after_three
+            TINY,
+            photos,
+            tmp_path / "parts",
+            init=InitFrom(prior=prior),
+            latent_encoder=encoder,
+            on_step=stop_after_three,
         )
     # What began is in the run; only what makes the examples is needed again.
-    train(TINY, photos, tmp_path / "parts", encoder_from=encoder)
+    train(TINY, photos, tmp_path / "parts", latent_encoder=encoder)
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
     lines = metrics(tmp_path / "parts")
     assert lines == metrics(tmp_path / "whole")
@@ -133,7 +138,7 @@ def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
-    train(replace(TINY, steps=2), photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(replace(TINY, steps=2), photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     found = load_checkpoint(tmp_path / "run")
     network = found.model
     assert isinstance(network, GlowDeblur)
@@ -167,7 +172,7 @@ def test_only_what_is_trained_is_given_to_the_optimizer(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     recipe = replace(TINY, steps=1, peak_learning_rate=1e-2, warmup_steps=0, ema_decay=0.0)
-    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     state = torch.load(tmp_path / "run" / "training_state.pt", weights_only=True)
     torch.manual_seed(0)
     trained = [parameter for parameter in GlowDeblur(NETWORK).parameters() if parameter.requires_grad]
@@ -214,21 +219,21 @@ def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
 ) -> None:
     cached = replace(TINY, glow=GlowTraining(cache_size=3))
 
-    train(replace(cached, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(replace(cached, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
     with pytest.raises(KilledError):
         train(
             cached,
             photos,
             tmp_path / "parts",
             init=InitFrom(prior=prior),
-            encoder_from=encoder,
+            latent_encoder=encoder,
             on_step=stop_after_three,
         )
     files = sorted((tmp_path / "parts" / "cache").glob("*.safetensors"))
     assert [file.stem for file in files] == ["000000", "000001", "000002"]
     # All have been shown, so nothing is simulated any more.
     monkeypatch.setattr("unblur.datasets.simulated.SimulatedPairs.expose", lambda *_: pytest.fail("made again"))
-    train(cached, photos, tmp_path / "parts", encoder_from=encoder)
+    train(cached, photos, tmp_path / "parts", latent_encoder=encoder)
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
     assert {"velocity", "alignment"} < set(metrics(tmp_path / "parts")[0])
@@ -239,7 +244,7 @@ def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
         assert torch.equal(value, nafnet[name].half().float())
     (tmp_path / "parts" / "training_state.pt").unlink()
     with pytest.raises(UnblurError, match="has features of another recipe"):
-        train(replace(cached, seed=2), photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder)
+        train(replace(cached, seed=2), photos, tmp_path / "parts", init=InitFrom(prior=prior), latent_encoder=encoder)
 
 
 def test_an_unfinished_run_with_former_names_finds_its_cache(
@@ -250,12 +255,12 @@ def test_an_unfinished_run_with_former_names_finds_its_cache(
     with monkeypatch.context() as former:
         former.setattr(cached_flow_matching, "_sha256_of_frozen", lambda network, *_: digest(network, former_name))
         with pytest.raises(KilledError):
-            train(recipe, photos, tmp_path / "run", init=init, encoder_from=encoder, on_step=stop_after_three)
+            train(recipe, photos, tmp_path / "run", init=init, latent_encoder=encoder, on_step=stop_after_three)
     settings = tmp_path / "run" / "cache" / "settings.json"
     settings.write_text(former_json(settings.read_text()))
     make_former_run(tmp_path / "run")
     monkeypatch.setattr("unblur.datasets.simulated.SimulatedPairs.expose", lambda *_: pytest.fail("made again"))
-    train(recipe, photos, tmp_path / "run", encoder_from=encoder)
+    train(recipe, photos, tmp_path / "run", latent_encoder=encoder)
     assert not (tmp_path / "run" / "kept").exists()
 
 
@@ -360,7 +365,7 @@ def test_a_run_with_parts_and_recomputation_is_nearly_the_plain_one(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     for name, recipe in [("plain", TINY), ("frugal", replace(TINY, accumulate=2, gradient_checkpointing=True))]:
-        train(replace(recipe, steps=2), photos, tmp_path / name, init=InitFrom(prior=prior), encoder_from=encoder)
+        train(replace(recipe, steps=2), photos, tmp_path / name, init=InitFrom(prior=prior), latent_encoder=encoder)
     one, other = (metrics(tmp_path / name) for name in ("plain", "frugal"))
     # bfloat16 keeps eight bits.
     assert one[-1]["velocity"] == pytest.approx(other[-1]["velocity"], rel=1e-2)
@@ -371,12 +376,16 @@ def test_a_first_restoration_is_trained_for_itself_and_begun_with(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     first = replace(TINY, model=NETWORK.pre_reconstruction, steps=2)
-    train(first, photos, tmp_path / "first", encoder_from=encoder)
+    train(first, photos, tmp_path / "first", latent_encoder=encoder)
     assert "gain_db" in metrics(tmp_path / "first")[0]
-    assert "--start-from" in (tmp_path / "first" / "README.md").read_text()
+    assert "--init" in (tmp_path / "first" / "README.md").read_text()
     still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
     train(
-        still, photos, tmp_path / "run", init=InitFrom(checkpoint=tmp_path / "first", prior=prior), encoder_from=encoder
+        still,
+        photos,
+        tmp_path / "run",
+        init=InitFrom(checkpoint=tmp_path / "first", prior=prior),
+        latent_encoder=encoder,
     )
     after = load_checkpoint(tmp_path / "run").model.get_submodule("pre_reconstruction").state_dict()
     assert all(
@@ -389,7 +398,7 @@ def test_a_first_restoration_is_trained_for_itself_and_begun_with(
         photos,
         tmp_path / "joint",
         init=InitFrom(checkpoint=tmp_path / "run"),
-        encoder_from=encoder,
+        latent_encoder=encoder,
     )
     assert same_weights(tmp_path / "run", tmp_path / "joint")
 
@@ -401,13 +410,13 @@ def test_parts_come_from_elsewhere_into_a_network_that_goes_on(
     first = NETWORK.pre_reconstruction
     assert first is not None
     still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
-    train(still, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(still, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     torch.manual_seed(7)
     several = MultiScaleConfig(nafnet=first.nafnet, channels=4, blocks=1)
     for name, config in (("several", several), ("motion", NETWORK.motion)):
         save_checkpoint(tmp_path / name, build(config), config, train_patch_px=64, card="")
     init = InitFrom(checkpoint=tmp_path / "run", motion=tmp_path / "motion", nafnet=tmp_path / "several")
-    train(still, photos, tmp_path / "on", init=init, encoder_from=encoder)
+    train(still, photos, tmp_path / "on", init=init, latent_encoder=encoder)
     before, after = (load_checkpoint(tmp_path / name).model.state_dict() for name in ("run", "on"))
     lent = {
         "pre_reconstruction.nafnet.": load_checkpoint(tmp_path / "several").model.get_submodule("nafnet"),
@@ -427,13 +436,13 @@ def test_parts_that_a_network_does_not_have_are_refused(
     first = replace(TINY, model=NETWORK.pre_reconstruction)
 
     def trained(recipe: Recipe, init: InitFrom) -> None:
-        train(recipe, photos, tmp_path / "run", init=init, encoder_from=encoder)
+        train(recipe, photos, tmp_path / "run", init=init, latent_encoder=encoder)
 
     with pytest.raises(UnblurError, match="has no motion guidance"):
         trained(first, init=InitFrom(motion=tmp_path / "motion"))
     with pytest.raises(UnblurError, match="but the recipe trains"):
         trained(first, init=InitFrom(nafnet=tmp_path / "motion"))
-    with pytest.raises(UnblurError, match="by --motion-from"):
+    with pytest.raises(UnblurError, match="by --init-motion"):
         trained(TINY, init=InitFrom(prior=prior, motion=prior))
     plain = replace(TINY, model=replace(NETWORK, pre_reconstruction=None))
     with pytest.raises(UnblurError, match="has no NAFNet"):
@@ -455,7 +464,7 @@ def test_without_alignment_the_blurry_latents_are_told(
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     plain = replace(NETWORK, pre_reconstruction=None)
     recipe = replace(TINY, model=plain, steps=2)
-    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     assert "psnr_db" not in metrics(tmp_path / "run")[0]
     blurry, *_, encoded = task(recipe, photos, encoder).example(0)
     half = load_checkpoint(encoder).model
@@ -475,21 +484,21 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     def trained(
-        recipe: Recipe = TINY, init: InitFrom = InitFrom(prior=prior), encoder_from: Path | None = encoder
+        recipe: Recipe = TINY, init: InitFrom = InitFrom(prior=prior), latent_encoder: Path | None = encoder
     ) -> None:
-        train(recipe, photos, tmp_path / "run", init=init, encoder_from=encoder_from)
+        train(recipe, photos, tmp_path / "run", init=init, latent_encoder=latent_encoder)
 
-    with pytest.raises(UnblurError, match="give what encodes them by --encoder"):
-        trained(encoder_from=None)
-    with pytest.raises(UnblurError, match="by --prior-from"):
+    with pytest.raises(UnblurError, match="give their encoder by --latent-encoder"):
+        trained(latent_encoder=None)
+    with pytest.raises(UnblurError, match="by --init-prior"):
         trained(init=InitFrom())
     with pytest.raises(UnblurError, match="not the semantic prior of the recipe"):
         trained(init=InitFrom(prior=encoder))
     with pytest.raises(UnblurError, match="holds no encoder"):
-        trained(encoder_from=prior)
+        trained(latent_encoder=prior)
     torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="makes 32 numbers of 32 x 32 pixels"):
-        trained(encoder_from=tmp_path / "taesana_encoder.pth")
+        trained(latent_encoder=tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="multiples of 32 px"):
         trained(replace(TINY, sampling=PatchSampling(patch_px=40)))
     with pytest.raises(UnblurError, match="but the recipe trains"):
@@ -514,11 +523,11 @@ def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder: Path, pr
             raise KilledError
 
     with pytest.raises(KilledError):
-        train(TINY, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder, on_step=stop)
+        train(TINY, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder, on_step=stop)
     torch.manual_seed(9)
     save_checkpoint(tmp_path / "other", build(AUTOENCODER), AUTOENCODER, train_patch_px=64, card="other")
     with pytest.raises(UnblurError, match="another encoder"):
-        train(TINY, photos, tmp_path / "run", encoder_from=tmp_path / "other")
+        train(TINY, photos, tmp_path / "run", latent_encoder=tmp_path / "other")
 
 
 def test_recipes_from_before_there_was_glow_are_still_read() -> None:
@@ -545,15 +554,15 @@ def test_the_command_trains_it_with_everything_it_is_told(
 
         with Image.open(photo) as picture:
             picture.resize((640, 640)).save(large / photo.name)
-    given = ["--photos", str(large), "--encoder", str(tmp_path / "taesana_encoder.pth"), "--steps", "1"]
+    given = ["--photos", str(large), "--latent-encoder", str(tmp_path / "taesana_encoder.pth"), "--steps", "1"]
     given += ["--device", "cpu"]
-    assert main(["train", "glow", *given, "--prior-from", str(tmp_path / "prior"), "--run", str(tmp_path / "one")]) == 0
+    assert main(["train", "glow", *given, "--init-prior", str(tmp_path / "prior"), "--run", str(tmp_path / "one")]) == 0
     found = load_checkpoint(tmp_path / "one")
     assert found.config == named("glow").model
     assert isinstance(found.model, GlowDeblur)
     decoder = build(LatentDecoderConfig()).eval()
     assert GlowRestorer(found.model, decoder, Sampling(steps=1))(torch.rand(1, 3, 50, 40)).shape == (1, 3, 50, 40)
-    joint = ["--start-from", str(tmp_path / "one"), "--run", str(tmp_path / "two")]
+    joint = ["--init", str(tmp_path / "one"), "--run", str(tmp_path / "two")]
     assert main(["train", "glow-joint", *given, *joint]) == 0
 
 

@@ -20,8 +20,8 @@ from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import features_of
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
-from unblur.training.losses import hierarchical_distance, mean_cosine, review_loss
-from unblur.training.objectives.prior_distillation import PriorDistillationObjective, angle_loss
+from unblur.training.losses import feature_loss, hcl_loss, mean_cosine
+from unblur.training.objectives.prior_distillation import PriorDistillationObjective, cosine_loss
 from unblur.training.patches import patches_of
 from unblur.training.recipe import Recipe
 
@@ -64,7 +64,7 @@ def test_hierarchical_distance_by_formula(size: tuple[int, int], sides: tuple[in
     for side in sides:
         expected += weights[side] * np.mean((pooled(one, side) - pooled(other, side)) ** 2)
     expected /= 1 + sum(weights[side] for side in sides)
-    ours = hierarchical_distance(torch.from_numpy(one), torch.from_numpy(other))
+    ours = hcl_loss(torch.from_numpy(one), torch.from_numpy(other))
     assert float(ours) == pytest.approx(expected, rel=1e-5)
 
 
@@ -73,8 +73,8 @@ def test_the_means_of_the_channels_get_about_one_and_the_truth_nothing() -> None
     truth = [torch.randn(4, 8, 32, 32) * size + 3 for size in (0.1, 5.0)]
     means = [level.mean(dim=(0, 2, 3), keepdim=True).expand_as(level) for level in truth]
     # Pooled noise is no noise: full size counts 1 of 1.875.
-    assert float(review_loss(means, truth)) == pytest.approx(1 / 1.875, rel=0.02)
-    assert float(review_loss(truth, truth)) == 0
+    assert float(feature_loss(means, truth)) == pytest.approx(1 / 1.875, rel=0.02)
+    assert float(feature_loss(truth, truth)) == 0
 
 
 def test_the_teacher_is_read_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_angles_by_formula() -> None:
     cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     pair = (torch.from_numpy(one), torch.from_numpy(other))
     expected = 1 - (cosines.mean() + 1) / 2
-    assert float(angle_loss([pair[0], pair[0]], [pair[1], 5 * pair[0]])) == pytest.approx(expected, rel=1e-5)
+    assert float(cosine_loss([pair[0], pair[0]], [pair[1], 5 * pair[0]])) == pytest.approx(expected, rel=1e-5)
 
 
 class Halving(torch.nn.Module):
@@ -187,7 +187,7 @@ def test_the_run_folder_is_a_checkpoint_that_explains_itself(prior_folder: Path)
     assert load_checkpoint(prior_folder).config == STUDENT
     card = (prior_folder / "README.md").read_text()
     assert "the features that a classifier computes" in card
-    assert "--prior-from" in card
+    assert "--init-prior" in card
 
 
 def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, photos: Path, tmp_path: Path) -> None:

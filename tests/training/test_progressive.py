@@ -56,4 +56,4 @@ def test_only_two_sizes_are_kept_in_memory(photos: Path) -> None:
         task.example(number)
     pairs = task.patches  # type: ignore[attr-defined]
     assert isinstance(pairs, ProgressivePatches)
-    assert len(pairs._kept) == 2
+    assert len(pairs._cached) == 2

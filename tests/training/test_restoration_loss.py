@@ -21,7 +21,7 @@ from unblur.models.semantic_prior import features_of
 from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
 from unblur.training.card import model_card
-from unblur.training.losses import absolute_loss, edge_loss, frequency_loss, hierarchical_distance, soft
+from unblur.training.losses import absolute_loss, binomial_blur, edge_loss, frequency_loss, hcl_loss
 from unblur.training.objectives.restoration import RestorationObjective
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import (
@@ -84,7 +84,7 @@ def test_features_are_those_of_the_teacher_level_by_level() -> None:
     loss = RestorationLoss((FeatureLoss(weight=2.0),), 1e-8)
     teacher = load_teacher(EfficientNetLiteConfig())
     distances = [
-        float(hierarchical_distance(one, other) / (other.var(dim=(0, 2, 3)).mean() + 1e-6))
+        float(hcl_loss(one, other) / (other.var(dim=(0, 2, 3)).mean() + 1e-6))
         for one, other in zip(features_of(teacher, restored), features_of(teacher, sharp), strict=True)
     ]
     assert float(loss([restored], sharp)) == pytest.approx(2 * sum(distances) / len(distances), rel=1e-4)
@@ -115,7 +115,7 @@ def test_softened_a_grid_of_single_pixels_is_not_seen() -> None:
     one = sharp[0, 0].double()
     line = np.array([0.25, 0.5, 0.25])
     expected = correlate1d(correlate1d(one.numpy(), line, 0, mode="mirror"), line, 1, mode="mirror")
-    np.testing.assert_allclose(soft(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(binomial_blur(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("term", EVERY, ids=lambda term: type(term).__name__)

@@ -85,9 +85,13 @@ def plan_jobs(
             folder = Path(output) / source.inside if output else source.path.parent
             ending = suffix_of_result(source.path.suffix) if extension == SAME else f".{extension}"
             target = folder / name_of_result(source.path.stem, f"{suffix}{ending}")
-        beside = target.with_name(name_of_result(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None
-        map_beside = target.with_name(name_of_result(target.stem, f"{UNCERTAINTY_SUFFIX}.png")) if uncertainty else None
-        jobs.append(Job(source=source.path, output=target, compare=beside, uncertainty=map_beside))
+        comparison = (
+            target.with_name(name_of_result(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None
+        )
+        uncertainty_map = (
+            target.with_name(name_of_result(target.stem, f"{UNCERTAINTY_SUFFIX}.png")) if uncertainty else None
+        )
+        jobs.append(Job(source=source.path, output=target, compare=comparison, uncertainty=uncertainty_map))
     _refuse_collisions(jobs)
     return jobs
 

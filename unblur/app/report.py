@@ -44,7 +44,7 @@ class Outcome:
     change: float | None = None
     """Mean absolute difference to the input, as a share of full scale."""
     hardly_changed: bool | None = None
-    kept_share: float | None = None
+    fallback_share: float | None = None
     """Share of the photograph left as it was, because the network's answer there was unusable."""
     checkpoint: str | None = None
     """SHA-256 of the weights."""
@@ -177,9 +177,9 @@ def left_behind_sentence(names: Iterable[str]) -> str:
     return f"Left behind, because the result does not hold it: {', '.join(printable(name) for name in names)}."
 
 
-def left_as_it_was(kept_share: float) -> str:
+def left_as_it_was(fallback_share: float) -> str:
     """What there is to say where a share of a photograph, above 0, was not restored."""
-    return f"{kept_share:.0%} left as it was: the network's answer there was unusable"
+    return f"{fallback_share:.0%} left as it was: the network's answer there was unusable"
 
 
 def _reason(outcome: Outcome) -> str:
@@ -198,8 +198,8 @@ def _line(outcome: Outcome) -> str:
         line += f"  shake: {outcome.shake_px:.0f} px, {outcome.shake_deg} degrees, solved"
     if outcome.mode == "generative":
         line += f"  {_how_generated(outcome)}"
-    if outcome.kept_share:
-        line += f"  {left_as_it_was(outcome.kept_share)}"
+    if outcome.fallback_share:
+        line += f"  {left_as_it_was(outcome.fallback_share)}"
     elif outcome.hardly_changed:
         line += "  hardly changed"
     return line

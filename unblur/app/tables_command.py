@@ -84,10 +84,10 @@ def tables(
 def _only(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Row]":
     if patterns is None:
         return rows
-    kept = [row for row in rows if any(fnmatchcase(row.image, pattern) for pattern in patterns)]
-    if not kept:
+    selected = [row for row in rows if any(fnmatchcase(row.image, pattern) for pattern in patterns)]
+    if not selected:
         raise UnblurError(f"{file} has no image called {' or '.join(patterns)}; look at its first column.")
-    return kept
+    return selected
 
 
 def _as(form: Form, table: "Table") -> str:

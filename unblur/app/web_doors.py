@@ -204,7 +204,7 @@ class _Answer:
             self._has_begun = True
             added = _HEADERS + (((b"cache-control", b"no-store"),) if self._is_private else ())
             own = {name for name, _ in added}
-            kept = [
+            retained = [
                 (name, value)
                 for name, value in message.get("headers", [])
                 if name.lower() not in own and not name.lower().startswith(b"access-control-")
@@ -212,7 +212,7 @@ class _Answer:
             # The page's own functions answer mistakes of their own with a sentence: what is left is a call with
             # arguments that make no sense.
             status = 400 if self._is_call and message["status"] == 500 else message["status"]
-            message = {**message, "status": status, "headers": [*kept, *added]}
+            message = {**message, "status": status, "headers": [*retained, *added]}
         await self._send(message)
 
     async def refuse(self, refusal: Refusal) -> None:

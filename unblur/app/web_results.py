@@ -25,10 +25,10 @@ from unblur.names import Mode, ShakeChoice
 from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
 from unblur.photos.formats import suffix_of_result
 from unblur.photos.photo import Metadata, Photo
-from unblur.restoration.blend import blend, check_strength
+from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.generative import GenerativeRestorer, load_generative
 from unblur.restoration.restorer import Restoration, Restorer, load
-from unblur.restoration.windows import shares_of_white
+from unblur.restoration.windows import to_float
 
 SHOWN_PX = 16_000_000
 """Larger photographs are shown smaller: browsers are slow to move them. What is downloaded has every pixel."""
@@ -200,7 +200,7 @@ class Visit:
         result = self.results[index] = replace(self.results[index], strength=strength)
         restored = photo = read_photo(result.source, most_pixels=MOST_PIXELS)
         if strength > 0:
-            pixels = blend(photo.pixels, shares_of_white(np.load(result.full)), strength)
+            pixels = apply_strength(photo.pixels, to_float(np.load(result.full)), strength)
             restored = replace(photo.with_pixels(pixels), metadata=result.metadata)
         _write(result, restored)
         return result
@@ -329,6 +329,6 @@ def _text(source: Path, restoration: Restoration) -> str:
     line = f"{printable(source.name)}: {photo.width} x {photo.height}, {restoration.seconds:.1f} s"
     if restoration.shake is not None:
         line += f", {restoration.shake}, solved"
-    if restoration.kept_share:
-        return f"{line}, {left_as_it_was(restoration.kept_share)}"
+    if restoration.fallback_share:
+        return f"{line}, {left_as_it_was(restoration.fallback_share)}"
     return f"{line}, hardly changed" if restoration.hardly_changed else line

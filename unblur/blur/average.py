@@ -51,7 +51,9 @@ def average_over_poses(
     total, count = torch.zeros(3, rows, columns, device=layers[0].light.device), 0
     for places in _in_batches(zip(*grids, strict=True), poses_at_once or _suitable_batch(total)):
         batch = [torch.stack(of_layer) for of_layer in zip(*places, strict=True)]
-        total += composite([_seen(picture.light, grid) for picture, grid in zip(layers, batch, strict=True)]).sum(dim=0)
+        total += composite(
+            [_shift_layer(picture.light, grid) for picture, grid in zip(layers, batch, strict=True)]
+        ).sum(dim=0)
         count += len(places)
     return total / count
 
@@ -66,7 +68,7 @@ def _in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _seen(light: Tensor, places: Tensor) -> Tensor:
+def _shift_layer(light: Tensor, places: Tensor) -> Tensor:
     """(C, H, W) at places (n, h, w, 2) -> (n, C, h, w)."""
     pictures = light.expand(len(places), -1, -1, -1)
     return F.grid_sample(pictures, places, padding_mode="reflection", align_corners=False)

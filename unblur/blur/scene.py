@@ -54,10 +54,10 @@ def layer_pictures(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor 
 
 def composite(lights: Sequence[Tensor]) -> Tensor:
     """Each layer over those behind it (Porter and Duff 1984). Layers' `light` from far to near -> (..., 3, H, W)."""
-    seen = lights[0]
+    total = lights[0]
     for light in lights[1:]:
-        seen = seen * (1 - light[..., 3:, :, :]) + light[..., :3, :, :]
-    return seen
+        total = total * (1 - light[..., 3:, :, :]) + light[..., :3, :, :]
+    return total
 
 
 def poses_of(layer: Layer, exposure: Exposure) -> Tensor:

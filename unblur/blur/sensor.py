@@ -150,7 +150,7 @@ def _filters(pattern: Pattern) -> Tensor:
     for index, wanted in enumerate("RGB"):
         for place, here in enumerate(pattern):
             y, x = divmod(place, 2)
-            beside = pattern[2 * y + 1 - x]
+            neighbour = pattern[2 * y + 1 - x]
             if here == wanted:
                 weights = torch.tensor(_ITSELF)
             elif wanted == "G":
@@ -159,7 +159,7 @@ def _filters(pattern: Pattern) -> Tensor:
                 weights = torch.tensor(_FROM_THE_CORNERS)
             else:
                 weights = torch.tensor(
-                    _FROM_THE_SIDES if beside == wanted else tuple(zip(*_FROM_THE_SIDES, strict=True))
+                    _FROM_THE_SIDES if neighbour == wanted else tuple(zip(*_FROM_THE_SIDES, strict=True))
                 )
             filters[index, y, x, y : y + 5, x : x + 5] = weights / 8
     return filters.flatten(0, 2)[:, None]

@@ -47,9 +47,9 @@ class TextEncoder:
         length = self._longest + self._dropped
         read = self._tokenizer(texts, padding=True, truncation=True, max_length=length, return_tensors="pt")
         read = read.to(self._network.device)
-        seen = self._network(input_ids=read["input_ids"], attention_mask=read["attention_mask"]).last_hidden_state
-        kept = torch.tensor([0, *range(self._dropped + 1, seen.shape[1])], device=seen.device)
-        return Tokens(seen[:, kept].float(), read["attention_mask"][:, kept].bool())
+        hidden = self._network(input_ids=read["input_ids"], attention_mask=read["attention_mask"]).last_hidden_state
+        indices = torch.tensor([0, *range(self._dropped + 1, hidden.shape[1])], device=hidden.device)
+        return Tokens(hidden[:, indices].float(), read["attention_mask"][:, indices].bool())
 
 
 def load_text_encoder(source: str | Path | None = None, device: str = "cpu", instruction: str = "") -> TextEncoder:

@@ -9,7 +9,7 @@ from torch import Tensor
 from unblur.datasets.alignment import shift_between
 from unblur.datasets.listing import Split
 from unblur.datasets.pair_files import Picture, read_picture, size_of
-from unblur.datasets.recognition import FoundDataSet
+from unblur.datasets.recognition import DetectedDataset
 from unblur.errors import UnblurError
 
 OFF_CENTRE_PX = 0.5
@@ -89,7 +89,7 @@ class DataSetCheck:
         return not self.extra and any(s.pairs for s in self.splits) and all(s.is_sound for s in self.splits)
 
 
-def check_data_set(found: FoundDataSet, *, quick: bool, opened: Callable[[], object] = lambda: None) -> DataSetCheck:
+def check_data_set(found: DetectedDataset, *, quick: bool, opened: Callable[[], object] = lambda: None) -> DataSetCheck:
     """Look at the whole of a data set; `quick` opens no picture. `opened` is called after each pair."""
     names = {split.name for split in found.listing.splits}
     return DataSetCheck(
@@ -110,7 +110,7 @@ def _check_split(split: Split, expected: int | None, quick: bool, opened: Callab
     # The pairs of a part are opened with the whole.
     for files in () if quick or split.part_of else split.pairs:
         sizes: dict[str, None] = {}
-        kept: dict[Picture, Tensor] = {}
+        retained: dict[Picture, Tensor] = {}
         for picture in (files.blurry, *files.sharps):
             try:
                 pixels = read_picture(picture)
@@ -119,11 +119,11 @@ def _check_split(split: Split, expected: int | None, quick: bool, opened: Callab
                 continue
             sizes[size_of(pixels)] = None
             if picture in (files.blurry, files.sharp):
-                kept[picture] = pixels
+                retained[picture] = pixels
         if len(sizes) > 1:
             unequal.append(f"{files.name}: {' and '.join(sizes)}")
-        elif files.sharp is not None and len(kept) == 2:
-            shifts.append(_shift(files.name, kept[files.blurry], kept[files.sharp]))
+        elif files.sharp is not None and len(retained) == 2:
+            shifts.append(_shift(files.name, retained[files.blurry], retained[files.sharp]))
         opened()
     return SplitCheck(
         split=split.name,

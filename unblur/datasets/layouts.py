@@ -13,12 +13,12 @@ from pathlib import Path
 from unblur.datasets.listing import (
     Listing,
     Split,
-    files_beyond,
     folders_in,
     listed,
+    match_pairs,
     pictures_in,
-    twins,
-    without_truth,
+    unmatched_files,
+    unpaired,
 )
 from unblur.datasets.pair_files import PairFiles, Picture
 from unblur.photos.formats import READABLE_SUFFIXES
@@ -43,11 +43,11 @@ def pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     if not blurry and not sharp:
         return None
     if (root / "sharp").is_dir():
-        split, layout = twins("all", blurry, sharp, root), "blurry/ and sharp/"
+        split, layout = match_pairs("all", blurry, sharp, root), "blurry/ and sharp/"
     else:
-        split, layout = without_truth("all", blurry), "blurry/ alone"
+        split, layout = unpaired("all", blurry), "blurry/ alone"
     known = [*blurry.values(), *sharp.values()]
-    extra = files_beyond([split], known, [root / "blurry", root / "sharp"], root)
+    extra = unmatched_files([split], known, [root / "blurry", root / "sharp"], root)
     return Listing(layout=layout, splits=(split,), extra=extra)
 
 
@@ -62,13 +62,13 @@ def gopro(root: Path, named: bool) -> Listing | None:
         for side, suffix in (("blur", ""), ("blur_gamma", "-gamma")):
             blurry = _by_folder(sequences, side)
             if blurry:
-                splits.append(twins(f"{split}{suffix}", blurry, sharp, root))
+                splits.append(match_pairs(f"{split}{suffix}", blurry, sharp, root))
                 known += blurry.values()
         known += sharp.values()
         folders += [root / split] if sequences else []
     if not splits:
         return _converted(root, "GoPro", named)
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
 
 
 def hide(root: Path, named: bool) -> Listing | None:
@@ -83,14 +83,14 @@ def hide(root: Path, named: bool) -> Listing | None:
     for name, photos in blurry.items():
         if photos:
             sharp = {key: path for key, path in truth.items() if key in photos}
-            splits.append(twins(name, photos, sharp, root))
+            splits.append(match_pairs(name, photos, sharp, root))
     if not splits:
         return None
     # The truth of a part that was not fetched is no error.
     known = truth.values() if len(splits) < len(blurry) else ()
     unmatched = [path for photos in blurry.values() for path in photos.values()]
     folders = [root / "GT", root / "train", root / "test"]
-    extra = files_beyond(splits, [*known, *unmatched], folders, root)
+    extra = unmatched_files(splits, [*known, *unmatched], folders, root)
     return Listing(layout=OFFICIAL, splits=tuple(splits), extra=extra)
 
 
@@ -104,15 +104,17 @@ def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     folders: list[Path] = []
     for split, sequences in (("train", 240), ("val", 30), ("test", 30)):
         above = root / split if (root / split).is_dir() else root
-        due = frozenset(f"{sequence:03}_{frame:08}" for sequence in range(sequences) for frame in range(100))
-        sharp = _frames(above / f"{split}_sharp", due)
+        expected = frozenset(f"{sequence:03}_{frame:08}" for sequence in range(sequences) for frame in range(100))
+        sharp = _frames(above / f"{split}_sharp", expected)
         for side, suffix in (("blur", ""), ("blur_jpeg", "-jpeg"), ("blur_comp", "-mpeg")):
-            blurry = _frames(above / f"{split}_{side}", due)
+            blurry = _frames(above / f"{split}_{side}", expected)
             if not blurry:
                 continue
             name = f"{split}{suffix}"
             holdout = split == "test" and not sharp
-            splits.append(without_truth(name, blurry, due) if holdout else twins(name, blurry, sharp, root, due))
+            splits.append(
+                unpaired(name, blurry, expected) if holdout else match_pairs(name, blurry, sharp, root, expected)
+            )
             if split == "val":
                 splits.append(_every_tenth(splits[-1]))
             known += blurry.values()
@@ -121,7 +123,7 @@ def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         folders += [above / f"{split}_sharp"] if sharp else []
     if not splits:
         return None
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
 
 
 def realblur_j(root: Path, named: bool) -> Listing | None:
@@ -146,12 +148,12 @@ def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
             blurry = _by_folder(sequences, "Blur/RGB", f"{exposure}_")
             sharp = _by_folder(sequences, "Sharp/RGB", f"{exposure}_")
             if blurry or sharp:
-                splits.append(twins(f"{short}-{exposure}", blurry, sharp, root))
+                splits.append(match_pairs(f"{short}-{exposure}", blurry, sharp, root))
                 known += [*blurry.values(), *sharp.values()]
                 folders += [folder / side / "RGB" for folder in sequences for side in ("Blur", "Sharp")]
     if not splits:
         return None
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
 
 
 def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
@@ -191,9 +193,9 @@ def gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     blurry, sharp = pictures_in(root / "input_noise"), pictures_in(root / "target")
     if not blurry:
         return None
-    split = twins("all", blurry, sharp, root)
+    split = match_pairs("all", blurry, sharp, root)
     known = [*blurry.values(), *sharp.values()]
-    extra = files_beyond([split], known, [root / "input_noise", root / "target"], root)
+    extra = unmatched_files([split], known, [root / "input_noise", root / "target"], root)
     return Listing(layout=OFFICIAL, splits=(split,), extra=extra)
 
 
@@ -202,8 +204,8 @@ def rwbi(root: Path, named: bool) -> Listing | None:
     photos = pictures_in(root)
     if not photos or not (named or "rwbi" in root.name.lower()):
         return None
-    split = without_truth("all", photos)
-    return Listing(layout=OFFICIAL, splits=(split,), extra=files_beyond([split], (), [root], root))
+    split = unpaired("all", photos)
+    return Listing(layout=OFFICIAL, splits=(split,), extra=unmatched_files([split], (), [root], root))
 
 
 def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
@@ -236,15 +238,15 @@ def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         else:
             pairs.append(PairFiles(name=f"{key}.png", blurry=Picture(path=blurry[key]), sharps=sharps))
     split = Split(name="test", pairs=tuple(sorted(pairs, key=lambda pair: pair.name)), missing=tuple(missing))
-    extra = files_beyond([split], blurry.values(), [root / "BlurryImages"], root)
+    extra = unmatched_files([split], blurry.values(), [root / "BlurryImages"], root)
     return Listing(layout=OFFICIAL, splits=(split,), extra=extra)
 
 
 def levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)"""
-    due = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
+    expected = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
     for folder in (root, root / "Levin09blurdata", root / "LevinEtalCVPR09Data" / "Levin09blurdata"):
-        files = {key: folder / f"{key}.mat" for key in due if (folder / f"{key}.mat").is_file()}
+        files = {key: folder / f"{key}.mat" for key in expected if (folder / f"{key}.mat").is_file()}
         if files:
             break
     else:
@@ -257,8 +259,8 @@ def levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         )
         for key, path in files.items()
     )
-    split = Split(name="test", pairs=pairs, missing=tuple(f"{key}.mat" for key in due if key not in files))
-    return Listing(layout=OFFICIAL, splits=(split,), extra=files_beyond([split], (), [folder], root))
+    split = Split(name="test", pairs=pairs, missing=tuple(f"{key}.mat" for key in expected if key not in files))
+    return Listing(layout=OFFICIAL, splits=(split,), extra=unmatched_files([split], (), [folder], root))
 
 
 def _realblur(root: Path, named: bool, camera: str, official: str) -> Listing | None:
@@ -287,12 +289,12 @@ def _with_lists(
     found = _lists_found(root, folder, lists)
     splits = [listed(name, found[name], folder, root) for name in lists if name in found]
     if not found:
-        split = twins("all", blurry, sharp, root)
+        split = match_pairs("all", blurry, sharp, root)
         lost = f"{', '.join(lists.values())}, which tell the pairs for training from those for testing"
         splits = [Split(name="all", pairs=split.pairs, missing=(lost, *split.missing))]
     # A file that is in no list that is there may be in one that is not.
     known = () if len(found) == len(lists) else (*blurry.values(), *sharp.values())
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, watched, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, watched, root))
 
 
 def _lists_found(root: Path, folder: Path, lists: Mapping[str, str]) -> dict[str, Path]:
@@ -318,12 +320,12 @@ def _converted(root: Path, data_set: str, named: bool) -> Listing | None:
             for suffix in ("", "_crops"):
                 blurry, sharp = pictures_in(place / f"input{suffix}"), pictures_in(place / f"target{suffix}")
                 if blurry or sharp:
-                    splits.append(twins(f"{split}{suffix.replace('_', '-')}", blurry, sharp, root))
+                    splits.append(match_pairs(f"{split}{suffix.replace('_', '-')}", blurry, sharp, root))
                     known += [*blurry.values(), *sharp.values()]
                     folders += [place / f"{side}{suffix}" for side in ("input", "target")]
     if not splits:
         return None
-    return Listing(layout=CONVERTED, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+    return Listing(layout=CONVERTED, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
 
 
 def _by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[str, Path]:
@@ -335,11 +337,11 @@ def _by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[s
     }
 
 
-def _frames(folder: Path, due: frozenset[str]) -> dict[str, Path]:
+def _frames(folder: Path, expected: frozenset[str]) -> dict[str, Path]:
     """SSS/NNNNNNNN.png, or SSS_NNNNNNNN.png as NAFNet flattens it; the sharp ones may be PNG and the others JPEG."""
     nested = {f"{s.name}_{path.stem}": path for s in folders_in(folder) for path in pictures_in(s).values()}
     frames = nested | {path.stem: path for path in pictures_in(folder).values()}
-    return {key: path for key, path in frames.items() if key in due}
+    return {key: path for key, path in frames.items() if key in expected}
 
 
 def _every_tenth(split: Split) -> Split:

@@ -43,7 +43,7 @@ class RepeatedPairs:
 
     def __init__(self, pairs: SimulatedPairs, repeats: int, apart: int) -> None:
         self.pairs, self.repeats, self.apart = pairs, repeats, apart
-        self._kept: OrderedDict[int, Future[SimulatedPair]] = OrderedDict()
+        self._cached: OrderedDict[int, Future[SimulatedPair]] = OrderedDict()
         self._lock = Lock()
 
     def __getitem__(self, index: int) -> AugmentedPair:
@@ -55,12 +55,12 @@ class RepeatedPairs:
 
     def _rendered(self, number: int) -> SimulatedPair:
         with self._lock:
-            made_by_another = number in self._kept
-            future = self._kept.setdefault(number, Future())
-            self._kept.move_to_end(number)
+            made_by_another = number in self._cached
+            future = self._cached.setdefault(number, Future())
+            self._cached.move_to_end(number)
             # Each use comes after `apart * repeats` others; a few more, because threads do not keep step.
-            while len(self._kept) > self.repeats * (self.apart + 16):
-                self._kept.popitem(last=False)
+            while len(self._cached) > self.repeats * (self.apart + 16):
+                self._cached.popitem(last=False)
         if made_by_another:
             return future.result()
         try:

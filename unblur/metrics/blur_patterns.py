@@ -122,8 +122,8 @@ def measure_motion(
         joint = (joint + joint.roll(ORIENTATION_BINS // 2, dims=0)) / 2
     magnitude = torch.bincount(column[moves], minlength=MAGNITUDE_BINS).double()
     ascending = magnitude_px.sort().values
-    kept = min(QUANTILES, len(ascending))
-    ranks = (torch.arange(kept) * 2 + 1) * len(ascending) // (2 * kept)
+    count = min(QUANTILES, len(ascending))
+    ranks = (torch.arange(count) * 2 + 1) * len(ascending) // (2 * count)
     return ImageMotion(
         kind=_kind(magnitude_px),
         joint=_shares(joint),
@@ -251,7 +251,7 @@ def _percentiles(quantiles_px: list[Tensor], percents: Sequence[int]) -> list[fl
     if not quantiles_px:
         return [0.0 for _ in percents]
     magnitudes_px, order = torch.cat(quantiles_px).sort()
-    weights = torch.cat([torch.full((len(kept),), ONE // len(kept)) for kept in quantiles_px])[order]
+    weights = torch.cat([torch.full((len(one),), ONE // len(one)) for one in quantiles_px])[order]
     reached = weights.cumsum(0)
     ranks = [int(torch.searchsorted(reached, reached[-1] // 100 * percent)) for percent in percents]
     return [magnitudes_px[rank].item() for rank in ranks]

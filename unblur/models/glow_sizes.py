@@ -24,12 +24,12 @@ def glow(size: GlowSize) -> GlowConfig:
 
 def denoiser(size: GlowSize, condition_channels: int = 0) -> LinearDiTConfig:
     """SANA's transformer with 0.6 or 1.6 billion parameters (Xie et al. 2024), or one that a CPU can train."""
-    told = partial(LinearDiTConfig, condition_channels=condition_channels)
+    sized = partial(LinearDiTConfig, condition_channels=condition_channels)
     match size:
         case "small":
-            return told(width=160, blocks=6, self_heads=5, cross_heads=5, token_channels=MINILM_CHANNELS)
+            return sized(width=160, blocks=6, self_heads=5, cross_heads=5, token_channels=MINILM_CHANNELS)
         case "0.6b":
-            return told(width=1152, blocks=28, self_heads=36, cross_heads=16, token_channels=GEMMA_CHANNELS)
+            return sized(width=1152, blocks=28, self_heads=36, cross_heads=16, token_channels=GEMMA_CHANNELS)
         case "1.6b":
-            return told(width=2240, blocks=20, self_heads=70, cross_heads=20, token_channels=GEMMA_CHANNELS)
+            return sized(width=2240, blocks=20, self_heads=70, cross_heads=20, token_channels=GEMMA_CHANNELS)
     assert_never(size)

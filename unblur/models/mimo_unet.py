@@ -35,7 +35,7 @@ class MIMOUNetConfig:
     dropout: float = 0.0
     """Share of the channels of each fused skip connection that is left out of a training step."""
     prior: PriorConfig | None = None
-    """What tells the decoder what the photograph shows; None for a network without a prior."""
+    """The semantic prior that conditions the decoder; None for a network without one."""
 
     def __post_init__(self) -> None:
         if self.width < 2 or self.blocks < 1 or not 0 <= self.dropout < 1:
@@ -161,7 +161,7 @@ class MIMOUNet(nn.Module):
             features.append(self.encoders[level](self.attentions[level - 1](x, shallow)))
         return features
 
-    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> list[Tensor]:
+    def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> list[Tensor]:
         """Corrections at a quarter, half and full size. Shape: features of `encode`, `prior`'s -> (B, 3, ...) each."""
         full, half, quarter = features
         quarter_doubled = F.interpolate(quarter, scale_factor=2.0)
@@ -176,7 +176,7 @@ class MIMOUNet(nn.Module):
         )
         x = quarter
         corrections = []
-        for level, (skip, prior) in enumerate(zip(skips, told, strict=True)):
+        for level, (skip, prior) in enumerate(zip(skips, priors, strict=True)):
             if skip is not None:
                 x = self.ups[level - 1](x).relu()
                 x = self.merges[level - 1](torch.cat((x, skip), dim=1)).relu()

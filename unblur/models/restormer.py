@@ -38,7 +38,7 @@ class RestormerConfig:
     expansion: float = 2.66
     """Channels inside a feed-forward part, relative to those outside, rounded down."""
     prior: PriorConfig | None = None
-    """What tells the decoder what the photograph shows; None for a network without a prior."""
+    """The semantic prior that conditions the decoder; None for a network without one."""
 
     def __post_init__(self) -> None:
         if len(self.blocks) < 2 or len(self.blocks) != len(self.heads):
@@ -170,12 +170,12 @@ class Restormer(nn.Module):
             x = down(x)
         return [*features, self.middle(x)]
 
-    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> Tensor:
+    def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> Tensor:
         """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
         skips = reversed(features[:-1])
         layers = zip(self.ups, self.merges, self.embeddings, self.decoders, strict=True)
-        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, told, strict=True):
+        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, priors, strict=True):
             x = merge(torch.cat((up(x), skip), dim=1))
             x = decoder(embed(x, prior))
         correction: Tensor = self.ending(self.refinement(x))

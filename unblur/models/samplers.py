@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unblur.models.diffusers_library import import_diffusers
-from unblur.models.flow import shifted
+from unblur.models.flow import shift_sigma
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """Latents (B, C, h, w) and their share of noise (B,) -> velocity (B, C, h, w)."""
@@ -35,7 +35,7 @@ class Sampling:
 
 def noise_schedule(steps: int) -> Tensor:
     """Shares of noise before each step, falling from 1, (steps,) float32; after the last step there is none."""
-    return shifted(torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1]).float()
+    return shift_sigma(torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1]).float()
 
 
 def sample(velocity: Velocity, noise: Tensor, sampling: Sampling) -> Tensor:

@@ -37,7 +37,7 @@ class UNetConfig:
     expanded: int | None = None
     """Channels between the two convolutions that each one of the blocks is trained as; None for plain ones."""
     prior: PriorConfig | None = None
-    """What tells the decoder what the photograph shows; None for a network without a prior."""
+    """The semantic prior that conditions the decoder; None for a network without one."""
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or min(self.channels) < 1 or self.blocks < 1 or self.stem_stride < 1:
@@ -104,12 +104,12 @@ class UNet(nn.Module):
             x = down(x).relu()
         return [*features, self.middle(x)]
 
-    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> Tensor:
+    def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> Tensor:
         """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
         skips = reversed(features[:-1])
         layers = zip(self.ups, self.merges, self.embeddings, self.decoders, strict=True)
-        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, told, strict=True):
+        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, priors, strict=True):
             x = merge(torch.cat((up(x), skip), dim=1)).relu()
             x = decoder(embed(x, prior))
         return F.pixel_shuffle(self.ending(x), self.config.stem_stride)

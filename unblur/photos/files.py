@@ -312,7 +312,7 @@ def _open_heif(path: Path, data: bytes) -> _Opened:
         metadata = replace(metadata, icc=_display_p3())
     return _Opened(
         image=image,
-        metadata=replace(metadata, left_behind=heif_file.beside_the_photograph(data)),
+        metadata=replace(metadata, left_behind=heif_file.name_extra_contents(data)),
         orientation=None,
         # Tiles and gain maps, which libvips counts unless they are hidden, are parts.
         pictures=heif_file.pictures_that_stand_alone(data) or _pages(image),

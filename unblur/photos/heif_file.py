@@ -77,7 +77,7 @@ def _parts(data: bytes, start: int, end: int, types: dict[int, bytes]) -> set[in
     return found
 
 
-def beside_the_photograph(data: bytes) -> tuple[str, ...]:
+def name_extra_contents(data: bytes) -> tuple[str, ...]:
     """Names of what the file holds beside the photograph, such as "the gain map"."""
     found = []
     try:

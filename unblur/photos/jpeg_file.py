@@ -20,7 +20,7 @@ LARGEST_XMP_BYTES = 65_502
 _LARGEST_COMMENT_BYTES = 65_533
 
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
-_KEPT_HEADERS = (_XMP_HEADER, b"ICC_PROFILE\0")
+_RETAINED_HEADERS = (_XMP_HEADER, b"ICC_PROFILE\0")
 """Of the segments that libvips reads: XMP and the colour profile."""
 _EXTENDED_XMP_HEADER = b"http://ns.adobe.com/xmp/extension/\0"
 
@@ -97,7 +97,7 @@ def jpeg_contents(data: bytes) -> JpegContents:
     """What the JPEG file `data`, which begins with the start marker, holds."""
     walk, end = _walked(data)
     iptc, has_more = records_among(b"".join(walk.photoshop))
-    beside = [*_beside(walk, data[end:]), *(["the resources of Photoshop"] if has_more else [])]
+    extra = [*_extra_contents(walk, data[end:]), *(["the resources of Photoshop"] if has_more else [])]
     return JpegContents(
         picture=b"".join([*walk.picture, b"\xff\xd9"]),
         exif=walk.exif,
@@ -109,7 +109,7 @@ def jpeg_contents(data: bytes) -> JpegContents:
         texts=tuple(
             Text(keyword="Comment", text=_decoded(comment)) for comment in walk.comments if comment.strip(b"\0 ")
         ),
-        left_behind=tuple(dict.fromkeys(beside)),
+        left_behind=tuple(dict.fromkeys(extra)),
     )
 
 
@@ -203,7 +203,7 @@ def _add(walk: _Walk, marker: int, body: bytes) -> None:
         walk.headers.append(body[:64])
         if body.startswith(PHOTOSHOP_HEADER):
             walk.photoshop.append(body.removeprefix(PHOTOSHOP_HEADER))
-        if body.startswith(_KEPT_HEADERS):
+        if body.startswith(_RETAINED_HEADERS):
             walk.picture.append(_segment(marker, body))
 
 
@@ -251,7 +251,7 @@ def _why_unreadable(walk: _Walk) -> str | None:
     return None
 
 
-def _beside(walk: _Walk, rest: bytes) -> Iterator[str]:
+def _extra_contents(walk: _Walk, rest: bytes) -> Iterator[str]:
     """What the file holds beside the picture."""
     headers = walk.headers
     has_gain_map = any(header.startswith(b"urn:iso:std:iso:ts:21496:-1") for header in headers)

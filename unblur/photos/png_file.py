@@ -108,16 +108,16 @@ def png_with(
         added.append(_international(_XMP_KEYWORD, xmp))
     added += [_text_chunk(text) for text in texts]
     place, after = _SIGNATURE_AND_HEADER_BYTES, len(png)
-    kept = []
+    retained = []
     while place < after:
         end = place + 12 + int.from_bytes(png[place : place + 4], "big")
         if png[place + 4 : place + 8] == b"IDAT":
             break
         # libvips writes a resolution for every picture.
         if png[place + 4 : place + 8] != b"pHYs":
-            kept.append(png[place:end])
+            retained.append(png[place:end])
         place = end
-    return b"".join([png[:_SIGNATURE_AND_HEADER_BYTES], *kept, *added, png[place:]])
+    return b"".join([png[:_SIGNATURE_AND_HEADER_BYTES], *retained, *added, png[place:]])
 
 
 def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:

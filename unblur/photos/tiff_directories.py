@@ -100,7 +100,7 @@ def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
         count = layout.entry_count(data, directory)
     except (struct.error, OverflowError):
         return
-    seen: set[int] = set()
+    known_tags: set[int] = set()
     for index in range(min(count, MOST_ENTRIES)):
         place = layout.first_entry(directory) + layout.entry_bytes * index
         inside = place + layout.entry_bytes - (8 if layout.is_big else 4)
@@ -111,8 +111,8 @@ def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
             start = inside if size <= (8 if layout.is_big else 4) else layout.number(data, inside)
         except struct.error:
             return
-        if size and start + size <= len(data) and tag not in seen:
-            seen.add(tag)
+        if size and start + size <= len(data) and tag not in known_tags:
+            known_tags.add(tag)
             yield Entry(place=place, tag=tag, kind=kind, count=values, start=start)
 
 

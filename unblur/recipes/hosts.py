@@ -25,15 +25,15 @@ RESTORMER_STEPS = ((92, 128, 8), (64, 160, 5), (48, 192, 4), (36, 256, 2), (36, 
 """Thousands of steps, side of the patches, and batch on each of the authors' eight accelerators."""
 
 
-def unet(*, told: bool) -> Recipe:
+def unet(*, with_prior: bool) -> Recipe:
     """Ours: the prior's paper names a UNet and not how it was trained.
 
     The loss is NAFNet's, which weighs nothing against anything; steps and batch are those of NAFNet-32 at half the
     batch; the rest is what `faithful` was trained with.
     """
     return Recipe(
-        name=_named("unet", told),
-        model=_told(UNetConfig(), told),
+        name=_named("unet", with_prior),
+        model=_maybe_with_prior(UNetConfig(), with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
@@ -44,11 +44,11 @@ def unet(*, told: bool) -> Recipe:
     )
 
 
-def mimo_unet(*, plus: bool, told: bool) -> Recipe:
+def mimo_unet(*, plus: bool, with_prior: bool) -> Recipe:
     """L1 and a tenth of the frequency loss at three scales; 3000 epochs, halved every 500."""
     return Recipe(
-        name=_named("mimo-unet+" if plus else "mimo-unet", told),
-        model=_told(published("mimo-unet+" if plus else "mimo-unet").config, told),
+        name=_named("mimo-unet+" if plus else "mimo-unet", with_prior),
+        model=_maybe_with_prior(published("mimo-unet+" if plus else "mimo-unet").config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
@@ -65,11 +65,11 @@ def mimo_unet(*, plus: bool, told: bool) -> Recipe:
     )
 
 
-def mprnet(*, told: bool) -> Recipe:
+def mprnet(*, with_prior: bool) -> Recipe:
     """Charbonnier and a twentieth of the edge loss at three stages; 3000 epochs, of which three are warmup."""
     return Recipe(
-        name=_named("mprnet", told),
-        model=_told(published("mprnet").config, told),
+        name=_named("mprnet", with_prior),
+        model=_maybe_with_prior(published("mprnet").config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
@@ -86,24 +86,24 @@ def mprnet(*, told: bool) -> Recipe:
     )
 
 
-def nafnet(*, told: bool) -> Recipe:
+def nafnet(*, with_prior: bool) -> Recipe:
     """Width 32: negative PSNR, 200,000 steps of 32 patches."""
-    return replace(_nafnet("nafnet", 200_000, batch=32, told=told), weight_decay=0.0)
+    return replace(_nafnet("nafnet", 200_000, batch=32, with_prior=with_prior), weight_decay=0.0)
 
 
-def nafnet_64(*, told: bool) -> Recipe:
+def nafnet_64(*, with_prior: bool) -> Recipe:
     """Width 64: negative PSNR, 400,000 steps of 64 patches."""
-    return _nafnet("nafnet-64", 400_000, batch=64, told=told)
+    return _nafnet("nafnet-64", 400_000, batch=64, with_prior=with_prior)
 
 
-def restormer(*, told: bool) -> Recipe:
+def restormer(*, with_prior: bool) -> Recipe:
     """L1 on patches that grow; 300,000 steps, the rate constant for the first 92,000."""
     total = sum(thousands for thousands, _, _ in RESTORMER_STEPS)
     begun = [sum(thousands for thousands, _, _ in RESTORMER_STEPS[:stage]) for stage in range(len(RESTORMER_STEPS))]
     (_, first_px, first_batch), *later = RESTORMER_STEPS
     return Recipe(
-        name=_named("restormer", told),
-        model=_told(published("restormer").config, told),
+        name=_named("restormer", with_prior),
+        model=_maybe_with_prior(published("restormer").config, with_prior),
         sampling=PatchSampling(patch_px=first_px),
         repeats=4,
         repeat_gap=32,
@@ -125,10 +125,10 @@ def restormer(*, told: bool) -> Recipe:
     )
 
 
-def _nafnet(name: PublishedName, steps: int, *, batch: int, told: bool) -> Recipe:
+def _nafnet(name: PublishedName, steps: int, *, batch: int, with_prior: bool) -> Recipe:
     return Recipe(
-        name=_named(name, told),
-        model=_told(published(name).config, told),
+        name=_named(name, with_prior),
+        model=_maybe_with_prior(published(name).config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
@@ -149,9 +149,9 @@ def _steps(*, epochs: int, batch: int) -> int:
     return epochs * math.ceil(GOPRO_PAIRS / batch)
 
 
-def _named(name: str, told: bool) -> str:
-    return f"unblur-{name}-prior" if told else f"unblur-{name}"
+def _named(name: str, with_prior: bool) -> str:
+    return f"unblur-{name}-prior" if with_prior else f"unblur-{name}"
 
 
-def _told(config: HostConfig, told: bool) -> HostConfig:
-    return replace(config, prior=PriorConfig()) if told else config
+def _maybe_with_prior(config: HostConfig, with_prior: bool) -> HostConfig:
+    return replace(config, prior=PriorConfig()) if with_prior else config

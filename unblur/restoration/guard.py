@@ -23,20 +23,20 @@ LARGEST_COLOURED_DETAIL = 0.1
 the blurred ones above; mosaics of random colours have 0.14 to 0.24, with stones of 1 to 32 px."""
 
 
-def is_plausible(restored: Tensor, blurry: Tensor) -> bool:
+def is_sane(restored: Tensor, blurry: Tensor) -> bool:
     """Whether a restoration is finite and about as bright as the blurry photograph. Shape: (1, 3, h, w) each."""
     shift = (restored - blurry).mean(dim=(2, 3)).abs().max()
     # Comparisons with NaN are false, and one infinite or undefined value spoils the mean.
     return bool(shift <= LARGEST_MEAN_SHIFT)
 
 
-def is_plausible_detail(generated: Tensor, restored: Tensor) -> bool:
+def is_sane_detail(generated: Tensor, restored: Tensor) -> bool:
     """Whether generated detail may stand in the place of a restoration without it. Shape: (1, 3, h, w) each.
 
     It must be plausible, agree with `restored` in the colours of cells, and not be a mosaic: detail of photographs is
     mostly light and dark, that of broken decoders is coloured.
     """
-    if not is_plausible(generated, restored):
+    if not is_sane(generated, restored):
         return False
     colours = float(_in_neighbourhoods(_over_cells(generated - restored).square()).max())
     # What is coloured in the restoration already may become more so as blur goes.

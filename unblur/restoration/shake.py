@@ -37,7 +37,7 @@ from unblur.models import KernelEstimator
 from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.photos.photo import Photo
 from unblur.restoration.tiled import Progress, split_progress
-from unblur.restoration.windows import as_blurry, shares_of_white
+from unblur.restoration.windows import to_float, to_tensor
 
 CPU = torch.device("cpu")
 
@@ -148,12 +148,12 @@ class ShakeEstimator:
                 f"The shake of {width} x {height} pixels cannot be estimated; use at least {SMALLEST_PX} pixels a side."
             )
         stride = max(1, max(height, width) // LARGEST_REGION_PX)
-        overview = as_blurry(shares_of_white(pixels[::stride, ::stride]), CPU)[0]
+        overview = to_tensor(to_float(pixels[::stride, ::stride]), CPU)[0]
         place = best_textured_region(overview, LARGEST_REGION_PX // stride)
         left, top = place[0] * stride, place[1] * stride
         side_x, side_y = min(width, LARGEST_REGION_PX), min(height, LARGEST_REGION_PX)
         left, top = min(left, width - side_x), min(top, height - side_y)
-        region = as_blurry(shares_of_white(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
+        region = to_tensor(to_float(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
         light = luminance(srgb_to_linear(region))
         noise = estimate_noise(light)
         if float(differences(light).square().mean()) < LEAST_DETAIL:

@@ -121,13 +121,13 @@ def _use(model: ModelConfig) -> str:
         case MotionEstimatorConfig():
             return "unblur patterns photos --checkpoint FOLDER"
         case SemanticPriorConfig():
-            return "unblur train RECIPE --prior-from FOLDER"
+            return "unblur train RECIPE --init-prior FOLDER"
         case PreReconstructionConfig():
-            return "unblur train glow --start-from FOLDER"
+            return "unblur train glow --init FOLDER"
         case GlowConfig():
             return "unblur restore photo.jpg --mode generative --checkpoint FOLDER --decoder DECODER"
         case AutoencoderConfig():
-            return "unblur train glow --encoder FOLDER"
+            return "unblur train glow --latent-encoder FOLDER"
         case LatentDecoderConfig():
             return "unblur restore photo.jpg --mode generative --checkpoint GENERATOR --decoder FOLDER"
         case KernelEstimatorConfig() | ShakeFusionConfig():

@@ -129,7 +129,7 @@ def frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> Froze
 
 def _taesana_encoder(config: LatentDecoderConfig, path: Path | None) -> FrozenEncoder:
     if path is None:
-        raise UnblurError("The recipe trains a decoder alone; give the encoder, taesana_encoder.pth, by --encoder.")
+        raise UnblurError("The recipe trains a decoder alone; give taesana_encoder.pth by --latent-encoder.")
     if config.stride_px != TAESANA_STRIDE_PX:
         raise UnblurError(f"TAESANA encodes at stride {TAESANA_STRIDE_PX}, but the recipe trains {config}.")
     return load_taesana_encoder(path)
@@ -138,7 +138,7 @@ def _taesana_encoder(config: LatentDecoderConfig, path: Path | None) -> FrozenEn
 def _latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
     if path is None:
         raise UnblurError(
-            "The recipe learns the latents of sharp photographs; give what encodes them by --encoder: "
+            "The recipe learns the latents of sharp photographs; give their encoder by --latent-encoder: "
             "taesana_encoder.pth, or a checkpoint of `unblur train autoencoder`."
         )
     found = load_encoder(path)
@@ -211,7 +211,7 @@ def _load_motion(network: GlowDeblur, source: Path | None) -> None:
     if found.config != network.config.motion:
         raise UnblurError(
             f"The recipe's motion estimator has no weights: {found.folder} holds {found.config}; give it that one's "
-            "sizes, or a checkpoint of `unblur train motion` by --motion-from."
+            "sizes, or a checkpoint of `unblur train motion` by --init-motion."
         )
     network.motion_guidance.estimator.load_state_dict(found.model.state_dict())
 
@@ -235,7 +235,7 @@ def _prior_weights(source: Path | None, expected: SemanticPriorConfig) -> dict[s
     if weights is None:
         raise UnblurError(
             f"{checkpoint.folder} holds {checkpoint.config}, which is not the semantic prior of the recipe, "
-            f"{expected}; give a checkpoint of `unblur train prior` by --prior-from."
+            f"{expected}; give a checkpoint of `unblur train prior` by --init-prior."
         )
     return weights
 

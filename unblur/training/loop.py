@@ -34,7 +34,7 @@ def train(
     run: Path,
     *,
     init: InitFrom = InitFrom(),
-    encoder_from: Path | None = None,
+    latent_encoder: Path | None = None,
     device: str = "cpu",
     on_begin: Begin = lambda _recipe: None,
     on_step: Progress = lambda _step, _metrics: None,
@@ -42,7 +42,7 @@ def train(
     """Train `recipe` on the sharp photographs in `photos`, if it needs any; `run` becomes the checkpoint folder.
 
     An interrupted run continues when it is called again. `init` names the checkpoints that a new run begins with, and
-    `encoder_from` the frozen encoder of objectives on latents. Processes that were started together share each batch.
+    `latent_encoder` the frozen encoder of objectives on latents. Processes that were started together share each batch.
     The precision is chosen when the run begins, recorded in its recipe, and kept from then on. Raises UnblurError when
     `run` holds another recipe, when `device` only emulates its bfloat16, or when training diverges.
     """
@@ -53,7 +53,7 @@ def train(
     objective: Objective | None = None
     if not folder.is_finished:
         sharp = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
-        encoder = frozen_encoder(recipe.model, encoder_from, device)
+        encoder = frozen_encoder(recipe.model, latent_encoder, device)
         cache = run / "cache"
         use_former_cache(run, cache)
         objective = build_objective(recipe, sharp, device, encoder, cache)

@@ -40,8 +40,8 @@ def resumed(recipe: Recipe, recorded: Recipe, run: Path) -> Recipe:
 
 def is_recipe_of(recorded: Recipe, recipe: Recipe) -> bool:
     """Whether the run that recorded `recorded` is a run of `recipe`."""
-    asked = recorded.precision if recipe.precision == "auto" else recipe.precision
-    return replace(recipe, precision=asked) == recorded
+    expected = recorded.precision if recipe.precision == "auto" else recipe.precision
+    return replace(recipe, precision=expected) == recorded
 
 
 def refuse_emulation(recorded: Recipe, recipe: Recipe, device: str, run: Path) -> None:

@@ -60,7 +60,7 @@ class Processes:
             self.accelerator.wait_for_everyone()
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
 
 def is_first_process() -> bool:
@@ -74,7 +74,7 @@ def find_processes(device: str) -> Processes:
     Raises UnblurError when there are several and the library accelerate is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return ALONE
+        return SINGLE_PROCESS
     try:
         from accelerate import Accelerator
     except ImportError as error:

@@ -56,15 +56,15 @@ class ProgressivePatches(Generic[PatchType]):
     def __init__(self, phases: list[PatchPhase], patches_of: Callable[[PatchPhase], Patches[PatchType]]) -> None:
         self.phases, self.patches_of = phases, patches_of
         # The first at once: what is missing should be told before anything is written.
-        self._kept = OrderedDict({0: patches_of(phases[0])})
+        self._cached = OrderedDict({0: patches_of(phases[0])})
         self._lock = Lock()
 
     def __getitem__(self, index: int, /) -> PatchType:
         place = bisect_right(self.phases, index, key=lambda phase: phase.first_example) - 1
         with self._lock:
-            if place not in self._kept:
-                self._kept[place] = self.patches_of(self.phases[place])
-                if len(self._kept) > CACHED_PHASES:
-                    self._kept.popitem(last=False)
-            patches = self._kept[place]
+            if place not in self._cached:
+                self._cached[place] = self.patches_of(self.phases[place])
+                if len(self._cached) > CACHED_PHASES:
+                    self._cached.popitem(last=False)
+            patches = self._cached[place]
         return patches[index]

@@ -10,7 +10,7 @@ from torch import nn
 from unblur.names import Precision
 from unblur.restoration.device import choose_precision
 from unblur.training.objectives.objective import Example, LossOutput, Objective
-from unblur.training.processes import ALONE, Processes
+from unblur.training.processes import SINGLE_PROCESS, Processes
 
 
 def take_step(
@@ -19,7 +19,7 @@ def take_step(
     objective: Objective,
     micro_batches: Sequence[Example],
     clip_norm: float,
-    processes: Processes = ALONE,
+    processes: Processes = SINGLE_PROCESS,
     *,
     precision: Precision,
 ) -> tuple[LossOutput, float]:

@@ -61,9 +61,9 @@ class OnnxModel:
     def _described(self) -> tuple[str, np.dtype[Any], tuple[int, int] | None]:
         """The input's name and type, and its height and width where they are fixed."""
         inputs = self._session.get_inputs()
-        told = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
+        summary = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
         wrong = UnblurError(
-            f"{self._path} takes {told}; a method must take one RGB picture in [0, 1], float (1, 3, height, width)."
+            f"{self._path} takes {summary}; a method must take one RGB picture in [0, 1], float (1, 3, height, width)."
         )
         if len(inputs) != 1 or inputs[0].type not in _KINDS or len(inputs[0].shape) != 4:
             raise wrong

@@ -13,7 +13,7 @@ from unblur.evaluation.published.numbers import PublishedNumber, Standing
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table
 
-_LESS_IS_BETTER = frozenset({"brisque", "ilniqe", "niqe", "pi", "piqe"})
+_LOWER_IS_BETTER = frozenset({"brisque", "ilniqe", "niqe", "pi", "piqe"})
 _MEASURED_AS = {"ssim": ("ssim_3d", "ssim")}
 """Columns in which a protocol keeps what tables call by another name."""
 
@@ -78,7 +78,7 @@ def _table(
     lines = list({(line.method, *line.values.items()): line for line in lines}.values())
     lines += _published_lines([one for one in fitting if one.metric in measured])
     first = measured[0]
-    sign = 1 if first in _LESS_IS_BETTER else -1
+    sign = 1 if first in _LOWER_IS_BETTER else -1
     lines.sort(key=lambda line: (first not in line.values, sign * float(line.values.get(first, "0"))))
     sources = list(dict.fromkeys(line.source for line in lines if line.source))
     notes = list(dict.fromkeys(note for line in lines for note in line.notes))

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from unblur.checkpoints.old_names import former_name
 from unblur.models import GlowConfig, GlowDeblur
-from unblur.models.flow import noised
-from unblur.models.glow import Conditions, Seen
+from unblur.models.flow import add_noise
+from unblur.models.glow import Conditions, FrozenFeatures
 from unblur.training.objectives.feature_cache import CacheKey, FeatureCache
 from unblur.training.objectives.flow_matching import sample_noise, velocity_loss
 from unblur.training.objectives.objective import Example, LossOutput, Objective
@@ -51,19 +51,21 @@ class CachedFlowMatchingObjective(Objective):
         self.patches = FeatureCache(self.source, network, recipe.glow.cache_size, self.folder, key, former)
 
     def example(self, index: int) -> Example:
-        """Return (restored, coarse, motion, regions, clean, noise, sigma, condition_mask); see `Seen`."""
+        """Return (restored, coarse, motion, regions, clean, noise, sigma, condition_mask); see `FrozenFeatures`."""
         assert self.patches is not None
-        seen, clean = self.patches[index]
+        features, clean = self.patches[index]
         random = sample_noise(clean, self.recipe.glow, self.recipe.seed, index)
-        return seen.restored, seen.coarse, seen.motion, seen.regions, clean, *random
+        return features.restored, features.coarse, features.motion, features.regions, clean, *random
 
     def forward(self, model: nn.Module, batch: Example) -> tuple[Tensor, Conditions]:
         """Predict the velocity; the conditions are returned as they are before condition dropout."""
         network = cast(GlowDeblur, model)
         restored, coarse, motion, regions, clean, noise, sigma, condition_mask = batch
-        conditions = network.conditions(Seen(restored=restored, coarse=coarse, motion=motion, regions=regions))
-        masked = network.told(conditions, *condition_mask.unbind(dim=1))
-        return network.velocity(noised(clean, noise, sigma), sigma, masked), conditions
+        conditions = network.conditions(
+            FrozenFeatures(restored=restored, coarse=coarse, motion=motion, regions=regions)
+        )
+        masked = network.drop_conditions(conditions, *condition_mask.unbind(dim=1))
+        return network.velocity(add_noise(clean, noise, sigma), sigma, masked), conditions
 
     def loss(self, predicted: tuple[Tensor, Conditions], batch: Example) -> LossOutput:
         """Compute the loss of what `forward` returned for `batch`."""

@@ -22,7 +22,7 @@ from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur
-from unblur.models.glow import Seen
+from unblur.models.glow import FrozenFeatures
 from unblur.seeds import generator_for
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
@@ -46,7 +46,7 @@ class CacheKey:
 class CachedExample(NamedTuple):
     """One example. Features are stored in float16, and the restoration in eight bits."""
 
-    seen: Seen
+    features: FrozenFeatures
     """Features of one patch, without the batch dimension."""
     clean: Tensor
     """Scaled latents (C, P/32, P/32) of the sharp patch."""
@@ -84,22 +84,27 @@ class FeatureCache:
         if not path.exists():
             write_atomically(path, save_tensors(self._made(number)))
         cached = load_tensors(path.read_bytes())
-        seen = Seen(
+        features = FrozenFeatures(
             restored=cached["restored"].float() / 255,
             coarse=cached["coarse"].float(),
             motion=cached["motion"].float(),
             regions=cached["regions"].float(),
         )
-        return CachedExample(seen, cached["clean"].float())
+        return CachedExample(features, cached["clean"].float())
 
     @torch.no_grad()
     def _made(self, number: int) -> dict[str, Tensor]:
         blurry, _, clean = self.source.example(number)
         encoded = self.source.encode(blurry)[None] if self.network.pre_reconstruction is None else None
-        seen = self.network.look(blurry[None].to(self.source.device), encoded)
-        halves = {"coarse": seen.coarse, "motion": seen.motion, "regions": seen.regions, "clean": clean[None]}
+        features = self.network.encode_frozen(blurry[None].to(self.source.device), encoded)
+        halves = {
+            "coarse": features.coarse,
+            "motion": features.motion,
+            "regions": features.regions,
+            "clean": clean[None],
+        }
         return {
-            "restored": (seen.restored[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8).contiguous(),
+            "restored": (features.restored[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8).contiguous(),
             **{name: tensor[0].to("cpu", torch.float16).contiguous() for name, tensor in halves.items()},
         }
 
