@@ -55,7 +55,7 @@ class RowOptions:
     seed: int = 1
     """Random seed of the initial weights and of all patches."""
     test_pairs: int | None = None
-    """How many pairs of each set to test on, instead of all (of simulated sets 60)."""
+    """Number of pairs of each set to test on, instead of all (of simulated sets 60)."""
     size: int = 256
     """Side of the simulated test pictures in pixels."""
     device: str = "auto"
@@ -112,7 +112,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
 
 @dataclass(frozen=True, kw_only=True)
 class RowContext:
-    """What all rows of a table share. Runs, and the tables of every image, are stored in `output`."""
+    """The settings that all rows of a table share. Runs, and the tables of every image, are stored in `output`."""
 
     recipe: Recipe
     """The recipe of all rows, but for their data and number of steps."""
@@ -135,7 +135,7 @@ class Cell:
 
 
 Cells = Mapping[str, Cell]
-"""By the names of the data sets."""
+"""Cells keyed by the names of the data sets."""
 
 
 def open_context(options: RowOptions, report: Report) -> RowContext:

@@ -42,7 +42,7 @@ from unblur.restoration.restorer import Restorer, load
 from unblur.training.losses import mean_cosine
 
 PARTS = 5
-"""Of the pairs, by the severity of blur."""
+"""Number of parts of the pairs, by the severity of blur."""
 
 REGIONS = 4
 """Rows and columns of them."""
@@ -54,17 +54,17 @@ class FeatureRow:
 
     image: str
     psnr_db: float
-    """Of the blurry photograph: the severity of its blur."""
+    """PSNR of the blurry photograph: the severity of its blur."""
     stride_px: int
     teacher: float
     """Cosine of what the teacher sees in the blurry photograph."""
     student: float
     """Cosine of what the student answers."""
     teacher_regions: float
-    """As `teacher`, of means over regions."""
+    """Cosine as in `teacher`, of means over regions."""
     student_regions: float
     pixels_moved: float
-    """By blur, as a share of the spread of colours; the same at every level."""
+    """Distance by blur, as a share of the spread of colours; the same at every level."""
     teacher_moved: float
     """The same of what the teacher sees."""
     student_moved: float
@@ -78,9 +78,9 @@ class Spreads:
     """Root mean square distances between two places of sharp photographs, drawn at random."""
 
     pixels: float
-    """Of colours in [0, 1]."""
+    """Spread of colours in [0, 1]."""
     levels: tuple[float, ...]
-    """Of the teacher's features, finest first."""
+    """Spread of the teacher's features, finest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def load_prior(source: str | Path | None, device: torch.device) -> tuple[Semanti
 
 @torch.inference_mode()
 def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
-    """Of all places of the sharp photographs, (3, H, W) in [0, 1] and of any size.
+    """Compute the spread over all positions of the sharp photographs, (3, H, W) in [0, 1] and of any size.
 
     The mean square distance between two values drawn at random is twice their variance. Raises UnblurError when there
     are no photographs.
@@ -145,7 +145,7 @@ def measure_similarity(
     checkpoint: str,
     restorer: Restorer | None = None,
 ) -> Iterator[FeatureRow]:
-    """One row for each pair and level, finest first. `restorer`: whose results the student looks at too."""
+    """Yield one row for each pair and level, finest first. A two-pass student also gets the results of `restorer`."""
     device = next(student.parameters()).device
     for pair in pairs:
         blurry, sharp = (side[None].to(device) for side in (pair.blurry, pair.sharp))
@@ -234,7 +234,7 @@ def similarity_table(severities: Sequence[Severity], levels: Sequence[FeatureLev
 
 
 def distance_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
-    """How far blur moves pixels and features, teacher -> student, in shares of the spread over all photographs."""
+    """Tabulate the distance of pixels and features, teacher -> student, in shares of the spread over photographs."""
     lines = tuple(
         (
             str(one.pairs),
@@ -324,7 +324,6 @@ def feature_similarity(
         plot: PNG file for a figure; needs `pip install 'unblur[plots]'`.
         device: auto, cpu, cuda, ...
     """
-
     if plot is not None:
         check_plottable()
     student, teacher, sha256 = load_prior(checkpoint, choose_device(device))

@@ -1,4 +1,4 @@
-"""What the experiments share on the command line: how they run, report progress, lock their settings, write tables."""
+"""Shared code of the experiments' command lines: running, progress, locked settings, tables."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -53,6 +53,7 @@ class ProgressBars:
         self._bar: Any = None
 
     def __call__(self, what: str, done: int, of: int) -> None:
+        """Show that `done` of `of` steps of the part `what` are done."""
         if what != self._what:
             self.close()
             self._what, self._bar = what, tqdm(total=of, desc=what, disable=not sys.stderr.isatty())

@@ -276,7 +276,6 @@ def prior_ablation(
         size: Side of the validation set's pictures in pixels.
         device: auto, cpu, cuda, ...
     """
-
     if steps < 1 or seeds < 1 or not hosts or len(set(hosts)) < len(hosts):
         raise UnblurError("Give at least one step, one seed and one host, and each host once.")
     if not 0 <= ablation_seeds <= seeds:

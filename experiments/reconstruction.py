@@ -43,14 +43,14 @@ class ReconstructionRow:
     ssim: float
     st_lpips: float
     niqe_sharp: float | None
-    """Of the photograph itself; None where it is too flat to be measured."""
+    """NIQE of the photograph itself; None where it is too flat to be measured."""
     niqe: float | None
-    """Of the reconstruction."""
+    """NIQE of the reconstruction."""
     latent_rms: float
     """Root mean square of its latents."""
     protocol: str
     latents: str
-    """What made them and undid them."""
+    """The encoder and the decoder of the latents."""
     encoder: str
     """SHA-256 of the weights."""
     decoder: str
@@ -100,7 +100,7 @@ def reconstruction_csv(rows: Iterable[ReconstructionRow]) -> str:
 
 
 def reconstruction_table(rows: list[ReconstructionRow]) -> Table:
-    """Means over all photographs, and over the tenth that is kept worst and the tenth kept best."""
+    """Tabulate means over all photographs, and over the worst and the best tenth."""
     ranked = sorted(rows, key=lambda row: row.psnr_db)
     tenth = max(1, len(rows) // 10)
     parts = (("all", ranked), ("worst tenth", ranked[:tenth]), ("best tenth", ranked[-tenth:]))
@@ -136,7 +136,7 @@ def _niqe(image: Tensor) -> float | None:
 
 
 def _mean(values: list[float | None]) -> str:
-    """Of those that could be measured, and how many could not."""
+    """Return the mean of the values that exist, and the number of those that do not."""
     there = [value for value in values if value is not None]
     missing = len(values) - len(there)
     return (f"{fmean(there):.2f}" if there else "-") + (f" ({missing} too flat)" if missing else "")
@@ -166,7 +166,6 @@ def reconstruction(
         csv: File for one row a photograph.
         device: auto, cpu, cuda, ...
     """
-
     if size < SMALLEST_PX:
         raise UnblurError(f"A square of {size} px is too small to be measured; give --size {SMALLEST_PX} or more.")
     where = choose_device(device)

@@ -44,7 +44,7 @@ WORST_SEVERITY_DB = -0.1
 LEAST_SHARP_DB = 42.0
 MOST_OF_PEERS_TIME = 1 / 20
 MOST_SECONDS_OF_FAST = 1.0
-"""For a megapixel."""
+"""The largest number of seconds for a megapixel."""
 
 SMALLEST_CROP_PX, LARGEST_CROP_PX = 17, 160
 

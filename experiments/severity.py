@@ -217,7 +217,6 @@ def severity(
         plot: PNG file for a figure, by length where --motion is given; needs `pip install 'unblur[plots]'`.
         device: Where to estimate: auto, cpu, cuda, ...
     """
-
     if plot is not None:
         check_plottable()
     runs = {title: read_rows(file) for title, file in _titles(files).items()}

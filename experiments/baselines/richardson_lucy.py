@@ -3,7 +3,7 @@
 Source: Richardson, "Bayesian-Based Iterative Method of Image Restoration", JOSA 62(1), 1972; Lucy, "An iterative
 technique for the rectification of observed distributions", The Astronomical Journal 79(6), 1974. It works on linear
 light, in which blur is a sum. The kernel is that of even, straight motion (see `line_blur`), the same everywhere; a
-photograph in which no such motion is seen stays as it is.
+photograph in which no such motion is found stays as it is.
 """
 
 import math
@@ -58,6 +58,6 @@ def deconvolve(picture: Tensor, kernel: Tensor, rounds: int) -> Tensor:
 
 
 def _convolved(picture: Tensor, waves: Tensor, size: list[int], reach: int) -> Tensor:
-    """With the kernel whose transform is `waves`, `reach` pixels to each side; as large as the picture."""
+    """Convolve with the kernel whose transform is `waves`, `reach` pixels to each side; the size of the image stays."""
     whole: Tensor = torch.fft.irfft2(torch.fft.rfft2(picture, s=size) * waves, s=size)
     return whole[:, reach : reach + picture.shape[1], reach : reach + picture.shape[2]]

@@ -146,7 +146,7 @@ def _weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, Tensor]:
 
 
 def _in_order(nodes: dict[str, dict[str, Any]], output: str) -> list[Node]:
-    """What leads to `output`, each after all that it needs."""
+    """Return the nodes that lead to `output`, each after all that it needs."""
     ordered: list[str] = []
     done: set[str] = set()
     waiting = [output]

@@ -281,7 +281,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     assert first is not None
     with pytest.raises(ValueError, match="must agree on latents"):
         replace(GLOW, pre_reconstruction=replace(first, latent_channels=LATENTS + 1))
-    with pytest.raises(ValueError, match="told the latents of the blurry photograph"):
+    with pytest.raises(ValueError, match="needs the latents of the blurry photograph"):
         GlowDeblur(replace(GLOW, pre_reconstruction=None))(torch.rand(1, 3, 32, 32))
     with pytest.raises(ValueError, match="stride 32, not 16"):
         PreReconstructionConfig(nafnet=replace(first.nafnet, stem_stride=1))

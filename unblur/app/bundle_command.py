@@ -26,18 +26,18 @@ def bundle(
         scales: Number of scales at which the copy restores, instead of the number that it was trained with.
     """
     from unblur.app.output_file import check_no_checkpoint, refused
+    from unblur.checkpoints.average import average_checkpoints
     from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-    from unblur.checkpoints.mean import mean_of
-    from unblur.checkpoints.sizes import at_sizes
+    from unblur.checkpoints.num_scales import with_scales
     from unblur.checkpoints.weight_sharing import extract_part, find_shared_parts
 
     check_no_checkpoint(output)
     given = [load_checkpoint(folder) for folder in checkpoints]
-    found = mean_of(given)
+    found = average_checkpoints(given)
     if part is not None:
         found = extract_part(found, part)
     if scales is not None:
-        found = at_sizes(found, scales)
+        found = with_scales(found, scales)
     shared = find_shared_parts(found.model)
     try:
         card = (found.folder / "README.md").read_text(encoding="utf-8")

@@ -48,7 +48,7 @@ def tables(
         published: Add what others published of the same data sets, marked as published, with its sources and with
             what is known to be wrong with it.
     """
-    from unblur.evaluation.published.beside import published_tables
+    from unblur.evaluation.published.comparison import published_tables
     from unblur.evaluation.published.numbers import read_published
     from unblur.evaluation.row import read_rows
     from unblur.evaluation.score_plots import check_plottable, plot_scores

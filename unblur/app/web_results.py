@@ -1,4 +1,4 @@
-"""What the web page makes of a photograph: restored once, then written again at any strength without waiting.
+"""The results of the web page: a photograph is restored once, then written at any strength without waiting.
 
 Every visitor has a folder, which is removed when the page is closed. Uploads, and copies that the server made for
 downloading, are the server's to remove.
@@ -53,21 +53,21 @@ class Result:
 
     source: Path
     output: Path
-    """To be downloaded, in the photograph's own format where that can be written."""
+    """The file to download, in the photograph's own format where that can be written."""
     before: Path
     after: Path
     """Pictures that browsers show."""
     full: Path
     """Pixels at full strength, as NumPy saves them."""
     metadata: Metadata
-    """Of the result, with the mark of generated detail where there is some."""
+    """Metadata of the result, with the mark of generated detail where there is some."""
     strength: float
     text: str
-    """What there is to say about it, in a line."""
+    """One line about the result."""
     hardly_changed: bool
     generated: bool
     left_behind: tuple[str, ...]
-    """What the photograph's file held and the result does not."""
+    """Contents of the photograph's file that the result does not have."""
 
 
 class Restorers:
@@ -157,9 +157,9 @@ class Visit:
         fidelity: float | None = None,
         shake: ShakeChoice = "auto",
     ) -> list[str]:
-        """Restore `sources` one after the other into `results`, in place of those before. What to say, line by line.
+        """Restore `sources` one after the other into `results`, in place of those before, and return a text about them.
 
-        `progress` is told the share done and the present photograph's name. A photograph that fails has its line, and
+        `progress` gets the share done and the present photograph's name. A photograph that fails has its line, and
         the others are restored. `stop` may have been set before, while the visitor waited; once it is set, this returns
         within `STOP_S`, and what cannot be interrupted ends by itself. Raises UnblurError when the mode's network
         cannot be loaded, and for a fidelity that makes no sense.
@@ -206,7 +206,7 @@ class Visit:
         return result
 
     def _remarks(self) -> list[str]:
-        """What there is to say about all of them together."""
+        """Return a text about all results together."""
         remarks = []
         if any(result.hardly_changed for result in self.results):
             remarks.append(WHY_HARDLY_CHANGED)
@@ -299,7 +299,7 @@ def _restored(
 
 
 def _write(result: Result, restored: Photo) -> None:
-    """What is downloaded, and what is shown of it."""
+    """Write the file to download and the preview."""
     write_photo(restored, result.output)
     write_photo(shown(restored), result.after)
 

@@ -21,7 +21,7 @@ class LoadedDecoder:
     network: nn.Module
     """Scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1], not clipped."""
     sha256: str | None
-    """Of its `model.safetensors`; None for a folder of diffusers."""
+    """SHA-256 of its `model.safetensors`; None for a folder of diffusers."""
 
 
 def load_decoder(source: str | Path, latent_channels: int) -> LoadedDecoder:

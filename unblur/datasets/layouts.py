@@ -52,7 +52,7 @@ def pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def gopro(root: Path, named: bool) -> Listing | None:
-    """{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png"""
+    """{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -72,7 +72,7 @@ def gopro(root: Path, named: bool) -> Listing | None:
 
 
 def hide(root: Path, named: bool) -> Listing | None:
-    """train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/"""
+    """train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/."""
     truth = pictures_in(root / "GT")
     if not truth:
         return _converted(root, "HIDE", named)
@@ -127,17 +127,17 @@ def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def realblur_j(root: Path, named: bool) -> Listing | None:
-    """RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it"""
+    """RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it."""
     return _realblur(root, named, "J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref")
 
 
 def realblur_r(root: Path, named: bool) -> Listing | None:
-    """RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it"""
+    """RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it."""
     return _realblur(root, named, "R", "RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref")
 
 
 def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}"""
+    """BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -157,7 +157,7 @@ def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository
+    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository.
 
     Lists that tell the saturated pictures of the test set from the others make its parts, where they are there.
     """
@@ -189,7 +189,7 @@ def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are left alone"""
+    """{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are left alone."""
     blurry, sharp = pictures_in(root / "input_noise"), pictures_in(root / "target")
     if not blurry:
         return None
@@ -200,7 +200,7 @@ def gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def rwbi(root: Path, named: bool) -> Listing | None:
-    """Blurry photographs without any truth; told from any other folder of photographs by its name alone."""
+    """Find blurry photographs without any truth; only their name distinguishes them from other folders."""
     photos = pictures_in(root)
     if not photos or not (named or "rwbi" in root.name.lower()):
         return None
@@ -209,7 +209,7 @@ def rwbi(root: Path, named: bool) -> Listing | None:
 
 
 def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png
+    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png.
 
     The truth are all moments of the exposure but those that the authors' evaluation passes over.
     """
@@ -243,7 +243,7 @@ def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)"""
+    """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)."""
     expected = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
     for folder in (root, root / "Levin09blurdata", root / "LevinEtalCVPR09Data" / "Levin09blurdata"):
         files = {key: folder / f"{key}.mat" for key in expected if (folder / f"{key}.mat").is_file()}
@@ -298,7 +298,7 @@ def _with_lists(
 
 
 def _lists_found(root: Path, folder: Path, lists: Mapping[str, str]) -> dict[str, Path]:
-    """Those of the authors' lists, by what they list, that lie where they are looked for."""
+    """Return the official list files that exist, keyed by their content."""
     places = [root, folder.parent, root / "datalist" / "RSBlur"]
     return {name: place / file for place in places[::-1] for name, file in lists.items() if (place / file).is_file()}
 

@@ -1,4 +1,4 @@
-"""What of a data set is on disk: its splits, the pairs in each, and the files that lack a twin or belong to none."""
+"""Lists the files of a data set: its splits, their pairs, and the files that lack a twin or belong to none."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Listing:
     """All that was found below a folder."""
 
     layout: str
-    """Whose way of arranging the files it is."""
+    """The name of the arrangement of the files."""
     splits: tuple[Split, ...]
     extra: tuple[str, ...] = ()
     """Files that belong to no pair, relative to the folder."""

@@ -1,4 +1,4 @@
-"""Where the pictures of a pair lie, and how they are read."""
+"""Locates and reads the files of a pair."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Picture:
     path: Path
     variable: str = ""
     without: tuple[int, ...] = ()
-    """Where a variable holds several pictures, the numbers from 1 of those that its authors leave out."""
+    """Numbers from 1 of the images of a variable that the authors leave out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,8 @@ class PairFiles:
     sharps: tuple[Picture, ...] = ()
     """None where the truth is unknown; several where the camera's whole way was recorded, in the order of time."""
     part: str = ""
-    """Of its split, where the authors report parts on their own: the line of a table that the pair belongs to."""
+    """The part of the split, where the authors report parts on their own: the line of a table that the pair belongs to.
+    """
 
     @property
     def sharp(self) -> Picture | None:

@@ -15,7 +15,7 @@ from unblur.photos.files import shortest_side_px
 from unblur.seeds import generator_for
 
 MEMORY_BYTES = 2**30
-"""Pairs are kept decoded up to this size: sets that fit are read from disk once, of larger ones a pair a patch."""
+"""Bytes of decoded pairs in memory: sets that fit are read from disk once, larger ones a pair a patch."""
 
 
 class PairPatches:

@@ -1,4 +1,4 @@
-"""Which data set a folder is, told by its tree."""
+"""Recognises the data set of a folder by its tree."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What can be mixed into the patches of a training run, in words that a recipe can keep."""
+"""Sources of training patches that a recipe can list."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,11 @@ from unblur.photos.lettering import ALL_FONTS
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedBlur:
-    """The photographs of the run, seen through another camera."""
+    """Photographs of the run, blurred by another camera."""
 
     camera: Camera
     share: float
-    """Of all patches, above 0 and at most 1."""
+    """Share of all patches, above 0 and at most 1."""
 
 
 TO_LEARN = SignStyle(
@@ -34,13 +34,13 @@ TO_LEARN = SignStyle(
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticText:
-    """Signs before the photographs of the run, seen through a camera: little else of what people blur is text."""
+    """Signs in front of the photographs of the run, blurred by a camera: photographs seldom show text."""
 
     camera: Camera
     signs: SignStyle = TO_LEARN
     count: int = 256
     share: float
-    """Of all patches, above 0 and at most 1."""
+    """Share of all patches, above 0 and at most 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,11 @@ class PairSet:
     folder: str
     """A data set that `unblur datasets` lists, or a folder with blurry/ and sharp/."""
     data_set: str | None = None
-    """What `unblur datasets` calls it, where the folder does not tell."""
+    """The name in `unblur datasets`, where the folder is ambiguous."""
     holdout: float = 0.0
     """Share of the pairs, the last in the order of their names, that is left out for measuring."""
     share: float
-    """Of all patches, above 0 and at most 1."""
+    """Share of all patches, above 0 and at most 1."""
 
     def training_files(self) -> list[PairFiles]:
         """The pairs to learn from. Raises UnblurError when there are none."""

@@ -1,11 +1,11 @@
-"""A picture laid onto its sharp twin before the two are compared, in the ways the benchmarks prescribe.
+"""Aligns an image with its sharp twin before the two are compared, in the ways that the benchmarks prescribe.
 
 - `align_by_homography`: RealBlur (Rim et al., ECCV 2020) and RSBlur (ECCV 2022), image_align of their evaluation:
-  brightness matched, a homography by ECC on the grey pictures, bicubic warping, and a mask of what was seen.
+  brightness matched, a homography by ECC on the grey pictures, bicubic warping, and a mask of valid pixels.
 - `align_by_shift`: Levin et al. (CVPR 2009), comp_upto_shift.m: the shift by quarter pixels, up to five, with the least
   squared error, borders of 15 px left out.
 - `align_by_whole_pixels`: Koehler et al. (ECCV 2012), eval_image.m: brightness matched, then the shift by whole pixels
-  at the peak of the circular cross-correlation of the grey pictures, and a mask of what was seen.
+  at the peak of the circular cross-correlation of the grey pictures, and a mask of valid pixels.
 """
 
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ def align_by_whole_pixels(picture: Tensor, sharp: Tensor) -> Aligned:
 
 
 def _overlap(shift: int, size: int) -> tuple[slice, slice]:
-    """Where along an axis the picture comes to lie when it is shifted, and which part of it that is."""
+    """Return the slices of an axis that overlap when the image is shifted: its place and its part."""
     return slice(max(shift, 0), size + min(shift, 0)), slice(max(-shift, 0), size - max(shift, 0))
 
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from unblur.checkpoints.hub_files import find_weights
+from unblur.checkpoints.hub import find_weights
 from unblur.errors import UnblurError
 from unblur.evaluation.metric import (
     BRISQUE,
@@ -32,15 +32,15 @@ WITHOUT_WEIGHTS: dict[str, Metric] = {
     "piqe": PIQE,
 }
 NAMES = (*WITHOUT_WEIGHTS, "st-lpips", "lpips")
-"""What `--metrics` takes."""
+"""The names that `--metrics` takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricChoice:
-    """From which any process can make the same metrics."""
+    """The choice of metrics, from which any process can open the same ones."""
 
     names: tuple[str, ...] = ()
-    """Of NAMES; those of the protocol are measured in any case."""
+    """Names from NAMES; the metrics of the protocol are measured in any case."""
     lpips_weights: tuple[str, str] | None = None
     """LPIPS needs the files of AlexNet and of the heads, here or on the hub; see `unblur.metrics.lpips`."""
 
@@ -51,7 +51,7 @@ class OpenMetrics:
 
     metrics: tuple[Metric, ...] = ()
     summary: str = ""
-    """For the conditions of a row."""
+    """A summary of the metrics, for the conditions of a row."""
 
 
 def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:

@@ -49,7 +49,7 @@ def find_homography(reference: Tensor, picture: Tensor) -> Tensor | None:
 
 
 def project(homography: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Where `homography` takes each pixel of a picture (H, W): its x and its y, (H * W,) each, in rows."""
+    """Return the x and the y to which `homography` maps each pixel of an image (H, W), (H * W,) each, in rows."""
     y, x = (axis.reshape(-1) for axis in torch.meshgrid(_places(height), _places(width), indexing="ij"))
     valid_x, valid_y, _ = _project(homography, x, y)
     return valid_x, valid_y
@@ -63,7 +63,7 @@ def inside(x: Tensor, y: Tensor, shape: torch.Size) -> Tensor:
 def _step(
     template: Tensor, warped: Tensor, across: Tensor, down: Tensor, places: tuple[Tensor, ...], valid: Tensor
 ) -> Tensor | None:
-    """What to add to the homography; None where the correlation cannot be raised. The paper's equations 17 and 19."""
+    """Return the update of the homography; None where the correlation cannot be raised. Equations 17 and 19."""
     x, y, valid_x, valid_y, depth = places
     count = valid.sum()
     template = torch.where(valid, template - (template * valid).sum() / count, 0)

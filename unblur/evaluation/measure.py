@@ -79,7 +79,7 @@ def conditions_of(
     pictures: str = "",
     metrics: str = "",
 ) -> Conditions:
-    """What the rows of one run have in common."""
+    """Return the conditions that all rows of a run share."""
     return Conditions(
         data_set=data_set,
         pictures=pictures,
@@ -112,7 +112,7 @@ def _measured(
     keep: Path | None = None,
     also: Sequence[Metric] = (),
 ) -> Row:
-    """From (3, H, W) uint8; `sharps` are the moments of the exposure to compare with, mostly one, none if unknown."""
+    """Measure an image (3, H, W) uint8 against `sharps`, the frames of the exposure; empty if the truth is unknown."""
     pixels = blurry.permute(1, 2, 0).contiguous().numpy()
     began = time.perf_counter()
     done = method.apply(pixels, image)

@@ -1,4 +1,4 @@
-"""What is measured: our network, or a peer that stands in the same table."""
+"""Methods to measure: our network, or a peer in the same table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -51,19 +51,19 @@ class Method:
 
     name: str
     apply: Callable[[Pixels, str], Restored]
-    """From the blurry picture and its name."""
+    """Restores an image, given with its name."""
     checkpoint: str = ""
     """SHA-256 of the weights, or of what stands for them; empty where nothing does."""
     device: str = ""
     precision: str = ""
     pooling_window_px: str = ""
     runtime: str = ""
-    """What ran it, if not torch alone, and with which settings."""
+    """The runtime, if not torch alone, and its settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSpec:
-    """From which any process can make the same `Method`."""
+    """The specification of a method, from which any process can open the same `Method`."""
 
     method: str = "network"
     """One of NAMES, an ONNX model, a checkpoint for spandrel, module:function of Python, or a folder of pictures that
@@ -71,13 +71,13 @@ class MethodSpec:
     checkpoint: str | None = None
     """Checkpoint of the network, of GLOWDeblur, or for a Python function that loads weights."""
     decoder: str | None = None
-    """That GLOWDeblur was trained with, a folder or a hub id."""
+    """The decoder that GLOWDeblur was trained with, a folder or a hub id."""
     generative: GenerativeSettings = field(default_factory=GenerativeSettings)
-    """How GLOWDeblur is asked."""
+    """Settings of GLOWDeblur."""
     device: str = "auto"
     pooling_window_px: int | None = None
     multiple_px: int = 1
-    """What both sides of the pictures that an ONNX model takes must be multiples of."""
+    """Number that both sides of the images of an ONNX model must be multiples of."""
 
 
 def open_method(choice: MethodSpec) -> Method:

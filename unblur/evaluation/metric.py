@@ -78,6 +78,7 @@ def full_reference(measure: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Ali
 
 
 def no_reference(measure: Callable[[Tensor], Tensor]) -> Callable[[Tensor], float]:
+    """Adapt a metric of batches to one image."""
     return lambda picture: float(measure(picture[None]))
 
 

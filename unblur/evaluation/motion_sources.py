@@ -1,4 +1,4 @@
-"""Where the motion of a data set is read from: from its ground truth, or from its photographs by the estimator."""
+"""Reads the motion of a data set from its ground truth, or estimates it from its photographs."""
 
 import zipfile
 import zlib
@@ -30,7 +30,7 @@ class ImageMotionPaths:
     estimated: bool
     """If so, nobody knows which of the two is the start."""
     error: MotionError | None = None
-    """Of an estimate whose truth is known."""
+    """The error of an estimate whose truth is known."""
 
 
 def holds_known_motion(folder: Path) -> bool:
@@ -39,7 +39,7 @@ def holds_known_motion(folder: Path) -> bool:
 
 
 def known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
-    """From the shards of `unblur simulate`, or from motion/*.npz. Raises UnblurError for a file that is damaged."""
+    """Yield the motion of shards of `unblur simulate`, or of motion/*.npz. Raises UnblurError for a damaged file."""
     if _holds_shards(folder):
         for pair in ShardFolder(folder):
             yield ImageMotionPaths(image=str(pair.index), start=pair.start, end=pair.end, estimated=False)
@@ -50,7 +50,7 @@ def known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
 
 
 def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Iterator[ImageMotionPaths]:
-    """Of the blurry pictures of shards, of photographs in a folder or in its blurry/, or of those named.
+    """Estimate the motion of the blurry images of shards, of a folder or its blurry/, or of those named.
 
     Raises UnblurError when there are none, or one cannot be read.
     """

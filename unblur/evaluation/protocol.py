@@ -1,4 +1,4 @@
-"""How a benchmark is measured, as versioned constants; docs/protocols.md says it for people.
+"""The protocols of benchmarks as versioned constants; docs/protocols.md describes them for people.
 
 All protocols measure what an eight-bit file would keep, image by image; tables quote the mean over images. A change
 that can move a number by more than 0.005 dB is a new version.
@@ -33,7 +33,7 @@ Pictures = TypeVar("Pictures", Tensor, Aligned)
 
 @dataclass(frozen=True, kw_only=True)
 class Homography:
-    """Alignment by a homography, brightness matched, measured where something was seen; see `alignment`."""
+    """Aligns by a homography, matches brightness, and measures inside the valid mask; see `alignment`."""
 
     clip: bool
     """Whether the aligned picture is limited to [0, 1] before it is measured."""
@@ -55,18 +55,18 @@ class WholePixels:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What is done with a restored picture and its sharp twin, and what is measured."""
+    """A protocol: the alignment of a restored image with its sharp twin, and the metrics."""
 
     name: str
-    """What `--protocol` takes."""
+    """The name that `--protocol` takes."""
     version: int
     source: str
-    """Whose protocol it is, and how we know it."""
+    """The authors of the protocol, and our source for it."""
     alignment: Homography | ShiftSearch | WholePixels | None = None
     best_of_frames: bool = False
     """Whether a picture is compared with every moment of the exposure of which the truth is known, or with one."""
     metrics: tuple[Metric, ...] = (PSNR, SSIM)
-    """Those that compare are measured after alignment."""
+    """The metrics; full-reference ones are measured after alignment."""
 
     @property
     def title(self) -> str:
@@ -100,7 +100,7 @@ class Protocol:
     def best_scores(
         self, picture: Tensor, frames: Iterable[Tensor], when: When, also: Sequence[Metric] = ()
     ) -> tuple[dict[str, float], str]:
-        """As `scores`, of the moments of an exposure the best of each number; none where the truth is unknown."""
+        """Return the best of `scores` over the frames of an exposure; none where the truth is unknown."""
         found = [self.scores(picture, frame, when, also) for frame in frames]
         if not found:
             return self.scores(picture, None, when, also)

@@ -28,7 +28,7 @@ _POLL_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is measured, on what, and how: all that another process must know to take part."""
+    """A measurement run: the images, the method and the protocol, as another process needs them to take part."""
 
     data_set: str
     files: tuple[NamedFiles, ...]
@@ -183,7 +183,7 @@ def _next(
 def _work(
     share: Run, conditions: Conditions, threads: int, results: "multiprocessing.Queue[Row | UnblurError | str]"
 ) -> None:
-    """What one process does: its share of the pictures, each row sent as soon as it is there."""
+    """Measure this process's share of the images, and send each row as soon as it is there."""
     torch.set_num_threads(threads)
     try:
         method = open_method(share.choice)

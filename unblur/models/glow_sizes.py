@@ -11,10 +11,10 @@ from unblur.names import GlowSize
 LATENT_CHANNELS = 32
 
 GEMMA_CHANNELS = 2304
-"""Of the tokens of Gemma 2 with two billion parameters, SANA's text encoder."""
+"""Channels of the tokens of Gemma 2 with two billion parameters, SANA's text encoder."""
 
 MINILM_CHANNELS = 384
-"""Of the tokens of all-MiniLM-L6-v2."""
+"""Channels of the tokens of all-MiniLM-L6-v2."""
 
 
 def glow(size: GlowSize) -> GlowConfig:

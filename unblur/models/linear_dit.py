@@ -29,13 +29,13 @@ TIME_CHANNELS = 256
 """Sines and cosines that tell the share of noise."""
 
 TIME_SCALE = 1000.0
-"""The share of noise 0 to 1 is told as a time from 0 to this."""
+"""Factor from a noise level in [0, 1] to the time of the embedding."""
 
 SLOWEST_PERIOD = 10_000.0
-"""In radians of time, of the sines and cosines (Vaswani et al. 2017)."""
+"""The longest period of the sines and cosines in radians of time (Vaswani et al. 2017)."""
 
 TOKEN_SCALE = 0.01
-"""What tokens are multiplied by at first: loud words unsettle the beginning of training (SANA)."""
+"""Initial RMSNorm gain for text tokens. A small value stabilises early training (SANA)."""
 
 PADDING_SCORE = -10_000.0
 """Added to the scores of padding: after softmax nothing is left of it."""
@@ -56,11 +56,11 @@ class LinearDiTConfig:
     cross_heads: int
     """The same in attention to the tokens."""
     token_channels: int
-    """Of the tokens that are attended to."""
+    """Channels of the tokens for cross attention."""
     ffn_ratio: float = 2.5
     """Channels inside a feed-forward layer for each outside."""
     latent_channels: int = 32
-    """Of the noisy latents, and of the velocity that is the answer."""
+    """Channels of the noisy latents, and of the predicted velocity."""
     condition_channels: int = 0
     """Concatenated to the noisy latents."""
 
@@ -165,7 +165,7 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 class TimeEmbedding(nn.Module):
-    """How much noise there is. Shape: (B,) share of noise in [0, 1] -> (B, D) and, for all blocks, (B, 6, D)."""
+    """Embeds the noise level. Shape: (B,) in [0, 1] -> (B, D) and, for all blocks, (B, 6, D)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -43,12 +43,12 @@ class MIMOUNetConfig:
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """At strides 1, 2 and 4."""
+        """Return the channels at strides 1, 2 and 4."""
         return self.width, 2 * self.width, 4 * self.width
 
 
 class ShallowModule(nn.Module):
-    """First look at a smaller photograph (the paper's SCM). Shape: (B, 3, H, W) -> (B, C, H, W)."""
+    """Extracts features of a downsampled image (the paper's SCM). Shape: (B, 3, H, W) -> (B, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class MIMOUNet(nn.Module):
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
-        """What each group of decoder blocks is given, coarsest first."""
+        """The scales of the decoder, coarsest first."""
         full, half, quarter = self.config.channels
         return (
             DecoderScale(stride_px=4, channels=quarter),

@@ -40,7 +40,7 @@ class MPRNetConfig:
     detail_blocks: int = 8
     """Channel attention blocks in each of the third stage's three groups."""
     reduction: int = 4
-    """How many times fewer channels there are in the middle of channel attention."""
+    """Reduction of channels in the middle of channel attention."""
     prior: PriorConfig | None = None
     """The semantic prior that conditions the decoder; None for a network without one."""
 
@@ -52,7 +52,7 @@ class MPRNetConfig:
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """At strides 1, 2 and 4 in the first two stages."""
+        """Return the channels at strides 1, 2 and 4 in the first two stages."""
         return self.width, self.width + self.widening, self.width + 2 * self.widening
 
 
@@ -213,7 +213,7 @@ class MPRNet(nn.Module):
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
-        """What each group of decoder blocks is given, coarsest first, in the first stage as in the second.
+        """The scales of the decoder, coarsest first, in the first stage as in the second.
 
         The first stage decodes halves, one above the other in the batch: a prior must be cut like them (`halved`).
         """

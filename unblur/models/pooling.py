@@ -90,7 +90,7 @@ def sliding_mean(x: Tensor, window: int) -> Tensor:
 
 
 def usual_window_px(train_patch_px: int) -> int:
-    """How far means reach when a network is applied: 1.5 training patches (TLC's ratio)."""
+    """Return the usual window of local pooling: 1.5 training patches (TLC's ratio)."""
     return 3 * train_patch_px // 2
 
 

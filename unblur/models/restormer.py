@@ -30,11 +30,11 @@ class RestormerConfig:
     width: int = 48
     """Channels at the finest level; the decoder has twice as many there."""
     blocks: tuple[int, ...] = (4, 6, 6, 8)
-    """At each level, finest first: in the encoder and, but for the coarsest, again in the decoder."""
+    """Blocks at each level, finest first: in the encoder and, but for the coarsest, again in the decoder."""
     heads: tuple[int, ...] = (1, 2, 4, 8)
     """Groups of channels that are compared among themselves, at each level."""
     refinement_blocks: int = 4
-    """At full size, after the decoder."""
+    """Blocks at full size, after the decoder."""
     expansion: float = 2.66
     """Channels inside a feed-forward part, relative to those outside, rounded down."""
     prior: PriorConfig | None = None
@@ -147,7 +147,7 @@ class Restormer(nn.Module):
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
-        """What each group of decoder blocks is given, coarsest first."""
+        """The scales of the decoder, coarsest first."""
         return tuple(
             # The finest keeps twice its channels, which makes them those of the level below it.
             DecoderScale(stride_px=2**level, channels=self.config.width * 2 ** max(1, level))

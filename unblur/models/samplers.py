@@ -1,4 +1,4 @@
-"""From noise to latents: the denoiser's velocity followed for a few steps, by the solvers of the library diffusers.
+"""Samplers: integrate the denoiser's velocity from noise to latents with the solvers of the library diffusers.
 
 Euler follows straight pieces; DPM-Solver++ of second order (Lu et al. 2022, arXiv 2211.01095), in the form for flows
 that SANA is used with, also remembers the step before. Both are given the same shares of noise.
@@ -22,11 +22,11 @@ Solver = Literal["dpm", "euler"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How latents are found."""
+    """Settings of the sampler."""
 
     solver: Solver = "dpm"
     steps: int = 20
-    """How often the denoiser is asked."""
+    """Number of steps of the denoiser."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:

@@ -68,7 +68,7 @@ def upright(exif: bytes, width: int, height: int) -> bytes:
 
 
 def orientation_of(exif: bytes | None) -> int:
-    """How the picture lies, 1 to 8; 1, which is upright, where the block does not tell it."""
+    """Return the orientation of the image, 1 to 8; 1, which is upright, where the block does not say it."""
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
         layout = layout_of(block)

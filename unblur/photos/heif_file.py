@@ -1,4 +1,4 @@
-"""What HEIC and AVIF files hold beside the photograph: gain maps, depth maps and videos.
+"""Lists the contents of HEIC and AVIF files besides the photograph: gain maps, depth maps and videos.
 
 Boxes are those of ISO/IEC 14496-12 and 23008-12; auxiliary pictures have the names that Apple and MPEG give them.
 """

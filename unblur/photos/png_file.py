@@ -26,7 +26,7 @@ _MOST_CHUNKS, _MOST_TEXTS, _LARGEST_TEXT_BYTES = 1_000_000, 200, 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class PngContents:
-    """What a PNG file says about the photograph."""
+    """The contents of a PNG file besides pixels."""
 
     size: tuple[int, int]
     """Width and height, by the header; 0 where there is none."""
@@ -47,7 +47,7 @@ class PngContents:
 
 
 def png_contents(data: bytes) -> PngContents:
-    """What the PNG file `data` says; chunks that are damaged say nothing."""
+    """Return the contents of the PNG file `data`; damaged chunks are ignored."""
     chunks: dict[bytes, bytes] = {}
     texts: list[Text] = []
     left_behind: list[str] = []
@@ -185,7 +185,7 @@ def _text(kind: bytes, body: bytes) -> Text | None:
 
 
 def _inflated(data: bytes) -> bytes:
-    """What was compressed. Raises ValueError where it is longer than a text may be."""
+    """Decompress a text. Raises ValueError if it is longer than a text may be."""
     inflater = zlib.decompressobj()
     text = inflater.decompress(data, _LARGEST_TEXT_BYTES)
     if not inflater.eof:

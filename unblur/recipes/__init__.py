@@ -16,7 +16,7 @@ from unblur.training.recipe import Recipe
 
 
 def named(name: RecipeName) -> Recipe:
-    """The recipe that `unblur train NAME` runs; names that end in -prior are of hosts that are told the prior."""
+    """Return the recipe of `unblur train NAME`; names that end in -prior are of hosts with the semantic prior."""
     with_prior = name.endswith("-prior")
     match name:
         case "autoencoder":

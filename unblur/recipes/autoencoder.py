@@ -9,7 +9,7 @@ from unblur.training.reconstruction_loss import ReconstructionLoss
 
 
 def decoder() -> Recipe:
-    """Second leg: sharp photographs, as they are; a frozen encoder makes the latents. Begins with the first's weights.
+    """Return the recipe of the decoder's second run, which starts from the weights of the first.
 
     The first had seed 31, a rate of 5e-4, 6,000 steps, and a discriminator from 40 % of them on.
     """

@@ -1,4 +1,4 @@
-"""The bundled faithful network: GLOWDeblur's pre-reconstruction hourglass, sized for two CPU cores."""
+"""The bundled faithful network: a NAFNet sized for two CPU cores."""
 
 from dataclasses import replace
 
@@ -11,9 +11,9 @@ from unblur.training.recipe import Recipe
 
 
 def faithful() -> Recipe:
-    """Fourth leg: four ninths are everything that the simulator knows, on larger patches; real pairs by `--pairs`.
+    """Return the recipe of the fourth run: 4/9 of the patches have any simulated blur; real pairs by `--pairs`.
 
-    Begins with the weights of the third, which knew camera shake of a still scene only and had seed 3.
+    It starts from the weights of the third run, which had camera shake of a still scene only and seed 3.
     """
     return Recipe(
         name="unblur-faithful",

@@ -19,7 +19,7 @@ from unblur.training.recipe import Recipe
 
 
 def pre_reconstruction() -> Recipe:
-    """The hourglass and its alignment alone; the hourglass begins as the bundled network."""
+    """Return the recipe of the NAFNet and its alignment; the NAFNet starts from the bundled one."""
     return Recipe(
         name="unblur-pre-reconstruction",
         model=PreReconstructionConfig(),
@@ -53,10 +53,10 @@ def glow() -> Recipe:
 
 
 def glow_joint() -> Recipe:
-    """Stage II, fourth leg: what Stage I has learnt, tuned with real pairs mixed in, at a lower rate.
+    """Return the recipe of the fourth run of Stage II, which tunes Stage I with real pairs at a lower learning rate.
 
-    Begins with the weights of the third, but for the hourglass and the semantic prior, which were trained further
-    since. The legs before had seeds 43 to 45.
+    It starts from the weights of the third run, except for the NAFNet and the semantic prior, which were trained
+    further since. The runs before had seeds 43 to 45.
     """
     return replace(
         glow(),

@@ -2,8 +2,9 @@
 
 Data are not theirs: all that the simulator knows, where they had GoPro's 2,103 pairs. Where they count epochs, an epoch
 is as many steps as these pairs made. Adam without weight decay is AdamW with none. Settings are facts of the authors'
-published programs: chosj95/MIMO-UNet, swz30/MPRNet, megvii-research/NAFNet, swz30/Restormer. The weights kept are those
-trained, not their moving average. Sized for accelerators and days; `--steps` makes a run shorter, schedule and all.
+published programs: chosj95/MIMO-UNet, swz30/MPRNet, megvii-research/NAFNet, swz30/Restormer. The stored weights are
+those trained, not their moving average. Sized for accelerators and days; `--steps` shortens a run
+with its schedule.
 """
 
 import math

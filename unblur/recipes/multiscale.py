@@ -1,4 +1,4 @@
-"""The bundled network at several sizes of the photograph: an hourglass, and what chooses between them."""
+"""The bundled network at several scales of the image: a NAFNet and a fusion of scales."""
 
 from dataclasses import replace
 
@@ -12,12 +12,12 @@ from unblur.training.restoration_loss import PSNRLoss, STLPIPSLoss
 
 
 def multiscale() -> Recipe:
-    """Leg 12 of docs/training.md: the hourglass is told what came up from the smaller size; more signs, blurred more.
+    """Return the recipe of run 12 of docs/training.md: conditioned on the coarser scale; more signs, blurred more.
 
-    Begins with the weights of leg 8, as leg 6 before it: four sizes, told nothing, a sixth of the patches 512 signs
-    blurred by 2 to 32 px, 4,000 and 3,000 steps, 3e-4 and 2e-4, seeds 12 and 10. Legs 4 and 5 had three sizes, four
-    patches of 192 px and everything up to 64 px; the first two left the hourglass as `faithful` had made it, and knew
-    no signs. docs/training.md has their numbers.
+    It starts from the weights of run 8, as run 6 before it: four scales, without conditioning, a sixth of the patches
+    512 signs blurred by 2 to 32 px, 4,000 and 3,000 steps, 3e-4 and 2e-4, seeds 12 and 10. Runs 4 and 5 had three
+    scales, four patches of 192 px and everything up to 64 px; the first two froze the NAFNet of `faithful` and had no
+    signs. docs/training.md has their numbers.
     """
     before = faithful()
     assert isinstance(before.model, NAFNetConfig)
@@ -40,10 +40,10 @@ def multiscale() -> Recipe:
 
 
 def multiscale_finish() -> Recipe:
-    """Leg 14, short: beside the PSNR a little ST-LPIPS, three tenths of what `losses` tried, of softened pictures.
+    """Return the recipe of run 14, short: PSNR and a little ST-LPIPS of low-passed images.
 
-    Begins with the weights of leg 13, which had as many signs as leg 12, 500 steps and seed 17. The share is small, the
-    legs short and the pictures softened on purpose: what is rewarded else is a fine grid (docs/training.md).
+    It starts from the weights of run 13, which had as many signs as run 12, 500 steps and seed 17. The weight is small,
+    the runs are short and the images low-passed on purpose: otherwise the loss rewards a fine grid (docs/training.md).
     """
     before = multiscale()
     everything, signs = before.extra_sources

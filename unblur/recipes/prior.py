@@ -10,9 +10,10 @@ from unblur.training.recipe import Recipe
 
 
 def prior() -> Recipe:
-    """Shake of a still scene, as far as anything is left to be seen of it, a third of it severe. The backbone, which
-    is the teacher, learns slowly: at the rate of the rest it forgot what sharp photographs look like. The student looks
-    twice: what the bundled weights restore is more than one of this size learns to see by itself.
+    """Return the recipe of the semantic prior: shake of a still scene, a third of it severe.
+
+    The backbone, which starts as the teacher, has a lower learning rate: at the rate of the rest it forgot the features
+    of sharp images. The student is two-pass: the bundled weights restore more than a student of this size learns to.
     """
     shake = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
     severe = SimulatedBlur(camera=replace(shake, extent_px=(8.0, 32.0), still_share=0.0), share=1 / 3)

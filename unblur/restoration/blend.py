@@ -1,4 +1,4 @@
-"""How much of a restoration to use: the step from restored values back to a photograph's own numbers."""
+"""Applies a restoration with a strength: converts restored values back to a photograph's own numbers."""
 
 from typing import Any
 

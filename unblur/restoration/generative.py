@@ -59,15 +59,15 @@ from unblur.restoration.tiled import (
 from unblur.restoration.windows import to_array, to_channels, to_float, to_tensor
 
 BYTES_PER_TILE_PX = 2000
-"""With a decoder of ours: measured at 750 for the size `small` in float32 on a CPU, with room to spare."""
+"""Bytes for each pixel of a tile with a decoder of ours: 750 measured for `small` in float32 on a CPU, and reserve."""
 
 BYTES_PER_TILE_PX_OF_OTHERS = 10_000
-"""With the decoder of SANA's DC-AE: measured at 6800 in the same way."""
+"""Bytes for each pixel of a tile with the decoder of SANA's DC-AE: 6800 measured in the same way, and reserve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerativeSettings:
-    """What a generative restoration depends on besides the networks and the photograph.
+    """Settings of a generative restoration, besides the networks and the photograph.
 
     Raises UnblurError for what makes no sense.
     """
@@ -80,14 +80,14 @@ class GenerativeSettings:
     fidelity: float = 0.5
     """0 invents most, 1 nothing. The default is measured (docs/glow.md)."""
     samples: int = 1
-    """How many seeds, counted up from `seed`, are compared to tell what is uncertain; 1 compares none."""
+    """Number of seeds, counted up from `seed`, that are compared for the uncertainty; 1 compares none."""
     pooling_window_px: int | None = None
     """Reach of averages inside the networks; None averages over the tile."""
     overlap_px: int = 128
     feather_px: int = 64
-    """As in a restoration without invention. A latent stands for 32 px, and low frequencies reach 31."""
+    """Feather as in a restoration without invention. A latent stands for 32 px, and low frequencies reach 31."""
     precision: Precision = "auto"
-    """As in a restoration without invention."""
+    """Precision as in a restoration without invention."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -174,12 +174,12 @@ class GenerativeRestorer:
         checkpoint_sha256: str | None = None,
         decoder_sha256: str | None = None,
     ) -> None:
-        """Takes over the networks: moves them to `device` and sets the pooling of `network`.
+        """Take over the networks: move them to `device` and set the pooling of `network`.
 
         `first`: what restores without invention, (B, 3, H, W) in [0, 1] -> same; None is the pre-reconstruction.
         `shake_solver`: joins a deconvolution of camera shake with that restoration; None solves no shake.
-        `decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1]. `caption`: (1, N, C), told of every
-        tile.
+        `decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1]. `caption`: (1, N, C), used for
+        every tile.
         """
         self.settings = settings or GenerativeSettings()
         self.device = choose_device(device)
@@ -262,7 +262,7 @@ class GenerativeRestorer:
             first = conditions.restored if self._first is None else self._first(blurry)
             restored = first[..., :height, :width].float()
             if not is_sane(restored, blurry):
-                return Answer(self._with_disagreement(values), "kept")
+                return Answer(self._with_disagreement(values), "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
             if self.settings.fidelity == 1:
@@ -323,5 +323,5 @@ class GenerativeRestorer:
 
 
 def _disagreement(pictures: list[Tensor]) -> Tensor:
-    """Standard deviation over pictures (1, C, h, w) as they are seen, root mean square of the colours: (1, 1, h, w)."""
+    """Return the standard deviation over images (1, C, h, w), root mean square of the colours: (1, 1, h, w)."""
     return torch.stack(pictures).clamp(0, 1).std(dim=0).square().mean(dim=1, keepdim=True).sqrt()

@@ -1,4 +1,4 @@
-"""What a network may not do to a photograph: signs that its answer is garbage, and is better thrown away."""
+"""Detects restorations that are implausible and must be thrown away."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from unblur.restoration.low_frequencies import low_frequencies
 
 LARGEST_MEAN_SHIFT = 0.25
-"""Of full scale. Restoration moves light around; a tile whose mean colour moves further is garbage."""
+"""Limit as a share of full scale. Restoration moves light around; a larger shift of the mean colour is garbage."""
 
 CELL_PX = 32
 """Side of the square that a latent stands for."""

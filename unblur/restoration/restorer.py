@@ -50,7 +50,7 @@ BYTES_PER_TILE_PX = 2000
 """Measured at 1300 for the bundled network in float32 on a CPU, with room to spare."""
 
 SHARE_OF_ESTIMATING = 0.3
-"""Of the progress of a photograph, for estimating its shake."""
+"""Share of the progress of a photograph for estimating its shake."""
 
 HARDLY_CHANGED = 0.3 / 255
 """Mean absolute change, as a share of full scale, below which nobody sees a difference."""
@@ -58,7 +58,7 @@ HARDLY_CHANGED = 0.3 / 255
 
 @dataclass(frozen=True, kw_only=True)
 class RestorationSettings:
-    """What a restoration depends on besides the network and the photograph."""
+    """Settings of a restoration, besides the network and the photograph."""
 
     pooling_window_px: int | None = None
     """Reach of averages inside the network; None averages over the tile."""
@@ -140,7 +140,7 @@ def load(
     )
     model = checkpoint.model
     if fast:
-        # The hourglass alone: half size is the one size that is looked at.
+        # Half size is the only scale, so the NAFNet is enough.
         model = HalfResolution(model.nafnet if isinstance(model, MultiScale) else model)
     solver = None
     if shake == "always" or (shake == "auto" and source is None and not fast):
@@ -277,7 +277,7 @@ class Restorer:
         ):
             restored = self._model(blurry).float()
             if not is_sane(restored, blurry):
-                return Answer(values, "kept")
+                return Answer(values, "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
             return Answer(to_array(to_channels(restored, values.shape[2])), "restored")

@@ -57,7 +57,7 @@ LONGEST_KERNEL_PX = 48.0
 """Longer blur is estimated in a smaller photograph: with its surroundings it would not fit the features' window."""
 
 SHARE_OF_EDGES = 0.6
-"""Of the progress of an estimate, for the first networks and the solver without learned weights."""
+"""Share of the progress of an estimate for the first networks and the solver without learned weights."""
 
 LEAST_DETAIL = 1e-8
 """Mean squared gradient in linear light below which a photograph is flat and does not show how the camera moved."""
@@ -87,7 +87,7 @@ class Shake:
     """The camera shake of a photograph."""
 
     path: CameraPath
-    """In pixels of the photograph."""
+    """The path in pixels of the photograph."""
     confidence: float
     """1 less the expected relative error of the kernel, in [0, 1]."""
     residual: float
@@ -104,7 +104,7 @@ class Shake:
 
     @property
     def direction_deg(self) -> float:
-        """Its main direction: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise as seen."""
+        """Return the main direction: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise."""
         return self.path.direction_deg
 
     def to_json(self) -> str:
@@ -293,7 +293,7 @@ def _unclipped(light: Tensor) -> Tensor:
 
 
 def estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> Tensor:
-    """What the kernel estimator sees. (H, W) linear light, twice, and a kernel or None -> (9, 65, 65)."""
+    """Return the inputs of the kernel estimator. (H, W) linear light, twice, and a kernel or None -> (9, 65, 65)."""
     kernel = torch.zeros(WINDOW_PX, WINDOW_PX)
     if by_edges is not None:
         margin = (WINDOW_PX - by_edges.shape[-1]) // 2

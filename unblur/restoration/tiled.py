@@ -41,13 +41,13 @@ class Window:
     """Multiples of GRID_PX."""
 
 
-Kind = Literal["kept", "restored", "generated"]
+Kind = Literal["unchanged", "restored", "generated"]
 """Whether a picture is the input's, restored from it, or has detail that was generated."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a window."""
+    """The restoration of a window."""
 
     values: NDArray[np.float32]
     """(h, w, C + `extra_channels`): the image, about in [0, 1], then the extra channels. The receiver may change it."""
@@ -59,7 +59,7 @@ RestoreWindow = Callable[[Window, Progress | None], Answer]
 
 @dataclass(frozen=True, kw_only=True)
 class Tiling:
-    """How a photograph is cut, where the caller has no wish of his own."""
+    """The default tiling of a photograph."""
 
     overlap_px: int
     """Pixels that neighbouring tiles share."""
@@ -132,7 +132,7 @@ def restore_in_tiles(
 
 
 def part_of(progress: Progress | None, index: int, count: int) -> Progress | None:
-    """How the part `index` of `count` equal ones tells its own progress."""
+    """Return the progress of part `index` of `count` equal ones."""
     return progress and (lambda share: progress((index + share) / count))
 
 
@@ -192,7 +192,7 @@ def _restore(
         pixels=result,
         extras=known,
         tile_px=tile_px if count > 1 else 0,
-        fallback_share=kinds["kept"] / count,
+        fallback_share=kinds["unchanged"] / count,
         generated_share=kinds["generated"] / count,
     )
 

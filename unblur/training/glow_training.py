@@ -1,9 +1,9 @@
-"""What GLOWDeblur's training minimises beside the error of its velocity, and how often it is told nothing."""
+"""Loss weights and condition dropout of GLOWDeblur's training."""
 
 from dataclasses import dataclass
 
 RESTORATION_EPSILON = 1e-3
-"""Of the Charbonnier distance of the first restoration: smaller errors count by their square."""
+"""Epsilon of the Charbonnier distance of the first restoration: smaller errors count by their square."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,21 +11,21 @@ class GlowTraining:
     """Weights beside the 1 of the velocity's mean squared error; the paper tells none."""
 
     alignment: float = 1.0
-    """Of the mean squared error of the aligned feature, which should be the sharp photograph's latents."""
+    """Weight of the mean squared error between the aligned feature and the sharp image's latents."""
     restoration: float = 1.0
-    """Of the Charbonnier distance of the pre-reconstruction from the sharp photograph."""
+    """Weight of the Charbonnier distance between the pre-reconstruction and the sharp image."""
     motion_dropout: float = 0.1
-    """Share of the examples whose denoiser is not told the motion; 1 trains it without."""
+    """Share of examples whose motion condition is dropped; 1 trains without motion."""
     semantics_dropout: float = 0.1
-    """Share of those whose denoiser is not told what the photograph shows; SANA's for captions."""
+    """Share of examples whose tokens are dropped, as SANA drops captions."""
     cache_size: int | None = None
-    """With a number the hourglass does not learn, and so many patches are shown again and again: what the frozen parts
-    see in them is kept. None trains it too, on patches that are always new."""
+    """Number of training patches whose frozen-backbone features are cached on disk and reused in every epoch. None
+    disables the cache and trains the NAFNet on fresh patches."""
 
     def __post_init__(self) -> None:
         if min(self.alignment, self.restoration) < 0:
             raise ValueError(f"weights of losses cannot be negative: {self}")
         if self.cache_size is not None and self.cache_size < 1:
-            raise ValueError(f"at least one patch must be kept: {self}")
+            raise ValueError(f"at least one patch must be cached: {self}")
         if not (0 <= self.motion_dropout <= 1 and 0 <= self.semantics_dropout <= 1):
             raise ValueError(f"shares of examples must be in [0, 1]: {self}")

@@ -43,7 +43,7 @@ def train(
 
     An interrupted run continues when it is called again. `init` names the checkpoints that a new run begins with, and
     `latent_encoder` the frozen encoder of objectives on latents. Processes that were started together share each batch.
-    The precision is chosen when the run begins, recorded in its recipe, and kept from then on. Raises UnblurError when
+    The precision is chosen when the run begins, recorded in its recipe, and fixed from then on. Raises UnblurError when
     `run` holds another recipe, when `device` only emulates its bfloat16, or when training diverges.
     """
     processes = find_processes(device)

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Loss functions of training."""
 
 import math
 
@@ -35,7 +35,7 @@ def edge_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
 
 
 def laplacian(picture: Tensor) -> Tensor:
-    """What one step down the Laplacian pyramid takes away. (B, C, H, W) -> same.
+    """Return the detail that one step down the Laplacian pyramid removes. (B, C, H, W) -> same.
 
     The pyramid of Burt and Adelson (1983) with a = 0.4: blurred, every other pixel set to zero, blurred again.
     """
@@ -88,7 +88,7 @@ def reblur_loss(again: Tensor, known: Tensor, blurry: Tensor) -> Tensor:
 
 
 def feature_loss(predicted: list[Tensor], truth: list[Tensor]) -> Tensor:
-    """How far features are from a teacher's: mean over levels, each (B, C, H, W), of `hcl_loss`. Scalar.
+    """Compute the distance from a teacher's features: mean over levels, each (B, C, H, W), of `hcl_loss`. Scalar.
 
     Each level's distance is divided by the variance of the teacher's features there, so that levels count alike and 1
     is what each channel's mean would get.

@@ -1,4 +1,4 @@
-"""Where the patches of a run come from: the simulator, real pairs, or several of them mixed."""
+"""Builds the patches of a run: simulated, real pairs, or several sources mixed."""
 
 from dataclasses import replace
 from typing import assert_never
@@ -32,7 +32,7 @@ def patches_of(recipe: Recipe, photos: Photographs | None, device: str) -> Patch
 
 
 def simulated_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[AugmentedPair]:
-    """What the recipe's own camera makes of `photos`, whose true motion is known.
+    """Simulate patches of `photos` with the recipe's own camera; their true motion is known.
 
     Raises UnblurError when there are none, or something else is to be mixed in.
     """

@@ -64,7 +64,7 @@ def recorded_recipe(text: str, source: Path) -> Recipe:
 
 
 def _with_precision(text: str) -> str:
-    """What is not a recipe of those versions is left for `from_json` to read or to refuse."""
+    """Add the precision to a recipe of those versions; `from_json` reads or refuses anything else."""
     try:
         entries = json.loads(text)
     except json.JSONDecodeError:

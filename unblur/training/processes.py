@@ -23,7 +23,7 @@ class Processes:
     rank: int = 0
     """Its number, from 0."""
     device: str | None = None
-    """Of this process; None where it is alone, and any will do."""
+    """Device of this process; None for a single process, which takes any."""
     accelerator: Any = None
 
     @property
@@ -32,7 +32,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, examples: range) -> range:
-        """Which of a batch's examples this process sees, as many as every other."""
+        """Return this process's share of a batch's examples, as many as every other's."""
         each = len(examples) // self.count
         return examples[self.rank * each : (self.rank + 1) * each]
 
@@ -69,7 +69,7 @@ def is_first_process() -> bool:
 
 
 def find_processes(device: str) -> Processes:
-    """Those that were started together with this one, each on a device of the kind of `device`.
+    """Return the processes that were started together with this one, each on a device of the kind of `device`.
 
     Raises UnblurError when there are several and the library accelerate is not installed.
     """

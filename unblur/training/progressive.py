@@ -1,4 +1,4 @@
-"""Which examples a step is shown, and how large they are: patches may grow while a run goes on (Restormer).
+"""Progressive learning: the examples of a step and their size, which may grow during a run (Restormer).
 
 Both depend on the recipe and the number of the step alone, so a run that goes on is shown what it would have been.
 """
@@ -15,7 +15,7 @@ from unblur.datasets.pair import PatchType
 from unblur.training.recipe import Recipe
 
 CACHED_PHASES = 2
-"""Of which patches are kept in memory: around a border threads still make examples of the phase before."""
+"""Number of phases whose patches are in memory: near a border threads still make examples of the phase before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class PatchPhase:
 
 
 def phases_of(recipe: Recipe) -> list[PatchPhase]:
-    """In their order. Short runs may have phases without a step."""
+    """Return the phases in their order. Short runs may have phases without a step."""
     phases = [PatchPhase(first_step=0, first_example=0, patch_px=recipe.sampling.patch_px, batch=recipe.batch)]
     for stage in recipe.progressive:
         first_step = round(stage.start * recipe.steps)
@@ -55,7 +55,7 @@ class ProgressivePatches(Generic[PatchType]):
 
     def __init__(self, phases: list[PatchPhase], patches_of: Callable[[PatchPhase], Patches[PatchType]]) -> None:
         self.phases, self.patches_of = phases, patches_of
-        # The first at once: what is missing should be told before anything is written.
+        # The first is built at once, so that missing files are reported before anything is written.
         self._cached = OrderedDict({0: patches_of(phases[0])})
         self._lock = Lock()
 

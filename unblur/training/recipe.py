@@ -18,7 +18,7 @@ from unblur.training.schedule import Cosine, Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class PatchStage:
-    """From some step on, patches of another size, and as many of them as a step can bear."""
+    """A change of the patch size, and of the batch size with it, from some step on."""
 
     start: float
     """Share of the steps that are done before it, above 0 and below 1."""
@@ -39,11 +39,11 @@ class Recipe:
     camera: Camera = Camera()
     sampling: PatchSampling = PatchSampling()
     repeats: int = 1
-    """How often each simulated pair is shown, turned another way each time: simulation takes so much less time."""
+    """Number of times that each simulated pair is used, in another orientation each time, which saves simulation."""
     repeat_gap: int = 128
     """Other simulated pairs between two uses of one."""
     extra_sources: tuple[DataSource, ...] = ()
-    """What else patches come from, each with its share; all others `camera` has simulated."""
+    """Further sources of patches with their shares; `camera` simulates all others."""
     seed: int = 1
     steps: int
     batch: int = 8
@@ -56,13 +56,13 @@ class Recipe:
     gradient_checkpointing: bool = False
     """Whether GLOWDeblur's denoiser remembers less for the backward pass and computes it again: for less memory."""
     progressive: tuple[PatchStage, ...] = ()
-    """What follows on patches of `sampling.patch_px` and batches of `batch`."""
+    """Stages with other sizes, after patches of `sampling.patch_px` and batches of `batch`."""
     peak_learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     frozen: tuple[str, ...] = ()
     """Parts of the network that stay as they began, bit for bit."""
     backbone_lr_scale: float = 1.0
-    """Of these rates, for the backbone of a network that has one: trained ones forget less when they learn slowly."""
+    """Factor on the learning rates for the backbone of a network that has one: a pretrained one forgets less."""
     warmup_steps: int = 200
     schedule: Schedule = Cosine()
     weight_decay: float = 1e-3
@@ -70,17 +70,17 @@ class Recipe:
     clip_norm: float = 1.0
     """Gradients longer than this are shortened to it."""
     ema_decay: float = 0.999
-    """The weights that are kept are this moving average of the weights trained; 0 keeps those themselves."""
+    """Decay of the moving average of the weights, which the checkpoint holds; 0 stores the weights themselves."""
     losses: tuple[LossTerm, ...] = (PSNRLoss(),)
-    """What a network that restores minimises, added up; other networks have a loss of their own."""
+    """Loss terms of a restoring network, added up; other networks have a loss of their own."""
     loss_floor: float = 1e-4
-    """Mean squared error below which a patch hardly counts for PSNR, as a loss and as what is told; 1e-4 is 40 dB."""
+    """Mean squared error below which a patch hardly counts for PSNR, in the loss and in the log; 1e-4 is 40 dB."""
     reblur_weight: float = 0.0
-    """Of blurring again, for a motion estimator, beside the distance of its paths from the true ones."""
+    """Weight of the reblur loss of a motion estimator, next to the distance of its paths from the true ones."""
     reconstruction: ReconstructionLoss = ReconstructionLoss()
-    """What training of an autoencoder minimises; other networks have losses of their own."""
+    """Loss of an autoencoder; other networks have losses of their own."""
     glow: GlowTraining = GlowTraining()
-    """What training of GLOWDeblur and of its pre-reconstruction weighs and withholds."""
+    """Loss weights and condition dropout of GLOWDeblur and of its pre-reconstruction."""
     log_every: int = 50
     checkpoint_every: int = 500
     workers: int = 1
@@ -105,7 +105,7 @@ class Recipe:
 
     @property
     def frozen_parts(self) -> tuple[str, ...]:
-        """`frozen`, and GLOWDeblur's hourglass where patches are kept: what it saw in them is kept with them."""
+        """Return `frozen`, and GLOWDeblur's NAFNet where its features are cached."""
         glow = self.model if self.glow.cache_size is not None and isinstance(self.model, GlowConfig) else None
         sees = ("pre_reconstruction.nafnet",) if glow is not None and glow.pre_reconstruction is not None else ()
         return (*self.frozen, *sees)

@@ -16,7 +16,7 @@ from unblur.models.padding import padded_to_multiple
 from unblur.restoration.tiles import SMALLEST_TILE_PX, Span, spans
 
 OVERLAP_PX = 32
-"""What neighbouring tiles of a model with a fixed size share."""
+"""Overlap in pixels of neighbouring tiles of a model with a fixed size."""
 LARGEST_MEAN = 1.5
 """An output whose absolute values are larger on average is not in [0, 1]."""
 _KINDS: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "tensor(float16)": np.dtype(np.float16)}
@@ -146,7 +146,7 @@ def _windows(length_px: int, tile_px: int) -> tuple[Span, ...]:
 
 
 def _sha256(path: Path) -> str:
-    """Of the model, and of the file beside it in which torch's exporter puts large weights."""
+    """Return the SHA-256 of the model and of the file in which torch's exporter puts large weights."""
     digest = hashlib.sha256(path.read_bytes())
     weights = path.with_name(f"{path.name}.data")
     if weights.is_file():

@@ -28,7 +28,7 @@ _STANDINGS: Mapping[Standing, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedTable:
-    """What is published of one data set, and ours."""
+    """The published numbers of one data set, and ours."""
 
     title: str
     table: Table
@@ -41,7 +41,7 @@ class _Line:
     method: str
     trained_on: str = "-"
     values: Mapping[str, str]
-    """By metric, as they are printed."""
+    """The values by metric, as they are printed."""
     standing: str
     source: str = ""
     notes: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ def _our_lines(
 def _why_not_comparable(
     rows: Sequence[Row], data_set: DataSet, splits: Sequence[str], published_for: Sequence[str]
 ) -> str | None:
-    """In a sentence, or None."""
+    """Return the reason in a sentence, or None."""
     reasons = []
     sizes = [data_set.expected(split) for split in splits]
     whole = sum(size or 0 for size in sizes)

@@ -31,7 +31,7 @@ class CachedFlowMatchingObjective(Objective):
         self.patches: FeatureCache | None = None
 
     def prepare(self, network: nn.Module) -> None:
-        """Open the cache for the frozen parts of the network: hourglass, motion estimator and semantic prior.
+        """Open the cache for the frozen parts of the network: NAFNet, motion estimator and semantic prior.
 
         Raises UnblurError when the folder holds features of other weights.
         """
