@@ -17,11 +17,11 @@ from experiments.cross_dataset import BLURRY, blurry_texts, cell_texts
 from experiments.data_sets import BenchmarkSet, training_source
 from experiments.dataset_rows import Cell, RowContext, RowOptions, measure_row, open_context, open_sets, train_row
 from experiments.harness import ProgressBars, run, write_table
-from unblur.datasets import Ingredient
+from unblur.datasets import DataSource
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 
-MIXED, SPECIALISTS, ALONE = "all mixed", "each by its own network", "nothing"
+MIXED, SPECIALISTS, SINGLE_PROCESS = "all mixed", "each by its own network", "nothing"
 
 CSV_HEADER = (
     "row",
@@ -48,7 +48,7 @@ class BppRow:
 
 
 def train_and_measure(
-    context: RowContext, sets: Sequence[BenchmarkSet], pretraining: Ingredient, pretraining_steps: int
+    context: RowContext, sets: Sequence[BenchmarkSet], pretraining: DataSource, pretraining_steps: int
 ) -> list[BppRow]:
     """Make all rows: pretrained and fine-tuned on each set, mixed without and with pretraining, and two references.
 
@@ -62,9 +62,9 @@ def train_and_measure(
     steps = context.recipe.steps
     pretrained = train_row(context, "pretrained", [pretraining], pretraining_steps)
 
-    def row(name: str, learnt_from: Sequence[Ingredient], start_from: Path | None) -> dict[str, Cell]:
-        budget = steps if start_from is not None else pretraining_steps + steps
-        return measure_row(context, name, train_row(context, name, learnt_from, budget, start_from), sets)
+    def row(name: str, learnt_from: Sequence[DataSource], init: Path | None) -> dict[str, Cell]:
+        budget = steps if init is not None else pretraining_steps + steps
+        return measure_row(context, name, train_row(context, name, learnt_from, budget, init), sets)
 
     every = list(sources.values())
     found = [(name, True, row(f"pretrained-{name}", [source], pretrained)) for name, source in sources.items()]
@@ -77,7 +77,7 @@ def train_and_measure(
     ]
     rows.append(BppRow(letter="", tuned_on=SPECIALISTS, pretrained=False, cells=specialists))
     alone = measure_row(context, "pretrained", pretrained, sets)
-    return [*rows, BppRow(letter="", tuned_on=ALONE, pretrained=True, cells=alone)]
+    return [*rows, BppRow(letter="", tuned_on=SINGLE_PROCESS, pretrained=True, cells=alone)]
 
 
 def bpp_table(rows: Sequence[BppRow]) -> Table:

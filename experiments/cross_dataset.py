@@ -121,7 +121,7 @@ def cross_dataset(sets: tyro.conf.Positional[list[str]], *, common: tyro.conf.Om
     Args:
         sets: Data sets: folders as `unblur check` takes them, FOLDER@NAME where the folder does not tell, or cameras of
             the simulator: full, gopro, realblur, rsblur. Of sets without a split for training, the last fifth of the
-            pairs is kept for testing.
+            pairs is held out for testing.
         common: Options of every experiment that trains rows.
     """
     with closing(ProgressBars()) as bars:

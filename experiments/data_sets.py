@@ -7,7 +7,7 @@ from typing import cast, get_args
 
 from unblur.blur import Camera
 from unblur.blur.presets import preset
-from unblur.datasets import Ingredient, Pair, PairSet, PhotoFolder, SimulatedBlur
+from unblur.datasets import DataSource, Pair, PairSet, PhotoFolder, SimulatedBlur
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.recognition import find_data_set
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
@@ -30,7 +30,7 @@ class BenchmarkSet:
     """One data set to train on and to measure."""
 
     name: str
-    source: Ingredient | None
+    source: DataSource | None
     """The training data; None for data sets that are only measured."""
     measured: MeasuredPictures
 
@@ -70,7 +70,7 @@ def open_benchmark_sets(
     return list(opened.values())
 
 
-def training_source(text: str) -> Ingredient | None:
+def training_source(text: str) -> DataSource | None:
     """Return the training data of the data set that `text` names; None for data sets that are only measured.
 
     A part of the sets that their authors have not split is held out for measuring. Raises UnblurError.
@@ -82,7 +82,7 @@ def training_source(text: str) -> Ingredient | None:
     if not any(split.pairs for split in found.listing.splits if split.name in found.data_set.trained):
         return None
     shared = found.data_set.trained == found.data_set.measured
-    return PairSet(folder=str(folder), data_set=name, kept_back=HOLDOUT_SHARE if shared else 0.0, share=1.0)
+    return PairSet(folder=str(folder), data_set=name, holdout=HOLDOUT_SHARE if shared else 0.0, share=1.0)
 
 
 def _simulated_set(name: str, held_out: Path | None, written_to: Path, pairs: int, size_px: int) -> BenchmarkSet:
@@ -99,10 +99,10 @@ def _real_set(text: str, pairs: int | None) -> BenchmarkSet:
     if not found.protocol.needs_sharp:
         raise UnblurError(f"{text} has no sharp twins, so nothing can be measured on it here; leave it out.")
     files = found.files
-    if isinstance(source, PairSet) and source.kept_back:
+    if isinstance(source, PairSet) and source.holdout:
         # What is learnt from must not be measured.
-        kept_back = set(source.kept_back_files())
-        files = tuple(named for named in files if named.files in kept_back)
+        holdout = set(source.holdout_files())
+        files = tuple(named for named in files if named.files in holdout)
     measured = replace(found, files=files)
     if pairs is not None:
         measured = measured.evenly(pairs)

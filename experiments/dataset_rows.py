@@ -14,11 +14,11 @@ import tyro
 
 from experiments.data_sets import BenchmarkSet, open_benchmark_sets
 from experiments.harness import Report
-from unblur.datasets import Ingredient
+from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_table import measured_table
-from unblur.evaluation.method import MethodChoice, open_method
+from unblur.evaluation.method import MethodSpec, open_method
 from unblur.evaluation.row import Row
 from unblur.evaluation.run import Progress, Run
 from unblur.models import NAFNetConfig, RestormerConfig
@@ -55,7 +55,7 @@ class RowOptions:
     seed: int = 1
     """Random seed of the initial weights and of all patches."""
     test_pairs: int | None = None
-    """How many pairs of each set to test on, instead of all (of simulated sets 60)."""
+    """Number of pairs of each set to test on, instead of all (of simulated sets 60)."""
     size: int = 256
     """Side of the simulated test pictures in pixels."""
     device: str = "auto"
@@ -73,7 +73,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
                     width=16, encoder_blocks=(1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1), stem_stride=2
                 ),
                 sampling=sampling,
-                uses=4,
+                repeats=4,
                 seed=seed,
                 steps=steps,
                 batch=batch,
@@ -86,7 +86,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
                 name="unblur-study-bundled",
                 model=named("faithful").model,
                 sampling=sampling,
-                uses=4,
+                repeats=4,
                 seed=seed,
                 steps=steps,
                 batch=batch,
@@ -98,7 +98,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
                 name="unblur-study-restormer",
                 model=RestormerConfig(),
                 sampling=sampling,
-                uses=4,
+                repeats=4,
                 seed=seed,
                 steps=steps,
                 batch=batch,
@@ -112,7 +112,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
 
 @dataclass(frozen=True, kw_only=True)
 class RowContext:
-    """What all rows of a table share. Runs, and the tables of every image, are stored in `output`."""
+    """The settings that all rows of a table share. Runs, and the tables of every image, are stored in `output`."""
 
     recipe: Recipe
     """The recipe of all rows, but for their data and number of steps."""
@@ -135,7 +135,7 @@ class Cell:
 
 
 Cells = Mapping[str, Cell]
-"""By the names of the data sets."""
+"""Cells keyed by the names of the data sets."""
 
 
 def open_context(options: RowOptions, report: Report) -> RowContext:
@@ -162,16 +162,16 @@ def open_sets(sets: list[str], options: RowOptions) -> list[BenchmarkSet]:
 
 
 def train_row(
-    context: RowContext, name: str, sources: Sequence[Ingredient], steps: int, start_from: Path | None = None
+    context: RowContext, name: str, sources: Sequence[DataSource], steps: int, init: Path | None = None
 ) -> Path:
     """Train a row on `sources` in equal shares, unless that was done before, and return its checkpoint folder.
 
-    `start_from` is a checkpoint to initialise from. Raises UnblurError.
+    `init` is a checkpoint to initialise from. Raises UnblurError.
     """
     share = 1 / len(sources)
     recipe = replace(
         context.recipe,
-        mixed_in=tuple(replace(source, share=share) for source in sources),
+        extra_sources=tuple(replace(source, share=share) for source in sources),
         steps=steps,
         warmup_steps=min(context.recipe.warmup_steps, steps // 10),
     )
@@ -180,7 +180,7 @@ def train_row(
         recipe,
         context.photos,
         run,
-        init=InitFrom(checkpoint=start_from),
+        init=InitFrom(checkpoint=init),
         device=context.device,
         on_step=lambda step, _: context.report(f"{name}: training", step, steps),
     )
@@ -189,14 +189,14 @@ def train_row(
 
 def measure_row(context: RowContext, name: str, checkpoint: Path, sets: Sequence[BenchmarkSet]) -> dict[str, Cell]:
     """Measure a row on every data set by its usual protocol; each image's numbers go to tables/NAME-on-SET.csv."""
-    method = open_method(MethodChoice(checkpoint=str(checkpoint), device=context.device))
+    method = open_method(MethodSpec(checkpoint=str(checkpoint), device=context.device))
     cells = {}
     for one in sets:
         pictures = one.measured
         run = Run(
             data_set=pictures.data_set,
             files=pictures.files,
-            choice=MethodChoice(checkpoint=str(checkpoint), device=context.device),
+            choice=MethodSpec(checkpoint=str(checkpoint), device=context.device),
             protocol=pictures.protocol,
         )
 

@@ -42,7 +42,7 @@ from unblur.restoration.restorer import Restorer, load
 from unblur.training.losses import mean_cosine
 
 PARTS = 5
-"""Of the pairs, by the severity of blur."""
+"""Number of parts of the pairs, by the severity of blur."""
 
 REGIONS = 4
 """Rows and columns of them."""
@@ -54,17 +54,17 @@ class FeatureRow:
 
     image: str
     psnr_db: float
-    """Of the blurry photograph: the severity of its blur."""
+    """PSNR of the blurry photograph: the severity of its blur."""
     stride_px: int
     teacher: float
     """Cosine of what the teacher sees in the blurry photograph."""
     student: float
     """Cosine of what the student answers."""
     teacher_regions: float
-    """As `teacher`, of means over regions."""
+    """Cosine as in `teacher`, of means over regions."""
     student_regions: float
     pixels_moved: float
-    """By blur, as a share of the spread of colours; the same at every level."""
+    """Distance by blur, as a share of the spread of colours; the same at every level."""
     teacher_moved: float
     """The same of what the teacher sees."""
     student_moved: float
@@ -78,9 +78,9 @@ class Spreads:
     """Root mean square distances between two places of sharp photographs, drawn at random."""
 
     pixels: float
-    """Of colours in [0, 1]."""
+    """Spread of colours in [0, 1]."""
     levels: tuple[float, ...]
-    """Of the teacher's features, finest first."""
+    """Spread of the teacher's features, finest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def load_prior(source: str | Path | None, device: torch.device) -> tuple[Semanti
 
 @torch.inference_mode()
 def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
-    """Of all places of the sharp photographs, (3, H, W) in [0, 1] and of any size.
+    """Compute the spread over all positions of the sharp photographs, (3, H, W) in [0, 1] and of any size.
 
     The mean square distance between two values drawn at random is twice their variance. Raises UnblurError when there
     are no photographs.
@@ -125,8 +125,8 @@ def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
     sums: list[tuple[Tensor, Tensor, int]] = []
     for sharp in sharps:
         photo = sharp[None].to(device)
-        seen = [values.double().flatten(2)[0] for values in (photo, *features_of(teacher, photo))]
-        found = [(values.sum(1), values.square().sum(1), values.shape[1]) for values in seen]
+        maps = [values.double().flatten(2)[0] for values in (photo, *features_of(teacher, photo))]
+        found = [(values.sum(1), values.square().sum(1), values.shape[1]) for values in maps]
         before = sums or [(torch.zeros_like(one), torch.zeros_like(one), 0) for one, _, _ in found]
         sums = [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in zip(before, found, strict=True)]
     if not sums:
@@ -145,24 +145,25 @@ def measure_similarity(
     checkpoint: str,
     restorer: Restorer | None = None,
 ) -> Iterator[FeatureRow]:
-    """One row for each pair and level, finest first. `restorer`: whose results the student looks at too."""
+    """Yield one row for each pair and level, finest first. A two-pass student also gets the results of `restorer`."""
     device = next(student.parameters()).device
     for pair in pairs:
         blurry, sharp = (side[None].to(device) for side in (pair.blurry, pair.sharp))
         restored = None if restorer is None else restorer.restore(pair.blurry)[None].to(device)
-        taught, seen, answered = features_of(teacher, sharp), features_of(teacher, blurry), student(blurry, restored)
+        sharp_features, blurry_features = features_of(teacher, sharp), features_of(teacher, blurry)
+        predicted = student(blurry, restored)
         for place, level in enumerate(student.levels):
             yield FeatureRow(
                 image=pair.name,
                 psnr_db=float(psnr(blurry, sharp)),
                 stride_px=level.stride_px,
-                teacher=mean_cosine(seen[place], taught[place]),
-                student=mean_cosine(answered[place], taught[place]),
-                teacher_regions=mean_cosine(_regions(seen[place]), _regions(taught[place])),
-                student_regions=mean_cosine(_regions(answered[place]), _regions(taught[place])),
+                teacher=mean_cosine(blurry_features[place], sharp_features[place]),
+                student=mean_cosine(predicted[place], sharp_features[place]),
+                teacher_regions=mean_cosine(_regions(blurry_features[place]), _regions(sharp_features[place])),
+                student_regions=mean_cosine(_regions(predicted[place]), _regions(sharp_features[place])),
                 pixels_moved=distance(blurry, sharp) / spread.pixels,
-                teacher_moved=distance(seen[place], taught[place]) / spread.levels[place],
-                student_moved=distance(answered[place], taught[place]) / spread.levels[place],
+                teacher_moved=distance(blurry_features[place], sharp_features[place]) / spread.levels[place],
+                student_moved=distance(predicted[place], sharp_features[place]) / spread.levels[place],
                 checkpoint=checkpoint,
             )
 
@@ -233,7 +234,7 @@ def similarity_table(severities: Sequence[Severity], levels: Sequence[FeatureLev
 
 
 def distance_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
-    """How far blur moves pixels and features, teacher -> student, in shares of the spread over all photographs."""
+    """Tabulate the distance of pixels and features, teacher -> student, in shares of the spread over photographs."""
     lines = tuple(
         (
             str(one.pairs),
@@ -271,9 +272,9 @@ def plot_similarity(severities: Sequence[Severity], levels: Sequence[FeatureLeve
     places = range(len(severities))
     for index, level in enumerate(levels):
         colour = COLOURS[index % len(COLOURS)]
-        seen = [(one.teacher[index], one.student[index]) for one in severities]
+        similarities = [(one.teacher[index], one.student[index]) for one in severities]
         moved = [(one.teacher_moved[index], one.student_moved[index]) for one in severities]
-        for panel, pairs in ((cosines, seen), (distances, moved)):
+        for panel, pairs in ((cosines, similarities), (distances, moved)):
             teacher, student = zip(*pairs, strict=True)
             panel.plot(places, teacher, "o--", color=colour, markersize=3)
             panel.plot(places, student, "o-", color=colour, markersize=4, label=f"stride {level.stride_px}")
@@ -323,19 +324,18 @@ def feature_similarity(
         plot: PNG file for a figure; needs `pip install 'unblur[plots]'`.
         device: auto, cpu, cuda, ...
     """
-
     if plot is not None:
         check_plottable()
     student, teacher, sha256 = load_prior(checkpoint, choose_device(device))
     sets = [PairFolder(folder) for folder in folders]
     spread = spreads((pair.sharp for pairs in sets for pair in pairs), teacher)
     bar = tqdm((pair for pairs in sets for pair in pairs), unit="pair", disable=not sys.stderr.isatty())
-    restorer = load(device=device, shake="off") if student.config.looks_twice and not once else None
+    restorer = load(device=device, shake="off") if student.config.two_pass and not once else None
     rows = list(measure_similarity(bar, student, teacher, spread, sha256, restorer))
     severities = by_severity(rows, student.levels)
-    beside = "" if restorer is None else ", which also sees what the bundled weights restore"
+    suffix = "" if restorer is None else ", with a second pass over the restoration of the bundled weights"
     sys.stdout.write(
-        f"Cosine with the teacher's features of the sharp photograph, teacher -> student: {sha256[:12]}{beside}\n\n"
+        f"Cosine with the teacher's features of the sharp photograph, teacher -> student: {sha256[:12]}{suffix}\n\n"
         f"{similarity_table(severities, student.levels).markdown()}\n"
         "Moved by blur, in shares of the distance between any two places of the sharp photographs\n\n"
         f"{distance_table(severities, student.levels).markdown()}"

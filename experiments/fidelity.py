@@ -14,7 +14,7 @@ import tyro
 from experiments.harness import ProgressBars, run, sample_images, write_table
 from experiments.release import Criterion, criteria_table
 from experiments.severe_half import ResultLine, measure_method, summarize, summary_csv, summary_text
-from unblur.evaluation.method import MethodChoice
+from unblur.evaluation.method import MethodSpec
 from unblur.restoration.generative import GenerativeSettings
 
 LEAST_PSNR_DB = -1.5
@@ -74,8 +74,8 @@ def fidelity(
     """
     usual = GenerativeSettings()
     wanted = sorted({*fidelities, usual.fidelity})
-    choices = {"faithful": MethodChoice(device=device)} | {
-        f"fidelity {one:g}": MethodChoice(
+    choices = {"faithful": MethodSpec(device=device)} | {
+        f"fidelity {one:g}": MethodSpec(
             method="generative",
             checkpoint=checkpoint,
             decoder=decoder,

@@ -37,15 +37,15 @@ from unblur.models.tokens import Tokens
 from unblur.names import GlowSize
 
 SAMPLED_EVERY_S = 0.01
-"""How often the memory of a process is looked at."""
+"""Seconds between two samples of the memory of a process."""
 
 TOKENS = 64
-"""Of a photograph, for the denoiser alone: as many as semantic guidance has regions."""
+"""Number of tokens of a photograph, for the denoiser alone: as many as semantic guidance has regions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartCost:
-    """Of one part, each time it is asked about one photograph."""
+    """The cost of one part for one photograph."""
 
     part: str
     parameters: int
@@ -54,34 +54,35 @@ class PartCost:
 
 @dataclass(frozen=True, kw_only=True)
 class RunCost:
-    """Of one restoration."""
+    """The cost of one restoration."""
 
     height: int
     width: int
     steps: int
     seconds: float
-    """On the clock, of a second restoration, the first being for warming up."""
+    """Seconds on the clock of a second restoration, the first being for warming up."""
     processor_s: float
-    """Of the same; other work on the machine does not count, and neither does an accelerator's."""
+    """Processor seconds of the same; other work on the machine does not count, and neither does an accelerator's."""
     peak_mib: float
-    """Of the whole process, libraries and weights included; on an accelerator, of what PyTorch has taken there."""
+    """Peak memory of the whole process, libraries and weights included; on an accelerator, of what PyTorch has taken.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthCost:
-    """Of one step of the denoiser on a square photograph."""
+    """The cost of one step of the denoiser on a square photograph."""
 
     side_px: int
     linear_macs: int
     softmax_macs: int
-    """Of its twin with softmax in place of linear attention."""
+    """Multiply-accumulates of its twin with softmax in place of linear attention."""
     linear_s: float | None
     """Processor seconds; None where they were not asked for."""
     softmax_s: float | None
 
 
 def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
-    """In the order in which a photograph of `height` x `width` pixels passes them; the denoiser's is for one step.
+    """Return the costs in the order of the parts for `height` x `width` pixels; the denoiser's is for one step.
 
     Raises UnblurError when diffusers is not installed.
     """
@@ -93,14 +94,14 @@ def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
     assert first is not None
     conditions = network(blurry)
     noisy = conditions.aligned
-    asked: list[tuple[str, nn.Module, Callable[[], object]]] = [
+    calls: list[tuple[str, nn.Module, Callable[[], object]]] = [
         ("pre-reconstruction", first, lambda: first(blurry)),
         ("motion guidance", network.motion_guidance, lambda: network.motion_guidance(blurry)),
         ("semantic guidance", network.semantic_guidance, lambda: network.semantic_guidance(blurry, blurry)),
         ("denoiser, a step", network.denoiser, lambda: network.velocity(noisy, sigma, conditions)),
         ("decoder", decoder, lambda: decoder(noisy)),
     ]
-    return [PartCost(part=name, parameters=count_parameters(part), macs=count_macs(ask)) for name, part, ask in asked]
+    return [PartCost(part=name, parameters=count_parameters(part), macs=count_macs(ask)) for name, part, ask in calls]
 
 
 def decoder_of(size: GlowSize) -> nn.Module:
@@ -114,7 +115,7 @@ def decoder_of(size: GlowSize) -> nn.Module:
 
 
 def run_macs(parts: Sequence[PartCost], steps: int) -> int:
-    """Of a restoration in `steps` steps."""
+    """Return the multiply-accumulates of a restoration in `steps` steps."""
     return sum(part.macs * (steps if part.part.startswith("denoiser") else 1) for part in parts)
 
 
@@ -177,11 +178,12 @@ class SoftmaxAttention(LinearAttention):
     """The same layers with the usual attention between them. Shape: (B, N, D) -> same."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Attend with softmax. Shape: (B, N, D) -> same."""
         query, key, value = (
             layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )
-        heard = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        answer: Tensor = self.project(heard)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        answer: Tensor = self.project(mixed)
         return answer
 
 
@@ -203,7 +205,7 @@ def _step(model: LinearDiT, side_px: int, device: torch.device) -> Callable[[], 
 
 
 def _seconds(ask: Callable[[], object]) -> tuple[float, float]:
-    """On the clock and of the processor, the second time."""
+    """Measure the second call: seconds on the clock and of the processor."""
     with torch.no_grad():
         ask()
         began = time.perf_counter(), time.process_time()
@@ -241,7 +243,7 @@ def _restore(
 
 
 def _peak_memory(process: Any) -> int:
-    """Bytes that a process has held at most, seen by looking often until it ends."""
+    """Return the peak memory of a process in bytes, sampled until it ends."""
     peak = 0
     watched = psutil.Process(process.pid)
     while process.is_alive():
@@ -299,12 +301,11 @@ def generation_cost(
         steps: Numbers of steps to restore them in, or none (--steps alone) to count without restoring.
         sides: Sides in pixels of square photographs at which the denoiser is compared with a softmax twin, or none.
         timed_up_to: The largest of these sides at which processor time is measured as well, by default none.
-        dtype: What weights are kept and multiplied in.
+        dtype: Type of the weights and of the computation.
         device: What restores: cpu, cuda, ...
         csv: File for the numbers of the restorations.
         plot: PNG file for a figure of the growth with pixels; needs `pip install 'unblur[plots]'`.
     """
-
     shapes = [_shape(size) for size in sizes]
     if any(number < 1 for number in steps) or any(side < 32 or side % 32 for side in sides):
         raise UnblurError("Steps must be positive and sides multiples of 32; give others.")
@@ -375,7 +376,6 @@ def _runs_table(runs: list[RunCost]) -> Table:
 
 def _growth_table(rows: list[GrowthCost]) -> Table:
     """A step of the denoiser, and of its twin with softmax."""
-
     return Table(
         header=("denoiser at", "GMACs", "with softmax", "processor seconds", "with softmax"),
         lines=tuple(

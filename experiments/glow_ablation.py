@@ -27,8 +27,8 @@ from experiments.prior_scores import prior_protocol
 from experiments.severe_half import summarize, summary_csv, summary_table
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint
-from unblur.checkpoints.latent_spaces import FoundSpace, open_latent_space
-from unblur.datasets import Ingredient, Pair, PhotoFolder
+from unblur.checkpoints.latent_spaces import LoadedLatentSpace, open_latent_space
+from unblur.datasets import DataSource, Pair, PhotoFolder
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.errors import UnblurError
@@ -58,10 +58,10 @@ class GlowStudy:
     """Number of updates of the pretraining."""
     joint_steps: int
     """Number of updates of the fine-tuning on `sources`."""
-    kept: int
+    cache_size: int
     """Number of patches whose frozen features are cached and reused by each stage."""
     seed: int
-    sources: tuple[Ingredient, ...]
+    sources: tuple[DataSource, ...]
     """Data sets to fine-tune on, in equal shares."""
     sampling: Sampling
     validation: ValidationSet
@@ -113,13 +113,13 @@ VARIANTS = (
 
 def ablation_settings(
     context: AblationContext,
-    space: FoundSpace,
+    space: LoadedLatentSpace,
     held_out: Path,
-    sources: tuple[Ingredient, ...],
+    sources: tuple[DataSource, ...],
     *,
     steps: int,
     joint_steps: int,
-    kept: int,
+    cache_size: int,
     seed: int,
     sampling: Sampling,
     validation: ValidationSet,
@@ -128,7 +128,7 @@ def ablation_settings(
     return GlowStudy(
         steps=steps,
         joint_steps=joint_steps,
-        kept=kept,
+        cache_size=cache_size,
         seed=seed,
         sources=sources,
         sampling=sampling,
@@ -151,7 +151,7 @@ def measure_variant(
     variant: Variant,
     study: GlowStudy,
     context: AblationContext,
-    space: FoundSpace,
+    space: LoadedLatentSpace,
     pairs: list[Pair],
     protocol: Protocol,
 ) -> list[Row]:
@@ -168,7 +168,7 @@ def measure_variant(
 
 
 def open_variant(
-    variant: Variant, study: GlowStudy, context: AblationContext, space: FoundSpace
+    variant: Variant, study: GlowStudy, context: AblationContext, space: LoadedLatentSpace
 ) -> tuple[str, Callable[[NDArray[Any]], NDArray[Any]]]:
     """Return the SHA-256 of a variant's weights, trained if necessary, and a function that restores with them.
 
@@ -194,7 +194,11 @@ def open_variant(
 
 
 def compare_images(
-    variants: Sequence[Variant], study: GlowStudy, context: AblationContext, space: FoundSpace, pairs: Sequence[Pair]
+    variants: Sequence[Variant],
+    study: GlowStudy,
+    context: AblationContext,
+    space: LoadedLatentSpace,
+    pairs: Sequence[Pair],
 ) -> NDArray[np.uint8]:
     """Draw one row for each pair: blurry, restored by every variant, sharp. Raises UnblurError."""
     columns = [[pixels_of(pair.blurry[None]) for pair in pairs]]
@@ -209,7 +213,7 @@ def compare_images(
 def train_variant(variant: Variant, study: GlowStudy, context: AblationContext) -> Path:
     """Train both stages of a variant and return its checkpoint folder. Raises UnblurError."""
     tuned = context.folder / variant.run
-    recipe = partial(ablation_recipe, kept=study.kept, seed=study.seed)
+    recipe = partial(ablation_recipe, cache_size=study.cache_size, seed=study.seed)
     if not variant.pretrained:
         whole = study.steps + study.joint_steps
         return _train(recipe(joint=False, aligned=True, sources=study.sources, steps=whole), tuned, None, context)
@@ -220,13 +224,13 @@ def train_variant(variant: Variant, study: GlowStudy, context: AblationContext) 
     return _train(joint, tuned, begun, context)
 
 
-def _train(recipe: Recipe, run: Path, start_from: Path | None, context: AblationContext) -> Path:
+def _train(recipe: Recipe, run: Path, init: Path | None, context: AblationContext) -> Path:
     train(
         recipe,
         context.photos,
         run,
-        init=InitFrom(checkpoint=start_from, prior=context.prior),
-        encoder_from=context.encoder,
+        init=InitFrom(checkpoint=init, prior=context.prior),
+        latent_encoder=context.encoder,
         device=context.device,
         on_step=lambda step, _: context.report(f"{run.name}: training", step, recipe.steps),
     )
@@ -234,9 +238,9 @@ def _train(recipe: Recipe, run: Path, start_from: Path | None, context: Ablation
 
 
 def ablation_recipe(
-    *, joint: bool, aligned: bool, sources: tuple[Ingredient, ...], steps: int, kept: int, seed: int
+    *, joint: bool, aligned: bool, sources: tuple[DataSource, ...], steps: int, cache_size: int, seed: int
 ) -> Recipe:
-    """Return the recipe of a stage, with the learning rate of Stage I or of the joint Stage II, on `kept` patches.
+    """Return the recipe of a stage, with the learning rate of Stage I or of the joint Stage II.
 
     It trains on `sources` in equal shares, or without any on everything that the simulator knows. Without `aligned` it
     has no pre-reconstruction and no alignment.
@@ -247,10 +251,10 @@ def ablation_recipe(
         stage,
         name=f"unblur-study-{'joint' if joint else 'glow'}",
         model=stage.model if aligned else replace(stage.model, pre_reconstruction=None),
-        mixed_in=tuple(replace(source, share=1 / len(sources)) for source in sources),
+        extra_sources=tuple(replace(source, share=1 / len(sources)) for source in sources),
         steps=steps,
         warmup_steps=min(stage.warmup_steps, steps // 10),
-        glow=replace(stage.glow, kept=kept),
+        glow=replace(stage.glow, cache_size=cache_size),
         seed=seed,
     )
 
@@ -262,11 +266,11 @@ def glow_ablation(
     held_out: Path,
     checkpoint: Path,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    prior_from: Path | None = None,
-    encoder: Path | None = None,
+    init_prior: Path | None = None,
+    latent_encoder: Path | None = None,
     bpp_steps: int = 4_000,
     steps: int = 2_000,
-    kept: int = 2_048,
+    cache_size: int = 2_048,
     sampling_steps: int = 20,
     seed: int = 1,
     size: int = 256,
@@ -287,12 +291,12 @@ def glow_ablation(
         photos: Folder of sharp photographs to train on.
         held_out: Folder of other sharp photographs, for the validation set that is measured on.
         checkpoint: Folder of `unblur train decoder` or `unblur train autoencoder`: the latent space.
-        prior_from: Checkpoint folder of `unblur train prior`, instead of the bundled one.
+        init_prior: Checkpoint folder of `unblur train prior`, instead of the bundled one.
         output: Folder that keeps the runs and tables.
-        encoder: File taesana_encoder.pth, where the checkpoint is a decoder.
+        latent_encoder: File taesana_encoder.pth, where the checkpoint is a decoder.
         bpp_steps: Number of updates of the pretraining.
         steps: Number of updates of the tuning.
-        kept: Number of patches whose frozen features are cached and reused by each stage.
+        cache_size: Number of patches whose frozen features are cached and reused by each stage.
         sampling_steps: Number of denoiser steps for each image.
         seed: Random seed of initial weights, patches and noise.
         size: Side of the validation set's pictures in pixels.
@@ -300,8 +304,8 @@ def glow_ablation(
         only: Number of one line, from 0, instead of all: processes can share the work before the table is made.
         device: auto, cpu, cuda, ...
     """
-    if min(bpp_steps, steps, kept, sampling_steps) < 1:
-        raise UnblurError("--bpp-steps, --steps, --kept and --sampling-steps must be at least 1.")
+    if min(bpp_steps, steps, cache_size, sampling_steps) < 1:
+        raise UnblurError("--bpp-steps, --steps, --cache-size and --sampling-steps must be at least 1.")
     if size < 2 * BLOCK_PX:
         raise UnblurError(f"NIQE measures nothing of {size} px; give a --size of at least {2 * BLOCK_PX}.")
     variants = select_one(VARIANTS, only, "line")
@@ -312,14 +316,14 @@ def glow_ablation(
         raise UnblurError(f"{lacking} has no pairs for training; give data sets to tune on, each once.")
     protocol = ablation_protocol()
     where = choose_device(device)
-    space = open_latent_space(checkpoint, encoder, None, where)
+    space = open_latent_space(checkpoint, latent_encoder, None, where)
     keep_freed_memory()
     with closing(ProgressBars()) as bars:
         context = AblationContext(
             folder=output,
             photos=photos,
-            encoder=encoder or checkpoint,
-            prior=prior_from,
+            encoder=latent_encoder or checkpoint,
+            prior=init_prior,
             device=str(where),
             report=bars,
         )
@@ -330,7 +334,7 @@ def glow_ablation(
             found,
             steps=bpp_steps,
             joint_steps=steps,
-            kept=kept,
+            cache_size=cache_size,
             seed=seed,
             sampling=Sampling(steps=sampling_steps),
             validation=replace(ValidationSet(), size_px=size),
@@ -346,7 +350,8 @@ def glow_ablation(
             write_photo(Photo(pixels=compare_images(variants, study, context, space, shown)), output / "glow.png")
     title = (
         f"{len(pairs)} pictures; {bpp_steps} steps of pretraining and {steps} of tuning on {', '.join(sets)}, or "
-        f"{bpp_steps + steps} without pretraining, {kept} patches each; seed {seed}, {sampling_steps} sampling steps."
+        f"{bpp_steps + steps} without pretraining, {cache_size} patches each; "
+        f"seed {seed}, {sampling_steps} sampling steps."
     )
     lines = summarize(rows)
     write_table(output, "glow", title, summary_table(lines).markdown(), summary_csv({"validation": lines}))

@@ -1,4 +1,4 @@
-"""What the experiments share on the command line: how they run, report progress, lock their settings, write tables."""
+"""Shared code of the experiments' command lines: running, progress, locked settings, tables."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +9,8 @@ import tyro
 from tqdm import tqdm
 
 from unblur.app.output_file import refused, write_output
+from unblur.app.renamed_options import refuse_renamed
+from unblur.checkpoints.old_names import modern_json
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
@@ -28,6 +30,7 @@ def run(command: Callable[..., int], arguments: Sequence[str] | None = None) -> 
     """
     name = Path(command.__code__.co_filename).stem
     try:
+        refuse_renamed(sys.argv[1:] if arguments is None else arguments)
         return tyro.cli(
             command, args=arguments, prog=f"python -m experiments.{name}", config=(tyro.conf.FlagCreatePairsOff,)
         )
@@ -50,6 +53,7 @@ class ProgressBars:
         self._bar: Any = None
 
     def __call__(self, what: str, done: int, of: int) -> None:
+        """Show that `done` of `of` steps of the part `what` are done."""
         if what != self._what:
             self.close()
             self._what, self._bar = what, tqdm(total=of, desc=what, disable=not sys.stderr.isatty())
@@ -72,7 +76,7 @@ def lock_settings(folder: Path, settings: object) -> None:
         if not file.exists():
             folder.mkdir(parents=True, exist_ok=True)
             write_output(file, to_json(settings).encode())
-        stored = from_json(file.read_text(encoding="utf-8"), type(settings), file)
+        stored = from_json(modern_json(file.read_text(encoding="utf-8")), type(settings), file)
     except OSError as error:
         raise refused(folder, error) from error
     if stored != settings:

@@ -14,7 +14,7 @@ rest. schedule-free: AdamW with averaging instead of a schedule (Defazio et al. 
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """How a candidate learns; times are shares of its processor seconds."""
+    """The training settings of a candidate; times are shares of its processor seconds."""
 
     optimizer: OptimizerName = "adamw"
     peak: float = 1e-3

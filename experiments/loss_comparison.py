@@ -11,17 +11,17 @@ import tyro
 from experiments.harness import ProgressBars, Report, lock_settings, sample_images, select_one, write_table
 from experiments.harness import run as run_experiment
 from experiments.severe_half import measure_method, summarize, summary_csv, summary_text
-from unblur.checkpoints.folder import BUNDLED_HOURGLASS, load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint
 from unblur.datasets.photo_folder import photos_fingerprint
 from unblur.errors import UnblurError
-from unblur.evaluation.method import MethodChoice
+from unblur.evaluation.method import MethodSpec
 from unblur.recipes.faithful import faithful
 from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
-from unblur.training.restoration_loss import Frequencies, LossTerm, MeanAbsolute, NegativePSNR, ShiftTolerantDistance
+from unblur.training.restoration_loss import FrequencyLoss, L1Loss, LossTerm, PSNRLoss, STLPIPSLoss
 
 
 def loss_recipes(*, steps: int, seed: int) -> tuple[Recipe, ...]:
@@ -31,10 +31,10 @@ def loss_recipes(*, steps: int, seed: int) -> tuple[Recipe, ...]:
     of ST-LPIPS a tenth, of the gradient of PSNR; that of L1 is equal to it. A hundredth less error is 0.09 dB.
     """
     terms: dict[str, tuple[LossTerm, ...]] = {
-        "PSNR": (NegativePSNR(),),
-        "L1": (MeanAbsolute(weight=500.0),),
-        "PSNR and frequencies": (NegativePSNR(), Frequencies(weight=1.0)),
-        "PSNR and ST-LPIPS": (NegativePSNR(), ShiftTolerantDistance(weight=10.0)),
+        "PSNR": (PSNRLoss(),),
+        "L1": (L1Loss(weight=500.0),),
+        "PSNR and frequencies": (PSNRLoss(), FrequencyLoss(weight=1.0)),
+        "PSNR and ST-LPIPS": (PSNRLoss(), STLPIPSLoss(weight=10.0)),
     }
     recipe = replace(
         faithful(),
@@ -60,24 +60,24 @@ class LossStudy:
     """Fingerprint of the photographs that are trained on."""
 
 
-def comparison_settings(photos: Path, start_from: Path, *, steps: int, seed: int) -> LossStudy:
+def comparison_settings(photos: Path, init: Path, *, steps: int, seed: int) -> LossStudy:
     """Return the settings, with fingerprints of all inputs. Raises UnblurError when one cannot be read."""
     return LossStudy(
         steps=steps,
         seed=seed,
-        started_from=load_checkpoint(start_from).sha256,
+        started_from=load_checkpoint(init).sha256,
         photos=photos_fingerprint(photos),
     )
 
 
-def train_recipe(recipe: Recipe, photos: Path, start_from: Path, folder: Path, device: str, report: Report) -> Path:
+def train_recipe(recipe: Recipe, photos: Path, init: Path, folder: Path, device: str, report: Report) -> Path:
     """Train a recipe in `folder`, unless that was done before, and return its checkpoint. Raises UnblurError."""
     run = folder / "runs" / recipe.name.replace(" ", "-")
     train(
         recipe,
         photos,
         run,
-        init=InitFrom(checkpoint=start_from),
+        init=InitFrom(checkpoint=init),
         device=device,
         on_step=lambda step, _: report(f"{recipe.name}: training", step, recipe.steps),
     )
@@ -89,14 +89,14 @@ def loss_comparison(
     *,
     photos: Path,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    start_from: Path | None = None,
+    init: Path | None = None,
     steps: int = 1_000,
     seed: int = 1,
     pictures: int | None = None,
     only: int | None = None,
     device: str = "auto",
 ) -> int:
-    """Train the bundled hourglass a little longer with each of several losses, and compare what it restores.
+    """Train the bundled NAFNet a little longer with each of several losses, and compare what it restores.
 
     All runs begin with the same weights and see the same patches. An interrupted command continues.
 
@@ -104,7 +104,7 @@ def loss_comparison(
         folders: To measure on, each with blurry/ and sharp/.
         photos: Folder of sharp photographs to train on.
         output: Folder for the networks (runs/), every picture's numbers (tables/) and the table.
-        start_from: Checkpoint folder of `unblur train faithful`, instead of the bundled hourglass.
+        init: Checkpoint folder of `unblur train faithful`, instead of the bundled NAFNet.
         steps: Number of updates of each run.
         seed: Random seed of all patches.
         pictures: At most so many of every folder, evenly spread.
@@ -115,7 +115,7 @@ def loss_comparison(
         raise UnblurError("--steps must be at least 1.")
     recipes = select_one(loss_recipes(steps=steps, seed=seed), only, "loss")
     found = [sample_images(folder, pictures) for folder in folders]
-    begin = start_from or BUNDLED_HOURGLASS
+    begin = init or BUNDLED_FAITHFUL
     lock_settings(output, comparison_settings(photos, begin, steps=steps, seed=seed))
     keep_freed_memory()
     where = str(choose_device(device))
@@ -127,7 +127,7 @@ def loss_comparison(
         for chosen in found:
             rows = {
                 title: measure_method(
-                    chosen, MethodChoice(checkpoint=str(run), device=device), output / "tables" / run.name, bars
+                    chosen, MethodSpec(checkpoint=str(run), device=device), output / "tables" / run.name, bars
                 )
                 for title, run in runs.items()
             }

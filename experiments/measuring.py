@@ -6,7 +6,7 @@ from experiments.harness import Report
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures
 from unblur.evaluation.measured_table import measured_table
-from unblur.evaluation.method import Method, MethodChoice
+from unblur.evaluation.method import Method, MethodSpec
 from unblur.evaluation.row import Row
 from unblur.evaluation.run import Progress, Run
 
@@ -14,7 +14,7 @@ from unblur.evaluation.run import Progress, Run
 def measure_rows(
     name: str,
     pictures: MeasuredPictures,
-    choice: MethodChoice,
+    choice: MethodSpec,
     method: Method,
     table: Path,
     metrics: MetricChoice,

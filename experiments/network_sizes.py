@@ -141,13 +141,13 @@ def candidate_recipes() -> tuple[Recipe, ...]:
         "width 24, no stem": NAFNetConfig(
             width=24, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2)
         ),
-        "width 32, stem 2, told the prior": replace(bundled, prior=PriorConfig()),
+        "width 32, stem 2, with the prior": replace(bundled, prior=PriorConfig()),
         "plain, width 32, stem 2": UNetConfig(channels=(32, 64, 128, 256), blocks=2, stem_stride=2),
         "plain, width 32, stem 2, trained as two": UNetConfig(
             channels=(32, 64, 128, 256), blocks=2, stem_stride=2, expanded=256
         ),
     }
-    return tuple(replace(faithful(), name=name, model=model, seed=1, uses=4) for name, model in shapes.items())
+    return tuple(replace(faithful(), name=name, model=model, seed=1, repeats=4) for name, model in shapes.items())
 
 
 def network_sizes(

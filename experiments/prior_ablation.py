@@ -88,7 +88,7 @@ class Variant:
 
     title: str
     prior: PriorConfig | None = None
-    prior_from: Path | None = None
+    init_prior: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +102,13 @@ class AblationRun:
 
 
 def open_ablation(
-    folder: Path, photos: Path, held_out: Path, prior_from: Path | None, *, steps: int, validation: ValidationSet
+    folder: Path, photos: Path, held_out: Path, init_prior: Path | None, *, steps: int, validation: ValidationSet
 ) -> AblatedPrior:
-    """Lock the settings in `folder` and return the prior to study, of `prior_from` or the bundled one.
+    """Lock the settings in `folder` and return the prior to study, of `init_prior` or the bundled one.
 
-    Raises UnblurError when the folder holds other settings, or `prior_from` no prior.
+    Raises UnblurError when the folder holds other settings, or `init_prior` no prior.
     """
-    student, checkpoint = open_prior(prior_from)
+    student, checkpoint = open_prior(init_prior)
     settings = StudySettings(
         steps=steps,
         validation=validation,
@@ -128,11 +128,11 @@ def plan_runs(
     With the first `ablation_seeds` of the seeds the first host is also trained without parts of the prior.
     """
     # Hosts get the blurry photograph alone: there is no restored one yet for a second pass.
-    with_prior = PriorConfig(network=replace(prior.network, looks_twice=False))
-    full = Variant(title=WITH_PRIOR, prior=with_prior, prior_from=prior.folder)
+    with_prior = PriorConfig(network=replace(prior.network, two_pass=False))
+    full = Variant(title=WITH_PRIOR, prior=with_prior, init_prior=prior.folder)
     compared = (Variant(title=NO_PRIOR), full)
     ablations = (
-        replace(full, title="no distillation", prior_from=folder / UNDISTILLED),
+        replace(full, title="no distillation", init_prior=folder / UNDISTILLED),
         replace(full, title="one level", prior=replace(with_prior, only_stride_px=ONLY_STRIDE_PX)),
         replace(full, title="no attention", prior=replace(with_prior, attention=False)),
     )
@@ -151,13 +151,13 @@ def plan_runs(
 
 def write_undistilled(folder: Path, prior: AblatedPrior) -> None:
     """Write the prior before training, which equals its teacher, as a checkpoint in `folder`."""
-    untaught = folder / UNDISTILLED
-    if (untaught / "model.safetensors").exists():
+    undistilled = folder / UNDISTILLED
+    if (undistilled / "model.safetensors").exists():
         return
     model = build(prior.network)
     model.get_submodule("backbone").load_state_dict(load_teacher(prior.network.backbone).state_dict())
     card = "A semantic prior before training, which is its teacher. Made by `experiments.prior_ablation`.\n"
-    save_checkpoint(untaught, model, prior.network, train_patch_px=prior.train_patch_px, card=card)
+    save_checkpoint(undistilled, model, prior.network, train_patch_px=prior.train_patch_px, card=card)
 
 
 def measure_run(
@@ -180,7 +180,7 @@ def measure_run(
             raise UnblurError(f"{run.folder} holds a run of another recipe; give another folder, or remove it.")
     else:
         train(
-            run.recipe, photos, run.folder, init=InitFrom(prior=run.variant.prior_from), device=device, on_step=on_step
+            run.recipe, photos, run.folder, init=InitFrom(prior=run.variant.init_prior), device=device, on_step=on_step
         )
         write_atomically(table, to_csv(measure_pairs(run.folder, pairs, protocol, device)).encode())
     return read_rows(table)
@@ -196,8 +196,8 @@ def ablation_recipe(host: SmallHost, prior: PriorConfig | None, *, steps: int, s
         name=f"unblur-study-{host}",
         model=small_host(host, prior),
         camera=SHAKE,
-        uses=4,
-        uses_apart=64,
+        repeats=4,
+        repeat_gap=64,
         seed=seed,
         steps=steps,
         peak_learning_rate=7e-4,
@@ -234,15 +234,15 @@ def host_losses(host: SmallHost) -> tuple[LossTerm, ...]:
     """Return the losses of the full-sized recipe."""
     match host:
         case "unet":
-            return unet(told=False).losses
+            return unet(with_prior=False).losses
         case "mimo-unet":
-            return mimo_unet(plus=False, told=False).losses
+            return mimo_unet(plus=False, with_prior=False).losses
         case "nafnet":
-            return nafnet(told=False).losses
+            return nafnet(with_prior=False).losses
         case "mprnet":
-            return mprnet(told=False).losses
+            return mprnet(with_prior=False).losses
         case "restormer":
-            return restormer(told=False).losses
+            return restormer(with_prior=False).losses
     assert_never(host)
 
 
@@ -251,7 +251,7 @@ def prior_ablation(
     photos: Path,
     held_out: Path,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    prior_from: Path | None = None,
+    init_prior: Path | None = None,
     hosts: tuple[SmallHost, ...] = ("unet", "mimo-unet", "nafnet"),
     steps: int = 3000,
     seeds: int = 3,
@@ -265,7 +265,7 @@ def prior_ablation(
     and results.md in the output folder, beside a folder for each run.
 
     Args:
-        prior_from: Checkpoint folder of `unblur train prior`, instead of the bundled one.
+        init_prior: Checkpoint folder of `unblur train prior`, instead of the bundled one.
         photos: Folder of sharp photographs to train on.
         held_out: Folder of other sharp photographs, for the validation set that is measured on.
         output: Folder that keeps the runs and tables.
@@ -276,7 +276,6 @@ def prior_ablation(
         size: Side of the validation set's pictures in pixels.
         device: auto, cpu, cuda, ...
     """
-
     if steps < 1 or seeds < 1 or not hosts or len(set(hosts)) < len(hosts):
         raise UnblurError("Give at least one step, one seed and one host, and each host once.")
     if not 0 <= ablation_seeds <= seeds:
@@ -285,7 +284,7 @@ def prior_ablation(
         raise UnblurError(f"ST-LPIPS measures nothing of {size} px; give a --size of at least {SMALLEST_PX}.")
     protocol = prior_protocol()
     validation = replace(ValidationSet(), size_px=size)
-    ablated = open_ablation(output, photos, held_out, prior_from, steps=steps, validation=validation)
+    ablated = open_ablation(output, photos, held_out, init_prior, steps=steps, validation=validation)
     write_undistilled(output, ablated)
     keep_freed_memory()
     pairs = list(validation_pairs(PhotoFolder(held_out), validation))

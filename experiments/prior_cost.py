@@ -162,7 +162,6 @@ def prior_cost(
         repeats: How often each network is timed; 0 leaves the milliseconds out.
         csv: File for all numbers.
     """
-
     if size < 1 or repeats < 0 or not hosts:
         raise UnblurError("Give at least one host, a size of at least 1 pixel, and 0 repeats or more.")
     torch.set_num_threads(1)

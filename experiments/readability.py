@@ -35,11 +35,11 @@ FEWEST_CHARACTERS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Readability:
-    """What was read in one picture, and the shares of characters that were right."""
+    """The text that was read in one image, and the shares of characters that were right."""
 
     image: str
     text: str
-    """What it says."""
+    """The text in the image."""
     read_sharp: str
     read_blurry: str
     read_restored: str
@@ -53,11 +53,12 @@ class Readability:
 
     @property
     def severity(self) -> str:
+        """Return the severity of the blur, as the table names it."""
         return self.image.split("_")[0]
 
 
 def pairs_with_text(pairs: Iterable[Pair], reader: TextReader) -> Iterator[TextPair]:
-    """Those of the pairs whose sharp photograph holds text: what `reader` reads there counts as the truth."""
+    """Yield the pairs whose sharp photograph holds text, as read by `reader`; that text counts as the truth."""
     for pair in pairs:
         text = reader.read(pair.sharp)
         if len(normalized(text)) >= FEWEST_CHARACTERS:
@@ -146,7 +147,6 @@ def readability(
         csv: File for what was read in every picture, one row each.
         device: Where to restore: auto, cpu, cuda, ...
     """
-
     reader = TextReader()
     if texts is None:
         pairs, protocol = _signs(signs, photos), "signs-v1"

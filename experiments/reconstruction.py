@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from experiments.harness import run
 from unblur.app.output_file import write_output
-from unblur.checkpoints.latent_spaces import FoundSpace, open_latent_space
+from unblur.checkpoints.latent_spaces import LoadedLatentSpace, open_latent_space
 from unblur.datasets.pair_files import read_rgb
 from unblur.datasets.photo_folder import photo_paths
 from unblur.errors import UnblurError
@@ -43,14 +43,14 @@ class ReconstructionRow:
     ssim: float
     st_lpips: float
     niqe_sharp: float | None
-    """Of the photograph itself; None where it is too flat to be measured."""
+    """NIQE of the photograph itself; None where it is too flat to be measured."""
     niqe: float | None
-    """Of the reconstruction."""
+    """NIQE of the reconstruction."""
     latent_rms: float
     """Root mean square of its latents."""
     protocol: str
     latents: str
-    """What made them and undid them."""
+    """The encoder and the decoder of the latents."""
     encoder: str
     """SHA-256 of the weights."""
     decoder: str
@@ -58,7 +58,7 @@ class ReconstructionRow:
 
 @torch.inference_mode()
 def measure_reconstruction(
-    paths: Iterable[Path], found: FoundSpace, perceptual: nn.Module, size_px: int
+    paths: Iterable[Path], found: LoadedLatentSpace, perceptual: nn.Module, size_px: int
 ) -> Iterator[ReconstructionRow]:
     """One row for each photograph. `perceptual` is ST-LPIPS, on the device of the latent space."""
     device = next(found.space.decoder.parameters()).device
@@ -100,7 +100,7 @@ def reconstruction_csv(rows: Iterable[ReconstructionRow]) -> str:
 
 
 def reconstruction_table(rows: list[ReconstructionRow]) -> Table:
-    """Means over all photographs, and over the tenth that is kept worst and the tenth kept best."""
+    """Tabulate means over all photographs, and over the worst and the best tenth."""
     ranked = sorted(rows, key=lambda row: row.psnr_db)
     tenth = max(1, len(rows) // 10)
     parts = (("all", ranked), ("worst tenth", ranked[:tenth]), ("best tenth", ranked[-tenth:]))
@@ -136,7 +136,7 @@ def _niqe(image: Tensor) -> float | None:
 
 
 def _mean(values: list[float | None]) -> str:
-    """Of those that could be measured, and how many could not."""
+    """Return the mean of the values that exist, and the number of those that do not."""
     there = [value for value in values if value is not None]
     missing = len(values) - len(there)
     return (f"{fmean(there):.2f}" if there else "-") + (f" ({missing} too flat)" if missing else "")
@@ -146,7 +146,7 @@ def reconstruction(
     photos: tyro.conf.Positional[Path],
     *,
     checkpoint: str | None = None,
-    encoder: Path | None = None,
+    latent_encoder: Path | None = None,
     decoder: Path | None = None,
     size: int = 384,
     csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
@@ -159,18 +159,17 @@ def reconstruction(
     Args:
         photos: Folder of sharp photographs.
         checkpoint: Made by `unblur train autoencoder` or `decoder`: a folder or a hub id.
-        encoder: File of a frozen encoder: taesana_encoder.pth for a decoder that learnt to undo it, or
+        latent_encoder: File of a frozen encoder: taesana_encoder.pth for a decoder that learnt to undo it, or
             taef2_encoder.pth.
         decoder: File taef2_decoder.pth, to measure TAEF2 instead of a checkpoint.
         size: Side in pixels of the square in the middle of each photograph that is measured.
         csv: File for one row a photograph.
         device: auto, cpu, cuda, ...
     """
-
     if size < SMALLEST_PX:
         raise UnblurError(f"A square of {size} px is too small to be measured; give --size {SMALLEST_PX} or more.")
     where = choose_device(device)
-    found = open_latent_space(checkpoint, encoder, decoder, where)
+    found = open_latent_space(checkpoint, latent_encoder, decoder, where)
     perceptual = load_st_lpips("alex").to(where)
     bar = tqdm(photo_paths(photos), unit="photograph", disable=not sys.stderr.isatty())
     rows = list(measure_reconstruction(bar, found, perceptual, size))

@@ -29,11 +29,11 @@ from unblur.datasets.written_pairs import write_set
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
-from unblur.evaluation.method import Method, MethodChoice, open_method
+from unblur.evaluation.method import Method, MethodSpec, open_method
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table, comparison
 from unblur.models import RestorerConfig
-from unblur.restoration.guard import is_plausible_detail
+from unblur.restoration.guard import is_sane_detail
 from unblur.seeds import generator_for
 
 VALIDATION, SHAKEN = "validation", "shaken"
@@ -44,7 +44,7 @@ WORST_SEVERITY_DB = -0.1
 LEAST_SHARP_DB = 42.0
 MOST_OF_PEERS_TIME = 1 / 20
 MOST_SECONDS_OF_FAST = 1.0
-"""For a megapixel."""
+"""The largest number of seconds for a megapixel."""
 
 SMALLEST_CROP_PX, LARGEST_CROP_PX = 17, 160
 
@@ -104,12 +104,12 @@ def sample_set(one: ReleaseSet, pictures: int) -> ReleaseSet:
     return replace(one, pictures=one.pictures.evenly(pictures))
 
 
-def measure_set(one: ReleaseSet, choice: MethodChoice, method: Method, table: Path, report: Report) -> list[Row]:
+def measure_set(one: ReleaseSet, choice: MethodSpec, method: Method, table: Path, report: Report) -> list[Row]:
     """Measure PSNR, SSIM and ST-LPIPS of every image and store the rows in `table`. Raises UnblurError."""
     return measure_rows(one.name, one.pictures, choice, method, table, MetricChoice(names=("st-lpips",)), report)
 
 
-def sharp_psnr_db(photos: Path, choice: MethodChoice, method: Method, table: Path, report: Report) -> float:
+def sharp_psnr_db(photos: Path, choice: MethodSpec, method: Method, table: Path, report: Report) -> float:
     """Return the mean PSNR between restored sharp photographs and the photographs themselves. Raises UnblurError."""
     rows = measure_rows("sharp", find_pictures(photos), choice, method, table, MetricChoice(), report)
     return fmean(row.scores["psnr_after_db"] for row in rows)
@@ -155,7 +155,7 @@ def is_sound(network: nn.Module, blurry: Tensor) -> bool:
     Shape: (1, 3, h, w).
     """
     restored: Tensor = network(blurry)
-    return restored.shape == blurry.shape and is_plausible_detail(restored, blurry)
+    return restored.shape == blurry.shape and is_sane_detail(restored, blurry)
 
 
 def release_criteria(
@@ -263,7 +263,7 @@ def release(
     """
     if min(pairs, crops, peer_pictures) < 1:
         raise UnblurError("--pairs, --crops and --peer-pictures must be at least 1.")
-    choice = MethodChoice(checkpoint=checkpoint, device=device)
+    choice = MethodSpec(checkpoint=checkpoint, device=device)
     method = open_method(choice)
     fast_choice = replace(choice, method="fast")
     fast = open_method(fast_choice)

@@ -14,7 +14,7 @@ from experiments.harness import Report
 from experiments.measuring import measure_rows, score
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures
-from unblur.evaluation.method import MethodChoice, open_method
+from unblur.evaluation.method import MethodSpec, open_method
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table
 
@@ -41,7 +41,7 @@ class ResultLine:
     """SHA-256 of the weights."""
 
 
-def measure_method(pictures: MeasuredPictures, choice: MethodChoice, folder: Path, report: Report) -> list[Row]:
+def measure_method(pictures: MeasuredPictures, choice: MethodSpec, folder: Path, report: Report) -> list[Row]:
     """Measure one restoration and store its rows in `folder`, or read the stored ones. Raises UnblurError."""
     method = open_method(choice)
     table = folder / f"{pictures.data_set}-{method.name}.csv"

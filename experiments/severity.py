@@ -26,7 +26,7 @@ from unblur.errors import UnblurError
 from unblur.evaluation.estimated_motion import estimate_motion, load_estimator
 from unblur.evaluation.measure import NamedFiles
 from unblur.evaluation.measured_pictures import find_pictures
-from unblur.evaluation.motion_sources import SeenMotion, holds_known_motion, known_motion
+from unblur.evaluation.motion_sources import ImageMotionPaths, holds_known_motion, known_motion
 from unblur.evaluation.row import Row, read_rows
 from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, finite_rows, png
 from unblur.evaluation.tables import Table
@@ -149,9 +149,9 @@ def _cells(quintile: Quintile) -> tuple[str, ...]:
     return reach, str(quintile.images), *(f"{gain:+.2f}" for gain in quintile.gains_db)
 
 
-def known_lengths_px(motions: Iterable[SeenMotion]) -> dict[str, float]:
+def known_lengths_px(motions: Iterable[ImageMotionPaths]) -> dict[str, float]:
     """Return the mean distance between start and end of the motion, by the image's name without suffix."""
-    return {seen.image: _length_px(seen.start, seen.end) for seen in motions}
+    return {motion.image: _length_px(motion.start, motion.end) for motion in motions}
 
 
 def estimated_lengths_px(pictures: Iterable[NamedFiles], estimator: nn.Module) -> dict[str, float]:
@@ -217,7 +217,6 @@ def severity(
         plot: PNG file for a figure, by length where --motion is given; needs `pip install 'unblur[plots]'`.
         device: Where to estimate: auto, cpu, cuda, ...
     """
-
     if plot is not None:
         check_plottable()
     runs = {title: read_rows(file) for title, file in _titles(files).items()}

@@ -29,7 +29,7 @@ from unblur.deconvolution import Deconvolution, deconvolve
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
-from unblur.evaluation.method import Method, MethodChoice, Pixels, Restored, called, network
+from unblur.evaluation.method import Method, MethodSpec, Pixels, Restored, from_function, network
 from unblur.evaluation.row import Row
 from unblur.models import KernelEstimator
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
@@ -103,7 +103,7 @@ def measure(
 def _rows(
     method: str, sets: dict[str, MeasuredPictures], folder: Path, fusion: Path, pictures: int | None
 ) -> dict[str, list[Row]]:
-    choice = MethodChoice()
+    choice = MethodSpec()
     opened = _method(method, fusion)
     linear = _for_linear_light(opened)
 
@@ -143,7 +143,7 @@ def _method(name: str, fusion: Path) -> Method:
         pixels: Pixels = (linear_to_srgb(sharp) * 255).round().byte().permute(1, 2, 0).numpy()
         return pixels
 
-    return called(name, deconvolved, checkpoint=estimator.sha256)
+    return from_function(name, deconvolved, checkpoint=estimator.sha256)
 
 
 def _for_linear_light(method: Method) -> Method:

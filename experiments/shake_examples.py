@@ -93,12 +93,12 @@ class ShakeExamples:
 
     @property
     def finished(self) -> int:
-        """How many rows are complete, from the first on."""
+        """Return the number of complete rows from the first on."""
         return finished_rows(self.edges)
 
 
 def finished_rows(kernels: NDArray[np.float32]) -> int:
-    """How many kernels, (N, S, S), are written, from the first on; those that are not are zeros."""
+    """Return the number of kernels, (N, S, S), that are written, from the first on; the others are zeros."""
     sums = kernels.sum(axis=(1, 2))
     return int(np.argmin(sums > 0)) if (sums == 0).any() else len(sums)
 

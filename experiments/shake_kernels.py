@@ -35,7 +35,7 @@ class EstimatedKernels:
 
     @property
     def finished(self) -> int:
-        """How many rows are complete, from the first on."""
+        """Return the number of complete rows from the first on."""
         return finished_rows(self.kernel)
 
 

@@ -29,7 +29,7 @@ class ShakenSet:
 
     version: int = 1
     lengths_px: tuple[float, ...] = (12.0, 18.0, 24.0, 30.0, 36.0, 44.0, 52.0, 60.0)
-    """Of the paths, one kernel each; kernels are narrower, for paths turn back."""
+    """Lengths of the paths, one kernel each; kernels are narrower, because paths turn back."""
     size_px: int = 384
     """Side of the square cut from the middle of each photograph."""
     noise: float = 0.004

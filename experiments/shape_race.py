@@ -1,4 +1,4 @@
-"""Which shape of a restoring network, and which way to learn, gains most in equal processor time.
+"""Race between shapes of a restoring network and ways to train it, in equal processor time.
 
 `python -m experiments.shape_race --patches PATCHES --held-out PHOTOS -o FOLDER` trains every candidate from random
 weights for the same processor seconds, on patches that `experiments.pack_patches` wrote, and measures on a fixed part

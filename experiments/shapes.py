@@ -26,7 +26,7 @@ class Shape:
     """Sizes of a `ShapedUNet`."""
 
     channels: tuple[int, ...]
-    """At each level, finest first; level l has stride `stem_stride * 2**l`."""
+    """Channels at each level, finest first; level l has stride `stem_stride * 2**l`."""
     block: Block
     convolutions: int = 2
     """3x3 convolutions at each level and side; even for residual blocks."""

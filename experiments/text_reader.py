@@ -29,9 +29,9 @@ Box = tuple[float, float, float, float]
 
 
 def character_accuracy(read: str, truth: str) -> float:
-    """1 - edit distance / length of the truth, at least 0. Capitals and small letters count as equal, white space for
-    nothing, and full-width characters are their plain selves (Unicode NFKC).
+    """Return 1 - edit distance / length of the truth, at least 0.
 
+    Capitals and small letters are equal, white space is ignored, and full-width characters equal plain ones (NFKC).
     Raises UnblurError when the truth holds no characters.
     """
     wanted = normalized(truth)
@@ -41,7 +41,7 @@ def character_accuracy(read: str, truth: str) -> float:
 
 
 def normalized(text: str) -> str:
-    """What of a text is compared: NFKC, case folded, without white space, which no reader places reliably."""
+    """Normalise a text for comparison: NFKC, case folded, without white space, which no reader places reliably."""
     return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -95,7 +95,7 @@ class TextReader:
                     f"rapidocr {version('rapidocr')} lacks its model {name}; run: pip install 'rapidocr==3.10.0'"
                 )
         self.name = f"rapidocr {version('rapidocr')}, {RECOGNITION.removesuffix('.onnx')}"
-        """What reads, for the tables."""
+        """The name and version of the reader, for the tables."""
         self._engine: Any = package.RapidOCR(
             params={
                 "Global.log_level": "error",

@@ -76,7 +76,7 @@ def tiny_glow() -> "GlowDeblur":
         for name, parameter in network.named_parameters():
             # Training begins with zeros, which are silent.
             if parameter.abs().max() == 0 or "tokens.norm" in name:
-                parameter.normal_(0, 0.01 if "hourglass.ending" in name else 0.1)
+                parameter.normal_(0, 0.01 if "nafnet.ending" in name else 0.1)
     return network.eval().requires_grad_(False)
 
 

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_networks import GLOW, HOURGLASS, LATENTS, PRIOR
+from tiny_networks import GLOW, LATENTS, NAFNET, PRIOR
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unblur.blur import Camera
 from unblur.checkpoints.folder import (
-    BUNDLED_HOURGLASS,
+    BUNDLED_FAITHFUL,
     BUNDLED_KERNEL_ESTIMATOR,
     BUNDLED_MOTION_ESTIMATOR,
     BUNDLED_PRIOR,
@@ -33,7 +33,7 @@ from unblur.checkpoints.folder import (
     load_checkpoint,
     save_checkpoint,
 )
-from unblur.datasets import SignBlur
+from unblur.datasets import SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import (
     AutoencoderConfig,
@@ -51,12 +51,12 @@ from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.generative import GenerativeSettings, load_generative
 from unblur.restoration.restorer import load
-from unblur.training.glow_learning import GlowLearning
+from unblur.training.glow_training import GlowTraining
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.recipe import PatchStage, Recipe
 from unblur.training.reconstruction_loss import ReconstructionLoss
-from unblur.training.restoration_loss import Frequencies, MeanAbsolute
+from unblur.training.restoration_loss import FrequencyLoss, L1Loss
 from unblur.training.schedule import Halving
 
 GOLDEN = Path(__file__).parent / "golden" / "results.json"
@@ -78,18 +78,18 @@ TINY = Recipe(
     model=MIMOUNetConfig(width=4, blocks=1, dropout=0.5),
     camera=Camera(extent_px=(2, 6)),
     sampling=PatchSampling(patch_px=32),
-    mixed_in=(SignBlur(camera=Camera(extent_px=(2, 6)), count=2, share=0.25),),
-    uses=2,
-    uses_apart=2,
+    extra_sources=(SyntheticText(camera=Camera(extent_px=(2, 6)), count=2, share=0.25),),
+    repeats=2,
+    repeat_gap=2,
     seed=7,
     steps=4,
     batch=2,
     accumulate=2,
     precision="float32",
-    growth=(PatchStage(begins=0.5, patch_px=48, batch=4),),
+    progressive=(PatchStage(start=0.5, patch_px=48, batch=4),),
     warmup_steps=2,
     schedule=Halving(times=2),
-    losses=(MeanAbsolute(), Frequencies(weight=0.1)),
+    losses=(L1Loss(), FrequencyLoss(weight=0.1)),
     log_every=1,
     checkpoint_every=2,
     workers=0,
@@ -98,7 +98,13 @@ TINY = Recipe(
 examples and repeated pairs."""
 
 ON_64_PX = replace(
-    TINY, mixed_in=(), uses=1, accumulate=1, growth=(), sampling=PatchSampling(patch_px=64), losses=Recipe.losses
+    TINY,
+    extra_sources=(),
+    repeats=1,
+    accumulate=1,
+    progressive=(),
+    sampling=PatchSampling(patch_px=64),
+    losses=Recipe.losses,
 )
 STUDENT = SemanticPriorConfig(fusion_channels=8)
 AUTOENCODER = AutoencoderConfig(
@@ -109,20 +115,22 @@ GENERATOR = replace(GLOW, motion=MotionEstimatorConfig())
 
 RECIPES = (
     TINY,
-    replace(ON_64_PX, name="tiny-multiscale", model=MultiScaleConfig(hourglass=HOURGLASS, scales=2, told_coarser=True)),
+    replace(
+        ON_64_PX, name="tiny-multiscale", model=MultiScaleConfig(nafnet=NAFNET, scales=2, condition_on_coarser=True)
+    ),
     replace(
         ON_64_PX, name="tiny-motion", model=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)), batch=1
     ),
-    replace(ON_64_PX, name="tiny-prior", model=STUDENT, backbone_share=0.1),
+    replace(ON_64_PX, name="tiny-prior", model=STUDENT, backbone_lr_scale=0.1),
     replace(
         ON_64_PX,
         name="tiny-autoencoder",
         model=AUTOENCODER,
-        reconstruction=ReconstructionLoss(perceptual=0, adversarial_from=0.5),
+        reconstruction=ReconstructionLoss(perceptual=0, adversarial_start=0.5),
     ),
     replace(ON_64_PX, name="tiny-pre-reconstruction", model=GENERATOR.pre_reconstruction),
     replace(ON_64_PX, name="tiny-glow", model=GENERATOR),
-    replace(ON_64_PX, name="tiny-glow-cached", model=GENERATOR, glow=GlowLearning(kept=3)),
+    replace(ON_64_PX, name="tiny-glow-cached", model=GENERATOR, glow=GlowTraining(cache_size=3)),
 )
 """One run for each kind of training."""
 
@@ -137,7 +145,7 @@ def training_results(folder: Path) -> Iterable[tuple[str, Result]]:
         write_photo(Photo(pixels=sharp[rows, columns].copy()), photos / f"{number}.png")
     untrained_prior = _save_untrained(folder / "prior", PRIOR)
     untrained_autoencoder = _save_untrained(folder / "autoencoder", AUTOENCODER)
-    untrained_backbone = _save_untrained(folder / "backbone", HOURGLASS)
+    untrained_backbone = _save_untrained(folder / "backbone", NAFNET)
     for recipe in RECIPES:
         generates = "glow" in recipe.name
         train(
@@ -148,7 +156,7 @@ def training_results(folder: Path) -> Iterable[tuple[str, Result]]:
                 checkpoint=untrained_backbone if recipe.name == "tiny-multiscale" else None,
                 prior=untrained_prior if generates else None,
             ),
-            encoder_from=untrained_autoencoder if generates or recipe.name == "tiny-pre-reconstruction" else None,
+            latent_encoder=untrained_autoencoder if generates or recipe.name == "tiny-pre-reconstruction" else None,
         )
         yield f"training {recipe.name}", _of_run(folder / recipe.name)
 
@@ -160,7 +168,7 @@ def restoration_results() -> Iterable[tuple[str, Result]]:
     methods: tuple[tuple[str, Callable[[Any], Any]], ...] = (
         ("multiscale", load(BUNDLED_RESTORER, "cpu", "float32", shake="off").restore),
         ("multiscale, fast", load(BUNDLED_RESTORER, "cpu", "float32", fast=True).restore),
-        ("faithful", load(BUNDLED_HOURGLASS, "cpu", "float32", shake="off").restore),
+        ("faithful", load(BUNDLED_FAITHFUL, "cpu", "float32", shake="off").restore),
         ("generative", _restore_generatively),
     )
     for name, restore in methods:

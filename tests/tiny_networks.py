@@ -14,9 +14,7 @@ from unblur.models.semantic_guidance import SemanticGuidanceConfig
 
 LATENTS = 4
 
-HOURGLASS = NAFNetConfig(
-    width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2
-)
+NAFNET = NAFNetConfig(width=4, encoder_blocks=(1, 1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1, 1), stem_stride=2)
 PRIOR = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
 DENOISER = LinearDiTConfig(
     width=16,
@@ -29,7 +27,7 @@ DENOISER = LinearDiTConfig(
 )
 GLOW = GlowConfig(
     denoiser=DENOISER,
-    pre_reconstruction=PreReconstructionConfig(hourglass=HOURGLASS, align_channels=4, latent_channels=LATENTS),
+    pre_reconstruction=PreReconstructionConfig(nafnet=NAFNET, align_channels=4, latent_channels=LATENTS),
     motion=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)),
     semantics=SemanticGuidanceConfig(prior=PRIOR, regions=2),
 )

@@ -18,7 +18,7 @@ from unblur.errors import UnblurError
 T = TypeVar("T")
 
 _ACCEPTED: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int), str: (str,)}
-"""What JSON may hold for each plain type. cattrs by itself would read "false" as True and 3.7 as 3."""
+"""The Python types that JSON may hold for each plain type. cattrs by itself would read "false" as True and 3.7 as 3."""
 
 
 def to_json(value: object, type_: Any = None) -> str:

@@ -7,7 +7,7 @@ missing.
 from typing import Literal
 
 Mode = Literal["faithful", "fast", "generative"]
-"""How a photograph is restored, `unblur/app/restore_command.py`."""
+"""Modes of restoration, `unblur/app/restore_command.py`."""
 
 ShakeChoice = Literal["auto", "off", "always"]
 """Whether camera shake is solved: where it pays, never, or wherever a kernel is found,

@@ -1,4 +1,4 @@
-"""How far and in which direction a photograph was blurred, if by a camera that moved evenly and straight.
+"""Estimates length and direction of even, straight motion blur.
 
 Source: Yitzhaky, Mor, Lantzman, Kopeika, "Direct method for restoration of motion-blurred images", Journal of the
 Optical Society of America A 15(6), 1998 (and Yitzhaky, Kopeika, Graphical Models and Image Processing 59(5), 1997):
@@ -23,17 +23,17 @@ from unblur.blur.kernel import path_kernel
 STEP_DEG = 3
 LONGEST_PX = 40
 SHORTEST_PX = 3
-"""Shorter blur is not told from the interpolation between pixels, and counts as none."""
+"""The shortest length that differs from the interpolation between pixels; shorter blur counts as none."""
 FINEST_PX = 3.0
 """Waves shorter than this are left out: they are noise in blurred pictures."""
 CLEAR = 0.2
-"""How deep the autocorrelation must fall, of its value at zero, for the length to be believed. It fell to 0.2 and more
-in most of eleven photographs from training that were blurred evenly, and to 0.14 or less in nine of them sharp."""
+"""Depth of the autocorrelation's minimum, relative to its value at zero, for the length to be accepted. It was 0.2 and
+more in most of eleven photographs from training that were blurred evenly, and 0.14 or less in nine of them sharp."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineBlur:
-    """Even, straight motion: its length in pixels, 0 for none that can be seen, and its direction in degrees.
+    """Even, straight motion: its length in pixels, 0 for none that is visible, and its direction in degrees.
 
     Directions run from right (0) over down (90), half a turn: nobody can tell to and fro apart.
     """
@@ -43,7 +43,7 @@ class LineBlur:
 
 
 def estimate_line_blur(picture: Tensor) -> LineBlur:
-    """Of (3, H, W) linear light in [0, 1]."""
+    """Estimate the blur of (3, H, W) linear light in [0, 1]."""
     height, width = picture.shape[1:]
     longest = min(LONGEST_PX, min(height, width) // 3)
     grey = picture.double().mean(0)
@@ -71,7 +71,7 @@ def estimate_line_blur(picture: Tensor) -> LineBlur:
 
 
 def line_kernel(blur: LineBlur) -> Tensor:
-    """What a point becomes: (side, side) with an odd side, float64, sum 1, the line through the middle."""
+    """Return the kernel of a line: (side, side) with an odd side, float64, sum 1, through the middle."""
     count = 64 * (2 * math.ceil(blur.length_px / 2) + 1)
     offsets = ((torch.arange(count, dtype=torch.float64) + 0.5) / count - 0.5) * blur.length_px
     angle = math.radians(blur.angle_deg)

@@ -1,17 +1,17 @@
-"""Polyblur, which removes mild blur: a Gaussian is estimated from the steepest edges and undone by a polynomial of it.
+"""Polyblur, which removes mild blur: it estimates a Gaussian from the steepest edges and inverts it by a polynomial.
 
 Source: Delbracio, Garcia-Dorado, Choi, Kelly, Milanfar, "Polyblur: Removing Mild Blur by Polynomial Reblurring", IEEE
 Transactions on Computational Imaging 7, 2021, arXiv 2012.07322. The numbers are those of the package polyblur 0.1.6
 (Eboli, MIT), which retells it, and of the command that its README gives. Three rounds of
 
 1. estimating: after stretching grey levels, a sharp picture has an edge from black to white in every direction, whose
-   steepest slope is known; the steepest slope seen in a direction gives the deviation of the blur along it;
+   steepest slope is known; the steepest slope in a direction gives the deviation of the blur along it;
 2. restoring by p(G), G being the estimated Gaussian as a filter and p the polynomial of third degree with p(1) = 1,
    p'(1) = -1, p''(1) = ALPHA, p(0) = BETA, which is near 1 / x where the blur left something;
 3. taking back as much of that as keeps slopes from being reversed, which is what halos are.
 
 Differences: one kernel for the whole picture, as their basic form; no separation of noise; a picture in which no more
-blur is seen than the least that they estimate is left alone, and not sharpened three times. The filter is exact in the
+blur is found than the least that they estimate is left alone, and not sharpened three times. The filter is exact in the
 frequency domain, where a Gaussian is a Gaussian; slopes are derivatives there, of the picture mirrored at its borders,
 and not finite differences, which would ask for other constants.
 """
@@ -33,11 +33,11 @@ SLOPE = 0.352
 OWN_BLUR_PX = 0.768
 """The paper's sigma_b, the deviation of what blurs sharp pictures too."""
 CLIPPED_SHARE = 1e-4
-"""Of the pixels, at either end, when grey levels are stretched."""
+"""Share of the pixels, at either end, that are clipped when grey levels are stretched."""
 LEAST_PX, MOST_PX = 0.3, 4.0
-"""Between these lies the estimated deviation."""
+"""The range of the estimated deviation."""
 DIRECTIONS, INTERPOLATED = 6, 30
-"""In which slopes are measured, and among which the most blurred one is sought, in half a turn."""
+"""Number of directions in which slopes are measured, and among which the most blurred one is sought, in half a turn."""
 _REACH_PX = math.ceil(3 * 3 * MOST_PX)
 """Three deviations of the Gaussian applied three times."""
 

@@ -3,7 +3,7 @@
 Source: Richardson, "Bayesian-Based Iterative Method of Image Restoration", JOSA 62(1), 1972; Lucy, "An iterative
 technique for the rectification of observed distributions", The Astronomical Journal 79(6), 1974. It works on linear
 light, in which blur is a sum. The kernel is that of even, straight motion (see `line_blur`), the same everywhere; a
-photograph in which no such motion is seen stays as it is.
+photograph in which no such motion is found stays as it is.
 """
 
 import math
@@ -44,20 +44,20 @@ def deconvolve(picture: Tensor, kernel: Tensor, rounds: int) -> Tensor:
 
     Black is taken to lie beyond the borders, as in scikit-image's richardson_lucy.
     """
-    seen = picture.double()
+    blurry = picture.double()
     # At least as large as the whole convolution, and quick to transform.
-    size = [math.ceil((side + kernel.shape[0] - 1) / 32) * 32 for side in seen.shape[1:]]
+    size = [math.ceil((side + kernel.shape[0] - 1) / 32) * 32 for side in blurry.shape[1:]]
     reach = kernel.shape[0] // 2
     waves = torch.fft.rfft2(kernel.double(), s=size)
     mirrored = torch.fft.rfft2(kernel.double().flip(0, 1), s=size)
-    estimate = torch.full_like(seen, START)
+    estimate = torch.full_like(blurry, START)
     for _ in range(rounds):
-        ratio = seen / (_convolved(estimate, waves, size, reach) + DARKEST)
+        ratio = blurry / (_convolved(estimate, waves, size, reach) + DARKEST)
         estimate = estimate * _convolved(ratio, mirrored, size, reach)
     return estimate
 
 
 def _convolved(picture: Tensor, waves: Tensor, size: list[int], reach: int) -> Tensor:
-    """With the kernel whose transform is `waves`, `reach` pixels to each side; as large as the picture."""
+    """Convolve with the kernel whose transform is `waves`, `reach` pixels to each side; the size of the image stays."""
     whole: Tensor = torch.fft.irfft2(torch.fft.rfft2(picture, s=size) * waves, s=size)
     return whole[:, reach : reach + picture.shape[1], reach : reach + picture.shape[2]]

@@ -106,8 +106,8 @@ class TensorFlowJsGraph:
                 f"{model} has operations that are not known here: {', '.join(sorted(unknown))}; export it as ONNX."
             )
         places = [name for name, node in nodes.items() if node["op"] == "Placeholder"]
-        asked = {parent for node in nodes.values() for parent in _parents(node)}
-        ends = [name for name, node in nodes.items() if name not in asked and node["op"] not in ("Const", "NoOp")]
+        parents = {parent for node in nodes.values() for parent in _parents(node)}
+        ends = [name for name, node in nodes.items() if name not in parents and node["op"] not in ("Const", "NoOp")]
         if len(places) != 1 or len(ends) != 1:
             raise UnblurError(f"{model} has {len(places)} inputs and {len(ends)} outputs; it must have one of each.")
         self._input, self._output = places[0], ends[0]
@@ -146,7 +146,7 @@ def _weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, Tensor]:
 
 
 def _in_order(nodes: dict[str, dict[str, Any]], output: str) -> list[Node]:
-    """What leads to `output`, each after all that it needs."""
+    """Return the nodes that lead to `output`, each after all that it needs."""
     ordered: list[str] = []
     done: set[str] = set()
     waiting = [output]

@@ -15,10 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments.glow_ablation import glow_ablation
+from experiments.harness import run
 from tests.restoration.test_shake import photograph
 from unblur.app.cli import COMMANDS, MOVED, main
 from unblur.app.report import printable
-from unblur.models.multiscale import enlarged
+from unblur.models.multiscale import upsample2x
 from unblur.restoration.restorer import load
 
 MakePhoto = Callable[..., Path]
@@ -93,7 +95,7 @@ def test_the_fast_mode_restores_at_half_the_size(tmp_path, make_photo, restore, 
     whole = half.repeat(2, 0).repeat(2, 1)
     plain, fast = (load(tiny_checkpoint, "cpu", "float32", fast=fast) for fast in (False, True))
     correction = torch.from_numpy(plain.restore(half) - half).permute(2, 0, 1)
-    expected = whole + enlarged(correction[None])[0].permute(1, 2, 0).numpy()
+    expected = whole + upsample2x(correction[None])[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(fast.restore(whole), expected, atol=1e-5)
     assert restore(photo, "--mode", "fast", "--seed", "3") == 2
     assert "--seed has a meaning only with --mode generative" in capsys.readouterr().err
@@ -267,7 +269,7 @@ def test_json_is_one_object_per_photograph(tmp_path, make_photo, restore, capsys
     assert restored["seconds"] > 0
     assert restored["strength"] == 1
     assert 0 < restored["change"] < 1
-    assert restored["kept_share"] == 0
+    assert restored["fallback_share"] == 0
     assert len(restored["checkpoint"]) == 64
     assert restored["error"] is None
     assert (skipped["status"], skipped["error"]) == ("skipped", None)
@@ -390,3 +392,11 @@ def test_a_former_command_names_its_experiment(former: str, capsys: pytest.Captu
 def test_studies_have_moved(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "`unblur study` has moved to `python -m experiments`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--start-from", "--encoder=x.pth", "--hourglass_from"])
+def test_renamed_options_are_named(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "glow", "--run", "run", option]) == 2
+    assert "now; use that" in capsys.readouterr().err
+    assert run(glow_ablation, ["gopro", option]) == 2
+    assert "now; use that" in capsys.readouterr().err

@@ -126,7 +126,7 @@ def test_json_says_how_the_detail_came_about(photo: Path, restore, capsys, tiny_
     said = json.loads(capsys.readouterr().out)
     expected = {"mode": "generative", "seed": 4, "steps": 2, "solver": "euler", "fidelity": 0.25, "marked": True}
     assert expected.items() <= said.items()
-    assert (said["generated_share"], said["kept_share"]) == (1, 0)
+    assert (said["generated_share"], said["fallback_share"]) == (1, 0)
     assert said["uncertainty"] == str(photo.with_name("photo_generated_uncertainty.png"))
     assert len(said["checkpoint"]) == len(said["decoder"]) == 64
     assert main([str(photo), "--checkpoint", str(tiny_checkpoint), "--json", "--overwrite"]) == 0

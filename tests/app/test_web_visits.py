@@ -29,7 +29,7 @@ class SlowRestorers(Restorers):
         self.begun.set()
         time.sleep(self.seconds)
         progress(1.0)
-        return Restoration(photo=photo, seconds=0.0, tile_px=0, strength=1.0, change=0.0, kept_share=0.0)
+        return Restoration(photo=photo, seconds=0.0, tile_px=0, strength=1.0, change=0.0, fallback_share=0.0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from unblur.checkpoints.foreign import ForeignConfig
+from unblur.checkpoints.import_weights import ForeignConfig
 from unblur.models import MIMOUNetConfig, MPRNetConfig, NAFNetConfig, RestormerConfig
 
 Shapes = dict[str, tuple[int, ...]]

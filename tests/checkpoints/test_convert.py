@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from unblur.app.cli import main
 from unblur.checkpoints.folder import load_checkpoint
-from unblur.checkpoints.foreign import key_map_of
+from unblur.checkpoints.import_weights import key_map_of
 from unblur.checkpoints.published import published, published_card
 from unblur.models import MIMOUNetConfig
 from unblur.names import PublishedName

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from original_names import MIMO, MPR, NAF, NAF_GOPRO, RESTORMER, original_shapes, wave_picture, waves
 from torch import Tensor
 
-from unblur.checkpoints.foreign import ForeignConfig, from_foreign, key_map_of
+from unblur.checkpoints.import_weights import ForeignConfig, from_foreign, key_map_of
 from unblur.models import MIMOUNetConfig, MPRNetConfig, MultiOutput, NAFNetConfig, RestormerConfig, build
 
 EVERY = [NAF, MIMO, MPR, RESTORMER, NAF_GOPRO, MIMOUNetConfig(blocks=20), MPRNetConfig(), RestormerConfig()]

@@ -11,7 +11,7 @@ from original_names import NAF, RESTORMER, waves
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unblur.checkpoints.foreign import from_foreign, key_map_of, load_foreign
+from unblur.checkpoints.import_weights import from_foreign, key_map_of, load_foreign
 from unblur.errors import UnblurError
 
 Wrap = Callable[[dict[str, Tensor]], object]

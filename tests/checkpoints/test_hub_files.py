@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unblur.checkpoints.hub_files import find_weights
+from unblur.checkpoints.hub import find_weights
 from unblur.errors import UnblurError
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from unblur.app.cli import main
+from unblur.checkpoints.average import average_checkpoints
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-from unblur.checkpoints.mean import mean_of
 from unblur.errors import UnblurError
 from unblur.models import NAFNetConfig, build
 
@@ -39,7 +39,7 @@ def test_each_weight_of_the_copy_is_the_mean_of_the_runs(runs: list[Path], tmp_p
 
 def test_the_mean_of_a_run_with_itself_is_that_run(runs: list[Path]) -> None:
     one = load_checkpoint(runs[0])
-    mean = mean_of([one] * 3).model.state_dict()
+    mean = average_checkpoints([one] * 3).model.state_dict()
     assert all(torch.equal(value, mean[name]) for name, value in one.model.state_dict().items())
 
 
@@ -52,4 +52,4 @@ def test_runs_of_other_networks_have_no_mean(
     assert "there is a mean of runs of one network only" in capsys.readouterr().err
     assert not (tmp_path / "copy").exists()
     with pytest.raises(UnblurError, match="give the folder of one"):
-        mean_of([])
+        average_checkpoints([])

@@ -9,13 +9,13 @@ from unblur.app.cli import main
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.models import MultiScaleConfig, NAFNetConfig, build
 
-HOURGLASS = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
+NAFNET = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
 
 
 def test_a_copy_looks_at_fewer_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = MultiScaleConfig(hourglass=HOURGLASS, scales=4, channels=4, blocks=1)
+    config = MultiScaleConfig(nafnet=NAFNET, scales=4, channels=4, blocks=1)
     network = build(config)
-    for part in ("hourglass.ending", "choice.ending"):
+    for part in ("nafnet.ending", "fusion.ending"):
         network.get_submodule(part).reset_parameters()
     save_checkpoint(tmp_path / "four", network, config, train_patch_px=64, card="tiny\n")
     assert main(["bundle", str(tmp_path / "four"), "--scales", "2", "-o", str(tmp_path / "two")]) == 0
@@ -26,10 +26,10 @@ def test_a_copy_looks_at_fewer_sizes(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert all(torch.equal(value.half(), kept[name].half()) for name, value in four.model.state_dict().items())
     blurry = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert not torch.allclose(two.model(blurry), four.model(blurry))
-    assert "looks at 2 sizes" in (tmp_path / "two" / "README.md").read_text()
+    assert "restores at 2 scales" in (tmp_path / "two" / "README.md").read_text()
 
     assert main(["bundle", str(tmp_path / "four"), "--scales", "1", "-o", str(tmp_path / "one")]) == 2
     assert "ask for 2 or more" in capsys.readouterr().err
-    save_checkpoint(tmp_path / "hourglass", build(HOURGLASS), HOURGLASS, train_patch_px=64, card="tiny\n")
-    assert main(["bundle", str(tmp_path / "hourglass"), "--scales", "3", "-o", str(tmp_path / "three")]) == 2
+    save_checkpoint(tmp_path / "nafnet", build(NAFNET), NAFNET, train_patch_px=64, card="tiny\n")
+    assert main(["bundle", str(tmp_path / "nafnet"), "--scales", "3", "-o", str(tmp_path / "three")]) == 2
     assert "restores at one size of a photograph" in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_pairs_beyond_the_memory_are_forgotten(folder: Path) -> None:
     source = patches(folder, memory_bytes=2 * pair_bytes)
     for index in range(30):
         source[index]
-        assert sum(picture.numel() for twins in source._kept.values() for picture in twins) <= 2 * pair_bytes
+        assert sum(picture.numel() for twins in source._cached.values() for picture in twins) <= 2 * pair_bytes
 
 
 def test_nothing_to_cut_from_is_refused(folder: Path) -> None:
@@ -92,17 +92,17 @@ def test_nothing_to_cut_from_is_refused(folder: Path) -> None:
 
 
 def test_the_last_pairs_are_kept_back(folder: Path) -> None:
-    pair_set = PairSet(folder=str(folder), kept_back=0.4, share=1.0)
+    pair_set = PairSet(folder=str(folder), holdout=0.4, share=1.0)
     assert [files.name for files in pair_set.training_files()] == ["0.png", "1.png", "2.png"]
-    assert [files.name for files in pair_set.kept_back_files()] == ["3.png", "4.png"]
+    assert [files.name for files in pair_set.holdout_files()] == ["3.png", "4.png"]
     everything = PairSet(folder=str(folder), share=1.0)
-    assert (len(everything.training_files()), everything.kept_back_files()) == (5, [])
+    assert (len(everything.training_files()), everything.holdout_files()) == (5, [])
 
 
 def test_a_single_pair_cannot_be_kept_back(tmp_path: Path) -> None:
     save(tmp_path, "one.png")
     with pytest.raises(UnblurError, match="one pair"):
-        PairSet(folder=str(tmp_path), kept_back=0.2, share=1.0).training_files()
+        PairSet(folder=str(tmp_path), holdout=0.2, share=1.0).training_files()
 
 
 def test_pairs_for_measuring_are_not_learnt_from(tmp_path: Path) -> None:

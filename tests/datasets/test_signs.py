@@ -11,9 +11,9 @@ import torch
 
 from unblur.blur import Camera
 from unblur.datasets import PhotoFolder, SimulatedPairs
-from unblur.datasets.ingredients import TO_LEARN
 from unblur.datasets.signs import MARGIN_PX, WORDS, Sign, SignSettings, drawn_signs, sign, sign_pairs
 from unblur.datasets.simulated import PatchSampling
+from unblur.datasets.sources import TO_LEARN
 from unblur.datasets.validation import ValidationSet
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo

@@ -101,7 +101,7 @@ def test_the_homography_and_the_psnr_are_those_of_opencv(name: str) -> None:
     aligned = align_by_homography(case.picture, case.sharp, clip=False)
     assert PSNR.measure(aligned) == pytest.approx(case.psnr_db[0], abs=0.001)
     assert PSNR.measure(aligned) == pytest.approx(case.psnr_db[1], abs=0.005)
-    assert float(aligned.seen.double().mean()) == pytest.approx(case.seen, abs=1e-4)
+    assert float(aligned.valid.double().mean()) == pytest.approx(case.seen, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_aligned_pictures_stay_where_they_are() -> None:
     assert found is not None
     assert (found - torch.eye(3)).abs().max() < 1e-9
     aligned = align_by_homography(picture, picture, clip=True)
-    assert bool(aligned.seen.all())
+    assert bool(aligned.valid.all())
     assert torch.allclose(aligned.picture, picture, atol=1e-6)
 
 
@@ -153,7 +153,7 @@ def test_a_failure_is_told_and_leaves_the_picture_where_it_lies(flat: str) -> No
     picture, sharp = (plain, shown) if flat == "picture" else (shown, plain)
     aligned = align_by_homography(picture, sharp, clip=False)
     assert aligned.failed
-    assert bool(aligned.seen.all())
+    assert bool(aligned.valid.all())
     assert torch.equal(aligned.picture, match_brightness(picture, sharp))
 
 
@@ -172,11 +172,11 @@ def test_masked_measures_ignore_what_was_not_seen_and_equal_the_plain_ones_where
     case = cases()["darker and elsewhere"]
     picture, sharp = case.picture[:, :64, :80].double(), case.sharp[:, :64, :80].double()
     seen = torch.ones(64, 80, dtype=torch.bool)
-    whole = Aligned(picture=picture, sharp=sharp, seen=seen)
+    whole = Aligned(picture=picture, sharp=sharp, valid=seen)
     assert PSNR.measure(whole) == float(psnr(picture[None], sharp[None]))
     assert SSIM.measure(whole) == float(ssim(picture[None], sharp[None]))
     seen[:20] = False
-    masked = Aligned(picture=picture * seen, sharp=sharp * seen, seen=seen)
+    masked = Aligned(picture=picture * seen, sharp=sharp * seen, valid=seen)
     assert PSNR.measure(masked) == pytest.approx(float(psnr(picture[None, :, 20:], sharp[None, :, 20:])))
     options = {"channel_axis": 2, "gaussian_weights": True, "use_sample_covariance": False, "data_range": 1}
     arrays = (one.permute(1, 2, 0).numpy() for one in (masked.picture, masked.sharp))

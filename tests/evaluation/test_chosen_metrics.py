@@ -37,7 +37,7 @@ def choice(*names: str) -> MetricChoice:
 def test_the_numbers_are_those_of_the_metrics(pair: tuple[Tensor, Tensor]) -> None:
     blurry, sharp = pair
     opened = open_metrics(choice("psnr", "ms-ssim", "niqe", "brisque", "piqe", "ms-ssim"), PAIRS)
-    assert opened.told == "ms-ssim niqe brisque piqe"
+    assert opened.summary == "ms-ssim niqe brisque piqe"
     numbers, aligned = PAIRS.scores(blurry, sharp, "before", opened.metrics)
     assert aligned == "no"
     assert numbers == {
@@ -53,7 +53,7 @@ def test_the_numbers_are_those_of_the_metrics(pair: tuple[Tensor, Tensor]) -> No
 def test_a_protocol_measures_its_own_in_any_case() -> None:
     assert open_metrics(choice("psnr", "ssim-3d"), GOPRO).metrics == ()
     assert [metric.name for metric in open_metrics(choice("ssim"), GOPRO).metrics] == ["ssim"]
-    assert open_metrics(choice("niqe", "piqe"), NO_REFERENCE).told == ""
+    assert open_metrics(choice("niqe", "piqe"), NO_REFERENCE).summary == ""
 
 
 def test_comparisons_are_made_after_alignment_and_looks_before(pair: tuple[Tensor, Tensor]) -> None:
@@ -71,7 +71,7 @@ def test_st_lpips_is_named_with_its_weights(pair: tuple[Tensor, Tensor]) -> None
     pytest.importorskip("stlpips_pytorch")
     blurry, sharp = pair
     opened = open_metrics(choice("st-lpips"), PAIRS)
-    name, digits = opened.told.split(":")
+    name, digits = opened.summary.split(":")
     assert (name, len(digits)) == ("st-lpips", 12)
     numbers, _ = PAIRS.scores(blurry, sharp, "before", opened.metrics)
     assert numbers["st_lpips_before"] == float(load_st_lpips("alex")(blurry[None], sharp[None]))
@@ -96,7 +96,7 @@ def test_lpips_is_measured_with_the_weights_that_are_given(tmp_path: Path, pair:
     opened = open_metrics(given, PAIRS)
     assert PAIRS.scores(blurry, sharp, "before", opened.metrics)[0]["lpips_before"] > 0
     torch.save({name: 2 * value for name, value in heads.items()}, tmp_path / "heads.pth")
-    assert open_metrics(given, PAIRS).told != opened.told
+    assert open_metrics(given, PAIRS).summary != opened.summary
     with pytest.raises(UnblurError, match="No weights at nowhere"):
         open_metrics(replace(given, lpips_weights=("nowhere", "nowhere")), PAIRS)
 
@@ -139,9 +139,9 @@ def test_a_picture_that_is_too_small_leaves_a_gap() -> None:
     assert to_csv(from_csv(text)) == text
     assert math.isnan(from_csv(text)[0].scores["niqe_after"])
     table = summary([small, large])
-    told = dict(zip(table.header, table.lines[-1], strict=True))
-    assert told["NIQE after"] == f"{large.scores['niqe_after']:.2f} (1)"
-    assert told["n"] == "2"
+    cells = dict(zip(table.header, table.lines[-1], strict=True))
+    assert cells["NIQE after"] == f"{large.scores['niqe_after']:.2f} (1)"
+    assert cells["n"] == "2"
     (line,) = comparison([[small]]).lines
     assert "-" in line[-5:]
 

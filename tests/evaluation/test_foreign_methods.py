@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unblur.errors import UnblurError
-from unblur.evaluation.method import MethodChoice, open_method
+from unblur.evaluation.method import MethodSpec, open_method
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (21, 30, 3), np.uint8)
 
@@ -40,13 +40,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_function_of_the_current_folder_is_a_method(here: Path) -> None:
     path = list(sys.path)
-    method = open_method(MethodChoice(method="a_mirror:mirror"))
+    method = open_method(MethodSpec(method="a_mirror:mirror"))
     assert sys.path == path
     assert np.array_equal(method.apply(PICTURE, "a.png").pixels, PICTURE[:, ::-1])
     assert method.name == "a_mirror.mirror"
     (here / "a_mirror.py").write_text(PROGRAM + "# another program\n")
     del sys.modules["a_mirror"]
-    assert open_method(MethodChoice(method="a_mirror:mirror")).checkpoint != method.checkpoint
+    assert open_method(MethodSpec(method="a_mirror:mirror")).checkpoint != method.checkpoint
 
 
 def test_a_function_may_load_a_checkpoint(here: Path) -> None:
@@ -54,12 +54,12 @@ def test_a_function_may_load_a_checkpoint(here: Path) -> None:
     digests = set()
     for level in (3, 200):
         weights.write_text(str(level))
-        method = open_method(MethodChoice(method="a_mirror:load", checkpoint=str(weights), device="cpu"))
+        method = open_method(MethodSpec(method="a_mirror:load", checkpoint=str(weights), device="cpu"))
         assert np.array_equal(method.apply(PICTURE, "a.png").pixels, np.full_like(PICTURE, level))
         digests.add(method.checkpoint)
     assert len(digests) == 2
     with pytest.raises(UnblurError, match=r"a_mirror\.load failed: FileNotFoundError"):
-        open_method(MethodChoice(method="a_mirror:load", checkpoint=str(here / "nowhere"), device="cpu"))
+        open_method(MethodSpec(method="a_mirror:load", checkpoint=str(here / "nowhere"), device="cpu"))
 
 
 @pytest.mark.usefixtures("here")
@@ -75,19 +75,19 @@ def test_a_function_may_load_a_checkpoint(here: Path) -> None:
 )
 def test_functions_that_are_not_there_are_told(method: str, said: str) -> None:
     with pytest.raises(UnblurError, match=said):
-        open_method(MethodChoice(method=method))
+        open_method(MethodSpec(method=method))
 
 
 @pytest.mark.usefixtures("here")
 def test_a_function_that_fails_is_told() -> None:
     with pytest.raises(UnblurError, match=r"a_mirror\.fail failed: .*Error: "):
-        open_method(MethodChoice(method="a_mirror:fail")).apply(PICTURE, "a.png")
+        open_method(MethodSpec(method="a_mirror:fail")).apply(PICTURE, "a.png")
 
 
 def test_without_spandrel_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spandrel", None)
     with pytest.raises(UnblurError, match=r"pip install 'unblur\[spandrel\]'"):
-        open_method(MethodChoice(method=str(tmp_path / "theirs.pth")))
+        open_method(MethodSpec(method=str(tmp_path / "theirs.pth")))
 
 
 def test_spandrel_restores_with_a_network_that_it_knows(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_spandrel_restores_with_a_network_that_it_knows(tmp_path: Path) -> None:
                 torch.nn.init.normal_(parameter, std=0.1)
     path = tmp_path / "theirs.pth"
     torch.save({"params": network.state_dict()}, path)
-    method = open_method(MethodChoice(method=str(path), device="cpu"))
+    method = open_method(MethodSpec(method=str(path), device="cpu"))
     assert method.runtime.startswith("spandrel ")
     with torch.no_grad():
         expected = network(torch.from_numpy(PICTURE).permute(2, 0, 1)[None].float() / 255)
@@ -124,4 +124,4 @@ def test_what_spandrel_cannot_use_is_told(tmp_path: Path) -> None:
         ("none.pth", "cannot be read"),
     ):
         with pytest.raises(UnblurError, match=said):
-            open_method(MethodChoice(method=str(tmp_path / name), device="cpu"))
+            open_method(MethodSpec(method=str(tmp_path / name), device="cpu"))

@@ -9,13 +9,13 @@ import pytest
 import scipy.io
 import torch
 
-from unblur.datasets.pair_files import PairFiles, Picture, read_moments
+from unblur.datasets.pair_files import PairFiles, Picture, read_frames
 from unblur.datasets.recognition import find_data_set
 from unblur.errors import UnblurError
 from unblur.evaluation.alignment import align_by_whole_pixels
 from unblur.evaluation.measure import NamedFiles, conditions_of, measure_files
-from unblur.evaluation.method import called
-from unblur.evaluation.metric import LUMA_PSNR, Metric
+from unblur.evaluation.method import from_function
+from unblur.evaluation.metric import LUMA_PSNR, FullReferenceMetric
 from unblur.evaluation.protocol import KOEHLER
 from unblur.metrics import psnr
 from unblur.photos.files import write_photo
@@ -71,11 +71,11 @@ def test_one_moment_is_measured_as_the_benchmark_does(down: int, right: int, siz
 def test_what_came_in_from_outside_is_zero_in_both_pictures() -> None:
     sharp = tensor(smooth(2))
     found = align_by_whole_pixels(sharp.roll((4, -7), (1, 2)), sharp)
-    assert (~found.seen).sum() == 4 * 191 + 7 * 180 - 4 * 7
-    assert not found.picture[:, ~found.seen].any()
-    assert not found.sharp[:, ~found.seen].any()
+    assert (~found.valid).sum() == 4 * 191 + 7 * 180 - 4 * 7
+    assert not found.picture[:, ~found.valid].any()
+    assert not found.sharp[:, ~found.valid].any()
     # The brightness is matched before the shift is known, as in eval_image.m.
-    assert torch.corrcoef(torch.stack([found.picture[:, found.seen][0], found.sharp[:, found.seen][0]]))[0, 1] > 0.999
+    assert torch.corrcoef(torch.stack([found.picture[:, found.valid][0], found.sharp[:, found.valid][0]]))[0, 1] > 0.999
 
 
 def test_each_number_is_that_of_its_best_moment() -> None:
@@ -107,10 +107,10 @@ def test_a_tree_is_measured_without_the_moments_that_the_benchmark_leaves_out(
     write_photo(Photo(pixels=blurry), tmp_path / "BlurryImages" / f"Blurry1_{kernel}.png")
     scipy.io.savemat(tmp_path / "groundTruthMatFiles" / f"GroundTruth1_{kernel}.mat", {"GroundTruth": frames})
     (pair,) = find_data_set(tmp_path).listing.splits[0].pairs
-    assert len(read_moments(pair)[1]) == 31 - left_out
+    assert len(read_frames(pair)[1]) == 31 - left_out
     # MSSIM needs larger pictures.
     protocol = replace(KOEHLER, metrics=(LUMA_PSNR,))
-    identity = called("identity", lambda pixels: pixels)
+    identity = from_function("identity", lambda pixels: pixels)
     row = measure_files(NamedFiles(image=pair.name, files=pair), identity, protocol, conditions_of(identity, protocol))
     if left_out:
         expected = max(psnr_of_the_benchmark(frames[..., place], blurry) for place in range(31) if place != 29)
@@ -125,7 +125,7 @@ def test_moments_in_files_of_their_own_are_left_out_by_their_numbers(tmp_path: P
         write_photo(Photo(pixels=smooth(5, 16, 16)), tmp_path / f"{name}.png")
     (pair,) = find_data_set(tmp_path).listing.splits[0].pairs
     assert [picture.path.stem for picture in pair.sharps] == ["GroundTruth1_3_29", "GroundTruth1_3_31"]
-    assert len(read_moments(pair)[1]) == 2
+    assert len(read_frames(pair)[1]) == 2
 
 
 def test_moments_of_unequal_size_and_missing_ones_are_refused(tmp_path: Path) -> None:
@@ -133,11 +133,11 @@ def test_moments_of_unequal_size_and_missing_ones_are_refused(tmp_path: Path) ->
         write_photo(Photo(pixels=smooth(6, side, 16)), tmp_path / f"{side}.png")
     small, large = (Picture(path=tmp_path / f"{side}.png") for side in (16, 24))
     with pytest.raises(UnblurError, match="differ in size"):
-        read_moments(PairFiles(name="a", blurry=small, sharps=(small, large)))
+        read_frames(PairFiles(name="a", blurry=small, sharps=(small, large)))
     with pytest.raises(UnblurError, match="differ in size"):
-        read_moments(PairFiles(name="a", blurry=large, sharps=(small, small)))
+        read_frames(PairFiles(name="a", blurry=large, sharps=(small, small)))
     with pytest.raises(UnblurError, match="no sharp twin"):
-        read_moments(PairFiles(name="a", blurry=small))
+        read_frames(PairFiles(name="a", blurry=small))
 
 
 def test_pictures_too_small_for_five_scales_have_no_mssim() -> None:
@@ -148,8 +148,10 @@ def test_pictures_too_small_for_five_scales_have_no_mssim() -> None:
 
 def test_of_metrics_where_less_is_better_the_least_counts() -> None:
     picture, near, far = (tensor(smooth(seed, 64, 64)) for seed in (1, 2, 3))
-    off = Metric(name="off", measure=lambda pictures: float((pictures.picture - pictures.sharp).abs().mean()))
-    less = replace(off, name="less", less_is_better=True)
+    off = FullReferenceMetric(
+        name="off", measure=lambda pictures: float((pictures.picture - pictures.sharp).abs().mean())
+    )
+    less = replace(off, name="less", lower_is_better=True)
     singles = [KOEHLER.scores(picture, moment, "after", (off,))[0]["off_after"] for moment in (near, far)]
     numbers, _ = KOEHLER.best_scores(picture, [near, far], "after", (off, less))
     assert (numbers["off_after"], numbers["less_after"]) == (max(singles), min(singles))

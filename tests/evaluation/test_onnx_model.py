@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from unblur.errors import UnblurError
-from unblur.evaluation.method import MethodChoice, open_method
+from unblur.evaluation.method import MethodSpec, open_method
 from unblur.evaluation.peers.onnx_model import OnnxModel
 
 onnx = pytest.importorskip("onnx")
@@ -73,7 +73,7 @@ def by_torch(blurry: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(40, 60), (41, 33), (1, 7)])
 def test_it_gives_what_torch_gives(tmp_path: Path, size: tuple[int, int]) -> None:
-    method = open_method(MethodChoice(method=str(save(tmp_path / "conv.onnx", convolution())), device="cpu"))
+    method = open_method(MethodSpec(method=str(save(tmp_path / "conv.onnx", convolution())), device="cpu"))
     blurry = picture(*size)
     done = method.apply(blurry, "a.png")
     # Nothing but the rounding to eight bits.
@@ -159,7 +159,7 @@ def test_what_is_no_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match=r"rubbish\.onnx is no ONNX model that can be run"):
         OnnxModel(tmp_path / "rubbish.onnx")
     with pytest.raises(UnblurError, match="There is no ONNX model at"):
-        open_method(MethodChoice(method=str(tmp_path / "none.onnx")))
+        open_method(MethodSpec(method=str(tmp_path / "none.onnx")))
     path = save(tmp_path / "conv.onnx", convolution())
     with pytest.raises(UnblurError, match="multiples of 0"):
         OnnxModel(path, multiple_px=0)

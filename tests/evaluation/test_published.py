@@ -11,7 +11,7 @@ import pytest
 
 from unblur.datasets.catalogue import CATALOGUE
 from unblur.errors import UnblurError
-from unblur.evaluation.published.beside import PublishedTable, published_tables
+from unblur.evaluation.published.comparison import PublishedTable, published_tables
 from unblur.evaluation.published.numbers import PublishedNumber, Standing, read_published
 from unblur.evaluation.row import Conditions, Row
 

@@ -10,7 +10,7 @@ import pytest
 from unblur.datasets.pair_files import PairFiles, Picture
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import NamedFiles
-from unblur.evaluation.method import MethodChoice, called, open_method
+from unblur.evaluation.method import MethodSpec, from_function, open_method
 from unblur.evaluation.protocol import NO_REFERENCE, PAIRS, REALBLUR
 from unblur.evaluation.row import Row, to_csv
 from unblur.evaluation.run import Progress, Run
@@ -37,7 +37,7 @@ def make_run(tmp_path: Path) -> Callable[[int], Run]:
                 sharps=(Picture(path=tmp_path / "sharp" / f"{number}.png"),),
             )
             named.append(NamedFiles(image=files.name, files=files))
-        return Run(data_set="test", files=tuple(named), choice=MethodChoice(method="unsharp"), protocol=PAIRS)
+        return Run(data_set="test", files=tuple(named), choice=MethodSpec(method="unsharp"), protocol=PAIRS)
 
     return make
 
@@ -94,7 +94,7 @@ def test_a_partial_file_of_another_run_is_refused(make_run: Callable[[int], Run]
     next(opened(run, partial).rows())
     others = {
         "another protocol, pairs-v1 and not realblur-v1": replace(run, protocol=REALBLUR),
-        "another method, unsharp and not identity": replace(run, choice=MethodChoice(method="identity")),
+        "another method, unsharp and not identity": replace(run, choice=MethodSpec(method="identity")),
         "another pictures": replace(run, files=run.files[:1]),
     }
     for said, other in others.items():
@@ -135,12 +135,12 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_rest_is_kept(
 
 def test_a_python_function_is_a_method_too(make_run: Callable[[int], Run]) -> None:
     run = make_run(2)
-    progress = Progress(run, called("mirror", lambda blurry: blurry[:, ::-1].copy()))
+    progress = Progress(run, from_function("mirror", lambda blurry: blurry[:, ::-1].copy()))
     rows = list(progress.rows())
     assert [row.conditions.method for row in rows] == ["mirror"] * 2
     assert all(row.gain_db < 0 for row in rows)
     with pytest.raises(UnblurError, match="must give a picture of the same size"):
-        list(Progress(run, called("half", lambda blurry: blurry[::2])).rows())
+        list(Progress(run, from_function("half", lambda blurry: blurry[::2])).rows())
 
 
 def test_no_workers_are_refused(make_run: Callable[[int], Run]) -> None:
@@ -155,7 +155,7 @@ def test_without_reference_the_change_is_told_and_looks_are_guessed(make_run: Ca
     guesses = [f"{name}_{when}" for name in ("niqe", "brisque", "piqe") for when in ("before", "after")]
     assert list(row.scores) == ["change_after", *guesses]
     assert 0 < row.scores["change_after"] < 0.2
-    (same,) = complete(replace(run, choice=MethodChoice(method="identity"))).finished
+    (same,) = complete(replace(run, choice=MethodSpec(method="identity"))).finished
     assert same.scores["change_after"] == 0
 
 
@@ -165,7 +165,7 @@ def test_pictures_restored_elsewhere_are_measured_by_their_names(
     run = make_run(2)
     folder = tmp_path / "theirs"
     folder.mkdir()
-    choice = MethodChoice(method=str(folder))
+    choice = MethodSpec(method=str(folder))
     with pytest.raises(UnblurError, match="holds no pictures"):
         opened(replace(run, choice=choice))
     for number in range(2):
@@ -189,4 +189,4 @@ def test_pictures_restored_elsewhere_are_measured_by_their_names(
 
 def test_an_unknown_method_is_refused(make_run: Callable[[int], Run]) -> None:
     with pytest.raises(UnblurError, match="There is no method magic; give faithful, network, fast, generative"):
-        opened(replace(make_run(1), choice=MethodChoice(method="magic")))
+        opened(replace(make_run(1), choice=MethodSpec(method="magic")))

@@ -54,7 +54,7 @@ def test_a_set_with_splits_is_learnt_from_and_measured_as_its_authors_say(tmp_pa
             write_photo(Photo(pixels=np.zeros((20, 20, 3), np.uint8)), scene / side / f"{split}.png")
     (one,) = sets(f"{tmp_path / 'data'}", written_to=tmp_path / "sets")
     assert isinstance(one.source, PairSet)
-    assert one.source.kept_back == 0
+    assert one.source.holdout == 0
     assert [named.image for named in one.measured.files] == ["GOPR0372_07_00-test.png"]
     assert one.measured.protocol.name == "gopro"
     for file in (tmp_path / "data" / "train").rglob("*.png"):

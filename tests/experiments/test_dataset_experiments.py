@@ -31,7 +31,7 @@ def test_rows_are_made_once_measured_everywhere_and_told_by_severity(
     assert log.read_text() == first
     assert {path.name for path in (output / "runs").iterdir()} == {"gopro", "full", "folder"}
     recipe = json.loads((output / "runs" / "folder" / "recipe.json").read_text())
-    assert [part["kind"] for part in recipe["mixed_in"]] == ["PairSet"]
+    assert [part["kind"] for part in recipe["extra_sources"]] == ["PairSet"]
 
     cells = list(csv.DictReader((output / "cross-dataset.csv").read_text().splitlines()))
     assert len(cells) == 9

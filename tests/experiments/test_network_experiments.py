@@ -22,7 +22,7 @@ TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_block
 def test_candidates_differ_in_their_shape_only() -> None:
     candidates = candidate_recipes()
     assert len({candidate.model for candidate in candidates}) == len(candidates) > 2
-    rest = {(c.camera, c.sampling, c.seed, c.batch, c.peak_learning_rate, c.uses) for c in candidates}
+    rest = {(c.camera, c.sampling, c.seed, c.batch, c.peak_learning_rate, c.repeats) for c in candidates}
     assert len(rest) == 1
 
 
@@ -32,7 +32,7 @@ def test_a_study_trains_and_measures_its_candidates(
 ) -> None:
     def small() -> tuple[Recipe, ...]:
         return tuple(
-            replace(candidate, model=TINY, batch=1, sampling=PatchSampling(patch_px=64), uses_apart=4)
+            replace(candidate, model=TINY, batch=1, sampling=PatchSampling(patch_px=64), repeat_gap=4)
             for candidate in candidate_recipes()
         )
 

@@ -86,7 +86,7 @@ def test_the_first_host_gets_all_seeds_and_ablations(tmp_path: Path) -> None:
     assert {run.recipe.seed for run in runs if run.host == "nafnet"} == {1}
     told = {run.variant.title: run for run in runs if run.host == "unet" and run.recipe.seed == 1}
     assert set(told) == {"no prior", "prior", "no distillation", "one level", "no attention"}
-    assert told["no distillation"].variant.prior_from == tmp_path / "undistilled"
+    assert told["no distillation"].variant.init_prior == tmp_path / "undistilled"
     assert told["no distillation"].recipe == told["prior"].recipe
     one_level = told["one level"].recipe.model
     assert isinstance(one_level, UNetConfig)
@@ -95,7 +95,7 @@ def test_the_first_host_gets_all_seeds_and_ablations(tmp_path: Path) -> None:
 
 
 def test_hosts_look_once_whatever_the_prior_does(tmp_path: Path) -> None:
-    prior = AblatedPrior(folder=tmp_path, network=replace(NETWORK, looks_twice=True), train_patch_px=64)
+    prior = AblatedPrior(folder=tmp_path, network=replace(NETWORK, two_pass=True), train_patch_px=64)
     runs = plan_runs(tmp_path, prior, ("unet",), steps=10, seeds=1, ablation_seeds=1)
     hosts = [run.recipe.model for run in runs]
     assert {host.prior.network for host in hosts if isinstance(host, UNetConfig) and host.prior} == {NETWORK}
@@ -132,7 +132,7 @@ def test_means_spreads_and_differences_of_the_same_seed() -> None:
 def test_a_folder_keeps_to_one_study(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
     def opened(steps: int) -> AblatedPrior:
         return open_ablation(
-            tmp_path / "out", photos, photos, prior_from=prior_folder, steps=steps, validation=settings
+            tmp_path / "out", photos, photos, init_prior=prior_folder, steps=steps, validation=settings
         )
 
     settings = ValidationSet(size_px=64)
@@ -147,12 +147,12 @@ def test_a_prior_that_is_none_is_one_sentence(photos: Path, tmp_path: Path, caps
     config = UNetConfig(channels=(4, 4), blocks=1)
     save_checkpoint(tmp_path / "unet", build(config), config, train_patch_px=64, card="tiny")
     places = ["--photos", str(photos), "--held-out", str(photos), "-o", str(tmp_path / "out")]
-    assert run(prior_ablation, ["--prior-from", str(tmp_path / "unet"), *places]) == 2
+    assert run(prior_ablation, ["--init-prior", str(tmp_path / "unet"), *places]) == 2
     assert "holds no semantic prior" in capsys.readouterr().err
-    assert run(prior_ablation, ["--prior-from", str(tmp_path / "unet"), *places, "--seeds", "0"]) == 2
-    assert run(prior_ablation, ["--prior-from", str(tmp_path / "unet"), *places, "--ablation-seeds", "4"]) == 2
+    assert run(prior_ablation, ["--init-prior", str(tmp_path / "unet"), *places, "--seeds", "0"]) == 2
+    assert run(prior_ablation, ["--init-prior", str(tmp_path / "unet"), *places, "--ablation-seeds", "4"]) == 2
     assert "from 0 to 3" in capsys.readouterr().err
-    assert run(prior_ablation, ["--prior-from", str(tmp_path / "unet"), *places, "--size", "8"]) == 2
+    assert run(prior_ablation, ["--init-prior", str(tmp_path / "unet"), *places, "--size", "8"]) == 2
     assert "at least 32" in capsys.readouterr().err
 
 
@@ -168,7 +168,7 @@ def test_the_study_at_toy_scale_and_again(
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     monkeypatch.setattr("experiments.prior_ablation.ablation_recipe", small_batches)
     out = tmp_path / "out"
-    command = ["--prior-from", str(prior_folder), "--photos", str(photos), "-o", str(out)]
+    command = ["--init-prior", str(prior_folder), "--photos", str(photos), "-o", str(out)]
     command += ["--held-out", str(photos), "--steps", "1", "--seeds", "1", "--size", "64", "--device", "cpu"]
     assert run(prior_ablation, [*command, "--hosts", "nafnet"]) == 0
     printed = capsys.readouterr().out
@@ -180,8 +180,8 @@ def test_the_study_at_toy_scale_and_again(
     assert (out / "results.md").read_text() == printed
     # What is not distilled is what the teacher sees, and not what the given prior sees.
     student = load_checkpoint(out / "nafnet-no-distillation-1").model.get_submodule("prior.student").state_dict()
-    untaught = load_checkpoint(out / "undistilled").model.state_dict()
-    assert all((value == student[name]).all() for name, value in untaught.items())
+    undistilled = load_checkpoint(out / "undistilled").model.state_dict()
+    assert all((value == student[name]).all() for name, value in undistilled.items())
 
     # Again with another host: what is done is not done again.
     finished = out / "nafnet-prior-1" / "training_state.pt"

@@ -20,7 +20,7 @@ from experiments.reconstruction import (
     reconstruction_csv,
     reconstruction_table,
 )
-from unblur.checkpoints.latent_spaces import FoundSpace
+from unblur.checkpoints.latent_spaces import LoadedLatentSpace
 from unblur.errors import UnblurError
 from unblur.models import LatentSpace
 from unblur.photos.files import write_photo
@@ -48,7 +48,7 @@ class MeanDifference(nn.Module):
         return (restored - sharp).abs().mean(dim=(1, 2, 3))
 
 
-FOUND = FoundSpace(
+FOUND = LoadedLatentSpace(
     space=LatentSpace(encoder=Pool(), decoder=Repeat(), stride_px=8),
     name="means",
     encoder_sha256="e" * 64,
@@ -124,7 +124,7 @@ def test_the_command_measures_taef2(
     pixels = np.random.default_rng(0).integers(0, 256, (4, 4, 3), np.uint8).repeat(16, 0).repeat(16, 1)
     (tmp_path / "photos").mkdir()
     write_photo(Photo(pixels=pixels), tmp_path / "photos" / "a.png")
-    files = ["--encoder", str(published("taef2_encoder.pth")), "--decoder", str(published("taef2_decoder.pth"))]
+    files = ["--latent-encoder", str(published("taef2_encoder.pth")), "--decoder", str(published("taef2_decoder.pth"))]
     command = [str(tmp_path / "photos"), "--device", "cpu"]
     assert run(reconstruction, [*command, *files, "--size", "64", "--csv", str(tmp_path / "rows.csv")]) == 0
     assert "| all | 1 |" in capsys.readouterr().out
@@ -143,8 +143,8 @@ def test_what_does_not_go_together_is_one_sentence(tmp_path: Path, capsys: pytes
         return error
 
     assert "needs a checkpoint" in said()
-    assert "needs a checkpoint" in said("--encoder", "e.pth")
+    assert "needs a checkpoint" in said("--latent-encoder", "e.pth")
     assert "not both" in said("--checkpoint", "run", "--decoder", "d.pth")
     assert "No checkpoint at" in said("--checkpoint", str(tmp_path / "run"))
-    assert "No weights at" in said("--encoder", "e.pth", "--decoder", "d.pth")
+    assert "No weights at" in said("--latent-encoder", "e.pth", "--decoder", "d.pth")
     assert "too small" in said("--size", "8")

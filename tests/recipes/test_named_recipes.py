@@ -10,7 +10,7 @@ from unblur import recipes
 from unblur.config import from_json, to_json
 from unblur.models import PriorConfig, RestorerConfig
 from unblur.names import RecipeName
-from unblur.training.growth import phases_of
+from unblur.training.progressive import phases_of
 from unblur.training.recipe import Recipe
 from unblur.training.schedule import learning_rate
 

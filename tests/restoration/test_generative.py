@@ -208,7 +208,7 @@ def test_fidelity_1_is_the_pre_reconstruction_and_asks_no_decoder(tiny_glow: Glo
     ).restore_photo(photo)
     assert np.array_equal(restoration.photo.pixels, faithful.photo.pixels)
     assert faithful.change > 0.001
-    assert (restoration.generated_share, restoration.kept_share) == (0, 0)
+    assert (restoration.generated_share, restoration.fallback_share) == (0, 0)
 
 
 def test_another_first_restoration_takes_the_place_of_the_pre_reconstruction(tiny_glow: GlowDeblur) -> None:
@@ -312,7 +312,7 @@ def test_where_generation_fails_the_pre_reconstruction_is_used(tiny_glow: GlowDe
     broken = GenerativeRestorer(tiny_glow, Broken(Painter(), value), settings, device="cpu").restore_photo(photo)
     certain = GenerativeRestorer(tiny_glow, Painter(), replace(settings, fidelity=1.0), device="cpu")
     assert np.array_equal(broken.photo.pixels, certain.restore_photo(photo).photo.pixels)
-    assert (broken.generated_share, broken.kept_share) == (0, 0)
+    assert (broken.generated_share, broken.fallback_share) == (0, 0)
     assert broken.uncertainty is not None
     assert broken.uncertainty.max() == 0
 
@@ -336,7 +336,7 @@ def test_a_broken_tile_does_not_cost_the_others(local: GenerativeRestorer) -> No
     restorer = GenerativeRestorer(network, BrokenInTheDark(), replace(QUICK, fidelity=0.9), device="cpu")
     restoration = restorer.restore_photo(photo, tile=256)
     assert 0 < restoration.generated_share < 1
-    assert restoration.kept_share == 0
+    assert restoration.fallback_share == 0
     assert not np.array_equal(restoration.photo.pixels, photo.pixels)
 
 
@@ -350,7 +350,7 @@ def test_where_even_the_pre_reconstruction_fails_the_photograph_is_kept(local: G
     network = Nothing(local._glow.network.config)
     restoration = GenerativeRestorer(network, Painter(), replace(QUICK, samples=2), device="cpu").restore_photo(photo)
     assert np.array_equal(restoration.photo.pixels, photo.pixels)
-    assert (restoration.kept_share, restoration.generated_share) == (1, 0)
+    assert (restoration.fallback_share, restoration.generated_share) == (1, 0)
 
 
 # --- the rest --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unblur.restoration.guard import is_plausible, is_plausible_detail
+from unblur.restoration.guard import is_sane, is_sane_detail
 
 
 def texture(height: int = 160, width: int = 192, seed: int = 0) -> Tensor:
@@ -31,16 +31,16 @@ def mosaic(side_px: int, colours: int) -> Tensor:
 
 def test_a_sharp_photograph_is_plausible_detail_of_a_blurry_one() -> None:
     sharp = texture()
-    assert is_plausible_detail(sharp, blurred(sharp))
-    assert is_plausible_detail(sharp, sharp)
-    assert is_plausible(sharp, blurred(sharp))
+    assert is_sane_detail(sharp, blurred(sharp))
+    assert is_sane_detail(sharp, sharp)
+    assert is_sane(sharp, blurred(sharp))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 33), (32, 32), (97, 130)])
 def test_any_size(size: tuple[int, int]) -> None:
     sharp = texture(*size)
-    assert is_plausible_detail(sharp, sharp)
-    assert not is_plausible_detail(sharp + 0.3, sharp)
+    assert is_sane_detail(sharp, sharp)
+    assert not is_sane_detail(sharp + 0.3, sharp)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -48,25 +48,25 @@ def test_one_value_that_is_no_number_is_enough(value: float) -> None:
     sharp = texture()
     broken = sharp.clone()
     broken[0, 1, 100, 3] = value
-    assert not is_plausible(broken, sharp)
-    assert not is_plausible_detail(broken, sharp)
+    assert not is_sane(broken, sharp)
+    assert not is_sane_detail(broken, sharp)
 
 
 @pytest.mark.parametrize("side_px", [1, 2, 4, 8, 16, 32])
 def test_mosaics_are_garbage(side_px: int) -> None:
     sharp = texture()
-    assert not is_plausible_detail(mosaic(side_px, 3), blurred(sharp))
+    assert not is_sane_detail(mosaic(side_px, 3), blurred(sharp))
     # In a corner too.
     corner = sharp.clone()
     corner[..., :128, :128] = mosaic(side_px, 3)[..., :128, :128]
-    assert is_plausible(corner, blurred(sharp))
-    assert not is_plausible_detail(corner, blurred(sharp))
+    assert is_sane(corner, blurred(sharp))
+    assert not is_sane_detail(corner, blurred(sharp))
 
 
 def test_another_picture_is_garbage_even_when_it_is_as_bright() -> None:
     sharp = torch.full((1, 3, 160, 192), 0.5)
     sharp[..., :96] -= 0.3
     sharp[..., 96:] += 0.3
-    assert is_plausible(sharp.flip(3), sharp)
-    assert not is_plausible_detail(sharp.flip(3), sharp)
-    assert is_plausible_detail(sharp, sharp)
+    assert is_sane(sharp.flip(3), sharp)
+    assert not is_sane_detail(sharp.flip(3), sharp)
+    assert is_sane_detail(sharp, sharp)

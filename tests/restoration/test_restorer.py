@@ -249,7 +249,7 @@ def test_unusable_answers_leave_the_tile_as_it_was(amount: float) -> None:
     restorer = Restorer(Adds(amount, bright_only=True), EXACT, device="cpu")
     restoration = restorer.restore_photo(Photo(pixels=picture), tile=128)
     assert np.array_equal(restoration.photo.pixels, picture)
-    assert 0 < restoration.kept_share < 1
+    assert 0 < restoration.fallback_share < 1
 
 
 def test_memory_that_runs_out_means_smaller_tiles() -> None:
@@ -289,7 +289,7 @@ def test_facts() -> None:
     photo = Photo(pixels=np.full((100, 300, 3), 100, np.uint8))
     restoration = Restorer(Adds(0.1), EXACT, device="cpu").restore_photo(photo, 0.5, tile=128)
     assert restoration.tile_px == 128
-    assert restoration.kept_share == 0
+    assert restoration.fallback_share == 0
     assert restoration.strength == 0.5
     assert restoration.change == pytest.approx(13 / 255)
     assert not restoration.hardly_changed

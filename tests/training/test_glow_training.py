@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from former_names import former_json, make_former_run
 from test_loop import TINY as RESTORER
 from test_loop import KilledError, metrics, same_weights
 from tiny_networks import GLOW, LATENTS, PRIOR
@@ -13,8 +14,9 @@ from torch import nn
 
 from unblur.app.cli import main
 from unblur.blur import Camera
-from unblur.checkpoints.folder import BUNDLED_HOURGLASS, BUNDLED_MOTION_ESTIMATOR, load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL, BUNDLED_MOTION_ESTIMATOR, load_checkpoint, save_checkpoint
 from unblur.checkpoints.latent_spaces import load_encoder
+from unblur.checkpoints.old_names import former_name
 from unblur.checkpoints.sana import load_sana
 from unblur.config import from_json, to_json
 from unblur.datasets import Pair, PhotoFolder
@@ -41,9 +43,10 @@ from unblur.models.tiny_autoencoder import taesana_encoder
 from unblur.models.tokens import Tokens
 from unblur.recipes import named
 from unblur.seeds import seed_for
-from unblur.training.glow_learning import GlowLearning
+from unblur.training.glow_training import GlowTraining
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
+from unblur.training.objectives import cached_flow_matching
 from unblur.training.objectives.build import build_objective
 from unblur.training.objectives.flow_matching import FlowMatchingObjective
 from unblur.training.objectives.objective import Objective
@@ -113,13 +116,18 @@ def stop_after_three(step: int, _measured: dict[str, float]) -> None:
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    train(replace(TINY, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(replace(TINY, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
     with pytest.raises(KilledError):
         train(
-            TINY, photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder, on_step=stop_after_three
+            TINY,
+            photos,
+            tmp_path / "parts",
+            init=InitFrom(prior=prior),
+            latent_encoder=encoder,
+            on_step=stop_after_three,
         )
     # What began is in the run; only what makes the examples is needed again.
-    train(TINY, photos, tmp_path / "parts", encoder_from=encoder)
+    train(TINY, photos, tmp_path / "parts", latent_encoder=encoder)
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
     lines = metrics(tmp_path / "parts")
     assert lines == metrics(tmp_path / "whole")
@@ -130,7 +138,7 @@ def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
-    train(replace(TINY, steps=2), photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(replace(TINY, steps=2), photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     found = load_checkpoint(tmp_path / "run")
     network = found.model
     assert isinstance(network, GlowDeblur)
@@ -148,7 +156,7 @@ def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
 def test_it_goes_on_from_one_whose_prior_looked_once(tmp_path: Path) -> None:
     once = lively()
     save_checkpoint(tmp_path / "once", once, NETWORK, train_patch_px=64, card="tiny", dtype=torch.float32)
-    semantics = replace(NETWORK.semantics, prior=replace(PRIOR, looks_twice=True))
+    semantics = replace(NETWORK.semantics, prior=replace(PRIOR, two_pass=True))
     config = replace(NETWORK, semantics=semantics)
     twice = build(config)
     InitFrom(checkpoint=tmp_path / "once").apply(twice, config)
@@ -164,7 +172,7 @@ def test_only_what_is_trained_is_given_to_the_optimizer(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     recipe = replace(TINY, steps=1, peak_learning_rate=1e-2, warmup_steps=0, ema_decay=0.0)
-    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     state = torch.load(tmp_path / "run" / "training_state.pt", weights_only=True)
     torch.manual_seed(0)
     trained = [parameter for parameter in GlowDeblur(NETWORK).parameters() if parameter.requires_grad]
@@ -172,7 +180,7 @@ def test_only_what_is_trained_is_given_to_the_optimizer(
 
 
 def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encoder: Path) -> None:
-    learning = GlowLearning(alignment=0.5, restoration=2.0, motion_withheld=0.5, semantics_withheld=0.5)
+    learning = GlowTraining(alignment=0.5, restoration=2.0, motion_dropout=0.5, semantics_dropout=0.5)
     diffusion = task(replace(TINY, glow=learning), photos, encoder)
     shown = blurry, sharp, clean, noise, sigma, told = batch(diffusion, range(4))
     network = lively().eval()
@@ -182,7 +190,7 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
         noisy = torch.stack([(1 - s) * c + s * n for c, n, s in zip(clean, noise, sigma, strict=True)])
         motion = conditions.motion * told[:, 0].view(-1, 1, 1, 1)
         nothing = Tokens(
-            network.semantic_guidance.nothing.expand(4, 4, -1), torch.tensor([[True, False, False, False]] * 4)
+            network.semantic_guidance.null_token.expand(4, 4, -1), torch.tensor([[True, False, False, False]] * 4)
         )
         expected = 0.0
         for index in range(4):
@@ -209,29 +217,51 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
 def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = replace(TINY, glow=GlowLearning(kept=3))
+    cached = replace(TINY, glow=GlowTraining(cache_size=3))
 
-    train(replace(kept, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(replace(cached, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
     with pytest.raises(KilledError):
         train(
-            kept, photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder, on_step=stop_after_three
+            cached,
+            photos,
+            tmp_path / "parts",
+            init=InitFrom(prior=prior),
+            latent_encoder=encoder,
+            on_step=stop_after_three,
         )
-    files = sorted((tmp_path / "parts" / "kept").glob("*.safetensors"))
+    files = sorted((tmp_path / "parts" / "cache").glob("*.safetensors"))
     assert [file.stem for file in files] == ["000000", "000001", "000002"]
     # All have been shown, so nothing is simulated any more.
     monkeypatch.setattr("unblur.datasets.simulated.SimulatedPairs.expose", lambda *_: pytest.fail("made again"))
-    train(kept, photos, tmp_path / "parts", encoder_from=encoder)
+    train(cached, photos, tmp_path / "parts", latent_encoder=encoder)
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
     assert {"velocity", "alignment"} < set(metrics(tmp_path / "parts")[0])
-    torch.manual_seed(seed_for(kept.seed, "weights"))
+    torch.manual_seed(seed_for(cached.seed, "weights"))
     began, network = GlowDeblur(NETWORK), load_checkpoint(tmp_path / "whole").model
-    hourglass = began.pre_reconstruction.hourglass.state_dict()  # type: ignore[union-attr]
-    for name, value in network.get_submodule("pre_reconstruction.hourglass").state_dict().items():
-        assert torch.equal(value, hourglass[name].half().float())
+    nafnet = began.pre_reconstruction.nafnet.state_dict()  # type: ignore[union-attr]
+    for name, value in network.get_submodule("pre_reconstruction.nafnet").state_dict().items():
+        assert torch.equal(value, nafnet[name].half().float())
     (tmp_path / "parts" / "training_state.pt").unlink()
-    with pytest.raises(UnblurError, match="keeps the patches of another recipe"):
-        train(replace(kept, seed=2), photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder)
+    with pytest.raises(UnblurError, match="has features of another recipe"):
+        train(replace(cached, seed=2), photos, tmp_path / "parts", init=InitFrom(prior=prior), latent_encoder=encoder)
+
+
+def test_an_unfinished_run_with_former_names_finds_its_cache(
+    photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(TINY, glow=GlowTraining(cache_size=3))
+    digest, init = cached_flow_matching._sha256_of_frozen, InitFrom(prior=prior)
+    with monkeypatch.context() as former:
+        former.setattr(cached_flow_matching, "_sha256_of_frozen", lambda network, *_: digest(network, former_name))
+        with pytest.raises(KilledError):
+            train(recipe, photos, tmp_path / "run", init=init, latent_encoder=encoder, on_step=stop_after_three)
+    settings = tmp_path / "run" / "cache" / "settings.json"
+    settings.write_text(former_json(settings.read_text()))
+    make_former_run(tmp_path / "run")
+    monkeypatch.setattr("unblur.datasets.simulated.SimulatedPairs.expose", lambda *_: pytest.fail("made again"))
+    train(recipe, photos, tmp_path / "run", latent_encoder=encoder)
+    assert not (tmp_path / "run" / "kept").exists()
 
 
 @pytest.mark.parametrize("aligned", [True, False])
@@ -241,13 +271,13 @@ def test_kept_patches_tell_the_denoiser_what_new_ones_would(
     model = NETWORK if aligned else replace(NETWORK, pre_reconstruction=None)
     network = lively(model).eval()
     folder = PhotoFolder(photos)
-    kept = replace(TINY, model=model, glow=GlowLearning(kept=4, motion_withheld=0, semantics_withheld=0))
-    new = replace(kept, glow=replace(kept.glow, kept=None, restoration=0))
+    cached = replace(TINY, model=model, glow=GlowTraining(cache_size=4, motion_dropout=0, semantics_dropout=0))
+    new = replace(cached, glow=replace(cached.glow, cache_size=None, restoration=0))
     again, once = (
-        build_objective(recipe, folder, "cpu", load_encoder(encoder), tmp_path / "kept") for recipe in (kept, new)
+        build_objective(recipe, folder, "cpu", load_encoder(encoder), tmp_path / "cache") for recipe in (cached, new)
     )
     assert isinstance(again, Objective)
-    for part in kept.frozen_parts:
+    for part in cached.frozen_parts:
         network.get_submodule(part).requires_grad_(False)
     again.prepare(network)
     # Every round shows all of them, in another order.
@@ -285,12 +315,12 @@ class OnePatch:
 
 
 def test_as_much_is_withheld_as_the_recipe_says(encoder: Path) -> None:
-    def told(learning: GlowLearning, count: int) -> torch.Tensor:
+    def told(learning: GlowTraining, count: int) -> torch.Tensor:
         first = PreReconstructionObjective(OnePatch(), load_encoder(encoder), learning)
         return batch(FlowMatchingObjective(first, seed=1), range(count))[5]
 
-    assert all(0.85 < float(share) < 0.95 for share in told(GlowLearning(), 400).float().mean(dim=0))
-    motion, semantics = told(GlowLearning(motion_withheld=1.0, semantics_withheld=0.0), 50).unbind(dim=1)
+    assert all(0.85 < float(share) < 0.95 for share in told(GlowTraining(), 400).float().mean(dim=0))
+    motion, semantics = told(GlowTraining(motion_dropout=1.0, semantics_dropout=0.0), 50).unbind(dim=1)
     assert not bool(motion.any())
     assert bool(semantics.all())
 
@@ -334,24 +364,28 @@ def test_computing_blocks_again_changes_no_gradient(photos: Path, encoder: Path)
 def test_a_run_with_parts_and_recomputation_is_nearly_the_plain_one(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    for name, recipe in [("plain", TINY), ("frugal", replace(TINY, accumulate=2, recompute=True))]:
-        train(replace(recipe, steps=2), photos, tmp_path / name, init=InitFrom(prior=prior), encoder_from=encoder)
+    for name, recipe in [("plain", TINY), ("frugal", replace(TINY, accumulate=2, gradient_checkpointing=True))]:
+        train(replace(recipe, steps=2), photos, tmp_path / name, init=InitFrom(prior=prior), latent_encoder=encoder)
     one, other = (metrics(tmp_path / name) for name in ("plain", "frugal"))
     # bfloat16 keeps eight bits.
     assert one[-1]["velocity"] == pytest.approx(other[-1]["velocity"], rel=1e-2)
-    assert from_json(to_json(replace(TINY, accumulate=2, recompute=True)), Recipe).accumulate == 2
+    assert from_json(to_json(replace(TINY, accumulate=2, gradient_checkpointing=True)), Recipe).accumulate == 2
 
 
 def test_a_first_restoration_is_trained_for_itself_and_begun_with(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     first = replace(TINY, model=NETWORK.pre_reconstruction, steps=2)
-    train(first, photos, tmp_path / "first", encoder_from=encoder)
+    train(first, photos, tmp_path / "first", latent_encoder=encoder)
     assert "gain_db" in metrics(tmp_path / "first")[0]
-    assert "--start-from" in (tmp_path / "first" / "README.md").read_text()
+    assert "--init" in (tmp_path / "first" / "README.md").read_text()
     still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
     train(
-        still, photos, tmp_path / "run", init=InitFrom(checkpoint=tmp_path / "first", prior=prior), encoder_from=encoder
+        still,
+        photos,
+        tmp_path / "run",
+        init=InitFrom(checkpoint=tmp_path / "first", prior=prior),
+        latent_encoder=encoder,
     )
     after = load_checkpoint(tmp_path / "run").model.get_submodule("pre_reconstruction").state_dict()
     assert all(
@@ -364,7 +398,7 @@ def test_a_first_restoration_is_trained_for_itself_and_begun_with(
         photos,
         tmp_path / "joint",
         init=InitFrom(checkpoint=tmp_path / "run"),
-        encoder_from=encoder,
+        latent_encoder=encoder,
     )
     assert same_weights(tmp_path / "run", tmp_path / "joint")
 
@@ -376,16 +410,16 @@ def test_parts_come_from_elsewhere_into_a_network_that_goes_on(
     first = NETWORK.pre_reconstruction
     assert first is not None
     still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
-    train(still, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(still, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     torch.manual_seed(7)
-    several = MultiScaleConfig(hourglass=first.hourglass, channels=4, blocks=1)
+    several = MultiScaleConfig(nafnet=first.nafnet, channels=4, blocks=1)
     for name, config in (("several", several), ("motion", NETWORK.motion)):
         save_checkpoint(tmp_path / name, build(config), config, train_patch_px=64, card="")
-    init = InitFrom(checkpoint=tmp_path / "run", motion=tmp_path / "motion", hourglass=tmp_path / "several")
-    train(still, photos, tmp_path / "on", init=init, encoder_from=encoder)
+    init = InitFrom(checkpoint=tmp_path / "run", motion=tmp_path / "motion", nafnet=tmp_path / "several")
+    train(still, photos, tmp_path / "on", init=init, latent_encoder=encoder)
     before, after = (load_checkpoint(tmp_path / name).model.state_dict() for name in ("run", "on"))
     lent = {
-        "pre_reconstruction.hourglass.": load_checkpoint(tmp_path / "several").model.get_submodule("hourglass"),
+        "pre_reconstruction.nafnet.": load_checkpoint(tmp_path / "several").model.get_submodule("nafnet"),
         "motion_guidance.estimator.": load_checkpoint(tmp_path / "motion").model,
     }
     expected = before | {
@@ -402,25 +436,25 @@ def test_parts_that_a_network_does_not_have_are_refused(
     first = replace(TINY, model=NETWORK.pre_reconstruction)
 
     def trained(recipe: Recipe, init: InitFrom) -> None:
-        train(recipe, photos, tmp_path / "run", init=init, encoder_from=encoder)
+        train(recipe, photos, tmp_path / "run", init=init, latent_encoder=encoder)
 
-    with pytest.raises(UnblurError, match="is not told any motion"):
+    with pytest.raises(UnblurError, match="has no motion guidance"):
         trained(first, init=InitFrom(motion=tmp_path / "motion"))
     with pytest.raises(UnblurError, match="but the recipe trains"):
-        trained(first, init=InitFrom(hourglass=tmp_path / "motion"))
-    with pytest.raises(UnblurError, match="by --motion-from"):
+        trained(first, init=InitFrom(nafnet=tmp_path / "motion"))
+    with pytest.raises(UnblurError, match="by --init-motion"):
         trained(TINY, init=InitFrom(prior=prior, motion=prior))
     plain = replace(TINY, model=replace(NETWORK, pre_reconstruction=None))
-    with pytest.raises(UnblurError, match="has no hourglass"):
-        trained(plain, init=InitFrom(prior=prior, hourglass=tmp_path / "motion"))
+    with pytest.raises(UnblurError, match="has no NAFNet"):
+        trained(plain, init=InitFrom(prior=prior, nafnet=tmp_path / "motion"))
 
 
 def test_the_small_network_begins_as_the_bundled_ones() -> None:
-    bundled = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
+    bundled = load_checkpoint(BUNDLED_FAITHFUL).model.state_dict()
     model = build(PreReconstructionConfig())
     InitFrom().apply(model, PreReconstructionConfig())
     assert isinstance(model, PreReconstruction)
-    assert all(torch.equal(value, bundled[name]) for name, value in model.hourglass.state_dict().items())
+    assert all(torch.equal(value, bundled[name]) for name, value in model.nafnet.state_dict().items())
     assert glow("small").motion == load_checkpoint(BUNDLED_MOTION_ESTIMATOR).config
 
 
@@ -430,7 +464,7 @@ def test_without_alignment_the_blurry_latents_are_told(
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     plain = replace(NETWORK, pre_reconstruction=None)
     recipe = replace(TINY, model=plain, steps=2)
-    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder)
+    train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     assert "psnr_db" not in metrics(tmp_path / "run")[0]
     blurry, *_, encoded = task(recipe, photos, encoder).example(0)
     half = load_checkpoint(encoder).model
@@ -450,21 +484,21 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     def trained(
-        recipe: Recipe = TINY, init: InitFrom = InitFrom(prior=prior), encoder_from: Path | None = encoder
+        recipe: Recipe = TINY, init: InitFrom = InitFrom(prior=prior), latent_encoder: Path | None = encoder
     ) -> None:
-        train(recipe, photos, tmp_path / "run", init=init, encoder_from=encoder_from)
+        train(recipe, photos, tmp_path / "run", init=init, latent_encoder=latent_encoder)
 
-    with pytest.raises(UnblurError, match="give what encodes them by --encoder"):
-        trained(encoder_from=None)
-    with pytest.raises(UnblurError, match="by --prior-from"):
+    with pytest.raises(UnblurError, match="give their encoder by --latent-encoder"):
+        trained(latent_encoder=None)
+    with pytest.raises(UnblurError, match="by --init-prior"):
         trained(init=InitFrom())
     with pytest.raises(UnblurError, match="not the semantic prior of the recipe"):
         trained(init=InitFrom(prior=encoder))
     with pytest.raises(UnblurError, match="holds no encoder"):
-        trained(encoder_from=prior)
+        trained(latent_encoder=prior)
     torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="makes 32 numbers of 32 x 32 pixels"):
-        trained(encoder_from=tmp_path / "taesana_encoder.pth")
+        trained(latent_encoder=tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="multiples of 32 px"):
         trained(replace(TINY, sampling=PatchSampling(patch_px=40)))
     with pytest.raises(UnblurError, match="but the recipe trains"):
@@ -476,9 +510,9 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
     with pytest.raises(UnblurError, match="has no semantic prior"):
         trained(replace(TINY, model=NETWORK.pre_reconstruction))
     assert not (tmp_path / "run").exists()
-    for wrong in ({"alignment": -1.0}, {"motion_withheld": 1.5}):
-        with pytest.raises(ValueError, match="GlowLearning"):
-            GlowLearning(**wrong)
+    for wrong in ({"alignment": -1.0}, {"motion_dropout": 1.5}):
+        with pytest.raises(ValueError, match="GlowTraining"):
+            GlowTraining(**wrong)
     with pytest.raises(ValueError, match="one part at least"):
         replace(TINY, accumulate=0)
 
@@ -489,16 +523,16 @@ def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder: Path, pr
             raise KilledError
 
     with pytest.raises(KilledError):
-        train(TINY, photos, tmp_path / "run", init=InitFrom(prior=prior), encoder_from=encoder, on_step=stop)
+        train(TINY, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder, on_step=stop)
     torch.manual_seed(9)
     save_checkpoint(tmp_path / "other", build(AUTOENCODER), AUTOENCODER, train_patch_px=64, card="other")
     with pytest.raises(UnblurError, match="another encoder"):
-        train(TINY, photos, tmp_path / "run", encoder_from=tmp_path / "other")
+        train(TINY, photos, tmp_path / "run", latent_encoder=tmp_path / "other")
 
 
 def test_recipes_from_before_there_was_glow_are_still_read() -> None:
     older = json.loads(to_json(RESTORER))
-    for entry in ("glow", "accumulate", "recompute"):
+    for entry in ("glow", "accumulate", "gradient_checkpointing"):
         del older[entry]
     assert from_json(json.dumps(older), Recipe) == RESTORER
 
@@ -520,15 +554,15 @@ def test_the_command_trains_it_with_everything_it_is_told(
 
         with Image.open(photo) as picture:
             picture.resize((640, 640)).save(large / photo.name)
-    given = ["--photos", str(large), "--encoder", str(tmp_path / "taesana_encoder.pth"), "--steps", "1"]
+    given = ["--photos", str(large), "--latent-encoder", str(tmp_path / "taesana_encoder.pth"), "--steps", "1"]
     given += ["--device", "cpu"]
-    assert main(["train", "glow", *given, "--prior-from", str(tmp_path / "prior"), "--run", str(tmp_path / "one")]) == 0
+    assert main(["train", "glow", *given, "--init-prior", str(tmp_path / "prior"), "--run", str(tmp_path / "one")]) == 0
     found = load_checkpoint(tmp_path / "one")
     assert found.config == named("glow").model
     assert isinstance(found.model, GlowDeblur)
     decoder = build(LatentDecoderConfig()).eval()
     assert GlowRestorer(found.model, decoder, Sampling(steps=1))(torch.rand(1, 3, 50, 40)).shape == (1, 3, 50, 40)
-    joint = ["--start-from", str(tmp_path / "one"), "--run", str(tmp_path / "two")]
+    joint = ["--init", str(tmp_path / "one"), "--run", str(tmp_path / "two")]
     assert main(["train", "glow-joint", *given, *joint]) == 0
 
 

@@ -15,7 +15,7 @@ from unblur.blur import Camera
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder, SimulatedPairs
-from unblur.datasets.reused import TurnedPair
+from unblur.datasets.repeated import AugmentedPair
 from unblur.datasets.simulated import PatchSampling, turned
 from unblur.errors import UnblurError
 from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
@@ -24,7 +24,7 @@ from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.objectives.build import build_objective
 from unblur.training.recipe import PatchStage, Recipe
-from unblur.training.restoration_loss import Frequencies, MeanAbsolute
+from unblur.training.restoration_loss import FrequencyLoss, L1Loss
 from unblur.training.schedule import Halving
 from unblur.training.state import load_state, save_state
 
@@ -59,11 +59,11 @@ def metrics(run: Path) -> list[dict[str, float]]:
 GROWING = replace(
     TINY,
     model=MIMOUNetConfig(width=4, blocks=1, dropout=0.5),
-    losses=(MeanAbsolute(), Frequencies(weight=0.1)),
+    losses=(L1Loss(), FrequencyLoss(weight=0.1)),
     schedule=Halving(times=2),
-    growth=(PatchStage(begins=0.4, patch_px=48, batch=1), PatchStage(begins=0.7, patch_px=64, batch=3)),
-    uses=2,
-    uses_apart=2,
+    progressive=(PatchStage(start=0.4, patch_px=48, batch=1), PatchStage(start=0.7, patch_px=64, batch=3)),
+    repeats=2,
+    repeat_gap=2,
 )
 """Everything at once that could go astray: what is left out at random, several outputs, patches that grow."""
 
@@ -124,12 +124,12 @@ def test_the_last_patches_are_the_ones_that_use_is_fitted_to(photos: Path, tmp_p
     assert load_checkpoint(tmp_path / "run").train_patch_px == 64
     assert "2 patches of 32 px, then 1 patches of 48 px, then 3" in (tmp_path / "run" / "README.md").read_text()
     with pytest.raises(UnblurError, match="patches of 200 px need"):
-        train(replace(GROWING, growth=(PatchStage(begins=0.5, patch_px=200, batch=1),)), photos, tmp_path / "other")
+        train(replace(GROWING, progressive=(PatchStage(start=0.5, patch_px=200, batch=1),)), photos, tmp_path / "other")
 
 
 def test_recipes_of_runs_before_there_were_losses_are_still_read() -> None:
     older = json.loads(to_json(TINY))
-    for entry in ("losses", "schedule", "growth"):
+    for entry in ("losses", "schedule", "progressive"):
         del older[entry]
     assert from_json(json.dumps(older), Recipe) == TINY
     assert from_json(to_json(GROWING), Recipe) == GROWING
@@ -139,9 +139,9 @@ def test_recipes_of_runs_before_there_were_losses_are_still_read() -> None:
     "wrong",
     [
         {"losses": ()},
-        {"growth": (PatchStage(begins=0.0, patch_px=8, batch=1),)},
-        {"growth": (PatchStage(begins=0.5, patch_px=8, batch=1), PatchStage(begins=0.4, patch_px=8, batch=1))},
-        {"growth": (PatchStage(begins=0.5, patch_px=8, batch=0),)},
+        {"progressive": (PatchStage(start=0.0, patch_px=8, batch=1),)},
+        {"progressive": (PatchStage(start=0.5, patch_px=8, batch=1), PatchStage(start=0.4, patch_px=8, batch=1))},
+        {"progressive": (PatchStage(start=0.5, patch_px=8, batch=0),)},
     ],
 )
 def test_a_recipe_that_cannot_be_run_says_so(wrong: dict[str, tuple[()]]) -> None:
@@ -225,7 +225,11 @@ def test_the_smoke_recipe_learns_to_deblur(photos: Path, tmp_path: Path) -> None
 
 def test_the_same_loop_learns_motion(photos: Path, tmp_path: Path) -> None:
     recipe = replace(
-        TINY, model=MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1)), uses=2, uses_apart=2, workers=1
+        TINY,
+        model=MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1)),
+        repeats=2,
+        repeat_gap=2,
+        workers=1,
     )
     train(replace(recipe, steps=6), photos, tmp_path / "run")
     assert isinstance(load_checkpoint(tmp_path / "run").config, MotionEstimatorConfig)
@@ -258,7 +262,7 @@ def test_what_is_shown_and_asked_for_turns_together(photos: Path) -> None:
     pairs = SimulatedPairs(PhotoFolder(photos), TINY.camera, PatchSampling(patch_px=32), seed=3)
     pair = pairs[0]
     for orientation in range(8):
-        motion = TurnedPair(pair, orientation).fitted_ends(8)
+        motion = AugmentedPair(pair, orientation).fitted_ends(8)
         # A picture of one layer is blurred by its offsets: a picture of the offsets' places must turn with them.
         y, x = torch.meshgrid(torch.arange(4.0), torch.arange(4.0), indexing="ij")
         places = 8 * torch.stack([x, y]) - 12
@@ -273,27 +277,25 @@ def test_what_is_shown_and_asked_for_turns_together(photos: Path) -> None:
 
 
 def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Path) -> None:
-    """What chooses between sizes learns around a hourglass that was trained before."""
-    hourglass = replace(TINY, steps=2)
-    train(hourglass, photos, tmp_path / "hourglass")
+    """What chooses between sizes learns around a NAFNet that was trained before."""
+    nafnet = replace(TINY, steps=2)
+    train(nafnet, photos, tmp_path / "nafnet")
     assert isinstance(TINY.model, NAFNetConfig)
-    around = replace(
-        TINY, model=MultiScaleConfig(hourglass=TINY.model, channels=4, blocks=1), frozen=("hourglass",), steps=4
-    )
-    train(around, photos, tmp_path / "around", init=InitFrom(checkpoint=tmp_path / "hourglass"))
-    before = load_checkpoint(tmp_path / "hourglass").model.state_dict()
+    around = replace(TINY, model=MultiScaleConfig(nafnet=TINY.model, channels=4, blocks=1), frozen=("nafnet",), steps=4)
+    train(around, photos, tmp_path / "around", init=InitFrom(checkpoint=tmp_path / "nafnet"))
+    before = load_checkpoint(tmp_path / "nafnet").model.state_dict()
     after = load_checkpoint(tmp_path / "around").model
-    kept = after.get_submodule("hourglass").state_dict()
+    kept = after.get_submodule("nafnet").state_dict()
     assert all(torch.equal(value, kept[name]) for name, value in before.items())
-    ending = after.get_submodule("choice.ending").state_dict()
+    ending = after.get_submodule("fusion.ending").state_dict()
     assert all(value.abs().max() > 0 for value in ending.values())
     # The next leg begins with all of it.
     still = replace(around, seed=7, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
     train(still, photos, tmp_path / "next", init=InitFrom(checkpoint=tmp_path / "around"))
     assert same_weights(tmp_path / "around", tmp_path / "next")
     assert isinstance(around.model, MultiScaleConfig)
-    # Also at more sizes, or with an hourglass that is told what came up from the smaller ones.
-    for model in (replace(around.model, scales=4), replace(around.model, told_coarser=True)):
+    # Also at more sizes, or with a NAFNet that is told what came up from the smaller ones.
+    for model in (replace(around.model, scales=4), replace(around.model, condition_on_coarser=True)):
         train(
             replace(still, model=model),
             photos,
@@ -302,6 +304,6 @@ def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Pa
         )
         more = load_checkpoint(tmp_path / str(model.scales)).model.state_dict()
         assert all(torch.equal(value, more[name]) for name, value in after.state_dict().items())
-    other = replace(still, model=replace(around.model, hourglass=replace(TINY.model, width=6)))
+    other = replace(still, model=replace(around.model, nafnet=replace(TINY.model, width=6)))
     with pytest.raises(UnblurError, match="give a checkpoint of that"):
-        train(other, photos, tmp_path / "other", init=InitFrom(checkpoint=tmp_path / "hourglass"))
+        train(other, photos, tmp_path / "other", init=InitFrom(checkpoint=tmp_path / "nafnet"))

@@ -35,9 +35,9 @@ def laplacian_by_scipy(picture: np.ndarray) -> np.ndarray:
             values = scipy.ndimage.correlate1d(values, [0.05, 0.25, 0.4, 0.25, 0.05], axis, mode="nearest")
         return values
 
-    enlarged = np.zeros_like(picture)
-    enlarged[::2, ::2] = blurred(picture)[::2, ::2] * 4
-    return picture - blurred(enlarged)
+    spread = np.zeros_like(picture)
+    spread[::2, ::2] = blurred(picture)[::2, ::2] * 4
+    return picture - blurred(spread)
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 24), (15, 9)])

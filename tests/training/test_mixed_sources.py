@@ -11,9 +11,9 @@ from test_loop import TINY, KilledError, metrics, same_weights
 from unblur.app.cli import main
 from unblur.blur import Camera
 from unblur.config import from_json, to_json
-from unblur.datasets import PairSet, PhotoFolder, SignBlur, SimulatedBlur
-from unblur.datasets.ingredients import TO_LEARN
+from unblur.datasets import PairSet, PhotoFolder, SimulatedBlur, SyntheticText
 from unblur.datasets.simulated import SimulatedPairs
+from unblur.datasets.sources import TO_LEARN
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.datasets.written_pairs import write_pair
 from unblur.errors import UnblurError
@@ -35,7 +35,10 @@ def pairs(photos: Path, tmp_path: Path) -> Path:
 def mixed(pairs: Path) -> Recipe:
     return replace(
         TINY,
-        mixed_in=(PairSet(folder=str(pairs), share=0.4), SimulatedBlur(camera=Camera(extent_px=(8, 9)), share=0.25)),
+        extra_sources=(
+            PairSet(folder=str(pairs), share=0.4),
+            SimulatedBlur(camera=Camera(extent_px=(8, 9)), share=0.25),
+        ),
     )
 
 
@@ -55,7 +58,7 @@ def test_a_resumed_mixture_equals_an_uninterrupted_one_bit_for_bit(photos: Path,
 
 
 def test_real_pairs_alone_need_no_photographs(pairs: Path, tmp_path: Path) -> None:
-    recipe = replace(TINY, mixed_in=tuple(PairSet(folder=str(pairs), share=1 / 3) for _ in range(3)))
+    recipe = replace(TINY, extra_sources=tuple(PairSet(folder=str(pairs), share=1 / 3) for _ in range(3)))
     assert recipe.camera_share == 0
     train(replace(recipe, steps=2), None, tmp_path / "run")
     assert "simulator" not in (tmp_path / "run" / "README.md").read_text()
@@ -65,9 +68,9 @@ def test_real_pairs_alone_need_no_photographs(pairs: Path, tmp_path: Path) -> No
 
 def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photos: Path) -> None:
     """Runs begun before there were mixtures go on with the same patches, and their recipes still load."""
-    recipe = replace(named("faithful"), uses=1, mixed_in=())
+    recipe = replace(named("faithful"), repeats=1, extra_sources=())
     old = json.loads(to_json(recipe))
-    del old["mixed_in"]
+    del old["extra_sources"]
     assert from_json(json.dumps(old), Recipe) == recipe
     simulated = SimulatedPairs(PhotoFolder(photos), recipe.camera, replace(recipe.sampling, patch_px=64), recipe.seed)
     task = build_objective(replace(recipe, sampling=simulated.sampling), PhotoFolder(photos))
@@ -78,7 +81,7 @@ def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photo
 
 
 def test_the_cameras_part_of_a_mixture_are_its_own_pairs_in_order(photos: Path, pairs: Path) -> None:
-    recipe = replace(TINY, mixed_in=(PairSet(folder=str(pairs), share=0.5),))
+    recipe = replace(TINY, extra_sources=(PairSet(folder=str(pairs), share=0.5),))
     plain, both = (build_objective(one, PhotoFolder(photos)) for one in (TINY, recipe))
     own = [plain.example(number)[0] for number in range(4)]
     shown = [both.example(index)[0] for index in range(8)]
@@ -87,8 +90,10 @@ def test_the_cameras_part_of_a_mixture_are_its_own_pairs_in_order(photos: Path, 
 
 
 def test_signs_are_mixed_in_blurred_by_their_own_camera(photos: Path, tmp_path: Path) -> None:
-    signs = SignBlur(camera=Camera(extent_px=(4, 5)), signs=replace(TO_LEARN, height_px=120, width_px=120), share=0.5)
-    recipe = replace(TINY, mixed_in=(replace(signs, count=2, signs=replace(signs.signs, capital_px=(6, 8))),))
+    signs = SyntheticText(
+        camera=Camera(extent_px=(4, 5)), signs=replace(TO_LEARN, height_px=120, width_px=120), share=0.5
+    )
+    recipe = replace(TINY, extra_sources=(replace(signs, count=2, signs=replace(signs.signs, capital_px=(6, 8))),))
     plain, both = (build_objective(one, PhotoFolder(photos)) for one in (TINY, recipe))
     own = [plain.example(number)[1] for number in range(3)]
     shown = [both.example(index)[1] for index in range(6)]
@@ -110,7 +115,7 @@ def test_recipes_with_mixtures_are_written_and_read(pairs: Path) -> None:
 @pytest.mark.parametrize("shares", [(0.0,), (1.2,), (0.6, 0.6), (-0.1,)])
 def test_impossible_shares_are_refused(shares: tuple[float, ...]) -> None:
     with pytest.raises(UnblurError, match="cannot be mixed in"):
-        replace(TINY, mixed_in=tuple(PairSet(folder="x", share=share) for share in shares))
+        replace(TINY, extra_sources=tuple(PairSet(folder="x", share=share) for share in shares))
 
 
 def test_motion_is_not_learnt_from_real_pairs(photos: Path, pairs: Path, tmp_path: Path) -> None:
@@ -132,7 +137,7 @@ def test_the_command_mixes_pairs_in(photos: Path, pairs: Path, tmp_path: Path) -
     options = ["--photos", str(photos), "--run", str(tmp_path / "run"), "--steps", "2", "--device", "cpu"]
     assert main(["train", "smoke", *options, "--pairs", str(pairs), "--pairs-share", "0.5"]) == 0
     written = from_json((tmp_path / "run" / "recipe.json").read_text(), Recipe)
-    assert written.mixed_in == (PairSet(folder=str(pairs), share=0.5),)
+    assert written.extra_sources == (PairSet(folder=str(pairs), share=0.5),)
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])
@@ -143,11 +148,13 @@ def test_pairs_take_their_share_from_all_else_in_proportion(
     monkeypatch.setattr("unblur.training.loop.train", lambda recipe, *_, **__: shown.append(recipe))
     assert main(["train", "faithful", "-o", str(tmp_path), "--pairs", str(pairs), "--pairs-share", str(share)]) == 0
     (recipe,), plain = shown, named("faithful")
-    assert len(plain.mixed_in) == 1
-    assert recipe.mixed_in[-1] == PairSet(folder=str(pairs), share=share)
+    assert len(plain.extra_sources) == 1
+    assert recipe.extra_sources[-1] == PairSet(folder=str(pairs), share=share)
     assert recipe.needs_photos == (share < 1)
     assert recipe.camera_share == pytest.approx(plain.camera_share * (1 - share))
-    assert sum(part.share for part in recipe.mixed_in[:-1]) == pytest.approx(plain.mixed_in[0].share * (1 - share))
+    assert sum(part.share for part in recipe.extra_sources[:-1]) == pytest.approx(
+        plain.extra_sources[0].share * (1 - share)
+    )
 
 
 def test_pairs_that_are_none_are_one_sentence(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ from unblur.training.loop import train
 from unblur.training.objectives.autoencoding import AutoencodingObjective
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective
 from unblur.training.precision import begun, is_recipe_of, recorded_recipe
-from unblur.training.processes import ALONE, Processes
+from unblur.training.processes import SINGLE_PROCESS, Processes
 from unblur.training.recipe import Recipe
 from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.state import load_state, save_state
@@ -181,7 +181,7 @@ class OneOfTwo(Processes):
 
 def test_processes_agree_on_what_all_of_them_compute_natively(machine: Machine) -> None:
     machine("native")
-    assert begun(TINY, "cpu", ALONE).precision == "bfloat16"
+    assert begun(TINY, "cpu", SINGLE_PROCESS).precision == "bfloat16"
     assert begun(TINY, "cpu", OneOfTwo(count=2)).precision == "float32"
     assert begun(replace(TINY, precision="bfloat16"), "cpu", OneOfTwo(count=2)).precision == "bfloat16"
 

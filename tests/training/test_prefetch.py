@@ -1,11 +1,11 @@
 import pytest
 
-from unblur.training.prefetch import prefetched
+from unblur.training.prefetch import prefetch
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_everything_arrives_once_and_in_order(workers: int) -> None:
-    assert list(prefetched(lambda i: i * i, range(3, 40), workers)) == [i * i for i in range(3, 40)]
+    assert list(prefetch(lambda i: i * i, range(3, 40), workers)) == [i * i for i in range(3, 40)]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -15,7 +15,7 @@ def test_an_error_reaches_the_one_who_asks(workers: int) -> None:
             raise ValueError("five")
         return i
 
-    batches = prefetched(make, range(10), workers)
+    batches = prefetch(make, range(10), workers)
     assert [next(batches) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="five"):
         next(batches)
@@ -23,7 +23,7 @@ def test_an_error_reaches_the_one_who_asks(workers: int) -> None:
 
 def test_nothing_is_made_far_ahead() -> None:
     made: list[int] = []
-    batches = prefetched(lambda i: made.append(i) or i, range(1000), 2)
+    batches = prefetch(lambda i: made.append(i) or i, range(1000), 2)
     next(batches)
     batches.close()
     assert len(made) <= 10

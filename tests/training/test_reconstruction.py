@@ -36,7 +36,7 @@ TINY = Recipe(
     steps=6,
     batch=2,
     warmup_steps=2,
-    reconstruction=ReconstructionLoss(perceptual=0, adversarial_from=0.3),
+    reconstruction=ReconstructionLoss(perceptual=0, adversarial_start=0.3),
     log_every=1,
     checkpoint_every=2,
     workers=0,
@@ -156,14 +156,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
 
         return on_step
 
-    train(recipe, photos, tmp_path / "whole", encoder_from=encoder)
+    train(recipe, photos, tmp_path / "whole", latent_encoder=encoder)
     for last in (1, 3, 5):  # before the discriminator, after its first step, in the middle of its work
         with pytest.raises(KilledError):
-            train(recipe, photos, tmp_path / "parts", encoder_from=encoder, on_step=killed_after(last))
-    train(recipe, photos, tmp_path / "parts", encoder_from=encoder)
+            train(recipe, photos, tmp_path / "parts", latent_encoder=encoder, on_step=killed_after(last))
+    train(recipe, photos, tmp_path / "parts", latent_encoder=encoder)
     whole, parts = (load_state(tmp_path / run / "training_state.pt") for run in ("whole", "parts"))
     assert equal(whole, parts)
-    assert whole["task"]["judged"] == 6
+    assert whole["objective"]["batches"] == 6
     assert lines_of(tmp_path / "whole") == lines_of(tmp_path / "parts")
     assert ["discriminator" in line for line in lines_of(tmp_path / "whole")] == 2 * [False] + 4 * [True]
 
@@ -181,7 +181,7 @@ def test_a_short_run_brings_reconstructions_nearer(
     longer = replace(recipe, steps=100, warmup_steps=5, peak_learning_rate=2e-3, checkpoint_every=100, ema_decay=0.9)
     # Untrained, an encoder tells a decoder next to nothing.
     encoder = published("taesana_encoder.pth") if recipe is TINY else None
-    train(longer, colours, tmp_path / "run", encoder_from=encoder)
+    train(longer, colours, tmp_path / "run", latent_encoder=encoder)
     decibels = [line["psnr_db"] for line in lines_of(tmp_path / "run")]
     assert sum(decibels[-10:]) / 10 > sum(decibels[:10]) / 10 + 3
     # What was saved, averaged and at 16 bits, does outside of training what it did inside.
@@ -204,7 +204,7 @@ def test_st_lpips_takes_part_where_it_is_asked_for(photos: Path, tmp_path: Path)
 
 
 def test_the_run_folder_is_a_latent_space(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
-    train(replace(TINY, steps=1), photos, tmp_path / "decoder", encoder_from=encoder_file)
+    train(replace(TINY, steps=1), photos, tmp_path / "decoder", latent_encoder=encoder_file)
     train(replace(OWN, steps=1), photos, tmp_path / "own")
     assert load_checkpoint(tmp_path / "decoder").config == DECODER
     assert not any("encoder" in name for name in load_checkpoint(tmp_path / "decoder").model.state_dict())
@@ -222,19 +222,19 @@ def test_the_run_folder_is_a_latent_space(photos: Path, encoder_file: Path, tmp_
 
 def test_what_does_not_fit_is_one_sentence(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
     once = replace(TINY, steps=1)
-    with pytest.raises(UnblurError, match="by --encoder"):
+    with pytest.raises(UnblurError, match="by --latent-encoder"):
         train(once, photos, tmp_path / "a")
     with pytest.raises(UnblurError, match="needs no encoder"):
-        train(replace(OWN, steps=1), photos, tmp_path / "b", encoder_from=encoder_file)
+        train(replace(OWN, steps=1), photos, tmp_path / "b", latent_encoder=encoder_file)
     with pytest.raises(UnblurError, match="No weights at"):
-        train(once, photos, tmp_path / "c", encoder_from=tmp_path / "nowhere.pth")
+        train(once, photos, tmp_path / "c", latent_encoder=tmp_path / "nowhere.pth")
     other = tmp_path / "other.pth"
     torch.save(nn.Linear(2, 2).state_dict(), other)
     with pytest.raises(UnblurError, match="another network"):
-        train(once, photos, tmp_path / "d", encoder_from=other)
+        train(once, photos, tmp_path / "d", latent_encoder=other)
     coarse = replace(once, model=replace(DECODER, channels=(32, 16), blocks=(1, 1)))
     with pytest.raises(UnblurError, match="stride 32"):
-        train(coarse, photos, tmp_path / "e", encoder_from=encoder_file)
+        train(coarse, photos, tmp_path / "e", latent_encoder=encoder_file)
     assert not any((tmp_path / run).exists() for run in "abcde")
 
 
@@ -245,8 +245,8 @@ def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder_file: Pat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, photos, tmp_path / "run", encoder_from=encoder_file, on_step=stop)
+        train(recipe, photos, tmp_path / "run", latent_encoder=encoder_file, on_step=stop)
     torch.manual_seed(1)
     torch.save(taesana_encoder().state_dict(), tmp_path / "other.pth")
     with pytest.raises(UnblurError, match="another encoder"):
-        train(recipe, photos, tmp_path / "run", encoder_from=tmp_path / "other.pth")
+        train(recipe, photos, tmp_path / "run", latent_encoder=tmp_path / "other.pth")

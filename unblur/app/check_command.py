@@ -13,7 +13,7 @@ from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur.datasets.check import DataSetCheck, SplitCheck
-    from unblur.datasets.recognition import FoundDataSet
+    from unblur.datasets.recognition import DetectedDataset
 
 NAMED = 5
 """Files named on the terminal; --json has all."""
@@ -52,7 +52,7 @@ def check(
     return OK if checked.is_sound else SOME_FAILED
 
 
-def report(found: "FoundDataSet", checked: "DataSetCheck") -> str:
+def report(found: "DetectedDataset", checked: "DataSetCheck") -> str:
     """Everything a person has to know, line by line."""
     lines = [f"{printable(checked.folder)}: {found.data_set.title}, layout: {checked.layout}", ""]
     for split in checked.splits:

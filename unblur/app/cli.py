@@ -16,6 +16,7 @@ from unblur.app.convert_command import convert
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.patterns_command import patterns
+from unblur.app.renamed_options import refuse_renamed
 from unblur.app.restore_command import restore
 from unblur.app.simulate_command import simulate
 from unblur.app.tables_command import tables
@@ -105,6 +106,7 @@ def _run(argv: list[str]) -> int:
         return OK
     # `unblur photo.jpg` is what most people want to type.
     _refuse_moved(argv)
+    refuse_renamed(argv)
     name = argv.pop(0) if argv[0] in COMMANDS else "restore"
     import tyro
 

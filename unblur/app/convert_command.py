@@ -28,7 +28,7 @@ def convert(
 
     from unblur.app.output_file import check_no_checkpoint, refused
     from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-    from unblur.checkpoints.foreign import load_foreign
+    from unblur.checkpoints.import_weights import load_foreign
     from unblur.checkpoints.published import published, published_card
 
     check_no_checkpoint(output)

@@ -69,13 +69,13 @@ def evaluate(
     from unblur.evaluation.chosen_metrics import MetricChoice
     from unblur.evaluation.measured_pictures import find_pictures
     from unblur.evaluation.measured_table import measured_table
-    from unblur.evaluation.method import MethodChoice, open_method
-    from unblur.evaluation.published.beside import published_tables
+    from unblur.evaluation.method import MethodSpec, open_method
+    from unblur.evaluation.published.comparison import published_tables
     from unblur.evaluation.published.numbers import read_published
     from unblur.evaluation.run import Progress, Run
     from unblur.evaluation.tables import summary
 
-    choice = MethodChoice(
+    choice = MethodSpec(
         method=method,
         checkpoint=checkpoint,
         decoder=decoder,

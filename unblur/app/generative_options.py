@@ -1,4 +1,4 @@
-"""What `unblur restore` is told of generated detail, and only with `--mode generative`."""
+"""The options of generated detail, which `unblur restore` takes with `--mode generative` only."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,15 +19,15 @@ class GenerativeOptions:
     """Detail that blur destroyed is invented: it looks plausible and may be wrong. Only with --mode generative."""
 
     steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(4)")] = None
-    """How often the network is asked; more invents more, and takes longer."""
+    """Number of denoising steps; more steps invent more, and take longer."""
     seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(0)")] = None
     """Another number invents other detail; the same one gives the same photograph."""
     solver: Annotated[Literal["dpm", "euler"] | None, arg(metavar="dpm|euler", help_behavior_hint="(dpm)")] = None
-    """How the steps are taken; dpm needs fewer."""
+    """The solver of the steps; dpm needs fewer."""
     fidelity: Annotated[float | None, arg(metavar="0..1", help_behavior_hint="(0.5)")] = None
-    """How near to stay to what can be restored without inventing; 0 invents most, 1 nothing."""
+    """The weight of the restoration that invents nothing; 0 invents most, 1 nothing."""
     caption: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
-    """What the photograph shows, in a sentence or more. Without it, the network looks for itself."""
+    """A description of the photograph, in a sentence or more. Without it, the network uses the photograph itself."""
     text_encoder: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None
     """The model of the library transformers that reads the caption, MiniLM if not given."""
     uncertainty: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None

@@ -14,7 +14,7 @@ class Interruption:
     """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._stop_requested = False
         self._handles = False
 
     def __enter__(self) -> Self:
@@ -33,9 +33,9 @@ class Interruption:
 
     def check(self) -> None:
         """Raises KeyboardInterrupt if Ctrl-C was pressed since this was entered."""
-        if self._asked:
+        if self._stop_requested:
             raise KeyboardInterrupt
 
     def _on_signal(self, *_: object) -> None:
-        self._asked = True
+        self._stop_requested = True
         signal.signal(signal.SIGINT, signal.default_int_handler)

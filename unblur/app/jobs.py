@@ -1,4 +1,4 @@
-"""From what was typed to what is to be done: which photographs, and where each result goes."""
+"""Plans the jobs of a command: which photographs are restored, and where each result is written."""
 
 import glob
 import hashlib
@@ -23,10 +23,10 @@ UNCERTAINTY_SUFFIX = "_uncertainty"
 """Ends the name of a picture that shows where generated detail is uncertain; always a PNG, which changes no value."""
 
 LONGEST_NAME_BYTES = 255
-"""Of one name in the file systems of Linux; those of macOS and Windows allow as many letters."""
+"""The longest name in the file systems of Linux; those of macOS and Windows allow as many letters."""
 
 SAME = "same"
-"""In place of an extension: that of the photograph, where it can be written."""
+"""The extension that stands for the photograph's own, where that can be written."""
 
 
 class UsageError(UnblurError):
@@ -67,7 +67,7 @@ def plan_jobs(
     compare: bool,
     uncertainty: bool,
 ) -> list[Job]:
-    """What to do for photographs, folders and patterns. Raises UsageError, before anything is written.
+    """Plan jobs for photographs, folders and patterns. Raises UsageError, before anything is written.
 
     `output` is a file for one photograph and otherwise a folder; None writes beside each photograph.
     `extension` is that of the results, without its dot, or SAME.
@@ -85,9 +85,13 @@ def plan_jobs(
             folder = Path(output) / source.inside if output else source.path.parent
             ending = suffix_of_result(source.path.suffix) if extension == SAME else f".{extension}"
             target = folder / name_of_result(source.path.stem, f"{suffix}{ending}")
-        beside = target.with_name(name_of_result(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None
-        map_beside = target.with_name(name_of_result(target.stem, f"{UNCERTAINTY_SUFFIX}.png")) if uncertainty else None
-        jobs.append(Job(source=source.path, output=target, compare=beside, uncertainty=map_beside))
+        comparison = (
+            target.with_name(name_of_result(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None
+        )
+        uncertainty_map = (
+            target.with_name(name_of_result(target.stem, f"{UNCERTAINTY_SUFFIX}.png")) if uncertainty else None
+        )
+        jobs.append(Job(source=source.path, output=target, compare=comparison, uncertainty=uncertainty_map))
     _refuse_collisions(jobs)
     return jobs
 
@@ -175,7 +179,7 @@ def _is_original(path: Path, suffix: str) -> bool:
 
 
 def _original_stems(path: Path, suffix: str) -> list[str]:
-    """Stems of the photographs that `path` may be a result of, told by its name; none for an original."""
+    """Return the stems of the photographs that `path` may be a result of, judged by its name; none for an original."""
     of_results = {suffix, *RESULT_SUFFIXES.values()}
     endings = [one + more for one in of_results for more in ("", COMPARE_SUFFIX, UNCERTAINTY_SUFFIX) if one + more]
     return [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]

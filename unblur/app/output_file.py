@@ -15,7 +15,7 @@ def write_output(path: Path, data: bytes) -> None:
 
 
 def refused(path: Path, error: OSError) -> UnblurError:
-    """What to raise for a file that cannot be written."""
+    """Return the error to raise for a file that cannot be written."""
     return UnblurError(f"{path} cannot be written: {error.strerror or error}; choose another place.")
 
 

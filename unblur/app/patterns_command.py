@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from unblur.evaluation.estimated_motion import MotionError
-    from unblur.evaluation.motion_sources import SeenMotion
+    from unblur.evaluation.motion_sources import ImageMotionPaths
     from unblur.metrics.blur_patterns import BlurPatterns
 
 
@@ -57,11 +57,11 @@ def patterns(
     errors: dict[str, MotionError] = {}
     for name, source in _named(sources).items():
         if isinstance(source, Path) and holds_known_motion(source) and not estimate:
-            seen = known_motion(source)
+            motion = known_motion(source)
         else:
             estimator = estimator or load_estimator(checkpoint, choose_device(device))
-            seen = estimated_motion(source, estimator)
-        measured[name], error = _measured(name, seen)
+            motion = estimated_motion(source, estimator)
+        measured[name], error = _measured(name, motion)
         if error:
             errors[name] = error
     sys.stdout.write(pattern_table(measured))
@@ -128,7 +128,7 @@ def _named(sources: list[Path]) -> "dict[str, Path | list[Path]]":
     return {str(folder) if alike else folder.resolve().name: what for folder, what in folders.items()}
 
 
-def _measured(name: str, images: "Iterable[SeenMotion]") -> "tuple[BlurPatterns, MotionError | None]":
+def _measured(name: str, images: "Iterable[ImageMotionPaths]") -> "tuple[BlurPatterns, MotionError | None]":
     """The patterns of a data set, and the mean error of its estimates where the truth is known too."""
     from tqdm import tqdm
 
@@ -136,11 +136,11 @@ def _measured(name: str, images: "Iterable[SeenMotion]") -> "tuple[BlurPatterns,
     from unblur.metrics.blur_patterns import collect_patterns, measure_motion
 
     motions, errors = [], []
-    for seen in tqdm(images, desc=name, unit="image", disable=not sys.stderr.isatty()):
+    for motion in tqdm(images, desc=name, unit="image", disable=not sys.stderr.isatty()):
         try:
-            motions.append(measure_motion(seen.start, seen.end, both_ways=seen.estimated))
+            motions.append(measure_motion(motion.start, motion.end, both_ways=motion.estimated))
         except UnblurError as error:
-            raise UnblurError(f"{name}, image {seen.image}: {error}") from error
-        if seen.error:
-            errors.append(seen.error)
+            raise UnblurError(f"{name}, image {motion.image}: {error}") from error
+        if motion.error:
+            errors.append(motion.error)
     return collect_patterns(motions), mean_error(errors) if errors else None

@@ -1,4 +1,4 @@
-"""What a person, or a program, is told about a batch: results on stdout, everything else on stderr."""
+"""Reports about a batch to people and programs: results on stdout, everything else on stderr."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ LONGEST_NAME = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one photograph; one line of `--json`."""
+    """The outcome of one photograph; one line of `--json`."""
 
     input: str
     output: str
@@ -33,18 +33,18 @@ class Outcome:
     uncertainty: str | None = None
     """The map of where seeds disagree."""
     mode: Mode | None = None
-    """How it was restored, and so whether detail may be generated."""
+    """The mode of the restoration, which says whether detail may be generated."""
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
-    """To restore it, without reading and writing."""
+    """Seconds of the restoration, without reading and writing."""
     tile: int | None = None
     """Largest side of the tiles in pixels; 0 is the photograph in one piece."""
     strength: float | None = None
     change: float | None = None
     """Mean absolute difference to the input, as a share of full scale."""
     hardly_changed: bool | None = None
-    kept_share: float | None = None
+    fallback_share: float | None = None
     """Share of the photograph left as it was, because the network's answer there was unusable."""
     checkpoint: str | None = None
     """SHA-256 of the weights."""
@@ -59,7 +59,7 @@ class Outcome:
     marked: bool | None = None
     """Whether the file's metadata say that detail was generated."""
     left_behind: tuple[str, ...] = ()
-    """What the photograph's file held and the result does not: "the video", "the gain map" and so on."""
+    """Contents of the photograph's file that the result does not have: "the video", "the gain map" and so on."""
     seed: int | None = None
     steps: int | None = None
     solver: str | None = None
@@ -118,7 +118,7 @@ class Report:
             self._say(_line(outcome), stdout=True)
 
     def finish(self) -> int:
-        """What there is to say about all of them together, and the exit code."""
+        """Write the summary of the batch, and return the exit code."""
         self._bar.close()
         failed = [outcome for outcome in self._outcomes if outcome.status == "failed"]
         unchanged = sum(bool(outcome.hardly_changed) for outcome in self._outcomes)
@@ -139,7 +139,7 @@ class Report:
         return SOME_FAILED if failed else OK
 
     def interrupt(self) -> int:
-        """What is there after Ctrl-C, and the exit code."""
+        """Write the summary after Ctrl-C, and return the exit code."""
         done = sum(outcome.status == "ok" for outcome in self._outcomes)
         of_all = f"{done} of {self._count} photographs were" if self._count > 1 else "the photograph was not"
         self._say(f"Interrupted: {of_all} restored; no file was left half-written.")
@@ -173,13 +173,13 @@ def reason_of(error: Exception) -> str:
 
 
 def left_behind_sentence(names: Iterable[str]) -> str:
-    """What there is to say about what results do not hold; `names` such as "the video"."""
+    """Return a sentence about contents that results do not have; `names` such as "the video"."""
     return f"Left behind, because the result does not hold it: {', '.join(printable(name) for name in names)}."
 
 
-def left_as_it_was(kept_share: float) -> str:
-    """What there is to say where a share of a photograph, above 0, was not restored."""
-    return f"{kept_share:.0%} left as it was: the network's answer there was unusable"
+def left_as_it_was(fallback_share: float) -> str:
+    """Return a sentence about the share of a photograph, above 0, that was not restored."""
+    return f"{fallback_share:.0%} left as it was: the network's answer there was unusable"
 
 
 def _reason(outcome: Outcome) -> str:
@@ -198,8 +198,8 @@ def _line(outcome: Outcome) -> str:
         line += f"  shake: {outcome.shake_px:.0f} px, {outcome.shake_deg} degrees, solved"
     if outcome.mode == "generative":
         line += f"  {_how_generated(outcome)}"
-    if outcome.kept_share:
-        line += f"  {left_as_it_was(outcome.kept_share)}"
+    if outcome.fallback_share:
+        line += f"  {left_as_it_was(outcome.fallback_share)}"
     elif outcome.hardly_changed:
         line += "  hardly changed"
     return line

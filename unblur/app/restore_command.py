@@ -199,7 +199,7 @@ def _outcome(
         strength=restoration.strength,
         change=round(restoration.change, 6),
         hardly_changed=restoration.hardly_changed,
-        kept_share=round(restoration.kept_share, 6),
+        fallback_share=round(restoration.fallback_share, 6),
         checkpoint=restorer.checkpoint_sha256,
     )
     if restoration.shake is not None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from unblur.datasets.simulated import SimulatedPair
 
 LOCAL_CLUSTER = "local"
-"""In place of an address: a Ray cluster of this machine alone, which ends with the command."""
+"""The address that stands for a Ray cluster of this machine alone, which ends with the command."""
 
 
 def _address(words: list[str]) -> str:
@@ -108,7 +108,7 @@ def simulated_pairs(photos: Path, settings: "ShardSettings") -> "Callable[[int],
 
 @dataclass(frozen=True, kw_only=True)
 class ShardJob:
-    """What all workers know: which shards to make, of what, and where to."""
+    """The settings of all workers: the shards to make, their contents and their folder."""
 
     photos: Path
     output: Path
@@ -148,7 +148,7 @@ def make_shard(job: ShardJob, shard: int) -> int:
 
 @lru_cache(maxsize=1)
 def _pairs(job: ShardJob) -> "Callable[[int], SimulatedPair]":
-    """Kept, because a process makes many shards of the same photographs."""
+    """Return the pairs of a job. They are cached, because a process makes many shards of the same photographs."""
     import torch
 
     from unblur.datasets.shards import content_table_sha256, photo_files

@@ -48,7 +48,7 @@ def tables(
         published: Add what others published of the same data sets, marked as published, with its sources and with
             what is known to be wrong with it.
     """
-    from unblur.evaluation.published.beside import published_tables
+    from unblur.evaluation.published.comparison import published_tables
     from unblur.evaluation.published.numbers import read_published
     from unblur.evaluation.row import read_rows
     from unblur.evaluation.score_plots import check_plottable, plot_scores
@@ -84,10 +84,10 @@ def tables(
 def _only(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Row]":
     if patterns is None:
         return rows
-    kept = [row for row in rows if any(fnmatchcase(row.image, pattern) for pattern in patterns)]
-    if not kept:
+    selected = [row for row in rows if any(fnmatchcase(row.image, pattern) for pattern in patterns)]
+    if not selected:
         raise UnblurError(f"{file} has no image called {' or '.join(patterns)}; look at its first column.")
-    return kept
+    return selected
 
 
 def _as(form: Form, table: "Table") -> str:

@@ -1,4 +1,4 @@
-"""How threads wait for each other while another program has a processor."""
+"""Limits how long threads spin while they wait for each other."""
 
 import os
 
@@ -7,12 +7,12 @@ SPINS = "2000"
 
 
 def wait_briefly() -> None:
-    """Have OpenMP's threads sleep soon when they wait, unless the environment says otherwise; before PyTorch is loaded.
+    """Let OpenMP's threads sleep soon when they wait, unless the environment says otherwise; call it before PyTorch.
 
     By default GNU's library, which PyTorch has on Linux, lets them spin for milliseconds. With a thread on every core
     and one core taken by somebody else, they spin away the time in which the thread that they wait for could run: on
     two cores a photograph of 1280 x 720 took 90 s instead of 1.2. So it takes 4, and 1.3 when nothing else runs. Other
-    OpenMP libraries do not look at the setting.
+    OpenMP libraries ignore the setting.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

@@ -20,12 +20,12 @@ def train(
     photos: Path | None = None,
     pairs: tuple[Path, ...] = (),
     pairs_share: float = 0.2,
-    start_from: Path | None = None,
-    prior_from: Path | None = None,
-    motion_from: Path | None = None,
-    hourglass_from: Path | None = None,
-    denoiser_from: str | None = None,
-    encoder: Path | None = None,
+    init: Path | None = None,
+    init_prior: Path | None = None,
+    init_motion: Path | None = None,
+    init_nafnet: Path | None = None,
+    init_denoiser: str | None = None,
+    latent_encoder: Path | None = None,
     steps: int | None = None,
     device: str = "auto",
     precision: Precision | None = None,
@@ -37,22 +37,22 @@ def train(
 
     Args:
         recipe: Which run to do; recipes are functions in `unblur/recipes`. Networks by name are trained as their
-            authors did, which takes days on an accelerator; with -prior they are told what the photograph shows.
+            authors did, which takes days on an accelerator; with -prior their decoders get a semantic prior.
         run: Folder that becomes the checkpoint: weights, recipe, metrics.jsonl, model card.
         photos: Folder of sharp photographs; blur is simulated where it is wanted. Not needed where --pairs-share is 1.
         pairs: Data sets whose pairs for training are mixed in, equally often: folders with blurry/ and sharp/, or
             those that `unblur datasets` lists.
         pairs_share: Share of the patches that are of these pairs, above 0 and at most 1.
-        start_from: Checkpoint folder whose weights a new run begins with.
-        prior_from: Checkpoint folder of `unblur train prior`, for recipes that end in -prior and for glow, instead of
+        init: Checkpoint folder whose weights initialise a new run.
+        init_prior: Checkpoint folder of `unblur train prior`, for recipes that end in -prior and for glow, instead of
             the bundled one.
-        motion_from: Checkpoint folder of `unblur train motion`, for glow and glow-joint, instead of the bundled one.
-        hourglass_from: Checkpoint folder of `unblur train faithful` or `multiscale`, whose hourglass glow, glow-joint,
-            pre-reconstruction and multiscale get instead of the one of --start-from.
-        denoiser_from: Folder or hub id of SANA's transformer in the format of diffusers, for the denoiser of glow and
+        init_motion: Checkpoint folder of `unblur train motion`, for glow and glow-joint, instead of the bundled one.
+        init_nafnet: Checkpoint folder of `unblur train faithful` or `multiscale`, whose NAFNet replaces that of glow,
+            glow-joint, pre-reconstruction and multiscale.
+        init_denoiser: Folder or hub id of SANA's transformer in the format of diffusers, for the denoiser of glow and
             glow-joint; it has to be of the recipe's size.
-        encoder: File taesana_encoder.pth, for a decoder that learns to undo it; for glow, glow-joint and
-            pre-reconstruction that, or a checkpoint folder of `unblur train autoencoder`.
+        latent_encoder: File taesana_encoder.pth, the frozen encoder of the latents, for decoder, glow, glow-joint and
+            pre-reconstruction; the last three also take a checkpoint folder of `unblur train autoencoder`.
         steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
         device: auto, cpu, cuda, ...
         precision: Precision to compute in, instead of the recipe's; auto is bfloat16 where the processor computes in it
@@ -77,30 +77,30 @@ def train(
         chosen = _with_pairs(chosen, pairs, pairs_share)
     keep_freed_memory()
     used = str(choose_device(device))
-    unseen = quiet or not sys.stderr.isatty() or not is_first_process()
-    with tqdm(total=chosen.steps, unit="step", disable=unseen) as bar:
+    hidden = quiet or not sys.stderr.isatty() or not is_first_process()
+    with tqdm(total=chosen.steps, unit="step", disable=hidden) as bar:
 
         def on_begin(begun: "Recipe") -> None:
             if not quiet:
                 bar.write(f"Training in {begun.precision} on {used}.", file=sys.stderr)
 
-        def on_step(step: int, measured: dict[str, float]) -> None:
+        def on_step(step: int, metrics: dict[str, float]) -> None:
             bar.update(step - bar.n)
-            name, value = next(iter(measured.items()))
-            bar.set_postfix({name: f"{value:.2f}", "waited": f"{measured['waited_share']:.0%}"})
+            name, value = next(iter(metrics.items()))
+            bar.set_postfix({name: f"{value:.2f}", "waited": f"{metrics['waited_share']:.0%}"})
 
         run_training(
             chosen,
             photos,
             run,
             init=InitFrom(
-                checkpoint=start_from,
-                prior=prior_from,
-                motion=motion_from,
-                hourglass=hourglass_from,
-                denoiser=denoiser_from,
+                checkpoint=init,
+                prior=init_prior,
+                motion=init_motion,
+                nafnet=init_nafnet,
+                denoiser=init_denoiser,
             ),
-            encoder_from=encoder,
+            latent_encoder=latent_encoder,
             device=used,
             on_begin=on_begin,
             on_step=on_step,
@@ -113,5 +113,5 @@ def _with_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Rec
     from unblur.datasets import PairSet
 
     real = tuple(PairSet(folder=str(folder), share=share / len(pairs)) for folder in pairs)
-    rest = tuple(replace(part, share=part.share * (1 - share)) for part in recipe.mixed_in if share < 1)
-    return replace(recipe, mixed_in=(*rest, *real))
+    rest = tuple(replace(part, share=part.share * (1 - share)) for part in recipe.extra_sources if share < 1)
+    return replace(recipe, extra_sources=(*rest, *real))

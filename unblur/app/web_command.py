@@ -19,7 +19,7 @@ from unblur.app.web_doors import Doors, Presence, is_local
 from unblur.errors import UnblurError
 
 LARGEST_PHOTO_BYTES = 200_000_000
-"""Of one uploaded file."""
+"""The largest uploaded file in bytes."""
 
 
 def web(

@@ -1,4 +1,4 @@
-"""Who may ask the web page for what: everything that reaches the server passes here first.
+"""Access control of the web page: every request to the server passes here first.
 
 A page on this computer can be reached by every web site that its user visits. So requests have to name this computer
 (DNS rebinding names another), come from the page itself (not from another site), carry the password where there is
@@ -28,9 +28,9 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 LARGEST_UPLOAD_BYTES = 500_000_000
-"""Of one request, which may bring several photographs."""
+"""The largest request in bytes, which may bring several photographs."""
 LARGEST_CALL_BYTES = 1_000_000
-"""Of a request that brings no photograph."""
+"""The largest request without photographs in bytes."""
 LEAST_FREE_BYTES = 1_000_000_000
 """Room on the disk that uploads have to leave."""
 
@@ -77,7 +77,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
 
 @dataclass(frozen=True)
 class Presence:
-    """Which visitors have the page open, by the heartbeat that browsers keep up."""
+    """Knows which visitors have the page open, by the heartbeat of their browsers."""
 
     connections: Counter[str] = field(default_factory=Counter)
 
@@ -108,6 +108,7 @@ class Doors:
         self._presence = presence
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request of the ASGI server, or pass it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -150,7 +151,7 @@ class Doors:
     async def _checked_body(
         self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive
     ) -> Receive:
-        """What the application is to receive from. Raises Refusal for too much of it, and for unknown calls."""
+        """Return a checked `receive`. Raises Refusal for bodies that are too large, and for unknown calls."""
         if scope["method"] != "POST":
             return receive
         most = LARGEST_UPLOAD_BYTES if scope["path"] == _UPLOAD else LARGEST_CALL_BYTES
@@ -188,7 +189,7 @@ class Doors:
 
 
 class _Answer:
-    """What goes back: with protecting headers, without permission for other sites to read it."""
+    """Sends an answer with protecting headers, and without permission for other sites to read it."""
 
     def __init__(self, send: Send, path: str) -> None:
         self._send = send
@@ -204,7 +205,7 @@ class _Answer:
             self._has_begun = True
             added = _HEADERS + (((b"cache-control", b"no-store"),) if self._is_private else ())
             own = {name for name, _ in added}
-            kept = [
+            retained = [
                 (name, value)
                 for name, value in message.get("headers", [])
                 if name.lower() not in own and not name.lower().startswith(b"access-control-")
@@ -212,7 +213,7 @@ class _Answer:
             # The page's own functions answer mistakes of their own with a sentence: what is left is a call with
             # arguments that make no sense.
             status = 400 if self._is_call and message["status"] == 500 else message["status"]
-            message = {**message, "status": status, "headers": [*kept, *added]}
+            message = {**message, "status": status, "headers": [*retained, *added]}
         await self._send(message)
 
     async def refuse(self, refusal: Refusal) -> None:

@@ -21,7 +21,7 @@ MODES: tuple[tuple[str, Mode], ...] = (
 USUAL_FIDELITY = GenerativeSettings().fidelity
 
 HOUR_S = 3600
-"""How often Gradio looks for copies of its own that are too old."""
+"""The period in seconds after which Gradio removes copies of its own that are too old."""
 
 MOST_WAITING = 100
 """Calls that wait for their turn; more are asked to come again."""
@@ -35,7 +35,7 @@ elsewhere, and photographs are forgotten after a day, or when the program ends. 
 
 
 def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
-    """The page, to be served. `visits` hold what visitors brought while they look at it."""
+    """Build the page. `visits` hold the photographs that visitors brought while the page is open."""
 
     def on_restore(
         files: list[str] | None,

@@ -1,4 +1,4 @@
-"""What the web page makes of a photograph: restored once, then written again at any strength without waiting.
+"""The results of the web page: a photograph is restored once, then written at any strength without waiting.
 
 Every visitor has a folder, which is removed when the page is closed. Uploads, and copies that the server made for
 downloading, are the server's to remove.
@@ -25,10 +25,10 @@ from unblur.names import Mode, ShakeChoice
 from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
 from unblur.photos.formats import suffix_of_result
 from unblur.photos.photo import Metadata, Photo
-from unblur.restoration.blend import blend, check_strength
+from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.generative import GenerativeRestorer, load_generative
 from unblur.restoration.restorer import Restoration, Restorer, load
-from unblur.restoration.windows import shares_of_white
+from unblur.restoration.windows import to_float
 
 SHOWN_PX = 16_000_000
 """Larger photographs are shown smaller: browsers are slow to move them. What is downloaded has every pixel."""
@@ -53,21 +53,21 @@ class Result:
 
     source: Path
     output: Path
-    """To be downloaded, in the photograph's own format where that can be written."""
+    """The file to download, in the photograph's own format where that can be written."""
     before: Path
     after: Path
     """Pictures that browsers show."""
     full: Path
     """Pixels at full strength, as NumPy saves them."""
     metadata: Metadata
-    """Of the result, with the mark of generated detail where there is some."""
+    """Metadata of the result, with the mark of generated detail where there is some."""
     strength: float
     text: str
-    """What there is to say about it, in a line."""
+    """One line about the result."""
     hardly_changed: bool
     generated: bool
     left_behind: tuple[str, ...]
-    """What the photograph's file held and the result does not."""
+    """Contents of the photograph's file that the result does not have."""
 
 
 class Restorers:
@@ -157,9 +157,9 @@ class Visit:
         fidelity: float | None = None,
         shake: ShakeChoice = "auto",
     ) -> list[str]:
-        """Restore `sources` one after the other into `results`, in place of those before. What to say, line by line.
+        """Restore `sources` one after the other into `results`, in place of those before, and return a text about them.
 
-        `progress` is told the share done and the present photograph's name. A photograph that fails has its line, and
+        `progress` gets the share done and the present photograph's name. A photograph that fails has its line, and
         the others are restored. `stop` may have been set before, while the visitor waited; once it is set, this returns
         within `STOP_S`, and what cannot be interrupted ends by itself. Raises UnblurError when the mode's network
         cannot be loaded, and for a fidelity that makes no sense.
@@ -200,13 +200,13 @@ class Visit:
         result = self.results[index] = replace(self.results[index], strength=strength)
         restored = photo = read_photo(result.source, most_pixels=MOST_PIXELS)
         if strength > 0:
-            pixels = blend(photo.pixels, shares_of_white(np.load(result.full)), strength)
+            pixels = apply_strength(photo.pixels, to_float(np.load(result.full)), strength)
             restored = replace(photo.with_pixels(pixels), metadata=result.metadata)
         _write(result, restored)
         return result
 
     def _remarks(self) -> list[str]:
-        """What there is to say about all of them together."""
+        """Return a text about all results together."""
         remarks = []
         if any(result.hardly_changed for result in self.results):
             remarks.append(WHY_HARDLY_CHANGED)
@@ -299,7 +299,7 @@ def _restored(
 
 
 def _write(result: Result, restored: Photo) -> None:
-    """What is downloaded, and what is shown of it."""
+    """Write the file to download and the preview."""
     write_photo(restored, result.output)
     write_photo(shown(restored), result.after)
 
@@ -329,6 +329,6 @@ def _text(source: Path, restoration: Restoration) -> str:
     line = f"{printable(source.name)}: {photo.width} x {photo.height}, {restoration.seconds:.1f} s"
     if restoration.shake is not None:
         line += f", {restoration.shake}, solved"
-    if restoration.kept_share:
-        return f"{line}, {left_as_it_was(restoration.kept_share)}"
+    if restoration.fallback_share:
+        return f"{line}, {left_as_it_was(restoration.fallback_share)}"
     return f"{line}, hardly changed" if restoration.hardly_changed else line

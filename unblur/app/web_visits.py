@@ -1,4 +1,4 @@
-"""Who is looking at the page, and when what they brought is forgotten."""
+"""Tracks who has the page open, and forgets what visitors brought when they leave."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""How a sharp scene becomes a blurry photograph: draw an exposure, then render it in linear light."""
+"""The blur simulator: draws an exposure, then renders it in linear light."""
 
 from unblur.blur.camera import Camera, sample_exposure
 from unblur.blur.exposure import Exposure, Layer

@@ -1,4 +1,4 @@
-"""What the sensor collects: the mean of the scene as it is seen from every pose of the exposure.
+"""Averages the scene over the poses of an exposure, as the sensor does.
 
 Three ways, chosen by what moves. Layers that hide each other are put together at every pose, because light that
 an object blocked for half of the exposure is half there. A single layer needs no putting together. And where the
@@ -21,7 +21,7 @@ from unblur.blur.trajectory import calibration, displacements, homographies
 T = TypeVar("T")
 
 VALUES_AT_ONCE = 2**25
-"""Of the views that an accelerator makes together: 128 MiB."""
+"""The number of values that an accelerator renders at once: 128 MiB."""
 
 
 def average_over_poses(
@@ -51,7 +51,9 @@ def average_over_poses(
     total, count = torch.zeros(3, rows, columns, device=layers[0].light.device), 0
     for places in _in_batches(zip(*grids, strict=True), poses_at_once or _suitable_batch(total)):
         batch = [torch.stack(of_layer) for of_layer in zip(*places, strict=True)]
-        total += composite([_seen(picture.light, grid) for picture, grid in zip(layers, batch, strict=True)]).sum(dim=0)
+        total += composite(
+            [_shift_layer(picture.light, grid) for picture, grid in zip(layers, batch, strict=True)]
+        ).sum(dim=0)
         count += len(places)
     return total / count
 
@@ -66,14 +68,14 @@ def _in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _seen(light: Tensor, places: Tensor) -> Tensor:
+def _shift_layer(light: Tensor, places: Tensor) -> Tensor:
     """(C, H, W) at places (n, h, w, 2) -> (n, C, h, w)."""
     pictures = light.expand(len(places), -1, -1, -1)
     return F.grid_sample(pictures, places, padding_mode="reflection", align_corners=False)
 
 
 def _sampling_grids(exposure: Exposure, picture: LayerPicture, poses: Tensor, margin_px: int) -> Iterator[Tensor]:
-    """For each instant, the places in the layer that the pixels see, as grid_sample wants them: (H, W, 2)."""
+    """Return, for each instant, the coordinates in the layer of every pixel, as grid_sample needs them: (H, W, 2)."""
     device = picture.light.device
     height, width = picture.light.shape[1:]
     rows, columns = height - 2 * margin_px, width - 2 * margin_px

@@ -1,4 +1,4 @@
-"""Which cameras, hands, scenes and light there are: ranges to draw exposures from. Rendering is separate."""
+"""Ranges of cameras, hands, scenes and light that exposures are drawn from. Rendering is separate."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Camera:
     zoom: float = 0.1
     """The same for motion along the optical axis."""
     pose_spacing_px: float = 0.8
-    """Mean distance between neighbouring poses; below a pixel, more poses change nothing that can be seen."""
+    """Mean distance between neighbouring poses; below a pixel, more poses make no visible difference."""
     max_poses: int = 121
     """GS-Blur renders 121."""
     relief_share: float = 0.3
@@ -52,7 +52,7 @@ class Camera:
     object_extent_px: Range = (2.0, 80.0)
     """Blur extent of an object's own movement; log-uniform."""
     object_radius: Range = (0.05, 0.4)
-    """In units of the frame's shorter side; log-uniform."""
+    """Radius in units of the frame's shorter side; log-uniform."""
     followed_share: float = 0.15
     """Share of objects that the camera follows: they are sharp before a blurred background."""
     defocus_share: float = 0.1

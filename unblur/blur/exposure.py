@@ -17,13 +17,13 @@ class Layer:
     """One over the distance, on a grid of control points over the frame: 1 x 1 for a plane that faces the camera,
     2 x 2 for a tilted one, more for a smooth relief. The camera's translation moves a point by so much more or less."""
     matte: tuple[Shape, ...] = ()
-    """What it covers; empty for a layer that fills the frame."""
+    """The shapes that the layer covers; empty for a layer that fills the frame."""
     poses: tuple[Pose, ...] = ()
     """Its own movement, added to the camera's: as many poses as the camera has, or none."""
     picture: str = ""
     """File name of the photograph that it shows; empty for the photograph that is exposed."""
     picture_place: tuple[float, float] = (0.0, 0.0)
-    """Where the frame's top left corner lies in that photograph, as shares of the room that there is."""
+    """Position of the frame's top left corner in that photograph, as shares of the free space."""
     defocus_px: float = 0.0
     """Radius of the disk that a point out of focus becomes."""
 
@@ -37,15 +37,15 @@ class Exposure:
     focal_px: float
     """Focal length in pixels."""
     principal_px: tuple[float, float]
-    """Where the optical axis meets the picture, (x, y) from its top left pixel; may lie outside of a crop."""
+    """The position of the optical axis, (x, y) from the top left pixel; it may lie outside of a crop."""
     frame: Frame
     """The whole picture, in pixels of the crop."""
     layers: tuple[Layer, ...] = ()
-    """From far to near; empty for one plane that fills the frame."""
+    """The layers from far to near; empty for one plane that fills the frame."""
     readout: float = 0.0
     """Rolling shutter: the share of the time of `poses` that passes between the first row's start and the last's."""
     highlight_gain: float = 0.0
-    """How much brighter than white the brightest pixels really were (linear light); 0 for none."""
+    """Factor by which the brightest pixels really exceeded white (linear light); 0 for none."""
     shot_noise: float = 0.0
     """Variance of the linear signal per unit of signal (photon noise)."""
     read_noise: float = 0.0
@@ -71,7 +71,7 @@ class Exposure:
         return not (lit or self.shot_noise or self.read_noise or self.sensor)
 
     def cropped(self, left_px: int, top_px: int) -> "Exposure":
-        """The same exposure seen by a crop that starts at (left, top) of the picture."""
+        """Return the exposure of a crop that starts at (left, top) of the image."""
         x, y = self.principal_px
         frame = replace(self.frame, left_px=self.frame.left_px - left_px, top_px=self.frame.top_px - top_px)
         sensor = self.sensor.cropped(left_px, top_px) if self.sensor else None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """Where the whole picture lies, in pixels of the crop that is looked at."""
+    """The position of the whole image, in pixels of the crop."""
 
     left_px: float
     top_px: float
@@ -30,7 +30,7 @@ class Shape:
     radii: tuple[float, float]
     """Along its own two axes, as shares of the frame's shorter side."""
     angle: float = 0.0
-    """By which the first axis is turned from the x axis, in radians."""
+    """The angle from the x axis to the first axis, in radians."""
     waves: tuple[tuple[float, float], ...] = ()
     """(c_k, s_k) for k = 2, 3, ..."""
     softness_px: float = 1.0

@@ -23,7 +23,7 @@ class MotionField:
     """
 
     offsets: Tensor
-    """At equal steps of time, (T, 2, h, w)."""
+    """Offsets at equal steps of time, (T, 2, h, w)."""
     stride_px: int = STRIDE_PX
 
     @property

@@ -1,4 +1,4 @@
-"""How far and in which direction things move: paths of a kind, scaled to a blur extent in pixels."""
+"""Draws movements: paths of a kind, scaled to a blur extent in pixels."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _FEWEST_POSES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
-    """What turns poses into pixels."""
+    """Turns poses into pixels."""
 
     focal_px: float
     height: int
@@ -33,7 +33,7 @@ class Lens:
 
     @property
     def corner_px(self) -> float:
-        """From the middle of the frame to its corner."""
+        """Return the vector from the middle of the frame to its corner."""
         return math.hypot(self.height, self.width) / 2
 
     def points(self) -> Tensor:
@@ -49,7 +49,7 @@ class Movement:
     path: Callable[[int], Tensor]
     """Number of poses T -> (T, 6)."""
     poses: int
-    """How many are needed for neighbours to be about a pixel apart."""
+    """Number of poses for which neighbours are about a pixel apart."""
 
 
 STILL = Movement(path=lambda count: torch.zeros(count, 6), poses=1)

@@ -50,7 +50,7 @@ def reblurred(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _half(path: Tensor) -> Tensor:
-    """From the middle between the ends to the one on the right, (B, 2, H, W); nothing, without a slope, for nothing."""
+    """Return the vector from the middle to the right end, (B, 2, H, W); zero, without a slope, for a zero path."""
     nowhere = path[:, 2:].square().sum(dim=1, keepdim=True) < SHORTEST_PX**2
     # The angle of nothing has no gradient, not even one that is multiplied by zero.
     start, end = directed(torch.where(nowhere, torch.ones_like(path), path))

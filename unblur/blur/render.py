@@ -1,6 +1,6 @@
-"""From a sharp photograph and an exposure to the blurry photograph: deterministic, in linear light.
+"""Renders the blurry photograph of a sharp photograph and an exposure: deterministic, in linear light.
 
-Order: sRGB to linear, highlights extended, layers seen from every pose and averaged, clipped by the sensor,
+Order: sRGB to linear, highlights extended, layers rendered for every pose and averaged, clipped by the sensor,
 mosaic and noise, back to sRGB, eight bits, JPEG. Each stage is skipped when the exposure says so.
 """
 
@@ -22,7 +22,7 @@ from unblur.photos.color import srgb_to_linear
 from unblur.photos.files import decode_jpeg, encode_jpeg
 
 DEMOSAIC_REACH_PX = 2
-"""How far from the border demosaicing is worse; even, so that the pattern of the colour filters stays."""
+"""Distance from the border in which demosaicing is worse; even, so that the pattern of the colour filters stays."""
 
 HIGHLIGHT_THRESHOLD = 0.85
 """Linear light from which a pixel counts as a clipped highlight."""
@@ -35,7 +35,7 @@ class Rendering:
     blurry: Tensor
     sharp: Tensor
     saturated: Tensor
-    """Where a channel of the blurry photograph was clipped, (1, H, W) bool."""
+    """Mask of pixels where a channel of the blurry photograph was clipped, (1, H, W) bool."""
 
 
 def render(

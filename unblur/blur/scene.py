@@ -1,4 +1,4 @@
-"""The layers of a scene as pictures, ready to be seen from any pose: colour, coverage, distance, focus."""
+"""Renders the layers of a scene as images for any pose: colour, coverage, distance, focus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from unblur.blur.matte import Frame, coverage
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPicture:
-    """What a layer shows, in linear light."""
+    """The image of a layer, in linear light."""
 
     light: Tensor
     """(4, H, W): colour times coverage, then coverage; (3, H, W) for a layer that fills the frame."""
@@ -23,7 +23,7 @@ class LayerPicture:
 
 
 def layer_pictures(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor | None]) -> list[LayerPicture]:
-    """The layers of `exposure` that can be seen, from far to near. `scene` (3, H, W), linear, is what is exposed.
+    """Return the visible layers of `exposure`, from far to near. `scene` is the exposed image, (3, H, W), linear.
 
     `pictures` holds, for each layer, the picture (3, H, W) that it shows instead of `scene`, or None.
     """
@@ -54,10 +54,10 @@ def layer_pictures(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor 
 
 def composite(lights: Sequence[Tensor]) -> Tensor:
     """Each layer over those behind it (Porter and Duff 1984). Layers' `light` from far to near -> (..., 3, H, W)."""
-    seen = lights[0]
+    total = lights[0]
     for light in lights[1:]:
-        seen = seen * (1 - light[..., 3:, :, :]) + light[..., :3, :, :]
-    return seen
+        total = total * (1 - light[..., 3:, :, :]) + light[..., :3, :, :]
+    return total
 
 
 def poses_of(layer: Layer, exposure: Exposure) -> Tensor:

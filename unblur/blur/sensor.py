@@ -1,4 +1,4 @@
-"""From light to pixels as a camera does it: through a colour filter mosaic, with noise, and back to a full picture.
+"""Simulates a camera's sensor: colour filter mosaic, noise, and demosaicing.
 
 After RSBlur (Rim et al., "Realistic Blur Synthesis for Learning Image Deblurring", ECCV 2022, arXiv 2202.08771) with
 the numbers of its code, github.com/rimchang/RSBlur. Noise is made where a camera makes it, on the raw mosaic before
@@ -52,16 +52,16 @@ class Sensor:
     """One camera's way from light to a picture. JSON-serialisable."""
 
     pattern: Pattern
-    """Where the colour filters lie; a crop by an odd number of pixels has another one."""
+    """Arrangement of the colour filters; a crop by an odd number of pixels has another one."""
     red_gain: float
     """White balance: how much weaker than green the sensor sees red. RSBlur draws it from [1.9, 2.4]."""
     blue_gain: float
     """The same for blue. RSBlur draws it from [1.5, 1.9]."""
     response: Response
-    """How the camera encodes light, see `respond`."""
+    """The tone curve of the camera, see `respond`."""
 
     def cropped(self, left_px: int, top_px: int) -> "Sensor":
-        """The same sensor seen by a crop that starts at (left, top): odd numbers shift the pattern."""
+        """Return the sensor of a crop that starts at (left, top): odd numbers shift the pattern."""
         rows = self.pattern[:2], self.pattern[2:]
         first, second = rows[::-1] if top_px % 2 else rows
         if left_px % 2:
@@ -70,7 +70,7 @@ class Sensor:
 
 
 def photograph(linear: Tensor, sensor: Sensor, shot_noise: float, read_noise: float, seed: int) -> Tensor:
-    """What the camera makes of linear sRGB light (3, H, W), clipped at 1: linear sRGB in [0, 1], same shape.
+    """Expose linear sRGB light (3, H, W), clipped at 1, and return linear sRGB in [0, 1], same shape.
 
     Raw noise has variance `shot_noise * raw + read_noise**2`. RSBlur
     estimates (8.8915e-5, 2.9430e-5) on RealBlur's camera, (1e-4, 9.1504e-4) on its own, and draws each from 0.5 to 1.5
@@ -110,7 +110,7 @@ def demosaic(mosaic: Tensor, pattern: Pattern) -> Tensor:
 
 
 def respond(linear: Tensor, response: Response) -> Tensor:
-    """How a camera encodes linear light in [0, 1], any shape: the values in its files, in [0, 1].
+    """Apply the camera's tone curve to linear light in [0, 1], any shape; the result is in [0, 1].
 
     The a7R3 curve goes into RealBlur-J's photographs; RSBlur gives it to both the blurry and the sharp photograph,
     or else the network would learn a change of tone. As published it is a contrasty fit, not quite a curve: 0 below
@@ -129,7 +129,7 @@ def _recolour(picture: Tensor, matrix: Tensor) -> Tensor:
 
 
 def _mosaic(colours: Tensor, pattern: Pattern) -> Tensor:
-    """Of every pixel (3, H, W) the colour that its filter lets through: (H, W)."""
+    """Sample the mosaic: of every pixel (3, H, W) the colour that its filter passes, (H, W)."""
     mosaic = torch.empty_like(colours[0])
     for place, colour in enumerate(pattern):
         rows, columns = slice(place // 2, None, 2), slice(place % 2, None, 2)
@@ -150,7 +150,7 @@ def _filters(pattern: Pattern) -> Tensor:
     for index, wanted in enumerate("RGB"):
         for place, here in enumerate(pattern):
             y, x = divmod(place, 2)
-            beside = pattern[2 * y + 1 - x]
+            neighbour = pattern[2 * y + 1 - x]
             if here == wanted:
                 weights = torch.tensor(_ITSELF)
             elif wanted == "G":
@@ -159,7 +159,7 @@ def _filters(pattern: Pattern) -> Tensor:
                 weights = torch.tensor(_FROM_THE_CORNERS)
             else:
                 weights = torch.tensor(
-                    _FROM_THE_SIDES if beside == wanted else tuple(zip(*_FROM_THE_SIDES, strict=True))
+                    _FROM_THE_SIDES if neighbour == wanted else tuple(zip(*_FROM_THE_SIDES, strict=True))
                 )
             filters[index, y, x, y : y + 5, x : x + 5] = weights / 8
     return filters.flatten(0, 2)[:, None]

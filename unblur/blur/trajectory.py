@@ -1,7 +1,7 @@
-"""Camera-shake paths: six numbers a pose, as smooth functions of the time within the exposure.
+"""Samples camera-shake paths: six numbers a pose, as smooth functions of the time within the exposure.
 
 A pose is (rotation x, y, z in radians; translation x, y, z in units of the scene's distance). The mean pose of
-the exposure is zero: the sharp photograph is what a still camera in the middle of the movement would have seen.
+the exposure is zero: the sharp photograph is the image of a still camera in the middle of the movement.
 
 Not the pose at half time, which GS-Blur takes: a hand that rests at one end of its path leaves most of the light
 there, and no photograph tells when it was where. What a photograph does tell is the blur's centre of mass, to
@@ -114,7 +114,7 @@ class _Tremor:
 
 
 def homographies(poses: Tensor, focal_px: float, principal: tuple[float, float], disparity: float = 1.0) -> Tensor:
-    """For each pose, where the light that reaches a pixel comes from in the sharp photograph.
+    """Return, for each pose, the homography from a pixel to its origin in the sharp photograph.
 
     H = K (R + d t n^T) K^-1 for a scene plane facing the camera at distance 1/d (Hartley and Zisserman, 13.1).
     `principal` is (x, y) in pixels. Shape: (T, 6) -> (T, 3, 3), acting on (x, y, 1) in pixels.

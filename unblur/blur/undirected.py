@@ -1,7 +1,7 @@
-"""Motion without the arrow of time: a photograph taken while the camera moved backwards would look the same.
+"""Describes motion without the arrow of time: a photograph of the reversed motion would look the same.
 
 The ends of a path are a start and an end, but nobody can tell from the blurry photograph which is which. What can
-be told is where the middle between them lies, and a line between them without an arrow. Doubling the angle of that
+be estimated is where the middle between them lies, and a line between them without an arrow. Doubling the angle of that
 line makes opposite directions equal and neighbouring ones near: the usual description of undirected lines (Mardia,
 Statistics of Directional Data, 1972).
 """

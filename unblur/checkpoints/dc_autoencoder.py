@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from unblur.checkpoints.diffusers_folder import find_network
-from unblur.checkpoints.misfit import misfit
+from unblur.checkpoints.mismatch import state_dict_mismatch
 from unblur.errors import UnblurError
 from unblur.models.dc_autoencoder import DCDecoder, DCEncoder
 from unblur.models.diffusers_library import import_diffusers
@@ -30,7 +30,7 @@ def load_dc_autoencoder(source: str | Path) -> tuple[DCEncoder, DCDecoder]:
             "install a newer one."
         ) from error
     weights = {name: value.float() for name, value in found.weights().items()}
-    if problems := misfit(network.state_dict(), weights):
+    if problems := state_dict_mismatch(network.state_dict(), weights):
         raise UnblurError(f"Weights in {found.folder} do not fit its config.json: {problems}; get them again.")
     network.load_state_dict(weights, assign=True)
     network.eval().requires_grad_(False)

@@ -15,16 +15,16 @@ from unblur.models.pre_reconstruction import STRIDE_PX
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundDecoder:
+class LoadedDecoder:
     """A decoder ready to use, and the file it came from."""
 
     network: nn.Module
     """Scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1], not clipped."""
     sha256: str | None
-    """Of its `model.safetensors`; None for a folder of diffusers."""
+    """SHA-256 of its `model.safetensors`; None for a folder of diffusers."""
 
 
-def load_decoder(source: str | Path, latent_channels: int) -> FoundDecoder:
+def load_decoder(source: str | Path, latent_channels: int) -> LoadedDecoder:
     """The decoder in a checkpoint of an autoencoder or of a decoder alone, or in a DC-AE that diffusers saved.
 
     Raises UnblurError when there is none, or when it paints from latents of another kind.
@@ -43,17 +43,17 @@ def load_decoder(source: str | Path, latent_channels: int) -> FoundDecoder:
     return found
 
 
-def _load_ours(source: str | Path) -> FoundDecoder:
+def _load_ours(source: str | Path) -> LoadedDecoder:
     checkpoint = load_checkpoint(source)
     network = checkpoint.model.decoder if isinstance(checkpoint.model, Autoencoder) else checkpoint.model
     if not isinstance(network, LatentDecoder):
         raise UnblurError(f"{checkpoint.folder} holds no decoder; give a checkpoint of a decoder or an autoencoder.")
-    return FoundDecoder(network=network, sha256=checkpoint.sha256)
+    return LoadedDecoder(network=network, sha256=checkpoint.sha256)
 
 
-def _load_dc(source: str | Path) -> FoundDecoder:
+def _load_dc(source: str | Path) -> LoadedDecoder:
     _, decoder = load_dc_autoencoder(source)
-    return FoundDecoder(network=decoder, sha256=None)
+    return LoadedDecoder(network=decoder, sha256=None)
 
 
 def _is_saved_by_diffusers(folder: Path) -> bool:

@@ -29,7 +29,7 @@ class DiffusersNetwork:
     """The library's arguments of the network."""
 
     def weights(self) -> dict[str, Tensor]:
-        """Under the library's names. Raises UnblurError when a file is missing or damaged."""
+        """Return the weights under the library's names. Raises UnblurError when a file is missing or damaged."""
         index = self.folder / f"{STEM}.safetensors.index.json"
         try:
             files = [f"{STEM}.safetensors"]

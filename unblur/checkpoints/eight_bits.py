@@ -24,7 +24,7 @@ def to_eight_bits(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             stored[name] = tensor.half().contiguous()
             continue
         scale = tensor.flatten(1).abs().amax(dim=1).float().clamp(min=1e-12) / LARGEST
-        stored[name] = (tensor / _beside(scale, tensor)).round().to(torch.int8).contiguous()
+        stored[name] = (tensor / _expand_scale(scale, tensor)).round().to(torch.int8).contiguous()
         stored[name + SCALE] = scale
     return stored
 
@@ -36,12 +36,12 @@ def from_eight_bits(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     scales = {name + SCALE for name, tensor in stored.items() if tensor.dtype == torch.int8}
     return {
-        name: tensor.float() * _beside(stored[name + SCALE], tensor) if tensor.dtype == torch.int8 else tensor
+        name: tensor.float() * _expand_scale(stored[name + SCALE], tensor) if tensor.dtype == torch.int8 else tensor
         for name, tensor in stored.items()
         if name not in scales
     }
 
 
-def _beside(scale: Tensor, tensor: Tensor) -> Tensor:
+def _expand_scale(scale: Tensor, tensor: Tensor) -> Tensor:
     """The scales, (channels,), with as many dimensions as the tensor."""
     return scale.view(-1, *[1] * (tensor.ndim - 1))

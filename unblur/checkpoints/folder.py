@@ -13,6 +13,7 @@ from torch import nn
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.eight_bits import from_eight_bits, to_eight_bits
+from unblur.checkpoints.old_names import modern_json, modern_state_dict
 from unblur.checkpoints.plausible import check_fit, refuse_absurd_numbers
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
@@ -21,29 +22,29 @@ from unblur.regular_files import read_regular
 
 _WEIGHTS = Path(__file__).parent.parent / "weights"
 
-BUNDLED_HOURGLASS = _WEIGHTS / "faithful"
-"""The restoring network at one size of the photograph: regression, no generated detail."""
+BUNDLED_FAITHFUL = _WEIGHTS / "faithful"
+"""The restoring network at one scale of the image, trained by regression: no generated detail."""
 
 BUNDLED_RESTORER = _WEIGHTS / "multiscale"
-"""What restores photographs if nothing else is asked for."""
+"""The network that restores photographs by default: the faithful one at several scales."""
 
 BUNDLED_MOTION_ESTIMATOR = _WEIGHTS / "motion"
-"""The motion estimator that comes with the package."""
+"""The motion estimator."""
 
 BUNDLED_KERNEL_ESTIMATOR = _WEIGHTS / "kernel"
 """The estimator of the kernel of camera shake."""
 
 BUNDLED_SHAKE_FUSION = _WEIGHTS / "shake"
-"""The network that joins a restoration with deconvolutions of camera shake."""
+"""The network that fuses a restoration with deconvolutions of camera shake."""
 
 BUNDLED_PRIOR = _WEIGHTS / "prior"
-"""The semantic prior that comes with the package."""
+"""The semantic prior."""
 
 BUNDLED_GENERATOR = _WEIGHTS / "generative"
-"""The generative network that comes with the package, GLOWDeblur: detail that looks true."""
+"""The generative network, GLOWDeblur."""
 
 BUNDLED_DECODER = _WEIGHTS / "decoder"
-"""The decoder of its latents."""
+"""The decoder of the generator's latents."""
 
 
 _DAMAGED = (
@@ -56,38 +57,40 @@ _DAMAGED = (
     AssertionError,
     MemoryError,
 )
-"""What a damaged file of weights, or numbers that describe no network, may raise."""
+"""Exceptions that damaged weights, or numbers that describe no network, may raise."""
 
-Lender = Literal["faithful", "motion", "prior"]
+SharedSource = Literal["faithful", "motion", "prior"]
 
-BUNDLED: dict[Lender, Path] = {
-    "faithful": BUNDLED_HOURGLASS,
+BUNDLED: dict[SharedSource, Path] = {
+    "faithful": BUNDLED_FAITHFUL,
     "motion": BUNDLED_MOTION_ESTIMATOR,
     "prior": BUNDLED_PRIOR,
 }
-"""Folders whose weights other checkpoints may borrow."""
+"""Folders whose weights other checkpoints may share."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Borrowed:
-    """A part of a network whose weights lie in another folder of the package, and are not stored twice."""
+class SharedPart:
+    """A part of a network whose weights are those of another bundled folder and are not stored twice."""
 
     part: str
-    """Its place in the network: pre_reconstruction.hourglass."""
-    lender: Lender
+    """The name of the module in the network: pre_reconstruction.nafnet."""
+    source: SharedSource
+    """The bundled folder that holds the weights."""
     sha256: str
-    """Of the lender's `model.safetensors`."""
+    """SHA-256 of the source's `model.safetensors`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
-    """What `config.json` holds."""
+    """The contents of `config.json`."""
 
     model: ModelConfig
+    """The configuration of the network."""
     train_patch_px: int
-    """Side of the training patches, which sets the reach of the pooled statistics at test time."""
-    borrowed: tuple[Borrowed, ...] = ()
-    """Parts that `model.safetensors` does without."""
+    """Side of the training patches, which sets the window of local pooling at test time."""
+    shared_parts: tuple[SharedPart, ...] = ()
+    """Parts whose weights `model.safetensors` does not hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,7 @@ class Checkpoint:
     config: ModelConfig
     train_patch_px: int
     sha256: str
-    """Of `model.safetensors`: the name by which tables quote these weights."""
+    """SHA-256 of `model.safetensors`; tables quote its first twelve digits."""
     folder: Path
 
 
@@ -110,15 +113,15 @@ def save_checkpoint(
     train_patch_px: int,
     card: str,
     dtype: torch.dtype = torch.float16,
-    borrowed: tuple[Borrowed, ...] = (),
+    shared_parts: tuple[SharedPart, ...] = (),
 ) -> None:
-    """Write `model` as a checkpoint folder, each file atomically, without the parts that are `borrowed`.
+    """Write `model` as a checkpoint folder, each file atomically, without the weights of `shared_parts`.
 
     `card` is the text of the model card. With torch.int8 as `dtype`, weights are stored as `eight_bits` describes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = to_json(CheckpointConfig(model=config, train_patch_px=train_patch_px, borrowed=borrowed))
-    elsewhere = tuple(f"{one.part}." for one in borrowed)
+    text = to_json(CheckpointConfig(model=config, train_patch_px=train_patch_px, shared_parts=shared_parts))
+    elsewhere = tuple(f"{one.part}." for one in shared_parts)
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(elsewhere)}
     on_cpu = {name: tensor.detach().cpu() for name, tensor in own.items()}
     if dtype == torch.int8:
@@ -134,7 +137,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(source: str | Path) -> Checkpoint:
-    """The checkpoint in a folder, or on the Hugging Face hub ("owner/name").
+    """Load the checkpoint in a folder, or on the Hugging Face hub ("owner/name"); former names are translated.
 
     Raises UnblurError when it is missing, damaged, or does not fit its own configuration.
     """
@@ -150,11 +153,15 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
             f"No checkpoint at {folder}: {reason or error}; "
             "give a folder with config.json and model.safetensors, or a hub id like owner/name."
         ) from error
-    config = from_json(text, CheckpointConfig, source=folder / "config.json")
+    config = from_json(modern_json(text), CheckpointConfig, source=folder / "config.json")
     refuse_absurd_numbers(config, folder / "config.json")
-    lent = {f"{one.part}.{name}": tensor for one in config.borrowed for name, tensor in _lent(one, folder).items()}
+    shared = {
+        f"{one.part}.{name}": tensor
+        for one in config.shared_parts
+        for name, tensor in _shared_tensors(one, folder).items()
+    }
     try:
-        tensors = from_eight_bits(load_tensors(weights)) | lent
+        tensors = modern_state_dict(from_eight_bits(load_tensors(weights))) | shared
         check_fit(config.model, tensors)
         model = build(config.model)
         model.load_state_dict(tensors)
@@ -172,12 +179,12 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     )
 
 
-def _lent(borrowed: Borrowed, borrower: Path) -> dict[str, torch.Tensor]:
-    """Raises UnblurError when the package holds other weights by now."""
-    weights = (BUNDLED[borrowed.lender] / "model.safetensors").read_bytes()
-    if hashlib.sha256(weights).hexdigest() != borrowed.sha256:
+def _shared_tensors(part: SharedPart, folder: Path) -> dict[str, torch.Tensor]:
+    """Load the tensors of a shared part. Raises UnblurError when the bundled weights are others by now."""
+    weights = (BUNDLED[part.source] / "model.safetensors").read_bytes()
+    if hashlib.sha256(weights).hexdigest() != part.sha256:
         raise UnblurError(
-            f"{borrower} goes with weights of {borrowed.lender} that this version of unblur does not have; "
+            f"{folder} shares weights of {part.source} that this version of unblur does not have; "
             "use the version that it came with."
         )
     return from_eight_bits(load_tensors(weights))

@@ -25,7 +25,7 @@ TAESANA = "give taesana_encoder.pth out of the repository madebyollin/taesd"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundSpace:
+class LoadedLatentSpace:
     """A latent space on a device, and what tables say of it."""
 
     space: LatentSpace
@@ -78,7 +78,7 @@ def load_taesana_encoder(path: Path) -> FrozenEncoder:
 
 def open_latent_space(
     checkpoint: str | Path | None, encoder: Path | None, decoder: Path | None, device: torch.device
-) -> FoundSpace:
+) -> LoadedLatentSpace:
     """The latent space of `checkpoint`, or of the files `encoder` and `decoder` of TAEF2.
 
     A checkpoint that is a decoder alone needs `encoder`, the file it was trained with. Raises UnblurError when they do
@@ -93,7 +93,9 @@ def open_latent_space(
             decoder=_loaded(taef2_decoder(), decoder, whose).to(device),
             stride_px=TAEF2_STRIDE_PX,
         )
-        return FoundSpace(space=space, name="TAEF2", encoder_sha256=_sha256(encoder), decoder_sha256=_sha256(decoder))
+        return LoadedLatentSpace(
+            space=space, name="TAEF2", encoder_sha256=_sha256(encoder), decoder_sha256=_sha256(decoder)
+        )
     if decoder is not None:
         raise UnblurError(f"{checkpoint} has a decoder of its own; give it, or {decoder}, not both.")
     found = load_checkpoint(checkpoint)
@@ -102,7 +104,9 @@ def open_latent_space(
         if encoder is not None:
             raise UnblurError(f"{found.folder} has an encoder of its own; leave {encoder} out.")
         space = LatentSpace(encoder=model.encoder, decoder=model.decoder, stride_px=model.config.decoder.stride_px)
-        return FoundSpace(space=space, name="autoencoder", encoder_sha256=found.sha256, decoder_sha256=found.sha256)
+        return LoadedLatentSpace(
+            space=space, name="autoencoder", encoder_sha256=found.sha256, decoder_sha256=found.sha256
+        )
     if not isinstance(found.config, LatentDecoderConfig):
         raise UnblurError(f"{found.folder} holds no autoencoder; give a checkpoint of `unblur train autoencoder`.")
     if encoder is None:
@@ -110,7 +114,7 @@ def open_latent_space(
     frozen = load_taesana_encoder(encoder)
     if found.config.stride_px != TAESANA_STRIDE_PX:
         raise UnblurError(f"{found.folder} decodes at stride {found.config.stride_px}, where TAESANA encodes at 32.")
-    return FoundSpace(
+    return LoadedLatentSpace(
         space=LatentSpace(encoder=frozen.network.to(device), decoder=model, stride_px=TAESANA_STRIDE_PX),
         name="decoder of TAESANA's latents",
         encoder_sha256=frozen.sha256,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from unblur.checkpoints.foreign import ForeignConfig, key_map_of
+from unblur.checkpoints.import_weights import ForeignConfig, key_map_of
 from unblur.models import MIMOUNetConfig, MPRNetConfig, NAFNetConfig, RestormerConfig
 from unblur.names import PublishedName
 
@@ -17,7 +17,7 @@ class PublishedNetwork:
     train_patch_px: int
     """Side of the patches, or of the last ones, that it was trained on."""
     licence: str
-    """Of the authors' weights, in words."""
+    """The licence of the authors' weights, in words."""
     licence_tag: str
     """The same, as the Hugging Face hub names licences."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from unblur.checkpoints.diffusers_folder import find_network
-from unblur.checkpoints.foreign import KeyMap
-from unblur.checkpoints.misfit import misfit
+from unblur.checkpoints.import_weights import KeyMap
+from unblur.checkpoints.mismatch import state_dict_mismatch
 from unblur.errors import UnblurError
 from unblur.models.linear_dit import LinearDiT, LinearDiTConfig
 
@@ -24,7 +24,7 @@ EXPECTED = {
     "norm_eps": 1e-6,
     "timestep_scale": 1.0,
 }
-"""What our denoiser has not, or not otherwise: normalised queries, an embedding of guidance, of positions, ..."""
+"""Options of SANA that our denoiser does not have: normalised queries, an embedding of guidance, of positions, ..."""
 
 SANA_KEYS = KeyMap(
     origin="diffusers' SanaTransformer2DModel",
@@ -66,7 +66,7 @@ def load_sana(source: str | Path, condition_channels: int = 0) -> LinearDiT:
     weights = {SANA_KEYS.renamed(name): value.float() for name, value in found.weights().items()}
     if (intro := weights.get("intro.weight")) is not None:
         weights["intro.weight"] = torch.cat((intro, intro.new_zeros(len(intro), condition_channels, 1, 1)), dim=1)
-    if problems := misfit(model.state_dict(), weights):
+    if problems := state_dict_mismatch(model.state_dict(), weights):
         raise UnblurError(f"Weights in {found.folder} do not fit its config.json: {problems}; get them again.")
     model.load_state_dict(weights, assign=True)
     return model

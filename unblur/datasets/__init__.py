@@ -1,16 +1,16 @@
-"""Where pairs of a blurry and a sharp photograph come from."""
+"""Sources of pairs of a blurry and a sharp photograph."""
 
-from unblur.datasets.ingredients import Ingredient, PairSet, SignBlur, SimulatedBlur
 from unblur.datasets.mixture import Mixture
 from unblur.datasets.pair import Pair, Patch, Patches
 from unblur.datasets.pair_folder import PairFolder
 from unblur.datasets.pair_patches import PairPatches
 from unblur.datasets.photo_folder import PhotoFolder, Photographs
-from unblur.datasets.reused import ReusedPairs
+from unblur.datasets.repeated import RepeatedPairs
 from unblur.datasets.simulated import PairRecord, SimulatedPair, SimulatedPairs
+from unblur.datasets.sources import DataSource, PairSet, SimulatedBlur, SyntheticText
 
 __all__ = [
-    "Ingredient",
+    "DataSource",
     "Mixture",
     "Pair",
     "PairFolder",
@@ -21,9 +21,9 @@ __all__ = [
     "Patches",
     "PhotoFolder",
     "Photographs",
-    "ReusedPairs",
-    "SignBlur",
+    "RepeatedPairs",
     "SimulatedBlur",
     "SimulatedPair",
     "SimulatedPairs",
+    "SyntheticText",
 ]

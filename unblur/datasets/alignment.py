@@ -1,4 +1,4 @@
-"""How far a blurry photograph lies from its sharp twin."""
+"""Measures the displacement between a blurry photograph and its sharp twin."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _WEIGHTS = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """Where the middle of the blur lies, seen from the sharp photograph, in pixels."""
+    """The displacement of the middle of the blur from the sharp photograph, in pixels."""
 
     right_px: float
     down_px: float

@@ -1,7 +1,7 @@
-"""The deblurring data sets that are read in their own layout: what each holds, where it is to be had, on what terms.
+"""The catalogue of deblurring data sets that are read in their own layout: contents, origin and terms.
 
-Looked up in November 2026. What the authors do not say is said to be so, and what was not seen at its source is
-called not verified.
+Looked up in November 2026. What the authors do not say is said to be so, and a fact that was not found at its source
+is called not verified.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _UNSTATED = "not stated by the authors (their README names none)"
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSize:
-    """How many pairs a split of the whole data set has."""
+    """The number of pairs in a split of the whole data set."""
 
     split: str
     pairs: int
@@ -25,11 +25,11 @@ class DataSet:
     """One data set."""
 
     name: str
-    """What `--as` takes."""
+    """The name that `--as` takes."""
     title: str
     paper: str
     about: str
-    """What it shows, how it was made, and what to know before using it."""
+    """A description: contents, origin and caveats."""
     where: str
     licence: str
     ground_truth: bool
@@ -41,7 +41,7 @@ class DataSet:
     find: Layout
 
     def expected(self, split: str) -> int | None:
-        """How many pairs `split` has; None where that is not known."""
+        """Return the number of pairs of `split`; None where it is not known."""
         return next((size.pairs for size in self.sizes if size.split == split), None)
 
 
@@ -52,7 +52,7 @@ GOPRO = DataSet(
     about="Averages of frames of a high-speed camera, 1280 x 720. The authors' archive has them with gamma correction "
     "and without, blur/ and blur_gamma/ (splits train-gamma and test-gamma); papers seldom say which they use.",
     where="https://seungjunnah.github.io/Datasets/gopro.html",
-    licence="CC BY 4.0 (quoted from the page by others; the page itself not seen)",
+    licence="CC BY 4.0 (quoted from the page by others; the page itself not read)",
     ground_truth=True,
     sizes=tuple(
         SplitSize(split=f"{s}{g}", pairs=n) for g in ("", "-gamma") for s, n in (("train", 2103), ("test", 1111))

@@ -1,4 +1,4 @@
-"""What is wrong with a data set on disk: counts, missing and extra files, damage, unequal sizes, misaligned twins."""
+"""Checks a data set on disk: counts, missing and extra files, damage, unequal sizes, misaligned twins."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 from unblur.datasets.alignment import shift_between
 from unblur.datasets.listing import Split
 from unblur.datasets.pair_files import Picture, read_picture, size_of
-from unblur.datasets.recognition import FoundDataSet
+from unblur.datasets.recognition import DetectedDataset
 from unblur.errors import UnblurError
 
 OFF_CENTRE_PX = 0.5
@@ -21,7 +21,7 @@ lies off its sharp twin by half the path at most, where that shows the exposure'
 
 @dataclass(frozen=True, kw_only=True)
 class PairShift:
-    """Where the middle of a pair's blur lies, seen from the sharp photograph."""
+    """The displacement of the middle of a pair's blur from the sharp photograph."""
 
     pair: str
     right_px: float
@@ -32,7 +32,7 @@ class PairShift:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitCheck:
-    """What was found out about one split."""
+    """The findings about one split."""
 
     split: str
     pairs: int
@@ -42,7 +42,7 @@ class SplitCheck:
     unreadable: tuple[str, ...]
     unequal: tuple[str, ...]
     shifts: tuple[PairShift, ...]
-    """Of all pairs that could be compared."""
+    """Displacements of all pairs that could be compared."""
 
     @property
     def count_is_right(self) -> bool:
@@ -61,7 +61,7 @@ class SplitCheck:
 
     @property
     def median_shift_px(self) -> float:
-        """How far the pair in the middle of all is shifted; 0 when none was compared."""
+        """Return the median displacement of the pairs; 0 when none was compared."""
         return median(shift.length_px for shift in self.shifts) if self.shifts else 0.0
 
     @property
@@ -72,7 +72,7 @@ class SplitCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSetCheck:
-    """What was found out about a data set."""
+    """The findings about a data set."""
 
     folder: str
     data_set: str
@@ -89,8 +89,8 @@ class DataSetCheck:
         return not self.extra and any(s.pairs for s in self.splits) and all(s.is_sound for s in self.splits)
 
 
-def check_data_set(found: FoundDataSet, *, quick: bool, opened: Callable[[], object] = lambda: None) -> DataSetCheck:
-    """Look at the whole of a data set; `quick` opens no picture. `opened` is called after each pair."""
+def check_data_set(found: DetectedDataset, *, quick: bool, opened: Callable[[], object] = lambda: None) -> DataSetCheck:
+    """Check a whole data set; `quick` opens no image. `opened` is called after each pair."""
     names = {split.name for split in found.listing.splits}
     return DataSetCheck(
         folder=str(found.folder),
@@ -110,7 +110,7 @@ def _check_split(split: Split, expected: int | None, quick: bool, opened: Callab
     # The pairs of a part are opened with the whole.
     for files in () if quick or split.part_of else split.pairs:
         sizes: dict[str, None] = {}
-        kept: dict[Picture, Tensor] = {}
+        retained: dict[Picture, Tensor] = {}
         for picture in (files.blurry, *files.sharps):
             try:
                 pixels = read_picture(picture)
@@ -119,11 +119,11 @@ def _check_split(split: Split, expected: int | None, quick: bool, opened: Callab
                 continue
             sizes[size_of(pixels)] = None
             if picture in (files.blurry, files.sharp):
-                kept[picture] = pixels
+                retained[picture] = pixels
         if len(sizes) > 1:
             unequal.append(f"{files.name}: {' and '.join(sizes)}")
-        elif files.sharp is not None and len(kept) == 2:
-            shifts.append(_shift(files.name, kept[files.blurry], kept[files.sharp]))
+        elif files.sharp is not None and len(retained) == 2:
+            shifts.append(_shift(files.name, retained[files.blurry], retained[files.sharp]))
         opened()
     return SplitCheck(
         split=split.name,

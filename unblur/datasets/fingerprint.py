@@ -1,4 +1,4 @@
-"""Whether two sets of pictures are the same, told without reading them."""
+"""Fingerprints sets of images without reading them."""
 
 import hashlib
 from collections.abc import Iterable

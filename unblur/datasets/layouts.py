@@ -13,12 +13,12 @@ from pathlib import Path
 from unblur.datasets.listing import (
     Listing,
     Split,
-    files_beyond,
     folders_in,
     listed,
+    match_pairs,
     pictures_in,
-    twins,
-    without_truth,
+    unmatched_files,
+    unpaired,
 )
 from unblur.datasets.pair_files import PairFiles, Picture
 from unblur.photos.formats import READABLE_SUFFIXES
@@ -43,16 +43,16 @@ def pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     if not blurry and not sharp:
         return None
     if (root / "sharp").is_dir():
-        split, layout = twins("all", blurry, sharp, root), "blurry/ and sharp/"
+        split, layout = match_pairs("all", blurry, sharp, root), "blurry/ and sharp/"
     else:
-        split, layout = without_truth("all", blurry), "blurry/ alone"
+        split, layout = unpaired("all", blurry), "blurry/ alone"
     known = [*blurry.values(), *sharp.values()]
-    extra = files_beyond([split], known, [root / "blurry", root / "sharp"], root)
+    extra = unmatched_files([split], known, [root / "blurry", root / "sharp"], root)
     return Listing(layout=layout, splits=(split,), extra=extra)
 
 
 def gopro(root: Path, named: bool) -> Listing | None:
-    """{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png"""
+    """{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -62,17 +62,17 @@ def gopro(root: Path, named: bool) -> Listing | None:
         for side, suffix in (("blur", ""), ("blur_gamma", "-gamma")):
             blurry = _by_folder(sequences, side)
             if blurry:
-                splits.append(twins(f"{split}{suffix}", blurry, sharp, root))
+                splits.append(match_pairs(f"{split}{suffix}", blurry, sharp, root))
                 known += blurry.values()
         known += sharp.values()
         folders += [root / split] if sequences else []
     if not splits:
         return _converted(root, "GoPro", named)
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
 
 
 def hide(root: Path, named: bool) -> Listing | None:
-    """train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/"""
+    """train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/."""
     truth = pictures_in(root / "GT")
     if not truth:
         return _converted(root, "HIDE", named)
@@ -83,14 +83,14 @@ def hide(root: Path, named: bool) -> Listing | None:
     for name, photos in blurry.items():
         if photos:
             sharp = {key: path for key, path in truth.items() if key in photos}
-            splits.append(twins(name, photos, sharp, root))
+            splits.append(match_pairs(name, photos, sharp, root))
     if not splits:
         return None
     # The truth of a part that was not fetched is no error.
     known = truth.values() if len(splits) < len(blurry) else ()
     unmatched = [path for photos in blurry.values() for path in photos.values()]
     folders = [root / "GT", root / "train", root / "test"]
-    extra = files_beyond(splits, [*known, *unmatched], folders, root)
+    extra = unmatched_files(splits, [*known, *unmatched], folders, root)
     return Listing(layout=OFFICIAL, splits=tuple(splits), extra=extra)
 
 
@@ -104,15 +104,17 @@ def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     folders: list[Path] = []
     for split, sequences in (("train", 240), ("val", 30), ("test", 30)):
         above = root / split if (root / split).is_dir() else root
-        due = frozenset(f"{sequence:03}_{frame:08}" for sequence in range(sequences) for frame in range(100))
-        sharp = _frames(above / f"{split}_sharp", due)
+        expected = frozenset(f"{sequence:03}_{frame:08}" for sequence in range(sequences) for frame in range(100))
+        sharp = _frames(above / f"{split}_sharp", expected)
         for side, suffix in (("blur", ""), ("blur_jpeg", "-jpeg"), ("blur_comp", "-mpeg")):
-            blurry = _frames(above / f"{split}_{side}", due)
+            blurry = _frames(above / f"{split}_{side}", expected)
             if not blurry:
                 continue
             name = f"{split}{suffix}"
-            kept_back = split == "test" and not sharp
-            splits.append(without_truth(name, blurry, due) if kept_back else twins(name, blurry, sharp, root, due))
+            holdout = split == "test" and not sharp
+            splits.append(
+                unpaired(name, blurry, expected) if holdout else match_pairs(name, blurry, sharp, root, expected)
+            )
             if split == "val":
                 splits.append(_every_tenth(splits[-1]))
             known += blurry.values()
@@ -121,21 +123,21 @@ def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         folders += [above / f"{split}_sharp"] if sharp else []
     if not splits:
         return None
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
 
 
 def realblur_j(root: Path, named: bool) -> Listing | None:
-    """RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it"""
+    """RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it."""
     return _realblur(root, named, "J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref")
 
 
 def realblur_r(root: Path, named: bool) -> Listing | None:
-    """RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it"""
+    """RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it."""
     return _realblur(root, named, "R", "RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref")
 
 
 def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}"""
+    """BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -146,16 +148,16 @@ def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
             blurry = _by_folder(sequences, "Blur/RGB", f"{exposure}_")
             sharp = _by_folder(sequences, "Sharp/RGB", f"{exposure}_")
             if blurry or sharp:
-                splits.append(twins(f"{short}-{exposure}", blurry, sharp, root))
+                splits.append(match_pairs(f"{short}-{exposure}", blurry, sharp, root))
                 known += [*blurry.values(), *sharp.values()]
                 folders += [folder / side / "RGB" for folder in sequences for side in ("Blur", "Sharp")]
     if not splits:
         return None
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
 
 
 def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository
+    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository.
 
     Lists that tell the saturated pictures of the test set from the others make its parts, where they are there.
     """
@@ -187,27 +189,27 @@ def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are left alone"""
+    """{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are left alone."""
     blurry, sharp = pictures_in(root / "input_noise"), pictures_in(root / "target")
     if not blurry:
         return None
-    split = twins("all", blurry, sharp, root)
+    split = match_pairs("all", blurry, sharp, root)
     known = [*blurry.values(), *sharp.values()]
-    extra = files_beyond([split], known, [root / "input_noise", root / "target"], root)
+    extra = unmatched_files([split], known, [root / "input_noise", root / "target"], root)
     return Listing(layout=OFFICIAL, splits=(split,), extra=extra)
 
 
 def rwbi(root: Path, named: bool) -> Listing | None:
-    """Blurry photographs without any truth; told from any other folder of photographs by its name alone."""
+    """Find blurry photographs without any truth; only their name distinguishes them from other folders."""
     photos = pictures_in(root)
     if not photos or not (named or "rwbi" in root.name.lower()):
         return None
-    split = without_truth("all", photos)
-    return Listing(layout=OFFICIAL, splits=(split,), extra=files_beyond([split], (), [root], root))
+    split = unpaired("all", photos)
+    return Listing(layout=OFFICIAL, splits=(split,), extra=unmatched_files([split], (), [root], root))
 
 
 def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png
+    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png.
 
     The truth are all moments of the exposure but those that the authors' evaluation passes over.
     """
@@ -236,15 +238,15 @@ def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         else:
             pairs.append(PairFiles(name=f"{key}.png", blurry=Picture(path=blurry[key]), sharps=sharps))
     split = Split(name="test", pairs=tuple(sorted(pairs, key=lambda pair: pair.name)), missing=tuple(missing))
-    extra = files_beyond([split], blurry.values(), [root / "BlurryImages"], root)
+    extra = unmatched_files([split], blurry.values(), [root / "BlurryImages"], root)
     return Listing(layout=OFFICIAL, splits=(split,), extra=extra)
 
 
 def levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)"""
-    due = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
+    """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)."""
+    expected = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
     for folder in (root, root / "Levin09blurdata", root / "LevinEtalCVPR09Data" / "Levin09blurdata"):
-        files = {key: folder / f"{key}.mat" for key in due if (folder / f"{key}.mat").is_file()}
+        files = {key: folder / f"{key}.mat" for key in expected if (folder / f"{key}.mat").is_file()}
         if files:
             break
     else:
@@ -257,8 +259,8 @@ def levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         )
         for key, path in files.items()
     )
-    split = Split(name="test", pairs=pairs, missing=tuple(f"{key}.mat" for key in due if key not in files))
-    return Listing(layout=OFFICIAL, splits=(split,), extra=files_beyond([split], (), [folder], root))
+    split = Split(name="test", pairs=pairs, missing=tuple(f"{key}.mat" for key in expected if key not in files))
+    return Listing(layout=OFFICIAL, splits=(split,), extra=unmatched_files([split], (), [folder], root))
 
 
 def _realblur(root: Path, named: bool, camera: str, official: str) -> Listing | None:
@@ -287,16 +289,16 @@ def _with_lists(
     found = _lists_found(root, folder, lists)
     splits = [listed(name, found[name], folder, root) for name in lists if name in found]
     if not found:
-        split = twins("all", blurry, sharp, root)
+        split = match_pairs("all", blurry, sharp, root)
         lost = f"{', '.join(lists.values())}, which tell the pairs for training from those for testing"
         splits = [Split(name="all", pairs=split.pairs, missing=(lost, *split.missing))]
     # A file that is in no list that is there may be in one that is not.
     known = () if len(found) == len(lists) else (*blurry.values(), *sharp.values())
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=files_beyond(splits, known, watched, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, watched, root))
 
 
 def _lists_found(root: Path, folder: Path, lists: Mapping[str, str]) -> dict[str, Path]:
-    """Those of the authors' lists, by what they list, that lie where they are looked for."""
+    """Return the official list files that exist, keyed by their content."""
     places = [root, folder.parent, root / "datalist" / "RSBlur"]
     return {name: place / file for place in places[::-1] for name, file in lists.items() if (place / file).is_file()}
 
@@ -318,12 +320,12 @@ def _converted(root: Path, data_set: str, named: bool) -> Listing | None:
             for suffix in ("", "_crops"):
                 blurry, sharp = pictures_in(place / f"input{suffix}"), pictures_in(place / f"target{suffix}")
                 if blurry or sharp:
-                    splits.append(twins(f"{split}{suffix.replace('_', '-')}", blurry, sharp, root))
+                    splits.append(match_pairs(f"{split}{suffix.replace('_', '-')}", blurry, sharp, root))
                     known += [*blurry.values(), *sharp.values()]
                     folders += [place / f"{side}{suffix}" for side in ("input", "target")]
     if not splits:
         return None
-    return Listing(layout=CONVERTED, splits=tuple(splits), extra=files_beyond(splits, known, folders, root))
+    return Listing(layout=CONVERTED, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
 
 
 def _by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[str, Path]:
@@ -335,11 +337,11 @@ def _by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[s
     }
 
 
-def _frames(folder: Path, due: frozenset[str]) -> dict[str, Path]:
+def _frames(folder: Path, expected: frozenset[str]) -> dict[str, Path]:
     """SSS/NNNNNNNN.png, or SSS_NNNNNNNN.png as NAFNet flattens it; the sharp ones may be PNG and the others JPEG."""
     nested = {f"{s.name}_{path.stem}": path for s in folders_in(folder) for path in pictures_in(s).values()}
     frames = nested | {path.stem: path for path in pictures_in(folder).values()}
-    return {key: path for key, path in frames.items() if key in due}
+    return {key: path for key, path in frames.items() if key in expected}
 
 
 def _every_tenth(split: Split) -> Split:

@@ -1,4 +1,4 @@
-"""What of a data set is on disk: its splits, the pairs in each, and the files that lack a twin or belong to none."""
+"""Lists the files of a data set: its splits, their pairs, and the files that lack a twin or belong to none."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Listing:
     """All that was found below a folder."""
 
     layout: str
-    """Whose way of arranging the files it is."""
+    """The name of the arrangement of the files."""
     splits: tuple[Split, ...]
     extra: tuple[str, ...] = ()
     """Files that belong to no pair, relative to the folder."""
@@ -52,24 +52,24 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def twins(
-    name: str, blurry: Mapping[str, Path], sharp: Mapping[str, Path], root: Path, due: Iterable[str] = ()
+def match_pairs(
+    name: str, blurry: Mapping[str, Path], sharp: Mapping[str, Path], root: Path, expected: Iterable[str] = ()
 ) -> Split:
-    """The split whose pairs are the pictures of equal keys; `due` are the keys that the whole data set has."""
+    """The split whose pairs are the pictures of equal keys; `expected` are the keys that the whole data set has."""
     pairs = [
         PairFiles(name=_file_name(key), blurry=Picture(path=blurry[key]), sharps=(Picture(path=sharp[key]),))
         for key in sorted(blurry.keys() & sharp.keys())
     ]
     missing = [f"the sharp twin of {_inside(blurry[key], root)}" for key in sorted(blurry.keys() - sharp.keys())]
     missing += [f"the blurry twin of {_inside(sharp[key], root)}" for key in sorted(sharp.keys() - blurry.keys())]
-    missing += [f"both of {_file_name(key)}" for key in sorted(set(due) - blurry.keys() - sharp.keys())]
+    missing += [f"both of {_file_name(key)}" for key in sorted(set(expected) - blurry.keys() - sharp.keys())]
     return Split(name=name, pairs=tuple(pairs), missing=tuple(missing))
 
 
-def without_truth(name: str, blurry: Mapping[str, Path], due: Iterable[str] = ()) -> Split:
+def unpaired(name: str, blurry: Mapping[str, Path], expected: Iterable[str] = ()) -> Split:
     """The split of blurry photographs whose sharp twins nobody knows."""
     pairs = [PairFiles(name=_file_name(key), blurry=Picture(path=blurry[key])) for key in sorted(blurry)]
-    missing = [_file_name(key) for key in sorted(set(due) - blurry.keys())]
+    missing = [_file_name(key) for key in sorted(set(expected) - blurry.keys())]
     return Split(name=name, pairs=tuple(pairs), missing=tuple(missing))
 
 
@@ -104,7 +104,7 @@ def listed(name: str, list_file: Path, folder: Path, root: Path) -> Split:
     return Split(name=name, pairs=tuple(sorted(pairs, key=lambda pair: pair.name)), missing=tuple(sorted(missing)))
 
 
-def files_beyond(
+def unmatched_files(
     splits: Iterable[Split], known: Iterable[Path], folders: Iterable[Path], root: Path
 ) -> tuple[str, ...]:
     """The files in and below `folders` that are neither in `splits` nor `known`, without notes and hidden files."""

@@ -1,4 +1,4 @@
-"""What every data set yields."""
+"""The interface of pairs and patches."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -20,7 +20,7 @@ class Pair:
 
 
 class Patch(Protocol):
-    """What networks that restore learn from: a `Pair`, a `SimulatedPair`, a `TurnedPair`."""
+    """One training example of a restoring network: a `Pair`, a `SimulatedPair` or an `AugmentedPair`."""
 
     @property
     def blurry(self) -> Tensor:

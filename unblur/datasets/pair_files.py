@@ -1,4 +1,4 @@
-"""Where the pictures of a pair lie, and how they are read."""
+"""Locates and reads the files of a pair."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Picture:
     path: Path
     variable: str = ""
     without: tuple[int, ...] = ()
-    """Where a variable holds several pictures, the numbers from 1 of those that its authors leave out."""
+    """Numbers from 1 of the images of a variable that the authors leave out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,8 @@ class PairFiles:
     sharps: tuple[Picture, ...] = ()
     """None where the truth is unknown; several where the camera's whole way was recorded, in the order of time."""
     part: str = ""
-    """Of its split, where the authors report parts on their own: the line of a table that the pair belongs to."""
+    """The part of the split, where the authors report parts on their own: the line of a table that the pair belongs to.
+    """
 
     @property
     def sharp(self) -> Picture | None:
@@ -45,11 +46,11 @@ class PairFiles:
 
 def read_pair(files: PairFiles) -> Pair:
     """The pair itself. Raises UnblurError for a picture that cannot be read, and for pictures of unequal size."""
-    blurry, sharp = read_twins(files)
+    blurry, sharp = read_matched(files)
     return Pair(blurry=blurry.float() / 255, sharp=sharp.float() / 255, name=files.name)
 
 
-def read_twins(files: PairFiles) -> tuple[Tensor, Tensor]:
+def read_matched(files: PairFiles) -> tuple[Tensor, Tensor]:
     """The blurry and the sharp photograph, (3, H, W) uint8 each. Errors as in `read_pair`."""
     if files.sharp is None:
         raise UnblurError(f"{files.blurry.path} has no sharp twin to be compared with; use `unblur restore` on it.")
@@ -70,25 +71,25 @@ def read_picture(picture: Picture) -> Tensor:
     return _eight_bits(stack[..., stack.shape[3] // 2])
 
 
-def read_moments(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
+def read_frames(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
     """The blurry picture and all sharp ones in the order of time, (3, H, W) uint8; Koehler's take 380 MB.
 
     Raises UnblurError for a picture that cannot be read, where none is sharp, and for pictures of unequal size.
     """
     blurry = read_picture(files.blurry)
-    moments: list[Tensor] = []
+    frames: list[Tensor] = []
     for picture in files.sharps:
         if picture.variable:
             stack = _read_stack(picture)
-            kept = (number for number in range(stack.shape[3]) if number + 1 not in picture.without)
-            moments += [_eight_bits(stack[..., number]) for number in kept]
+            used = (number for number in range(stack.shape[3]) if number + 1 not in picture.without)
+            frames += [_eight_bits(stack[..., number]) for number in used]
         else:
-            moments.append(read_rgb(picture.path))
-    if not moments:
+            frames.append(read_rgb(picture.path))
+    if not frames:
         raise UnblurError(f"{files.blurry.path} has no sharp twin to be compared with; use `unblur restore` on it.")
-    if any(moment.shape != blurry.shape for moment in moments):
+    if any(frame.shape != blurry.shape for frame in frames):
         raise UnblurError(f"{files.blurry.path} and its sharp twins differ in size; get them again from their origin.")
-    return blurry, moments
+    return blurry, frames
 
 
 def read_rgb(path: Path) -> Tensor:

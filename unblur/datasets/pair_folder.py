@@ -56,6 +56,6 @@ class PairFolder:
 
     @property
     def expected(self) -> int | None:
-        """How many pairs the whole data set has in these splits; None where that is not known."""
+        """Return the number of pairs of the whole data set in these splits; None where it is not known."""
         sizes = [self.data_set.expected(part.name) for part in self.splits]
         return None if None in sizes else sum(size or 0 for size in sizes)

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from unblur.datasets.pair import Pair
-from unblur.datasets.pair_files import PairFiles, read_picture, read_twins
+from unblur.datasets.pair_files import PairFiles, read_matched, read_picture
 from unblur.datasets.simulated import PatchSampling, detail, turned
 from unblur.errors import UnblurError
 from unblur.photos.files import shortest_side_px
 from unblur.seeds import generator_for
 
 MEMORY_BYTES = 2**30
-"""Pairs are kept decoded up to this size: sets that fit are read from disk once, of larger ones a pair a patch."""
+"""Bytes of decoded pairs in memory: sets that fit are read from disk once, larger ones a pair a patch."""
 
 
 class PairPatches:
@@ -35,8 +35,8 @@ class PairPatches:
             _refuse_smaller(pair, sampling.patch_px)
         self.files, self.sampling, self.seed = files, sampling, seed
         self.memory_bytes = memory_bytes
-        self._kept: OrderedDict[int, tuple[Tensor, Tensor]] = OrderedDict()
-        self._kept_bytes = 0
+        self._cached: OrderedDict[int, tuple[Tensor, Tensor]] = OrderedDict()
+        self._cached_bytes = 0
         self._lock = Lock()
 
     def __getitem__(self, index: int) -> Pair:
@@ -58,16 +58,16 @@ class PairPatches:
     def _twins(self, number: int) -> tuple[Tensor, Tensor]:
         """The pair of that number, (3, H, W) uint8 each; two threads may read the same one, which does no harm."""
         with self._lock:
-            if number in self._kept:
-                self._kept.move_to_end(number)
-                return self._kept[number]
-        twins = read_twins(self.files[number])
+            if number in self._cached:
+                self._cached.move_to_end(number)
+                return self._cached[number]
+        twins = read_matched(self.files[number])
         with self._lock:
-            if number not in self._kept:
-                self._kept[number] = twins
-                self._kept_bytes += _bytes_of(twins)
-            while self._kept_bytes > self.memory_bytes:
-                self._kept_bytes -= _bytes_of(self._kept.popitem(last=False)[1])
+            if number not in self._cached:
+                self._cached[number] = twins
+                self._cached_bytes += _bytes_of(twins)
+            while self._cached_bytes > self.memory_bytes:
+                self._cached_bytes -= _bytes_of(self._cached.popitem(last=False)[1])
         return twins
 
 

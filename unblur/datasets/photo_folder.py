@@ -21,12 +21,12 @@ class Photographs:
     """Sharp pictures in memory that blur is simulated on."""
 
     source: str
-    """Where they are from, for messages."""
+    """The origin of the photographs, for messages."""
     names: list[str]
     photos: Sequence[Tensor]
     """(3, H, W) uint8."""
     weights: Tensor
-    """How often each is drawn; they sum to 1."""
+    """Probability of each photograph; they sum to 1."""
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -62,12 +62,12 @@ def photo_paths(folder: Path) -> list[Path]:
 
 
 def photos_fingerprint(folder: Path) -> str:
-    """Of the photographs of a folder, see `fingerprint`. Raises UnblurError when there are none."""
+    """Return the fingerprint of the photographs of a folder, see `fingerprint`. Raises UnblurError without any."""
     return fingerprint((path.name, (path,)) for path in photo_paths(folder))
 
 
 def content_table(folder: Path) -> Path:
-    """Where the table lies that balances how often the photographs of `folder` are drawn, if there is one."""
+    """Return the path of the table that balances the photographs of `folder`, if there is one."""
     return folder.with_suffix(".csv")
 
 

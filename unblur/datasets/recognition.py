@@ -1,4 +1,4 @@
-"""Which data set a folder is, told by its tree."""
+"""Recognises the data set of a folder by its tree."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from unblur.errors import UnblurError
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundDataSet:
+class DetectedDataset:
     """A data set and what of it lies below a folder."""
 
     folder: Path
@@ -37,7 +37,7 @@ class FoundDataSet:
         return splits or [self.split(self.data_set.trained[0])]
 
 
-def find_data_set(folder: Path, name: str | None = None) -> FoundDataSet:
+def find_data_set(folder: Path, name: str | None = None) -> DetectedDataset:
     """The data set in `folder`, or that called `name` if it is there.
 
     Raises UnblurError when the folder is missing, and when none or more than one data set fits.
@@ -58,12 +58,12 @@ def find_data_set(folder: Path, name: str | None = None) -> FoundDataSet:
     return found[0]
 
 
-def fitting_data_sets(folder: Path) -> list[FoundDataSet]:
+def fitting_data_sets(folder: Path) -> list[DetectedDataset]:
     """Every data set whose layout is that of `folder`. Raises UnblurError when there is no such folder."""
     return [found for data_set in CATALOGUE if (found := _found(folder, data_set, named=False)) is not None]
 
 
-def _as_named(folder: Path, name: str) -> FoundDataSet:
+def _as_named(folder: Path, name: str) -> DetectedDataset:
     for data_set in CATALOGUE:
         if data_set.name == name:
             found = _found(folder, data_set, named=True)
@@ -76,9 +76,9 @@ def _as_named(folder: Path, name: str) -> FoundDataSet:
     raise UnblurError(f"There is no data set {name}; the names are {', '.join(s.name for s in CATALOGUE)}.")
 
 
-def _found(folder: Path, data_set: DataSet, *, named: bool) -> FoundDataSet | None:
+def _found(folder: Path, data_set: DataSet, *, named: bool) -> DetectedDataset | None:
     if not folder.is_dir():
         raise UnblurError(f"There is no folder {folder}; give the folder of a data set.")
     # Names of folders tell data sets apart: "." has none.
     listing = data_set.find(folder.absolute(), named)
-    return None if listing is None else FoundDataSet(folder=folder, data_set=data_set, listing=listing)
+    return None if listing is None else DetectedDataset(folder=folder, data_set=data_set, listing=listing)

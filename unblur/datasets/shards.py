@@ -27,7 +27,7 @@ from unblur.photos.files import decode_png, encode_png
 
 SETTINGS_NAME = "settings.json"
 PARTS = ("blurry.png", "sharp.png", "saturated.png", "motion.npz", "json")
-"""What follows the key of a pair in the names of its members, in their order."""
+"""Suffixes of the members of a pair after its key, in their order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,13 +89,13 @@ def photo_files(folder: Path) -> tuple[PhotoFile, ...]:
 
 
 def content_table_sha256(folder: Path) -> str | None:
-    """Of the file that balances the photographs of `folder`; None where there is none."""
+    """Return the SHA-256 of the file that balances the photographs of `folder`; None where there is none."""
     table = content_table(folder)
     return _sha256(table) if table.is_file() else None
 
 
 def shard_path(folder: Path, shard: int) -> Path:
-    """Where the shard of that number is."""
+    """Return the path of the shard with this number."""
     return folder / f"pairs-{shard:06d}.tar"
 
 
@@ -206,7 +206,7 @@ def _sha256(path: Path) -> str:
 
 
 def _read_settings(folder: Path) -> dict[str, object]:
-    """As plain JSON: shards stay readable when the camera of another release has other ranges."""
+    """Read the settings as plain JSON: shards stay readable when the camera of another release has other ranges."""
     path = folder / SETTINGS_NAME
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))

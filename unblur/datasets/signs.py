@@ -45,14 +45,14 @@ WORDS = (
 )
 
 MARGIN_PX = 20
-"""From the picture's border to the sign, at least: blur that reaches beyond the picture is mirrored there."""
+"""Minimal distance of the sign from the border: blur that reaches beyond the image is mirrored there."""
 SPACING = 0.4
-"""Between lines, and around them, in heights of a capital."""
+"""Space between lines, and around them, in heights of a capital."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignStyle:
-    """What signs depend on besides the photographs behind them. Another value makes other signs."""
+    """Settings of signs, besides the photographs behind them. Another value makes other signs."""
 
     height_px: int = 256
     width_px: int = 384
@@ -67,7 +67,7 @@ class SignStyle:
 
 @dataclass(frozen=True, kw_only=True)
 class SignSettings(SignStyle):
-    """What a set of blurred signs depends on besides the photographs behind them. Another value makes another set."""
+    """Settings of a set of blurred signs, besides the photographs behind them. Another value makes another set."""
 
     version: int = 1
     severities: tuple[tuple[str, float], ...] = (
@@ -99,7 +99,7 @@ class TextPair:
     """Named `<severity>_<picture>.png`."""
     text: str
     area: Area
-    """Where the text is: only there it is looked for."""
+    """The area of the text, which limits the search for it."""
 
 
 def sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = None) -> Iterator[TextPair]:
@@ -124,7 +124,7 @@ def sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = 
 
 
 class DrawnSigns(Photographs):
-    """`count` sharp signs, as often each, to simulate blur on; each is drawn when it is first needed, then kept."""
+    """`count` sharp signs, in equal shares, to simulate blur on; each is drawn and cached when it is first needed."""
 
     def __init__(self, count: int, style: SignStyle, behind: Photographs | None, source: str) -> None:
         """`behind`: photographs to hang signs before; None for soft colours. Raises UnblurError as `sign` does."""
@@ -266,7 +266,7 @@ def _stacked(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor:
 
 
 def _background(settings: SignStyle, photos: Photographs | None, number: int) -> Tensor:
-    """What lies behind sign `number`, (3, H, W) sRGB in [0, 1]."""
+    """Return the background of sign `number`, (3, H, W) sRGB in [0, 1]."""
     generator = generator_for(settings.seed, "background", number)
     height, width = settings.height_px, settings.width_px
     if photos is None:

@@ -1,4 +1,4 @@
-"""Pairs made on the fly: sharp photographs seen through the blur simulator.
+"""Simulates pairs on the fly: sharp photographs blurred by the simulator.
 
 First everything about a pair is drawn and written down (`draw`), then it is rendered (`expose`): a record
 rendered again gives the same pair bit for bit.
@@ -21,7 +21,7 @@ from unblur.seeds import generator_for, seed_for
 
 @dataclass(frozen=True, kw_only=True)
 class PatchSampling:
-    """How patches are cut from photographs before they are blurred."""
+    """Settings of the patches that are cut from photographs before they are blurred."""
 
     patch_px: int = 128
     smallest_scale: float = 0.5
@@ -41,17 +41,17 @@ class PairRecord:
     photo: str
     """File name."""
     scale: float
-    """By which the photograph is scaled first."""
+    """Factor by which the photograph is scaled first."""
     corner_px: tuple[int, int]
     """(left, top) of what is exposed, margin included, in the scaled photograph."""
     side_px: int
     """Side of the square that is exposed, margin included."""
     margin_px: int
-    """What is needed on each side because light comes from outside of the frame."""
+    """Additional pixels on each side, because light comes from outside of the frame."""
     orientation: int
     """One of eight flips and quarter turns, 0 to 7."""
     exposure: Exposure
-    """As seen by the square, margin included."""
+    """The exposure of the square, margin included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class SimulatedPair:
     sharp: Tensor
     """(3, P, P) sRGB in [0, 1]."""
     saturated: Tensor
-    """Where the blurry photograph is clipped, (1, P, P) bool."""
+    """Mask of clipped pixels of the blurry photograph, (1, P, P) bool."""
     record: PairRecord
     _ends: dict[int, MotionField] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -79,9 +79,9 @@ class SimulatedPair:
         return motion_field(self.record.exposure.cropped(margin_px, margin_px), height, width, stride_px)
 
     def fitted_ends(self, stride_px: int) -> MotionField:
-        """Start and end alone of the true motion's quadratic fit at every `stride_px`th pixel.
+        """Return start and end of the true motion's quadratic fit at every `stride_px`th pixel.
 
-        Kept, because a pair that is shown several times would be asked each time and the whole path is long.
+        They are cached, because a pair is used several times and the whole path is long.
         """
         if stride_px not in self._ends:
             ends = self.motion_at(stride_px).fitted_ends()

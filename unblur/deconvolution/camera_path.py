@@ -21,13 +21,13 @@ from unblur.deconvolution.least_squares import RIDGE, Correlations, NormalEquati
 
 @dataclass(frozen=True, kw_only=True)
 class CameraPath:
-    """How long a camera stayed at each pose."""
+    """Durations for which a camera stayed at each pose."""
 
     weights: Tensor
     """(R, S, S): share of the exposure at each roll and translation, not negative, sum 1. S is odd; the translation
     (x, y) in pixels, right and down, lies at (S // 2 + y, S // 2 + x)."""
     roll_rad: tuple[float, ...]
-    """The R roll angles, clockwise as seen, in radians."""
+    """The R roll angles in radians, clockwise in the image."""
     centre_px: tuple[float, float]
     """(x, y) of the place in the photograph that roll leaves where it is."""
 
@@ -57,7 +57,7 @@ class CameraPath:
 
     @property
     def direction_deg(self) -> float:
-        """Main direction of the central kernel: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise as seen."""
+        """Return the main direction of the central kernel: 0 is horizontal, 90 vertical, counter-clockwise."""
         return direction_deg(self.central_kernel)
 
     @property

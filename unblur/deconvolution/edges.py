@@ -1,4 +1,4 @@
-"""A blur kernel from one photograph without learned weights: strong edges kept by an L0 prior, from coarse to fine.
+"""Estimates a blur kernel without learned weights: an L0 prior selects strong edges, from coarse to fine.
 
 Source: Pan et al. 2014, "Deblurring Text Images via L0-Regularized Intensity and Gradient Prior", its gradient prior
 (first in Xu et al. 2013, "Unnatural L0 Sparse Representation for Natural Image Deblurring"). Differences: kernels are

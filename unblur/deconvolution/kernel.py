@@ -86,7 +86,7 @@ def extent_px(kernel: Tensor) -> float:
 
 
 def direction_deg(kernel: Tensor) -> float:
-    """Main direction of the blur: 0 is horizontal, 90 vertical, 0 to 180, counted counter-clockwise as seen."""
+    """Return the main direction of the blur: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise."""
     side = kernel.shape[-1]
     places = torch.arange(side, dtype=kernel.dtype) - side // 2
     x, y = centroid(kernel)

@@ -1,4 +1,4 @@
-"""How noisy a photograph is, from the photograph alone."""
+"""Estimates the noise of a photograph from the photograph alone."""
 
 from torch import Tensor
 

@@ -24,7 +24,7 @@ ROUNDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Deconvolution:
-    """How strongly deconvolution relies on the prior."""
+    """The strength of the prior in deconvolution."""
 
     noise: float
     """Standard deviation of the noise in linear light, white being 1."""

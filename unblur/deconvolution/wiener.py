@@ -24,7 +24,7 @@ COMPLETING_WEIGHT = 4e-3
 """The weight with which missing light is completed."""
 
 ROUNDS = 3
-"""How often missing light is completed."""
+"""Number of times that missing light is completed."""
 
 
 def deconvolve_wiener(

@@ -1,11 +1,11 @@
-"""A picture laid onto its sharp twin before the two are compared, in the ways the benchmarks prescribe.
+"""Aligns an image with its sharp twin before the two are compared, in the ways that the benchmarks prescribe.
 
 - `align_by_homography`: RealBlur (Rim et al., ECCV 2020) and RSBlur (ECCV 2022), image_align of their evaluation:
-  brightness matched, a homography by ECC on the grey pictures, bicubic warping, and a mask of what was seen.
+  brightness matched, a homography by ECC on the grey pictures, bicubic warping, and a mask of valid pixels.
 - `align_by_shift`: Levin et al. (CVPR 2009), comp_upto_shift.m: the shift by quarter pixels, up to five, with the least
   squared error, borders of 15 px left out.
 - `align_by_whole_pixels`: Koehler et al. (ECCV 2012), eval_image.m: brightness matched, then the shift by whole pixels
-  at the peak of the circular cross-correlation of the grey pictures, and a mask of what was seen.
+  at the peak of the circular cross-correlation of the grey pictures, and a mask of valid pixels.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Aligned:
 
     picture: Tensor
     sharp: Tensor
-    seen: Tensor
+    valid: Tensor
     """(h, w), True where there is something to compare; elsewhere both pictures are zero."""
     failed: bool = False
     """Whether no alignment was found, so that the picture lies where it lay."""
@@ -47,14 +47,14 @@ def align_by_homography(picture: Tensor, sharp: Tensor, *, clip: bool) -> Aligne
     scaled, sharp = match_brightness(picture.double(), sharp.double()), sharp.double()
     homography = find_homography(luma(sharp), luma(scaled))
     if homography is None:
-        warped, seen = scaled, torch.ones(sharp.shape[1:], dtype=torch.bool)
+        warped, valid = scaled, torch.ones(sharp.shape[1:], dtype=torch.bool)
     else:
         x, y = project(homography, *sharp.shape[1:])
-        seen = inside(x, y, scaled.shape).reshape(sharp.shape[1:])
+        valid = inside(x, y, scaled.shape).reshape(sharp.shape[1:])
         warped = _sample_bicubic(scaled, x, y).reshape(sharp.shape)
     if clip:
         warped = warped.clamp(0, 1)
-    return Aligned(picture=warped * seen, sharp=sharp * seen, seen=seen, failed=homography is None)
+    return Aligned(picture=warped * valid, sharp=sharp * valid, valid=valid, failed=homography is None)
 
 
 def align_by_shift(picture: Tensor, sharp: Tensor, *, farthest_px: int, step_px: float, border_px: int) -> Aligned:
@@ -75,7 +75,7 @@ def align_by_shift(picture: Tensor, sharp: Tensor, *, farthest_px: int, step_px:
             shifted = _cut(around, down, right, *cropped.shape[1:])
             if (error := float((shifted - cropped).square().sum())) < least:
                 best, least = shifted, error
-    return Aligned(picture=best, sharp=cropped, seen=torch.ones(cropped.shape[1:], dtype=torch.bool))
+    return Aligned(picture=best, sharp=cropped, valid=torch.ones(cropped.shape[1:], dtype=torch.bool))
 
 
 def align_by_whole_pixels(picture: Tensor, sharp: Tensor) -> Aligned:
@@ -90,14 +90,14 @@ def align_by_whole_pixels(picture: Tensor, sharp: Tensor) -> Aligned:
     )
     rows, from_rows = _overlap(down, height)
     columns, from_columns = _overlap(right, width)
-    shifted, seen = torch.zeros_like(sharp), torch.zeros((height, width), dtype=torch.bool)
+    shifted, valid = torch.zeros_like(sharp), torch.zeros((height, width), dtype=torch.bool)
     shifted[:, rows, columns] = scaled[:, from_rows, from_columns]
-    seen[rows, columns] = True
-    return Aligned(picture=shifted, sharp=sharp * seen, seen=seen)
+    valid[rows, columns] = True
+    return Aligned(picture=shifted, sharp=sharp * valid, valid=valid)
 
 
 def _overlap(shift: int, size: int) -> tuple[slice, slice]:
-    """Where along an axis the picture comes to lie when it is shifted, and which part of it that is."""
+    """Return the slices of an axis that overlap when the image is shifted: its place and its part."""
     return slice(max(shift, 0), size + min(shift, 0)), slice(max(-shift, 0), size - max(shift, 0))
 
 

@@ -4,14 +4,25 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from unblur.checkpoints.hub_files import find_weights
+from unblur.checkpoints.hub import find_weights
 from unblur.errors import UnblurError
-from unblur.evaluation.metric import BRISQUE, MS_SSIM, NIQE, PIQE, PSNR, SSIM, SSIM_3D, AnyMetric, Metric, compared
+from unblur.evaluation.metric import (
+    BRISQUE,
+    MS_SSIM,
+    NIQE,
+    PIQE,
+    PSNR,
+    SSIM,
+    SSIM_3D,
+    FullReferenceMetric,
+    Metric,
+    full_reference,
+)
 from unblur.evaluation.protocol import Protocol
 from unblur.metrics.lpips import load_lpips
 from unblur.metrics.st_lpips import load_st_lpips, packaged_weights
 
-WITHOUT_WEIGHTS: dict[str, AnyMetric] = {
+WITHOUT_WEIGHTS: dict[str, Metric] = {
     "psnr": PSNR,
     "ssim": SSIM,
     "ssim-3d": SSIM_3D,
@@ -21,15 +32,15 @@ WITHOUT_WEIGHTS: dict[str, AnyMetric] = {
     "piqe": PIQE,
 }
 NAMES = (*WITHOUT_WEIGHTS, "st-lpips", "lpips")
-"""What `--metrics` takes."""
+"""The names that `--metrics` takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricChoice:
-    """From which any process can make the same metrics."""
+    """The choice of metrics, from which any process can open the same ones."""
 
     names: tuple[str, ...] = ()
-    """Of NAMES; those of the protocol are measured in any case."""
+    """Names from NAMES; the metrics of the protocol are measured in any case."""
     lpips_weights: tuple[str, str] | None = None
     """LPIPS needs the files of AlexNet and of the heads, here or on the hub; see `unblur.metrics.lpips`."""
 
@@ -38,9 +49,9 @@ class MetricChoice:
 class OpenMetrics:
     """The metrics that were chosen and that the protocol does not measure itself."""
 
-    metrics: tuple[AnyMetric, ...] = ()
-    told: str = ""
-    """For the conditions of a row."""
+    metrics: tuple[Metric, ...] = ()
+    summary: str = ""
+    """A summary of the metrics, for the conditions of a row."""
 
 
 def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
@@ -48,26 +59,26 @@ def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
 
     Raises UnblurError for an unknown name, one that needs sharp twins where there are none, and missing weights.
     """
-    opened, told = [], []
+    opened, summary = [], []
     for name in dict.fromkeys(choice.names):
         metric, digits = _opened(name, choice)
         # By its name: Koehler's PSNR is another one, and the protocol says which is meant.
         if metric.name in [own.name for own in protocol.metrics]:
             continue
-        if isinstance(metric, Metric) and not protocol.needs_sharp:
+        if isinstance(metric, FullReferenceMetric) and not protocol.needs_sharp:
             raise UnblurError(f"{name} compares with sharp twins, which the protocol {protocol.title} does without.")
         opened.append(metric)
-        told.append(f"{name}:{digits}" if digits else name)
-    return OpenMetrics(metrics=tuple(opened), told=" ".join(told))
+        summary.append(f"{name}:{digits}" if digits else name)
+    return OpenMetrics(metrics=tuple(opened), summary=" ".join(summary))
 
 
-def _opened(name: str, choice: MetricChoice) -> tuple[AnyMetric, str]:
+def _opened(name: str, choice: MetricChoice) -> tuple[Metric, str]:
     """The metric, and digits that stand for its weights."""
     match name:
         case "st-lpips":
             path = packaged_weights("alex")
-            measure = compared(load_st_lpips("alex", path))
-            return Metric(name="st_lpips", measure=measure, less_is_better=True), _digits(path)
+            measure = full_reference(load_st_lpips("alex", path))
+            return FullReferenceMetric(name="st_lpips", measure=measure, lower_is_better=True), _digits(path)
         case "lpips":
             if choice.lpips_weights is None:
                 raise UnblurError(
@@ -75,8 +86,8 @@ def _opened(name: str, choice: MetricChoice) -> tuple[AnyMetric, str]:
                     "alex.pth of the PyPI package lpips with --lpips-weights, or measure st-lpips."
                 )
             backbone, heads = (find_weights(source) for source in choice.lpips_weights)
-            measure = compared(load_lpips("alex", backbone=backbone, heads=heads))
-            return Metric(name="lpips", measure=measure, less_is_better=True), _digits(backbone, heads)
+            measure = full_reference(load_lpips("alex", backbone=backbone, heads=heads))
+            return FullReferenceMetric(name="lpips", measure=measure, lower_is_better=True), _digits(backbone, heads)
         case _ if name in WITHOUT_WEIGHTS:
             return WITHOUT_WEIGHTS[name], ""
     raise UnblurError(f"There is no metric {name}; the names are {', '.join(NAMES)}.")

@@ -31,9 +31,11 @@ def find_homography(reference: Tensor, picture: Tensor) -> Tensor | None:
     template = template.reshape(-1)
     homography = torch.eye(3, dtype=torch.float64)
     for _ in range(ITERATIONS):
-        seen_x, seen_y, depth = _project(homography, x, y)
-        warped, across, down = _sample_bilinear(planes, seen_x, seen_y)
-        step = _step(template, warped, across, down, (x, y, seen_x, seen_y, depth), inside(seen_x, seen_y, image.shape))
+        valid_x, valid_y, depth = _project(homography, x, y)
+        warped, across, down = _sample_bilinear(planes, valid_x, valid_y)
+        step = _step(
+            template, warped, across, down, (x, y, valid_x, valid_y, depth), inside(valid_x, valid_y, image.shape)
+        )
         if step is None:
             return None
         before = _corners(homography, height, width)
@@ -47,10 +49,10 @@ def find_homography(reference: Tensor, picture: Tensor) -> Tensor | None:
 
 
 def project(homography: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Where `homography` takes each pixel of a picture (H, W): its x and its y, (H * W,) each, in rows."""
+    """Return the x and the y to which `homography` maps each pixel of an image (H, W), (H * W,) each, in rows."""
     y, x = (axis.reshape(-1) for axis in torch.meshgrid(_places(height), _places(width), indexing="ij"))
-    seen_x, seen_y, _ = _project(homography, x, y)
-    return seen_x, seen_y
+    valid_x, valid_y, _ = _project(homography, x, y)
+    return valid_x, valid_y
 
 
 def inside(x: Tensor, y: Tensor, shape: torch.Size) -> Tensor:
@@ -59,23 +61,23 @@ def inside(x: Tensor, y: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _step(
-    template: Tensor, warped: Tensor, across: Tensor, down: Tensor, places: tuple[Tensor, ...], seen: Tensor
+    template: Tensor, warped: Tensor, across: Tensor, down: Tensor, places: tuple[Tensor, ...], valid: Tensor
 ) -> Tensor | None:
-    """What to add to the homography; None where the correlation cannot be raised. The paper's equations 17 and 19."""
-    x, y, seen_x, seen_y, depth = places
-    count = seen.sum()
-    template = torch.where(seen, template - (template * seen).sum() / count, 0)
+    """Return the update of the homography; None where the correlation cannot be raised. Equations 17 and 19."""
+    x, y, valid_x, valid_y, depth = places
+    count = valid.sum()
+    template = torch.where(valid, template - (template * valid).sum() / count, 0)
     # Like OpenCV, and unlike the paper, pixels whose nearest neighbour is outside but whose other neighbours are not
     # stay as the interpolation made them: they move weakly textured pictures by a fraction of a pixel.
-    warped = torch.where(seen, warped - (warped * seen).sum() / count, warped)
+    warped = torch.where(valid, warped - (warped * valid).sum() / count, warped)
     across, down = across / depth, down / depth
-    leaning = -(across * seen_x + down * seen_y)
+    leaning = -(across * valid_x + down * valid_y)
     jacobian = torch.stack([across * x, across * y, across, down * x, down * y, down, leaning * x, leaning * y])
     normal = jacobian @ jacobian.T
     along_image, along_template = jacobian @ warped, jacobian @ template
     solved, failed = torch.linalg.solve_ex(normal, along_image)
     correlation = template @ warped
-    numerator = (warped.square() * seen).sum() - along_image @ solved
+    numerator = (warped.square() * valid).sum() - along_image @ solved
     denominator = correlation - along_template @ solved
     # Written so that NaN, which a flat picture gives, fails too.
     if int(failed) or not bool(denominator > 0):

@@ -20,19 +20,19 @@ TILE_PX = 768
 """Photographs are looked at in squares of this side, for their memory's sake."""
 
 CONTEXT_PX = 128
-"""What the estimator sees beyond each square: about half of what a path depends on."""
+"""Context in pixels around each square of the estimator: about half of what a path depends on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MotionError:
-    """How far estimated paths end from the true ones: means over the places of an image, or over images."""
+    """The error of the ends of estimated paths: means over the positions of an image, or over images."""
 
     endpoint_px: float
     """Swap-invariant distance of the ends."""
     fitted_endpoint_px: float
     """The same against the ends of the quadratic fits, which is what the estimator learns."""
     length_px: float
-    """Of the true paths, end to end."""
+    """Length of the true paths, end to end."""
 
 
 def load_estimator(source: str | Path | None, device: torch.device) -> nn.Module:
@@ -65,7 +65,7 @@ def estimate_motion(estimator: nn.Module, blurry: Tensor) -> Tensor:
 
 
 def motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor) -> MotionError:
-    """Of an estimated undirected path (4, 2h, 2w) against the truth at every 16th pixel.
+    """Return the error of an estimated undirected path (4, 2h, 2w) against the truth at every 16th pixel.
 
     `start` and `end` are (2, h, w), `curve` the coefficients (3, 2, h, w) of the quadratic fit.
     """

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from unblur.datasets import Pair
 from unblur.datasets.fingerprint import fingerprint
-from unblur.datasets.pair_files import PairFiles, read_moments, read_pair, read_picture, size_of
+from unblur.datasets.pair_files import PairFiles, read_frames, read_pair, read_picture, size_of
 from unblur.errors import UnblurError
-from unblur.evaluation.method import Method, called
-from unblur.evaluation.metric import AnyMetric
+from unblur.evaluation.method import Method, from_function
+from unblur.evaluation.metric import Metric
 from unblur.evaluation.peers.outputs import keep_output
 from unblur.evaluation.protocol import PAIRS, Protocol
 from unblur.evaluation.row import Conditions, Row
@@ -37,7 +37,7 @@ class NamedFiles:
 
 def measure(pairs: Iterable[Pair], restore: RestoreArray, checkpoint: str, protocol: Protocol = PAIRS) -> Iterator[Row]:
     """Restore each blurry photograph by any function, and compare it with its sharp twin."""
-    method = called("function", restore)
+    method = from_function("function", restore)
     conditions = conditions_of(method, protocol, checkpoint=checkpoint)
     for pair in pairs:
         yield _measured(pair.name, _eight_bits(pair.blurry), [_eight_bits(pair.sharp)], method, protocol, conditions)
@@ -49,7 +49,7 @@ def measure_files(
     protocol: Protocol,
     conditions: Conditions,
     keep: Path | None = None,
-    also: Sequence[AnyMetric] = (),
+    also: Sequence[Metric] = (),
 ) -> Row:
     """Restore one photograph on disk and measure it, and put what was restored into the folder `keep`.
 
@@ -60,9 +60,9 @@ def measure_files(
     if not protocol.needs_sharp:
         blurry = read_picture(named.files.blurry)
         row = _measured(named.image, blurry, [], method, protocol, conditions, keep, also)
-    elif protocol.every_moment:
-        blurry, moments = read_moments(named.files)
-        row = _measured(named.image, blurry, moments, method, protocol, conditions, keep, also)
+    elif protocol.best_of_frames:
+        blurry, frames = read_frames(named.files)
+        row = _measured(named.image, blurry, frames, method, protocol, conditions, keep, also)
     else:
         pair = read_pair(named.files)
         blurry, sharp = _eight_bits(pair.blurry), _eight_bits(pair.sharp)
@@ -79,7 +79,7 @@ def conditions_of(
     pictures: str = "",
     metrics: str = "",
 ) -> Conditions:
-    """What the rows of one run have in common."""
+    """Return the conditions that all rows of a run share."""
     return Conditions(
         data_set=data_set,
         pictures=pictures,
@@ -110,9 +110,9 @@ def _measured(
     protocol: Protocol,
     conditions: Conditions,
     keep: Path | None = None,
-    also: Sequence[AnyMetric] = (),
+    also: Sequence[Metric] = (),
 ) -> Row:
-    """From (3, H, W) uint8; `sharps` are the moments of the exposure to compare with, mostly one, none if unknown."""
+    """Measure an image (3, H, W) uint8 against `sharps`, the frames of the exposure; empty if the truth is unknown."""
     pixels = blurry.permute(1, 2, 0).contiguous().numpy()
     began = time.perf_counter()
     done = method.apply(pixels, image)

@@ -1,4 +1,4 @@
-"""Which pictures `unblur evaluate FOLDER` means, and by which protocol they are measured."""
+"""Finds the images that `unblur evaluate FOLDER` means, and the protocol that they are measured by."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +19,14 @@ class MeasuredPictures:
     """The pictures of a folder that are measured, and how."""
 
     title: str
-    """For people."""
+    """The title for people."""
     data_set: str
-    """For tables: without the place on this machine."""
+    """The name for tables, without the folder on this machine."""
     files: tuple[NamedFiles, ...]
     protocol: Protocol
 
     def evenly(self, count: int) -> "MeasuredPictures":
-        """At most `count` of them, evenly spread."""
+        """Return at most `count` of the images, evenly spread."""
         files = self.files
         if count < len(files):
             files = tuple(files[number * len(files) // count] for number in range(count))

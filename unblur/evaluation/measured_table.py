@@ -17,9 +17,10 @@ def measured_table(
     measure: Callable[[Progress], object],
     tell: Callable[[str], object] = lambda _: None,
 ) -> Progress:
-    """Measures what `table` and its partial file do not have yet of `run`, and writes `table`.
+    """Measure the images of `run` that `table` and its partial file lack, and write `table`.
 
-    `measure` asks the progress for its rows until there are no more; `tell` is told what was found. Raises UnblurError.
+    `measure` takes rows from the progress until there are no more; `tell` gets a message about existing rows. Raises
+    UnblurError.
     """
     partial = table.with_name(f"{table.name}.partial")
     try:
@@ -42,7 +43,7 @@ def measured_table(
 
 
 def _rows_of(table: Path) -> list[Row]:
-    """Those of a table of this program; none where it is another file, or was made by another version."""
+    """Return the rows of a table of this program; none for another file or another version."""
     try:
         return read_rows(table)
     except UnblurError:

@@ -1,4 +1,4 @@
-"""What is measured: our network, or a peer that stands in the same table."""
+"""Methods to measure: our network, or a peer in the same table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.evaluation.peers.identity import leave_alone
+from unblur.evaluation.peers.identity import identity
 from unblur.evaluation.peers.onnx_model import OnnxModel
 from unblur.evaluation.peers.outputs import OutputFolder
 from unblur.evaluation.peers.python_function import PythonFunction, names_function
@@ -51,19 +51,19 @@ class Method:
 
     name: str
     apply: Callable[[Pixels, str], Restored]
-    """From the blurry picture and its name."""
+    """Restores an image, given with its name."""
     checkpoint: str = ""
     """SHA-256 of the weights, or of what stands for them; empty where nothing does."""
     device: str = ""
     precision: str = ""
     pooling_window_px: str = ""
     runtime: str = ""
-    """What ran it, if not torch alone, and with which settings."""
+    """The runtime, if not torch alone, and its settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodChoice:
-    """From which any process can make the same `Method`."""
+class MethodSpec:
+    """The specification of a method, from which any process can open the same `Method`."""
 
     method: str = "network"
     """One of NAMES, an ONNX model, a checkpoint for spandrel, module:function of Python, or a folder of pictures that
@@ -71,16 +71,16 @@ class MethodChoice:
     checkpoint: str | None = None
     """Checkpoint of the network, of GLOWDeblur, or for a Python function that loads weights."""
     decoder: str | None = None
-    """That GLOWDeblur was trained with, a folder or a hub id."""
+    """The decoder that GLOWDeblur was trained with, a folder or a hub id."""
     generative: GenerativeSettings = field(default_factory=GenerativeSettings)
-    """How GLOWDeblur is asked."""
+    """Settings of GLOWDeblur."""
     device: str = "auto"
     pooling_window_px: int | None = None
     multiple_px: int = 1
-    """What both sides of the pictures that an ONNX model takes must be multiples of."""
+    """Number that both sides of the images of an ONNX model must be multiples of."""
 
 
-def open_method(choice: MethodChoice) -> Method:
+def open_method(choice: MethodSpec) -> Method:
     """The method that was chosen, ready to use. Raises UnblurError when there is none of that name."""
     match choice.method:
         case "faithful" | "network" | "fast":
@@ -95,9 +95,9 @@ def open_method(choice: MethodChoice) -> Method:
         case "generative":
             return _generative(choice)
         case "identity":
-            return called("identity", leave_alone)
+            return from_function("identity", identity)
         case "unsharp":
-            return called("unsharp", unsharp_mask)
+            return from_function("unsharp", unsharp_mask)
         case path if path.lower().endswith(".onnx"):
             return _onnx(choice)
         case path if path.lower().endswith(SUFFIXES):
@@ -112,7 +112,7 @@ def open_method(choice: MethodChoice) -> Method:
         case name if names_function(name):
             device = choose_device(choice.device)
             function = PythonFunction(name, choice.checkpoint, device)
-            return called(function.name, function.restore, checkpoint=function.sha256, device=device.type)
+            return from_function(function.name, function.restore, checkpoint=function.sha256, device=device.type)
         case name if name in MOVED:
             raise UnblurError(
                 f"The method {name} has moved to {MOVED[name]}, which is found in a clone of the repository; give that."
@@ -128,7 +128,7 @@ def network(restorer: Restorer, *, name: str = "network") -> Method:
     return _ours(name, restorer, restorer.settings.pooling_window_px, half=restorer.uses_bfloat16(EIGHT_BITS))
 
 
-def _generative(choice: MethodChoice) -> Method:
+def _generative(choice: MethodSpec) -> Method:
     settings = replace(choice.generative, pooling_window_px=choice.pooling_window_px)
     restorer = load_generative(choice.checkpoint, choice.decoder, settings, device=choice.device)
     settings = restorer.settings
@@ -154,21 +154,23 @@ def _ours(name: str, restorer: Restorer | GenerativeRestorer, window_px: int | N
     )
 
 
-def called(name: str, restore: Callable[[Pixels], Pixels], *, checkpoint: str = "", device: str = "cpu") -> Method:
+def from_function(
+    name: str, restore: Callable[[Pixels], Pixels], *, checkpoint: str = "", device: str = "cpu"
+) -> Method:
     """Any Python function from (H, W, 3) uint8 to the same."""
     return Method(
         name=name, apply=lambda blurry, _: Restored(pixels=restore(blurry)), checkpoint=checkpoint, device=device
     )
 
 
-def _spandrel(choice: MethodChoice) -> Method:
+def _spandrel(choice: MethodSpec) -> Method:
     device = choose_device(choice.device)
     model = SpandrelModel(Path(choice.method), device)
-    method = called(model.name, model.restore, checkpoint=model.sha256, device=device.type)
+    method = from_function(model.name, model.restore, checkpoint=model.sha256, device=device.type)
     return replace(method, runtime=model.runtime)
 
 
-def _onnx(choice: MethodChoice) -> Method:
+def _onnx(choice: MethodSpec) -> Method:
     model = OnnxModel(Path(choice.method), device=choice.device, multiple_px=choice.multiple_px)
     return Method(
         name=model.name,

@@ -1,11 +1,11 @@
-"""What can be measured of a restored picture: one constant a column of the tables.
+"""Metrics of restored images: one constant for each column of the tables.
 
-Against the sharp twin, a `Metric` looks at both as the protocol aligned them, over the pixels that count. Without it, a
-`LoneMetric` looks at the whole picture as it is.
+A `FullReferenceMetric` compares an image with the sharp one over the valid pixels of the protocol's alignment. A
+`NoReferenceMetric` measures the whole image alone.
 
-Masked PSNR and SSIM are those of RealBlur's evaluation (Rim et al., ECCV 2020): both pictures are zero where nothing
-was seen; the squared error is divided by the number of seen values; the map of SSIM, without the border where windows
-would be cut, is averaged over the seen pixels of each channel, then over channels. Where all is seen they are
+Masked PSNR and SSIM are those of RealBlur's evaluation (Rim et al., ECCV 2020): both images are zero outside the valid
+mask; the squared error is divided by the number of valid values; the map of SSIM, without the border where windows
+would be cut, is averaged over the valid pixels of each channel, then over channels. Where all pixels are valid they are
 `unblur.metrics.psnr` and `unblur.metrics.ssim`.
 """
 
@@ -22,62 +22,63 @@ from unblur.metrics.ssim import RADIUS_PX, similarity_maps
 from unblur.photos.color import luma
 
 When = Literal["before", "after"]
-"""Of the blurry photograph or of the restored one."""
+"""Whether the blurry image is measured or the restored one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A number that tells how near a picture is to its sharp twin."""
+class FullReferenceMetric:
+    """A metric of the distance between an image and its sharp reference."""
 
     name: str
-    """In lower case, as the columns of the CSV have it."""
+    """The name in the columns of the CSV, in lower case."""
     unit: str = ""
     measure: Callable[[Aligned], float]
-    """Raises UnblurError where it cannot, as of too small a picture."""
-    less_is_better: bool = False
+    """Computes the metric. Raises UnblurError if it cannot, for example for an image that is too small."""
+    lower_is_better: bool = False
 
     def column(self, when: When) -> str:
-        """The column of the CSV that holds it."""
+        """Return the column of the CSV that holds the metric."""
         return f"{self.name}_{when}{f'_{self.unit}' if self.unit else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoneMetric:
-    """A number that tells how good a picture looks, without its sharp twin."""
+class NoReferenceMetric:
+    """A metric of the quality of an image without a reference."""
 
     name: str
     measure: Callable[[Tensor], float]
-    """Of (3, H, W) sRGB in [0, 1]. Raises UnblurError where it cannot, as of too small a picture or a flat one."""
+    """Computes the metric of (3, H, W) sRGB in [0, 1]. Raises UnblurError for images that are too small or flat."""
 
     def column(self, when: When) -> str:
-        """The column of the CSV that holds it."""
+        """Return the column of the CSV that holds the metric."""
         return f"{self.name}_{when}"
 
 
-AnyMetric = Metric | LoneMetric
+Metric = FullReferenceMetric | NoReferenceMetric
 
 
 def _psnr(pictures: Aligned) -> float:
-    if bool(pictures.seen.all()):
+    if bool(pictures.valid.all()):
         return float(psnr(pictures.picture[None], pictures.sharp[None]))
-    error = (pictures.picture - pictures.sharp).square().sum() / (3 * pictures.seen.sum())
+    error = (pictures.picture - pictures.sharp).square().sum() / (3 * pictures.valid.sum())
     return float(-10 * torch.log10(error))
 
 
 def _ssim(pictures: Aligned) -> float:
-    if bool(pictures.seen.all()):
+    if bool(pictures.valid.all()):
         return float(ssim(pictures.picture[None], pictures.sharp[None]))
-    seen = pictures.seen[RADIUS_PX:-RADIUS_PX, RADIUS_PX:-RADIUS_PX]
+    valid = pictures.valid[RADIUS_PX:-RADIUS_PX, RADIUS_PX:-RADIUS_PX]
     luminance, contrast_structure = similarity_maps(pictures.picture.double(), pictures.sharp.double())
-    return float((luminance * contrast_structure * seen).sum(dim=(1, 2)).div(seen.sum()).mean())
+    return float((luminance * contrast_structure * valid).sum(dim=(1, 2)).div(valid.sum()).mean())
 
 
-def compared(measure: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Aligned], float]:
-    """A measure of whole pictures; both are black where nothing was seen, and so alike."""
+def full_reference(measure: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Aligned], float]:
+    """Adapt a metric of whole images; both are black, and so equal, outside the valid mask."""
     return lambda pictures: float(measure(pictures.picture[None], pictures.sharp[None]))
 
 
-def _looked_at(measure: Callable[[Tensor], Tensor]) -> Callable[[Tensor], float]:
+def no_reference(measure: Callable[[Tensor], Tensor]) -> Callable[[Tensor], float]:
+    """Adapt a metric of batches to one image."""
     return lambda picture: float(measure(picture[None]))
 
 
@@ -89,18 +90,18 @@ def _mssim(pictures: Aligned) -> float:
     return float(mssim(pictures.picture[None], pictures.sharp[None]))
 
 
-PSNR = Metric(name="psnr", unit="db", measure=_psnr)
-SSIM = Metric(name="ssim", measure=_ssim)
-SSIM_3D = Metric(name="ssim_3d", measure=compared(ssim_3d))
-"""MATLAB's, of whole pictures."""
-MS_SSIM = Metric(name="ms_ssim", measure=compared(ms_ssim))
-UNALIGNED_PSNR = Metric(name="unaligned_psnr", unit="db", measure=_psnr)
-"""PSNR of whole pictures where they lie, told beside that of aligned ones: papers often do not say which they give."""
-LUMA_PSNR = Metric(name="psnr", unit="db", measure=_luma_psnr)
-"""Koehler's: of the luma alone, over all pixels; where nothing was seen both pictures are zero and equal."""
-MSSIM = Metric(name="mssim", measure=_mssim)
+PSNR = FullReferenceMetric(name="psnr", unit="db", measure=_psnr)
+SSIM = FullReferenceMetric(name="ssim", measure=_ssim)
+SSIM_3D = FullReferenceMetric(name="ssim_3d", measure=full_reference(ssim_3d))
+"""MATLAB's SSIM of volumes, of whole images."""
+MS_SSIM = FullReferenceMetric(name="ms_ssim", measure=full_reference(ms_ssim))
+UNALIGNED_PSNR = FullReferenceMetric(name="unaligned_psnr", unit="db", measure=_psnr)
+"""PSNR without alignment, reported next to the aligned one because papers often do not say which they give."""
+LUMA_PSNR = FullReferenceMetric(name="psnr", unit="db", measure=_luma_psnr)
+"""Koehler's PSNR of the luma over all pixels; both images are zero outside the valid mask."""
+MSSIM = FullReferenceMetric(name="mssim", measure=_mssim)
 """Koehler's: MeTriX MuX's form of MS-SSIM, of the luma."""
 
-NIQE = LoneMetric(name="niqe", measure=_looked_at(niqe))
-BRISQUE = LoneMetric(name="brisque", measure=_looked_at(brisque))
-PIQE = LoneMetric(name="piqe", measure=_looked_at(piqe))
+NIQE = NoReferenceMetric(name="niqe", measure=no_reference(niqe))
+BRISQUE = NoReferenceMetric(name="brisque", measure=no_reference(brisque))
+PIQE = NoReferenceMetric(name="piqe", measure=no_reference(piqe))

@@ -1,4 +1,4 @@
-"""Where the motion of a data set is read from: from its ground truth, or from its photographs by the estimator."""
+"""Reads the motion of a data set from its ground truth, or estimates it from its photographs."""
 
 import zipfile
 import zlib
@@ -19,7 +19,7 @@ from unblur.evaluation.estimated_motion import MotionError, estimate_motion, mot
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenMotion:
+class ImageMotionPaths:
     """The motion of one image."""
 
     image: str
@@ -30,7 +30,7 @@ class SeenMotion:
     estimated: bool
     """If so, nobody knows which of the two is the start."""
     error: MotionError | None = None
-    """Of an estimate whose truth is known."""
+    """The error of an estimate whose truth is known."""
 
 
 def holds_known_motion(folder: Path) -> bool:
@@ -38,19 +38,19 @@ def holds_known_motion(folder: Path) -> bool:
     return _holds_shards(folder) or any((folder / "motion").glob("*.npz"))
 
 
-def known_motion(folder: Path) -> Iterator[SeenMotion]:
-    """From the shards of `unblur simulate`, or from motion/*.npz. Raises UnblurError for a file that is damaged."""
+def known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
+    """Yield the motion of shards of `unblur simulate`, or of motion/*.npz. Raises UnblurError for a damaged file."""
     if _holds_shards(folder):
         for pair in ShardFolder(folder):
-            yield SeenMotion(image=str(pair.index), start=pair.start, end=pair.end, estimated=False)
+            yield ImageMotionPaths(image=str(pair.index), start=pair.start, end=pair.end, estimated=False)
         return
     for file in sorted((folder / "motion").glob("*.npz")):
         start, end = _read_offsets(file)
-        yield SeenMotion(image=file.stem, start=start, end=end, estimated=False)
+        yield ImageMotionPaths(image=file.stem, start=start, end=end, estimated=False)
 
 
-def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Iterator[SeenMotion]:
-    """Of the blurry pictures of shards, of photographs in a folder or in its blurry/, or of those named.
+def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Iterator[ImageMotionPaths]:
+    """Estimate the motion of the blurry images of shards, of a folder or its blurry/, or of those named.
 
     Raises UnblurError when there are none, or one cannot be read.
     """
@@ -59,13 +59,13 @@ def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Ite
             path = estimate_motion(estimator, pair.blurry)
             start, end = directed(path)
             error = motion_error(path, pair.start, pair.end, pair.curve)
-            yield SeenMotion(image=str(pair.index), start=start, end=end, estimated=True, error=error)
+            yield ImageMotionPaths(image=str(pair.index), start=start, end=end, estimated=True, error=error)
         return
     if isinstance(source, Path):
         source = photo_paths(source / "blurry" if (source / "blurry").is_dir() else source)
     for photo in source:
         start, end = directed(estimate_motion(estimator, read_rgb(photo).float() / 255))
-        yield SeenMotion(image=photo.name, start=start, end=end, estimated=True)
+        yield ImageMotionPaths(image=photo.name, start=start, end=end, estimated=True)
 
 
 def _holds_shards(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""How a benchmark is measured, as versioned constants; docs/reference/protocols.md says it for people.
+"""The protocols of benchmarks as versioned constants; docs/reference/protocols.md describes them for people.
 
 All protocols measure what an eight-bit file would keep, image by image; tables quote the mean over images. A change
 that can move a number by more than 0.005 dB is a new version.
@@ -23,7 +23,7 @@ from unblur.evaluation.metric import (
     SSIM,
     SSIM_3D,
     UNALIGNED_PSNR,
-    AnyMetric,
+    FullReferenceMetric,
     Metric,
     When,
 )
@@ -33,7 +33,7 @@ Pictures = TypeVar("Pictures", Tensor, Aligned)
 
 @dataclass(frozen=True, kw_only=True)
 class Homography:
-    """Alignment by a homography, brightness matched, measured where something was seen; see `alignment`."""
+    """Aligns by a homography, matches brightness, and measures inside the valid mask; see `alignment`."""
 
     clip: bool
     """Whether the aligned picture is limited to [0, 1] before it is measured."""
@@ -55,18 +55,18 @@ class WholePixels:
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What is done with a restored picture and its sharp twin, and what is measured."""
+    """A protocol: the alignment of a restored image with its sharp twin, and the metrics."""
 
     name: str
-    """What `--protocol` takes."""
+    """The name that `--protocol` takes."""
     version: int
     source: str
-    """Whose protocol it is, and how we know it."""
+    """The authors of the protocol, and our source for it."""
     alignment: Homography | ShiftSearch | WholePixels | None = None
-    every_moment: bool = False
+    best_of_frames: bool = False
     """Whether a picture is compared with every moment of the exposure of which the truth is known, or with one."""
-    metrics: tuple[AnyMetric, ...] = (PSNR, SSIM)
-    """Those that compare are measured after alignment."""
+    metrics: tuple[Metric, ...] = (PSNR, SSIM)
+    """The metrics; full-reference ones are measured after alignment."""
 
     @property
     def title(self) -> str:
@@ -76,10 +76,10 @@ class Protocol:
     @property
     def needs_sharp(self) -> bool:
         """Whether pictures without sharp twins cannot be measured."""
-        return any(isinstance(metric, Metric) for metric in self.metrics)
+        return any(isinstance(metric, FullReferenceMetric) for metric in self.metrics)
 
     def scores(
-        self, picture: Tensor, sharp: Tensor | None, when: When, also: Sequence[AnyMetric] = ()
+        self, picture: Tensor, sharp: Tensor | None, when: When, also: Sequence[Metric] = ()
     ) -> tuple[dict[str, float], str]:
         """The numbers by their columns, and whether the pictures were aligned: "no", "yes" or "failed".
 
@@ -88,7 +88,7 @@ class Protocol:
         """
         aligned = None if sharp is None else self._aligned(picture, sharp)
 
-        def numbers(metrics: Sequence[AnyMetric]) -> dict[str, float]:
+        def numbers(metrics: Sequence[Metric]) -> dict[str, float]:
             return {metric.column(when): _number(metric, picture, aligned) for metric in metrics}
 
         found = numbers(self.metrics)
@@ -98,21 +98,21 @@ class Protocol:
         return found | numbers(also), "failed" if aligned.failed else "yes"
 
     def best_scores(
-        self, picture: Tensor, moments: Iterable[Tensor], when: When, also: Sequence[AnyMetric] = ()
+        self, picture: Tensor, frames: Iterable[Tensor], when: When, also: Sequence[Metric] = ()
     ) -> tuple[dict[str, float], str]:
-        """As `scores`, of the moments of an exposure the best of each number; none where the truth is unknown."""
-        found = [self.scores(picture, moment, when, also) for moment in moments]
+        """Return the best of `scores` over the frames of an exposure; none where the truth is unknown."""
+        found = [self.scores(picture, frame, when, also) for frame in frames]
         if not found:
             return self.scores(picture, None, when, also)
-        less_is_better = {
+        lower_is_better = {
             metric.column(when)
             for metric in (*self.metrics, *also)
-            if isinstance(metric, Metric) and metric.less_is_better
+            if isinstance(metric, FullReferenceMetric) and metric.lower_is_better
         }
 
         def best(column: str) -> float:
             measured = [numbers[column] for numbers, _ in found if not math.isnan(numbers[column])]
-            return (min if column in less_is_better else max)(measured, default=math.nan)
+            return (min if column in lower_is_better else max)(measured, default=math.nan)
 
         return {column: best(column) for column in found[0][0]}, found[0][1]
 
@@ -139,8 +139,8 @@ class Protocol:
                 )
 
 
-def _number(metric: AnyMetric, picture: Tensor, aligned: Aligned | None) -> float:
-    if isinstance(metric, Metric):
+def _number(metric: Metric, picture: Tensor, aligned: Aligned | None) -> float:
+    if isinstance(metric, FullReferenceMetric):
         return math.nan if aligned is None else _unless_refused(metric.measure, aligned)
     return _unless_refused(metric.measure, picture)
 
@@ -154,7 +154,7 @@ def _unless_refused(measure: Callable[[Pictures], float], pictures: Pictures) ->
 
 
 def _as_they_lie(picture: Tensor, sharp: Tensor) -> Aligned:
-    return Aligned(picture=picture, sharp=sharp, seen=sharp.new_ones(sharp.shape[1:]).bool())
+    return Aligned(picture=picture, sharp=sharp, valid=sharp.new_ones(sharp.shape[1:]).bool())
 
 
 PAIRS = Protocol(
@@ -227,7 +227,7 @@ KOEHLER = Protocol(
     source="eval_image.m of Koehler et al. (ECCV 2012), in the copy that PVDNet's repository keeps: of every moment of "
     "the exposure, brightness matched, shifted by whole pixels, the best PSNR of the luma and the best MSSIM.",
     alignment=WholePixels(),
-    every_moment=True,
+    best_of_frames=True,
     metrics=(LUMA_PSNR, MSSIM),
 )
 

@@ -1,4 +1,4 @@
-"""What was measured of one image, under which conditions, and the CSV that keeps it: all tables are made from it."""
+"""One row of measurements for each image, with its conditions, and the CSV from which all tables are made."""
 
 import csv
 import io
@@ -30,14 +30,14 @@ class Conditions:
     torch: str = ""
     unblur: str = ""
     runtime: str = ""
-    """What ran a peer, where that is not torch alone, and its version."""
+    """The runtime of a peer, where it is not torch alone, and its version."""
     metrics: str = ""
     """Measured beside the protocol's own; first digits of the SHA-256 of their weights behind those that have some."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one image gave. "before" is the blurry photograph, "after" the restored one."""
+    """The measurements of one image. "before" is the blurry photograph, "after" the restored one."""
 
     image: str
     height: int
@@ -51,7 +51,7 @@ class Row:
     """Largest side of the tiles, 0 when the image was restored in one piece."""
     seconds: float
     part: str = ""
-    """Of the data set, where its authors report parts and the name of the image does not tell."""
+    """The part of the data set, where its authors report parts and the name of the image does not say it."""
     conditions: Conditions
 
     @property

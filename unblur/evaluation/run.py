@@ -18,7 +18,7 @@ import torch
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
 from unblur.evaluation.measure import NamedFiles, conditions_of, measure_files, pictures_of
-from unblur.evaluation.method import Method, MethodChoice, open_method
+from unblur.evaluation.method import Method, MethodSpec, open_method
 from unblur.evaluation.peers.outputs import output_path
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Conditions, Row, csv_header, csv_line, from_csv
@@ -28,11 +28,11 @@ _POLL_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is measured, on what, and how: all that another process must know to take part."""
+    """A measurement run: the images, the method and the protocol, as another process needs them to take part."""
 
     data_set: str
     files: tuple[NamedFiles, ...]
-    choice: MethodChoice
+    choice: MethodSpec
     protocol: Protocol
     metrics: MetricChoice = MetricChoice()
     """Beside those of the protocol."""
@@ -53,13 +53,13 @@ class Progress:
         also = open_metrics(run.metrics, run.protocol)
         self._also = also.metrics
         self.conditions = conditions_of(
-            self._method, run.protocol, data_set=run.data_set, pictures=pictures_of(run.files), metrics=also.told
+            self._method, run.protocol, data_set=run.data_set, pictures=pictures_of(run.files), metrics=also.summary
         )
         self._partial = partial
         self._rows: dict[str, Row] = {}
         if partial is not None and partial.is_file():
             left_over = self._left_over(partial)
-            self._rows = {image: row for image, row in left_over.items() if self._is_kept(image)}
+            self._rows = {image: row for image, row in left_over.items() if self._is_selected(image)}
 
     @property
     def finished(self) -> list[Row]:
@@ -72,7 +72,7 @@ class Progress:
             return False
         if [row.image for row in rows] != [named.image for named in self.run.files]:
             return False
-        if not all(self._is_kept(row.image) for row in rows):
+        if not all(self._is_selected(row.image) for row in rows):
             return False
         self._rows = {row.image: row for row in rows}
         return True
@@ -95,7 +95,7 @@ class Progress:
     def _measured(self, named: NamedFiles) -> Row:
         return measure_files(named, self._method, self.run.protocol, self.conditions, self.run.keep, self._also)
 
-    def _is_kept(self, image: str) -> bool:
+    def _is_selected(self, image: str) -> bool:
         """Whether the restored picture is where it was asked for."""
         return self.run.keep is None or output_path(self.run.keep, image).is_file()
 
@@ -183,7 +183,7 @@ def _next(
 def _work(
     share: Run, conditions: Conditions, threads: int, results: "multiprocessing.Queue[Row | UnblurError | str]"
 ) -> None:
-    """What one process does: its share of the pictures, each row sent as soon as it is there."""
+    """Measure this process's share of the images, and send each row as soon as it is there."""
     torch.set_num_threads(threads)
     try:
         method = open_method(share.choice)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BIN_DB = 2.0
-"""Width of the bins of severity, which is told by the PSNR of the blurry photograph: less is more severe."""
+"""Width of the bins of severity, which is the PSNR of the blurry photograph: less is more severe."""
 SIDE_INCHES, DOTS_PER_INCH = 6, 120
 COLOURS = ("#3b6ea5", "#e0863a", "#4f8f4f", "#a5473b", "#7a5ba5", "#777777", "#b9962d", "#3ba5a0")
 
@@ -42,7 +42,7 @@ def severity_bins(rows: Sequence[Row]) -> list[tuple[float, float, int]]:
 
 
 def finite_rows(rows: Sequence[Row]) -> list[Row]:
-    """Those with a PSNR that is a number, before and after."""
+    """Return the rows whose PSNR is a number, before and after."""
     return [row for row in rows if "psnr_after_db" in row.scores and math.isfinite(row.gain_db)]
 
 

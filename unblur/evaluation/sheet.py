@@ -33,7 +33,7 @@ class Shown:
 
 
 def extreme_rows(rows: Sequence[Row], extreme: Extreme) -> list[Row]:
-    """Those with the least gain, the worst first, or with the most, the best first; at most ten."""
+    """Return the rows with the least gain, the worst first, or with the most, the best first; at most ten."""
     sign = 1 if extreme == "worst" else -1
     return sorted(finite_rows(rows), key=lambda row: (sign * row.gain_db, row.image))[:COUNT]
 

@@ -29,7 +29,7 @@ class Table:
     lines: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """With a line of dashes below the header, as GitHub shows it."""
+        """Return the table in Markdown, with a line of dashes below the header, as GitHub shows it."""
         rows = (self.header, ("---",) * len(self.header), *self.lines)
         texts = [[cell.replace("|", "\\|") for cell in row] for row in rows]
         return "".join(f"| {' | '.join(row)} |\n" if row[0] != "---" else f"|{'|'.join(row)}|\n" for row in texts)
@@ -99,7 +99,7 @@ Column = tuple[str, str, bool]
 
 
 def _metrics(rows: Sequence[Row]) -> list[Column]:
-    """In the order of the CSV."""
+    """Return the metrics in the order of the CSV."""
     found = []
     for name in rows[0].scores:
         if match := re.fullmatch(r"(.+)_after(_db)?", name):

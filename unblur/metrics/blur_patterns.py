@@ -1,4 +1,4 @@
-"""How the blur of a data set is spread over directions and lengths, and one number for how diverse it is.
+"""Measures how the blur of a data set is spread over directions and lengths, and how diverse it is.
 
 The paper (arXiv 2601.06525) shows three descriptors of a data set: the share of globally and locally blurred
 images, a histogram of the blur's orientation over 0-360 degrees and one of its magnitude over 0-1. It does not say
@@ -41,7 +41,7 @@ MOVING_SHARE = 0.5
 UNEVEN_RATIO = 4
 
 QUANTILES = 256
-"""Magnitudes kept of each image until the largest of the data set is known: a kilobyte an image."""
+"""Number of magnitudes stored of each image until the largest of the data set is known: a kilobyte an image."""
 ONE = 2**40
 """Shares are summed as multiples of 1/ONE: sums of integers do not depend on their order."""
 
@@ -50,7 +50,7 @@ Kind = Literal["global", "local", "still"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageMotion:
-    """What is kept of one image until all are seen."""
+    """The motion of one image, stored until all images are measured."""
 
     kind: Kind
     joint: Tensor
@@ -72,7 +72,7 @@ class BlurPatterns:
     still_images: int
     largest_px: float
     median_px: float
-    """Of all points of the images that move, each image counting once; so are the others."""
+    """Median over all points of the images that move, each image counting once; so are the others."""
     percentile_90_px: float
     orientation: tuple[float, ...]
     """36 bins of 10 degrees: the joint histogram summed over magnitudes."""
@@ -91,11 +91,11 @@ class BlurPatterns:
 
 @dataclass(frozen=True, kw_only=True)
 class Breadth:
-    """By how much the first of two data sets is broader than the second: differences of entropies, -1 to 1."""
+    """Differences of entropies between two data sets, -1 to 1: positive where the first is broader."""
 
     orientation: float
     magnitude: float
-    """On the absolute axis."""
+    """The difference on the absolute axis."""
 
 
 def measure_motion(
@@ -122,8 +122,8 @@ def measure_motion(
         joint = (joint + joint.roll(ORIENTATION_BINS // 2, dims=0)) / 2
     magnitude = torch.bincount(column[moves], minlength=MAGNITUDE_BINS).double()
     ascending = magnitude_px.sort().values
-    kept = min(QUANTILES, len(ascending))
-    ranks = (torch.arange(kept) * 2 + 1) * len(ascending) // (2 * kept)
+    count = min(QUANTILES, len(ascending))
+    ranks = (torch.arange(count) * 2 + 1) * len(ascending) // (2 * count)
     return ImageMotion(
         kind=_kind(magnitude_px),
         joint=_shares(joint),
@@ -247,11 +247,11 @@ def _relative_histogram(quantiles_px: list[Tensor], largest_px: float) -> tuple[
 
 
 def _percentiles(quantiles_px: list[Tensor], percents: Sequence[int]) -> list[float]:
-    """Of all images' magnitudes together, each image weighing the same; 0 without images."""
+    """Return percentiles of all images' magnitudes together, each image weighing the same; 0 without images."""
     if not quantiles_px:
         return [0.0 for _ in percents]
     magnitudes_px, order = torch.cat(quantiles_px).sort()
-    weights = torch.cat([torch.full((len(kept),), ONE // len(kept)) for kept in quantiles_px])[order]
+    weights = torch.cat([torch.full((len(one),), ONE // len(one)) for one in quantiles_px])[order]
     reached = weights.cumsum(0)
     ranks = [int(torch.searchsorted(reached, reached[-1] // 100 * percent)) for percent in percents]
     return [magnitudes_px[rank].item() for rank in ranks]

@@ -1,4 +1,4 @@
-"""What every metric refuses, in one sentence each: shapes, types, numbers and sizes that cannot be measured."""
+"""Input checks of every metric: shapes, types, numbers and sizes that cannot be measured."""
 
 from torch import Tensor
 

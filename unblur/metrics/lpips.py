@@ -8,7 +8,7 @@ load as they are; nothing of torchvision is imported. Two files are needed:
 - the backbone: torchvision's alexnet-owt-7be5be79.pth or vgg16-397923af.pth (BSD-3), or the same as .safetensors;
 - the heads: alex.pth or vgg.pth in the folder lpips/weights/v0.1 of the PyPI package lpips (BSD-2).
 
-`unblur.checkpoints.find_weights` fetches either from the Hugging Face hub.
+`unblur.checkpoints.hub.find_weights` fetches either from the Hugging Face hub.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from unblur.metrics.perceptual import PerceptualDistance, read_weights, take_fea
 Network = Literal["alex", "vgg"]
 
 CHANNELS: dict[Network, tuple[int, ...]] = {"alex": (64, 192, 384, 256, 256), "vgg": (64, 128, 256, 512, 512)}
-"""Of the five layers that are compared."""
+"""Channels of the five layers that are compared."""
 TAPS: dict[Network, tuple[int, ...]] = {"alex": (1, 4, 7, 9, 11), "vgg": (3, 8, 15, 22, 29)}
 BACKBONES: dict[Network, str] = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth"}
 

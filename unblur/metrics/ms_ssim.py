@@ -16,7 +16,7 @@ from unblur.metrics.checks import check_pair
 from unblur.metrics.ssim import SMALLEST_PX, similarity_maps
 
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of the scales, finest first."""
+"""Exponents of the scales, finest first."""
 
 
 def ms_ssim(restored: Tensor, sharp: Tensor) -> Tensor:

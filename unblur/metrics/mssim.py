@@ -1,9 +1,9 @@
-"""Structural similarity over five scales as the MeTriX MuX package has it, by which Koehler's benchmark is scored.
+"""Structural similarity over five scales as in the MeTriX MuX package, which Koehler's benchmark uses.
 
 Source: mssim_index.m of MeTriX MuX (Gaubatz and Rouse, Cornell University, 2007), which Koehler et al. score with
 ("Recording and playback of camera shake", ECCV 2012). It differs from `ms_ssim` in three ways: a scale is made of the
 one before by the low-pass filter of the 9/7 wavelet (its numbers: JPEG 2000, ISO/IEC 15444-1) and taking every other
-pixel; contrast and structure are averaged each on its own; and it looks at the luma alone.
+pixel; contrast and structure are averaged each on its own; and it uses the luma alone.
 """
 
 import torch
@@ -16,7 +16,7 @@ from unblur.metrics.windows import window_means
 from unblur.photos.color import luma
 
 _HALF_FILTER = (0.602949018236, 0.266864118443, -0.078223266529, -0.016864118443, 0.026748757411)
-"""From the middle outwards; the whole filter of nine sums to 1."""
+"""Half of the filter from the middle outwards; the whole filter of nine taps sums to 1."""
 
 
 def mssim(restored: Tensor, sharp: Tensor) -> Tensor:

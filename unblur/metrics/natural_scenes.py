@@ -28,7 +28,7 @@ LUMA_OFFSET = 16
 
 
 def gray_levels(image: Tensor) -> Tensor:
-    """What `rgb2gray` makes of an 8-bit image: RGB in [0, 1], (B, 3, H, W) -> whole levels 0 to 255, (B, H, W)."""
+    """Convert as `rgb2gray` does 8-bit images: RGB in [0, 1], (B, 3, H, W) -> whole levels 0 to 255, (B, H, W)."""
     weights = torch.tensor(GRAY, dtype=torch.float64, device=image.device)
     return ((image.double() * 255).movedim(1, -1) @ weights).round()
 

@@ -22,7 +22,7 @@ SMALLEST_PX = 32
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
-"""Of RGB in [-1, 1], per channel, as in the authors' code."""
+"""Scale of RGB in [-1, 1], per channel, from the authors' code."""
 SHORTEST = 1e-10
 """Added to the length of a feature vector, as in the authors' code, so that zeros stay zeros."""
 

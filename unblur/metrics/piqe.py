@@ -5,9 +5,9 @@ perception based features", National Conference on Communications (NCC), 2015. T
 those of MATLAB's `piqe`, as the package pypiqe 1.2 (MIT) retells it: the gray image is padded by mirroring to whole
 blocks of 16 x 16 and stretched so that its maximum is 255; statistics are NIQE's local normalisation.
 
-Two of them look like slips and are kept, because they are part of the number: the columns of a block's "surround" are
-all but the 8th and the 10th (its centre being the 8th and 9th), and a noisy block is one whose deviation exceeds twice
-its relative difference from centre to surround.
+Two of them look like slips and are reproduced, because the numbers depend on them: the columns of a block's "surround"
+are all but the 8th and the 10th (its centre being the 8th and 9th), and a noisy block is one whose deviation exceeds
+twice its relative difference from centre to surround.
 """
 
 import torch

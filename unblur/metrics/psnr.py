@@ -24,5 +24,5 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 def quantize_8bit(image: Tensor) -> Tensor:
-    """What an eight-bit file would keep of `image`: clipped to [0, 1] and rounded to multiples of 1/255."""
+    """Quantise as an eight-bit file does: clip to [0, 1] and round to multiples of 1/255."""
     return (image.clamp(0, 1) * 255).round() / 255

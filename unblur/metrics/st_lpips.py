@@ -58,7 +58,7 @@ def packaged_weights(network: Network) -> Path:
 
 
 def _place(name: str) -> str | None:
-    """ "net.slice2.5.weight" -> "5.weight"."""
+    """Shorten a key: "net.slice2.5.weight" -> "5.weight"."""
     match = re.fullmatch(r"net\.slice\d\.(\d+\.(?:weight|bias))", name)
     return match[1] if match else None
 

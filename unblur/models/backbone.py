@@ -1,4 +1,4 @@
-"""From a configuration to a source of features: one `match`, so the type checker lists what was forgotten."""
+"""Builds a source of features from a configuration: one `match`, so the type checker lists what was forgotten."""
 
 from typing import assert_never
 

@@ -1,4 +1,4 @@
-"""From a configuration to its network: one `match`, so the type checker lists what was forgotten."""
+"""Builds a network from a configuration: one `match`, so the type checker lists what was forgotten."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
@@ -24,7 +24,7 @@ from unblur.models.shake_fusion import ShakeFusion, ShakeFusionConfig
 from unblur.models.unet import UNet, UNetConfig
 
 HostConfig = NAFNetConfig | UNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
-"""Networks that restore and can be told a semantic prior."""
+"""Restoring networks that can have a semantic prior."""
 
 RestorerConfig = HostConfig | MultiScaleConfig | PlainUNetConfig
 """Networks that restore: `forward(blurry) -> restored`."""

@@ -32,7 +32,7 @@ class CollapsibleConv2d(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Of the one convolution. Shape: (`channels`, `channels_in`, 3, 3)."""
+        """Return the weight of the collapsed convolution. Shape: (`channels`, `channels_in`, 3, 3)."""
         return (self.project @ self.expand.flatten(1)).reshape(-1, *self.expand.shape[1:])
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,14 +15,14 @@ from unblur.models.diffusers_library import import_diffusers
 from unblur.models.padding import reflected_to_multiple
 
 SANA_SCALING_FACTOR = 0.41407
-"""Of "f32c32-sana-1.0"."""
+"""The scaling factor of "f32c32-sana-1.0"."""
 
 
 class DCEncoder(nn.Module):
     """Latents of a photograph. Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, C, H / 32, W / 32), sides rounded up."""
 
     def __init__(self, network: Any, scaling_factor: float) -> None:
-        """`network`: the library's AutoencoderDC, of which the encoder is kept."""
+        """Take the encoder of the library's AutoencoderDC."""
         super().__init__()
         self.network: nn.Module = network.encoder
         self.stride_px, self.scaling_factor = int(network.spatial_compression_ratio), scaling_factor
@@ -36,7 +36,7 @@ class DCDecoder(nn.Module):
     """The photograph of latents. Shape: (B, C, h, w) -> (B, 3, 32 h, 32 w) sRGB in [0, 1], not clipped."""
 
     def __init__(self, network: Any, scaling_factor: float) -> None:
-        """`network`: the library's AutoencoderDC, of which the decoder is kept."""
+        """Take the decoder of the library's AutoencoderDC."""
         super().__init__()
         self.network: nn.Module = network.decoder
         self.scaling_factor = scaling_factor

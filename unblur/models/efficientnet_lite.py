@@ -115,7 +115,7 @@ class EfficientNetLite(nn.Module):
         self.levels = tuple(level for _, level in ends.values())
 
     def forward(self, picture: Tensor) -> list[Tensor]:
-        """What each level sees, finest first, at strides 2, 4, 8, 16 and 32."""
+        """Compute the features of each level, finest first, at strides 2, 4, 8, 16 and 32."""
         # Padded before it is normalised: what is padded later is the grey that the network takes for nothing.
         x = F.relu6(self.stem(as_imagenet(padded_to_multiple(picture, FEATURE_GRID_PX))))
         features = []
@@ -127,7 +127,7 @@ class EfficientNetLite(nn.Module):
 
 
 class EfficientNetLiteClassifier(nn.Module):
-    """What a photograph shows. Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, 1000), unnormalised log probabilities."""
+    """Classifies an image. Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, 1000), unnormalised log probabilities."""
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a network that has learnt to see tells about its features: the vocabulary of teachers, students and priors."""
+"""The interface of feature extractors: the levels of teachers, students and priors."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,8 @@ FEATURE_GRID_PX = 32
 """Heights and widths are padded to a multiple of this before features are taken; no level is coarser."""
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of the red, green and blue of ImageNet's training photographs, in sRGB; classifiers expect to see them taken out."""
+"""Mean and deviation of ImageNet's training photographs, red, green and blue in sRGB; classifiers expect them removed.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@
                                                                                                                |
                                                                                                             restored
 
-One idea: a photograph is restored among latents, where a pixel is the square of 32 pixels that it stands for, by a
-network that learnt what photographs look like; what it may not invent is told to it from all sides.
+One idea: a generative network restores the image in a latent space, where each position stands for 32 x 32 pixels, and
+conditions on a first restoration, on motion and on semantics limit what it can invent.
 
 Source: "Toward Generalizable Deblurring: Leveraging Massive Blur Priors with Linear Attention for Real-World
 Scenarios" (GLOWDeblur, Gao et al. 2026, arXiv 2601.06525). `docs/explain/glowdeblur.md` says what of it is the paper's,
@@ -35,11 +35,11 @@ from unblur.models.tokens import Tokens
 
 @dataclass(frozen=True, kw_only=True)
 class GlowConfig:
-    """Sizes of GLOWDeblur's parts. The autoencoder is no part of it: it is trained before, and frozen."""
+    """Sizes of GLOWDeblur's parts, without the autoencoder, which is trained before and frozen."""
 
     denoiser: LinearDiTConfig
     pre_reconstruction: PreReconstructionConfig | None = PreReconstructionConfig()
-    """None, an ablation: in place of the aligned feature the denoiser is told the latents of the blurry photograph."""
+    """None, an ablation, conditions the denoiser on the latents of the blurry image instead of the aligned feature."""
     motion: MotionEstimatorConfig = MotionEstimatorConfig()
     semantics: SemanticGuidanceConfig = SemanticGuidanceConfig()
 
@@ -47,7 +47,7 @@ class GlowConfig:
         expected = self.denoiser.latent_channels + MOTION_CHANNELS
         if self.denoiser.condition_channels != expected:
             raise ValueError(
-                f"the denoiser is told {expected} channels, not {self.denoiser.condition_channels}: {self}"
+                f"the denoiser needs {expected} condition channels, not {self.denoiser.condition_channels}: {self}"
             )
         first = self.pre_reconstruction
         if first is not None and first.latent_channels != self.denoiser.latent_channels:
@@ -55,22 +55,22 @@ class GlowConfig:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the parts that are trained before the denoiser see in a blurry photograph."""
+class FrozenFeatures:
+    """Outputs of the parts that are trained before the denoiser."""
 
     restored: Tensor
     """(B, 3, H, W) sRGB in [0, 1], not clipped: the pre-reconstruction; without one the blurry photograph."""
     coarse: Tensor
-    """(B, C, H/32, W/32): the hourglass's coarsest features; without one the blurry photograph's scaled latents."""
+    """(B, C, H/32, W/32): the NAFNet's coarsest features; without one the blurry photograph's scaled latents."""
     motion: Tensor
     """(B, 6, H/32, W/32), see `motion_guidance`."""
     regions: Tensor
-    """(B, regions squared, C), see `SemanticGuidance.seen`."""
+    """(B, regions squared, C), see `SemanticGuidance.region_features`."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the denoiser is told of a blurry photograph, and the first restoration."""
+    """Conditions of the denoiser, and the first restoration."""
 
     restored: Tensor
     """(B, 3, H, W) sRGB in [0, 1], not clipped: the pre-reconstruction; without one the blurry photograph."""
@@ -79,14 +79,14 @@ class Conditions:
     motion: Tensor
     """(B, 6, H/32, W/32), see `motion_guidance`."""
     tokens: Tokens
-    """What it shows."""
+    """Tokens of a caption or of regions."""
 
 
 class GlowDeblur(nn.Module):
-    """Everything that is learnt between the two halves of an autoencoder.
+    """The network between the encoder and the decoder of an autoencoder.
 
-    `forward` looks at the blurry photograph once; `velocity` is then asked once in each step of training, and a few
-    times in restoration, by `restored_latents`.
+    `forward` computes the conditions once; `velocity` runs once in each training step and several times in
+    `sample_latents`.
     """
 
     def __init__(self, config: GlowConfig) -> None:
@@ -99,84 +99,84 @@ class GlowDeblur(nn.Module):
         self.denoiser = LinearDiT(config.denoiser)
 
     def forward(self, blurry: Tensor, captions: Tokens | None = None, encoded: Tensor | None = None) -> Conditions:
-        """`blurry`: (B, 3, H, W) sRGB in [0, 1]. Without `captions`, regions of the photograph are its tokens.
+        """Compute the conditions of `blurry`, (B, 3, H, W) sRGB in [0, 1]. Without `captions`, regions are the tokens.
 
-        `encoded`, the scaled latents of `blurry`, is asked of a network without pre-reconstruction alone.
+        `encoded`, the scaled latents of `blurry`, is needed by a network without pre-reconstruction only.
         """
-        return self.conditions(self.look(blurry, encoded), captions)
+        return self.conditions(self.encode_frozen(blurry, encoded), captions)
 
-    def look(self, blurry: Tensor, encoded: Tensor | None = None) -> Seen:
-        """As `forward`, what the parts see that may be frozen while the rest learns."""
+    def encode_frozen(self, blurry: Tensor, encoded: Tensor | None = None) -> FrozenFeatures:
+        """Run the parts that may be frozen while the rest is trained; arguments as in `forward`."""
         if self.pre_reconstruction is not None:
             restored, coarse = self.pre_reconstruction.restore(blurry)
         elif encoded is not None:
             restored, coarse = blurry, encoded
         else:
-            raise ValueError("a network without pre-reconstruction is told the latents of the blurry photograph")
-        return Seen(
+            raise ValueError("a network without pre-reconstruction needs the latents of the blurry photograph")
+        return FrozenFeatures(
             restored=restored,
             coarse=coarse,
             motion=self.motion_guidance(blurry),
-            regions=self.semantic_guidance.seen(blurry, restored),
+            regions=self.semantic_guidance.region_features(blurry, restored),
         )
 
-    def conditions(self, seen: Seen, captions: Tokens | None = None) -> Conditions:
-        """What the denoiser makes of them: latents aligned, and tokens."""
+    def conditions(self, features: FrozenFeatures, captions: Tokens | None = None) -> Conditions:
+        """Turn frozen features into conditions: align the latents and compute tokens."""
         first = self.pre_reconstruction
         return Conditions(
-            restored=seen.restored,
-            aligned=seen.coarse if first is None else first.align(seen.restored, seen.coarse),
-            motion=seen.motion,
-            tokens=self.semantic_guidance.tokens(seen.regions) if captions is None else captions,
+            restored=features.restored,
+            aligned=features.coarse if first is None else first.align(features.restored, features.coarse),
+            motion=features.motion,
+            tokens=self.semantic_guidance.tokens(features.regions) if captions is None else captions,
         )
 
-    def told(self, conditions: Conditions, motion: Tensor, semantics: Tensor) -> Conditions:
-        """`conditions` with motion and tokens told only where `motion` and `semantics`, (B,) bool, say so.
+    def drop_conditions(self, conditions: Conditions, keep_motion: Tensor, keep_tokens: Tensor) -> Conditions:
+        """Keep motion and tokens only of examples where `keep_motion` and `keep_tokens`, (B,) bool, are true.
 
-        For training, where a tenth of each is withheld at random, and for restoring without them.
+        Training uses it as condition dropout; restoration uses it to switch a condition off.
         """
         return replace(
             conditions,
-            motion=torch.where(motion[:, None, None, None], conditions.motion, 0.0),
-            tokens=self.semantic_guidance.told(conditions.tokens, semantics),
+            motion=torch.where(keep_motion[:, None, None, None], conditions.motion, 0.0),
+            tokens=self.semantic_guidance.drop_tokens(conditions.tokens, keep_tokens),
         )
 
     def velocity(self, noisy: Tensor, sigma: Tensor, conditions: Conditions) -> Tensor:
-        """Velocity from the clean latents to the noise, noise - clean. Shape: (B, C, h, w), (B,) in [0, 1] -> same.
+        """Predict the velocity, noise - clean. Shape: (B, C, h, w), (B,) in [0, 1] -> same.
 
-        In training `noisy` is `flow.noised` of the sharp photograph's scaled latents, and the answer is compared with
-        `flow.true_velocity`.
+        In training `noisy` is `flow.add_noise` of the sharp image's scaled latents, and the target is
+        `flow.velocity_target`.
         """
         joined = torch.cat((noisy, conditions.aligned, conditions.motion), dim=1)
         velocity: Tensor = self.denoiser(joined, sigma, conditions.tokens)
         return velocity
 
     @torch.no_grad()
-    def restored_latents(self, conditions: Conditions, sampling: Sampling, seed: int) -> Tensor:
-        """Scaled latents of the restored photograph, (B, C, h, w) float32.
+    def sample_latents(self, conditions: Conditions, sampling: Sampling, seed: int) -> Tensor:
+        """Sample scaled latents of the restored image, (B, C, h, w) float32, starting from `latent_noise`.
 
-        Begins with `latent_noise`. Raises UnblurError when diffusers is not installed.
+        Raises UnblurError when diffusers is not installed.
         """
         _, channels, rows, columns = conditions.aligned.shape
         noise = latent_noise(seed, channels, range(rows), range(columns))
-        return self.latents_from(noise, conditions, sampling)
+        return self.denoise(noise, conditions, sampling)
 
     @torch.no_grad()
-    def latents_from(
+    def denoise(
         self, noise: Tensor, conditions: Conditions, sampling: Sampling, on_step: Callable[[], None] = lambda: None
     ) -> Tensor:
-        """The same from noise that is given, (1, C, h, w); `on_step` is called after each step of the denoiser."""
+        """Sample latents from the given noise, (1, C, h, w); `on_step` is called after each step of the denoiser."""
 
         def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
-            answer = self.velocity(noisy, sigma, conditions)
+            output = self.velocity(noisy, sigma, conditions)
             on_step()
-            return answer
+            return output
 
         return sample(velocity, noise.to(conditions.aligned.device).expand_as(conditions.aligned), sampling)
 
 
 class GlowRestorer(nn.Module):
-    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) sRGB in [0, 1] -> same, any H and W.
+    """Restores a blurry image generatively. Shape: (B, 3, H, W) sRGB in [0, 1] -> same, any H and W.
 
     The output is not clipped. Its details are generated: plausible, not certain.
     """
@@ -193,11 +193,11 @@ class GlowRestorer(nn.Module):
         semantics: bool = True,
         seed: int = 0,
     ) -> None:
-        """`decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1], of the autoencoder trained with.
+        """Take the decoder of the latents, scaled (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1].
 
-        `encoder`: its other half, for a network without pre-reconstruction. `caption`: (1, N, C), told of every
-        photograph. Without `motion` or `semantics` the denoiser is told neither motion nor tokens. Raises UnblurError
-        when the encoder is needed and missing.
+        `encoder` is its other half, for a network without pre-reconstruction, and `caption`, (1, N, C), is used for
+        every image. `motion` and `semantics` can be switched off. Raises UnblurError when the encoder is needed and
+        missing.
         """
         super().__init__()
         if network.pre_reconstruction is None and encoder is None:
@@ -210,11 +210,11 @@ class GlowRestorer(nn.Module):
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
         conditions = self.conditions(reflected_to_multiple(blurry, STRIDE_PX))
-        restored: Tensor = self.decoder(self.network.restored_latents(conditions, self.sampling, self.seed))
+        restored: Tensor = self.decoder(self.network.sample_latents(conditions, self.sampling, self.seed))
         return restored[..., :height, :width]
 
     def conditions(self, blurry: Tensor) -> Conditions:
-        """What the denoiser is told. Shape: (B, 3, H, W), multiples of 32."""
+        """Compute the conditions. Shape: (B, 3, H, W), multiples of 32."""
         everywhere = torch.ones(len(blurry), dtype=torch.bool, device=blurry.device)
         captions = None
         if self.caption is not None:
@@ -224,4 +224,4 @@ class GlowRestorer(nn.Module):
         if self.encoder is not None and self.network.pre_reconstruction is None:
             encoded = self.encoder(blurry)
         conditions: Conditions = self.network(blurry, captions, encoded)
-        return self.network.told(conditions, everywhere & self.motion, everywhere & self.semantics)
+        return self.network.drop_conditions(conditions, everywhere & self.motion, everywhere & self.semantics)

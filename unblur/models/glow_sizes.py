@@ -11,10 +11,10 @@ from unblur.names import GlowSize
 LATENT_CHANNELS = 32
 
 GEMMA_CHANNELS = 2304
-"""Of the tokens of Gemma 2 with two billion parameters, SANA's text encoder."""
+"""Channels of the tokens of Gemma 2 with two billion parameters, SANA's text encoder."""
 
 MINILM_CHANNELS = 384
-"""Of the tokens of all-MiniLM-L6-v2."""
+"""Channels of the tokens of all-MiniLM-L6-v2."""
 
 
 def glow(size: GlowSize) -> GlowConfig:
@@ -24,12 +24,12 @@ def glow(size: GlowSize) -> GlowConfig:
 
 def denoiser(size: GlowSize, condition_channels: int = 0) -> LinearDiTConfig:
     """SANA's transformer with 0.6 or 1.6 billion parameters (Xie et al. 2024), or one that a CPU can train."""
-    told = partial(LinearDiTConfig, condition_channels=condition_channels)
+    sized = partial(LinearDiTConfig, condition_channels=condition_channels)
     match size:
         case "small":
-            return told(width=160, blocks=6, self_heads=5, cross_heads=5, token_channels=MINILM_CHANNELS)
+            return sized(width=160, blocks=6, self_heads=5, cross_heads=5, token_channels=MINILM_CHANNELS)
         case "0.6b":
-            return told(width=1152, blocks=28, self_heads=36, cross_heads=16, token_channels=GEMMA_CHANNELS)
+            return sized(width=1152, blocks=28, self_heads=36, cross_heads=16, token_channels=GEMMA_CHANNELS)
         case "1.6b":
-            return told(width=2240, blocks=20, self_heads=70, cross_heads=20, token_channels=GEMMA_CHANNELS)
+            return sized(width=2240, blocks=20, self_heads=70, cross_heads=20, token_channels=GEMMA_CHANNELS)
     assert_never(size)

@@ -1,8 +1,8 @@
-"""What a network that restores tells about itself, so that losses and priors need not know which one it is.
+"""The interface of restoring networks, which makes losses and priors independent of the network.
 
-A *prior* (features of another network that has seen the same photograph) is plugged in at decoder scales, each
-time right after the skip connection was merged, before the decoder's blocks: there the features know both what is
-where and what the coarser scales made of it. Every host names these places, in the order in which its decoder
+A *prior* (features that another network computes from the same image) is plugged in at decoder scales, each time right
+after the skip connection was merged, before the decoder's blocks: there the features combine fine position and coarse
+context. Every host names these places, in the order in which its decoder
 passes them, as `decoder_scales`, and passes them in one line of its `decode`. The prior itself is in
 `unblur.models.spe`; a host has it, or not, by the argument `prior` of its configuration.
 """

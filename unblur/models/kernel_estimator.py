@@ -27,7 +27,7 @@ class KernelEstimatorConfig:
     inputs: int = 9
     """Feature images: those of `unblur.deconvolution.kernel_features` and the solver's kernel."""
     channels: tuple[int, int, int] = (32, 64, 64)
-    """At strides 2, 4 and 8; there are as many at stride 16 as at 8."""
+    """Channels at strides 2, 4 and 8; there are as many at stride 16 as at 8."""
 
 
 class ResidualBlock(nn.Module):

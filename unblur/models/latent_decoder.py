@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from unblur.models.residual_block import residual_blocks
 
 MIDDLE_GREY = 0.5
-"""What an untrained decoder paints: half way from black to white."""
+"""The output of an untrained decoder: half way from black to white."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class LatentDecoderConfig:
     channels: tuple[int, ...] = (192, 192, 96, 48, 48)
     """Coarsest first: at strides 32, 16, 8, 4 and 2."""
     blocks: tuple[int, ...] = (2, 2, 3, 3, 3)
-    """At the same strides."""
+    """Blocks at the same strides."""
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks) or not self.channels:

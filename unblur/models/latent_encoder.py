@@ -23,7 +23,7 @@ MEMORY = 0.02
 """Share of each batch in the statistics that are used after training."""
 
 PRIOR_WEIGHT = 1e-6
-"""Of the mean 0 and the deviation 1 that these statistics begin with: a few batches outweigh it."""
+"""Weight of the initial mean 0 and deviation 1 of these statistics: a few batches outweigh it."""
 
 SMALLEST_VARIANCE = 1e-10
 """Added to variances: a channel may be faint before it is standardised."""
@@ -37,7 +37,7 @@ class LatentEncoderConfig:
     channels: tuple[int, ...] = (64, 64, 128, 256, 256)
     """Finest first: at strides 2, 4, 8, 16 and 32."""
     blocks: tuple[int, ...] = (1, 2, 2, 2, 2)
-    """At the same strides."""
+    """Blocks at the same strides."""
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks) or not self.channels:
@@ -74,7 +74,7 @@ class Standardisation(nn.Module):
     mean: Tensor
     deviation: Tensor
     weight: Tensor
-    """That the sums `mean` and `deviation` are to be divided by: averages over training steps stay consistent."""
+    """The divisor of the sums `mean` and `deviation`: averages over training steps stay consistent."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -29,13 +29,13 @@ TIME_CHANNELS = 256
 """Sines and cosines that tell the share of noise."""
 
 TIME_SCALE = 1000.0
-"""The share of noise 0 to 1 is told as a time from 0 to this."""
+"""Factor from a noise level in [0, 1] to the time of the embedding."""
 
 SLOWEST_PERIOD = 10_000.0
-"""In radians of time, of the sines and cosines (Vaswani et al. 2017)."""
+"""The longest period of the sines and cosines in radians of time (Vaswani et al. 2017)."""
 
 TOKEN_SCALE = 0.01
-"""What tokens are multiplied by at first: loud words unsettle the beginning of training (SANA)."""
+"""Initial RMSNorm gain for text tokens. A small value stabilises early training (SANA)."""
 
 PADDING_SCORE = -10_000.0
 """Added to the scores of padding: after softmax nothing is left of it."""
@@ -56,11 +56,11 @@ class LinearDiTConfig:
     cross_heads: int
     """The same in attention to the tokens."""
     token_channels: int
-    """Of the tokens that are attended to."""
+    """Channels of the tokens for cross attention."""
     ffn_ratio: float = 2.5
     """Channels inside a feed-forward layer for each outside."""
     latent_channels: int = 32
-    """Of the noisy latents, and of the velocity that is the answer."""
+    """Channels of the noisy latents, and of the predicted velocity."""
     condition_channels: int = 0
     """Concatenated to the noisy latents."""
 
@@ -84,8 +84,8 @@ class LinearAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (_by_head(layer(x), self.heads) for layer in (self.query, self.key, self.value))
-        heard: Tensor = self.project(_joined(linear_attention(query, key, value).to(x.dtype)))
-        return heard
+        mixed: Tensor = self.project(_joined(linear_attention(query, key, value).to(x.dtype)))
+        return mixed
 
 
 def linear_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -111,12 +111,12 @@ class CrossAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.project = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, tokens: Tensor, added: Tensor) -> Tensor:
+    def forward(self, x: Tensor, tokens: Tensor, attention_mask: Tensor) -> Tensor:
         query = _by_head(self.query(x), self.heads)
         key, value = (_by_head(layer(tokens), self.heads) for layer in (self.key, self.value))
-        heard = F.scaled_dot_product_attention(query, key, value, attn_mask=added.to(query.dtype))
-        told: Tensor = self.project(_joined(heard))
-        return told
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask.to(query.dtype))
+        context: Tensor = self.project(_joined(mixed))
+        return context
 
 
 class MixFFN(nn.Module):
@@ -148,22 +148,24 @@ class LinearDiTBlock(nn.Module):
         self.feed_forward = MixFFN(config.width, config.ffn_ratio)
         self.modulation = nn.Parameter(torch.randn(6, config.width) / config.width**0.5)
 
-    def forward(self, x: Tensor, size: tuple[int, int], modulation: Tensor, tokens: Tensor, added: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, size: tuple[int, int], modulation: Tensor, tokens: Tensor, attention_mask: Tensor
+    ) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + modulation).chunk(6, dim=1)
-        x = x + gate1 * self.attention(modulated(x, shift1, scale1))
-        x = x + self.cross_attention(x, tokens, added)
-        grid = _as_grid(modulated(x, shift2, scale2), size)
+        x = x + gate1 * self.attention(modulate(x, shift1, scale1))
+        x = x + self.cross_attention(x, tokens, attention_mask)
+        grid = _as_grid(modulate(x, shift2, scale2), size)
         fed: Tensor = self.feed_forward(grid)
         return x + gate2 * fed.flatten(2).transpose(1, 2)
 
 
-def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Layer normalisation without weights of its own, then scale and shift. Shape: (B, N, D), (B, 1, D) each."""
     return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
 
 
 class TimeEmbedding(nn.Module):
-    """How much noise there is. Shape: (B,) share of noise in [0, 1] -> (B, D) and, for all blocks, (B, 6, D)."""
+    """Embeds the noise level. Shape: (B,) in [0, 1] -> (B, D) and, for all blocks, (B, 6, D)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -191,9 +193,9 @@ class TokenEmbedding(nn.Module):
         nn.init.constant_(self.norm.weight, TOKEN_SCALE)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        told = self.second(F.gelu(self.first(tokens.to(self.first.weight.dtype)), approximate="tanh"))
+        context = self.second(F.gelu(self.first(tokens.to(self.first.weight.dtype)), approximate="tanh"))
         # Autocast rounds layers' outputs but not the weights of norms, and torch has a fast path for equal ones alone.
-        embedded: Tensor = self.norm(told.to(self.norm.weight.dtype))
+        embedded: Tensor = self.norm(context.to(self.norm.weight.dtype))
         return embedded
 
 
@@ -221,16 +223,18 @@ class LinearDiT(nn.Module):
         size = (latents.shape[2], latents.shape[3])
         x = self.intro(latents).flatten(2).transpose(1, 2)
         embedded, modulation = self.time(sigma)
-        told = self.tokens(tokens.values)
-        added = torch.where(tokens.mask, 0.0, PADDING_SCORE)[:, None, None]
+        context = self.tokens(tokens.values)
+        attention_mask = torch.where(tokens.mask, 0.0, PADDING_SCORE)[:, None, None]
         for block in self.blocks:
             if self.recomputes and torch.is_grad_enabled():
                 # Nothing in a block is random.
-                x = checkpoint(block, x, size, modulation, told, added, use_reentrant=False, preserve_rng_state=False)
+                x = checkpoint(
+                    block, x, size, modulation, context, attention_mask, use_reentrant=False, preserve_rng_state=False
+                )
             else:
-                x = block(x, size, modulation, told, added)
+                x = block(x, size, modulation, context, attention_mask)
         shift, scale = (self.modulation + embedded[:, None]).chunk(2, dim=1)
-        return _as_grid(self.ending(modulated(x, shift, scale)), size)
+        return _as_grid(self.ending(modulate(x, shift, scale)), size)
 
 
 def use_recomputation(model: nn.Module) -> None:

@@ -35,7 +35,7 @@ class MIMOUNetConfig:
     dropout: float = 0.0
     """Share of the channels of each fused skip connection that is left out of a training step."""
     prior: PriorConfig | None = None
-    """What tells the decoder what the photograph shows; None for a network without a prior."""
+    """The semantic prior that conditions the decoder; None for a network without one."""
 
     def __post_init__(self) -> None:
         if self.width < 2 or self.blocks < 1 or not 0 <= self.dropout < 1:
@@ -43,12 +43,12 @@ class MIMOUNetConfig:
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """At strides 1, 2 and 4."""
+        """Return the channels at strides 1, 2 and 4."""
         return self.width, 2 * self.width, 4 * self.width
 
 
 class ShallowModule(nn.Module):
-    """First look at a smaller photograph (the paper's SCM). Shape: (B, 3, H, W) -> (B, C, H, W)."""
+    """Extracts features of a downsampled image (the paper's SCM). Shape: (B, 3, H, W) -> (B, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class MIMOUNet(nn.Module):
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
-        """What each group of decoder blocks is given, coarsest first."""
+        """The scales of the decoder, coarsest first."""
         full, half, quarter = self.config.channels
         return (
             DecoderScale(stride_px=4, channels=quarter),
@@ -161,7 +161,7 @@ class MIMOUNet(nn.Module):
             features.append(self.encoders[level](self.attentions[level - 1](x, shallow)))
         return features
 
-    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> list[Tensor]:
+    def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> list[Tensor]:
         """Corrections at a quarter, half and full size. Shape: features of `encode`, `prior`'s -> (B, 3, ...) each."""
         full, half, quarter = features
         quarter_doubled = F.interpolate(quarter, scale_factor=2.0)
@@ -176,7 +176,7 @@ class MIMOUNet(nn.Module):
         )
         x = quarter
         corrections = []
-        for level, (skip, prior) in enumerate(zip(skips, told, strict=True)):
+        for level, (skip, prior) in enumerate(zip(skips, priors, strict=True)):
             if skip is not None:
                 x = self.ups[level - 1](x).relu()
                 x = self.merges[level - 1](torch.cat((x, skip), dim=1)).relu()

@@ -1,10 +1,10 @@
-"""The motion estimator: a blurry photograph in, the path of every place during the exposure out.
+"""The motion estimator: predicts the path of every position during the exposure from a blurry image.
 
-One idea: half an hourglass of NAF blocks, which ends early because paths change slowly over a photograph. Their gates
-multiply and their normalisation divides: what tells the direction of blur is the ratio of contrasts along it and
+One idea: an encoder of NAF blocks, which ends early because paths change slowly over a photograph. Their gates
+multiply and their normalisation divides: the direction of blur shows in the ratio of contrasts along it and
 across, and a network of plain convolutions of this size had not found that out after two thousand steps.
 
-Sources: GLOWDeblur (arXiv 2601.06525) names a "lightweight" estimator of trajectories and draws an hourglass;
+Sources: GLOWDeblur (arXiv 2601.06525) names a "lightweight" estimator of trajectories and draws a U shape;
 Motion-ETR (Zhang et al. 2021) gives its scale: space-to-depth 2, a start and an end offset for each place, 1.1 M
 parameters. Differences from Motion-ETR: NAF blocks (Chen et al. 2022, arXiv 2204.04676) instead of 5x5 convolutions,
 one more stride, output at every 8th pixel instead of at each, and paths without direction (see
@@ -28,7 +28,7 @@ UNIT_PX = 10.0
 """Pixels that 1 stands for inside the network: training is easiest around 1."""
 
 FIRST_SHARE = 0.5
-"""What blocks add to their input at first. NAFNet begins with 0, for a network whose input is nearly its answer."""
+"""Initial weight of a block's output. NAFNet begins with 0, for a network whose input is close to its target."""
 
 STRIDES_PX = (2, 4, 8, 16)
 
@@ -38,9 +38,9 @@ class MotionEstimatorConfig:
     """Sizes of a motion estimator."""
 
     channels: tuple[int, int, int, int] = (24, 48, 96, 160)
-    """At strides 2, 4, 8 and 16."""
+    """Channels at strides 2, 4, 8 and 16."""
     blocks: tuple[int, int, int, int] = (1, 2, 3, 3)
-    """At the same strides."""
+    """Blocks at the same strides."""
 
 
 class MotionEstimator(nn.Module):

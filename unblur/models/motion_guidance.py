@@ -1,9 +1,9 @@
-"""Motion guidance: where everything moved during the exposure, as channels beside the latents.
+"""Motion guidance: the motion during the exposure, as channels concatenated to the latents.
 
 Source: GLOWDeblur (arXiv 2601.06525) draws a lightweight estimator that sees the blurry photograph alone, and a grid
 of arrows, the motion map, concatenated to the latents. What a place of the map holds is ours: the estimator's paths
 have no arrow of time (`unblur.blur.undirected`), so the map has their middles and doubled vectors, the length that
-averaging over a place would lose where directions cancel, and whether motion is told at all. The paper does not say
+averaging over a place would lose where directions cancel, and whether motion is given at all. The paper does not say
 whether its estimator goes on learning; here it is frozen, because nothing but true paths keeps its answers motion.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX, MotionEstimator, MotionEstimatorConfig
 
 MOTION_CHANNELS = 6
-"""Middle x and y, doubled x and y, length; 1 where motion is told."""
+"""Middle x and y, doubled x and y, length; 1 where motion is given."""
 
 UNIT_PX = 32.0
 """Pixels that 1 stands for in the map."""

@@ -40,9 +40,9 @@ class MPRNetConfig:
     detail_blocks: int = 8
     """Channel attention blocks in each of the third stage's three groups."""
     reduction: int = 4
-    """How many times fewer channels there are in the middle of channel attention."""
+    """Reduction of channels in the middle of channel attention."""
     prior: PriorConfig | None = None
-    """What tells the decoder what the photograph shows; None for a network without a prior."""
+    """The semantic prior that conditions the decoder; None for a network without one."""
 
     def __post_init__(self) -> None:
         if self.reduction < 1 or self.width < self.reduction or self.detail_blocks < 1:
@@ -52,7 +52,7 @@ class MPRNetConfig:
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """At strides 1, 2 and 4 in the first two stages."""
+        """Return the channels at strides 1, 2 and 4 in the first two stages."""
         return self.width, self.width + self.widening, self.width + 2 * self.widening
 
 
@@ -132,13 +132,13 @@ class Decoder(nn.Module):
         self.skips = nn.ModuleList(_blocks(c, 1, config.reduction, stride) for c, stride in coarse_to_fine[1:])
         self.ups = nn.ModuleList(_pointwise(c, finer) for (c, _), (finer, _) in pairwise(coarse_to_fine))
 
-    def forward(self, features: list[Tensor], embed: nn.ModuleList, told: list[Tensor | None]) -> list[Tensor]:
+    def forward(self, features: list[Tensor], embed: nn.ModuleList, priors: list[Tensor | None]) -> list[Tensor]:
         x = features[-1]
         decoded: list[Tensor] = []
         for index, level in enumerate(self.levels):
             if index:
                 x = _doubled(self.ups[index - 1](x)) + self.skips[index - 1](features[-1 - index])
-            x = level(embed[index](x, told[index]))
+            x = level(embed[index](x, priors[index]))
             decoded.insert(0, x)
         return decoded
 
@@ -213,7 +213,7 @@ class MPRNet(nn.Module):
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
-        """What each group of decoder blocks is given, coarsest first, in the first stage as in the second.
+        """The scales of the decoder, coarsest first, in the first stage as in the second.
 
         The first stage decodes halves, one above the other in the batch: a prior must be cut like them (`halved`).
         """
@@ -228,19 +228,19 @@ class MPRNet(nn.Module):
         height, width = blurry.shape[2:]
         whole = padded_to_multiple(blurry, self.multiple_of)
         halves = halved(whole, 2)
-        told = self.prior(whole)
+        priors = self.prior(whole)
 
         # Stage 1: quarters are encoded, halves decoded.
         encoded = [joined(x, 3) for x in self.encoder1(self.intros[0](halved(halves, 3)))]
         decoded = self.decoder1(
-            encoded, self.embeddings[0], [None if prior is None else halved(prior, 2) for prior in told]
+            encoded, self.embeddings[0], [None if prior is None else halved(prior, 2) for prior in priors]
         )
         handed_on, restored1 = self.attention1(decoded[0], halves)
 
         # Stage 2: halves are encoded, the whole decoded.
         x = self.merge2(torch.cat((self.intros[1](halves), handed_on), dim=1))
         encoded = [joined(x, 2) for x in self.encoder2(x, encoded, decoded)]
-        decoded = self.decoder2(encoded, self.embeddings[1], told)
+        decoded = self.decoder2(encoded, self.embeddings[1], priors)
         handed_on, restored2 = self.attention2(decoded[0], whole)
 
         # Stage 3: the whole, at full size.

@@ -1,10 +1,10 @@
-"""The NAF-style hourglass: GLOWDeblur's pre-reconstruction network and, with other numbers, NAFNet.
+"""NAFNet: the restoring network, and GLOWDeblur's pre-reconstruction.
 
 One idea: a U-shaped network of blocks without activation functions. A gate that multiplies two halves of
 the channels replaces the activation, and one mean per channel replaces attention.
 
 Sources: "Simple Baselines for Image Restoration" (NAFNet, Chen et al. 2022, arXiv 2204.04676) for the block
-and the hourglass; the GLOWDeblur paper (arXiv 2601.06525) names SimpleGate and simplified channel attention
+and the U shape; the GLOWDeblur paper (arXiv 2601.06525) names SimpleGate and simplified channel attention
 and draws four encoder and four decoder groups of two blocks. Differences from NAFNet: the optional stem,
 which folds `stem_stride` x `stem_stride` pixels into channels before the first convolution (a quarter of the
 time for stride 2), padding by edge replication instead of zeros, and statistics that can be made local.
@@ -39,7 +39,7 @@ class NAFNetConfig:
     stem_stride: int = 1
     """Side of the pixel square folded into channels by the stem."""
     prior: PriorConfig | None = None
-    """What tells the decoder what the photograph shows; None for a network without a prior."""
+    """The semantic prior that conditions the decoder; None for a network without one."""
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.stem_stride < 1 or self.middle_blocks < 0:
@@ -105,7 +105,7 @@ def _scaled(conv: nn.Conv2d, x: Tensor, scale: Tensor) -> Tensor:
 
 
 class NAFNet(nn.Module):
-    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+    """Restores a blurry image. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
 
     The output is not clipped. It is the input plus a learned correction, so 0 correction is the identity.
     """
@@ -143,29 +143,29 @@ class NAFNet(nn.Module):
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
-        """What each group of decoder blocks is given, coarsest first."""
+        """The scales of the decoder, coarsest first."""
         finest = self.config.stem_stride
         return tuple(
             DecoderScale(stride_px=finest * 2**level, channels=self.config.width * 2**level)
             for level in reversed(range(len(self.config.decoder_blocks)))
         )
 
-    def forward(self, blurry: Tensor, beside: Tensor | None = None) -> Tensor:
-        """`beside`: what else is known, as features of the padded photograph; see `encode`."""
+    def forward(self, blurry: Tensor, extra_features: Tensor | None = None) -> Tensor:
+        """Restore the image; `extra_features` are added to the first features, see `encode`."""
         height, width = blurry.shape[2:]
         whole = padded_to_multiple(blurry, self.multiple_of)
-        correction = self.decode(self.encode(whole, beside), self.prior(whole))
+        correction = self.decode(self.encode(whole, extra_features), self.prior(whole))
         # Added in the input's own precision: bfloat16 has too few digits for a photograph, not for a correction.
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
-    def encode(self, blurry: Tensor, beside: Tensor | None = None) -> list[Tensor]:
-        """Features at every stride, finest first, the last after the middle blocks.
+    def encode(self, blurry: Tensor, extra_features: Tensor | None = None) -> list[Tensor]:
+        """Compute features at every stride, finest first, the last after the middle blocks.
 
-        `beside`, (B, width, H / stem stride, W / stem stride), is added to the first.
+        `extra_features`, (B, width, H / stem stride, W / stem stride), are added to the output of the first layer.
         """
         x = self.intro(F.pixel_unshuffle(blurry, self.config.stem_stride))
-        if beside is not None:
-            x = x + beside
+        if extra_features is not None:
+            x = x + extra_features
         features = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)
@@ -174,11 +174,11 @@ class NAFNet(nn.Module):
         features.append(self.middle(x))
         return features
 
-    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> Tensor:
-        """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
+    def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> Tensor:
+        """Compute the correction to the image. Shape: features of `encode`, outputs of `prior` -> (B, 3, H, W)."""
         x = features[-1]
         layers = zip(self.ups, self.embeddings, self.decoders, strict=True)
-        for (up, embed, decoder), skip, prior in zip(layers, reversed(features[:-1]), told, strict=True):
+        for (up, embed, decoder), skip, prior in zip(layers, reversed(features[:-1]), priors, strict=True):
             x = up(x) + skip
             x = decoder(embed(x, prior))
         return F.pixel_shuffle(self.ending(x), self.config.stem_stride)

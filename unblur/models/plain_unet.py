@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from unblur.models.padding import padded_to_multiple
 
 _FIRST_SCALE = 0.1
-"""Of residual branches at the beginning of training: sums of many stay as small as their input."""
+"""Initial scale of residual branches, so that sums of many stay as small as their input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class PlainUNetConfig:
     """Sizes of a PlainUNet. Level l has stride `stem_stride * 2**l`."""
 
     channels: tuple[int, ...] = (96, 192, 384)
-    """At each level, finest first; multiples of 32 fill the matrix units."""
+    """Channels at each level, finest first; multiples of 32 fill the matrix units."""
     blocks: tuple[int, ...] = (1, 1, 1)
     """Residual blocks at each level, finest first: of the encoder and, but for the coarsest level, of the decoder."""
     stem_stride: int = 4

@@ -33,33 +33,33 @@ class ChannelMean(nn.Module):
         return sliding_mean(x, max(1, self.window_px // self.stride_px))
 
 
-class MeanOfSmaller(ChannelMean):
-    """The mean of `of` where the network sees the photograph `times` as small: over as much of the scene."""
+class ScaledChannelMean(ChannelMean):
+    """Wraps a mean for a smaller scale of the image, so that it covers the same part of the scene."""
 
-    def __init__(self, of: ChannelMean, times: int) -> None:
+    def __init__(self, wrapped: ChannelMean, scale: int) -> None:
         nn.Module.__init__(self)
-        # In a tuple, which PyTorch does not look into: it is part of another network.
-        self.of = (of,)
-        self.times = times
+        # A tuple hides it from PyTorch, because it is registered in another network.
+        self.wrapped = (wrapped,)
+        self.scale = scale
 
     @property
     def stride_px(self) -> int:  # type: ignore[override]
-        """As it is now, times `times`."""
-        return self.of[0].stride_px * self.times
+        """Stride of the wrapped mean multiplied by `scale`."""
+        return self.wrapped[0].stride_px * self.scale
 
     @property
     def window_px(self) -> int | None:  # type: ignore[override]
-        """As it is now."""
-        return self.of[0].window_px
+        """Window of the wrapped mean."""
+        return self.wrapped[0].window_px
 
 
-def for_smaller(network: Network, times: int) -> Network:
-    """`network` for photographs `times` as small, with the very same weights; its averages reach as far in the scene.
+def share_weights_at_scale(network: Network, scale: int) -> Network:
+    """Return a copy of `network` for images that are `scale` times smaller; it shares all weights.
 
-    It follows `network` in all that is done to its weights and to the reach of its averages.
+    Its averages cover the same part of the scene. Later changes to the weights and windows of `network` apply to it.
     """
     same: dict[int, nn.Module | nn.Parameter] = {id(weights): weights for weights in network.parameters()}
-    same |= {id(mean): MeanOfSmaller(mean, times) for mean in network.modules() if isinstance(mean, ChannelMean)}
+    same |= {id(mean): ScaledChannelMean(mean, scale) for mean in network.modules() if isinstance(mean, ChannelMean)}
     return copy.deepcopy(network, same)
 
 
@@ -90,7 +90,7 @@ def sliding_mean(x: Tensor, window: int) -> Tensor:
 
 
 def usual_window_px(train_patch_px: int) -> int:
-    """How far means reach when a network is applied: 1.5 training patches (TLC's ratio)."""
+    """Return the usual window of local pooling: 1.5 training patches (TLC's ratio)."""
     return 3 * train_patch_px // 2
 
 

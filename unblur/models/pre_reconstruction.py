@@ -1,9 +1,9 @@
-"""Pre-reconstruction and domain alignment: a first restoration, and what it would be as latents.
+"""Pre-reconstruction and domain alignment: a first restoration, and an estimate of its latents.
 
-One idea: the network that restores faithfully already knows most of the answer. Its coarsest features and its own
-restoration become the guess of the sharp photograph's latents from which, or beside which, the denoiser works.
+One idea: the faithful network already restores most of the image. Its coarsest features and its restoration become an
+estimate of the sharp image's latents, which conditions the denoiser.
 
-Source: GLOWDeblur (arXiv 2601.06525) draws a convolutional hourglass with four groups of two blocks down and up,
+Source: GLOWDeblur (arXiv 2601.06525) draws a U-shaped convolutional network with four groups of two blocks down and up,
 SimpleGate and simplified channel attention, whose "aligned feature" is concatenated to the latents. That is our
 `NAFNet` with a stem of stride 2, the bundled network, whose weights it can begin with. Inferred: that the feature is
 trained to equal the scaled latents of the sharp photograph (that is what makes its domain the latents'), and the
@@ -29,28 +29,26 @@ FIRST_STRIDE_PX = 8
 class PreReconstructionConfig:
     """Sizes of pre-reconstruction and domain alignment."""
 
-    hourglass: NAFNetConfig = NAFNetConfig(
+    nafnet: NAFNetConfig = NAFNetConfig(
         width=32, encoder_blocks=(2, 2, 2, 2), middle_blocks=2, decoder_blocks=(2, 2, 2, 2), stem_stride=2
     )
-    """What restores; its coarsest stride must be that of the latents, 32 px."""
+    """The restoring network; its coarsest stride must be that of the latents, 32 px."""
     align_channels: int = 48
-    """Of the alignment at stride 8; twice as many at 16, four times at 32."""
+    """Channels of the alignment at stride 8; twice as many at 16, four times at 32."""
     latent_channels: int = 32
-    """Of the aligned feature."""
+    """Channels of the aligned feature."""
 
     def __post_init__(self) -> None:
-        coarsest = self.hourglass.stem_stride * 2 ** len(self.hourglass.encoder_blocks)
+        coarsest = self.nafnet.stem_stride * 2 ** len(self.nafnet.encoder_blocks)
         if coarsest != STRIDE_PX or min(self.align_channels, self.latent_channels) < 1:
-            raise ValueError(
-                f"the hourglass must end at stride 32, not {coarsest}, and alignment have channels: {self}"
-            )
+            raise ValueError(f"the NAFNet must end at stride 32, not {coarsest}, and alignment have channels: {self}")
 
 
 class DomainAlignment(nn.Module):
     """Latents of a restoration. Shape: (B, 3, H, W) and features (B, C, H/32, W/32) -> (B, latents, H/32, W/32)."""
 
     def __init__(self, features: int, channels: int, latents: int) -> None:
-        """`features`: channels of the hourglass's coarsest features."""
+        """Take the number of channels of the NAFNet's coarsest features."""
         super().__init__()
         self.intro = nn.Conv2d(3 * FIRST_STRIDE_PX**2, channels, 3, padding=1)
         self.down = nn.Sequential(
@@ -78,8 +76,8 @@ class PreReconstruction(nn.Module):
     def __init__(self, config: PreReconstructionConfig) -> None:
         super().__init__()
         self.config = config
-        self.hourglass = NAFNet(config.hourglass)
-        coarsest = config.hourglass.width * 2 ** len(config.hourglass.encoder_blocks)
+        self.nafnet = NAFNet(config.nafnet)
+        coarsest = config.nafnet.width * 2 ** len(config.nafnet.encoder_blocks)
         self.align = DomainAlignment(coarsest, config.align_channels, config.latent_channels)
 
     def forward(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,8 +85,8 @@ class PreReconstruction(nn.Module):
         return restored, self.align(restored, coarse)
 
     def restore(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The restoration, and the hourglass's coarsest features (B, C, H/32, W/32): what alignment looks at."""
-        features = self.hourglass.encode(blurry)
+        """Return the restoration and the NAFNet's coarsest features (B, C, H/32, W/32), the inputs of the alignment."""
+        features = self.nafnet.encode(blurry)
         # Added in the input's own precision, as in NAFNet.
-        restored = blurry + self.hourglass.decode(features, self.hourglass.prior(blurry)).to(blurry.dtype)
+        restored = blurry + self.nafnet.decode(features, self.nafnet.prior(blurry)).to(blurry.dtype)
         return restored, features[-1]

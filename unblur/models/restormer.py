@@ -30,15 +30,15 @@ class RestormerConfig:
     width: int = 48
     """Channels at the finest level; the decoder has twice as many there."""
     blocks: tuple[int, ...] = (4, 6, 6, 8)
-    """At each level, finest first: in the encoder and, but for the coarsest, again in the decoder."""
+    """Blocks at each level, finest first: in the encoder and, but for the coarsest, again in the decoder."""
     heads: tuple[int, ...] = (1, 2, 4, 8)
     """Groups of channels that are compared among themselves, at each level."""
     refinement_blocks: int = 4
-    """At full size, after the decoder."""
+    """Blocks at full size, after the decoder."""
     expansion: float = 2.66
     """Channels inside a feed-forward part, relative to those outside, rounded down."""
     prior: PriorConfig | None = None
-    """What tells the decoder what the photograph shows; None for a network without a prior."""
+    """The semantic prior that conditions the decoder; None for a network without one."""
 
     def __post_init__(self) -> None:
         if len(self.blocks) < 2 or len(self.blocks) != len(self.heads):
@@ -147,7 +147,7 @@ class Restormer(nn.Module):
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
-        """What each group of decoder blocks is given, coarsest first."""
+        """The scales of the decoder, coarsest first."""
         return tuple(
             # The finest keeps twice its channels, which makes them those of the level below it.
             DecoderScale(stride_px=2**level, channels=self.config.width * 2 ** max(1, level))
@@ -170,12 +170,12 @@ class Restormer(nn.Module):
             x = down(x)
         return [*features, self.middle(x)]
 
-    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> Tensor:
+    def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> Tensor:
         """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
         skips = reversed(features[:-1])
         layers = zip(self.ups, self.merges, self.embeddings, self.decoders, strict=True)
-        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, told, strict=True):
+        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, priors, strict=True):
             x = merge(torch.cat((up(x), skip), dim=1))
             x = decoder(embed(x, prior))
         correction: Tensor = self.ending(self.refinement(x))

@@ -1,4 +1,4 @@
-"""From noise to latents: the denoiser's velocity followed for a few steps, by the solvers of the library diffusers.
+"""Samplers: integrate the denoiser's velocity from noise to latents with the solvers of the library diffusers.
 
 Euler follows straight pieces; DPM-Solver++ of second order (Lu et al. 2022, arXiv 2211.01095), in the form for flows
 that SANA is used with, also remembers the step before. Both are given the same shares of noise.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unblur.models.diffusers_library import import_diffusers
-from unblur.models.flow import shifted
+from unblur.models.flow import shift_sigma
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """Latents (B, C, h, w) and their share of noise (B,) -> velocity (B, C, h, w)."""
@@ -22,11 +22,11 @@ Solver = Literal["dpm", "euler"]
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How latents are found."""
+    """Settings of the sampler."""
 
     solver: Solver = "dpm"
     steps: int = 20
-    """How often the denoiser is asked."""
+    """Number of steps of the denoiser."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -35,7 +35,7 @@ class Sampling:
 
 def noise_schedule(steps: int) -> Tensor:
     """Shares of noise before each step, falling from 1, (steps,) float32; after the last step there is none."""
-    return shifted(torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1]).float()
+    return shift_sigma(torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1]).float()
 
 
 def sample(velocity: Velocity, noise: Tensor, sampling: Sampling) -> Tensor:

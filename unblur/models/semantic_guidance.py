@@ -1,9 +1,9 @@
-"""Semantic guidance: what the photograph shows, told by words or, where there are none, by the semantic prior.
+"""Semantic guidance: tokens for cross attention, from a caption or, without one, from the semantic prior.
 
-Sources: GLOWDeblur (arXiv 2601.06525) tells its denoiser a caption by a vision-language model, whose text encoder is
-not named. The tokens that take its place where there is no caption are ours: regions of the photograph as the
-semantic prior sees them (`unblur.models.semantic_prior`), a fixed number of them, so that asking them costs as
-much per pixel in a large photograph as in a small one.
+Sources: GLOWDeblur (arXiv 2601.06525) conditions its denoiser on a caption by a vision-language model, whose text
+encoder is not named. The tokens that replace a missing caption are ours: features of the semantic prior
+(`unblur.models.semantic_prior`) averaged over regions of the image. Their number is fixed, so that the cost of cross
+attention per pixel does not depend on the size of the image.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from unblur.models.tokens import Tokens
 class SemanticGuidanceConfig:
     """Sizes of semantic guidance."""
 
-    prior: SemanticPriorConfig = SemanticPriorConfig(looks_twice=True)
-    """What sees the photograph, and what was restored of it. Its weights are frozen and part of the checkpoint."""
+    prior: SemanticPriorConfig = SemanticPriorConfig(two_pass=True)
+    """The network whose features become tokens. Its weights are frozen and part of the checkpoint."""
     regions: int = 8
-    """Rows and columns that the photograph is cut into; each region is a token."""
+    """Number of rows and of columns of regions; each region is a token."""
 
     def __post_init__(self) -> None:
         if self.regions < 1:
@@ -31,7 +31,7 @@ class SemanticGuidanceConfig:
 
 
 class SemanticGuidance(nn.Module):
-    """Tokens of a blurry photograph and of what is restored of it.
+    """Computes tokens of a blurry image and its restoration.
 
     Shape: (B, 3, H, W) sRGB in [0, 1] twice -> (B, regions squared, `channels`).
     """
@@ -42,32 +42,34 @@ class SemanticGuidance(nn.Module):
         self.prior = SemanticPrior(config.prior).requires_grad_(False)
         self.norms = nn.ModuleList(nn.LayerNorm(level.channels) for level in self.prior.levels)
         self.project = nn.Linear(sum(level.channels for level in self.prior.levels), channels)
-        # Where a region is: attention alone would not know.
-        self.places = nn.Parameter(torch.randn(config.regions**2, channels))
-        # The only token where nothing is told.
-        self.nothing = nn.Parameter(torch.zeros(channels))
+        # Attention has no other information about where a region lies.
+        self.region_embedding = nn.Parameter(torch.randn(config.regions**2, channels))
+        # The only token of an example whose tokens are dropped.
+        self.null_token = nn.Parameter(torch.zeros(channels))
 
     def forward(self, blurry: Tensor, restored: Tensor) -> Tokens:
-        return self.tokens(self.seen(blurry, restored))
+        return self.tokens(self.region_features(blurry, restored))
 
     @torch.no_grad()
-    def seen(self, blurry: Tensor, restored: Tensor) -> Tensor:
-        """What each level of the prior sees in the regions on average, (B, regions squared, channels of all levels)."""
+    def region_features(self, blurry: Tensor, restored: Tensor) -> Tensor:
+        """Average the features of all levels over regions: (B, regions squared, channels of all levels)."""
         means = [F.adaptive_avg_pool2d(feature.float(), self.regions) for feature in self.prior(blurry, restored)]
         return torch.cat(means, dim=1).flatten(2).transpose(1, 2)
 
-    def tokens(self, seen: Tensor) -> Tokens:
-        """Of the regions: what is learnt."""
-        levels = torch.split(seen.to(self.places.dtype), [level.channels for level in self.prior.levels], dim=2)
+    def tokens(self, features: Tensor) -> Tokens:
+        """Turn features of regions into tokens with the trained layers."""
+        levels = torch.split(
+            features.to(self.region_embedding.dtype), [level.channels for level in self.prior.levels], dim=2
+        )
         normal = [norm(level) for norm, level in zip(self.norms, levels, strict=True)]
-        values = self.project(torch.cat(normal, dim=2)) + self.places
+        values = self.project(torch.cat(normal, dim=2)) + self.region_embedding
         return Tokens(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
 
-    def told(self, tokens: Tokens, semantics: Tensor) -> Tokens:
-        """`tokens`, regions' or a caption's, where `semantics`, (B,) bool, is True; `nothing` elsewhere."""
-        nothing = self.nothing.to(tokens.values.dtype).expand_as(tokens.values)
+    def drop_tokens(self, tokens: Tokens, keep: Tensor) -> Tokens:
+        """`tokens`, regions' or a caption's, where `semantics`, (B,) bool, is True; `null_token` elsewhere."""
+        null_token = self.null_token.to(tokens.values.dtype).expand_as(tokens.values)
         first = torch.arange(tokens.mask.shape[1], device=tokens.mask.device) == 0
         return Tokens(
-            torch.where(semantics[:, None, None], tokens.values, nothing),
-            torch.where(semantics[:, None], tokens.mask, first),
+            torch.where(keep[:, None, None], tokens.values, null_token),
+            torch.where(keep[:, None], tokens.mask, first),
         )

@@ -1,21 +1,21 @@
-"""The semantic prior: what a classifier would have seen in the sharp photograph, told from the blurry one.
+"""The semantic prior: predicts, from the blurry image, the features that a classifier computes from the sharp one.
 
-One idea: a student, equal to the teacher and begun with its weights, is shown the blurry photograph; what its deep
-levels understood corrects what its shallow levels saw, level by level, until the answers are the teacher's.
+One idea: a student with the architecture and the initial weights of the teacher gets the blurry image; its deep
+features correct its shallow ones, level by level, until its output matches the teacher's.
 
 Source: "Take a Prior from Other Tasks for Severe Blur Removal" (Wang et al. 2023, arXiv 2302.06898) names cross-level
 feature learning by knowledge distillation from a network of another task, and priors with global context and sharp
 local structure. How it does so is not known to us and inferred: the words fit "Distilling Knowledge via Knowledge
 Review" (ReviewKD, Chen et al. 2021, arXiv 2104.09044), whose fusion from deep to shallow by attention (ABF) this is.
 Differences from ReviewKD: levels have any size; no batch normalisation; residual blocks after each fusion, because the
-student has more to undo than to imitate; and the fusion's answer is added to the student's own features and begins at
-zero, so that training begins at what the teacher sees in the blurry photograph.
+student has more to undo than to imitate; and the output of the fusion is added to the student's own features and is
+zero-initialised, so that training begins at the teacher's features of the blurry image.
 
-Ours too: a student may look twice, also at what a network that restores has made of the photograph, where there is
-one. What it sees there and not in the blurry photograph is told to the fusion, and a share of it, learnt for each
-channel, is taken as it is. Where nothing was restored, the second look changes nothing.
+Ours too: a two-pass student also computes the features of a restored image, where there is one. The difference of the
+two passes is projected into the fusion, and a gated share of it, learnt for each channel, is added to the output.
+Without a restored image the second pass changes nothing.
 
-Stride 2 is left out: at that scale a classifier sees edges, which the host's own encoder sees better. Nothing is
+Stride 2 is left out: at that scale a classifier finds edges, which the host's own encoder finds better. Nothing is
 averaged over the photograph, so with a teacher of convolutions the prior of a tile equals that of the whole beyond
 their reach.
 """
@@ -40,21 +40,21 @@ class SemanticPriorConfig:
     """Sizes of a semantic prior."""
 
     backbone: BackboneConfig = EfficientNetLiteConfig()
-    """The student, and the teacher that it is begun with and learns from."""
+    """The architecture of the student and of its teacher."""
     fusion_channels: int = 64
-    """Of what is carried from level to level."""
+    """Channels of the fused features that pass from level to level."""
     blocks: int = 2
     """Residual blocks at every level, after the fusion."""
-    looks_twice: bool = False
-    """Whether a restored photograph is looked at too, where there is one."""
+    two_pass: bool = False
+    """Whether a second pass uses a restored image, where there is one."""
 
     def __post_init__(self) -> None:
         if self.fusion_channels < 1 or self.blocks < 0:
-            raise ValueError(f"fusion needs channels, and no fewer than no blocks: {self}")
+            raise ValueError(f"fusion_channels must be positive and blocks not negative: {self}")
 
 
 class AttentionFusion(nn.Module):
-    """What this level saw and what the deeper ones understood, each weighted at each place (the paper's ABF).
+    """Weighs the features of this level and of the deeper ones at each position (ReviewKD's ABF).
 
     Shape: (B, C, H, W) and the deeper (B, C, h, w) -> (B, C, H, W).
     """
@@ -71,10 +71,10 @@ class AttentionFusion(nn.Module):
 
 
 class SemanticPrior(nn.Module):
-    """The teacher's features of the sharp photograph. Shape: (B, 3, H, W) sRGB in [0, 1] -> see `levels`, any H and W.
+    """Predicts the teacher's features of the sharp image. Shape: (B, 3, H, W) sRGB in [0, 1] -> see `levels`.
 
-    H and W are padded to multiples of 32 first. A student that looks twice has the same answers as one that does not
-    where it is given no restored photograph.
+    Any H and W are padded to multiples of 32 first. Without a restored image a two-pass student has the output of a
+    single-pass one.
     """
 
     def __init__(self, config: SemanticPriorConfig) -> None:
@@ -89,35 +89,35 @@ class SemanticPrior(nn.Module):
         for correct in self.correct:
             nn.init.zeros_(cast(Tensor, correct.weight))
             nn.init.zeros_(cast(Tensor, correct.bias))
-        more = self.levels if config.looks_twice else ()
-        # Without biases, and both begin at zero: where the two looks see the same, there is nothing to tell.
-        self.tell_more = nn.ModuleList(nn.Conv2d(level.channels, channels, 1, bias=False) for level in more)
-        self.take = nn.ParameterList(nn.Parameter(torch.zeros(level.channels, 1, 1)) for level in more)
-        for tell in self.tell_more:
-            nn.init.zeros_(cast(Tensor, tell.weight))
+        second = self.levels if config.two_pass else ()
+        # Without biases and zero-initialised: two equal passes change nothing.
+        self.delta_proj = nn.ModuleList(nn.Conv2d(level.channels, channels, 1, bias=False) for level in second)
+        self.delta_gate = nn.ParameterList(nn.Parameter(torch.zeros(level.channels, 1, 1)) for level in second)
+        for projection in self.delta_proj:
+            nn.init.zeros_(cast(Tensor, projection.weight))
 
     @property
     def levels(self) -> tuple[FeatureLevel, ...]:
-        """Of the answers, finest first."""
+        """The levels of the output, finest first."""
         return tuple(level for level in self.backbone.levels if level.stride_px >= FINEST_STRIDE_PX)
 
     def forward(self, blurry: Tensor, restored: Tensor | None = None) -> list[Tensor]:
-        """Features at every level, finest first. `restored`, of the same shape, is for students that look twice."""
-        seen = features_of(self.backbone, blurry)
-        again = features_of(self.backbone, restored) if restored is not None and self.config.looks_twice else None
-        carried: Tensor | None = None
-        answers = []
-        for index in reversed(range(len(seen))):
-            x, own = self.reduce[index](seen[index]), seen[index]
+        """Predict features at every level, finest first. `restored`, of the same shape, is for two-pass students."""
+        features = features_of(self.backbone, blurry)
+        again = features_of(self.backbone, restored) if restored is not None and self.config.two_pass else None
+        deeper: Tensor | None = None
+        levels = []
+        for index in reversed(range(len(features))):
+            x, output = self.reduce[index](features[index]), features[index]
             if again is not None:
-                more = again[index] - seen[index]
-                x, own = x + self.tell_more[index](more), own + self.take[index] * more
-            carried = self.refine[index](x if carried is None else self.fuse[index](x, carried))
-            answers.append(own + self.correct[index](carried))
-        return answers[::-1]
+                delta = again[index] - features[index]
+                x, output = x + self.delta_proj[index](delta), output + self.delta_gate[index] * delta
+            deeper = self.refine[index](x if deeper is None else self.fuse[index](x, deeper))
+            levels.append(output + self.correct[index](deeper))
+        return levels[::-1]
 
 
 def features_of(backbone: nn.Module, picture: Tensor) -> list[Tensor]:
-    """What a teacher or student sees at the levels of a semantic prior, finest first."""
+    """Return the features of a teacher or student at the levels of a semantic prior, finest first."""
     features = zip(cast(tuple[FeatureLevel, ...], backbone.levels), backbone(picture), strict=True)
     return [feature for level, feature in features if level.stride_px >= FINEST_STRIDE_PX]

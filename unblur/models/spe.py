@@ -1,7 +1,7 @@
-"""Semantic prior embedding (SPE): how a network that restores is told what the photograph shows.
+"""Semantic prior embedding (SPE): conditions the decoder of a restoring network on features of a classifier.
 
-One idea: at each decoder scale, every place picks from the prior's levels what it needs, channels of the host's
-features pick from that what resembles them, and the result scales and shifts the host's features.
+One idea: at each decoder scale, every position weighs the levels of the prior, the channels of the host attend to the
+channels of the result, and what they attend to scales and shifts the host's features.
 
 Source: "Take a Prior from Other Tasks for Severe Blur Removal" (Wang et al. 2023, arXiv 2302.06898) names the layer
 and its two parts, multi-level aggregation and semantic attention transformation, and says that it plugs into mainstream
@@ -29,7 +29,7 @@ from unblur.models.pooling import ChannelMean
 from unblur.models.semantic_prior import SemanticPrior, SemanticPriorConfig
 
 SHORTEST = 1e-6
-"""Mean squares of channels are taken to be at least this: a channel of zeros resembles nothing."""
+"""Lower bound of the mean square of a channel, so that the cosine with a channel of zeros is zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,15 @@ class PriorConfig:
     """A semantic prior plugged into a network that restores."""
 
     network: SemanticPriorConfig = SemanticPriorConfig()
-    """What tells the prior. Its weights are frozen and part of the host's checkpoint: 6.5 MB more for the default."""
+    """The network of the prior. Its weights are frozen and part of the host's checkpoint: 6.5 MB for the default."""
     scales: int = 2
-    """How many of the host's decoder scales are told, the coarsest first."""
+    """Number of the host's decoder scales that are conditioned, from the coarsest."""
     channels: int = 64
-    """Of the aggregated prior at each of these scales."""
+    """Channels of the aggregated prior at each of these scales."""
     heads: int = 8
-    """Groups of channels that are compared among themselves."""
+    """Groups of channels, each with an attention of its own."""
     only_stride_px: int | None = None
-    """The one level of the prior that is told, by its stride; None for all of them. An ablation."""
+    """The stride of the only level of the prior that is used; None uses all of them. An ablation."""
     attention: bool = True
     """Whether channels attend to the prior before it scales and shifts them. Without it is an ablation."""
 
@@ -55,15 +55,15 @@ class PriorConfig:
 
 
 class MultiLevelAggregation(nn.Module):
-    """The prior at one decoder scale, each place weighing the levels. Shape: levels -> (B, C, H / s, W / s).
+    """Weighs the levels of the prior at each position of a decoder scale. Shape: levels -> (B, C, H / s, W / s).
 
-    A level alone is not weighed.
+    A single level gets no weight.
     """
 
     def __init__(self, levels: tuple[FeatureLevel, ...], channels: int, stride_px: int) -> None:
         super().__init__()
         self.strides_px, self.stride_px = tuple(level.stride_px for level in levels), stride_px
-        # Features of different levels differ in size by far more than in what they say.
+        # Levels differ in magnitude much more than in information.
         self.norms = nn.ModuleList(ChannelLayerNorm(level.channels, eps=1e-6) for level in levels)
         self.reduce = nn.ModuleList(nn.Conv2d(level.channels, channels, 1) for level in levels)
         self.weigh = nn.Conv2d(len(levels) * channels, len(levels), 1) if len(levels) > 1 else None
@@ -82,7 +82,7 @@ class MultiLevelAggregation(nn.Module):
 
 
 class SemanticAttention(nn.Module):
-    """The host's features, scaled and shifted as the prior suggests (semantic attention transformation).
+    """Scales and shifts the host's features by attention to the prior (semantic attention transformation).
 
     Shape: (B, C, H, W) and the prior (B, P, H, W) -> (B, C, H, W).
     """
@@ -100,37 +100,37 @@ class SemanticAttention(nn.Module):
         self.strength = nn.Parameter(torch.zeros(1, scale.channels, 1, 1))
 
     def forward(self, x: Tensor, prior: Tensor) -> Tensor:
-        attended = self.attended(self.query(self.norm(x)), self.key(prior), self.value(prior))
+        attended = self.attend(self.query(self.norm(x)), self.key(prior), self.value(prior))
         scale, shift = self.modulate(torch.cat((attended, prior), dim=1)).chunk(2, dim=1)
         correction: Tensor = self.strength * (x * scale + shift)
         return x + correction.to(x.dtype)
 
-    def attended(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Values of the channels that resemble the query's, mixed. Shape: (B, P, H, W) each -> same."""
-        # Head by head: with local means there is a table of resemblances for every position.
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attend from channels to channels. Shape: (B, P, H, W) each -> same."""
+        # Head by head, because local means make a table of similarities for every position.
         heads = zip(*(part.float().chunk(self.heads, dim=1) for part in (query, key, value)), strict=True)
         mixed = []
-        for temperature, (asked, offered, content) in zip(self.temperature, heads, strict=True):
-            weights = (temperature * self.resemblance(asked, offered)).softmax(dim=2)
-            mixed.append(torch.einsum("bijhw,bjhw->bihw", weights, content))
+        for temperature, (head_query, head_key, head_value) in zip(self.temperature, heads, strict=True):
+            weights = (temperature * self.similarity(head_query, head_key)).softmax(dim=2)
+            mixed.append(torch.einsum("bijhw,bjhw->bihw", weights, head_value))
         return torch.cat(mixed, dim=1).to(value.dtype)
 
-    def resemblance(self, asked: Tensor, offered: Tensor) -> Tensor:
-        """Cosine of the angle between every two channels, (B, C, H, W) each -> (B, C, C, 1, 1) or (B, C, C, H, W)."""
-        channels = asked.shape[1]
+    def similarity(self, query: Tensor, key: Tensor) -> Tensor:
+        """Return the cosine of every two channels, (B, C, H, W) each -> (B, C, C, 1, 1) or (B, C, C, H, W)."""
+        channels = query.shape[1]
         if self.mean.window_px is None:
-            products = torch.einsum("bihw,bjhw->bij", asked, offered)[..., None, None]
-            products = products / (asked.shape[2] * asked.shape[3])
+            products = torch.einsum("bihw,bjhw->bij", query, key)[..., None, None]
+            products = products / (query.shape[2] * query.shape[3])
         else:
-            table = (asked[:, :, None] * offered[:, None]).flatten(1, 2)
+            table = (query[:, :, None] * key[:, None]).flatten(1, 2)
             products = self.mean(table).unflatten(1, (channels, channels))
-        lengths = [self.mean(part.square()).clamp(min=SHORTEST).sqrt() for part in (asked, offered)]
+        lengths = [self.mean(part.square()).clamp(min=SHORTEST).sqrt() for part in (query, key)]
         cosine: Tensor = products / (lengths[0][:, :, None] * lengths[1][:, None])
         return cosine
 
 
 class PlainModulation(nn.Module):
-    """The host's features, scaled and shifted as the prior says by itself: `SemanticAttention` without attention.
+    """Scales and shifts the host's features by the prior alone: an ablation of `SemanticAttention`.
 
     Shape: (B, C, H, W) and the prior (B, P, H, W) -> (B, C, H, W).
     """
@@ -147,29 +147,29 @@ class PlainModulation(nn.Module):
 
 
 class Untouched(nn.Module):
-    """A decoder scale that no prior is told."""
+    """Passes the features of a decoder scale without a prior."""
 
     def forward(self, x: Tensor, _prior: None) -> Tensor:
         return x
 
 
 class PriorSource(nn.Module):
-    """What a host's decoder is told at each of its scales: one entry for each, None where it is told nothing.
+    """Computes the prior for each decoder scale of a host, with None for scales that have none.
 
     Shape: (B, 3, H, W) sRGB in [0, 1], padded to the host's multiple -> (B, P, H / s, W / s) at stride s.
     """
 
     def __init__(self, config: PriorConfig | None, scales: tuple[DecoderScale, ...]) -> None:
-        """`scales`: the host's, coarsest first. Raises UnblurError where a prior does not fit them."""
+        """Take the decoder scales of the host, coarsest first. Raises UnblurError if the prior does not fit them."""
         super().__init__()
-        told = () if config is None else scales[: config.scales]
-        if any(FEATURE_GRID_PX % scale.stride_px for scale in told):
+        conditioned = () if config is None else scales[: config.scales]
+        if any(FEATURE_GRID_PX % scale.stride_px for scale in conditioned):
             raise UnblurError(
-                f"A prior needs decoder scales at strides of 1, 2, 4, 8, 16 or 32 px, not {told[0].stride_px}; "
+                f"A prior needs decoder scales at strides of 1, 2, 4, 8, 16 or 32 px, not {conditioned[0].stride_px}; "
                 "change the strides or leave out the prior."
             )
-        self.untold = len(scales) - len(told)
-        self.strides_px = tuple(scale.stride_px for scale in told)
+        self.num_unconditioned = len(scales) - len(conditioned)
+        self.strides_px = tuple(scale.stride_px for scale in conditioned)
         self.student: SemanticPrior | None = None
         self.aggregations = nn.ModuleList()
         self.chosen: list[int] = []
@@ -182,23 +182,23 @@ class PriorSource(nn.Module):
                 strides = ", ".join(str(level.stride_px) for level in levels)
                 raise UnblurError(f"The prior has no level at a stride of {only_px} px; its strides are {strides}.")
             chosen = tuple(levels[index] for index in self.chosen)
-            for scale in told:
+            for scale in conditioned:
                 self.aggregations.append(MultiLevelAggregation(chosen, config.channels, scale.stride_px))
 
     def forward(self, blurry: Tensor) -> list[Tensor | None]:
-        told: list[Tensor | None] = []
+        priors: list[Tensor | None] = []
         if self.student is not None:
             with torch.no_grad():
-                answers = self.student(blurry)
-            features = [answers[index] for index in self.chosen]
+                levels = self.student(blurry)
+            features = [levels[index] for index in self.chosen]
             for stride_px, aggregation in zip(self.strides_px, self.aggregations, strict=True):
                 height, width = (side // stride_px for side in blurry.shape[2:])
-                told.append(aggregation(features)[..., :height, :width])
-        return told + [None] * self.untold
+                priors.append(aggregation(features)[..., :height, :width])
+        return priors + [None] * self.num_unconditioned
 
 
 def embeddings(config: PriorConfig | None, scales: tuple[DecoderScale, ...]) -> nn.ModuleList:
-    """What to pass features and prior through at each decoder scale, coarsest first: `module(x, prior) -> x`."""
+    """Return one module for each decoder scale, coarsest first: `module(x, prior) -> x`."""
     if config is None:
         return nn.ModuleList(Untouched() for _ in scales)
     embedding = SemanticAttention if config.attention else PlainModulation
@@ -208,7 +208,7 @@ def embeddings(config: PriorConfig | None, scales: tuple[DecoderScale, ...]) -> 
 
 
 def _at_stride(x: Tensor, stride_px: int, wanted_px: int) -> Tensor:
-    """`x` with a position for every `wanted_px` pixels instead of every `stride_px`; places stay where they are."""
+    """Resample `x` from a stride of `stride_px` to `wanted_px`; positions stay aligned."""
     if wanted_px > stride_px:
         return F.avg_pool2d(x, wanted_px // stride_px)
     if wanted_px < stride_px:

@@ -18,7 +18,7 @@ LATENT_CHANNELS = 32
 TAESANA_STRIDE_PX, TAEF2_STRIDE_PX = 32, 8
 
 MIXED_CHANNELS, MIXED_GROUPS = 256, 4
-"""Of the mixing before TAEF2's coarsest blocks."""
+"""Channels and groups of the mixing before TAEF2's coarsest blocks."""
 
 FURTHEST_LATENT = 3.0
 """Latents beyond it are bent back to it by TAEF2's decoder."""
@@ -48,7 +48,7 @@ class TinyBlock(nn.Module):
 
 
 class Bend(nn.Module):
-    """Latents kept within +-3, smoothly."""
+    """Limits latents to +-3 smoothly."""
 
     def forward(self, latents: Tensor) -> Tensor:
         return torch.tanh(latents / FURTHEST_LATENT) * FURTHEST_LATENT

@@ -1,4 +1,4 @@
-"""Tokens: what a photograph shows, as the denoiser is told it."""
+"""Tokens: the input of cross attention."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Tokens:
-    """Of a caption's words or a photograph's regions; every example of a batch has as many, some of them padding."""
+    """Tokens of a caption's words or an image's regions; every example of a batch has as many, some of them padding."""
 
     values: Tensor
     """(B, N, C)."""

@@ -1,6 +1,6 @@
 """Networks of the library transformers (ResNet, ConvNeXt, Swin, DINOv2, ...) as sources of features.
 
-One idea: the library's own description of a network, kept as text in our configuration, is enough to build it again
+One idea: the library's own description of a network, stored as text in our configuration, is enough to build it again
 without its weights, which are in our checkpoint.
 
 Differences from the library: normalisation by the statistics of a batch becomes a fixed scale and shift, which is what
@@ -24,7 +24,7 @@ from unblur.models.features import FEATURE_GRID_PX, FeatureLevel, as_imagenet
 from unblur.models.padding import padded_to_multiple
 
 NEEDED_BY = ("A network of other people as teacher", "teachers")
-"""What needs transformers here, and the extra that brings it."""
+"""The feature that needs transformers, and the extra that brings it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +36,9 @@ class TransformersConfig:
     architecture: str
     """The library's configuration of the backbone, as JSON."""
     strides_px: tuple[int, ...]
-    """Of its levels, in pixels of the photograph, finest first."""
+    """Strides of the levels, in pixels of the photograph, finest first."""
     channels: tuple[int, ...]
-    """Of its levels."""
+    """Channels of the levels."""
     patch_px: int
     """Pixels of the picture that the network is shown from one position of its finest level to the next."""
 
@@ -81,7 +81,7 @@ class TransformersBackbone(nn.Module):
         return self
 
     def forward(self, picture: Tensor) -> list[Tensor]:
-        """What each level sees, finest first."""
+        """Compute the features of each level, finest first."""
         padded = padded_to_multiple(picture, FEATURE_GRID_PX)
         finest = self.config.strides_px[0]
         shown = as_imagenet(padded)

@@ -1,8 +1,8 @@
-"""A plain residual U-Net: the host of which nothing but its shape could explain what a prior does to it.
+"""A plain residual U-Net, a host without other parts that could explain the effect of a prior.
 
-One idea: an hourglass with skip connections, made of the simplest block that is known to deblur.
+One idea: a U shape with skip connections, made of the simplest block that is known to deblur.
 
-Sources: U-Net (Ronneberger et al. 2015, arXiv 1505.04597) for the hourglass; DeepDeblur (Nah et al. 2017, arXiv
+Sources: U-Net (Ronneberger et al. 2015, arXiv 1505.04597) for the shape; DeepDeblur (Nah et al. 2017, arXiv
 1612.02177) for residual blocks without normalisation. "Take a Prior from Other Tasks for Severe Blur Removal" (arXiv
 2302.06898) names a UNet as a host; which one is not known to us, and these sizes are ours. Differences from U-Net:
 padded convolutions, so that nothing is cropped; strided instead of max-pooled; 1x1 convolutions merge the skip
@@ -29,7 +29,7 @@ class UNetConfig:
     """Sizes of a UNet."""
 
     channels: tuple[int, ...] = (32, 64, 128, 256)
-    """At strides 1, 2, 4 and so on, each times `stem_stride`."""
+    """Channels at strides 1, 2, 4 and so on, each times `stem_stride`."""
     blocks: int = 4
     """Residual blocks at each stride, on the way down and, but for the coarsest, again on the way up."""
     stem_stride: int = 1
@@ -37,7 +37,7 @@ class UNetConfig:
     expanded: int | None = None
     """Channels between the two convolutions that each one of the blocks is trained as; None for plain ones."""
     prior: PriorConfig | None = None
-    """What tells the decoder what the photograph shows; None for a network without a prior."""
+    """The semantic prior that conditions the decoder; None for a network without one."""
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or min(self.channels) < 1 or self.blocks < 1 or self.stem_stride < 1:
@@ -83,7 +83,7 @@ class UNet(nn.Module):
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
-        """What each group of decoder blocks is given, coarsest first."""
+        """The scales of the decoder, coarsest first."""
         strided = enumerate(self.config.channels[:-1])
         finest = self.config.stem_stride
         return tuple(DecoderScale(stride_px=finest * 2**level, channels=channels) for level, channels in strided)[::-1]
@@ -104,12 +104,12 @@ class UNet(nn.Module):
             x = down(x).relu()
         return [*features, self.middle(x)]
 
-    def decode(self, features: list[Tensor], told: list[Tensor | None]) -> Tensor:
+    def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> Tensor:
         """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
         skips = reversed(features[:-1])
         layers = zip(self.ups, self.merges, self.embeddings, self.decoders, strict=True)
-        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, told, strict=True):
+        for (up, merge, embed, decoder), skip, prior in zip(layers, skips, priors, strict=True):
             x = merge(torch.cat((up(x), skip), dim=1)).relu()
             x = decoder(embed(x, prior))
         return F.pixel_shuffle(self.ending(x), self.config.stem_stride)

@@ -1,4 +1,4 @@
-"""Between the numbers in a file (sRGB) and the light that made them (linear).
+"""Converts between the numbers in a file (sRGB) and the light that made them (linear).
 
 The transfer function is IEC 61966-2-1. Light adds up in the linear domain, so blur is always simulated there.
 """
@@ -11,7 +11,7 @@ _BT709 = (0.2126, 0.7152, 0.0722)
 
 
 def srgb_to_linear(srgb: Tensor) -> Tensor:
-    """sRGB values in [0, 1] to linear light in [0, 1]. Any shape."""
+    """Convert sRGB values in [0, 1] to linear light in [0, 1]. Any shape."""
     return torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0.0) + 0.055) / 1.055) ** 2.4)
 
 

@@ -68,7 +68,7 @@ def upright(exif: bytes, width: int, height: int) -> bytes:
 
 
 def orientation_of(exif: bytes | None) -> int:
-    """How the picture lies, 1 to 8; 1, which is upright, where the block does not tell it."""
+    """Return the orientation of the image, 1 to 8; 1, which is upright, where the block does not say it."""
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
         layout = layout_of(block)
@@ -101,7 +101,7 @@ def with_entries(exif: bytes | None, added: Mapping[int, tuple[int, int, bytes]]
     missing, or so damaged that nobody can read it, is begun anew.
     """
     block, order, present, link = _first_directory((exif or b"").removeprefix(EXIF_HEADER))
-    kept = {struct.unpack_from(f"{order}H", entry)[0]: entry for entry in present}
+    retained = {struct.unpack_from(f"{order}H", entry)[0]: entry for entry in present}
     block += b"\0" * (len(block) % 2)
     for tag, (kind, count, data) in added.items():
         if len(data) > 4:
@@ -109,8 +109,8 @@ def with_entries(exif: bytes | None, added: Mapping[int, tuple[int, int, bytes]]
             block += data + b"\0" * (len(data) % 2)
         else:
             value = data.ljust(4, b"\0")
-        kept[tag] = struct.pack(f"{order}HHI", tag, kind, count) + value
-    directory = struct.pack(f"{order}H", len(kept)) + b"".join(kept[tag] for tag in sorted(kept)) + link
+        retained[tag] = struct.pack(f"{order}HHI", tag, kind, count) + value
+    directory = struct.pack(f"{order}H", len(retained)) + b"".join(retained[tag] for tag in sorted(retained)) + link
     return EXIF_HEADER + block[:4] + struct.pack(f"{order}I", len(block)) + block[8:] + directory
 
 

@@ -1,4 +1,4 @@
-"""What a file is, from its first bytes: the formats that are read, and names for what people give by mistake."""
+"""Recognises files by their first bytes: the formats that are read, and names for common mistakes."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ Kind = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIF"]
 """Formats that are read. HEIF is the container of HEIC and AVIF."""
 
 HEAD_BYTES = 4096
-"""As many first bytes of a file as the functions here need."""
+"""The number of first bytes of a file that the functions here need."""
 
 _HEIF_BRANDS = frozenset(
     {
@@ -58,7 +58,7 @@ def kind_of(head: bytes) -> Kind | None:
 
 
 def name_of_other(head: bytes) -> str:
-    """What a file that `kind_of` does not know is, as far as its first bytes say: "GIF file", "video" and so on."""
+    """Name a file that `kind_of` does not know, as far as its first bytes say: "GIF file", "video" and so on."""
     for place, signature, name in _OTHERS:
         if head.startswith(signature, place):
             return name

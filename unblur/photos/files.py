@@ -67,10 +67,10 @@ _TEXTS_IN_EXIF = {"Description": 0x010E, "Title": 0x010E, "Author": 0x013B, "Cop
 """Texts of PNG and the tags of EXIF for the same."""
 
 _DECODER_ERRORS = (pyvips.Error, UnicodeDecodeError)
-"""What pyvips raises; the second where libvips quotes a damaged file's bytes in its reason."""
+"""Exceptions of pyvips; the second where libvips quotes a damaged file's bytes in its reason."""
 
 _KEEP_EXIF, _KEEP_XMP, _KEEP_ICC = 1, 2, 8
-"""What libvips writes besides pixels, `VipsForeignKeep`."""
+"""Flags of what libvips writes besides pixels, `VipsForeignKeep`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class _Opened:
     metadata: Metadata
     """All that the file says, in libvips's terms and in those of its own format."""
     orientation: int | None
-    """How the picture lies, by EXIF; None where libvips knows better."""
+    """Orientation of the image by EXIF; None where libvips knows better."""
     pictures: int
     rows: Callable[[], Any]
     """Another image, whose rows can be read one after the other, also those before damage."""
@@ -179,7 +179,7 @@ def refuse_what_the_format_cannot_hold(photo: Photo, path: Path) -> None:
 
 
 def left_behind(photo: Photo, path: Path) -> tuple[str, ...]:
-    """What the photograph's file held and the file `path` does not hold, such as "the video"."""
+    """Return the contents of the photograph's file that the file `path` does not hold, such as "the video"."""
     suffix = path.suffix.lower()
     names = list(photo.metadata.left_behind)
     if len(photo.metadata.exif or b"") > _LARGEST_EXIF_BYTES.get(suffix, 2**32):
@@ -312,7 +312,7 @@ def _open_heif(path: Path, data: bytes) -> _Opened:
         metadata = replace(metadata, icc=_display_p3())
     return _Opened(
         image=image,
-        metadata=replace(metadata, left_behind=heif_file.beside_the_photograph(data)),
+        metadata=replace(metadata, left_behind=heif_file.name_extra_contents(data)),
         orientation=None,
         # Tiles and gain maps, which libvips counts unless they are hidden, are parts.
         pictures=heif_file.pictures_that_stand_alone(data) or _pages(image),
@@ -365,7 +365,7 @@ def _refuse_too_many_pixels(path: Path, width: int, height: int, most_pixels: in
 
 
 def _refuse_what_does_not_fit(path: Path, image: Any, file_bytes: int, most_pixels: int) -> None:
-    """Before any pixel is made: too many of them, too many for what the file holds, or too many for the memory."""
+    """Refuse images with too many pixels, too many for the size of the file, or too many for the memory."""
     pixels = image.width * image.height
     claim = f"{path} claims {image.width} x {image.height} pixels"
     _refuse_too_many_pixels(path, image.width, image.height, most_pixels)
@@ -399,7 +399,7 @@ def _profile_of_png(path: Path, png: PngContents, metadata: Metadata, image: Any
 
 
 _USUAL_GAMMA = 2.2
-"""What a PNG tells, 1 / 0.45455, to say that its curve is that of sRGB."""
+"""The gamma of a PNG, 1 / 0.45455, that means the curve of sRGB."""
 
 
 def _display_p3() -> bytes:
@@ -514,7 +514,7 @@ def _iptc_for(photo: Photo, suffix: str) -> bytes | None:
 
 
 def _texts_held(texts: tuple[Text, ...], suffix: str) -> list[Text]:
-    """Those of the texts that a file of this suffix holds, in EXIF or in a place of their own."""
+    """Return the texts that a file of this suffix holds, in EXIF or in a place of their own."""
     if suffix == ".png":
         return list(texts)
     in_exif = [text for text in texts if text.keyword in _TEXTS_IN_EXIF]

@@ -7,10 +7,10 @@ READABLE_SUFFIXES = WRITABLE_SUFFIXES | {".heic", ".heif", ".hif", ".mpo"}
 """These, and those that are only read: HEIC, because what writes it is under the GPL, and MPO, several JPEGs."""
 
 RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"})
-"""What cameras write undeveloped. Most look like TIFF inside, whose first picture is a thumbnail."""
+"""Suffixes of raw files of cameras. Most look like TIFF inside, whose first image is a thumbnail."""
 
 LARGEST_SIDE_PX = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383, ".avif": 16_384}
-"""Where a format or its library ends; the others hold any photograph."""
+"""The largest side of a format or its library; the others hold any photograph."""
 
 
 def suffix_of_result(suffix: str) -> str:

@@ -1,4 +1,4 @@
-"""What the colours of photographs are where code points say so: those of HEIC, AVIF and PNG without an ICC profile.
+"""Colours of photographs by code points: those of HEIC, AVIF and PNG without an ICC profile.
 
 Neither libvips nor the formats that are written know them. Boxes are those of ISO/IEC 14496-12 and 23008-12 (HEIF),
 code points those of ITU-T H.273, tables 2 and 3.
@@ -37,7 +37,7 @@ def is_display_p3(path: Path, primaries: int, transfer: int) -> bool:
 
 
 def code_points(data: bytes) -> tuple[int, int]:
-    """Primaries and transfer of the photograph itself, not of thumbnails or gain maps; UNSPECIFIED where not told."""
+    """Return primaries and transfer of the photograph itself, not of thumbnails or gain maps; UNSPECIFIED if absent."""
     try:
         # `meta`, `pitm` and `ipma` are full boxes: a version and flags come before what they hold.
         meta, end = next(_inside(data, 0, len(data), b"meta"))

@@ -1,4 +1,4 @@
-"""What HEIC and AVIF files hold beside the photograph: gain maps, depth maps and videos.
+"""Lists the contents of HEIC and AVIF files besides the photograph: gain maps, depth maps and videos.
 
 Boxes are those of ISO/IEC 14496-12 and 23008-12; auxiliary pictures have the names that Apple and MPEG give them.
 """
@@ -77,7 +77,7 @@ def _parts(data: bytes, start: int, end: int, types: dict[int, bytes]) -> set[in
     return found
 
 
-def beside_the_photograph(data: bytes) -> tuple[str, ...]:
+def name_extra_contents(data: bytes) -> tuple[str, ...]:
     """Names of what the file holds beside the photograph, such as "the gain map"."""
     found = []
     try:

@@ -12,7 +12,7 @@ LARGEST_IN_JPEG_BYTES = 65_000
 
 _RESOURCE, _IPTC = b"8BIM", 0x0404
 _ABOUT_THE_FILE = frozenset({0x03ED, 0x0404, 0x0409, 0x040C, 0x0425})
-"""Resolution, IPTC, thumbnails, and a digest of IPTC: told elsewhere, or not true of another file."""
+"""Resolution, IPTC, thumbnails, and a digest of IPTC: stored elsewhere, or not true of another file."""
 
 
 def records_among(photoshop: bytes) -> tuple[bytes | None, bool]:

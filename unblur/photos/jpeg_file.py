@@ -1,8 +1,8 @@
-"""The segments of JPEG files: which of them make the picture, what they say about it, and what follows the picture.
+"""Reads the segments of JPEG files: the image, its metadata, and the data after the image.
 
 Telephones put more behind the picture than the picture: a gain map (Ultra HDR), other pictures (MPO), a video (motion
-photo). Damage is told from oddity by what a decoder needs: tables and scans. Layout: ITU-T T.81, annex B; JFIF 1.02;
-Multi-Picture Format (CIPA DC-007).
+photo). Damage is distinguished from oddity by what a decoder needs: tables and scans. Layout: ITU-T T.81, annex B;
+JFIF 1.02; Multi-Picture Format (CIPA DC-007).
 """
 
 import re
@@ -15,13 +15,13 @@ from unblur.photos.photo import Resolution, Text
 from unblur.photos.tiff_directories import EXIF_HEADER
 
 LARGEST_EXIF_BYTES = 65_533
-"""Of an EXIF block with its header: a segment tells its length in 16 bits, which count themselves."""
+"""The largest EXIF block with its header: a segment stores its length in 16 bits, which count themselves."""
 LARGEST_XMP_BYTES = 65_502
 _LARGEST_COMMENT_BYTES = 65_533
 
 _XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
-_KEPT_HEADERS = (_XMP_HEADER, b"ICC_PROFILE\0")
-"""Of the segments that libvips reads: XMP and the colour profile."""
+_RETAINED_HEADERS = (_XMP_HEADER, b"ICC_PROFILE\0")
+"""Headers of the segments that libvips reads: XMP and the colour profile."""
 _EXTENDED_XMP_HEADER = b"http://ns.adobe.com/xmp/extension/\0"
 
 _SOI, _EOI, _SOS, _DNL, _COMMENT = 0xD8, 0xD9, 0xDA, 0xDC, 0xFE
@@ -56,7 +56,7 @@ _UNITS = {1: "inch", 2: "centimetre"}
 
 @dataclass(frozen=True, kw_only=True)
 class JpegContents:
-    """What a JPEG file holds."""
+    """The contents of a JPEG file."""
 
     picture: bytes
     """A JPEG file of the tables, scans, colour profile and XMP, with the end marker that the file may lack.
@@ -68,7 +68,7 @@ class JpegContents:
     missing_share: float
     """Share of the picture's detail whose scans are not there, by the file's own structure; 0 for a whole file."""
     missing_share_if_cut: float
-    """That share where the last scan is cut short."""
+    """The missing share if the last scan is cut short."""
     unreadable: str | None
     """Why decoders cannot read it though it may be whole; None for what they read."""
     resolution: Resolution | None
@@ -78,7 +78,7 @@ class JpegContents:
 
 @dataclass
 class _Walk:
-    """What was found on the way through the segments."""
+    """The findings on the way through the segments."""
 
     picture: list[bytes] = field(default_factory=lambda: [b"\xff\xd8"])
     frame: int | None = None
@@ -94,10 +94,10 @@ class _Walk:
 
 
 def jpeg_contents(data: bytes) -> JpegContents:
-    """What the JPEG file `data`, which begins with the start marker, holds."""
+    """Return the contents of the JPEG file `data`, which begins with the start marker."""
     walk, end = _walked(data)
     iptc, has_more = records_among(b"".join(walk.photoshop))
-    beside = [*_beside(walk, data[end:]), *(["the resources of Photoshop"] if has_more else [])]
+    extra = [*_extra_contents(walk, data[end:]), *(["the resources of Photoshop"] if has_more else [])]
     return JpegContents(
         picture=b"".join([*walk.picture, b"\xff\xd9"]),
         exif=walk.exif,
@@ -109,7 +109,7 @@ def jpeg_contents(data: bytes) -> JpegContents:
         texts=tuple(
             Text(keyword="Comment", text=_decoded(comment)) for comment in walk.comments if comment.strip(b"\0 ")
         ),
-        left_behind=tuple(dict.fromkeys(beside)),
+        left_behind=tuple(dict.fromkeys(extra)),
     )
 
 
@@ -141,12 +141,12 @@ def jpeg_with(
 
 
 def comments_that_fit(texts: tuple[Text, ...]) -> list[Text]:
-    """Those of the texts that a JPEG file holds as comments."""
+    """Return the texts that a JPEG file holds as comments."""
     return [text for text in texts if text.keyword == "Comment" and len(text.text.encode()) <= _LARGEST_COMMENT_BYTES]
 
 
 def _walked(data: bytes) -> tuple[_Walk, int]:
-    """What the segments of the first picture hold, and where the picture ends."""
+    """Return the contents of the segments of the first image, and its end."""
     walk = _Walk()
     place = 2
     for _ in range(_MOST_SEGMENTS):
@@ -203,7 +203,7 @@ def _add(walk: _Walk, marker: int, body: bytes) -> None:
         walk.headers.append(body[:64])
         if body.startswith(PHOTOSHOP_HEADER):
             walk.photoshop.append(body.removeprefix(PHOTOSHOP_HEADER))
-        if body.startswith(_KEPT_HEADERS):
+        if body.startswith(_RETAINED_HEADERS):
             walk.picture.append(_segment(marker, body))
 
 
@@ -251,8 +251,8 @@ def _why_unreadable(walk: _Walk) -> str | None:
     return None
 
 
-def _beside(walk: _Walk, rest: bytes) -> Iterator[str]:
-    """What the file holds beside the picture."""
+def _extra_contents(walk: _Walk, rest: bytes) -> Iterator[str]:
+    """Yield the contents of the file besides the image."""
     headers = walk.headers
     has_gain_map = any(header.startswith(b"urn:iso:std:iso:ts:21496:-1") for header in headers)
     if has_gain_map or b"http://ns.adobe.com/hdr-gain-map/1.0/" in rest:

@@ -61,7 +61,7 @@ ABOVE, BELOW = 1.15, 0.4
 
 
 def draw_line(text: str, font: Font, capital_px: float) -> Tensor:
-    """How much of each pixel a line of text covers, (H, W) in [0, 1]; capitals are `capital_px` high.
+    """Render a line of text as the coverage of each pixel, (H, W) in [0, 1]; capitals are `capital_px` high.
 
     H depends on `capital_px` alone, W is as wide as the ink. Raises UnblurError for text without ink, for capitals
     below a pixel, and when Matplotlib is not installed.

@@ -11,7 +11,7 @@ Pixels = NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """How large a photograph is meant to be printed or shown: pixels per unit of length."""
+    """The size at which a photograph is meant to be printed or shown: pixels per unit of length."""
 
     x: float
     y: float
@@ -39,7 +39,7 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What the input file says about the photograph, for the output file; None where it says nothing."""
+    """Metadata of the input file for the output file; None where it has none."""
 
     exif: bytes | None = None
     """Begins with EXIF_HEADER."""
@@ -47,10 +47,10 @@ class Metadata:
     icc: bytes | None = None
     iptc: bytes | None = None
     resolution: Resolution | None = None
-    """As the file's own format tells it; EXIF may have another one of its own."""
+    """The resolution in the file's own format; EXIF may have another one of its own."""
     texts: tuple[Text, ...] = ()
     left_behind: tuple[str, ...] = ()
-    """What the file held beside the photograph and reading dropped: "the video", "the gain map" and so on."""
+    """Contents of the file besides the photograph that reading dropped: "the video", "the gain map" and so on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +78,12 @@ class Photo:
 
     @property
     def height(self) -> int:
+        """Return the height in pixels."""
         return int(self.pixels.shape[0])
 
     @property
     def width(self) -> int:
+        """Return the width in pixels."""
         return int(self.pixels.shape[1])
 
     @property

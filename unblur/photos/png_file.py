@@ -26,7 +26,7 @@ _MOST_CHUNKS, _MOST_TEXTS, _LARGEST_TEXT_BYTES = 1_000_000, 200, 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class PngContents:
-    """What a PNG file says about the photograph."""
+    """The contents of a PNG file besides pixels."""
 
     size: tuple[int, int]
     """Width and height, by the header; 0 where there is none."""
@@ -47,7 +47,7 @@ class PngContents:
 
 
 def png_contents(data: bytes) -> PngContents:
-    """What the PNG file `data` says; chunks that are damaged say nothing."""
+    """Return the contents of the PNG file `data`; damaged chunks are ignored."""
     chunks: dict[bytes, bytes] = {}
     texts: list[Text] = []
     left_behind: list[str] = []
@@ -108,16 +108,16 @@ def png_with(
         added.append(_international(_XMP_KEYWORD, xmp))
     added += [_text_chunk(text) for text in texts]
     place, after = _SIGNATURE_AND_HEADER_BYTES, len(png)
-    kept = []
+    retained = []
     while place < after:
         end = place + 12 + int.from_bytes(png[place : place + 4], "big")
         if png[place + 4 : place + 8] == b"IDAT":
             break
         # libvips writes a resolution for every picture.
         if png[place + 4 : place + 8] != b"pHYs":
-            kept.append(png[place:end])
+            retained.append(png[place:end])
         place = end
-    return b"".join([png[:_SIGNATURE_AND_HEADER_BYTES], *kept, *added, png[place:]])
+    return b"".join([png[:_SIGNATURE_AND_HEADER_BYTES], *retained, *added, png[place:]])
 
 
 def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
@@ -185,7 +185,7 @@ def _text(kind: bytes, body: bytes) -> Text | None:
 
 
 def _inflated(data: bytes) -> bytes:
-    """What was compressed. Raises ValueError where it is longer than a text may be."""
+    """Decompress a text. Raises ValueError if it is longer than a text may be."""
     inflater = zlib.decompressobj()
     text = inflater.decompress(data, _LARGEST_TEXT_BYTES)
     if not inflater.eof:

@@ -29,7 +29,7 @@ _UNITS: dict[int, str] = {1: "none", 2: "inch", 3: "centimetre"}
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How numbers and directories are laid out: one way for TIFF and EXIF, another for BigTIFF."""
+    """The layout of numbers and directories: one for TIFF and EXIF, another for BigTIFF."""
 
     order: str
     """Byte order, for `struct`."""
@@ -37,6 +37,7 @@ class Layout:
 
     @property
     def entry_bytes(self) -> int:
+        """Return the size of a directory's entry in bytes."""
         return 20 if self.is_big else 12
 
     def number(self, data: bytes, place: int) -> int:
@@ -63,7 +64,7 @@ class Entry:
     """One entry of a directory."""
 
     place: int
-    """Of the entry itself."""
+    """The offset of the entry itself."""
     tag: int
     kind: int
     """Type of the values; a key of VALUE_BYTES."""
@@ -100,7 +101,7 @@ def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
         count = layout.entry_count(data, directory)
     except (struct.error, OverflowError):
         return
-    seen: set[int] = set()
+    known_tags: set[int] = set()
     for index in range(min(count, MOST_ENTRIES)):
         place = layout.first_entry(directory) + layout.entry_bytes * index
         inside = place + layout.entry_bytes - (8 if layout.is_big else 4)
@@ -111,8 +112,8 @@ def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
             start = inside if size <= (8 if layout.is_big else 4) else layout.number(data, inside)
         except struct.error:
             return
-        if size and start + size <= len(data) and tag not in seen:
-            seen.add(tag)
+        if size and start + size <= len(data) and tag not in known_tags:
+            known_tags.add(tag)
             yield Entry(place=place, tag=tag, kind=kind, count=values, start=start)
 
 

@@ -41,10 +41,10 @@ _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
 _WIDTH, _HEIGHT = 0x0100, 0x0101
 
 _SWAPPED_BYTES = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
-"""By TIFF type: bytes of the numbers that the byte order turns around."""
+"""The bytes of the numbers that the byte order turns around, keyed by TIFF type."""
 
 MOST_BYTES = 4_000_000
-"""Of all values together: larger ones are left out."""
+"""The largest total size of all values: larger ones are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ def _resolution_values(resolution: Resolution, order: str) -> _Directory:
 
 
 def _described(exif: bytes, order: str) -> _Directory:
-    """What the EXIF block says about the photograph, in byte order `order`; nothing where it is damaged."""
+    """Return the descriptions of the EXIF block, in byte order `order`; nothing where it is damaged."""
     block = exif.removeprefix(EXIF_HEADER)
     try:
         layout = layout_of(block)

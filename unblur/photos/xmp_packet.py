@@ -27,7 +27,7 @@ _CLAIMS: dict[str, str] = {
 container's directory names what other namespaces describe."""
 
 _SEMANTICS = {"GainMap": "the gain map", "MotionPhoto": "the video", "Depth": "the depth map"}
-"""What a container holds, by the word for it."""
+"""Contents of a container, keyed by their name in XMP."""
 
 _LARGEST_BYTES, _DEEPEST = 4_000_000, 100
 """Packets that are larger or nest deeper are left as they are."""
@@ -83,7 +83,7 @@ def of_the_photograph_alone(xmp: bytes | None) -> tuple[bytes | None, tuple[str,
 
 
 def _claim_of(namespace: str | None, name: str | None) -> str | None:
-    """What a statement says lies beside the photograph; "" where others say it; None for any other statement."""
+    """Return the content that a statement claims; "" where others state it; None for any other statement."""
     if namespace == f"{_GOOGLE}camera/" and _CAMERA_VIDEO.match(name or ""):
         return "the video"
     if namespace == _NOTE and name == "HasExtendedXMP":

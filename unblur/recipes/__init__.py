@@ -16,8 +16,8 @@ from unblur.training.recipe import Recipe
 
 
 def named(name: RecipeName) -> Recipe:
-    """The recipe that `unblur train NAME` runs; names that end in -prior are of hosts that are told the prior."""
-    told = name.endswith("-prior")
+    """Return the recipe of `unblur train NAME`; names that end in -prior are of hosts with the semantic prior."""
+    with_prior = name.endswith("-prior")
     match name:
         case "autoencoder":
             return autoencoder()
@@ -44,17 +44,17 @@ def named(name: RecipeName) -> Recipe:
         case "smoke":
             return smoke()
         case "unet" | "unet-prior":
-            return unet(told=told)
+            return unet(with_prior=with_prior)
         case "mimo-unet" | "mimo-unet-prior":
-            return mimo_unet(plus=False, told=told)
+            return mimo_unet(plus=False, with_prior=with_prior)
         case "mimo-unet+" | "mimo-unet+-prior":
-            return mimo_unet(plus=True, told=told)
+            return mimo_unet(plus=True, with_prior=with_prior)
         case "mprnet" | "mprnet-prior":
-            return mprnet(told=told)
+            return mprnet(with_prior=with_prior)
         case "nafnet" | "nafnet-prior":
-            return nafnet(told=told)
+            return nafnet(with_prior=with_prior)
         case "nafnet-64" | "nafnet-64-prior":
-            return nafnet_64(told=told)
+            return nafnet_64(with_prior=with_prior)
         case "restormer" | "restormer-prior":
-            return restormer(told=told)
+            return restormer(with_prior=with_prior)
     assert_never(name)

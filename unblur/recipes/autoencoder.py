@@ -9,7 +9,7 @@ from unblur.training.reconstruction_loss import ReconstructionLoss
 
 
 def decoder() -> Recipe:
-    """Second leg: sharp photographs, as they are; a frozen encoder makes the latents. Begins with the first's weights.
+    """Return the recipe of the decoder's second run, which starts from the weights of the first.
 
     The first had seed 31, a rate of 5e-4, 6,000 steps, and a discriminator from 40 % of them on.
     """
@@ -21,7 +21,7 @@ def decoder() -> Recipe:
         steps=2_600,
         peak_learning_rate=3e-4,
         betas=(0.9, 0.99),
-        reconstruction=ReconstructionLoss(adversarial_from=0.1),
+        reconstruction=ReconstructionLoss(adversarial_start=0.1),
     )
 
 

@@ -1,4 +1,4 @@
-"""The bundled faithful network: GLOWDeblur's pre-reconstruction hourglass, sized for two CPU cores."""
+"""The bundled faithful network: a NAFNet sized for two CPU cores."""
 
 from dataclasses import replace
 
@@ -11,9 +11,9 @@ from unblur.training.recipe import Recipe
 
 
 def faithful() -> Recipe:
-    """Fourth leg: four ninths are everything that the simulator knows, on larger patches; real pairs by `--pairs`.
+    """Return the recipe of the fourth run: 4/9 of the patches have any simulated blur; real pairs by `--pairs`.
 
-    Begins with the weights of the third, which knew camera shake of a still scene only and had seed 3.
+    It starts from the weights of the third run, which had camera shake of a still scene only and seed 3.
     """
     return Recipe(
         name="unblur-faithful",
@@ -26,8 +26,8 @@ def faithful() -> Recipe:
         ),
         camera=replace(CAMERA, extent_px=(1.0, 24.0), still_share=0.05),
         sampling=PatchSampling(patch_px=192),
-        mixed_in=(SimulatedBlur(camera=Camera(extent_px=(1.0, 48.0)), share=4 / 9),),
-        uses=4,
+        extra_sources=(SimulatedBlur(camera=Camera(extent_px=(1.0, 48.0)), share=4 / 9),),
+        repeats=4,
         seed=4,
         steps=13_000,
         batch=4,

@@ -1,8 +1,8 @@
 """GLOWDeblur in three runs: a first restoration, blur pattern pretraining (BPP), and real photographs mixed in.
 
 Sized for two CPU cores: the denoiser `small` (`unblur.models.glow_sizes`), patches of 256 px, which are 8 x 8 latents.
-The hourglass is that of the bundled network and does not learn with the denoiser, so that what it sees is computed once
-for each of the patches that are kept; with `GlowLearning(kept=None)` it learns too, which costs many times as much.
+The NAFNet is that of the bundled network and frozen, so that its features are computed once for each cached patch; with
+`GlowTraining(cache_size=None)` it is trained too, which costs many times as much.
 The paper (arXiv 2601.06525) names the stages and their data, GS-Blur and then RealBlur, BSD and RSBlur mixed, and gives
 no numbers; SANA's denoiser (arXiv 2410.10629), which it is taken to use, was trained on 512 px with a learning rate of
 1e-4 (by the optimiser CAME), constant after a warmup of 2,000 steps, without weight decay, gradients clipped at 0.1,
@@ -14,18 +14,18 @@ from dataclasses import replace
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import PreReconstructionConfig
 from unblur.models.glow_sizes import glow as sized
-from unblur.training.glow_learning import GlowLearning
+from unblur.training.glow_training import GlowTraining
 from unblur.training.recipe import Recipe
 
 
 def pre_reconstruction() -> Recipe:
-    """The hourglass and its alignment alone; the hourglass begins as the bundled network."""
+    """Return the recipe of the NAFNet and its alignment; the NAFNet starts from the bundled one."""
     return Recipe(
         name="unblur-pre-reconstruction",
         model=PreReconstructionConfig(),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=64,
+        repeats=4,
+        repeat_gap=64,
         seed=41,
         steps=8_000,
         batch=4,
@@ -47,16 +47,16 @@ def glow() -> Recipe:
         warmup_steps=300,
         weight_decay=0.0,
         betas=(0.9, 0.99),
-        glow=GlowLearning(kept=8192),
+        glow=GlowTraining(cache_size=8192),
         workers=2,
     )
 
 
 def glow_joint() -> Recipe:
-    """Stage II, fourth leg: what Stage I has learnt, tuned with real pairs mixed in, at a lower rate.
+    """Return the recipe of the fourth run of Stage II, which tunes Stage I with real pairs at a lower learning rate.
 
-    Begins with the weights of the third, but for the hourglass and the semantic prior, which were trained further
-    since. The legs before had seeds 43 to 45.
+    It starts from the weights of the third run, except for the NAFNet and the semantic prior, which were trained
+    further since. The runs before had seeds 43 to 45.
     """
     return replace(
         glow(),
@@ -65,5 +65,5 @@ def glow_joint() -> Recipe:
         steps=1_500,
         peak_learning_rate=1e-4,
         warmup_steps=100,
-        glow=GlowLearning(kept=1024),
+        glow=GlowTraining(cache_size=1024),
     )

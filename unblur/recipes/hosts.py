@@ -2,8 +2,9 @@
 
 Data are not theirs: all that the simulator knows, where they had GoPro's 2,103 pairs. Where they count epochs, an epoch
 is as many steps as these pairs made. Adam without weight decay is AdamW with none. Settings are facts of the authors'
-published programs: chosj95/MIMO-UNet, swz30/MPRNet, megvii-research/NAFNet, swz30/Restormer. The weights kept are those
-trained, not their moving average. Sized for accelerators and days; `--steps` makes a run shorter, schedule and all.
+published programs: chosj95/MIMO-UNet, swz30/MPRNet, megvii-research/NAFNet, swz30/Restormer. The stored weights are
+those trained, not their moving average. Sized for accelerators and days; `--steps` shortens a run
+with its schedule.
 """
 
 import math
@@ -14,7 +15,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.models import HostConfig, PriorConfig, UNetConfig
 from unblur.names import PublishedName
 from unblur.training.recipe import PatchStage, Recipe
-from unblur.training.restoration_loss import Charbonnier, Edges, Frequencies, MeanAbsolute
+from unblur.training.restoration_loss import CharbonnierLoss, EdgeLoss, FrequencyLoss, L1Loss
 from unblur.training.schedule import ConstantThenCosine, Halving
 
 GOPRO_PAIRS = 2103
@@ -25,18 +26,18 @@ RESTORMER_STEPS = ((92, 128, 8), (64, 160, 5), (48, 192, 4), (36, 256, 2), (36, 
 """Thousands of steps, side of the patches, and batch on each of the authors' eight accelerators."""
 
 
-def unet(*, told: bool) -> Recipe:
+def unet(*, with_prior: bool) -> Recipe:
     """Ours: the prior's paper names a UNet and not how it was trained.
 
     The loss is NAFNet's, which weighs nothing against anything; steps and batch are those of NAFNet-32 at half the
     batch; the rest is what `faithful` was trained with.
     """
     return Recipe(
-        name=_named("unet", told),
-        model=_told(UNetConfig(), told),
+        name=_named("unet", with_prior),
+        model=_maybe_with_prior(UNetConfig(), with_prior),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=200_000,
         batch=16,
         peak_learning_rate=1e-3,
@@ -44,14 +45,14 @@ def unet(*, told: bool) -> Recipe:
     )
 
 
-def mimo_unet(*, plus: bool, told: bool) -> Recipe:
+def mimo_unet(*, plus: bool, with_prior: bool) -> Recipe:
     """L1 and a tenth of the frequency loss at three scales; 3000 epochs, halved every 500."""
     return Recipe(
-        name=_named("mimo-unet+" if plus else "mimo-unet", told),
-        model=_told(published("mimo-unet+" if plus else "mimo-unet").config, told),
+        name=_named("mimo-unet+" if plus else "mimo-unet", with_prior),
+        model=_maybe_with_prior(published("mimo-unet+" if plus else "mimo-unet").config, with_prior),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=_steps(epochs=3000, batch=4),
         batch=4,
         peak_learning_rate=1e-4,
@@ -61,18 +62,18 @@ def mimo_unet(*, plus: bool, told: bool) -> Recipe:
         betas=(0.9, 0.999),
         clip_norm=NEVER_CLIPPED,
         ema_decay=0.0,
-        losses=(MeanAbsolute(), Frequencies(weight=0.1)),
+        losses=(L1Loss(), FrequencyLoss(weight=0.1)),
     )
 
 
-def mprnet(*, told: bool) -> Recipe:
+def mprnet(*, with_prior: bool) -> Recipe:
     """Charbonnier and a twentieth of the edge loss at three stages; 3000 epochs, of which three are warmup."""
     return Recipe(
-        name=_named("mprnet", told),
-        model=_told(published("mprnet").config, told),
+        name=_named("mprnet", with_prior),
+        model=_maybe_with_prior(published("mprnet").config, with_prior),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=_steps(epochs=3000, batch=16),
         batch=16,
         peak_learning_rate=2e-4,
@@ -82,36 +83,36 @@ def mprnet(*, told: bool) -> Recipe:
         betas=(0.9, 0.999),
         clip_norm=NEVER_CLIPPED,
         ema_decay=0.0,
-        losses=(Charbonnier(epsilon=1e-3), Edges(weight=0.05, epsilon=1e-3)),
+        losses=(CharbonnierLoss(epsilon=1e-3), EdgeLoss(weight=0.05, epsilon=1e-3)),
     )
 
 
-def nafnet(*, told: bool) -> Recipe:
+def nafnet(*, with_prior: bool) -> Recipe:
     """Width 32: negative PSNR, 200,000 steps of 32 patches."""
-    return replace(_nafnet("nafnet", 200_000, batch=32, told=told), weight_decay=0.0)
+    return replace(_nafnet("nafnet", 200_000, batch=32, with_prior=with_prior), weight_decay=0.0)
 
 
-def nafnet_64(*, told: bool) -> Recipe:
+def nafnet_64(*, with_prior: bool) -> Recipe:
     """Width 64: negative PSNR, 400,000 steps of 64 patches."""
-    return _nafnet("nafnet-64", 400_000, batch=64, told=told)
+    return _nafnet("nafnet-64", 400_000, batch=64, with_prior=with_prior)
 
 
-def restormer(*, told: bool) -> Recipe:
+def restormer(*, with_prior: bool) -> Recipe:
     """L1 on patches that grow; 300,000 steps, the rate constant for the first 92,000."""
     total = sum(thousands for thousands, _, _ in RESTORMER_STEPS)
     begun = [sum(thousands for thousands, _, _ in RESTORMER_STEPS[:stage]) for stage in range(len(RESTORMER_STEPS))]
     (_, first_px, first_batch), *later = RESTORMER_STEPS
     return Recipe(
-        name=_named("restormer", told),
-        model=_told(published("restormer").config, told),
+        name=_named("restormer", with_prior),
+        model=_maybe_with_prior(published("restormer").config, with_prior),
         sampling=PatchSampling(patch_px=first_px),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=1000 * total,
         batch=first_batch,
-        growth=tuple(
-            PatchStage(begins=begins / total, patch_px=patch_px, batch=batch)
-            for begins, (_, patch_px, batch) in zip(begun[1:], later, strict=True)
+        progressive=tuple(
+            PatchStage(start=start / total, patch_px=patch_px, batch=batch)
+            for start, (_, patch_px, batch) in zip(begun[1:], later, strict=True)
         ),
         peak_learning_rate=3e-4,
         final_learning_rate=1e-6,
@@ -121,17 +122,17 @@ def restormer(*, told: bool) -> Recipe:
         betas=(0.9, 0.999),
         clip_norm=0.01,
         ema_decay=0.0,
-        losses=(MeanAbsolute(),),
+        losses=(L1Loss(),),
     )
 
 
-def _nafnet(name: PublishedName, steps: int, *, batch: int, told: bool) -> Recipe:
+def _nafnet(name: PublishedName, steps: int, *, batch: int, with_prior: bool) -> Recipe:
     return Recipe(
-        name=_named(name, told),
-        model=_told(published(name).config, told),
+        name=_named(name, with_prior),
+        model=_maybe_with_prior(published(name).config, with_prior),
         sampling=PatchSampling(patch_px=256),
-        uses=4,
-        uses_apart=32,
+        repeats=4,
+        repeat_gap=32,
         steps=steps,
         batch=batch,
         peak_learning_rate=1e-3,
@@ -149,9 +150,9 @@ def _steps(*, epochs: int, batch: int) -> int:
     return epochs * math.ceil(GOPRO_PAIRS / batch)
 
 
-def _named(name: str, told: bool) -> str:
-    return f"unblur-{name}-prior" if told else f"unblur-{name}"
+def _named(name: str, with_prior: bool) -> str:
+    return f"unblur-{name}-prior" if with_prior else f"unblur-{name}"
 
 
-def _told(config: HostConfig, told: bool) -> HostConfig:
-    return replace(config, prior=PriorConfig()) if told else config
+def _maybe_with_prior(config: HostConfig, with_prior: bool) -> HostConfig:
+    return replace(config, prior=PriorConfig()) if with_prior else config

@@ -1,23 +1,23 @@
-"""The bundled network at several sizes of the photograph: an hourglass, and what chooses between them."""
+"""The bundled network at several scales of the image: a NAFNet and a fusion of scales."""
 
 from dataclasses import replace
 
 from unblur.blur import Camera
-from unblur.datasets import SignBlur, SimulatedBlur
+from unblur.datasets import SimulatedBlur, SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import MultiScaleConfig, NAFNetConfig
 from unblur.recipes.faithful import faithful
 from unblur.training.recipe import Recipe
-from unblur.training.restoration_loss import NegativePSNR, ShiftTolerantDistance
+from unblur.training.restoration_loss import PSNRLoss, STLPIPSLoss
 
 
 def multiscale() -> Recipe:
-    """Run 12 of docs/results/training-log.md: the hourglass is told the result of the smaller size; more signs.
+    """Return the recipe of run 12: conditioned on the coarser scale; more signs, blurred more.
 
-    Begins with the weights of leg 8, as leg 6 before it: four sizes, told nothing, a sixth of the patches 512 signs
-    blurred by 2 to 32 px, 4,000 and 3,000 steps, 3e-4 and 2e-4, seeds 12 and 10. Legs 4 and 5 had three sizes, four
-    patches of 192 px and everything up to 64 px; the first two left the hourglass as `faithful` had made it, and knew
-    no signs. docs/results/training-log.md has their numbers.
+    It starts from the weights of run 8, as run 6 before it: four scales, without conditioning, a sixth of the patches
+    512 signs blurred by 2 to 32 px, 4,000 and 3,000 steps, 3e-4 and 2e-4, seeds 12 and 10. Runs 4 and 5 had three
+    scales, four patches of 192 px and everything up to 64 px; the first two froze the NAFNet of `faithful` and had no
+    signs. docs/results/training-log.md has their numbers.
     """
     before = faithful()
     assert isinstance(before.model, NAFNetConfig)
@@ -25,12 +25,12 @@ def multiscale() -> Recipe:
     return replace(
         before,
         name="unblur-multiscale",
-        model=MultiScaleConfig(hourglass=before.model, scales=3, told_coarser=True),
+        model=MultiScaleConfig(nafnet=before.model, scales=3, condition_on_coarser=True),
         camera=shake,
         sampling=PatchSampling(patch_px=256),
-        mixed_in=(
+        extra_sources=(
             SimulatedBlur(camera=Camera(extent_px=(1.0, 96.0)), share=0.4),
-            SignBlur(camera=replace(shake, extent_px=(3.0, 28.0)), count=1024, share=1 / 4),
+            SyntheticText(camera=replace(shake, extent_px=(3.0, 28.0)), count=1024, share=1 / 4),
         ),
         seed=16,
         steps=3_600,
@@ -40,20 +40,21 @@ def multiscale() -> Recipe:
 
 
 def multiscale_finish() -> Recipe:
-    """Leg 14, short: beside the PSNR a little ST-LPIPS, three tenths of what `losses` tried, of softened pictures.
+    """Return the recipe of run 14, short: PSNR and a little ST-LPIPS of low-passed images.
 
-    Begins with the weights of leg 13, which had as many signs as leg 12, 500 steps and seed 17. The share is small, the
-    legs short and the pictures softened on purpose: what is rewarded else is a fine grid (docs/results/lessons.md).
+    It starts from the weights of run 13, which had as many signs as run 12, 500 steps and seed 17. The weight is small,
+    the runs are short and the images low-passed on purpose: otherwise the loss rewards a fine grid; see
+    docs/results/lessons.md.
     """
     before = multiscale()
-    everything, signs = before.mixed_in
-    assert isinstance(signs, SignBlur)
+    everything, signs = before.extra_sources
+    assert isinstance(signs, SyntheticText)
     harder = replace(signs.camera, extent_px=(6.0, 24.0))
     return replace(
         before,
         name="unblur-multiscale-finish",
-        mixed_in=(everything, replace(signs, camera=harder, count=2_048, share=2 / 5)),
-        losses=(NegativePSNR(), ShiftTolerantDistance(weight=3.0, softened=True)),
+        extra_sources=(everything, replace(signs, camera=harder, count=2_048, share=2 / 5)),
+        losses=(PSNRLoss(), STLPIPSLoss(weight=3.0, low_pass=True)),
         seed=19,
         steps=320,
         warmup_steps=50,

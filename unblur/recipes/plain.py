@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from unblur.blur import Camera
-from unblur.datasets import SignBlur, SimulatedBlur
+from unblur.datasets import SimulatedBlur, SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import PlainUNetConfig
@@ -29,7 +29,7 @@ STILL = Camera(still_share=1.0, object_share=0.0, rolling_share=0.0, defocus_sha
 
 
 def plain() -> Recipe:
-    """Everything that the simulator knows, and what the bundled network was not shown: see the cameras above.
+    """Return the recipe of all simulated blur, and of kinds that the bundled network was not trained on (see above).
 
     Patches grow, which gained most in `experiments.shape_race`: many small ones first, fewer large ones later.
     """
@@ -38,19 +38,19 @@ def plain() -> Recipe:
         model=PlainUNetConfig(),
         camera=SHAKE,
         sampling=PatchSampling(patch_px=128),
-        mixed_in=(
+        extra_sources=(
             SimulatedBlur(camera=EVERYTHING, share=0.33),
             SimulatedBlur(camera=CLEAN_PAN, share=0.15),
-            SignBlur(camera=replace(SHAKE, extent_px=(2.0, 28.0)), count=1024, share=0.12),
+            SyntheticText(camera=replace(SHAKE, extent_px=(2.0, 28.0)), count=1024, share=0.12),
             SimulatedBlur(camera=STILL, share=0.07),
             SimulatedBlur(camera=ROLL, share=0.06),
             SimulatedBlur(camera=LIGHTS, share=0.06),
         ),
-        uses=8,
+        repeats=8,
         seed=26,
         steps=16_000,
         batch=16,
-        growth=(PatchStage(begins=0.35, patch_px=192, batch=8), PatchStage(begins=0.8, patch_px=256, batch=6)),
+        progressive=(PatchStage(start=0.35, patch_px=192, batch=8), PatchStage(start=0.8, patch_px=256, batch=6)),
         peak_learning_rate=1e-3,
         betas=(0.9, 0.95),
         checkpoint_every=250,

@@ -10,24 +10,25 @@ from unblur.training.recipe import Recipe
 
 
 def prior() -> Recipe:
-    """Shake of a still scene, as far as anything is left to be seen of it, a third of it severe. The backbone, which
-    is the teacher, learns slowly: at the rate of the rest it forgot what sharp photographs look like. The student looks
-    twice: what the bundled weights restore is more than one of this size learns to see by itself.
+    """Return the recipe of the semantic prior: shake of a still scene, a third of it severe.
+
+    The backbone, which starts as the teacher, has a lower learning rate: at the rate of the rest it forgot the features
+    of sharp images. The student is two-pass: the bundled weights restore more than a student of this size learns to.
     """
     shake = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
     severe = SimulatedBlur(camera=replace(shake, extent_px=(8.0, 32.0), still_share=0.0), share=1 / 3)
     return Recipe(
         name="unblur-prior",
-        model=SemanticPriorConfig(looks_twice=True),
+        model=SemanticPriorConfig(two_pass=True),
         camera=shake,
-        mixed_in=(severe,),
+        extra_sources=(severe,),
         sampling=PatchSampling(patch_px=192),
-        uses=4,
-        uses_apart=64,
+        repeats=4,
+        repeat_gap=64,
         seed=23,
         steps=5_000,
         precision="float32",
         peak_learning_rate=1e-3,
-        backbone_share=0.1,
+        backbone_lr_scale=0.1,
         betas=(0.9, 0.99),
     )

@@ -1,4 +1,4 @@
-"""How much of a restoration to use: the step from restored values back to a photograph's own numbers."""
+"""Applies a restoration with a strength: converts restored values back to a photograph's own numbers."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def full_scale(dtype: np.dtype[Any]) -> int:
     return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
 
 
-def blend(pixels: NDArray[Any], restored: NDArray[np.float32], strength: float) -> NDArray[Any]:
+def apply_strength(pixels: NDArray[Any], restored: NDArray[np.float32], strength: float) -> NDArray[Any]:
     """`pixels + strength * (restored - pixels)`, clipped, and for integers rounded, in the dtype of `pixels`.
 
     Shape: (H, W, C) both. `restored` is in [0, 1] and `pixels` in 0..full scale.

@@ -1,4 +1,4 @@
-"""Where to compute, and in which precision."""
+"""Chooses the device and the precision of computations."""
 
 from typing import Any, Literal
 

@@ -41,7 +41,7 @@ from unblur.models.tokens import Tokens
 from unblur.names import Precision, ShakeChoice
 from unblur.photos.photo import Photo
 from unblur.restoration.device import choose_device, uses_bfloat16
-from unblur.restoration.guard import is_plausible, is_plausible_detail
+from unblur.restoration.guard import is_sane, is_sane_detail
 from unblur.restoration.low_frequencies import with_low_frequencies_of
 from unblur.restoration.restorer import SHARE_OF_ESTIMATING, Restoration, mean_change
 from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
@@ -56,18 +56,18 @@ from unblur.restoration.tiled import (
     restore_in_tiles,
     split_progress,
 )
-from unblur.restoration.windows import as_blurry, as_values, in_channels, shares_of_white
+from unblur.restoration.windows import to_array, to_channels, to_float, to_tensor
 
 BYTES_PER_TILE_PX = 2000
-"""With a decoder of ours: measured at 750 for the size `small` in float32 on a CPU, with room to spare."""
+"""Bytes for each pixel of a tile with a decoder of ours: 750 measured for `small` in float32 on a CPU, and reserve."""
 
 BYTES_PER_TILE_PX_OF_OTHERS = 10_000
-"""With the decoder of SANA's DC-AE: measured at 6800 in the same way."""
+"""Bytes for each pixel of a tile with the decoder of SANA's DC-AE: 6800 measured in the same way, and reserve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerativeSettings:
-    """What a generative restoration depends on besides the networks and the photograph.
+    """Settings of a generative restoration, besides the networks and the photograph.
 
     Raises UnblurError for what makes no sense.
     """
@@ -80,14 +80,14 @@ class GenerativeSettings:
     fidelity: float = 0.5
     """0 invents most, 1 nothing. The default is measured (docs/results/benchmarks.md)."""
     samples: int = 1
-    """How many seeds, counted up from `seed`, are compared to tell what is uncertain; 1 compares none."""
+    """Number of seeds, counted up from `seed`, that are compared for the uncertainty; 1 compares none."""
     pooling_window_px: int | None = None
     """Reach of averages inside the networks; None averages over the tile."""
     overlap_px: int = 128
     feather_px: int = 64
-    """As in a restoration without invention. A latent stands for 32 px, and low frequencies reach 31."""
+    """Feather as in a restoration without invention. A latent stands for 32 px, and low frequencies reach 31."""
     precision: Precision = "auto"
-    """As in a restoration without invention."""
+    """Precision as in a restoration without invention."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -127,7 +127,7 @@ def load_generative(
     settings = settings or GenerativeSettings()
     if settings.pooling_window_px is None:
         settings = replace(settings, pooling_window_px=usual_window_px(checkpoint.train_patch_px))
-    told = None if caption is None else _tokens(caption, text_encoder, denoiser.token_channels, device)
+    tokens = None if caption is None else _tokens(caption, text_encoder, denoiser.token_channels, device)
     first = solver = None
     if source is None:
         if shake != "off":
@@ -141,7 +141,7 @@ def load_generative(
         settings,
         first=first,
         shake_solver=solver,
-        caption=told,
+        caption=tokens,
         device=device,
         checkpoint_sha256=checkpoint.sha256,
         decoder_sha256=found.sha256,
@@ -174,12 +174,12 @@ class GenerativeRestorer:
         checkpoint_sha256: str | None = None,
         decoder_sha256: str | None = None,
     ) -> None:
-        """Takes over the networks: moves them to `device` and sets the pooling of `network`.
+        """Take over the networks: move them to `device` and set the pooling of `network`.
 
         `first`: what restores without invention, (B, 3, H, W) in [0, 1] -> same; None is the pre-reconstruction.
         `shake_solver`: joins a deconvolution of camera shake with that restoration; None solves no shake.
-        `decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1]. `caption`: (1, N, C), told of every
-        tile.
+        `decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1]. `caption`: (1, N, C), used for
+        every tile.
         """
         self.settings = settings or GenerativeSettings()
         self.device = choose_device(device)
@@ -228,7 +228,7 @@ class GenerativeRestorer:
                 bytes_per_px=self._bytes_per_px,
             ),
             device=self.device,
-            beside=int(compares),
+            extra_channels=int(compares),
             progress=progress,
         )
         return Restoration(
@@ -236,11 +236,11 @@ class GenerativeRestorer:
             seconds=time.perf_counter() - began,
             tile_px=result.tile_px,
             change=mean_change(photo.pixels, result.pixels),
-            kept_share=result.kept_share,
+            fallback_share=result.fallback_share,
             strength=strength,
             generated_share=result.generated_share,
             shake=None if solved is None else solved.shake,
-            uncertainty=strength * result.beside[..., 0] if compares else None,
+            uncertainty=strength * result.extras[..., 0] if compares else None,
         )
 
     def _restore_first(self, blurry: Tensor) -> Tensor:
@@ -253,29 +253,29 @@ class GenerativeRestorer:
         return restored.float().cpu()
 
     def _restore_window(self, solved: SolvedShake | None, window: Window, progress: Progress | None) -> Answer:
-        values = shares_of_white(window.pixels)
+        values = to_float(window.pixels)
         height, width, channels = values.shape
-        blurry = as_blurry(values, self.device)
+        blurry = to_tensor(values, self.device)
         bfloat16 = uses_bfloat16(self.settings.precision, self.device, window.pixels.dtype)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
             conditions = self._glow.conditions(reflected_to_multiple(blurry, STRIDE_PX))
             first = conditions.restored if self._first is None else self._first(blurry)
             restored = first[..., :height, :width].float()
-            if not is_plausible(restored, blurry):
-                return Answer(self._with_disagreement(values), "kept")
+            if not is_sane(restored, blurry):
+                return Answer(self._with_disagreement(values), "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
             if self.settings.fidelity == 1:
-                return Answer(self._with_disagreement(as_values(in_channels(restored, channels))), "restored")
+                return Answer(self._with_disagreement(to_array(to_channels(restored, channels))), "restored")
             painted = self._glow.decoder(conditions.aligned.float()).float()[..., :height, :width]
             samples = []
             for index in range(self.settings.samples):
                 part = part_of(progress, index, self.settings.samples)
                 samples.append(self._sample(conditions, painted, restored, window, self.settings.seed + index, part))
-            pictures = [in_channels(restored if sample is None else sample, channels) for sample in samples]
+            pictures = [to_channels(restored if sample is None else sample, channels) for sample in samples]
             disagreement = _disagreement(pictures) if len(pictures) > 1 else None
             kind: Kind = "restored" if samples[0] is None else "generated"
-            return Answer(self._with_disagreement(as_values(pictures[0]), disagreement), kind)
+            return Answer(self._with_disagreement(to_array(pictures[0]), disagreement), kind)
 
     def _sample(
         self,
@@ -301,16 +301,16 @@ class GenerativeRestorer:
             if progress:
                 progress(next(steps) / sampling.steps)
 
-        latents = self._glow.network.latents_from(noise, conditions, sampling, on_step)
+        latents = self._glow.network.denoise(noise, conditions, sampling, on_step)
         generated: Tensor = self._glow.decoder(latents).float()[..., :height, :width]
         # Colours need more digits than detail does.
         with torch.autocast(self.device.type, enabled=False):
             # What a broken decoder paints in both would not show in the result, but its differences mean nothing.
-            if not is_plausible_detail(generated, restored):
+            if not is_sane_detail(generated, restored):
                 return None
             change = (1 - self.settings.fidelity) * (generated - painted)
             result = with_low_frequencies_of(restored, restored + change)
-            return result if is_plausible_detail(result, restored) else None
+            return result if is_sane_detail(result, restored) else None
 
     def _with_disagreement(
         self, picture: NDArray[np.float32], disagreement: Tensor | None = None
@@ -318,10 +318,10 @@ class GenerativeRestorer:
         """(h, w, C), and with samples to compare (h, w, C + 1); where there is nothing to compare they agree."""
         if self.settings.samples == 1:
             return picture
-        beside = np.zeros_like(picture[..., :1]) if disagreement is None else as_values(disagreement)
-        return np.concatenate([picture, beside], axis=2)
+        spread = np.zeros_like(picture[..., :1]) if disagreement is None else to_array(disagreement)
+        return np.concatenate([picture, spread], axis=2)
 
 
 def _disagreement(pictures: list[Tensor]) -> Tensor:
-    """Standard deviation over pictures (1, C, h, w) as they are seen, root mean square of the colours: (1, 1, h, w)."""
+    """Return the standard deviation over images (1, C, h, w), root mean square of the colours: (1, 1, h, w)."""
     return torch.stack(pictures).clamp(0, 1).std(dim=0).square().mean(dim=1, keepdim=True).sqrt()

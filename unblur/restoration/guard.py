@@ -1,4 +1,4 @@
-"""What a network may not do to a photograph: signs that its answer is garbage, and is better thrown away."""
+"""Detects restorations that are implausible and must be thrown away."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from unblur.restoration.low_frequencies import low_frequencies
 
 LARGEST_MEAN_SHIFT = 0.25
-"""Of full scale. Restoration moves light around; a tile whose mean colour moves further is garbage."""
+"""Limit as a share of full scale. Restoration moves light around; a larger shift of the mean colour is garbage."""
 
 CELL_PX = 32
 """Side of the square that a latent stands for."""
@@ -23,20 +23,20 @@ LARGEST_COLOURED_DETAIL = 0.1
 the blurred ones above; mosaics of random colours have 0.14 to 0.24, with stones of 1 to 32 px."""
 
 
-def is_plausible(restored: Tensor, blurry: Tensor) -> bool:
+def is_sane(restored: Tensor, blurry: Tensor) -> bool:
     """Whether a restoration is finite and about as bright as the blurry photograph. Shape: (1, 3, h, w) each."""
     shift = (restored - blurry).mean(dim=(2, 3)).abs().max()
     # Comparisons with NaN are false, and one infinite or undefined value spoils the mean.
     return bool(shift <= LARGEST_MEAN_SHIFT)
 
 
-def is_plausible_detail(generated: Tensor, restored: Tensor) -> bool:
+def is_sane_detail(generated: Tensor, restored: Tensor) -> bool:
     """Whether generated detail may stand in the place of a restoration without it. Shape: (1, 3, h, w) each.
 
     It must be plausible, agree with `restored` in the colours of cells, and not be a mosaic: detail of photographs is
     mostly light and dark, that of broken decoders is coloured.
     """
-    if not is_plausible(generated, restored):
+    if not is_sane(generated, restored):
         return False
     colours = float(_in_neighbourhoods(_over_cells(generated - restored).square()).max())
     # What is coloured in the restoration already may become more so as blur goes.

@@ -14,7 +14,7 @@ HOLES_PX = (1, 2, 4, 8, 16)
 """Pixels between the taps of each smoothing."""
 
 REACH_PX = sum(HOLES_PX)
-"""How far low frequencies look, so that tiles with this much context have those of the whole photograph."""
+"""Reach of low frequencies in pixels, so that tiles with this context have those of the whole photograph."""
 
 _TAPS = (0.25, 0.5, 0.25)
 

@@ -1,4 +1,4 @@
-"""How large a tile may be, and what it looks like when there was no room after all."""
+"""Finds the size of tiles that fits the memory, and recognises errors of exhausted memory."""
 
 import math
 
@@ -8,7 +8,7 @@ from unblur.memory import free_memory
 from unblur.restoration.tiles import GRID_PX, SMALLEST_TILE_PX
 
 DEFAULT_TILE_PX = 1024
-"""Where memory allows, the same everywhere, so that the same photograph gives the same result everywhere."""
+"""The default where memory allows, so that the same photograph gives the same result everywhere."""
 
 
 def largest_tile_px(device: torch.device, bytes_per_px: int) -> int:

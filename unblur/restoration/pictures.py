@@ -57,7 +57,7 @@ def picture_like(picture: Any, planes: Sequence[Planes]) -> Any:
 
 
 def is_pillow_image(picture: object) -> bool:
-    """Whether `picture` is a PIL.Image.Image, told without importing Pillow."""
+    """Whether `picture` is a PIL.Image.Image; Pillow is not imported."""
     return any((c.__module__, c.__name__) == ("PIL.Image", "Image") for c in type(picture).__mro__)
 
 

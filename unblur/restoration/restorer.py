@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from unblur.checkpoints.folder import BUNDLED_RESTORER, BUNDLED_SHAKE_FUSION, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import GlowConfig, MultiScale, RestorerConfig
-from unblur.models.multiscale import AtHalfSize
+from unblur.models.multiscale import HalfResolution
 from unblur.models.pooling import use_local_pooling, usual_window_px
 from unblur.names import Precision, ShakeChoice
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.blend import full_scale
 from unblur.restoration.device import choose_device, uses_bfloat16
-from unblur.restoration.guard import is_plausible
+from unblur.restoration.guard import is_sane
 from unblur.restoration.pictures import Planes, picture_like, planes_of
 from unblur.restoration.shake import Shake
 from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
@@ -42,7 +42,7 @@ from unblur.restoration.tiled import (
     restore_in_tiles,
     split_progress,
 )
-from unblur.restoration.windows import as_blurry, as_values, in_channels, shares_of_white
+from unblur.restoration.windows import to_array, to_channels, to_float, to_tensor
 
 Picture = TypeVar("Picture")
 
@@ -50,7 +50,7 @@ BYTES_PER_TILE_PX = 2000
 """Measured at 1300 for the bundled network in float32 on a CPU, with room to spare."""
 
 SHARE_OF_ESTIMATING = 0.3
-"""Of the progress of a photograph, for estimating its shake."""
+"""Share of the progress of a photograph for estimating its shake."""
 
 HARDLY_CHANGED = 0.3 / 255
 """Mean absolute change, as a share of full scale, below which nobody sees a difference."""
@@ -58,7 +58,7 @@ HARDLY_CHANGED = 0.3 / 255
 
 @dataclass(frozen=True, kw_only=True)
 class RestorationSettings:
-    """What a restoration depends on besides the network and the photograph."""
+    """Settings of a restoration, besides the network and the photograph."""
 
     pooling_window_px: int | None = None
     """Reach of averages inside the network; None averages over the tile."""
@@ -81,7 +81,7 @@ class Restoration:
     """Largest side of the tiles, 0 when the photograph was restored in one piece or not at all."""
     change: float
     """Mean absolute difference to the input, as a share of full scale."""
-    kept_share: float
+    fallback_share: float
     """Share of the tiles that are the input's, because the network's answer was not finite or was garbage."""
     strength: float
     generated_share: float = 0.0
@@ -140,8 +140,8 @@ def load(
     )
     model = checkpoint.model
     if fast:
-        # The hourglass alone: half size is the one size that is looked at.
-        model = AtHalfSize(model.hourglass if isinstance(model, MultiScale) else model)
+        # Half size is the only scale, so the NAFNet is enough.
+        model = HalfResolution(model.nafnet if isinstance(model, MultiScale) else model)
     solver = None
     if shake == "always" or (shake == "auto" and source is None and not fast):
         solver = load_shake_solver(choose_device(device), fusion=shake_fusion, always=shake == "always")
@@ -221,7 +221,7 @@ class Restorer:
             seconds=time.perf_counter() - began,
             tile_px=result.tile_px,
             change=mean_change(photo.pixels, result.pixels),
-            kept_share=result.kept_share,
+            fallback_share=result.fallback_share,
             strength=strength,
             shake=shake,
         )
@@ -269,18 +269,18 @@ class Restorer:
         return restored.float().cpu()
 
     def _restore_window(self, solved: SolvedShake | None, window: Window, _: Progress | None) -> Answer:
-        values = shares_of_white(window.pixels)
-        blurry = as_blurry(values, self.device)
+        values = to_float(window.pixels)
+        blurry = to_tensor(values, self.device)
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.uses_bfloat16(window.pixels.dtype)),
         ):
             restored = self._model(blurry).float()
-            if not is_plausible(restored, blurry):
-                return Answer(values, "kept")
+            if not is_sane(restored, blurry):
+                return Answer(values, "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
-            return Answer(as_values(in_channels(restored, values.shape[2])), "restored")
+            return Answer(to_array(to_channels(restored, values.shape[2])), "restored")
 
     def uses_bfloat16(self, dtype: np.dtype[Any]) -> bool:
         """Whether photographs of this type are restored in bfloat16, and not in float32."""

@@ -37,7 +37,7 @@ from unblur.models import KernelEstimator
 from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.photos.photo import Photo
 from unblur.restoration.tiled import Progress, split_progress
-from unblur.restoration.windows import as_blurry, shares_of_white
+from unblur.restoration.windows import to_float, to_tensor
 
 CPU = torch.device("cpu")
 
@@ -57,7 +57,7 @@ LONGEST_KERNEL_PX = 48.0
 """Longer blur is estimated in a smaller photograph: with its surroundings it would not fit the features' window."""
 
 SHARE_OF_EDGES = 0.6
-"""Of the progress of an estimate, for the first networks and the solver without learned weights."""
+"""Share of the progress of an estimate for the first networks and the solver without learned weights."""
 
 LEAST_DETAIL = 1e-8
 """Mean squared gradient in linear light below which a photograph is flat and does not show how the camera moved."""
@@ -87,7 +87,7 @@ class Shake:
     """The camera shake of a photograph."""
 
     path: CameraPath
-    """In pixels of the photograph."""
+    """The path in pixels of the photograph."""
     confidence: float
     """1 less the expected relative error of the kernel, in [0, 1]."""
     residual: float
@@ -104,7 +104,7 @@ class Shake:
 
     @property
     def direction_deg(self) -> float:
-        """Its main direction: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise as seen."""
+        """Return the main direction: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise."""
         return self.path.direction_deg
 
     def to_json(self) -> str:
@@ -148,12 +148,12 @@ class ShakeEstimator:
                 f"The shake of {width} x {height} pixels cannot be estimated; use at least {SMALLEST_PX} pixels a side."
             )
         stride = max(1, max(height, width) // LARGEST_REGION_PX)
-        overview = as_blurry(shares_of_white(pixels[::stride, ::stride]), CPU)[0]
+        overview = to_tensor(to_float(pixels[::stride, ::stride]), CPU)[0]
         place = best_textured_region(overview, LARGEST_REGION_PX // stride)
         left, top = place[0] * stride, place[1] * stride
         side_x, side_y = min(width, LARGEST_REGION_PX), min(height, LARGEST_REGION_PX)
         left, top = min(left, width - side_x), min(top, height - side_y)
-        region = as_blurry(shares_of_white(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
+        region = to_tensor(to_float(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
         light = luminance(srgb_to_linear(region))
         noise = estimate_noise(light)
         if float(differences(light).square().mean()) < LEAST_DETAIL:
@@ -293,7 +293,7 @@ def _unclipped(light: Tensor) -> Tensor:
 
 
 def estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> Tensor:
-    """What the kernel estimator sees. (H, W) linear light, twice, and a kernel or None -> (9, 65, 65)."""
+    """Return the inputs of the kernel estimator. (H, W) linear light, twice, and a kernel or None -> (9, 65, 65)."""
     kernel = torch.zeros(WINDOW_PX, WINDOW_PX)
     if by_edges is not None:
         margin = (WINDOW_PX - by_edges.shape[-1]) // 2

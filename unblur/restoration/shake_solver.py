@@ -14,7 +14,7 @@ from unblur.deconvolution.candidates import deconvolve_candidates
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, ShakeFusion
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
-from unblur.restoration.guard import is_plausible
+from unblur.restoration.guard import is_sane
 from unblur.restoration.shake import SMALLEST_PX, Shake, ShakeEstimator
 from unblur.restoration.tiled import Progress
 
@@ -45,7 +45,7 @@ class SolvedShake:
         error = blurry.new_tensor([1 - self.shake.confidence])
         length_px = blurry.new_tensor([self.shake.length_px])
         fused: Tensor = self.fusion(blurry, restored, deconvolved, error, length_px).float()
-        return fused if is_plausible(fused, blurry) else restored
+        return fused if is_sane(fused, blurry) else restored
 
 
 class ShakeSolver:

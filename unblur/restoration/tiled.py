@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.restoration.blend import blend, check_strength
+from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.memory import (
     DEFAULT_TILE_PX,
     is_out_of_memory,
@@ -41,16 +41,16 @@ class Window:
     """Multiples of GRID_PX."""
 
 
-Kind = Literal["kept", "restored", "generated"]
+Kind = Literal["unchanged", "restored", "generated"]
 """Whether a picture is the input's, restored from it, or has detail that was generated."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a window."""
+    """The restoration of a window."""
 
     values: NDArray[np.float32]
-    """(h, w, C + `beside`): the picture, about in [0, 1], then what is known of each pixel beside it. Given away."""
+    """(h, w, C + `extra_channels`): the image, about in [0, 1], then the extra channels. The receiver may change it."""
     kind: Kind
 
 
@@ -59,7 +59,7 @@ RestoreWindow = Callable[[Window, Progress | None], Answer]
 
 @dataclass(frozen=True, kw_only=True)
 class Tiling:
-    """How a photograph is cut, where the caller has no wish of his own."""
+    """The default tiling of a photograph."""
 
     overlap_px: int
     """Pixels that neighbouring tiles share."""
@@ -75,11 +75,11 @@ class TiledPixels:
 
     pixels: NDArray[Any]
     """(H, W, C), in the dtype of the input."""
-    beside: NDArray[np.float32]
-    """(H, W, beside): what the windows' answers held beside the picture, blended as it is; 0 where nothing was done."""
+    extras: NDArray[np.float32]
+    """(H, W, `extra_channels`): the extra channels of the windows, blended like the image; 0 where it is unchanged."""
     tile_px: int
     """Largest side of the tiles, 0 when there was one or none."""
-    kept_share: float = 0.0
+    fallback_share: float = 0.0
     generated_share: float = 0.0
     """Shares of the tiles whose answers were of these kinds."""
 
@@ -93,10 +93,10 @@ def restore_in_tiles(
     tile: Tile,
     tiling: Tiling,
     device: torch.device,
-    beside: int = 0,
+    extra_channels: int = 0,
     progress: Progress | None = None,
 ) -> TiledPixels:
-    """(H, W, C) -> same, with `beside` numbers for each pixel. Retries with ever smaller tiles while memory runs out.
+    """Restore (H, W, C) -> same, with `extra_channels` more channels; smaller tiles are tried while memory runs out.
 
     Raises UnblurError for a strength or tile that makes no sense, and when there is no memory for the smallest tiles.
     """
@@ -105,11 +105,13 @@ def restore_in_tiles(
         check_tile_px(tile)
     height, width = pixels.shape[:2]
     if strength == 0:
-        return TiledPixels(pixels=pixels.copy(), beside=np.zeros((height, width, beside), np.float32), tile_px=0)
+        return TiledPixels(
+            pixels=pixels.copy(), extras=np.zeros((height, width, extra_channels), np.float32), tile_px=0
+        )
     tile_px = _tile_px(tile, height, width, largest_tile_px(device, tiling.bytes_per_px))
     while True:
         try:
-            result = _restore(pixels, restore_window, strength, tile_px, tiling, beside, progress)
+            result = _restore(pixels, restore_window, strength, tile_px, tiling, extra_channels, progress)
             break
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -125,12 +127,12 @@ def restore_in_tiles(
         # What nobody can see is not a photograph: programs leave anything there, and expect it back.
         hidden = alpha.reshape(alpha.shape[:2]) == 0
         result.pixels[hidden] = pixels[hidden]
-        result.beside[hidden] = 0
+        result.extras[hidden] = 0
     return result
 
 
 def part_of(progress: Progress | None, index: int, count: int) -> Progress | None:
-    """How the part `index` of `count` equal ones tells its own progress."""
+    """Return the progress of part `index` of `count` equal ones."""
     return progress and (lambda share: progress((index + share) / count))
 
 
@@ -153,7 +155,7 @@ def _restore(
     strength: float,
     tile_px: int,
     tiling: Tiling,
-    beside: int,
+    extra_channels: int,
     progress: Progress | None,
 ) -> TiledPixels:
     height, width, channels = pixels.shape
@@ -162,11 +164,11 @@ def _restore(
         for length in (height, width)
     )
     count = len(rows) * len(columns)
-    result, known = np.empty_like(pixels), np.zeros((height, width, beside), np.float32)
+    result, known = np.empty_like(pixels), np.zeros((height, width, extra_channels), np.float32)
     kinds: Counter[Kind] = Counter()
     blended_below: NDArray[np.float32] | None = None
     for row_index, row in enumerate(rows):
-        band = np.zeros((row.stop_px - row.start_px, width, channels + beside), np.float32)
+        band = np.zeros((row.stop_px - row.start_px, width, channels + extra_channels), np.float32)
         if blended_below is not None:
             band[: len(blended_below)] = blended_below
         for column_index, column in enumerate(columns):
@@ -183,14 +185,14 @@ def _restore(
         stop_px = rows[row_index + 1].start_px if row_index + 1 < len(rows) else height
         final = slice(row.start_px, stop_px)
         finished = band[: stop_px - row.start_px]
-        result[final] = blend(pixels[final], finished[..., :channels], strength)
+        result[final] = apply_strength(pixels[final], finished[..., :channels], strength)
         known[final] = finished[..., channels:]
         blended_below = band[stop_px - row.start_px :]
     return TiledPixels(
         pixels=result,
-        beside=known,
+        extras=known,
         tile_px=tile_px if count > 1 else 0,
-        kept_share=kinds["kept"] / count,
+        fallback_share=kinds["unchanged"] / count,
         generated_share=kinds["generated"] / count,
     )
 

@@ -1,4 +1,4 @@
-"""Where restorations with other seeds disagree, as a picture."""
+"""Maps of the disagreement between restorations with other seeds."""
 
 import numpy as np
 from numpy.typing import NDArray

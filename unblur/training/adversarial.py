@@ -9,14 +9,14 @@ from torch.nn.utils.parametrizations import spectral_norm
 from unblur.seeds import seed_for
 
 CHANNELS = (32, 64, 128)
-"""At strides 2, 4 and 8. An answer sees 38 pixels of the photograph."""
+"""Channels at strides 2, 4 and 8. The receptive field is 38 pixels."""
 
 LEARNING_RATE = 2e-4
 BETAS = (0.5, 0.9)
 
 
 class PatchDiscriminator(nn.Sequential):
-    """How true each place looks, any number. Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 1, H/8, W/8).
+    """Scores how real each position looks, any number. Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 1, H/8, W/8).
 
     PatchGAN's (Isola et al. 2017, arXiv 1611.07004) strided convolutions, their largest gain held at 1 by spectral
     normalisation (Miyato et al. 2018, arXiv 1802.05957) in place of batch normalisation.
@@ -54,14 +54,16 @@ class Adversary:
         return float(loss.detach())
 
     def fooling_loss(self, reconstructed: Tensor) -> Tensor:
-        """How false the discriminator finds (B, 3, H, W), which it does not learn from. Scalar."""
+        """Return the adversarial loss of (B, 3, H, W) for the generator; the discriminator gets no gradient. Scalar."""
         self.discriminator.eval().requires_grad_(False)
         found: Tensor = self.discriminator(reconstructed - 0.5)
         return -found.mean()
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the state of the discriminator and of its optimizer."""
         return {"discriminator": self.discriminator.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state returned by `state_dict`."""
         self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import torch
 
 from unblur.errors import UnblurError
-from unblur.training.growth import phase_at, phases_of
 from unblur.training.objectives.objective import Example, Objective
-from unblur.training.prefetch import prefetched
+from unblur.training.prefetch import prefetch
 from unblur.training.processes import Processes
+from unblur.training.progressive import phase_at, phases_of
 from unblur.training.recipe import Recipe
 
 
@@ -36,4 +36,4 @@ def batches(recipe: Recipe, objective: Objective, start: int, processes: Process
             for first in range(0, len(own), size)
         ]
 
-    return prefetched(batch, range(start, recipe.steps), recipe.workers)
+    return prefetch(batch, range(start, recipe.steps), recipe.workers)

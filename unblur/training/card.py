@@ -1,9 +1,9 @@
-"""The model card that every checkpoint carries: what it is, how it was made, what it must not be used for."""
+"""The model card of a checkpoint: its purpose, its training, and its limits."""
 
 from pathlib import Path
 from typing import assert_never
 
-from unblur.datasets import PairSet, SignBlur
+from unblur.datasets import PairSet, SyntheticText
 from unblur.models import (
     AutoencoderConfig,
     GlowConfig,
@@ -16,13 +16,13 @@ from unblur.models import (
     SemanticPriorConfig,
     ShakeFusionConfig,
 )
-from unblur.training.growth import phases_of
+from unblur.training.progressive import phases_of
 from unblur.training.recipe import Recipe
-from unblur.training.restoration_loss import ShiftTolerantDistance, TeacherFeatures
+from unblur.training.restoration_loss import FeatureLoss, STLPIPSLoss
 
 
 def model_card(recipe: Recipe, steps_done: int) -> str:
-    """Text of a hub README.md for a checkpoint of `recipe` after `steps_done` updates."""
+    """Return the text of a hub README.md for a checkpoint of `recipe` after `steps_done` updates."""
     return f"""---
 license: apache-2.0
 library_name: unblur
@@ -50,21 +50,23 @@ def _data(recipe: Recipe) -> str:
         return "sharp photographs, as they are"
     parts = ["sharp photographs blurred by the simulator of `unblur`"] if recipe.needs_photos else []
     parts += [
-        f"{part.share:.0%} of the patches show drawn signs" for part in recipe.mixed_in if isinstance(part, SignBlur)
+        f"{part.share:.0%} of the patches show drawn signs"
+        for part in recipe.extra_sources
+        if isinstance(part, SyntheticText)
     ]
-    sets = [part for part in recipe.mixed_in if isinstance(part, PairSet)]
+    sets = [part for part in recipe.extra_sources if isinstance(part, PairSet)]
     # The place on the machine that trained is nobody's business.
     parts += [f"{part.share:.0%} of the patches are of the pairs in {Path(part.folder).name}" for part in sets]
     return "; ".join(parts)
 
 
 def _losses(recipe: Recipe) -> str:
-    """A line of what a restoring network was asked for; whoever asks for more than likeness in pixels should say so."""
+    """Return a line with the loss of a restoring network, and a warning if a term compares more than pixels."""
     if not isinstance(recipe.model, RestorerConfig):
         return ""
     text = " + ".join(f"{term.weight:g} x {type(term).__name__}" for term in recipe.losses)
-    if any(isinstance(term, ShiftTolerantDistance | TeacherFeatures) for term in recipe.losses):
-        text += "; what is asked of networks that judge likeness may be answered by texture that is likely, not certain"
+    if any(isinstance(term, STLPIPSLoss | FeatureLoss) for term in recipe.losses):
+        text += "; perceptual losses can introduce plausible but incorrect texture"
     return f"- Minimised: {text}.\n"
 
 
@@ -82,13 +84,13 @@ def _purpose(model: ModelConfig) -> str:
             )
         case SemanticPriorConfig():
             return (
-                "Tells, from a motion-blurred photograph, what a classifier would have seen in the sharp one: features "
-                "at\nseveral strides, a prior for networks that restore."
+                "Predicts, from a motion-blurred photograph, the features that a classifier computes from the sharp "
+                "one, at\nseveral strides: a prior for restoring networks."
             )
         case PreReconstructionConfig():
             return (
-                "Restores motion-blurred photographs and guesses the latents of the sharp ones: what GLOWDeblur begins "
-                "with."
+                "Restores motion-blurred photographs and guesses the latents of the sharp ones: the first stage of "
+                "GLOWDeblur."
             )
         case GlowConfig():
             return (
@@ -119,13 +121,13 @@ def _use(model: ModelConfig) -> str:
         case MotionEstimatorConfig():
             return "unblur patterns photos --checkpoint FOLDER"
         case SemanticPriorConfig():
-            return "unblur train RECIPE --prior-from FOLDER"
+            return "unblur train RECIPE --init-prior FOLDER"
         case PreReconstructionConfig():
-            return "unblur train glow --start-from FOLDER"
+            return "unblur train glow --init FOLDER"
         case GlowConfig():
             return "unblur restore photo.jpg --mode generative --checkpoint FOLDER --decoder DECODER"
         case AutoencoderConfig():
-            return "unblur train glow --encoder FOLDER"
+            return "unblur train glow --latent-encoder FOLDER"
         case LatentDecoderConfig():
             return "unblur restore photo.jpg --mode generative --checkpoint GENERATOR --decoder FOLDER"
         case KernelEstimatorConfig() | ShakeFusionConfig():

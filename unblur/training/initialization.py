@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from unblur.checkpoints.folder import (
-    BUNDLED_HOURGLASS,
+    BUNDLED_FAITHFUL,
     BUNDLED_MOTION_ESTIMATOR,
     BUNDLED_PRIOR,
     Checkpoint,
     load_checkpoint,
 )
 from unblur.checkpoints.latent_spaces import FrozenEncoder, load_encoder, load_taesana_encoder
+from unblur.checkpoints.num_scales import with_scales
 from unblur.checkpoints.sana import load_sana
-from unblur.checkpoints.sizes import at_sizes
 from unblur.errors import UnblurError
 from unblur.models import (
     GlowConfig,
@@ -40,16 +40,16 @@ PARTS_OF_A_PRIOR = ("prior.", "embeddings.")
 
 @dataclass(frozen=True, kw_only=True)
 class InitFrom:
-    """Checkpoints that a new run begins with. None selects the bundled weights of a part, if there are any."""
+    """Checkpoints to initialise a new run from. None selects the bundled weights of a part, if there are any."""
 
     checkpoint: Path | None = None
-    """Checkpoint of the whole network, or for networks around an hourglass of the hourglass alone."""
+    """Checkpoint of the whole network or, for networks that contain a NAFNet, of the NAFNet alone."""
     prior: Path | None = None
     """Checkpoint of the semantic prior."""
     motion: Path | None = None
     """Checkpoint of the motion estimator."""
-    hourglass: Path | None = None
-    """Checkpoint whose hourglass replaces that of the network."""
+    nafnet: Path | None = None
+    """Checkpoint whose NAFNet replaces that of the network."""
     denoiser: Path | str | None = None
     """SANA's transformer for GLOWDeblur's denoiser, a folder of diffusers or a hub id."""
 
@@ -64,15 +64,15 @@ class InitFrom:
             self._apply_to_glow(model, start)
             return
         if self.motion is not None:
-            raise UnblurError(f"The recipe's network is not told any motion; leave out {self.motion}.")
+            raise UnblurError(f"The recipe's network has no motion guidance; leave out {self.motion}.")
         if self.denoiser is not None:
             raise UnblurError(f"The recipe's network has no denoiser; leave out {self.denoiser}.")
-        if self.hourglass is not None and not isinstance(model, PreReconstruction | MultiScale):
-            raise UnblurError(f"The recipe's network has no hourglass as a part; leave out {self.hourglass}.")
+        if self.nafnet is not None and not isinstance(model, PreReconstruction | MultiScale):
+            raise UnblurError(f"The recipe's network has no NAFNet as a part; leave out {self.nafnet}.")
         if isinstance(model, PreReconstruction | MultiScale):
-            _load_around_hourglass(model, start)
-            if self.hourglass is not None:
-                _replace_hourglass(model, self.hourglass)
+            _load_around_nafnet(model, start)
+            if self.nafnet is not None:
+                _replace_nafnet(model, self.nafnet)
         elif start is not None:
             _load(model, config, start)
         prior = config.prior if isinstance(config, HostConfig) else None
@@ -93,13 +93,13 @@ class InitFrom:
             assert start is not None
             network.load_state_dict(network.state_dict() | start.model.state_dict())
         elif network.pre_reconstruction is not None:
-            _load_around_hourglass(network.pre_reconstruction, start)
+            _load_around_nafnet(network.pre_reconstruction, start)
         elif start is not None:
             raise _wrong_checkpoint(start, "GLOWDeblur without pre-reconstruction")
-        if self.hourglass is not None:
+        if self.nafnet is not None:
             if network.pre_reconstruction is None:
-                raise UnblurError(f"The recipe's network has no hourglass; leave out {self.hourglass}.")
-            _replace_hourglass(network.pre_reconstruction, self.hourglass)
+                raise UnblurError(f"The recipe's network has no NAFNet; leave out {self.nafnet}.")
+            _replace_nafnet(network.pre_reconstruction, self.nafnet)
         if self.motion is not None or not whole:
             _load_motion(network, self.motion)
         if self.prior is not None or not whole:
@@ -129,7 +129,7 @@ def frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> Froze
 
 def _taesana_encoder(config: LatentDecoderConfig, path: Path | None) -> FrozenEncoder:
     if path is None:
-        raise UnblurError("The recipe trains a decoder alone; give the encoder, taesana_encoder.pth, by --encoder.")
+        raise UnblurError("The recipe trains a decoder alone; give taesana_encoder.pth by --latent-encoder.")
     if config.stride_px != TAESANA_STRIDE_PX:
         raise UnblurError(f"TAESANA encodes at stride {TAESANA_STRIDE_PX}, but the recipe trains {config}.")
     return load_taesana_encoder(path)
@@ -138,7 +138,7 @@ def _taesana_encoder(config: LatentDecoderConfig, path: Path | None) -> FrozenEn
 def _latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
     if path is None:
         raise UnblurError(
-            "The recipe learns the latents of sharp photographs; give what encodes them by --encoder: "
+            "The recipe learns the latents of sharp photographs; give their encoder by --latent-encoder: "
             "taesana_encoder.pth, or a checkpoint of `unblur train autoencoder`."
         )
     found = load_encoder(path)
@@ -164,45 +164,45 @@ def _load(model: nn.Module, config: ModelConfig, start: Checkpoint) -> None:
         raise _wrong_checkpoint(start, str(config)) from error
 
 
-def _load_around_hourglass(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
-    """Load a run of the same network, or of the hourglass alone; without a checkpoint, the bundled hourglass.
+def _load_around_nafnet(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
+    """Load a run of the same network, or of its NAFNet alone; without a checkpoint, the bundled NAFNet.
 
     A network at several scales also accepts a checkpoint with another number of scales, because the weights are shared,
     and one without coarse conditioning, because the new projection is zero-initialised. Weights stay random where the
-    bundled hourglass has another shape. Raises UnblurError when the checkpoint is of another network.
+    bundled NAFNet has another shape. Raises UnblurError when the checkpoint is of another network.
     """
-    found = load_checkpoint(BUNDLED_HOURGLASS) if start is None else start
+    found = load_checkpoint(BUNDLED_FAITHFUL) if start is None else start
     if isinstance(found.config, MultiScaleConfig) and isinstance(network.config, MultiScaleConfig):
-        found = at_sizes(found, network.config.scales)
+        found = with_scales(found, network.config.scales)
     if found.config == network.config or _lacks_coarse_conditioning(found, network):
         network.load_state_dict(network.state_dict() | found.model.state_dict())
-    elif found.config == network.config.hourglass:
-        network.hourglass.load_state_dict(found.model.state_dict())
+    elif found.config == network.config.nafnet:
+        network.nafnet.load_state_dict(found.model.state_dict())
     elif start is not None:
         raise _wrong_checkpoint(start, str(network.config))
 
 
 def _lacks_coarse_conditioning(found: Checkpoint, network: PreReconstruction | MultiScale) -> bool:
-    return isinstance(network, MultiScale) and found.config == replace(network.config, told_coarser=False)
+    return isinstance(network, MultiScale) and found.config == replace(network.config, condition_on_coarser=False)
 
 
-def _replace_hourglass(network: PreReconstruction | MultiScale, source: Path) -> None:
-    """Load the hourglass of a checkpoint. Raises UnblurError when it has none of the same shape."""
-    found = _hourglass(load_checkpoint(source), network.config.hourglass)
-    network.hourglass.load_state_dict(found.state_dict())
+def _replace_nafnet(network: PreReconstruction | MultiScale, source: Path) -> None:
+    """Load the NAFNet of a checkpoint. Raises UnblurError when it has none of the same shape."""
+    found = _nafnet_of(load_checkpoint(source), network.config.nafnet)
+    network.nafnet.load_state_dict(found.state_dict())
 
 
-def _hourglass(found: Checkpoint, expected: NAFNetConfig) -> nn.Module:
-    """Return the hourglass of a checkpoint of it alone, or of it at several scales."""
+def _nafnet_of(found: Checkpoint, expected: NAFNetConfig) -> nn.Module:
+    """Return the NAFNet of a checkpoint of it alone, or of a multi-scale network."""
     if found.config == expected:
         return found.model
-    if isinstance(found.model, MultiScale) and found.model.config.hourglass == expected:
-        return found.model.hourglass
+    if isinstance(found.model, MultiScale) and found.model.config.nafnet == expected:
+        return found.model.nafnet
     raise _wrong_checkpoint(found, str(expected))
 
 
 def _with_single_pass_prior(config: GlowConfig) -> GlowConfig:
-    prior = replace(config.semantics.prior, looks_twice=False)
+    prior = replace(config.semantics.prior, two_pass=False)
     return replace(config, semantics=replace(config.semantics, prior=prior))
 
 
@@ -211,7 +211,7 @@ def _load_motion(network: GlowDeblur, source: Path | None) -> None:
     if found.config != network.config.motion:
         raise UnblurError(
             f"The recipe's motion estimator has no weights: {found.folder} holds {found.config}; give it that one's "
-            "sizes, or a checkpoint of `unblur train motion` by --motion-from."
+            "sizes, or a checkpoint of `unblur train motion` by --init-motion."
         )
     network.motion_guidance.estimator.load_state_dict(found.model.state_dict())
 
@@ -235,7 +235,7 @@ def _prior_weights(source: Path | None, expected: SemanticPriorConfig) -> dict[s
     if weights is None:
         raise UnblurError(
             f"{checkpoint.folder} holds {checkpoint.config}, which is not the semantic prior of the recipe, "
-            f"{expected}; give a checkpoint of `unblur train prior` by --prior-from."
+            f"{expected}; give a checkpoint of `unblur train prior` by --init-prior."
         )
     return weights
 
@@ -246,7 +246,7 @@ def _weights_for_passes(checkpoint: Checkpoint, expected: SemanticPriorConfig) -
     The weights of a second pass are dropped, or zero, which leaves the output unchanged.
     """
     found = checkpoint.config
-    if not isinstance(found, SemanticPriorConfig) or replace(found, looks_twice=expected.looks_twice) != expected:
+    if not isinstance(found, SemanticPriorConfig) or replace(found, two_pass=expected.two_pass) != expected:
         return None
     weights = checkpoint.model.state_dict()
     return {name: weights[name] if name in weights else torch.zeros(one) for name, one in shapes(expected).items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from unblur.checkpoints.old_names import use_former_cache
 from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
 from unblur.seeds import seed_for
@@ -33,7 +34,7 @@ def train(
     run: Path,
     *,
     init: InitFrom = InitFrom(),
-    encoder_from: Path | None = None,
+    latent_encoder: Path | None = None,
     device: str = "cpu",
     on_begin: Begin = lambda _recipe: None,
     on_step: Progress = lambda _step, _metrics: None,
@@ -41,8 +42,8 @@ def train(
     """Train `recipe` on the sharp photographs in `photos`, if it needs any; `run` becomes the checkpoint folder.
 
     An interrupted run continues when it is called again. `init` names the checkpoints that a new run begins with, and
-    `encoder_from` the frozen encoder of objectives on latents. Processes that were started together share each batch.
-    The precision is chosen when the run begins, recorded in its recipe, and kept from then on. Raises UnblurError when
+    `latent_encoder` the frozen encoder of objectives on latents. Processes that were started together share each batch.
+    The precision is chosen when the run begins, recorded in its recipe, and fixed from then on. Raises UnblurError when
     `run` holds another recipe, when `device` only emulates its bfloat16, or when training diverges.
     """
     processes = find_processes(device)
@@ -52,8 +53,10 @@ def train(
     objective: Objective | None = None
     if not folder.is_finished:
         sharp = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
-        encoder = frozen_encoder(recipe.model, encoder_from, device)
-        objective = build_objective(recipe, sharp, device, encoder, run / "kept")
+        encoder = frozen_encoder(recipe.model, latent_encoder, device)
+        cache = run / "cache"
+        use_former_cache(run, cache)
+        objective = build_objective(recipe, sharp, device, encoder, cache)
         check_batches(recipe, objective, processes)
     state = TrainState(recipe, objective, device, init=init, saved=folder.saved, run=run)
     folder.begin(state.step)

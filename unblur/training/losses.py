@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Loss functions of training."""
 
 import math
 
@@ -35,14 +35,14 @@ def edge_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
 
 
 def laplacian(picture: Tensor) -> Tensor:
-    """What one step down the Laplacian pyramid takes away. (B, C, H, W) -> same.
+    """Return the detail that one step down the Laplacian pyramid removes. (B, C, H, W) -> same.
 
     The pyramid of Burt and Adelson (1983) with a = 0.4: blurred, every other pixel set to zero, blurred again.
     """
-    kept = torch.zeros_like(picture)
+    sparse = torch.zeros_like(picture)
     # Four times: of four pixels one is left.
-    kept[..., ::2, ::2] = 4 * _blurred(picture)[..., ::2, ::2]
-    return picture - _blurred(kept)
+    sparse[..., ::2, ::2] = 4 * _blurred(picture)[..., ::2, ::2]
+    return picture - _blurred(sparse)
 
 
 def frequency_loss(restored: Tensor, sharp: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def frequency_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     return torch.view_as_real(torch.fft.fft2(restored.float() - sharp.float())).abs().mean()
 
 
-def soft(picture: Tensor) -> Tensor:
+def binomial_blur(picture: Tensor) -> Tensor:
     """1 2 1 across and down, a quarter of it: what alternates from pixel to pixel is gone. (B, C, H, W) -> same.
 
     Edges are mirrored.
@@ -61,12 +61,12 @@ def soft(picture: Tensor) -> Tensor:
     return _both_ways(picture, (0.25, 0.5, 0.25), "reflect")
 
 
-def path_loss(answers: Tensor, truth: Tensor) -> Tensor:
+def path_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     """Mean distance of undirected paths (B, 4, h, w) in pixels, each softened by its true length. Scalar.
 
     The doubled vectors count half: where only the length is wrong, that is the distance of the two ends.
     """
-    off = answers.float() - truth
+    off = predicted.float() - truth
     # The norm of nothing has no gradient.
     distance = _norm(off[:, :2]) + _norm(off[:, 2:]) / 2
     return (distance / (_norm(truth[:, 2:]) + SOFTENING_PX).sqrt()).mean()
@@ -87,20 +87,20 @@ def reblur_loss(again: Tensor, known: Tensor, blurry: Tensor) -> Tensor:
     return (off * certain).sum() / certain.sum().clamp(min=1)
 
 
-def review_loss(answers: list[Tensor], truth: list[Tensor]) -> Tensor:
-    """How far features are from a teacher's: mean over levels, each (B, C, H, W), of `hierarchical_distance`. Scalar.
+def feature_loss(predicted: list[Tensor], truth: list[Tensor]) -> Tensor:
+    """Compute the distance from a teacher's features: mean over levels, each (B, C, H, W), of `hcl_loss`. Scalar.
 
     Each level's distance is divided by the variance of the teacher's features there, so that levels count alike and 1
     is what each channel's mean would get.
     """
     distances = [
-        hierarchical_distance(answer, taught) / (taught.float().var(dim=(0, 2, 3)).mean() + 1e-6)
-        for answer, taught in zip(answers, truth, strict=True)
+        hcl_loss(answer, truth_level) / (truth_level.float().var(dim=(0, 2, 3)).mean() + 1e-6)
+        for answer, truth_level in zip(predicted, truth, strict=True)
     ]
     return torch.stack(distances).mean()
 
 
-def hierarchical_distance(answer: Tensor, truth: Tensor) -> Tensor:
+def hcl_loss(answer: Tensor, truth: Tensor) -> Tensor:
     """Mean squared error of features and, for half, a quarter and an eighth, of their 4 x 4, 2 x 2 and 1 x 1 means.
 
     ReviewKD's hierarchical context loss (Chen et al. 2021, arXiv 2104.09044). (B, C, H, W) -> scalar.

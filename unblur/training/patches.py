@@ -1,4 +1,4 @@
-"""Where the patches of a run come from: the simulator, real pairs, or several of them mixed."""
+"""Builds the patches of a run: simulated, real pairs, or several sources mixed."""
 
 from dataclasses import replace
 from typing import assert_never
@@ -11,16 +11,16 @@ from unblur.datasets import (
     Patch,
     Patches,
     Photographs,
-    ReusedPairs,
-    SignBlur,
+    RepeatedPairs,
     SimulatedBlur,
+    SyntheticText,
 )
-from unblur.datasets.reused import TurnedPair
+from unblur.datasets.repeated import AugmentedPair
 from unblur.datasets.signs import drawn_signs
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.errors import UnblurError
 from unblur.seeds import seed_for
-from unblur.training.growth import GrowingPatches, Phase, phases_of
+from unblur.training.progressive import PatchPhase, ProgressivePatches, phases_of
 from unblur.training.recipe import Recipe
 
 
@@ -28,37 +28,37 @@ def patches_of(recipe: Recipe, photos: Photographs | None, device: str) -> Patch
     """All that `recipe` learns from, `photos` being what is blurred. Raises UnblurError when something is missing."""
     if photos is None and recipe.needs_photos:
         raise UnblurError(f"{recipe.name} learns from simulated blur; give a folder of sharp photographs (--photos).")
-    return GrowingPatches(phases_of(recipe), lambda phase: _mixed(recipe, phase, photos, device))
+    return ProgressivePatches(phases_of(recipe), lambda phase: _mixed(recipe, phase, photos, device))
 
 
-def simulated_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[TurnedPair]:
-    """What the recipe's own camera makes of `photos`, whose true motion is known.
+def simulated_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[AugmentedPair]:
+    """Simulate patches of `photos` with the recipe's own camera; their true motion is known.
 
     Raises UnblurError when there are none, or something else is to be mixed in.
     """
-    if photos is None or recipe.mixed_in:
+    if photos is None or recipe.extra_sources:
         raise UnblurError(
             f"{recipe.name} learns true motion, which only its own simulator tells; give a folder of sharp photographs "
             "(--photos), and mix nothing in."
         )
-    return GrowingPatches(
+    return ProgressivePatches(
         phases_of(recipe), lambda phase: _simulated(recipe, phase, recipe.camera, recipe.seed, photos, device)
     )
 
 
-def _mixed(recipe: Recipe, phase: Phase, photos: Photographs | None, device: str) -> Patches[Patch]:
+def _mixed(recipe: Recipe, phase: PatchPhase, photos: Photographs | None, device: str) -> Patches[Patch]:
     sources: list[Patches[Patch]] = []
     shares: list[float] = []
     if recipe.camera_share > 0:
         sources.append(_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device))
         shares.append(recipe.camera_share)
-    for place, ingredient in enumerate(recipe.mixed_in):
+    for place, ingredient in enumerate(recipe.extra_sources):
         # Of its own, lest two cameras always show the same corner of the same photograph.
         seed = seed_for(recipe.seed, "mixed in", place)
         match ingredient:
             case SimulatedBlur(camera=camera):
                 sources.append(_simulated(recipe, phase, camera, seed, photos, device))
-            case SignBlur(camera=camera):
+            case SyntheticText(camera=camera):
                 assert photos is not None
                 signs = drawn_signs(ingredient.count, ingredient.signs, photos)
                 sources.append(_simulated(recipe, phase, camera, seed, signs, device))
@@ -71,12 +71,12 @@ def _mixed(recipe: Recipe, phase: Phase, photos: Photographs | None, device: str
 
 
 def _simulated(
-    recipe: Recipe, phase: Phase, camera: Camera, seed: int, photos: Photographs | None, device: str
-) -> ReusedPairs:
+    recipe: Recipe, phase: PatchPhase, camera: Camera, seed: int, photos: Photographs | None, device: str
+) -> RepeatedPairs:
     assert photos is not None
     pairs = SimulatedPairs(photos, camera, _sampling(recipe, phase), seed, device)
-    return ReusedPairs(pairs, recipe.uses, recipe.uses_apart)
+    return RepeatedPairs(pairs, recipe.repeats, recipe.repeat_gap)
 
 
-def _sampling(recipe: Recipe, phase: Phase) -> PatchSampling:
+def _sampling(recipe: Recipe, phase: PatchPhase) -> PatchSampling:
     return replace(recipe.sampling, patch_px=phase.patch_px)

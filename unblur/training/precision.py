@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from unblur.checkpoints.old_names import modern_json
 from unblur.config import from_json
 from unblur.errors import UnblurError
 from unblur.restoration.device import choose_precision
@@ -39,8 +40,8 @@ def resumed(recipe: Recipe, recorded: Recipe, run: Path) -> Recipe:
 
 def is_recipe_of(recorded: Recipe, recipe: Recipe) -> bool:
     """Whether the run that recorded `recorded` is a run of `recipe`."""
-    asked = recorded.precision if recipe.precision == "auto" else recipe.precision
-    return replace(recipe, precision=asked) == recorded
+    expected = recorded.precision if recipe.precision == "auto" else recipe.precision
+    return replace(recipe, precision=expected) == recorded
 
 
 def refuse_emulation(recorded: Recipe, recipe: Recipe, device: str, run: Path) -> None:
@@ -59,11 +60,11 @@ def recorded_recipe(text: str, source: Path) -> Recipe:
 
     Runs that began before recipes had a precision computed in bfloat16, unless they recorded `half` as false.
     """
-    return from_json(_with_precision(text), Recipe, source)
+    return from_json(_with_precision(modern_json(text)), Recipe, source)
 
 
 def _with_precision(text: str) -> str:
-    """What is not a recipe of those versions is left for `from_json` to read or to refuse."""
+    """Add the precision to a recipe of those versions; `from_json` reads or refuses anything else."""
     try:
         entries = json.loads(text)
     except json.JSONDecodeError:

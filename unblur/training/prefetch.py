@@ -13,10 +13,10 @@ import torch
 
 T = TypeVar("T")
 
-LOOK_AHEAD_PER_WORKER = 3
+PREFETCH_PER_WORKER = 3
 
 
-def prefetched(make: Callable[[int], T], indices: range, workers: int) -> Iterator[T]:
+def prefetch(make: Callable[[int], T], indices: range, workers: int) -> Iterator[T]:
     """`make(i)` for every i of `indices` in order, made by `workers` threads; 0 makes each when it is asked for."""
     if workers == 0:
         yield from map(make, indices)
@@ -27,7 +27,7 @@ def prefetched(make: Callable[[int], T], indices: range, workers: int) -> Iterat
         try:
             for index in indices:
                 ahead.append(pool.submit(make, index))
-                if len(ahead) > workers * LOOK_AHEAD_PER_WORKER:
+                if len(ahead) > workers * PREFETCH_PER_WORKER:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

@@ -23,7 +23,7 @@ class Processes:
     rank: int = 0
     """Its number, from 0."""
     device: str | None = None
-    """Of this process; None where it is alone, and any will do."""
+    """Device of this process; None for a single process, which takes any."""
     accelerator: Any = None
 
     @property
@@ -32,7 +32,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, examples: range) -> range:
-        """Which of a batch's examples this process sees, as many as every other."""
+        """Return this process's share of a batch's examples, as many as every other's."""
         each = len(examples) // self.count
         return examples[self.rank * each : (self.rank + 1) * each]
 
@@ -60,7 +60,7 @@ class Processes:
             self.accelerator.wait_for_everyone()
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
 
 def is_first_process() -> bool:
@@ -69,12 +69,12 @@ def is_first_process() -> bool:
 
 
 def find_processes(device: str) -> Processes:
-    """Those that were started together with this one, each on a device of the kind of `device`.
+    """Return the processes that were started together with this one, each on a device of the kind of `device`.
 
     Raises UnblurError when there are several and the library accelerate is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return ALONE
+        return SINGLE_PROCESS
     try:
         from accelerate import Accelerator
     except ImportError as error:

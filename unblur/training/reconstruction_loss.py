@@ -1,4 +1,4 @@
-"""How far a reconstruction is from its photograph, for autoencoders: pixels, frequencies, deep features."""
+"""Reconstruction losses of autoencoders: pixels, frequencies, deep features."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,17 @@ SOFTENED = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructionLoss:
-    """What an autoencoder's training minimises, as weights beside the pixels' 1."""
+    """Loss weights of an autoencoder, relative to 1 for the pixels."""
 
     spectrum: float = 0.5
-    """Of the L1 distance of Fourier coefficients: errors that are spread evenly over a patch cost most."""
+    """Weight of the L1 distance of Fourier coefficients: errors that are spread evenly over a patch cost most."""
     perceptual: float = 0.2
-    """Of ST-LPIPS, which needs the extra `perceptual`; 0 does without it."""
+    """Weight of ST-LPIPS, which needs the extra `perceptual`; 0 disables it."""
     perceptual_share: float = 0.25
-    """Share of each batch that ST-LPIPS looks at: it is dearer than the network that is trained."""
+    """Share of each batch for which ST-LPIPS is computed: it costs more than the network that is trained."""
     adversarial: float = 0.02
-    """Of what a discriminator finds false; 0 does without one."""
-    adversarial_from: float = 0.4
+    """Weight of the adversarial loss; 0 disables the discriminator."""
+    adversarial_start: float = 0.4
     """Share of the steps that go by before: there is no point in fooling while all is blurry."""
 
 

@@ -1,8 +1,7 @@
-"""What a network that restores is to make small: terms that a recipe lists, weighted and added up.
+"""Weighted sum of loss terms for restoration networks.
 
-A network that restores in several steps (`MultiOutput`) is judged in all of them by the terms that compare pixels,
-each with the sharp photograph at that step's size; terms that ask another network, which needs a photograph of some
-size and costs time, judge the last step alone.
+Terms that compare pixels are computed for all outputs of a network with several (`MultiOutput`), each against the sharp
+image at the size of that output. Terms that need another network are computed for the last output alone.
 """
 
 from collections.abc import Callable
@@ -21,39 +20,39 @@ from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import features_of
 from unblur.training.losses import (
     absolute_loss,
+    binomial_blur,
     charbonnier_loss,
     edge_loss,
+    feature_loss,
     frequency_loss,
     psnr_loss,
-    review_loss,
-    soft,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class NegativePSNR:
+class PSNRLoss:
     """PSNR in dB with the recipe's `loss_floor` (NAFNet)."""
 
     weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanAbsolute:
+class L1Loss:
     """L1 (Restormer, MIMO-UNet)."""
 
     weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Charbonnier:
-    """L1 with a rounded tip (MPRNet)."""
+class CharbonnierLoss:
+    """Charbonnier loss: a smooth L1 (MPRNet)."""
 
     weight: float = 1.0
     epsilon: float = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edges:
+class EdgeLoss:
     """Charbonnier of Laplacians (MPRNet)."""
 
     weight: float
@@ -61,18 +60,18 @@ class Edges:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frequencies:
+class FrequencyLoss:
     """L1 of Fourier transforms (MIMO-UNet)."""
 
     weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherFeatures:
-    """What the semantic prior's teacher sees in the restored photograph against what it sees in the sharp one.
+class FeatureLoss:
+    """Distance between the features that the semantic prior's teacher computes from the restored and the sharp image.
 
-    The teacher and not the student: a student is taught to see the same whether a photograph is blurry or not, so it
-    would forgive blur. 1 is what each channel's mean would get.
+    The student of the prior would be a poor judge, because it is trained to ignore blur. The mean of each channel has a
+    distance of 1.
     """
 
     weight: float
@@ -80,65 +79,65 @@ class TeacherFeatures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShiftTolerantDistance:
+class STLPIPSLoss:
     """ST-LPIPS (extra `perceptual`). Patches must have 32 px at least."""
 
     weight: float
     network: Network = "alex"
-    softened: bool = False
-    """Whether both are `soft` first. A grid of single pixels, which it else gets for its reward, is not seen then."""
+    low_pass: bool = False
+    """Low-pass both images before comparing. Without it training adds a one-pixel checkerboard that lowers ST-LPIPS."""
 
 
-PixelTerm = NegativePSNR | MeanAbsolute | Charbonnier | Edges | Frequencies
-LossTerm = PixelTerm | TeacherFeatures | ShiftTolerantDistance
+PixelTerm = PSNRLoss | L1Loss | CharbonnierLoss | EdgeLoss | FrequencyLoss
+LossTerm = PixelTerm | FeatureLoss | STLPIPSLoss
 
 Measure = Callable[[Tensor, Tensor], Tensor]
-"""Restored and sharp (B, 3, H, W) -> scalar."""
+"""A function of restored and sharp images (B, 3, H, W) that returns a scalar."""
 
 
 class RestorationLoss:
-    """The sum of `terms`."""
+    """Computes the weighted sum of loss terms."""
 
     def __init__(self, terms: tuple[LossTerm, ...], loss_floor: float, device: str = "cpu") -> None:
-        """Loads the networks that the terms ask to `device`. Raises UnblurError when their weights are missing."""
+        """Load the networks of the terms to `device`. Raises UnblurError when their weights are missing."""
         self._measures = [(term, _measure(term, loss_floor, device)) for term in terms]
 
     def __call__(self, outputs: list[Tensor], sharp: Tensor) -> Tensor:
-        """Outputs of `MultiOutput`, or one alone; sharp (B, 3, H, W) in [0, 1]. Scalar."""
+        """Compute the loss of one or several outputs; sharp is (B, 3, H, W) in [0, 1]. Scalar."""
         sharps = [_at_size_of(output, sharp) for output in outputs]
         parts = []
         for term, measure in self._measures:
             first = 0 if isinstance(term, PixelTerm) else -1
-            judged = zip(outputs[first:], sharps[first:], strict=True)
-            parts += [term.weight * measure(output, target) for output, target in judged]
+            compared = zip(outputs[first:], sharps[first:], strict=True)
+            parts += [term.weight * measure(output, target) for output, target in compared]
         return torch.stack(parts).sum()
 
 
 def _measure(term: LossTerm, loss_floor: float, device: str) -> Measure:
     match term:
-        case NegativePSNR():
+        case PSNRLoss():
             return lambda restored, sharp: psnr_loss(restored, sharp, loss_floor)
-        case MeanAbsolute():
+        case L1Loss():
             return absolute_loss
-        case Charbonnier(epsilon=epsilon):
+        case CharbonnierLoss(epsilon=epsilon):
             return lambda restored, sharp: charbonnier_loss(restored, sharp, epsilon)
-        case Edges(epsilon=epsilon):
+        case EdgeLoss(epsilon=epsilon):
             return lambda restored, sharp: edge_loss(restored, sharp, epsilon)
-        case Frequencies():
+        case FrequencyLoss():
             return frequency_loss
-        case TeacherFeatures(backbone=backbone):
+        case FeatureLoss(backbone=backbone):
             teacher = load_teacher(backbone).to(device)
-            return lambda restored, sharp: review_loss(features_of(teacher, restored), features_of(teacher, sharp))
-        case ShiftTolerantDistance(network=network, softened=softened):
+            return lambda restored, sharp: feature_loss(features_of(teacher, restored), features_of(teacher, sharp))
+        case STLPIPSLoss(network=network, low_pass=low_pass):
             distance = load_st_lpips(network).to(device)
-            if softened:
-                return lambda restored, sharp: distance(soft(restored), soft(sharp)).mean()
+            if low_pass:
+                return lambda restored, sharp: distance(binomial_blur(restored), binomial_blur(sharp)).mean()
             return lambda restored, sharp: distance(restored, sharp).mean()
     assert_never(term)
 
 
 def _at_size_of(output: Tensor, sharp: Tensor) -> Tensor:
-    """`sharp` as tall and wide as `output`, bilinearly, as MIMO-UNet's authors make their smaller targets."""
+    """Resize `sharp` to `output` bilinearly, as MIMO-UNet's authors make their smaller targets."""
     if output.shape == sharp.shape:
         return sharp
     return F.interpolate(sharp, output.shape[2:], mode="bilinear", align_corners=False)

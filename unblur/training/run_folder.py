@@ -8,10 +8,10 @@ from unblur.checkpoints.folder import save_checkpoint
 from unblur.config import to_json
 from unblur.models import build
 from unblur.training.card import model_card
-from unblur.training.growth import phase_at, phases_of
 from unblur.training.objectives.objective import Objective
 from unblur.training.precision import begun, recorded_recipe, refuse_emulation, resumed
 from unblur.training.processes import Processes
+from unblur.training.progressive import phase_at, phases_of
 from unblur.training.recipe import Recipe
 from unblur.training.state import SavedState, TrainState, load_state, save_state
 
@@ -48,8 +48,8 @@ class RunFolder:
         write_atomically(self.path / "recipe.json", to_json(self.recipe).encode())
         if self._metrics_path.exists():
             lines = self._metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-            write_atomically(self._metrics_path, "".join(kept).encode())
+            lines_done = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            write_atomically(self._metrics_path, "".join(lines_done).encode())
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Append a line to metrics.jsonl where the recipe asks for one."""

@@ -3,7 +3,7 @@
 The bound of arithmetic is the fastest convolution and the fastest matrix product among several shapes. A step of
 training costs three times the multiply-accumulates (MACs) of the forward pass: the pass itself, the gradient of its
 input and that of its weights. The bound of simulation is the time that bilinear sampling alone takes, with each layer
-seen once from each pose; what is faster avoids sampling, as convolution does where blur is uniform. Everything is
+sampled once for each pose; what is faster avoids sampling, as convolution does where blur is uniform. Everything is
 measured in one run, in processor seconds of one thread, so that other work on the machine does not count.
 """
 
@@ -53,17 +53,17 @@ class Bound:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpeed:
-    """Of one network in bfloat16, in processor seconds of one core."""
+    """The speed of one network in bfloat16, in processor seconds of one core."""
 
     gmac_per_mp: float
     """1e9 MACs to restore a megapixel."""
     training_s_per_mp: float
     """Forward pass, loss, backward pass and update, without simulation and loading."""
     training_share: float
-    """Of the bound, 0 to 1."""
+    """Share of the bound, 0 to 1."""
     restoring_s_per_mp: float
     restoring_share: float
-    """Of the bound, 0 to 1."""
+    """Share of the bound, 0 to 1."""
 
 
 def bound(dtype: torch.dtype, seconds: float = 0.3) -> Bound:
@@ -132,7 +132,7 @@ def _mean_processor_s(work: Callable[[], object], seconds: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationSpeed:
-    """Of pairs of one size."""
+    """The speed of simulating pairs of one size."""
 
     height: int
     width: int
@@ -143,7 +143,7 @@ class SimulationSpeed:
 
 @dataclass(frozen=True, kw_only=True)
 class StepShares:
-    """Of all processor time of a training step, 0 to 1; the network takes the rest."""
+    """Shares of the processor time of a training step, 0 to 1; the network takes the rest."""
 
     simulation: float
     loading: float
@@ -155,9 +155,9 @@ class ShakeSpeed:
     """Processor seconds of restoring one photograph."""
 
     alone_s: float
-    """By the network alone."""
+    """Seconds of the network alone."""
     solved_s: float
-    """With its camera shake solved."""
+    """Seconds with its camera shake solved."""
 
 
 def shake_speed(photo: Tensor) -> ShakeSpeed:
@@ -173,7 +173,7 @@ def shake_speed(photo: Tensor) -> ShakeSpeed:
 
 
 def pair_speed(photos: PhotoFolder, camera: Camera, side_px: int, pairs: int, seed: int) -> SimulationSpeed:
-    """Of square pairs, cut and scaled as for training."""
+    """Measure the simulation of square pairs, cut and scaled as for training."""
     simulated = SimulatedPairs(photos, camera, PatchSampling(patch_px=side_px), seed)
     exposures = [simulated.draw(index).exposure for index in range(pairs)]
     whole_s = _processor_s(lambda: [simulated[index] for index in range(pairs)])
@@ -184,7 +184,7 @@ def pair_speed(photos: PhotoFolder, camera: Camera, side_px: int, pairs: int, se
 
 
 def frame_speed(camera: Camera, height: int, width: int, pairs: int, seed: int) -> SimulationSpeed:
-    """Of whole frames of video size, without reading or scaling photographs."""
+    """Measure the simulation of whole frames of video size, without reading or scaling photographs."""
     generator = torch.Generator().manual_seed(seed)
     sharp = F.interpolate(
         torch.rand(1, 3, height // 8, width // 8, generator=generator), (height, width), mode="bicubic"
@@ -198,7 +198,7 @@ def frame_speed(camera: Camera, height: int, width: int, pairs: int, seed: int) 
 
 
 def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShares:
-    """Where the processor time of a training step of `recipe` on the CPU goes."""
+    """Return the shares of the processor time of a training step of `recipe` on the CPU."""
     model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     task = build_objective(recipe, photos)
@@ -214,10 +214,10 @@ def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShare
     step()
     step_s = _processor_s(step, steps) / steps
     # Its pairs are in memory now where a recipe uses them several times.
-    loading_s = _processor_s(load, steps) / steps if recipe.uses > 1 else 0.0
-    once = build_objective(replace(recipe, uses=1), photos)
+    loading_s = _processor_s(load, steps) / steps if recipe.repeats > 1 else 0.0
+    once = build_objective(replace(recipe, repeats=1), photos)
     simulation_s = _processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
-    simulation_s /= steps * recipe.uses
+    simulation_s /= steps * recipe.repeats
     whole_s = step_s + loading_s + simulation_s
     return StepShares(simulation=simulation_s / whole_s, loading=loading_s / whole_s)
 

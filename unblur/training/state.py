@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unblur.atomic import write_atomically
+from unblur.checkpoints.old_names import modern_objective_state, modern_state_dict
 from unblur.errors import UnblurError
 from unblur.models import build
 from unblur.models.linear_dit import use_recomputation
@@ -27,7 +28,7 @@ class SavedState(TypedDict):
     model: dict[str, Tensor]
     ema: dict[str, Tensor]
     optimizer: dict[str, object]
-    task: NotRequired[dict[str, Any]]
+    objective: NotRequired[dict[str, Any]]
     """The state of the objective, if it has any."""
 
 
@@ -48,8 +49,8 @@ class TrainState:
 
         Raises UnblurError when a checkpoint does not fit the recipe's network.
         """
-        if saved is not None and objective is not None and "task" in saved:
-            objective.load_state_dict(saved["task"])
+        if saved is not None and objective is not None and "objective" in saved:
+            objective.load_state_dict(saved["objective"])
         torch.manual_seed(seed_for(recipe.seed, "weights"))
         model = build(recipe.model)
         if saved is not None:
@@ -58,13 +59,13 @@ class TrainState:
             objective.initialize(model)
             init.apply(model, recipe.model)
         self.model: nn.Module = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if recipe.recompute:
+        if recipe.gradient_checkpointing:
             use_recomputation(self.model)
         for part in recipe.frozen_parts:
             self.model.get_submodule(part).requires_grad_(False)
         if objective is not None:
             objective.prepare(self.model)
-        self._groups = parameter_groups(self.model, recipe.backbone_share)
+        self._groups = parameter_groups(self.model, recipe.backbone_lr_scale)
         self.optimizer = torch.optim.AdamW(
             self._groups, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
@@ -117,7 +118,7 @@ class TrainState:
             optimizer=self.optimizer.state_dict(),
         )
         if objective is not None and (own := objective.state_dict()):
-            saved["task"] = own
+            saved["objective"] = own
         return saved
 
 
@@ -129,9 +130,13 @@ def save_state(path: Path, state: SavedState) -> None:
 
 
 def load_state(path: Path) -> SavedState:
-    """Read the state written by `save_state`, on the CPU. Raises UnblurError if it is not one."""
+    """Read the state written by `save_state`, on the CPU; former names are translated. Raises UnblurError otherwise."""
     try:
-        return cast(SavedState, torch.load(path, map_location="cpu", weights_only=True))
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved |= {"model": modern_state_dict(saved["model"]), "ema": modern_state_dict(saved["ema"])}
+        if former := saved.pop("task", None):
+            saved["objective"] = modern_objective_state(former)
+        return cast(SavedState, saved)
     except Exception as error:
         raise UnblurError(
             f"{path} cannot be read as a training state ({type(error).__name__}); remove the run folder to begin again."

@@ -10,7 +10,7 @@ from torch import nn
 from unblur.names import Precision
 from unblur.restoration.device import choose_precision
 from unblur.training.objectives.objective import Example, LossOutput, Objective
-from unblur.training.processes import ALONE, Processes
+from unblur.training.processes import SINGLE_PROCESS, Processes
 
 
 def take_step(
@@ -19,7 +19,7 @@ def take_step(
     objective: Objective,
     micro_batches: Sequence[Example],
     clip_norm: float,
-    processes: Processes = ALONE,
+    processes: Processes = SINGLE_PROCESS,
     *,
     precision: Precision,
 ) -> tuple[LossOutput, float]:
@@ -48,17 +48,17 @@ def take_step(
     return output, norm.item()
 
 
-def parameter_groups(model: nn.Module, backbone_share: float) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, backbone_lr_scale: float) -> list[dict[str, Any]]:
     """Return parameter groups for an optimizer, with the backbone apart if its share of the learning rate differs.
 
     `share` is an entry of each group.
     """
-    backbone = model.get_submodule("backbone") if backbone_share != 1 else nn.Module()
+    backbone = model.get_submodule("backbone") if backbone_lr_scale != 1 else nn.Module()
     apart = {id(parameter) for parameter in backbone.parameters()}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     rest = [parameter for parameter in trained if id(parameter) not in apart]
     slow = [parameter for parameter in trained if id(parameter) in apart]
-    groups = [{"params": rest, "share": 1.0}, {"params": slow, "share": backbone_share}]
+    groups = [{"params": rest, "share": 1.0}, {"params": slow, "share": backbone_lr_scale}]
     return [group for group in groups if group["params"]]
 
 

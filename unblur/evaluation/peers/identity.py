@@ -5,6 +5,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 
-def leave_alone(blurry: NDArray[Any]) -> NDArray[Any]:
+def identity(blurry: NDArray[Any]) -> NDArray[Any]:
     """(H, W, 3) -> the same."""
     return blurry.copy()

@@ -16,7 +16,7 @@ from unblur.models.padding import padded_to_multiple
 from unblur.restoration.tiles import SMALLEST_TILE_PX, Span, spans
 
 OVERLAP_PX = 32
-"""What neighbouring tiles of a model with a fixed size share."""
+"""Overlap in pixels of neighbouring tiles of a model with a fixed size."""
 LARGEST_MEAN = 1.5
 """An output whose absolute values are larger on average is not in [0, 1]."""
 _KINDS: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "tensor(float16)": np.dtype(np.float16)}
@@ -61,9 +61,9 @@ class OnnxModel:
     def _described(self) -> tuple[str, np.dtype[Any], tuple[int, int] | None]:
         """The input's name and type, and its height and width where they are fixed."""
         inputs = self._session.get_inputs()
-        told = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
+        summary = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
         wrong = UnblurError(
-            f"{self._path} takes {told}; a method must take one RGB picture in [0, 1], float (1, 3, height, width)."
+            f"{self._path} takes {summary}; a method must take one RGB picture in [0, 1], float (1, 3, height, width)."
         )
         if len(inputs) != 1 or inputs[0].type not in _KINDS or len(inputs[0].shape) != 4:
             raise wrong
@@ -146,7 +146,7 @@ def _windows(length_px: int, tile_px: int) -> tuple[Span, ...]:
 
 
 def _sha256(path: Path) -> str:
-    """Of the model, and of the file beside it in which torch's exporter puts large weights."""
+    """Return the SHA-256 of the model and of the file in which torch's exporter puts large weights."""
     digest = hashlib.sha256(path.read_bytes())
     weights = path.with_name(f"{path.name}.data")
     if weights.is_file():

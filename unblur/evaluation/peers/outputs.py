@@ -45,7 +45,7 @@ def bare_name(image: str) -> str:
 
 
 def output_path(folder: Path, image: str) -> Path:
-    """Where the restored picture of an image is kept."""
+    """Return the path of the restored image."""
     return folder / f"{bare_name(image)}.png"
 
 

@@ -1,4 +1,4 @@
-"""Between the pixels that a method is given and the planes that networks take."""
+"""Converts between the pixels of a method and the tensors of networks."""
 
 from typing import Any
 

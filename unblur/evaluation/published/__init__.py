@@ -1,2 +1,1 @@
-"""What others published of the data sets that `unblur evaluate` measures: tables as CSV files, their loader, and ours
-set beside them."""
+"""Published numbers of the data sets that `unblur evaluate` measures, and their comparison with ours."""

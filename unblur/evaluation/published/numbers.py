@@ -21,14 +21,14 @@ NOTES_FILE = "notes.csv"
 
 
 class Standing(StrEnum):
-    """Who says a number, and how far it is to be trusted."""
+    """The source of a number, and how far it is to be trusted."""
 
     OWN = "own"
-    """The authors of the method, seen at the source that is named."""
+    """The authors of the method say it, in the source that is named."""
     OTHERS = "others"
-    """Other authors, seen at the source that is named."""
+    """Other authors say it, in the source that is named."""
     SECONDARY = "secondary"
-    """A quotation: the source that is named was not seen itself."""
+    """The number is a quotation, and the source that is named was not read."""
     APPROXIMATE = "approximate"
     """A figure, from which it was read."""
     RECALLED = "recalled"
@@ -45,7 +45,7 @@ class PublishedNumber:
     split: str
     metric: str
     value: Decimal
-    """With as many digits as were printed."""
+    """The value with as many digits as were printed."""
     source: str
     found: str
     standing: Standing

@@ -44,8 +44,8 @@ class AutoencodingObjective(Objective):
         """
         self.patches, self.settings, self.encoder = patches, settings, encoder
         self.device, self.precision = torch.device(device), precision
-        self.judged = 0
-        self.honest_steps = round(settings.adversarial_from * steps)
+        self.batches = 0
+        self.honest_steps = round(settings.adversarial_start * steps)
         self.adversary = Adversary(seed, device) if settings.adversarial else None
         self.perceptual = load_st_lpips("alex").to(self.device) if settings.perceptual else None
 
@@ -77,16 +77,16 @@ class AutoencodingObjective(Objective):
                 distance = perceptual_loss(predicted, truth, self.perceptual, self.settings.perceptual_share)
             loss = loss + self.settings.perceptual * distance
             metrics["st_lpips"] = round(distance.item(), 5)
-        if self.adversary is not None and self.judged >= self.honest_steps:
+        if self.adversary is not None and self.batches >= self.honest_steps:
             metrics["discriminator"] = round(self.adversary.learn(predicted, truth), 5)
             loss = loss + self.settings.adversarial * self.adversary.fooling_loss(predicted)
-        self.judged += 1
+        self.batches += 1
         return LossOutput(loss=loss, metrics=metrics, diverged=False)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of batches, the encoder's digest and the discriminator."""
         return {
-            "judged": self.judged,
+            "batches": self.batches,
             "encoder": "" if self.encoder is None else self.encoder.sha256,
             "adversary": None if self.adversary is None else self.adversary.state_dict(),
         }
@@ -95,6 +95,6 @@ class AutoencodingObjective(Objective):
         """Restore that state. Raises UnblurError for a run that began with another encoder."""
         if self.encoder is not None and state["encoder"] != self.encoder.sha256:
             raise UnblurError("The run began with the latents of another encoder; give that one, or another folder.")
-        self.judged = state["judged"]
+        self.batches = state["batches"]
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary"])

@@ -22,7 +22,6 @@ from unblur.models import (
     ShakeFusionConfig,
 )
 from unblur.models.pre_reconstruction import STRIDE_PX
-from unblur.training.growth import phases_of
 from unblur.training.objectives.autoencoding import AutoencodingObjective
 from unblur.training.objectives.cached_flow_matching import CachedFlowMatchingObjective
 from unblur.training.objectives.flow_matching import FlowMatchingObjective
@@ -32,6 +31,7 @@ from unblur.training.objectives.pre_reconstruction import PreReconstructionObjec
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective
 from unblur.training.objectives.restoration import RestorationObjective
 from unblur.training.patches import patches_of, simulated_patches
+from unblur.training.progressive import phases_of
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import RestorationLoss
 
@@ -54,7 +54,7 @@ def build_objective(
     match recipe.model:
         case MotionEstimatorConfig():
             return MotionObjective(simulated_patches(recipe, photos, device), recipe.reblur_weight)
-        case SemanticPriorConfig(backbone=backbone, looks_twice=twice):
+        case SemanticPriorConfig(backbone=backbone, two_pass=twice):
             restorer = _bundled_restorer(device) if twice else None
             return PriorDistillationObjective(
                 patches_of(recipe, photos, device), load_teacher(backbone).to(device), restorer
@@ -63,7 +63,7 @@ def build_objective(
             return _pre_reconstruction(recipe, photos, device, encoder)
         case GlowConfig(pre_reconstruction=first):
             shared = _pre_reconstruction(recipe, photos, device, encoder)
-            if recipe.glow.kept is not None:
+            if recipe.glow.cache_size is not None:
                 assert cache is not None
                 return CachedFlowMatchingObjective(shared, recipe, cache)
             return FlowMatchingObjective(shared, recipe.seed, pre_reconstructs=first is not None)

@@ -1,15 +1,18 @@
 """Flow matching on cached features: denoiser, alignment and tokens are trained, everything else is frozen."""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unblur.checkpoints.old_names import former_name
 from unblur.models import GlowConfig, GlowDeblur
-from unblur.models.flow import noised
-from unblur.models.glow import Conditions, Seen
+from unblur.models.flow import add_noise
+from unblur.models.glow import Conditions, FrozenFeatures
 from unblur.training.objectives.feature_cache import CacheKey, FeatureCache
 from unblur.training.objectives.flow_matching import sample_noise, velocity_loss
 from unblur.training.objectives.objective import Example, LossOutput, Objective
@@ -28,38 +31,41 @@ class CachedFlowMatchingObjective(Objective):
         self.patches: FeatureCache | None = None
 
     def prepare(self, network: nn.Module) -> None:
-        """Open the cache for the frozen parts of the network: hourglass, motion estimator and semantic prior.
+        """Open the cache for the frozen parts of the network: NAFNet, motion estimator and semantic prior.
 
         Raises UnblurError when the folder holds features of other weights.
         """
         network, recipe = cast(GlowDeblur, network), self.recipe
-        of = CacheKey(
+        key = CacheKey(
             camera=recipe.camera,
             sampling=recipe.sampling,
-            uses=recipe.uses,
-            uses_apart=recipe.uses_apart,
-            mixed_in=recipe.mixed_in,
+            repeats=recipe.repeats,
+            repeat_gap=recipe.repeat_gap,
+            extra_sources=recipe.extra_sources,
             seed=recipe.seed,
             encoder=self.source.encoder.sha256,
             network=_sha256_of_frozen(network),
         )
-        assert recipe.glow.kept is not None
-        self.patches = FeatureCache(self.source, network, recipe.glow.kept, self.folder, of)
+        former = replace(key, network=_sha256_of_frozen(network, former_name))
+        assert recipe.glow.cache_size is not None
+        self.patches = FeatureCache(self.source, network, recipe.glow.cache_size, self.folder, key, former)
 
     def example(self, index: int) -> Example:
-        """Return (restored, coarse, motion, regions, clean, noise, sigma, condition_mask); see `Seen`."""
+        """Return (restored, coarse, motion, regions, clean, noise, sigma, condition_mask); see `FrozenFeatures`."""
         assert self.patches is not None
-        seen, clean = self.patches[index]
+        features, clean = self.patches[index]
         random = sample_noise(clean, self.recipe.glow, self.recipe.seed, index)
-        return seen.restored, seen.coarse, seen.motion, seen.regions, clean, *random
+        return features.restored, features.coarse, features.motion, features.regions, clean, *random
 
     def forward(self, model: nn.Module, batch: Example) -> tuple[Tensor, Conditions]:
         """Predict the velocity; the conditions are returned as they are before condition dropout."""
         network = cast(GlowDeblur, model)
         restored, coarse, motion, regions, clean, noise, sigma, condition_mask = batch
-        conditions = network.conditions(Seen(restored=restored, coarse=coarse, motion=motion, regions=regions))
-        masked = network.told(conditions, *condition_mask.unbind(dim=1))
-        return network.velocity(noised(clean, noise, sigma), sigma, masked), conditions
+        conditions = network.conditions(
+            FrozenFeatures(restored=restored, coarse=coarse, motion=motion, regions=regions)
+        )
+        masked = network.drop_conditions(conditions, *condition_mask.unbind(dim=1))
+        return network.velocity(add_noise(clean, noise, sigma), sigma, masked), conditions
 
     def loss(self, predicted: tuple[Tensor, Conditions], batch: Example) -> LossOutput:
         """Compute the loss of what `forward` returned for `batch`."""
@@ -84,10 +90,11 @@ class CachedFlowMatchingObjective(Objective):
         self.source.load_state_dict(state)
 
 
-def _sha256_of_frozen(network: GlowDeblur) -> str:
+def _sha256_of_frozen(network: GlowDeblur, rename: Callable[[str], str] = str) -> str:
+    """Return the digest of the frozen parameters, whose names may be changed first."""
     digest = hashlib.sha256()
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
-            digest.update(name.encode())
+            digest.update(rename(name).encode())
             digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from unblur.atomic import write_atomically
 from unblur.blur import Camera
-from unblur.config import to_json
-from unblur.datasets import Ingredient
+from unblur.checkpoints.old_names import modern_json
+from unblur.config import from_json, to_json
+from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur
-from unblur.models.glow import Seen
+from unblur.models.glow import FrozenFeatures
 from unblur.seeds import generator_for
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
@@ -32,9 +33,9 @@ class CacheKey:
 
     camera: Camera
     sampling: PatchSampling
-    uses: int
-    uses_apart: int
-    mixed_in: tuple[Ingredient, ...]
+    repeats: int
+    repeat_gap: int
+    extra_sources: tuple[DataSource, ...]
     seed: int
     encoder: str
     """SHA-256 of the encoder."""
@@ -45,7 +46,7 @@ class CacheKey:
 class CachedExample(NamedTuple):
     """One example. Features are stored in float16, and the restoration in eight bits."""
 
-    seen: Seen
+    features: FrozenFeatures
     """Features of one patch, without the batch dimension."""
     clean: Tensor
     """Scaled latents (C, P/32, P/32) of the sharp patch."""
@@ -55,15 +56,25 @@ class FeatureCache:
     """An endless list in which `count` examples are shuffled anew for every epoch. It is safe to use from threads."""
 
     def __init__(
-        self, source: PreReconstructionObjective, network: GlowDeblur, count: int, folder: Path, of: CacheKey
+        self,
+        source: PreReconstructionObjective,
+        network: GlowDeblur,
+        count: int,
+        folder: Path,
+        key: CacheKey,
+        former_key: CacheKey | None = None,
     ) -> None:
-        """Compute features with `network` on the device of `source`. Raises UnblurError if `folder` holds others."""
-        self.source, self.network, self.count, self.folder, self.seed = source, network, count, folder, of.seed
-        settings, path = to_json(of), folder / "settings.json"
-        if path.exists() and path.read_text(encoding="utf-8") != settings:
-            raise UnblurError(f"{folder} keeps the patches of another recipe or of other weights; remove it.")
+        """Compute features with `network` on the device of `source`, or read them from `folder`.
+
+        `former_key` is the key of the same features under the former names of parameters. Raises UnblurError if
+        `folder` holds features of another key.
+        """
+        self.source, self.network, self.count, self.folder, self.seed = source, network, count, folder, key.seed
+        path = folder / "settings.json"
+        if path.exists() and _read_key(path) not in (key, former_key):
+            raise UnblurError(f"{folder} has features of another recipe or of other weights; remove it.")
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, settings.encode())
+        write_atomically(path, to_json(key).encode())
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def __getitem__(self, index: int) -> CachedExample:
@@ -72,25 +83,34 @@ class FeatureCache:
         path = self.folder / f"{number:06d}.safetensors"
         if not path.exists():
             write_atomically(path, save_tensors(self._made(number)))
-        kept = load_tensors(path.read_bytes())
-        seen = Seen(
-            restored=kept["restored"].float() / 255,
-            coarse=kept["coarse"].float(),
-            motion=kept["motion"].float(),
-            regions=kept["regions"].float(),
+        cached = load_tensors(path.read_bytes())
+        features = FrozenFeatures(
+            restored=cached["restored"].float() / 255,
+            coarse=cached["coarse"].float(),
+            motion=cached["motion"].float(),
+            regions=cached["regions"].float(),
         )
-        return CachedExample(seen, kept["clean"].float())
+        return CachedExample(features, cached["clean"].float())
 
     @torch.no_grad()
     def _made(self, number: int) -> dict[str, Tensor]:
         blurry, _, clean = self.source.example(number)
         encoded = self.source.encode(blurry)[None] if self.network.pre_reconstruction is None else None
-        seen = self.network.look(blurry[None].to(self.source.device), encoded)
-        halves = {"coarse": seen.coarse, "motion": seen.motion, "regions": seen.regions, "clean": clean[None]}
+        features = self.network.encode_frozen(blurry[None].to(self.source.device), encoded)
+        halves = {
+            "coarse": features.coarse,
+            "motion": features.motion,
+            "regions": features.regions,
+            "clean": clean[None],
+        }
         return {
-            "restored": (seen.restored[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8).contiguous(),
+            "restored": (features.restored[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8).contiguous(),
             **{name: tensor[0].to("cpu", torch.float16).contiguous() for name, tensor in halves.items()},
         }
 
     def _shuffled(self, round_: int) -> Tensor:
         return torch.randperm(self.count, generator=generator_for(self.seed, "round", round_))
+
+
+def _read_key(path: Path) -> CacheKey:
+    return from_json(modern_json(path.read_text(encoding="utf-8")), CacheKey, path)

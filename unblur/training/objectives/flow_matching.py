@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.models import GlowDeblur
-from unblur.models.flow import drawn_sigmas, noised, true_velocity
+from unblur.models.flow import add_noise, sample_sigmas, velocity_target
 from unblur.models.glow import Conditions
 from unblur.seeds import generator_for
-from unblur.training.glow_learning import GlowLearning
+from unblur.training.glow_training import GlowTraining
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
@@ -49,8 +49,8 @@ class FlowMatchingObjective(Objective):
         blurry, _, clean, noise, sigma, condition_mask, *encoded = batch
         conditions: Conditions = network(blurry, encoded=encoded[0] if encoded else None)
         motion, semantics = condition_mask.unbind(dim=1)
-        noisy = noised(clean, noise, sigma)
-        return network.velocity(noisy, sigma, network.told(conditions, motion, semantics)), conditions
+        noisy = add_noise(clean, noise, sigma)
+        return network.velocity(noisy, sigma, network.drop_conditions(conditions, motion, semantics)), conditions
 
     def loss(self, predicted: tuple[Tensor, Conditions], batch: Example) -> LossOutput:
         """Compute the loss of what `forward` returned for `batch`."""
@@ -75,17 +75,17 @@ class FlowMatchingObjective(Objective):
         self.first.load_state_dict(state)
 
 
-def sample_noise(clean: Tensor, learning: GlowLearning, seed: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
+def sample_noise(clean: Tensor, learning: GlowTraining, seed: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
     """Draw noise like `clean`, its share in (0, 1), and the mask (2,) of conditions, motion and semantics."""
     noise = torch.randn(clean.shape, generator=generator_for(seed, "noise", index))
-    sigma = drawn_sigmas(1, generator_for(seed, "sigma", index))[0]
-    withheld = torch.tensor([learning.motion_withheld, learning.semantics_withheld])
+    sigma = sample_sigmas(1, generator_for(seed, "sigma", index))[0]
+    withheld = torch.tensor([learning.motion_dropout, learning.semantics_dropout])
     return noise, sigma, torch.rand(2, generator=generator_for(seed, "withheld", index)) >= withheld
 
 
 def velocity_loss(velocity: Tensor, clean: Tensor, noise: Tensor) -> LossOutput:
     """Compute the loss of the velocity alone. Shape: (B, C, h, w) each."""
-    true = true_velocity(clean, noise)
+    true = velocity_target(clean, noise)
     error = F.mse_loss(velocity.float(), true)
     diverged = not error.item() < WORSE_THAN_NOTHING * true.square().mean().item()
     return LossOutput(loss=error, metrics={"velocity": round(error.item(), 5)}, diverged=diverged)

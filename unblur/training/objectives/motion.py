@@ -6,7 +6,7 @@ from torch import Tensor
 from unblur.blur.reblur import reblurred
 from unblur.blur.undirected import directed, endpoint_error_px, undirected
 from unblur.datasets import Patches
-from unblur.datasets.reused import TurnedPair
+from unblur.datasets.repeated import AugmentedPair
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
 from unblur.training.losses import path_loss, reblur_loss
 from unblur.training.objectives.objective import Example, LossOutput, Objective
@@ -19,7 +19,7 @@ class MotionObjective(Objective):
     between the blurry patch and the sharp patch blurred along the predicted paths.
     """
 
-    def __init__(self, patches: Patches[TurnedPair], reblur_weight: float) -> None:
+    def __init__(self, patches: Patches[AugmentedPair], reblur_weight: float) -> None:
         self.patches, self.reblur_weight = patches, reblur_weight
 
     def example(self, index: int) -> Example:

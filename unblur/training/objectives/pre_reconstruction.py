@@ -10,7 +10,7 @@ from unblur.checkpoints.latent_spaces import FrozenEncoder
 from unblur.datasets import Patch, Patches
 from unblur.errors import UnblurError
 from unblur.metrics import psnr
-from unblur.training.glow_learning import RESTORATION_EPSILON, GlowLearning
+from unblur.training.glow_training import RESTORATION_EPSILON, GlowTraining
 from unblur.training.losses import charbonnier_loss
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 
@@ -19,7 +19,7 @@ class PreReconstructionObjective(Objective):
     """Minimises the distance of the restoration from the sharp patch, and of the aligned feature from its latents."""
 
     def __init__(
-        self, patches: Patches[Patch], encoder: FrozenEncoder, learning: GlowLearning, device: str = "cpu"
+        self, patches: Patches[Patch], encoder: FrozenEncoder, learning: GlowTraining, device: str = "cpu"
     ) -> None:
         """Take the frozen encoder of the target latents, on `device`."""
         self.patches, self.encoder, self.learning, self.device = patches, encoder, learning, device

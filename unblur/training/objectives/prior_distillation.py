@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from unblur.datasets import Patch, Patches
 from unblur.models.backbone import Backbone
 from unblur.models.semantic_prior import features_of
-from unblur.training.losses import mean_cosine, review_loss
+from unblur.training.losses import feature_loss, mean_cosine
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 
 WORSE_THAN_ANY_CONSTANT = 10.0
 """Loss above which training has diverged: the mean of each channel gets about 1, as does an untrained student."""
 
 
-SEEN_ONCE = 4
+SINGLE_PASS_EVERY = 4
 """One patch of so many is not restored for a two-pass student."""
 
 ANGLE_WEIGHT, REVIEW_WEIGHT = 3.0, 0.3
-"""Loss weights. At convergence on severe blur, 1 - cosine is about 0.33 and `review_loss` 0.2 to 0.5."""
+"""Loss weights. At convergence on severe blur, 1 - cosine is about 0.33 and `feature_loss` 0.2 to 0.5."""
 
 
 class PriorDistillationObjective(Objective):
@@ -46,7 +46,7 @@ class PriorDistillationObjective(Objective):
     def example(self, index: int) -> Example:
         """Return (blurry, sharp), (3, P, P) sRGB in [0, 1], and whether to use two passes, () bool."""
         patch = self.patches[index]
-        return patch.blurry, patch.sharp, torch.tensor(index % SEEN_ONCE != 0)
+        return patch.blurry, patch.sharp, torch.tensor(index % SINGLE_PASS_EVERY != 0)
 
     def forward(self, model: nn.Module, batch: Example) -> Any:
         """Compute the student's features of every level, finest first."""
@@ -62,10 +62,10 @@ class PriorDistillationObjective(Objective):
         """Compute the loss of features of every level, finest first. Batch: (B, 3, P, P) twice and (B,)."""
         truth = batch[1]
         with torch.no_grad():
-            taught = features_of(self.teacher, truth)
-            cosine = fmean(mean_cosine(one, other) for one, other in zip(predicted, taught, strict=True))
-        review = review_loss(predicted, taught)
-        loss = ANGLE_WEIGHT * angle_loss(predicted, taught) + REVIEW_WEIGHT * review
+            target = features_of(self.teacher, truth)
+            cosine = fmean(mean_cosine(one, other) for one, other in zip(predicted, target, strict=True))
+        review = feature_loss(predicted, target)
+        loss = ANGLE_WEIGHT * cosine_loss(predicted, target) + REVIEW_WEIGHT * review
         return LossOutput(
             loss=loss,
             metrics={"loss": round(loss.item(), 4), "review": round(review.item(), 4), "cosine": round(cosine, 4)},
@@ -73,7 +73,7 @@ class PriorDistillationObjective(Objective):
         )
 
 
-def angle_loss(predicted: list[Tensor], truth: list[Tensor]) -> Tensor:
+def cosine_loss(predicted: list[Tensor], truth: list[Tensor]) -> Tensor:
     """One less the cosine between two features of a place: mean over places and levels, each (B, C, H, W). Scalar."""
     pairs = zip(predicted, truth, strict=True)
     return torch.stack(

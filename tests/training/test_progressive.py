@@ -9,8 +9,8 @@ from unblur.datasets import PhotoFolder
 from unblur.datasets.simulated import PatchSampling
 from unblur.recipes import named
 from unblur.recipes.smoke import smoke
-from unblur.training.growth import GrowingPatches, phase_at, phases_of
 from unblur.training.objectives.build import build_objective
+from unblur.training.progressive import ProgressivePatches, phase_at, phases_of
 from unblur.training.recipe import PatchStage
 
 RECIPE = replace(
@@ -18,7 +18,7 @@ RECIPE = replace(
     steps=10,
     batch=3,
     sampling=PatchSampling(patch_px=32),
-    growth=(PatchStage(begins=0.4, patch_px=48, batch=2), PatchStage(begins=0.8, patch_px=64, batch=1)),
+    progressive=(PatchStage(start=0.4, patch_px=48, batch=2), PatchStage(start=0.8, patch_px=64, batch=1)),
 )
 
 
@@ -55,5 +55,5 @@ def test_only_two_sizes_are_kept_in_memory(photos: Path) -> None:
     for number in (0, 15, 21):
         task.example(number)
     pairs = task.patches  # type: ignore[attr-defined]
-    assert isinstance(pairs, GrowingPatches)
-    assert len(pairs._kept) == 2
+    assert isinstance(pairs, ProgressivePatches)
+    assert len(pairs._cached) == 2

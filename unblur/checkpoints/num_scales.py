@@ -1,4 +1,4 @@
-"""How many sizes of a photograph a network looks at: its weights are the same at all of them."""
+"""Changes the number of scales of a multi-scale network, whose weights are shared by all scales."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from unblur.errors import UnblurError
 from unblur.models import MultiScaleConfig, build
 
 
-def at_sizes(checkpoint: Checkpoint, sizes: int) -> Checkpoint:
+def with_scales(checkpoint: Checkpoint, sizes: int) -> Checkpoint:
     """The same weights at so many sizes. Raises UnblurError for fewer than two, and for a network at one size."""
     if not isinstance(checkpoint.config, MultiScaleConfig):
         raise UnblurError(f"{checkpoint.folder} restores at one size of a photograph; leave out the number of sizes.")

@@ -1,4 +1,4 @@
-"""Which examples a step is shown, and how large they are: patches may grow while a run goes on (Restormer).
+"""Progressive learning: the examples of a step and their size, which may grow during a run (Restormer).
 
 Both depend on the recipe and the number of the step alone, so a run that goes on is shown what it would have been.
 """
@@ -14,12 +14,12 @@ from unblur.datasets import Patches
 from unblur.datasets.pair import PatchType
 from unblur.training.recipe import Recipe
 
-KEPT_PHASES = 2
-"""Of which patches are kept in memory: around a border threads still make examples of the phase before."""
+CACHED_PHASES = 2
+"""Number of phases whose patches are in memory: near a border threads still make examples of the phase before."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Phase:
+class PatchPhase:
     """Steps in a row with patches and batches of one size."""
 
     first_step: int
@@ -33,38 +33,38 @@ class Phase:
         return range(first, first + self.batch)
 
 
-def phases_of(recipe: Recipe) -> list[Phase]:
-    """In their order. Short runs may have phases without a step."""
-    phases = [Phase(first_step=0, first_example=0, patch_px=recipe.sampling.patch_px, batch=recipe.batch)]
-    for stage in recipe.growth:
-        first_step = round(stage.begins * recipe.steps)
+def phases_of(recipe: Recipe) -> list[PatchPhase]:
+    """Return the phases in their order. Short runs may have phases without a step."""
+    phases = [PatchPhase(first_step=0, first_example=0, patch_px=recipe.sampling.patch_px, batch=recipe.batch)]
+    for stage in recipe.progressive:
+        first_step = round(stage.start * recipe.steps)
         first_example = phases[-1].examples(first_step).start
         phases.append(
-            Phase(first_step=first_step, first_example=first_example, patch_px=stage.patch_px, batch=stage.batch)
+            PatchPhase(first_step=first_step, first_example=first_example, patch_px=stage.patch_px, batch=stage.batch)
         )
     return phases
 
 
-def phase_at(phases: list[Phase], step: int) -> Phase:
+def phase_at(phases: list[PatchPhase], step: int) -> PatchPhase:
     """The phase of a step, counted from 0."""
     return phases[bisect_right(phases, step, key=lambda phase: phase.first_step) - 1]
 
 
-class GrowingPatches(Generic[PatchType]):
+class ProgressivePatches(Generic[PatchType]):
     """An endless list of patches, each as large as the phase that shows it wants it."""
 
-    def __init__(self, phases: list[Phase], patches_of: Callable[[Phase], Patches[PatchType]]) -> None:
+    def __init__(self, phases: list[PatchPhase], patches_of: Callable[[PatchPhase], Patches[PatchType]]) -> None:
         self.phases, self.patches_of = phases, patches_of
-        # The first at once: what is missing should be told before anything is written.
-        self._kept = OrderedDict({0: patches_of(phases[0])})
+        # The first is built at once, so that missing files are reported before anything is written.
+        self._cached = OrderedDict({0: patches_of(phases[0])})
         self._lock = Lock()
 
     def __getitem__(self, index: int, /) -> PatchType:
         place = bisect_right(self.phases, index, key=lambda phase: phase.first_example) - 1
         with self._lock:
-            if place not in self._kept:
-                self._kept[place] = self.patches_of(self.phases[place])
-                if len(self._kept) > KEPT_PHASES:
-                    self._kept.popitem(last=False)
-            patches = self._kept[place]
+            if place not in self._cached:
+                self._cached[place] = self.patches_of(self.phases[place])
+                if len(self._cached) > CACHED_PHASES:
+                    self._cached.popitem(last=False)
+            patches = self._cached[place]
         return patches[index]

@@ -14,8 +14,8 @@ from unblur.errors import UnblurError
 from unblur.models import build
 
 
-def mean_of(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
-    """What all of them are on average; a checkpoint that is given twice counts twice. It has the first one's folder.
+def average_checkpoints(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
+    """Average the weights of checkpoints; one that is given twice counts twice. The result has the first one's folder.
 
     Raises UnblurError when there is none, and when they are not all of one network.
     """

@@ -12,7 +12,7 @@ from unblur.datasets.simulated import SimulatedPair, SimulatedPairs, turned
 
 
 @dataclass(frozen=True)
-class TurnedPair:
+class AugmentedPair:
     """A simulated pair in one of eight orientations."""
 
     pair: SimulatedPair
@@ -33,34 +33,34 @@ class TurnedPair:
         return self.pair.fitted_ends(stride_px).turned(self.orientation)
 
 
-class ReusedPairs:
-    """An endless list of pairs that shows every one of `pairs` `uses` times.
+class RepeatedPairs:
+    """An endless list of pairs that shows every one of `pairs` `repeats` times.
 
-    Item i is the rendering of pair `i // uses - (i % uses) * apart`, in one of eight orientations: between two uses
-    of a pair lie `apart * uses` other items. What item i shows depends on i only, whatever was asked for before.
-    Numbers below zero are pairs like all others, so that the first items are as varied as the last.
+    Item i is the rendering of pair `i // repeats - (i % repeats) * apart`, in one of eight orientations, so that
+    `apart * repeats` other items lie between two uses of a pair. An item depends on its index alone, not on the order
+    of access. Numbers below zero are pairs like all others, so that the first items are as varied as the last.
     """
 
-    def __init__(self, pairs: SimulatedPairs, uses: int, apart: int) -> None:
-        self.pairs, self.uses, self.apart = pairs, uses, apart
-        self._kept: OrderedDict[int, Future[SimulatedPair]] = OrderedDict()
+    def __init__(self, pairs: SimulatedPairs, repeats: int, apart: int) -> None:
+        self.pairs, self.repeats, self.apart = pairs, repeats, apart
+        self._cached: OrderedDict[int, Future[SimulatedPair]] = OrderedDict()
         self._lock = Lock()
 
-    def __getitem__(self, index: int) -> TurnedPair:
-        if self.uses == 1:
-            return TurnedPair(self.pairs[index], 0)
-        number, use = divmod(index, self.uses)
+    def __getitem__(self, index: int) -> AugmentedPair:
+        if self.repeats == 1:
+            return AugmentedPair(self.pairs[index], 0)
+        number, use = divmod(index, self.repeats)
         # 3 and 8 have no common factor: the uses of a pair differ, and go through all orientations.
-        return TurnedPair(self._rendered(number - use * self.apart), 3 * use % 8)
+        return AugmentedPair(self._rendered(number - use * self.apart), 3 * use % 8)
 
     def _rendered(self, number: int) -> SimulatedPair:
         with self._lock:
-            made_by_another = number in self._kept
-            future = self._kept.setdefault(number, Future())
-            self._kept.move_to_end(number)
-            # Each use comes after `apart * uses` others; a few more, because threads do not keep step.
-            while len(self._kept) > self.uses * (self.apart + 16):
-                self._kept.popitem(last=False)
+            made_by_another = number in self._cached
+            future = self._cached.setdefault(number, Future())
+            self._cached.move_to_end(number)
+            # Each use comes after `apart * repeats` others; a few more, because threads do not keep step.
+            while len(self._cached) > self.repeats * (self.apart + 16):
+                self._cached.popitem(last=False)
         if made_by_another:
             return future.result()
         try:

@@ -1,4 +1,4 @@
-"""Where weights do not fit a network, in words."""
+"""Describes in words how weights do not fit a network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,8 @@ NAMED = 3
 """Entries quoted of each kind; a wrong network makes hundreds."""
 
 
-def misfit(expected: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:
-    """What `given` lacks, has too much, or has in another shape than `expected`; nothing where it fits exactly."""
+def state_dict_mismatch(expected: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:
+    """Describe missing, unexpected and misshapen entries of `given`; the text is empty if it fits exactly."""
     misshapen = [
         f"{name} is {_shape(given[name])} instead of {_shape(value)}"
         for name, value in expected.items()

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
-from unblur.checkpoints.misfit import misfit
+from unblur.checkpoints.mismatch import state_dict_mismatch
 from unblur.errors import UnblurError
 from unblur.models import MIMOUNetConfig, MPRNetConfig, NAFNetConfig, RestormerConfig, build
 from unblur.regular_files import read_regular
@@ -32,7 +32,7 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model")
 
 @dataclass(frozen=True, kw_only=True)
 class KeyMap:
-    """From the names of an original to ours."""
+    """Maps the names of an original to ours."""
 
     origin: str
     """The repository whose names these are."""
@@ -188,7 +188,7 @@ def from_foreign(content: Mapping[str, Any], config: ForeignConfig, source: str 
         if renamed in ours:
             raise UnblurError(f"{source} holds two entries for {renamed}, the second called {name}; get it again.")
         ours[renamed] = value
-    if problems := misfit(model.state_dict(), ours):
+    if problems := state_dict_mismatch(model.state_dict(), ours):
         raise UnblurError(
             f"{source} does not hold the weights of {config} under the names of {key_map.origin}: "
             f"{problems}; give the configuration it was trained with."

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from unblur.blur import Camera
-from unblur.datasets import PhotoFolder, ReusedPairs, SimulatedPairs
-from unblur.datasets.reused import TurnedPair
+from unblur.datasets import PhotoFolder, RepeatedPairs, SimulatedPairs
+from unblur.datasets.repeated import AugmentedPair
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
@@ -25,19 +25,19 @@ def simulated(tmp_path: Path) -> SimulatedPairs:
     )
 
 
-def same(one: TurnedPair | SimulatedPair, other: TurnedPair | SimulatedPair) -> bool:
+def same(one: AugmentedPair | SimulatedPair, other: AugmentedPair | SimulatedPair) -> bool:
     return torch.equal(one.blurry, other.blurry) and torch.equal(one.sharp, other.sharp)
 
 
 def test_items_do_not_depend_on_what_was_asked_for_before(simulated: SimulatedPairs) -> None:
-    in_order = ReusedPairs(simulated, uses=4, apart=3)
+    in_order = RepeatedPairs(simulated, repeats=4, apart=3)
     items = [in_order[index] for index in range(40)]
     for index in (39, 0, 17, 5):
-        assert same(ReusedPairs(simulated, uses=4, apart=3)[index], items[index])
+        assert same(RepeatedPairs(simulated, repeats=4, apart=3)[index], items[index])
 
 
 def test_items_are_the_same_whichever_thread_makes_them(simulated: SimulatedPairs) -> None:
-    alone, together = (ReusedPairs(simulated, uses=4, apart=3) for _ in range(2))
+    alone, together = (RepeatedPairs(simulated, repeats=4, apart=3) for _ in range(2))
     with ThreadPoolExecutor(4) as pool:
         for index, item in enumerate(pool.map(together.__getitem__, range(40))):
             assert same(item, alone[index])
@@ -49,7 +49,7 @@ def test_ends_that_are_kept_and_turned_are_those_of_the_turned_motion_bit_for_bi
 ) -> None:
     for number in range(6):
         pair = simulated[number]
-        kept = TurnedPair(pair, orientation).fitted_ends(8)
+        kept = AugmentedPair(pair, orientation).fitted_ends(8)
         start, end = pair.motion_at(8).turned(orientation).fitted_ends()
         assert torch.equal(kept.start, start)
         assert torch.equal(kept.end, end)
@@ -57,19 +57,19 @@ def test_ends_that_are_kept_and_turned_are_those_of_the_turned_motion_bit_for_bi
 
 
 def test_each_pair_is_shown_as_often_as_asked_and_never_twice_alike(simulated: SimulatedPairs) -> None:
-    uses, apart = 4, 3
-    items = ReusedPairs(simulated, uses, apart)
+    repeats, apart = 4, 3
+    items = RepeatedPairs(simulated, repeats, apart)
     pair = simulated[0]
-    places = [use + use * apart * uses for use in range(uses)]
+    places = [use + use * apart * repeats for use in range(repeats)]
     shown = [items[place] for place in places]
     for use, item in enumerate(shown):
-        assert same(item, TurnedPair(pair, 3 * use % 8))
-    assert len({item.blurry.numpy().tobytes() for item in shown}) == uses
+        assert same(item, AugmentedPair(pair, 3 * use % 8))
+    assert len({item.blurry.numpy().tobytes() for item in shown}) == repeats
 
 
 def test_pairs_used_once_are_the_simulated_ones(simulated: SimulatedPairs) -> None:
     for index in range(5):
-        assert same(ReusedPairs(simulated, uses=1, apart=1)[index], simulated[index])
+        assert same(RepeatedPairs(simulated, repeats=1, apart=1)[index], simulated[index])
 
 
 def test_simulation_is_done_once_for_each_pair(simulated: SimulatedPairs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_simulation_is_done_once_for_each_pair(simulated: SimulatedPairs, monkey
         return draw(self, index)
 
     monkeypatch.setattr(SimulatedPairs, "draw", counted)
-    items = ReusedPairs(simulated, uses=4, apart=5)
+    items = RepeatedPairs(simulated, repeats=4, apart=5)
     for index in range(200):
         items[index]
     assert len(drawn) == len(set(drawn))
@@ -93,7 +93,7 @@ def test_a_failure_is_told_to_everyone_who_waits(simulated: SimulatedPairs, monk
         raise RuntimeError("no photograph")
 
     monkeypatch.setattr(SimulatedPairs, "draw", broken)
-    items = ReusedPairs(simulated, uses=2, apart=1)
+    items = RepeatedPairs(simulated, repeats=2, apart=1)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="no photograph"):
             items[0]

@@ -13,7 +13,7 @@ from unblur.evaluation.published.numbers import PublishedNumber, Standing
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table
 
-_LESS_IS_BETTER = frozenset({"brisque", "ilniqe", "niqe", "pi", "piqe"})
+_LOWER_IS_BETTER = frozenset({"brisque", "ilniqe", "niqe", "pi", "piqe"})
 _MEASURED_AS = {"ssim": ("ssim_3d", "ssim")}
 """Columns in which a protocol keeps what tables call by another name."""
 
@@ -28,7 +28,7 @@ _STANDINGS: Mapping[Standing, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedTable:
-    """What is published of one data set, and ours."""
+    """The published numbers of one data set, and ours."""
 
     title: str
     table: Table
@@ -41,7 +41,7 @@ class _Line:
     method: str
     trained_on: str = "-"
     values: Mapping[str, str]
-    """By metric, as they are printed."""
+    """The values by metric, as they are printed."""
     standing: str
     source: str = ""
     notes: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ def _table(
     lines = list({(line.method, *line.values.items()): line for line in lines}.values())
     lines += _published_lines([one for one in fitting if one.metric in measured])
     first = measured[0]
-    sign = 1 if first in _LESS_IS_BETTER else -1
+    sign = 1 if first in _LOWER_IS_BETTER else -1
     lines.sort(key=lambda line: (first not in line.values, sign * float(line.values.get(first, "0"))))
     sources = list(dict.fromkeys(line.source for line in lines if line.source))
     notes = list(dict.fromkeys(note for line in lines for note in line.notes))
@@ -151,7 +151,7 @@ def _our_lines(
 def _why_not_comparable(
     rows: Sequence[Row], data_set: DataSet, splits: Sequence[str], published_for: Sequence[str]
 ) -> str | None:
-    """In a sentence, or None."""
+    """Return the reason in a sentence, or None."""
     reasons = []
     sizes = [data_set.expected(split) for split in splits]
     whole = sum(size or 0 for size in sizes)

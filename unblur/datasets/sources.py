@@ -1,4 +1,4 @@
-"""What can be mixed into the patches of a training run, in words that a recipe can keep."""
+"""Sources of training patches that a recipe can list."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,11 @@ from unblur.photos.lettering import ALL_FONTS
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedBlur:
-    """The photographs of the run, seen through another camera."""
+    """Photographs of the run, blurred by another camera."""
 
     camera: Camera
     share: float
-    """Of all patches, above 0 and at most 1."""
+    """Share of all patches, above 0 and at most 1."""
 
 
 TO_LEARN = SignStyle(
@@ -33,14 +33,14 @@ TO_LEARN = SignStyle(
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignBlur:
-    """Signs before the photographs of the run, seen through a camera: little else of what people blur is text."""
+class SyntheticText:
+    """Signs in front of the photographs of the run, blurred by a camera: photographs seldom show text."""
 
     camera: Camera
     signs: SignStyle = TO_LEARN
     count: int = 256
     share: float
-    """Of all patches, above 0 and at most 1."""
+    """Share of all patches, above 0 and at most 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,30 +50,30 @@ class PairSet:
     folder: str
     """A data set that `unblur datasets` lists, or a folder with blurry/ and sharp/."""
     data_set: str | None = None
-    """What `unblur datasets` calls it, where the folder does not tell."""
-    kept_back: float = 0.0
+    """The name in `unblur datasets`, where the folder is ambiguous."""
+    holdout: float = 0.0
     """Share of the pairs, the last in the order of their names, that is left out for measuring."""
     share: float
-    """Of all patches, above 0 and at most 1."""
+    """Share of all patches, above 0 and at most 1."""
 
     def training_files(self) -> list[PairFiles]:
         """The pairs to learn from. Raises UnblurError when there are none."""
         return _cut(self)[0]
 
-    def kept_back_files(self) -> list[PairFiles]:
+    def holdout_files(self) -> list[PairFiles]:
         """The pairs that are left out. Raises UnblurError when there are none to learn from."""
         return _cut(self)[1]
 
 
-Ingredient = SimulatedBlur | SignBlur | PairSet
+DataSource = SimulatedBlur | SyntheticText | PairSet
 
 
 def _cut(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]:
     """The last, and not every fifth: neighbours in a video are nearly the same picture."""
     files = PairFolder(Path(pair_set.folder), name=pair_set.data_set, for_training=True).files
-    if not pair_set.kept_back:
+    if not pair_set.holdout:
         return files, []
     if len(files) < 2:
         raise UnblurError(f"{pair_set.folder} holds one pair, of which none can be kept back; give more pairs.")
-    kept_back = min(len(files) - 1, max(1, round(pair_set.kept_back * len(files))))
-    return files[:-kept_back], files[-kept_back:]
+    holdout = min(len(files) - 1, max(1, round(pair_set.holdout * len(files))))
+    return files[:-holdout], files[-holdout:]

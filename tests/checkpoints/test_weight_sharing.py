@@ -11,13 +11,13 @@ from torch import nn
 from unblur.app.cli import main
 from unblur.checkpoints.folder import (
     BUNDLED,
+    BUNDLED_FAITHFUL,
     BUNDLED_GENERATOR,
-    BUNDLED_HOURGLASS,
     BUNDLED_RESTORER,
     load_checkpoint,
     save_checkpoint,
 )
-from unblur.checkpoints.lending import borrowed_parts
+from unblur.checkpoints.weight_sharing import find_shared_parts
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur, MultiScale
 from unblur.models.glow_sizes import glow
@@ -52,7 +52,7 @@ def test_a_bundled_copy_is_small_and_the_same_network(
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (checkpoint, tmp_path / "copy")]
     lent = sum((folder / "model.safetensors").stat().st_size for folder in BUNDLED.values())
     assert sizes[0] - sizes[1] == pytest.approx(lent, rel=0.02)
-    assert "pre_reconstruction.hourglass (faithful)" in capsys.readouterr().out
+    assert "pre_reconstruction.nafnet (faithful)" in capsys.readouterr().out
     assert (tmp_path / "copy" / "README.md").read_text() == "# Whole\n"
     # A copy of the copy leaves out as much.
     assert main(["bundle", str(tmp_path / "copy"), "-o", str(tmp_path / "again")]) == 0
@@ -61,8 +61,8 @@ def test_a_bundled_copy_is_small_and_the_same_network(
 
 
 def test_a_part_that_differs_in_one_weight_is_stored(small: GlowDeblur) -> None:
-    assert {one.part for one in borrowed_parts(small)} == {
-        "pre_reconstruction.hourglass",
+    assert {one.part for one in find_shared_parts(small)} == {
+        "pre_reconstruction.nafnet",
         "motion_guidance.estimator",
         "semantic_guidance.prior",
     }
@@ -71,58 +71,58 @@ def test_a_part_that_differs_in_one_weight_is_stored(small: GlowDeblur) -> None:
     with torch.no_grad():
         kept = bias[0].clone()
         bias[0] += 1
-        assert "motion_guidance.estimator" not in {one.part for one in borrowed_parts(small)}
+        assert "motion_guidance.estimator" not in {one.part for one in find_shared_parts(small)}
         bias[0] = kept
 
 
 def test_a_network_with_nothing_in_common_borrows_nothing() -> None:
-    assert borrowed_parts(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 3, 3))) == ()
+    assert find_shared_parts(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 3, 3))) == ()
 
 
 def test_other_weights_in_the_package_are_one_sentence(small: GlowDeblur, tmp_path: Path) -> None:
-    borrowed = tuple(replace(one, sha256="0" * 64) for one in borrowed_parts(small))
-    save_checkpoint(tmp_path, small, small.config, train_patch_px=64, card="", borrowed=borrowed)
+    borrowed = tuple(replace(one, sha256="0" * 64) for one in find_shared_parts(small))
+    save_checkpoint(tmp_path, small, small.config, train_patch_px=64, card="", shared_parts=borrowed)
     with pytest.raises(UnblurError, match="does not have; use the version that it came with"):
         load_checkpoint(tmp_path)
 
 
 def test_what_comes_with_the_package_stays_small() -> None:
-    weights = BUNDLED_HOURGLASS.parent.rglob("*.safetensors")
+    weights = BUNDLED_FAITHFUL.parent.rglob("*.safetensors")
     assert sum(file.stat().st_size for file in weights) < 40 * 2**20
 
 
-def test_the_bundled_restorer_borrows_its_hourglass() -> None:
+def test_the_bundled_restorer_borrows_its_nafnet() -> None:
     alone = load_file(BUNDLED_RESTORER / "model.safetensors")
-    assert {name.split(".")[0] for name in alone} == {"choice", "tell"}
+    assert {name.split(".")[0] for name in alone} == {"fusion", "coarse_proj"}
     whole = load_checkpoint(BUNDLED_RESTORER).model
     assert isinstance(whole, MultiScale)
-    hourglass = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
-    assert all(torch.equal(value, hourglass[name]) for name, value in whole.hourglass.state_dict().items())
+    nafnet = load_checkpoint(BUNDLED_FAITHFUL).model.state_dict()
+    assert all(torch.equal(value, nafnet[name]) for name, value in whole.nafnet.state_dict().items())
 
 
 def test_the_bundled_generator_borrows_what_is_there_already() -> None:
     alone = load_file(BUNDLED_GENERATOR / "model.safetensors")
-    assert not any(name.startswith("pre_reconstruction.hourglass.") for name in alone)
+    assert not any(name.startswith("pre_reconstruction.nafnet.") for name in alone)
     whole = load_checkpoint(BUNDLED_GENERATOR).model
     assert isinstance(whole, GlowDeblur)
     assert whole.pre_reconstruction is not None
-    hourglass = whole.pre_reconstruction.hourglass.state_dict()
-    restorer = load_checkpoint(BUNDLED_HOURGLASS).model.state_dict()
-    assert all(torch.equal(value, restorer[name]) for name, value in hourglass.items())
+    nafnet = whole.pre_reconstruction.nafnet.state_dict()
+    restorer = load_checkpoint(BUNDLED_FAITHFUL).model.state_dict()
+    assert all(torch.equal(value, restorer[name]) for name, value in nafnet.items())
 
 
 @pytest.mark.slow
 def test_a_part_becomes_a_checkpoint_of_its_own(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    part = "pre_reconstruction.hourglass"
+    part = "pre_reconstruction.nafnet"
     assert main(["bundle", str(checkpoint), "--part", part, "-o", str(tmp_path / "part")]) == 0
-    found, bundled = load_checkpoint(tmp_path / "part"), load_checkpoint(BUNDLED_HOURGLASS)
+    found, bundled = load_checkpoint(tmp_path / "part"), load_checkpoint(BUNDLED_FAITHFUL)
     assert found.config == bundled.config
     assert found.train_patch_px == 64
     weights = bundled.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in found.model.state_dict().items())
-    assert "its `pre_reconstruction.hourglass` alone" in (tmp_path / "part" / "README.md").read_text()
+    assert "its `pre_reconstruction.nafnet` alone" in (tmp_path / "part" / "README.md").read_text()
     capsys.readouterr()
     assert main(["bundle", str(checkpoint), "--part", "denoiser", "-o", str(tmp_path / "none")]) == 2
     assert "has no part denoiser that is a network by itself; it has" in capsys.readouterr().err
@@ -130,9 +130,9 @@ def test_a_part_becomes_a_checkpoint_of_its_own(
 
 
 def test_weights_that_are_equal_in_half_precision_are_borrowed() -> None:
-    """A bundled hourglass was rounded; the run that it is from was not."""
+    """A bundled NAFNet was rounded; the run that it is from was not."""
     whole = load_checkpoint(BUNDLED_RESTORER).model
     with torch.no_grad():
         for parameter in whole.parameters():
             parameter.mul_(1 + 2**-14)
-    assert {one.lender for one in borrowed_parts(whole)} == {"faithful"}
+    assert {one.source for one in find_shared_parts(whole)} == {"faithful"}

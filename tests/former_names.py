@@ -1,0 +1,53 @@
+"""Gives files the names of version 0.1.0, as unfinished runs and checkpoints of that version have them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+
+from unblur.checkpoints import old_names
+from unblur.checkpoints.old_names import former_name
+
+
+def former_json(text: str) -> str:
+    """Undo `modern_json` except for SHA-256."""
+    return json.dumps(_former(json.loads(text)), indent=2) + "\n"
+
+
+def make_former_checkpoint(folder: Path) -> None:
+    """Give the weights and the configuration of a checkpoint folder their former names."""
+    for name in ("config.json", "recipe.json"):
+        if (folder / name).exists():
+            (folder / name).write_text(former_json((folder / name).read_text()))
+    weights = {former_name(name): value for name, value in load((folder / "model.safetensors").read_bytes()).items()}
+    text = (folder / "config.json").read_text()
+    (folder / "model.safetensors").write_bytes(save(weights, metadata={"unblur_config": text}))
+
+
+def make_former_run(folder: Path) -> None:
+    """Give an unfinished run, its checkpoint and its cache their former names."""
+    make_former_checkpoint(folder)
+    path = folder / "training_state.pt"
+    state = torch.load(path, weights_only=True)
+    for part in ("model", "ema"):
+        state[part] = {former_name(name): value for name, value in state[part].items()}
+    if "objective" in state:
+        state["task"] = {{"batches": "judged"}.get(key, key): one for key, one in state.pop("objective").items()}
+    state["recipe"] = former_json(state["recipe"])
+    torch.save(state, path)
+    if (folder / "cache").exists():
+        (folder / "cache").rename(folder / "kept")
+
+
+def _former(value: Any, key: str = "") -> Any:
+    fields = {modern: old for old, modern in old_names._FIELDS.items()}
+    kinds = {modern: old for old, modern in old_names._KINDS.items()}
+    if isinstance(value, dict):
+        return {fields.get(name, name): _former(one, name) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_former(one, key) for one in value]
+    if key == "kind":
+        return kinds.get(value, value)
+    return former_name(value) if key in ("frozen", "part") else value
