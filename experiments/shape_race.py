@@ -31,7 +31,7 @@ from experiments.pack_patches import PackedPatches
 from experiments.shapes import Shape, ShapedUNet
 from unblur.atomic import write_atomically
 from unblur.datasets import PhotoFolder
-from unblur.datasets.simulated import turned
+from unblur.datasets.simulated import dihedral
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
@@ -228,7 +228,7 @@ def _batch(packed: PackedPatches, step: int, side: int, batch: int) -> tuple[Ten
             int(torch.randint(bound, (), generator=generator)) for bound in (room + 1, room + 1, 8)
         )
         crop = pair[..., top : top + side, left : left + side]
-        cut.append(torch.stack([turned(picture, orientation) for picture in crop]))
+        cut.append(torch.stack([dihedral(picture, orientation) for picture in crop]))
     pictures = torch.stack(cut).float() / 255
     blurry, sharp = pictures.unbind(1)
     return blurry.contiguous(memory_format=torch.channels_last), sharp.contiguous(memory_format=torch.channels_last)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from experiments.harness import run
 from experiments.shake_examples import as_image, open_examples
 from unblur.checkpoints.folder import save_checkpoint
-from unblur.datasets.simulated import turned
+from unblur.datasets.simulated import dihedral
 from unblur.deconvolution.kernel import smooth_kernels
 from unblur.models import KernelEstimator, KernelEstimatorConfig
 from unblur.photos.color import luminance, srgb_to_linear
@@ -88,8 +88,8 @@ def train(
         which = torch.randint(held_out, len(truth), (batch,), generator=generator).tolist()
         orientations = torch.randint(8, (batch,), generator=generator).tolist()
         dropped = torch.rand(batch, generator=generator) < EDGES_DROPOUT
-        shown = torch.stack([turned(inputs[i].float(), o) for i, o in zip(which, orientations, strict=True)])
-        kernels = torch.stack([turned(truth[i], o) for i, o in zip(which, orientations, strict=True)])
+        shown = torch.stack([dihedral(inputs[i].float(), o) for i, o in zip(which, orientations, strict=True)])
+        kernels = torch.stack([dihedral(truth[i], o) for i, o in zip(which, orientations, strict=True)])
         shown[dropped, -1] = 0
         with torch.autocast("cpu", torch.bfloat16, enabled=native):
             logs, log_errors = network(shown.contiguous(memory_format=torch.channels_last))

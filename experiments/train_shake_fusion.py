@@ -24,7 +24,7 @@ from experiments.harness import run
 from experiments.shake_examples import PATCH_PX, ShakeExamples, as_image, open_examples
 from experiments.shake_kernels import EstimatedKernels, open_kernels
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-from unblur.datasets.simulated import turned
+from unblur.datasets.simulated import dihedral
 from unblur.deconvolution import CANDIDATES, deconvolve_candidates, single_kernel_path
 from unblur.deconvolution.kernel import clean_kernel, extent_px
 from unblur.deconvolution.noise import estimate_noise
@@ -225,7 +225,7 @@ def _patch(example: Example, deconvolved: NDArray[np.uint8], patch: int, generat
     orientation = int(torch.randint(8, (), generator=generator))
     part = slice(top, top + patch), slice(left, left + patch)
     sharpened = torch.from_numpy(deconvolved[(..., *part)].astype(np.float32)) / 255
-    return turned(torch.cat([example.stack()[(..., *part)], sharpened]), orientation)
+    return dihedral(torch.cat([example.stack()[(..., *part)], sharpened]), orientation)
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import shift
 
 from unblur.blur import Camera
-from unblur.blur.reblur import INSTANTS, reblurred
+from unblur.blur.reblur import INSTANTS, reblur
 from unblur.blur.undirected import undirected
 from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.pair_files import read_rgb
@@ -26,7 +26,7 @@ def path_of(start: tuple[float, float], end: tuple[float, float]) -> torch.Tenso
 
 
 def test_without_motion_nothing_changes() -> None:
-    again, known = reblurred(SHARP[None], torch.zeros(1, 4, 12, 16))
+    again, known = reblur(SHARP[None], torch.zeros(1, 4, 12, 16))
     assert torch.allclose(again[0], SHARP, atol=1e-5)
     assert known.all()
 
@@ -34,7 +34,7 @@ def test_without_motion_nothing_changes() -> None:
 @pytest.mark.parametrize("angle_deg", [0, 37, 90, 150])
 def test_a_straight_path_is_the_mean_of_what_scipy_shifts(angle_deg: float) -> None:
     half = np.array([math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))]) * 6
-    again, known = reblurred(SHARP[None], path_of(tuple(-half), tuple(half)))
+    again, known = reblur(SHARP[None], path_of(tuple(-half), tuple(half)))
     light = srgb_to_linear(SHARP).numpy()
     shares = (2 * np.arange(INSTANTS) + 1) / INSTANTS - 1
     seen = [shift(light, (0, -s * half[1], -s * half[0]), order=1, mode="nearest") for s in shares]
@@ -50,11 +50,11 @@ def test_a_bent_path_is_the_parabola_whose_mean_is_zero() -> None:
     """A ramp of light stays what it is, and a point is smeared from one end to the other, and past the middle."""
     columns = torch.arange(65.0).expand(65, 65)
     ramp = (0.2 + columns / 200).expand(1, 3, 65, 65)
-    again, known = reblurred(linear_to_srgb(ramp), path_of((-2, 8), (6, 8)))
+    again, known = reblur(linear_to_srgb(ramp), path_of((-2, 8), (6, 8)))
     assert torch.allclose(srgb_to_linear(again)[known.expand_as(again)], ramp[known.expand_as(again)], atol=2e-3)
     point = torch.zeros(1, 3, 65, 65)
     point[..., 32, 32] = 1
-    rows, columns = reblurred(point, path_of((-6, 8), (6, 8)))[0][0, 0].nonzero().unbind(1)
+    rows, columns = reblur(point, path_of((-6, 8), (6, 8)))[0][0, 0].nonzero().unbind(1)
     # Light comes from where the path leads, so a point leaves its mark on the other side of it.
     assert (int(columns.min()), int(columns.max())) == (32 - 6, 32 + 6)
     assert 32 - 8 <= int(rows.min()) <= 32 - 6
@@ -68,7 +68,7 @@ def test_true_paths_make_what_the_simulator_made(photos: Path) -> None:
     for number in range(6):
         pair = simulated[number]
         ends = pair.fitted_ends(8)
-        again, known = reblurred(pair.sharp[None], undirected(ends.start, ends.end)[None])
+        again, known = reblur(pair.sharp[None], undirected(ends.start, ends.end)[None])
         where = known.expand_as(again)[0]
         errors += torch.stack([(seen - pair.blurry)[where].abs().mean() for seen in (again[0], pair.sharp)])
     assert errors[0] < errors[1] / 2
@@ -76,10 +76,10 @@ def test_true_paths_make_what_the_simulator_made(photos: Path) -> None:
 
 def test_the_slope_leads_to_the_true_path_also_from_nothing() -> None:
     truth = path_of((-5, -2), (5, 2))
-    blurry, _ = reblurred(SHARP[None], truth)
+    blurry, _ = reblur(SHARP[None], truth)
     for share in (0.0, 0.5, 0.8, 1.3):
         guess = (truth * share).requires_grad_()
-        again, known = reblurred(SHARP[None], guess)
+        again, known = reblur(SHARP[None], guess)
         ((again - blurry).square() * known).mean().backward()
         assert guess.grad is not None
         assert bool(guess.grad.isfinite().all())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unblur.datasets import PairFolder, PairPatches, PairSet
-from unblur.datasets.simulated import PatchSampling, turned
+from unblur.datasets.simulated import PatchSampling, dihedral
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
@@ -48,7 +48,7 @@ def test_patches_are_the_same_square_of_both_pictures_turned_alike(folder: Path)
         patch = source[index]
         assert patch.blurry.shape == patch.sharp.shape == (3, 16, 16)
         torch.testing.assert_close(patch.sharp, 1 - patch.blurry)
-        turns = [lies_in(turned(patch.sharp, back), whole[patch.name]) for back in range(8)]
+        turns = [lies_in(dihedral(patch.sharp, back), whole[patch.name]) for back in range(8)]
         assert sum(turns) == 1
         seen.add(turns.index(True))
     assert len(seen) > 3

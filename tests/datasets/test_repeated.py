@@ -50,7 +50,7 @@ def test_ends_that_are_kept_and_turned_are_those_of_the_turned_motion_bit_for_bi
     for number in range(6):
         pair = simulated[number]
         kept = AugmentedPair(pair, orientation).fitted_ends(8)
-        start, end = pair.motion_at(8).turned(orientation).fitted_ends()
+        start, end = pair.motion_at(8).dihedral(orientation).fitted_ends()
         assert torch.equal(kept.start, start)
         assert torch.equal(kept.end, end)
         assert pair.fitted_ends(8) is pair.fitted_ends(8)

@@ -23,7 +23,7 @@ from unblur.recipes import named
 from unblur.training.loop import train
 from unblur.training.objectives.autoencoding import AutoencodingObjective
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective
-from unblur.training.precision import begun, is_recipe_of, recorded_recipe
+from unblur.training.precision import begin_recipe, is_recipe_of, recorded_recipe
 from unblur.training.processes import SINGLE_PROCESS, Processes
 from unblur.training.recipe import Recipe
 from unblur.training.reconstruction_loss import ReconstructionLoss
@@ -175,15 +175,15 @@ def test_a_state_of_a_version_with_half_is_resumed_in_bfloat16(machine: Machine,
 class OneOfTwo(Processes):
     """This process, beside another whose processor has no native bfloat16."""
 
-    def means(self, numbers: list[float]) -> list[float]:
+    def all_reduce_mean(self, numbers: list[float]) -> list[float]:
         return [number / 2 for number in numbers]
 
 
 def test_processes_agree_on_what_all_of_them_compute_natively(machine: Machine) -> None:
     machine("native")
-    assert begun(TINY, "cpu", SINGLE_PROCESS).precision == "bfloat16"
-    assert begun(TINY, "cpu", OneOfTwo(count=2)).precision == "float32"
-    assert begun(replace(TINY, precision="bfloat16"), "cpu", OneOfTwo(count=2)).precision == "bfloat16"
+    assert begin_recipe(TINY, "cpu", SINGLE_PROCESS).precision == "bfloat16"
+    assert begin_recipe(TINY, "cpu", OneOfTwo(count=2)).precision == "float32"
+    assert begin_recipe(replace(TINY, precision="bfloat16"), "cpu", OneOfTwo(count=2)).precision == "bfloat16"
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)

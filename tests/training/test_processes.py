@@ -69,14 +69,14 @@ def test_two_processes_learn_what_one_does_and_the_first_writes(photos: Path, tm
 def test_a_process_alone_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
     assert find_processes("cpu") is SINGLE_PROCESS
-    assert SINGLE_PROCESS.share(range(4, 8)) == range(4, 8)
+    assert SINGLE_PROCESS.shard(range(4, 8)) == range(4, 8)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UnblurError, match=r"unblur\[distributed\]"):
         find_processes("cpu")
 
 
 def test_shares_are_equal_and_all_there_is() -> None:
-    shares = [replace(SINGLE_PROCESS, count=3, rank=rank).share(range(12, 24)) for rank in range(3)]
+    shares = [replace(SINGLE_PROCESS, count=3, rank=rank).shard(range(12, 24)) for rank in range(3)]
     assert [list(share) for share in shares] == [[12, 13, 14, 15], [16, 17, 18, 19], [20, 21, 22, 23]]
 
 

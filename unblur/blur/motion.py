@@ -55,7 +55,7 @@ class MotionField:
         constant, linear, square = self.quadratic()
         return constant - linear + square, constant + linear + square
 
-    def turned(self, orientation: int) -> "MotionField":
+    def dihedral(self, orientation: int) -> "MotionField":
         """The motion of the picture turned: mirrored left to right from 4 on, then by quarter turns to the left."""
         offsets = self.offsets
         if orientation >= 4:
@@ -87,10 +87,14 @@ def _offsets(exposure: Exposure, layer: Layer, x: Tensor, y: Tensor, height: int
     disparity = disparity_map(layer, exposure.frame, height, width, torch.device("cpu"))
     relief = disparity[y.long()][:, x.long()].double() if isinstance(disparity, Tensor) else torch.tensor(disparity)
     # H = K R K^-1 plus, per unit of disparity, K t in its last column.
-    turned = homographies(poses, exposure.focal_px, exposure.principal_px, disparity=0.0)
+    rotations = homographies(poses, exposure.focal_px, exposure.principal_px, disparity=0.0)
     shift = poses[:, 3:] @ calibration(exposure.focal_px, exposure.principal_px).T
     u, v, w = (
-        (turned[:, i, 0, None, None] * x + turned[:, i, 1, None, None] * y[:, None] + turned[:, i, 2, None, None])
+        (
+            rotations[:, i, 0, None, None] * x
+            + rotations[:, i, 1, None, None] * y[:, None]
+            + rotations[:, i, 2, None, None]
+        )
         + relief * shift[:, i, None, None]
         for i in range(3)
     )

@@ -21,7 +21,7 @@ SHORTEST_PX = 1e-3
 """Shorter is nothing: such paths have no direction to be learnt, and nothing is known to be outside by less."""
 
 
-def reblurred(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
+def reblur(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
     """The photograph that `path` makes of `sharp`, and where it is known because all its light is from inside.
 
     (B, 3, H, W) sRGB in [0, 1] and undirected paths (B, 4, h, w) in pixels of it, evenly spread over it ->

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unblur.datasets.pair import Pair
 from unblur.datasets.pair_files import PairFiles, read_matched, read_picture
-from unblur.datasets.simulated import PatchSampling, detail, turned
+from unblur.datasets.simulated import PatchSampling, detail, dihedral
 from unblur.errors import UnblurError
 from unblur.photos.files import shortest_side_px
 from unblur.seeds import generator_for
@@ -50,7 +50,7 @@ class PairPatches:
         corners = [(int(x * (width - side_px + 1)), int(y * (height - side_px + 1))) for y, x in places]
         left, top = max(corners, key=lambda corner: detail(sharp, corner, side_px))
         blurry, sharp = (
-            turned(picture[:, top : top + side_px, left : left + side_px].float() / 255, orientation)
+            dihedral(picture[:, top : top + side_px, left : left + side_px].float() / 255, orientation)
             for picture in (blurry, sharp)
         )
         return Pair(blurry=blurry, sharp=sharp, name=self.files[number].name)

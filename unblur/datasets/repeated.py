@@ -8,7 +8,7 @@ from threading import Lock
 from torch import Tensor
 
 from unblur.blur import MotionField
-from unblur.datasets.simulated import SimulatedPair, SimulatedPairs, turned
+from unblur.datasets.simulated import SimulatedPair, SimulatedPairs, dihedral
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class AugmentedPair:
     @property
     def blurry(self) -> Tensor:
         """(3, P, P) sRGB in [0, 1]."""
-        return turned(self.pair.blurry, self.orientation)
+        return dihedral(self.pair.blurry, self.orientation)
 
     @property
     def sharp(self) -> Tensor:
         """(3, P, P) sRGB in [0, 1]."""
-        return turned(self.pair.sharp, self.orientation)
+        return dihedral(self.pair.sharp, self.orientation)
 
     def fitted_ends(self, stride_px: int) -> MotionField:
         """Start and end of the true motion's quadratic fit at every `stride_px`th pixel, which must divide P."""
-        return self.pair.fitted_ends(stride_px).turned(self.orientation)
+        return self.pair.fitted_ends(stride_px).dihedral(self.orientation)
 
 
 class RepeatedPairs:

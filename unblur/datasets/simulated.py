@@ -149,7 +149,7 @@ class SimulatedPairs:
         """The pair of `record`. Raises UnblurError when a photograph that it names is missing."""
         source = _scaled_crop(self._photo(record.photo), record.corner_px, record.side_px, record.scale)
         rendering = render(
-            turned(source.to(self.device), record.orientation),
+            dihedral(source.to(self.device), record.orientation),
             record.exposure,
             record.margin_px,
             [
@@ -182,15 +182,15 @@ def _untouched(exposure: Exposure) -> Exposure:
     )
 
 
-def turned(patch: Tensor, orientation: int) -> Tensor:
+def dihedral(patch: Tensor, orientation: int) -> Tensor:
     """One of the eight flips and quarter turns, named 0 to 7. (..., P, P) -> (..., P, P)."""
     if orientation >= 4:
         patch = patch.flip(-1)
     return patch.rot90(orientation % 4, (-2, -1)).contiguous()
 
 
-def turned_back(patch: Tensor, orientation: int) -> Tensor:
-    """The inverse of `turned`."""
+def undo_dihedral(patch: Tensor, orientation: int) -> Tensor:
+    """The inverse of `dihedral`."""
     patch = patch.rot90(-(orientation % 4), (-2, -1))
     return (patch.flip(-1) if orientation >= 4 else patch).contiguous()
 

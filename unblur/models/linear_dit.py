@@ -1,8 +1,8 @@
-"""The denoiser: a diffusion transformer that costs as much per pixel in a large photograph as in a small one.
+"""The denoiser: a diffusion transformer whose cost is linear in the number of pixels.
 
 One idea: attention without softmax is a product of three matrices, and multiplying the last two first makes one small
-table for the whole photograph instead of one large row for every place. What each place loses in selectivity, a
-convolution of 3 x 3 in every feed-forward layer gives back.
+table for the whole image instead of one large row for every position. A convolution of 3 x 3 in every feed-forward
+layer compensates for the lost selectivity.
 
 Sources: GLOWDeblur (arXiv 2601.06525) draws N blocks of linear attention, cross attention and Mix-FFN; its 1.6 billion
 parameters are those of SANA (Xie et al. 2024, arXiv 2410.10629), whose transformer this is, so that SANA's weights can
@@ -11,7 +11,7 @@ the noise, one table for each block (AdaLN-single: Chen et al. 2023, PixArt-alph
 al. 2021, SegFormer, arXiv 2105.15203; with a gate in SANA). Differences from SANA: channels that are concatenated to
 the noisy latents as conditions, and no normalisation of queries and keys, which only its later versions have.
 
-There is no positional embedding: the borders of the convolutions tell where a place is, and any size fits.
+There is no positional embedding: the zero padding of the convolutions marks positions, and any size fits.
 """
 
 import math
@@ -26,7 +26,7 @@ from torch.utils.checkpoint import checkpoint
 from unblur.models.tokens import Tokens
 
 TIME_CHANNELS = 256
-"""Sines and cosines that tell the share of noise."""
+"""Number of sines and cosines that embed the noise level."""
 
 TIME_SCALE = 1000.0
 """Factor from a noise level in [0, 1] to the time of the embedding."""
@@ -38,10 +38,10 @@ TOKEN_SCALE = 0.01
 """Initial RMSNorm gain for text tokens. A small value stabilises early training (SANA)."""
 
 PADDING_SCORE = -10_000.0
-"""Added to the scores of padding: after softmax nothing is left of it."""
+"""Score of padding, whose weight after softmax is zero."""
 
 TINY = 1e-15
-"""Keeps places that resemble nothing from being divided by zero."""
+"""Lower bound of the sum of weights, which prevents a division by zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +49,20 @@ class LinearDiTConfig:
     """Sizes of a linear diffusion transformer."""
 
     width: int
-    """Channels of every place."""
+    """Channels of every position."""
     blocks: int
     self_heads: int
-    """Groups of channels, each with a table of its own, in linear attention."""
+    """Heads of linear attention."""
     cross_heads: int
-    """The same in attention to the tokens."""
+    """Heads of cross attention."""
     token_channels: int
     """Channels of the tokens for cross attention."""
     ffn_ratio: float = 2.5
-    """Channels inside a feed-forward layer for each outside."""
+    """Ratio of hidden channels of a feed-forward layer to its width."""
     latent_channels: int = 32
     """Channels of the noisy latents, and of the predicted velocity."""
     condition_channels: int = 0
-    """Concatenated to the noisy latents."""
+    """Channels of conditions that are concatenated to the noisy latents."""
 
     def __post_init__(self) -> None:
         if min(self.width, self.blocks, self.self_heads, self.cross_heads, self.token_channels) < 1:
@@ -72,7 +72,7 @@ class LinearDiTConfig:
 
 
 class LinearAttention(nn.Module):
-    """Every place hears from all, weighted by the products of non-negative features. Shape: (B, N, D) -> same."""
+    """Linear attention: global aggregation with weights relu(q) . relu(k). Shape: (B, N, D) -> same."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -89,9 +89,9 @@ class LinearAttention(nn.Module):
 
 
 def linear_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Values averaged with weights relu(q) . relu(k), in float32. Shape: (B, heads, N, d) each -> same.
+    """Average values with weights relu(q) . relu(k), in float32. Shape: (B, heads, N, d) each -> same.
 
-    The ones beside the values make the sum of the weights come out of the same product.
+    The values are padded with ones, so that the same product also gives the sum of the weights.
     """
     with _without_autocast(query.device):
         query, key = query.float().relu(), key.float().relu()
@@ -101,7 +101,7 @@ def linear_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 class CrossAttention(nn.Module):
-    """Every place asks the tokens. Shape: (B, N, D), tokens (B, M, D), scores added (B, 1, 1, M) -> (B, N, D)."""
+    """Cross attention to tokens. Shape: (B, N, D), tokens (B, M, D), attention mask (B, 1, 1, M) -> (B, N, D)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class CrossAttention(nn.Module):
 
 
 class MixFFN(nn.Module):
-    """Channels mixed, neighbours mixed, gated, mixed back (SANA's GLUMBConv). Shape: (B, D, h, w) -> same."""
+    """Expands channels, convolves, gates, and projects back (SANA's GLUMBConv). Shape: (B, D, h, w) -> same."""
 
     def __init__(self, width: int, ratio: float) -> None:
         super().__init__()
@@ -136,9 +136,9 @@ class MixFFN(nn.Module):
 
 
 class LinearDiTBlock(nn.Module):
-    """Linear attention, cross attention, Mix-FFN, each added to its input. Shape: (B, N, D), N = h * w -> same.
+    """Applies linear attention, cross attention and Mix-FFN with skip connections. Shape: (B, N, D), N = h * w -> same.
 
-    `modulation`, (B, 6, D), is what the noise says to all blocks; each has a table of its own beside it.
+    `modulation`, (B, 6, D), depends on the noise level and is shared by all blocks; each block adds its own table.
     """
 
     def __init__(self, config: LinearDiTConfig) -> None:
@@ -160,7 +160,7 @@ class LinearDiTBlock(nn.Module):
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Layer normalisation without weights of its own, then scale and shift. Shape: (B, N, D), (B, 1, D) each."""
+    """Normalise without weights, then scale and shift. Shape: (B, N, D), (B, 1, D) each."""
     return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
 
 
@@ -183,7 +183,7 @@ class TimeEmbedding(nn.Module):
 
 
 class TokenEmbedding(nn.Module):
-    """Tokens at the denoiser's width, normalised and quiet. Shape: (B, M, C) -> (B, M, D)."""
+    """Projects tokens to the denoiser's width and normalises them. Shape: (B, M, C) -> (B, M, D)."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -200,9 +200,9 @@ class TokenEmbedding(nn.Module):
 
 
 class LinearDiT(nn.Module):
-    """The velocity of latents on their way from noise to photograph.
+    """Predicts the velocity of noisy latents.
 
-    Shape: (B, latents + conditions, h, w) any h and w, (B,) share of noise in [0, 1], tokens -> (B, latents, h, w).
+    Shape: (B, latents + conditions, h, w) any h and w, (B,) noise level in [0, 1], tokens -> (B, latents, h, w).
     """
 
     def __init__(self, config: LinearDiTConfig) -> None:
@@ -215,7 +215,7 @@ class LinearDiT(nn.Module):
         self.blocks = nn.ModuleList(LinearDiTBlock(config) for _ in range(config.blocks))
         self.modulation = nn.Parameter(torch.randn(2, config.width) / config.width**0.5)
         self.ending = nn.Linear(config.width, config.latent_channels)
-        # Training begins at no velocity at all, the mean of what may be asked (Peebles & Xie 2023, arXiv 2212.09748).
+        # The output layer is zero-initialised: zero is the mean velocity (Peebles & Xie 2023, arXiv 2212.09748).
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(self.ending.bias)
 
@@ -238,7 +238,7 @@ class LinearDiT(nn.Module):
 
 
 def use_recomputation(model: nn.Module) -> None:
-    """Let training of every LinearDiT in `model` compute its blocks twice and remember only what lies between them.
+    """Let every LinearDiT in `model` compute its blocks again in the backward pass instead of storing activations.
 
     Gradients are the same, memory grows with one block and not with all (Chen et al. 2016, arXiv 1604.06174).
     """
@@ -248,21 +248,21 @@ def use_recomputation(model: nn.Module) -> None:
 
 
 def _by_head(x: Tensor, heads: int) -> Tensor:
-    """(B, N, heads * d) -> (B, heads, N, d)."""
+    """Split channels into heads: (B, N, heads * d) -> (B, heads, N, d)."""
     return x.reshape(len(x), x.shape[1], heads, -1).transpose(1, 2)
 
 
 def _joined(x: Tensor) -> Tensor:
-    """(B, heads, N, d) -> (B, N, heads * d)."""
+    """Join heads: (B, heads, N, d) -> (B, N, heads * d)."""
     return x.transpose(1, 2).flatten(2)
 
 
 def _as_grid(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, h * w, D) -> (B, D, h, w)."""
+    """Reshape positions to a grid: (B, h * w, D) -> (B, D, h, w)."""
     return x.transpose(1, 2).reshape(len(x), x.shape[2], *size)
 
 
 def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Sums over a whole photograph need float32, whatever the rest is computed in."""
+    """Return a context without autocast, because sums over a whole image need float32."""
     available = torch.amp.autocast_mode.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if available else nullcontext()

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unblur.datasets.simulated import turned, turned_back
+from unblur.datasets.simulated import dihedral, undo_dihedral
 from unblur.deconvolution.camera_path import (
     CameraPath,
     centred_path,
@@ -237,8 +237,8 @@ def judged_kernel(
     """
     light, rough = (luminance(srgb_to_linear(image)) for image in (blurry, restored))
     features = estimator_inputs(light, rough, by_edges)
-    log_kernels, log_errors = estimator(torch.stack([turned(features, orientation) for orientation in range(8)]))
-    kernels = [turned_back(kernel, orientation) for orientation, kernel in enumerate(log_kernels.exp())]
+    log_kernels, log_errors = estimator(torch.stack([dihedral(features, orientation) for orientation in range(8)]))
+    kernels = [undo_dihedral(kernel, orientation) for orientation, kernel in enumerate(log_kernels.exp())]
     mean = torch.stack(kernels).mean(dim=0)
     return clean_kernel(mean, SMALLEST_VALUE, smallest_part=0.02), math.exp(float(log_errors.mean()) / 2)
 

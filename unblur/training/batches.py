@@ -29,7 +29,7 @@ def batches(recipe: Recipe, objective: Objective, start: int, processes: Process
     phases = phases_of(recipe)
 
     def batch(step: int) -> list[Example]:
-        own = processes.share(phase_at(phases, step).examples(step))
+        own = processes.shard(phase_at(phases, step).examples(step))
         size = len(own) // recipe.accumulate
         return [
             tuple(map(torch.stack, zip(*map(objective.example, own[first : first + size]), strict=True)))

@@ -13,7 +13,7 @@ SOFTENING_PX = 4.0
 def psnr_loss(restored: Tensor, sharp: Tensor, floor: float) -> Tensor:
     """Mean negative PSNR of a batch in dB (NAFNet, Chen et al. 2022). (B, 3, H, W) in [0, 1] -> scalar.
 
-    `floor` is added to each mean squared error: patches that are already perfect stop pulling.
+    `floor` is added to each mean squared error: the gradient of nearly perfect patches vanishes.
     """
     errors = (restored.float() - sharp.float()).square().mean(dim=(1, 2, 3))
     return 10 / math.log(10) * torch.log(errors + floor).mean()
@@ -25,7 +25,7 @@ def absolute_loss(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 def charbonnier_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
-    """Mean of sqrt(error^2 + epsilon^2): L1 with a rounded tip (MPRNet, arXiv 2102.02808, eq. 3). Scalar."""
+    """Mean of sqrt(error^2 + epsilon^2): a smooth L1 (MPRNet, arXiv 2102.02808, eq. 3). Scalar."""
     return ((restored.float() - sharp.float()).square() + epsilon**2).sqrt().mean()
 
 
@@ -54,7 +54,7 @@ def frequency_loss(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 def binomial_blur(picture: Tensor) -> Tensor:
-    """1 2 1 across and down, a quarter of it: what alternates from pixel to pixel is gone. (B, C, H, W) -> same.
+    """Filter with (1 2 1) / 4 across and down, which removes the highest frequency. (B, C, H, W) -> same.
 
     Edges are mirrored.
     """
@@ -73,7 +73,7 @@ def path_loss(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 REBLUR_SQUARE_PX = 4
-"""Side of the squares whose means are compared: what softens less than that is no matter of paths."""
+"""Side of the squares whose means are compared: smaller differences do not come from paths."""
 
 
 def reblur_loss(again: Tensor, known: Tensor, blurry: Tensor) -> Tensor:

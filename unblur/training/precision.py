@@ -14,16 +14,16 @@ from unblur.training.processes import Processes
 from unblur.training.recipe import Recipe
 
 
-def begun(recipe: Recipe, device: str, processes: Processes) -> Recipe:
+def begin_recipe(recipe: Recipe, device: str, processes: Processes) -> Recipe:
     """`recipe` with "auto" replaced by the precision of a new run: bfloat16 where it is native in every process."""
     if recipe.precision != "auto":
         return recipe
     native = choose_precision("auto", torch.device(device)) == "bfloat16"
-    everywhere = processes.means([float(native)]) == [1.0]
+    everywhere = processes.all_reduce_mean([float(native)]) == [1.0]
     return replace(recipe, precision="bfloat16" if everywhere else "float32")
 
 
-def resumed(recipe: Recipe, recorded: Recipe, run: Path) -> Recipe:
+def resume_recipe(recipe: Recipe, recorded: Recipe, run: Path) -> Recipe:
     """`recipe` in the precision of the existing run that it resumes, whose recipe is `recorded`.
 
     Raises UnblurError when they differ. "auto" accepts the precision that the run began in.

@@ -17,7 +17,7 @@ PREFETCH_PER_WORKER = 3
 
 
 def prefetch(make: Callable[[int], T], indices: range, workers: int) -> Iterator[T]:
-    """`make(i)` for every i of `indices` in order, made by `workers` threads; 0 makes each when it is asked for."""
+    """Yield `make(i)` for every i of `indices` in order, made ahead by `workers` threads; 0 makes each on demand."""
     if workers == 0:
         yield from map(make, indices)
         return

@@ -1,7 +1,7 @@
 """The processes that train one network together, each on a device of its own; mostly there is one.
 
-`torchrun` and `accelerate launch` start several and tell each its number in the environment; the library accelerate
-(Hugging Face) finds their devices and lets them talk. All hold the same weights and see other examples of each batch;
+`torchrun` and `accelerate launch` start several and set their ranks in the environment; the library accelerate
+(Hugging Face) assigns their devices and connects them. All hold the same weights and get other examples of each batch;
 gradients are averaged before each update, so the weights stay the same everywhere, and only the first process writes.
 """
 
@@ -17,11 +17,11 @@ from unblur.errors import UnblurError
 
 @dataclass(frozen=True, kw_only=True)
 class Processes:
-    """All processes, as one of them sees them."""
+    """The group of processes, with the rank and the device of this one."""
 
     count: int = 1
     rank: int = 0
-    """Its number, from 0."""
+    """Number of this process, from 0."""
     device: str | None = None
     """Device of this process; None for a single process, which takes any."""
     accelerator: Any = None
@@ -31,23 +31,23 @@ class Processes:
         """Whether this is the process that writes."""
         return self.rank == 0
 
-    def share(self, examples: range) -> range:
+    def shard(self, examples: range) -> range:
         """Return this process's share of a batch's examples, as many as every other's."""
         each = len(examples) // self.count
         return examples[self.rank * each : (self.rank + 1) * each]
 
-    def average(self, gradients: list[Tensor]) -> None:
-        """Replace each by its mean over the processes."""
+    def all_reduce_gradients(self, gradients: list[Tensor]) -> None:
+        """Replace each gradient by its mean over the processes."""
         if self.accelerator is None:
             return
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        means = self.accelerator.reduce(flat, reduction="mean").split([gradient.numel() for gradient in gradients])
-        for gradient, mean in zip(gradients, means, strict=True):
+        averaged = self.accelerator.reduce(flat, reduction="mean").split([gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, averaged, strict=True):
             # Into the memory as it lies, which is that of the weight.
             gradient.copy_(mean.view(gradient.shape))
 
-    def means(self, numbers: list[float]) -> list[float]:
-        """Each number's mean over the processes."""
+    def all_reduce_mean(self, numbers: list[float]) -> list[float]:
+        """Return the mean of each number over the processes."""
         if self.accelerator is None:
             return numbers
         own = torch.tensor(numbers, dtype=torch.float64, device=self.accelerator.device)
@@ -55,7 +55,7 @@ class Processes:
         return found
 
     def wait(self) -> None:
-        """Until all processes have come here."""
+        """Wait until all processes have come here."""
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
 

@@ -21,7 +21,7 @@ class PatchStage:
     """A change of the patch size, and of the batch size with it, from some step on."""
 
     start: float
-    """Share of the steps that are done before it, above 0 and below 1."""
+    """Share of the steps before the stage, above 0 and below 1."""
     patch_px: int
     batch: int
 
@@ -49,18 +49,18 @@ class Recipe:
     batch: int = 8
     """Patches of each update, in all processes together."""
     accumulate: int = 1
-    """Equal parts in which each process is shown its share of a batch: more of them take less memory."""
+    """Number of micro-batches of each process and batch: more of them take less memory."""
     precision: Precision = "auto"
     """Precision of the forward pass; weights and losses are float32. "auto" selects bfloat16 where the processor
     computes in it natively, and float32 elsewhere. bfloat16 is slower on a CPU for wide depthwise convolutions."""
     gradient_checkpointing: bool = False
-    """Whether GLOWDeblur's denoiser remembers less for the backward pass and computes it again: for less memory."""
+    """Whether GLOWDeblur's denoiser computes activations again in the backward pass, to save memory."""
     progressive: tuple[PatchStage, ...] = ()
     """Stages with other sizes, after patches of `sampling.patch_px` and batches of `batch`."""
     peak_learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     frozen: tuple[str, ...] = ()
-    """Parts of the network that stay as they began, bit for bit."""
+    """Modules of the network that are not trained."""
     backbone_lr_scale: float = 1.0
     """Factor on the learning rates for the backbone of a network that has one: a pretrained one forgets less."""
     warmup_steps: int = 200
@@ -68,7 +68,7 @@ class Recipe:
     weight_decay: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.9)
     clip_norm: float = 1.0
-    """Gradients longer than this are shortened to it."""
+    """Maximal norm of the gradient."""
     ema_decay: float = 0.999
     """Decay of the moving average of the weights, which the checkpoint holds; 0 stores the weights themselves."""
     losses: tuple[LossTerm, ...] = (PSNRLoss(),)

@@ -9,7 +9,7 @@ from unblur.config import to_json
 from unblur.models import build
 from unblur.training.card import model_card
 from unblur.training.objectives.objective import Objective
-from unblur.training.precision import begun, recorded_recipe, refuse_emulation, resumed
+from unblur.training.precision import begin_recipe, recorded_recipe, refuse_emulation, resume_recipe
 from unblur.training.processes import Processes
 from unblur.training.progressive import phase_at, phases_of
 from unblur.training.recipe import Recipe
@@ -28,10 +28,10 @@ class RunFolder:
         self._state_path, self._metrics_path = path / "training_state.pt", path / "metrics.jsonl"
         self.saved: SavedState | None = load_state(self._state_path) if self._state_path.exists() else None
         if self.saved is None:
-            self.recipe = begun(recipe, device, processes)
+            self.recipe = begin_recipe(recipe, device, processes)
         else:
             # Compared as recipes: a setting that has come since then with a default is no difference.
-            self.recipe = resumed(recipe, recorded_recipe(self.saved["recipe"], self._state_path), path)
+            self.recipe = resume_recipe(recipe, recorded_recipe(self.saved["recipe"], self._state_path), path)
             if not self.is_finished:
                 refuse_emulation(self.recipe, recipe, device, path)
 

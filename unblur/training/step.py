@@ -40,7 +40,7 @@ def take_step(
         output = objective.loss(predicted, batch)
         torch.autograd.backward(output.loss / len(micro_batches))
         outputs.append(output)
-    processes.average([p.grad for p in model.parameters() if p.grad is not None])
+    processes.all_reduce_gradients([p.grad for p in model.parameters() if p.grad is not None])
     output = _mean(outputs, processes)
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     if not output.diverged and bool(norm.isfinite()):
@@ -74,7 +74,7 @@ def _mean(outputs: Sequence[LossOutput], processes: Processes) -> LossOutput:
     diverged = fmean(output.diverged for output in outputs)
     loss = torch.stack([output.loss.detach() for output in outputs]).mean()
     own = [diverged, loss.item(), *(fmean(output.metrics[name] for output in outputs) for name in names)]
-    diverged, mean_loss, *metrics = processes.means(own)
+    diverged, mean_loss, *metrics = processes.all_reduce_mean(own)
     return LossOutput(
         loss=loss.new_tensor(mean_loss), metrics=dict(zip(names, metrics, strict=True)), diverged=diverged > 0
     )

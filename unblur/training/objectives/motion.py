@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unblur.blur.reblur import reblurred
+from unblur.blur.reblur import reblur
 from unblur.blur.undirected import directed, endpoint_error_px, undirected
 from unblur.datasets import Patches
 from unblur.datasets.repeated import AugmentedPair
@@ -31,7 +31,7 @@ class MotionObjective(Objective):
     def loss(self, predicted: Tensor, batch: Example) -> LossOutput:
         """Compute the loss of paths. Shape: (B, 4, h, w); (B, 3, P, P), (B, 4, h, w), (B, 3, P, P)."""
         blurry, truth, sharp = batch
-        again = reblur_loss(*reblurred(sharp, predicted), blurry)
+        again = reblur_loss(*reblur(sharp, predicted), blurry)
         loss = path_loss(predicted, truth) + self.reblur_weight * again
         with torch.no_grad():
             error_px = endpoint_error_px(*directed(predicted), *directed(truth)).mean().item()
