@@ -11,7 +11,7 @@ TEMPORARY_SUFFIX = ".unblur-tmp"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step. Raises OSError when the folder or the disk refuses.
+    """Replace `path` by `data` in one step. Raises OSError, which names `path`, when the folder or the disk refuses.
 
     On Linux the data goes into a file without a name, which the system discards if we are killed; it is
     named only once it is whole and on disk. Elsewhere a hidden temporary file is used.
@@ -24,6 +24,9 @@ def write_atomically(path: Path, data: bytes) -> None:
             with Path(named).open("xb") as file:
                 _write_all(file.fileno(), data)
         Path(named).replace(path)
+    except OSError as error:
+        # Not the hidden name, and not nothing, as of a full disk.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             Path(named).unlink()

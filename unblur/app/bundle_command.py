@@ -25,13 +25,15 @@ def bundle(
         part: Copy this part of the network alone, as a network of its own: hourglass.
         scales: How many sizes of a photograph the copy looks at, instead of as many as it learnt at.
     """
-    from unblur.app.output_file import check_no_checkpoint, refused
-    from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+    from unblur.app.output_file import refused
+    from unblur.checkpoints.folder import load_checkpoint, refuse_taken, save_checkpoint
     from unblur.checkpoints.lending import borrowed_parts, part_of
     from unblur.checkpoints.mean import mean_of
     from unblur.checkpoints.sizes import at_sizes
+    from unblur.errors import UnblurError
+    from unblur.regular_files import read_regular_text
 
-    check_no_checkpoint(output)
+    refuse_taken(output)
     given = [load_checkpoint(folder) for folder in checkpoints]
     found = mean_of(given)
     if part is not None:
@@ -40,7 +42,14 @@ def bundle(
         found = at_sizes(found, scales)
     borrowed = borrowed_parts(found.model)
     try:
-        card = (found.folder / "README.md").read_text(encoding="utf-8")
+        card = read_regular_text(found.folder / "README.md")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UnblurError(
+            f"{found.folder / 'README.md'} cannot be read: {reason}; the copy needs it, because it says what the "
+            "weights are."
+        ) from error
+    try:
         if len(given) > 1:
             names = ", ".join(one.sha256[:12] for one in given)
             card += f"\nIts weights are the mean of {len(given)} runs' ({names}); what is told above is of the first.\n"

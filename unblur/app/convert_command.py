@@ -26,12 +26,12 @@ def convert(
     """
     import torch
 
-    from unblur.app.output_file import check_no_checkpoint, refused
-    from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+    from unblur.app.output_file import refused
+    from unblur.checkpoints.folder import load_checkpoint, refuse_taken, save_checkpoint
     from unblur.checkpoints.foreign import load_foreign
     from unblur.checkpoints.published import published, published_card
 
-    check_no_checkpoint(output)
+    refuse_taken(output)
     chosen = published(network)
     model = load_foreign(weights, chosen.config)
     try:

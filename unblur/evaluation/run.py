@@ -22,6 +22,7 @@ from unblur.evaluation.method import Method, MethodChoice, open_method
 from unblur.evaluation.peers.outputs import output_path
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Conditions, Row, csv_header, csv_line, from_csv
+from unblur.regular_files import read_regular
 
 _POLL_S = 1.0
 
@@ -109,7 +110,7 @@ class Progress:
 
     def _left_over(self, partial: Path) -> dict[str, Row]:
         try:
-            data = partial.read_bytes()
+            data = read_regular(partial)
             whole = data[: data.rfind(b"\n") + 1]
             if whole != data:
                 # What a kill cut short would spoil the line that is written next.

@@ -66,7 +66,7 @@ def _with_precision(text: str) -> str:
     """What is not a recipe of those versions is left for `from_json` to read or to refuse."""
     try:
         entries = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
     if not isinstance(entries, dict) or "precision" in entries or not isinstance(entries.get("half", True), bool):
         return text
