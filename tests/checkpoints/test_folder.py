@@ -103,3 +103,17 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
         write_atomically(tmp_path / "file", b"new")
     assert caught.value.filename == str(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_pipes_and_devices_stay_what_they_are(tmp_path: Path) -> None:
+    """For root, /dev/stdout could be replaced by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, b"told")
+    assert os.read(reader, 10) == b"told"
+    os.close(reader)
+    assert pipe.is_fifo()
+    (tmp_path / "device").symlink_to(os.devnull)
+    write_atomically(tmp_path / "device", b"told")
+    assert (tmp_path / "device").is_symlink()

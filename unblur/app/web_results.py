@@ -1,7 +1,7 @@
 """What the web page makes of a photograph: restored once, then written again at any strength without waiting.
 
-Every visitor has a folder, which is removed when the page is closed. Uploads, and copies that the server made for
-downloading, are the server's to remove.
+Every visitor has a folder, which is removed when the page is closed, with the uploads, and with the copies that the
+server made for downloading.
 """
 
 import contextvars
@@ -139,8 +139,15 @@ class Visit:
         self.stop = threading.Event()
         self.is_busy = False
         """Whether photographs are being restored."""
+        self.copies: set[Path] = set()
+        """Folders of the server's that hold what the visitor uploaded, and copies of what the visitor was shown."""
         self._parent = parent
         self._folder: Path | None = None
+
+    @property
+    def folders(self) -> set[Path]:
+        """Every folder that holds something of this visitor's."""
+        return self.copies | ({self._folder} if self._folder is not None else set())
 
     def close(self) -> None:
         """Stops what is under way and forgets the photographs."""

@@ -58,7 +58,7 @@ class Progress:
         )
         self._partial = partial
         self._rows: dict[str, Row] = {}
-        if partial is not None and partial.is_file():
+        if partial is not None and partial.exists():
             left_over = self._left_over(partial)
             self._rows = {image: row for image, row in left_over.items() if self._is_kept(image)}
 
@@ -116,7 +116,7 @@ class Progress:
                 # What a kill cut short would spoil the line that is written next.
                 os.truncate(partial, len(whole))
         except OSError as error:
-            raise UnblurError(f"{partial} cannot be used: {error.strerror or error}; delete it.") from error
+            raise UnblurError(f"{partial} cannot be used: {error.strerror or error}; remove it.") from error
         rows = {row.image: row for row in from_csv(whole.decode("utf-8", "replace"), partial)}
         for row in rows.values():
             if row.conditions != self.conditions:
