@@ -204,12 +204,17 @@ class Visit:
     def set_strength(self, index: int, strength: float) -> Result:
         """Write the result `index` again at another strength. Raises UnblurError for one that makes no sense."""
         check_strength(strength)
-        result = self.results[index] = replace(self.results[index], strength=strength)
+        earlier = self.results[index]
+        # A browser takes a picture of the same address for the same picture, and shows the one that it has.
+        after = earlier.after.with_name(f"after_{strength:.6f}{earlier.after.suffix}")
+        result = self.results[index] = replace(earlier, strength=strength, after=after)
         restored = photo = read_photo(result.source, most_pixels=MOST_PIXELS)
         if strength > 0:
             pixels = blend(photo.pixels, shares_of_white(np.load(result.full)), strength)
             restored = replace(photo.with_pixels(pixels), metadata=result.metadata)
         _write(result, restored)
+        if earlier.after != after:
+            earlier.after.unlink(missing_ok=True)
         return result
 
     def _remarks(self) -> list[str]:
