@@ -69,7 +69,7 @@ def commands(folder: Path) -> list[Command]:
         ),
         Command(
             "train",
-            tuple(f"train smoke -o {{out}} --photos {photos} --steps 60 --device cpu --precision float32".split()),
+            tuple(f"train smoke -o {{out}} --photos {photos} --steps 240 --device cpu --precision float32".split()),
         ),
         Command("evaluate", ("evaluate", pairs, "--csv", "{out}", "--method", "fast", "--device", "cpu")),
     ]

@@ -139,3 +139,21 @@ def test_all_mistakes_are_named_at_once() -> None:
 def test_invalid_json_is_named(text: str) -> None:
     with pytest.raises(UnblurError, match=r"shoot\.json is not valid JSON"):
         from_json(text, Shoot, source=Path("shoot.json"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"steps": ' + "9" * 5000 + "}", "[" * 100_000, '"' + "x" * 1_000_000 + '"', json.dumps({"x" * 1_000_000: 1})],
+    ids=["digits", "deep", "long", "long name"],
+)
+def test_what_is_wrong_is_told_in_a_short_sentence(text: str) -> None:
+    with pytest.raises(UnblurError) as caught:
+        from_json(text, Shoot)
+    assert len(str(caught.value)) < 3000
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [["x"], {"x": 1}, 5, None])
+def test_kinds_that_are_no_names(kind: object) -> None:
+    with pytest.raises(UnblurError, match="`kind` is"):
+        from_json(json.dumps({"support": {"kind": kind}}), Shoot)

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -11,12 +12,17 @@ TEMPORARY_SUFFIX = ".unblur-tmp"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step. Raises OSError when the folder or the disk refuses.
+    """Replace `path` by `data` in one step. Raises OSError, which names `path`, when the folder or the disk refuses.
 
+    A device or a pipe, such as /dev/stdout, stays what it is and receives the data.
     On Linux the data goes into a file without a name, which the system discards if we are killed; it is
     named only once it is whole and on disk. Elsewhere a hidden temporary file is used.
     """
     folder = path.parent
+    if _takes_data(path):
+        with path.open("wb") as stream:
+            stream.write(data)
+        return
     named = tempfile.mktemp(dir=folder, prefix=".", suffix=TEMPORARY_SUFFIX)
     try:
         if not _write_nameless(folder, data, named):
@@ -24,9 +30,21 @@ def write_atomically(path: Path, data: bytes) -> None:
             with Path(named).open("xb") as file:
                 _write_all(file.fileno(), data)
         Path(named).replace(path)
+    except OSError as error:
+        # Not the hidden name, and not nothing, as of a full disk.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             Path(named).unlink()
+
+
+def _takes_data(path: Path) -> bool:
+    """Whether what is there hands on what is written to it, and has no content to be replaced."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # There is nothing yet, or writing tells what is wrong.
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
 def _write_nameless(folder: Path, data: bytes, name: str) -> bool:

@@ -20,6 +20,9 @@ T = TypeVar("T")
 _ACCEPTED: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int), str: (str,)}
 """The Python types that JSON may hold for each plain type. cattrs by itself would read "false" as True and 3.7 as 3."""
 
+_MOST_PROBLEMS, _LONGEST_PROBLEM = 20, 400
+"""So many problems of a file are told, and so many letters of each."""
+
 
 def to_json(value: object, type_: Any = None) -> str:
     """`value` as indented JSON; members of unions of dataclasses carry their class's name under `kind`.
@@ -33,18 +36,27 @@ def to_json(value: object, type_: Any = None) -> str:
 def from_json(text: str, type_: type[T], source: str | Path = "this text") -> T:
     """The dataclass written by `to_json`. Raises UnblurError naming every wrong entry and its place."""
     try:
-        return _strict_converter().structure(json.loads(text), type_)
-    except (json.JSONDecodeError, RecursionError) as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        # Beside what is no JSON, numbers of thousands of digits and lists within lists without end.
         raise UnblurError(f"{source} is not valid JSON ({error}); restore it from its origin.") from error
+    try:
+        return _strict_converter().structure(content, type_)
     except (cattrs.BaseValidationError, TypeError, ValueError) as error:
         name = " | ".join(member.__name__ for member in _members(type_) or (type_,))
-        problems = "; ".join(cattrs.transform_error(error, format_exception=_problem))
-        raise UnblurError(f"{source} does not fit {name}: {problems}.") from error
+        problems = cattrs.transform_error(error, format_exception=_problem)
+        more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
+        raise UnblurError(f"{source} does not fit {name}: {'; '.join(problems[:_MOST_PROBLEMS])}{more}.") from error
 
 
 def _problem(error: BaseException, type_: type | None) -> str:
     named_by_cattrs = isinstance(error, (KeyError, cattrs.ForbiddenExtraKeysError))
-    return format_exception(error, type_) if named_by_cattrs else str(error)
+    return _short(format_exception(error, type_) if named_by_cattrs else str(error))
+
+
+def _short(text: str) -> str:
+    """The beginning of what may be as long as the file it is from."""
+    return text if len(text) <= _LONGEST_PROBLEM else f"{text[:_LONGEST_PROBLEM]}..."
 
 
 def _is_union(type_: Any) -> bool:
@@ -74,8 +86,8 @@ def _strict_converter() -> cattrs.Converter:
 
         def read(data: Any, _: Any) -> Any:
             kind = _entries(data).get("kind")
-            if kind not in members:
-                raise TypeError(f"`kind` is {kind!r}, expected one of {', '.join(members)}")
+            if not isinstance(kind, str) or kind not in members:
+                raise TypeError(f"`kind` is {_short(repr(kind))}, expected one of {', '.join(members)}")
             rest = {key: value for key, value in data.items() if key != "kind"}
             return converter.structure(rest, members[kind])
 

@@ -28,6 +28,11 @@ def read_regular(path: Path) -> bytes:
         return file.read()
 
 
+def read_regular_text(path: Path) -> str:
+    """The content of a text file in UTF-8. Raises UnicodeDecodeError, and OSError as `open_regular` does."""
+    return read_regular(path).decode()
+
+
 def _refuse_irregular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         name = next((name for is_type, name in _TYPES if is_type(mode)), "device")

@@ -31,3 +31,13 @@ def test_the_benchmark_prints_ratios(
     assert "| 1280 x 720 |" in printed
     assert printed.count("| plain |") == 2
     assert "| network alone | camera shake solved | ratio |" in printed
+
+
+@pytest.mark.parametrize("option", [("--pairs", "0"), ("--seconds", "inf"), ("--seconds", "nan"), ("--seconds", "-1")])
+def test_what_measures_nothing_is_refused_at_once(
+    photos: Path, option: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", str(photos), *option]) == 2
+    said = capsys.readouterr()
+    assert "measure nothing" in said.err
+    assert said.out == ""

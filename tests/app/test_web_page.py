@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -129,6 +130,32 @@ def test_invented_sessions_leave_nothing(address: str, folder: Path) -> None:
         client.predict(api_name="/stop")
     # Those of earlier visitors may be removed in the meantime.
     assert folders() <= before
+
+
+def test_who_leaves_takes_everything_along(address: str, folder: Path, photos: Path) -> None:
+    """Uploads, and Gradio's copies of all that was shown."""
+    own = photos / "own_name.png"
+    own.write_bytes((photos / "1.png").read_bytes())
+    client = Client(address, verbose=False)
+    heartbeat = urllib.request.urlopen(f"{address}/gradio_api/heartbeat/{client.session_hash}")
+    restore(client, own)
+    client.predict(0.5, 0, api_name="/strength")
+    held = set(folder.glob("unblur-*/*"))
+    assert list(folder.rglob("own_name*"))
+    heartbeat.close()
+    deadline = time.monotonic() + 60
+    while list(folder.rglob("own_name*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not list(folder.rglob("own_name*"))
+    gone = [path for path in held if not path.exists()]
+    # The upload, the visit's own folder, and before, after and the result, each at two strengths.
+    assert len(gone) >= 6
+
+
+@pytest.mark.parametrize("port", ["-1", "0", "65536", "99999"])
+def test_ports_that_are_none_are_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["web", "--no-browser", "--port", port]) == 2
+    assert f"no port {port}" in capsys.readouterr().err
 
 
 def test_a_taken_port_has_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

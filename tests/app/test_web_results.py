@@ -65,6 +65,15 @@ def test_strength_is_that_of_the_command_line_but_for_rounding(
     assert read_photo(visit.results[0].after).pixels.shape == photo.pixels.shape
 
 
+def test_every_strength_is_shown_under_a_name_of_its_own(visit: Visit, restorers: Restorers, photos: Path) -> None:
+    """Browsers go on showing the picture that they have of a name."""
+    visit.restore([photos / "0.png"], "fast", restorers, nothing)
+    shown = [visit.results[0].after, *(visit.set_strength(0, strength).after for strength in (0.5, 0.45, 0.0, 1.0))]
+    assert len(set(shown)) == 5
+    assert [path for path in shown if path.exists()] == [shown[-1]]
+    assert visit.set_strength(0, 1.0).after.exists()
+
+
 def test_what_is_not_written_in_its_own_format_comes_as_jpeg(
     visit: Visit, restorers: Restorers, photo: Photo, tmp_path: Path
 ) -> None:

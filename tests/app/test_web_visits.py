@@ -1,5 +1,6 @@
 """Visits begin when something is restored, end when the visitor has gone, and stop when they are asked to."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -140,3 +141,46 @@ def test_too_many_pixels_are_a_sentence(parent: Path, source: Path, monkeypatch:
     monkeypatch.setattr("unblur.app.web_results.MOST_PIXELS", 1000)
     lines = Visit(parent).restore([source], "fast", SlowRestorers(0), nothing)
     assert lines == ["photo.png claims 32 x 32 pixels, more than 1,000; cut it into parts first."]
+
+
+def copied(parent: Path, name: str) -> Path:
+    (parent / name).mkdir()
+    (parent / name / "photo.png").write_text("copy")
+    return parent / name
+
+
+def test_uploads_and_copies_go_with_the_visit_unless_another_has_them(parent: Path, tmp_path: Path) -> None:
+    visits = Visits(parent, present={"one", "other"})
+    upload, shared = copied(parent, "upload"), copied(parent, "shared")
+    elsewhere = copied(tmp_path, "elsewhere")
+    visits.note_copies(visits.of("one"), [upload, shared, elsewhere, parent])
+    visits.note_copies(visits.of("other"), [shared])
+    visits.close("one")
+    assert [path.name for path in parent.iterdir()] == ["shared"]
+    assert elsewhere.exists()
+    visits.close("other")
+    assert list(parent.iterdir()) == []
+
+
+def test_uploads_that_nobody_restored_are_forgotten_once_everybody_has_gone(parent: Path) -> None:
+    now = [0.0]
+    present = {"browser"}
+    visits = Visits(parent, present=present, clock=lambda: now[0])
+    old, new = copied(parent, "old"), copied(parent, "new")
+    os.utime(old, (time.time() - 2 * ABSENT_S,) * 2)
+    for now[0] in (1.0, ABSENT_S * 3):
+        visits.forget_absent()
+        assert old.exists()
+    present.clear()
+    for now[0] in (ABSENT_S * 3 + 1, ABSENT_S * 4):
+        visits.forget_absent()
+        assert old.exists()
+    now[0] = ABSENT_S * 4 + 2
+    visits.forget_absent()
+    assert not old.exists()
+    assert new.exists()
+    visits.of("program")
+    os.utime(new, (time.time() - 2 * ABSENT_S,) * 2)
+    now[0] += 1
+    visits.forget_absent()
+    assert new.exists()

@@ -1,6 +1,8 @@
 """A checkpoint gives back what was saved, says what it is, and refuses to be half of it."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,37 @@ def test_atomic_writing_leaves_the_old_file_when_it_fails(tmp_path: Path) -> Non
         write_atomically(target, "not bytes")  # type: ignore[arg-type]
     assert target.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_disk_that_refuses_is_named_with_the_file(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "write", refuse)
+    with pytest.raises(OSError, match=os.strerror(code)) as caught:
+        write_atomically(tmp_path / "file", b"new")
+    assert (caught.value.errno, caught.value.filename) == (code, str(tmp_path / "file"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        write_atomically(tmp_path / "file", b"new")
+    assert caught.value.filename == str(tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_pipes_and_devices_stay_what_they_are(tmp_path: Path) -> None:
+    """For root, /dev/stdout could be replaced by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, b"told")
+    assert os.read(reader, 10) == b"told"
+    os.close(reader)
+    assert pipe.is_fifo()
+    (tmp_path / "device").symlink_to(os.devnull)
+    write_atomically(tmp_path / "device", b"told")
+    assert (tmp_path / "device").is_symlink()

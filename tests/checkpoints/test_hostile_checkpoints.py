@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save
+from unblur.checkpoints.sizes import at_sizes
 
 from unblur.app.cli import main
-from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint, save_checkpoint
+from unblur.checkpoints.latent_spaces import load_encoder
 from unblur.checkpoints.text_encoder import load_text_encoder
 from unblur.config import from_json
 from unblur.errors import UnblurError
-from unblur.models import NAFNetConfig, build
+from unblur.models import MultiScaleConfig, NAFNetConfig, build
 
 
 class Evil:
@@ -156,3 +158,74 @@ def test_convert_answers_in_one_sentence(
     assert said.count("\n") == 1
     assert not (tmp_path / "RUN").exists()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", [{1: torch.zeros(2)}, {None: 1}, {"params": {"params": {"params": {}}}}])
+def test_convert_reads_names_alone(tmp_path: Path, content: object, capfd: pytest.CaptureFixture[str]) -> None:
+    torch.save(content, tmp_path / "odd.pth")
+    assert main(["convert", str(tmp_path / "odd.pth"), "-o", str(tmp_path / "out"), "--network", "nafnet"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"unblur: {tmp_path / 'odd.pth'}")
+    assert said.count("\n") == 1
+
+
+def test_convert_bears_a_wrapper_that_holds_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    content: dict[str, Any] = {}
+    content["params"] = content
+    torch.save(content, tmp_path / "own.pth")
+    assert main(["convert", str(tmp_path / "own.pth"), "-o", str(tmp_path / "out"), "--network", "nafnet"]) == 2
+    assert "does not hold the weights" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json"])
+def test_files_in_the_place_of_a_checkpoint_are_left_alone(
+    checkpoint: Path, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text("mine")
+    assert main(["bundle", str(checkpoint), "-o", str(tmp_path)]) == 2
+    assert f"holds a {name} already" in capfd.readouterr().err
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("card", ["none", "pipe", "folder", "bytes"])
+def test_bundle_says_when_the_card_is_none(
+    checkpoint: Path, tmp_path: Path, card: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = checkpoint / "README.md"
+    path.unlink()
+    if card == "pipe":
+        os.mkfifo(path)
+    elif card == "folder":
+        path.mkdir()
+    elif card == "bytes":
+        path.write_bytes(b"\xff\xfe")
+    assert main(["bundle", str(checkpoint), "-o", str(tmp_path / "out")]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"unblur: {path} cannot be read")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_are_told_on_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["restore", "x.png", "--checkpoint", "a\nb\x1b[31m"]) == 2
+    assert "a\\nb\\x1b[31m" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", pickle.dumps(Evil()), b"PK\x03\x04", b"\x80\x02."])
+@pytest.mark.parametrize("name", ["encoder.pth", "encoder.safetensors"])
+def test_encoders_that_are_none(tmp_path: Path, name: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnblurError, match=f"{name} holds no weights that can be read") as caught:
+        load_encoder(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "RUN").exists()
+
+
+def test_sizes_without_end_are_refused() -> None:
+    with pytest.raises(UnblurError, match="8 at most"):
+        at_sizes(load_checkpoint(BUNDLED_RESTORER), 99_999)
+    with pytest.raises(ValueError, match="leave nothing"):
+        MultiScaleConfig(
+            hourglass=NAFNetConfig(width=8, encoder_blocks=(), middle_blocks=1, decoder_blocks=()), scales=99_999
+        )

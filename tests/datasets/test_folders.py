@@ -143,3 +143,10 @@ def test_version_2_of_the_validation_set_is_what_it_was(tmp_path: Path, pair: st
     found = (blurry * 255).round().int()[:, ::21, ::21].flatten()[:16]
     # Other processors round a little differently, and JPEG may make two levels of that.
     assert (found - torch.tensor(values)).abs().max() <= 2
+
+
+@pytest.mark.parametrize("table", [b"\xff\xfe", b"a,b\n1,2\n", b"file\n0.png\n"])
+def test_a_table_of_contents_that_is_none(table: bytes, photos: Path) -> None:
+    photos.with_suffix(".csv").write_bytes(table)
+    with pytest.raises(UnblurError, match=r"photos\.csv does not say what the photographs show"):
+        PhotoFolder(photos)

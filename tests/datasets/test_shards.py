@@ -251,3 +251,34 @@ def test_counts_below_one_and_missing_photographs_are_refused(photos: Path, tmp_
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnblurError, match="no photographs"):
         photo_files(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    "content", [b"x", b"\xff\xfe", b"[]", b"[" * 100_000, b'{"pairs": 1000000000000}', "pipe", "folder"]
+)
+def test_settings_that_are_none(content: bytes | str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    if content == "pipe":
+        os.mkfifo(path)
+    elif isinstance(content, str):
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UnblurError) as caught:
+        ShardFolder(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "Errno" not in str(caught.value)
+
+
+def test_settings_that_name_shards_without_end(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"pairs": 1000000000000, "pairs_per_shard": 1}')
+    with pytest.raises(
+        UnblurError, match=r"lacks 1000000000000 of 1000000000000 shards, for example pairs-000000\.tar"
+    ):
+        ShardFolder(tmp_path)
+
+
+def test_a_shard_that_is_a_pipe_is_no_shard(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pairs-000000.tar")
+    with pytest.raises(UnblurError, match="cut short or damaged"):
+        list(read_shard(tmp_path / "pairs-000000.tar", range(1)))

@@ -1,5 +1,6 @@
 """Runs stopped and gone on with, by one process and by two, give the same rows."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -190,3 +191,10 @@ def test_pictures_restored_elsewhere_are_measured_by_their_names(
 def test_an_unknown_method_is_refused(make_run: Callable[[int], Run]) -> None:
     with pytest.raises(UnblurError, match="There is no method magic; give faithful, network, fast, generative"):
         opened(replace(make_run(1), choice=MethodSpec(method="magic")))
+
+
+def test_a_pipe_in_the_place_of_the_partial_file_is_refused(make_run: Callable[[int], Run], tmp_path: Path) -> None:
+    run, partial = make_run(1), tmp_path / "table.csv.partial"
+    os.mkfifo(partial)
+    with pytest.raises(UnblurError, match="named pipe"):
+        Progress(run, open_method(run.choice), partial)

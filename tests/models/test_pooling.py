@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter
 
+from unblur.errors import UnblurError
 from unblur.models.pooling import ChannelMean, share_weights_at_scale, sliding_mean, use_local_pooling
 
 
@@ -51,7 +52,7 @@ def test_the_window_is_counted_in_photograph_pixels() -> None:
     torch.testing.assert_close(mean(x), sliding_mean(x, 3))
     use_local_pooling(mean, None)
     assert mean(x).shape == (1, 1, 1, 1)
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(UnblurError, match="at least 1"):
         use_local_pooling(mean, 0)
 
 

@@ -1,12 +1,15 @@
 """Training: it learns, it goes on after being killed as if nothing had happened, it knows when to stop."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,6 +91,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(recipe: Recipe, p
         assert torch.equal(value, parts["model"][name])
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
+    states = [(tmp_path / run / "training_state.pt").read_bytes() for run in ("whole", "parts")]
+    assert states[0] == states[1]
 
 
 def test_a_run_killed_by_the_system_at_any_instant_goes_on(photos: Path, tmp_path: Path) -> None:
@@ -307,3 +312,98 @@ def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Pa
     other = replace(still, model=replace(around.model, nafnet=replace(TINY.model, width=6)))
     with pytest.raises(UnblurError, match="give a checkpoint of that"):
         train(other, photos, tmp_path / "other", init=InitFrom(checkpoint=tmp_path / "nafnet"))
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path, photos: Path) -> Path:
+    def on_step(step: int, _measured: dict[str, float]) -> None:
+        if step == 5:
+            raise KilledError
+
+    run = tmp_path / "unfinished"
+    with pytest.raises(KilledError):
+        train(TINY, photos, run, on_step=on_step)
+    return run
+
+
+DAMAGES: dict[str, Any] = {
+    "no state": lambda state: list(state),
+    "empty": lambda state: dict.fromkeys(state),
+    "step": lambda state: state | {"step": "3"},
+    "negative step": lambda state: state | {"step": -3},
+    "later step": lambda state: state | {"step": 10**12},
+    "recipe": lambda state: state | {"recipe": 5},
+    "deep recipe": lambda state: state | {"recipe": "[" * 100_000},
+    "other weights": lambda state: state | {"model": {"a": torch.zeros(3)}},
+    "no weights": lambda state: state | {"model": 7},
+    "no average": lambda state: state | {"ema": {}},
+    "optimizer": lambda state: state | {"optimizer": {}},
+    "optimizer's state": lambda state: state | {"optimizer": state["optimizer"] | {"state": {0: {"exp_avg": "x"}}}},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_states_are_refused_in_a_sentence(damage: str, unfinished: Path, photos: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(unfinished, tmp_path / "run")
+    torch.save(DAMAGES[damage](torch.load(run / "training_state.pt", weights_only=True)), run / "training_state.pt")
+    with pytest.raises(UnblurError, match=r"another folder|is not valid JSON") as caught:
+        train(TINY, photos, run)
+    assert str(run) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"PK\x03\x04", None])
+def test_files_that_are_no_states(content: bytes | None, unfinished: Path, photos: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(unfinished, tmp_path / "run")
+    (run / "training_state.pt").unlink()
+    if content is None:
+        os.mkfifo(run / "training_state.pt")
+    else:
+        (run / "training_state.pt").write_bytes(content)
+    with pytest.raises(UnblurError, match="cannot be read as a training state") as caught:
+        train(TINY, photos, run)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\n", b"hello\n", b"[]\n", b"null\n", b"{}\n"])
+def test_metrics_that_are_none_are_kept_and_refused(
+    content: bytes, unfinished: Path, photos: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(unfinished, tmp_path / "run")
+    (run / "metrics.jsonl").write_bytes(content)
+    with pytest.raises(UnblurError, match=r"metrics\.jsonl holds lines that are no metrics"):
+        train(TINY, photos, run)
+    assert (run / "metrics.jsonl").read_bytes() == content
+
+
+def test_half_a_line_of_metrics_is_written_again(unfinished: Path, photos: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(unfinished, tmp_path / "run")
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "ps')
+    train(TINY, photos, run)
+    assert [line["step"] for line in metrics(run)] == list(range(1, 10))
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "model.safetensors"])
+def test_a_folder_of_something_else_is_left_alone(name: str, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / name).write_text("mine")
+    with pytest.raises(UnblurError, match="give another folder"):
+        train(TINY, photos, folder)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {name: "mine"}
+
+
+def test_a_run_killed_before_its_last_checkpoint_keeps_its_state(photos: Path, tmp_path: Path) -> None:
+    train(replace(TINY, steps=3), photos, tmp_path / "run")
+    state = (tmp_path / "run" / "training_state.pt").read_bytes()
+    (tmp_path / "run" / "model.safetensors").unlink()
+    train(replace(TINY, steps=3), photos, tmp_path / "run")
+    assert (tmp_path / "run" / "training_state.pt").read_bytes() == state
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+def test_a_run_without_steps_is_refused(steps: int) -> None:
+    with pytest.raises(UnblurError, match="learns nothing"):
+        replace(TINY, steps=steps)

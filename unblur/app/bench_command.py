@@ -5,8 +5,13 @@ from pathlib import Path
 
 import tyro
 
+from unblur.errors import UnblurError
+
 SHAKEN_SIDE_PX = 1536
 """Largest side of the photograph whose camera shake is solved."""
+
+MOST_SECONDS = 3600
+"""Of each measurement."""
 
 
 def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 2.0, seed: int = 1) -> int:
@@ -36,6 +41,13 @@ def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
 
+    if pairs < 1 or not 0 < seconds <= MOST_SECONDS:
+        raise UnblurError(
+            f"{pairs} pairs and {seconds:g} seconds measure nothing; give at least 1 pair, and more than 0 and at most "
+            f"{MOST_SECONDS} seconds."
+        )
+    # What is wrong with the photographs should be said before a minute of measuring.
+    folder, camera = PhotoFolder(photos), Camera()
     keep_freed_memory()
     torch.set_num_threads(1)
     write(
@@ -62,7 +74,6 @@ def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 
             f"| {recipe.name} | {speed.gmac_per_mp:.1f} | {speed.training_s_per_mp:.2f} | {speed.training_share:.0%} "
             f"| {speed.restoring_s_per_mp:.2f} | {speed.restoring_share:.0%} |"
         )
-    folder, camera = PhotoFolder(photos), Camera()
     write("", "| pairs of | pairs a second and core | share of the bound |", "|---|---|---|")
     for speed_of in (
         pair_speed(folder, camera, 256, pairs, seed),

@@ -25,11 +25,13 @@ def bundle(
         part: Copy this part of the network alone, as a network of its own, for example nafnet.
         scales: Number of scales at which the copy restores, instead of the number that it was trained with.
     """
-    from unblur.app.output_file import check_no_checkpoint, refused
+    from unblur.app.output_file import refused
     from unblur.checkpoints.average import average_checkpoints
-    from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+    from unblur.checkpoints.folder import check_no_checkpoint, load_checkpoint, save_checkpoint
     from unblur.checkpoints.num_scales import with_scales
     from unblur.checkpoints.weight_sharing import extract_part, find_shared_parts
+    from unblur.errors import UnblurError
+    from unblur.regular_files import read_regular_text
 
     check_no_checkpoint(output)
     given = [load_checkpoint(folder) for folder in checkpoints]
@@ -40,7 +42,14 @@ def bundle(
         found = with_scales(found, scales)
     shared = find_shared_parts(found.model)
     try:
-        card = (found.folder / "README.md").read_text(encoding="utf-8")
+        card = read_regular_text(found.folder / "README.md")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UnblurError(
+            f"{found.folder / 'README.md'} cannot be read: {reason}; the copy needs it, because it says what the "
+            "weights are."
+        ) from error
+    try:
         if len(given) > 1:
             names = ", ".join(one.sha256[:12] for one in given)
             card += f"\nIts weights are the mean of {len(given)} runs' ({names}); the text above describes the first.\n"

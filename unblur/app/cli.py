@@ -76,7 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except UnblurError as error:
-        sys.stderr.write(f"unblur: {error}\n")
+        from unblur.app.report import printable
+
+        # On one line, whatever the names hold that it quotes.
+        sys.stderr.write(f"unblur: {printable(str(error))}\n")
         return WRONG_USAGE
     except SystemExit as stop:
         # The parser's way of saying that it has said everything.

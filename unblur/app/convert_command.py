@@ -26,8 +26,8 @@ def convert(
     """
     import torch
 
-    from unblur.app.output_file import check_no_checkpoint, refused
-    from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
+    from unblur.app.output_file import refused
+    from unblur.checkpoints.folder import check_no_checkpoint, load_checkpoint, save_checkpoint
     from unblur.checkpoints.import_weights import load_foreign
     from unblur.checkpoints.published import published, published_card
 

@@ -17,9 +17,3 @@ def write_output(path: Path, data: bytes) -> None:
 def refused(path: Path, error: OSError) -> UnblurError:
     """Return the error to raise for a file that cannot be written."""
     return UnblurError(f"{path} cannot be written: {error.strerror or error}; choose another place.")
-
-
-def check_no_checkpoint(folder: Path) -> None:
-    """Raises UnblurError where a checkpoint would be written over."""
-    if (folder / "model.safetensors").exists():
-        raise UnblurError(f"{folder} holds a checkpoint already; give another folder.")

@@ -139,6 +139,9 @@ def _served(doors: Doors, host: str, port: int) -> Iterator[threading.Thread]:
 
 def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens at the address. Raises UnblurError where that is not possible."""
+    # The system would take the number without what is above 65,535, and serve the page elsewhere.
+    if not 1 <= port <= 65_535:
+        raise UnblurError(f"There is no port {port}; give a --port from 1 to 65535.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -152,7 +155,10 @@ def _listening(host: str, port: int) -> socket.socket:
             listening.close()
             raise
     except (OSError, OverflowError, UnicodeError) as error:
-        raise UnblurError(f"Port {port} of {host} cannot be used: {error}; give another --port.") from error
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise UnblurError(
+            f"Port {port} of {host} cannot be used: {reason}; give another --port, or another --host."
+        ) from error
     return listening
 
 

@@ -16,7 +16,7 @@ import shutil
 import socket
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,12 @@ class Presence:
 
     def __contains__(self, session: object) -> bool:
         return isinstance(session, str) and self.connections[session] > 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.connections)
+
+    def __len__(self) -> int:
+        return len(self.connections)
 
 
 class Doors:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr  # noqa: TID253 - this module is imported by `unblur web` alone, once the package is known to be there
+from gradio.processing_utils import hash_file  # noqa: TID253 - likewise
 
 from unblur.app.web_results import Restorers, Result, Visit
 from unblur.app.web_visits import DAY_S, Visits
@@ -30,7 +31,7 @@ ABOUT = """\
 # unblur
 
 Makes motion-blurred photographs sharper. Everything happens on the computer that runs this page; nothing is sent
-elsewhere, and photographs are forgotten after a day, or when the program ends. Not for forensic or identity use.
+elsewhere, and photographs are forgotten when you leave, at the latest after a day. Not for forensic or identity use.
 """
 
 
@@ -48,11 +49,14 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
         if not files:
             raise gr.Error("There is no photograph yet; choose one first.", print_exception=False)
         visit = visits.of(_session(request))
+        visits.note_copies(visit, (Path(file).parent for file in files))
         try:
             shake: ShakeChoice = "auto" if solve_shake else "off"
             lines = visit.restore([Path(file) for file in files], mode, restorers, progress, fidelity, shake)
         except UnblurError as error:
             raise gr.Error(str(error), print_exception=False) from error
+        for result in visit.results:
+            visits.note_copies(visit, _copies(result, visits.parent))
         names = [(result.output.name, index) for index, result in enumerate(visit.results)]
         chosen = gr.Dropdown(choices=names, value=0 if names else None, visible=len(names) > 1)
         downloads = gr.File(value=_downloads(visit), visible=bool(names))
@@ -69,6 +73,7 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
             result = visit.set_strength(index, strength)
         except UnblurError as error:
             raise gr.Error(str(error), print_exception=False) from error
+        visits.note_copies(visit, _copies(result, visits.parent))
         return (str(result.before), str(result.after)), _downloads(visit)
 
     def on_mode(mode: Mode) -> Any:
@@ -166,6 +171,11 @@ def _shown(result: Result | None) -> tuple[Any, Any]:
     if result is None:
         return None, gr.Slider(visible=False)
     return (str(result.before), str(result.after)), gr.Slider(value=result.strength, visible=True)
+
+
+def _copies(result: Result, parent: Path) -> list[Path]:
+    """Folders of what Gradio serves of it: copies, each in a folder in `parent` that is named after its content."""
+    return [parent / hash_file(file) for file in (result.output, result.before, result.after)]
 
 
 def _downloads(visit: Visit) -> list[str]:

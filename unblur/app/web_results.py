@@ -1,7 +1,7 @@
 """The results of the web page: a photograph is restored once, then written at any strength without waiting.
 
-Every visitor has a folder, which is removed when the page is closed. Uploads, and copies that the server made for
-downloading, are the server's to remove.
+Every visitor has a folder, which is removed when the page is closed, with the uploads, and with the copies that the
+server made for downloading.
 """
 
 import contextvars
@@ -139,8 +139,15 @@ class Visit:
         self.stop = threading.Event()
         self.is_busy = False
         """Whether photographs are being restored."""
+        self.copies: set[Path] = set()
+        """Folders of the server's that hold what the visitor uploaded, and copies of what the visitor was shown."""
         self._parent = parent
         self._folder: Path | None = None
+
+    @property
+    def folders(self) -> set[Path]:
+        """Every folder that holds something of this visitor's."""
+        return self.copies | ({self._folder} if self._folder is not None else set())
 
     def close(self) -> None:
         """Stops what is under way and forgets the photographs."""
@@ -197,12 +204,17 @@ class Visit:
     def set_strength(self, index: int, strength: float) -> Result:
         """Write the result `index` again at another strength. Raises UnblurError for one that makes no sense."""
         check_strength(strength)
-        result = self.results[index] = replace(self.results[index], strength=strength)
+        earlier = self.results[index]
+        # A browser takes a picture of the same address for the same picture, and shows the one that it has.
+        after = earlier.after.with_name(f"after_{strength:.6f}{earlier.after.suffix}")
+        result = self.results[index] = replace(earlier, strength=strength, after=after)
         restored = photo = read_photo(result.source, most_pixels=MOST_PIXELS)
         if strength > 0:
             pixels = apply_strength(photo.pixels, to_float(np.load(result.full)), strength)
             restored = replace(photo.with_pixels(pixels), metadata=result.metadata)
         _write(result, restored)
+        if earlier.after != after:
+            earlier.after.unlink(missing_ok=True)
         return result
 
     def _remarks(self) -> list[str]:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from unblur.checkpoints.folder import is_hub_id
+from unblur.checkpoints.hub import hub_reason
 from unblur.errors import UnblurError
 
 STEM = "diffusion_pytorch_model"
@@ -79,5 +80,5 @@ def _downloaded(hub_id: str, part: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
             f"{hub_id} is neither a folder here nor a repository the hub would give "
-            f"({str(error).splitlines()[0]}); check the name and the connection."
+            f"({hub_reason(error)}); check the name and the connection."
         ) from error

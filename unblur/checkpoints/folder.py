@@ -13,6 +13,7 @@ from torch import nn
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.eight_bits import from_eight_bits, to_eight_bits
+from unblur.checkpoints.hub import hub_reason
 from unblur.checkpoints.old_names import modern_json, modern_state_dict
 from unblur.checkpoints.plausible import check_fit, refuse_absurd_numbers
 from unblur.config import from_json, to_json
@@ -136,6 +137,15 @@ def save_checkpoint(
     write_atomically(folder / "README.md", card.encode())
 
 
+def check_no_checkpoint(folder: Path) -> None:
+    """Raises UnblurError where `save_checkpoint` would replace files that are there already."""
+    if (folder / "model.safetensors").exists():
+        raise UnblurError(f"{folder} holds a checkpoint already; give another folder.")
+    for name in ("config.json", "README.md"):
+        if (folder / name).exists():
+            raise UnblurError(f"{folder} holds a {name} already, which would be replaced; give another folder.")
+
+
 def load_checkpoint(source: str | Path) -> Checkpoint:
     """Load the checkpoint in a folder, or on the Hugging Face hub ("owner/name"); former names are translated.
 
@@ -205,5 +215,5 @@ def _download(hub_id: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
             f"{hub_id} is neither a folder here nor a repository the hub would give "
-            f"({str(error).splitlines()[0]}); check the name and the connection."
+            f"({hub_reason(error)}); check the name and the connection."
         ) from error

@@ -1,8 +1,15 @@
 """Single weight files of other people, from a path or from the Hugging Face hub: what the metrics load."""
 
+import re
 from pathlib import Path
 
 from unblur.errors import UnblurError
+
+
+def hub_reason(error: Exception) -> str:
+    """Why the hub gives nothing, in the words of its library, without the numbers of the operating system's errors."""
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    return re.sub(r"\[Errno -?\d+\] ", "", line)
 
 
 def find_weights(source: str | Path) -> Path:
@@ -26,5 +33,5 @@ def find_weights(source: str | Path) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
             f"{source} is neither a file here nor one that the hub would give "
-            f"({str(error).splitlines()[0]}); check the name and the connection."
+            f"({hub_reason(error)}); check the name and the connection."
         ) from error

@@ -6,15 +6,12 @@ swz30/MPRNet and swz30/Restormer. Weights keep their own licence, whatever reads
 MIT, those of MPRNet and Restormer are for non-commercial use, MIMO-UNet's says nothing.
 """
 
-import io
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
@@ -22,6 +19,7 @@ from unblur.checkpoints.mismatch import state_dict_mismatch
 from unblur.errors import UnblurError
 from unblur.models import MIMOUNetConfig, MPRNetConfig, NAFNetConfig, RestormerConfig, build
 from unblur.regular_files import read_regular
+from unblur.torch_files import read_torch_file
 
 ForeignConfig = NAFNetConfig | MIMOUNetConfig | MPRNetConfig | RestormerConfig
 """Networks of which the authors published weights."""
@@ -199,13 +197,9 @@ def from_foreign(content: Mapping[str, Any], config: ForeignConfig, source: str 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = read_regular(path)
         if path.suffix == ".safetensors":
-            return load_tensors(content)
-        with warnings.catch_warnings():
-            # About pickles of old protocols, before the sentence that says what is wrong.
-            warnings.simplefilter("ignore")
-            read = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            return load_tensors(read_regular(path))
+        read = read_torch_file(path)
     except OSError as error:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}; check the name.") from error
     except Exception as error:  # A damaged pickle can raise anything.
@@ -215,13 +209,17 @@ def _read(path: Path) -> Mapping[str, Any]:
         ) from error
     if not isinstance(read, Mapping):
         raise UnblurError(f"{path} holds no named weights but a {type(read).__name__}; save its state_dict.")
+    if any(not isinstance(name, str) for name in read):
+        raise UnblurError(f"{path} holds entries that have no names; save its state_dict.")
     return read
 
 
 def _unwrapped(content: Mapping[str, Any]) -> dict[str, Any]:
     """The weights themselves, without what training programs wrap around them and their names."""
-    inner = next((content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
-    if inner is not None:
-        return _unwrapped(inner)
+    seen: list[Mapping[str, Any]] = []
+    # A file may name a wrapper as its own content.
+    while not any(content is one for one in seen):
+        seen.append(content)
+        content = next((content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)), content)
     # What PyTorch's parallel wrappers put before every name.
-    return {name.removeprefix("module."): value for name, value in content.items()}
+    return {str(name).removeprefix("module."): value for name, value in content.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from unblur.datasets.pair_files import PairFiles, Picture
 from unblur.errors import UnblurError
 from unblur.photos.formats import READABLE_SUFFIXES
+from unblur.regular_files import read_regular_text
 
 _NOTES = frozenset({".csv", ".html", ".json", ".m", ".md", ".pdf", ".txt", ".zip"})
 """Suffixes of what accompanies a data set and is no part of it."""
@@ -80,7 +81,7 @@ def listed(name: str, list_file: Path, folder: Path, root: Path) -> Split:
     folder below that, or by that and its file where a folder holds several. Raises UnblurError for other lines.
     """
     try:
-        lines = list_file.read_text(encoding="utf-8").splitlines()
+        lines = read_regular_text(list_file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UnblurError(f"{list_file} cannot be read ({error}); get it again from its origin.") from error
     pairs, missing = [], []

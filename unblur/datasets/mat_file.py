@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
+from unblur.regular_files import read_regular
 
 _MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = ("", "i1", "u1", "i2", "u2", "i4", "u4", "f4", "", "f8", "", "", "i8", "u8")
@@ -25,7 +26,7 @@ _NUMERIC_CLASSES = range(6, 16)
 def read_variable(path: Path, name: str) -> NDArray[Any]:
     """The array that `path` calls `name`. Raises UnblurError when it cannot be had."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}.") from error
     if data[:10] != b"MATLAB 5.0" or data[126:128] not in (b"IM", b"MI"):

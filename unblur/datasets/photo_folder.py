@@ -74,8 +74,14 @@ def content_table(folder: Path) -> Path:
 def _balanced_weights(names: list[str], table: Path) -> Tensor:
     content: dict[str, str] = {}
     if table.is_file():
-        with table.open(encoding="utf-8", newline="") as file:
-            content = {row["file"]: row["content"] for row in csv.DictReader(file)}
+        try:
+            with table.open(encoding="utf-8", newline="") as file:
+                content = {row["file"]: row["content"] for row in csv.DictReader(file)}
+        except (OSError, ValueError, KeyError, csv.Error) as error:
+            raise UnblurError(
+                f"{table} does not say what the photographs show ({type(error).__name__}); it needs the columns file "
+                "and content, or has to be moved away."
+            ) from error
     kinds = [content.get(name, "unknown") for name in names]
     count = Counter(kinds)
     weights = torch.tensor([count[kind] ** -0.5 for kind in kinds], dtype=torch.float64)

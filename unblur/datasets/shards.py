@@ -7,6 +7,7 @@ the same bytes wherever and whenever it is made (with the same releases of torch
 import hashlib
 import io
 import json
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from unblur.datasets.photo_folder import content_table, photo_paths
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.errors import UnblurError
 from unblur.photos.files import decode_png, encode_png
+from unblur.regular_files import open_regular, read_regular_text
 
 SETTINGS_NAME = "settings.json"
 PARTS = ("blurry.png", "sharp.png", "saturated.png", "motion.npz", "json")
@@ -81,6 +83,12 @@ class ShardSettings:
         ):
             if value < 1:
                 raise UnblurError(f"The {name} must be at least 1, not {value}.")
+        if self.pairs > MOST_PAIRS:
+            raise UnblurError(f"The number of pairs must be at most {MOST_PAIRS}, not {self.pairs}.")
+
+
+MOST_PAIRS = 1_000_000_000
+"""Names of members have nine digits."""
 
 
 def photo_files(folder: Path) -> tuple[PhotoFile, ...]:
@@ -121,7 +129,7 @@ def begin_shards(folder: Path, settings: ShardSettings) -> None:
         begun = any(folder.glob("pairs-*.tar"))
         if begun:
             _refuse_other_settings(folder, json.loads(text))
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+        elif not path.exists() or read_regular_text(path) != text:
             write_atomically(path, text.encode())
     except OSError as error:
         raise UnblurError(f"{folder} cannot be written: {error.strerror or error}.") from error
@@ -154,7 +162,7 @@ def read_shard(path: Path, indices: range) -> Iterator[StoredPair]:
     `indices` are the numbers that they must have. Raises UnblurError when the file is cut short or damaged.
     """
     try:
-        with tarfile.open(path, mode="r|") as tar:
+        with os.fdopen(open_regular(path), "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for index in indices:
                 yield _decode(index, [_read_member(tar, name) for name in _member_names(index)])
     except (tarfile.TarError, OSError, EOFError, zipfile.BadZipFile, LookupError, ValueError, UnblurError) as error:
@@ -177,17 +185,17 @@ class ShardFolder:
         if not (isinstance(pairs, int) and isinstance(pairs_per_shard, int) and min(pairs, pairs_per_shard) > 0):
             raise UnblurError(f"{folder / SETTINGS_NAME} does not say how many pairs there are; make the shards anew.")
         self.pairs = pairs
-        self.shards = [
-            (shard_path(folder, shard), shard_indices(shard, pairs, pairs_per_shard))
-            for shard in range(-(-pairs // pairs_per_shard))
-        ]
-        """Files, and the numbers of the pairs in each."""
-        absent = [path.name for path, _ in self.shards if not path.is_file()]
-        if absent:
+        shards = range(-(-pairs // pairs_per_shard))
+        # Of the files, not of the numbers, which settings that are damaged may say without end.
+        present = {path.name for path in folder.glob("pairs-*.tar") if path.is_file()}
+        absent = next((shard for shard in shards if shard_path(folder, shard).name not in present), None)
+        if absent is not None:
             raise UnblurError(
-                f"{folder} lacks {len(absent)} of {len(self.shards)} shards, for example {absent[0]}; "
-                "run the same `unblur simulate` again, which makes what is missing."
+                f"{folder} lacks {max(1, len(shards) - len(present))} of {len(shards)} shards, for example "
+                f"{shard_path(folder, absent).name}; run the same `unblur simulate` again, which makes what is missing."
             )
+        self.shards = [(shard_path(folder, shard), shard_indices(shard, pairs, pairs_per_shard)) for shard in shards]
+        """Files, and the numbers of the pairs in each."""
 
     def __len__(self) -> int:
         return self.pairs
@@ -199,7 +207,7 @@ class ShardFolder:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -209,11 +217,12 @@ def _read_settings(folder: Path) -> dict[str, object]:
     """Read the settings as plain JSON: shards stay readable when the camera of another release has other ranges."""
     path = folder / SETTINGS_NAME
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(read_regular_text(path))
     except FileNotFoundError as error:
         raise UnblurError(f"{folder} has no {SETTINGS_NAME}; give a folder made by `unblur simulate`.") from error
-    except (OSError, ValueError) as error:
-        raise UnblurError(f"{path} cannot be read ({error}); restore it, or make the shards anew.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise UnblurError(f"{path} cannot be read ({reason}); restore it, or make the shards anew.") from error
     return settings if isinstance(settings, dict) else {}
 
 

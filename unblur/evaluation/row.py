@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from unblur.errors import UnblurError
+from unblur.regular_files import read_regular_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +104,10 @@ def from_csv(text: str, source: str | Path = "this text") -> list[Row]:
 def read_rows(path: Path) -> list[Row]:
     """The rows of a CSV file. Raises UnblurError when it cannot be read, is none of ours or holds no row."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise UnblurError(f"{path} cannot be read: {error}; give a CSV of `unblur evaluate`.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UnblurError(f"{path} cannot be read: {reason}; give a CSV of `unblur evaluate`.") from error
     rows = from_csv(text, path)
     if not rows:
         raise UnblurError(f"{path} holds no measurements; give a CSV of `unblur evaluate`.")

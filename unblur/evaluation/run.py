@@ -22,6 +22,7 @@ from unblur.evaluation.method import Method, MethodSpec, open_method
 from unblur.evaluation.peers.outputs import output_path
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Conditions, Row, csv_header, csv_line, from_csv
+from unblur.regular_files import read_regular
 
 _POLL_S = 1.0
 
@@ -57,7 +58,7 @@ class Progress:
         )
         self._partial = partial
         self._rows: dict[str, Row] = {}
-        if partial is not None and partial.is_file():
+        if partial is not None and partial.exists():
             left_over = self._left_over(partial)
             self._rows = {image: row for image, row in left_over.items() if self._is_selected(image)}
 
@@ -109,13 +110,13 @@ class Progress:
 
     def _left_over(self, partial: Path) -> dict[str, Row]:
         try:
-            data = partial.read_bytes()
+            data = read_regular(partial)
             whole = data[: data.rfind(b"\n") + 1]
             if whole != data:
                 # What a kill cut short would spoil the line that is written next.
                 os.truncate(partial, len(whole))
         except OSError as error:
-            raise UnblurError(f"{partial} cannot be used: {error.strerror or error}; delete it.") from error
+            raise UnblurError(f"{partial} cannot be used: {error.strerror or error}; remove it.") from error
         rows = {row.image: row for row in from_csv(whole.decode("utf-8", "replace"), partial)}
         for row in rows.values():
             if row.conditions != self.conditions:

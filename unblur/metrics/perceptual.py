@@ -7,15 +7,15 @@ layers are divided by their length at every point; squared differences are weigh
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
 from unblur.metrics.checks import check_pair
+from unblur.regular_files import read_regular
+from unblur.torch_files import read_torch_file
 
 SMALLEST_PX = 32
 """The coarsest layer of every network here still has pixels."""
@@ -67,11 +67,11 @@ def read_weights(path: Path, whose: str) -> State:
     """The tensors of a .safetensors or .pth file. `whose` ends the sentence of the UnblurError when there is none."""
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            return load(read_regular(path))
+        state = read_torch_file(path)
     except OSError as error:
         raise UnblurError(f"No weights at {path}: {error.strerror or error}; {whose}.") from error
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # A damaged pickle can raise anything.
         raise UnblurError(f"{path} holds no weights that can be read; {whose}.") from error
     if not isinstance(state, dict):
         raise UnblurError(f"{path} holds a {type(state).__name__}, no weights by name; {whose}.")

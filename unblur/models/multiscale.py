@@ -30,6 +30,9 @@ CORRECTION_SCALE = 8.0
 FIRST_BIAS = -3.0
 """Initial logit of the coarser result's weight: training begins with a weight of 0.05."""
 
+MOST_SCALES = 8
+"""At the last of them a photograph is a hundredth as long as it is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MultiScaleConfig:
@@ -47,6 +50,8 @@ class MultiScaleConfig:
     """Whether the restoring network is conditioned on the next smaller scale; otherwise the fusion alone is."""
 
     def __post_init__(self) -> None:
+        if self.scales > MOST_SCALES:
+            raise ValueError(f"{self.scales} sizes leave nothing of a photograph; at most {MOST_SCALES} make sense")
         if self.scales < 2 or self.channels < 1 or self.blocks < 0:
             raise ValueError(f"there must be two scales at least, and channels for the fusion: {self}")
 

@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unblur.errors import UnblurError
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -97,7 +99,7 @@ def usual_window_px(train_patch_px: int) -> int:
 def use_local_pooling(model: nn.Module, window_px: int | None) -> None:
     """Limit every ChannelMean in `model` to a window of `window_px` photograph pixels; None pools globally."""
     if window_px is not None and window_px < 1:
-        raise ValueError(f"the pooling window must be at least 1 pixel, not {window_px}")
+        raise UnblurError(f"The pooling window must be at least 1 pixel, not {window_px}.")
     for module in model.modules():
         if isinstance(module, ChannelMean):
             module.window_px = window_px

@@ -21,7 +21,7 @@ def choose_device(name: str) -> torch.device:
         name = next((kind for kind, module in accelerators.items() if module.is_available()), "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # Of PyTorch's device "meta" there are no numbers to be had.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UnblurError(f'This machine or this PyTorch has no device "{name}"; use "auto" or "cpu".') from error
     return device

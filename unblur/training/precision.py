@@ -67,7 +67,7 @@ def _with_precision(text: str) -> str:
     """Add the precision to a recipe of those versions; `from_json` reads or refuses anything else."""
     try:
         entries = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
     if not isinstance(entries, dict) or "precision" in entries or not isinstance(entries.get("half", True), bool):
         return text

@@ -87,6 +87,8 @@ class Recipe:
     """Threads that simulate blur; the result does not depend on their number."""
 
     def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UnblurError(f"A run of {self.steps} steps learns nothing; give 1 step or more.")
         if self.accumulate < 1:
             raise ValueError(f"batches of {self.name} have one part at least")
         if not self.losses:

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 from unblur.atomic import write_atomically
-from unblur.checkpoints.folder import save_checkpoint
+from unblur.checkpoints.folder import check_no_checkpoint, save_checkpoint
 from unblur.config import to_json
+from unblur.errors import UnblurError
 from unblur.models import build
+from unblur.regular_files import read_regular_text
 from unblur.training.card import model_card
 from unblur.training.objectives.objective import Objective
 from unblur.training.precision import begin_recipe, recorded_recipe, refuse_emulation, resume_recipe
@@ -22,16 +24,23 @@ class RunFolder:
     def __init__(self, path: Path, recipe: Recipe, device: str, processes: Processes) -> None:
         """Open the folder of a new or an existing run of `recipe`.
 
-        Raises UnblurError when it holds a run of another recipe, or one in a precision that `device` only emulates.
+        Raises UnblurError when it holds something else, a run of another recipe, a damaged one, or one in a precision
+        that `device` only emulates.
         """
         self.path, self._processes = path, processes
         self._state_path, self._metrics_path = path / "training_state.pt", path / "metrics.jsonl"
         self.saved: SavedState | None = load_state(self._state_path) if self._state_path.exists() else None
         if self.saved is None:
+            check_no_checkpoint(path)
             self.recipe = begin_recipe(recipe, device, processes)
         else:
             # Compared as recipes: a setting that has come since then with a default is no difference.
             self.recipe = resume_recipe(recipe, recorded_recipe(self.saved["recipe"], self._state_path), path)
+            if self.saved["step"] > self.recipe.steps:
+                raise UnblurError(
+                    f"{self._state_path} is of step {self.saved['step']}, where its recipe has {self.recipe.steps} "
+                    "steps; give another folder."
+                )
             if not self.is_finished:
                 refuse_emulation(self.recipe, recipe, device, path)
 
@@ -47,27 +56,38 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path / "recipe.json", to_json(self.recipe).encode())
         if self._metrics_path.exists():
-            lines = self._metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
-            lines_done = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            try:
+                lines = read_regular_text(self._metrics_path).splitlines(keepends=True)
+                lines_done = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            except (ValueError, TypeError, LookupError, RecursionError) as error:
+                raise UnblurError(
+                    f"{self._metrics_path} holds lines that are no metrics of this run ({type(error).__name__}); "
+                    "move it elsewhere and give the same command again."
+                ) from error
             write_atomically(self._metrics_path, "".join(lines_done).encode())
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Append a line to metrics.jsonl where the recipe asks for one."""
         due = step % self.recipe.log_every == 0 or step == self.recipe.steps
         if due and self._processes.is_first:
-            with self._metrics_path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **metrics}) + "\n")
+            try:
+                with self._metrics_path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": step, **metrics}) + "\n")
+            except OSError as error:
+                # Of a full disk the error does not say where it is.
+                raise OSError(error.errno, error.strerror, str(self._metrics_path)) from error
 
     def is_checkpoint_due(self, step: int) -> bool:
         """Whether the state after `step` steps has to be saved."""
         return step % self.recipe.checkpoint_every == 0 or step == self.recipe.steps
 
     def save(self, state: TrainState, objective: Objective | None) -> None:
-        """Write the training state, and the averaged weights as a checkpoint."""
+        """Write the training state, unless it is that of the finished run, and the averaged weights as a checkpoint."""
         if not self._processes.is_first:
             return
         recipe = self.recipe
-        save_state(self._state_path, state.to_save(to_json(recipe), objective))
+        if not self.is_finished:
+            save_state(self._state_path, state.to_save(to_json(recipe), objective))
         averaged = build(recipe.model)
         averaged.load_state_dict(state.ema)
         patch_px = phase_at(phases_of(recipe), state.step - 1).patch_px

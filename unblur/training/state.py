@@ -1,6 +1,10 @@
 """The state of a run: in memory, and as one file that is replaced in one step, so that a killed run can resume."""
 
 import io
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -8,16 +12,27 @@ import torch
 from torch import Tensor, nn
 
 from unblur.atomic import write_atomically
+from unblur.checkpoints.mismatch import state_dict_mismatch
 from unblur.checkpoints.old_names import modern_objective_state, modern_state_dict
 from unblur.errors import UnblurError
 from unblur.models import build
 from unblur.models.linear_dit import use_recomputation
 from unblur.seeds import seed_for
+from unblur.torch_files import read_torch_file
 from unblur.training.initialization import InitFrom
 from unblur.training.objectives.objective import Objective
 from unblur.training.recipe import Recipe
 from unblur.training.schedule import learning_rate
 from unblur.training.step import parameter_groups
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "step": (int,),
+    "recipe": (str,),
+    "model": (dict, OrderedDict),
+    "ema": (dict, OrderedDict),
+    "optimizer": (dict,),
+}
+"""What every state holds, and of which types."""
 
 
 class SavedState(TypedDict):
@@ -50,10 +65,13 @@ class TrainState:
         Raises UnblurError when a checkpoint does not fit the recipe's network.
         """
         if saved is not None and objective is not None and "objective" in saved:
-            objective.load_state_dict(saved["objective"])
+            with _refusing_damage(run):
+                objective.load_state_dict(saved["objective"])
         torch.manual_seed(seed_for(recipe.seed, "weights"))
         model = build(recipe.model)
         if saved is not None:
+            for weights in (saved["model"], saved["ema"]):
+                _check_fit(run, model.state_dict(), weights)
             model.load_state_dict(saved["model"])
         elif objective is not None:
             objective.initialize(model)
@@ -73,7 +91,8 @@ class TrainState:
         self.step = 0
         if saved is not None:
             try:
-                self.optimizer.load_state_dict(saved["optimizer"])
+                with _refusing_damage(run):
+                    self.optimizer.load_state_dict(saved["optimizer"])
             except ValueError as error:
                 raise UnblurError(
                     f"{run} was begun by a version that trained other weights of this network; give another folder."
@@ -122,22 +141,61 @@ class TrainState:
         return saved
 
 
+def _check_fit(run: Path, expected: Mapping[str, Tensor], given: Mapping[str, Any]) -> None:
+    if problems := state_dict_mismatch(expected, given):
+        raise UnblurError(
+            f"The training state in {run} does not fit the network of its recipe ({problems}); give another folder."
+        )
+
+
+@contextmanager
+def _refusing_damage(run: Path) -> Iterator[None]:
+    """While it is entered, what entries of a wrong kind raise becomes UnblurError."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise UnblurError(
+            f"The training state in {run} is damaged ({type(error).__name__}: {reason}); give another folder."
+        ) from error
+
+
 def save_state(path: Path, state: SavedState) -> None:
     """Write the state; a kill at any instant leaves the old or the new one, whole."""
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(_canonical(state), buffer)
     write_atomically(path, buffer.getvalue())
 
 
 def load_state(path: Path) -> SavedState:
     """Read the state written by `save_state`, on the CPU; former names are translated. Raises UnblurError otherwise."""
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        saved |= {"model": modern_state_dict(saved["model"]), "ema": modern_state_dict(saved["ema"])}
-        if former := saved.pop("task", None):
-            saved["objective"] = modern_objective_state(former)
-        return cast(SavedState, saved)
-    except Exception as error:
-        raise UnblurError(
-            f"{path} cannot be read as a training state ({type(error).__name__}); remove the run folder to begin again."
-        ) from error
+        state = read_torch_file(path)
+    except Exception as error:  # A damaged pickle can raise anything.
+        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        raise _no_state(path, reason) from error
+    if not isinstance(state, dict):
+        raise _no_state(path, f"it holds a {type(state).__name__}")
+    wrong = [name for name, kinds in _KINDS.items() if type(state.get(name)) not in kinds]
+    if wrong or state["step"] < 0:
+        raise _no_state(path, f"it has no usable {', '.join(wrong or ['step'])}")
+    state |= {"model": modern_state_dict(state["model"]), "ema": modern_state_dict(state["ema"])}
+    if former := state.pop("task", None):
+        state["objective"] = modern_objective_state(former)
+    return cast(SavedState, state)
+
+
+def _no_state(path: Path, reason: str) -> UnblurError:
+    return UnblurError(
+        f"{path} cannot be read as a training state ({reason}); "
+        f"give another folder, or move {path.parent} away to begin again."
+    )
+
+
+def _canonical(value: Any) -> Any:
+    """The same with one object for equal texts: pickles show which objects were one, and a resumed run's are others."""
+    if isinstance(value, dict):
+        return type(value)({_canonical(key): _canonical(item) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_canonical, value))
+    return sys.intern(value) if isinstance(value, str) else value

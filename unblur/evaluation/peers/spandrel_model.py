@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
 from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.regular_files import read_regular
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
@@ -30,7 +31,7 @@ class SpandrelModel:
         self.runtime = f"spandrel {spandrel.__version__}"
         self._device = device
         try:
-            self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            self.sha256 = hashlib.sha256(read_regular(path)).hexdigest()
             model = spandrel.ModelLoader(device).load_from_file(path)
         except OSError as error:
             raise UnblurError(f"{path} cannot be read: {error.strerror or error}; check the name.") from error
