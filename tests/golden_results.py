@@ -264,6 +264,8 @@ def main() -> int:
         options.write.write_text(_as_json(results, golden=golden), encoding="utf-8")
         return 0
     before = json.loads(options.compare.read_text(encoding="utf-8"))
+    if not all(isinstance(one, dict) for one in before.values()):
+        parser.error(f"{options.compare} holds rounded values, which a test compares; give a file written by --write.")
     different = sorted(
         name
         for name in before.keys() | results.keys()

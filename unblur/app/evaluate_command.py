@@ -47,10 +47,11 @@ def evaluate(
             GLOWDeblur; for a Python function the file or folder that it is called with.
         protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
             reds-jpeg, realblur, rsblur, bsd, levin, koehler, no-reference.
-        method: What is measured: network, fast (the same at half size), generative (GLOWDeblur: detail is invented), a
-            baseline (identity, unsharp), an ONNX model, a checkpoint that spandrel knows (.pth, .pt, .ckpt,
-            .safetensors), a Python function as module:function from (H, W, 3) uint8 to the same, or from (checkpoint,
-            device) to such a function where --checkpoint is given, or a folder of pictures restored elsewhere.
+        method: What is measured: network (without solving shake), faithful (with it), fast (the network at half size),
+            generative (GLOWDeblur: detail is invented), a baseline (identity, unsharp), an ONNX model, a checkpoint
+            that spandrel knows (.pth, .pt, .ckpt, .safetensors), a Python function as module:function from (H, W, 3)
+            uint8 to the same, or from (checkpoint, device) to such a function where --checkpoint is given, or a folder
+            of pictures restored elsewhere.
         split: Part of the data sets to measure, instead of the one that results are reported on.
         name: What `unblur datasets` calls the data set, where the folder does not tell.
         csv: Folder for one CSV file a folder measured.
