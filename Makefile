@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The constraints keep torch at the release whose wheels run on any CPU.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test quick lint clean
+.PHONY: demo test quick lint docs clean
 
 demo: .venv/installed
 	@$(BIN)/python examples/demo.py
@@ -32,8 +32,13 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site, in `site/`: broken links and warnings fail.
+docs: .venv/installed-docs
+	$(BIN)/python docs/generate.py
+	PYTHONPATH=docs/markdown $(BIN)/zensical build --strict
+
 clean:
-	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo site .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find unblur experiments tests examples -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/created:
@@ -50,4 +55,9 @@ clean:
 .venv/installed-dev: .venv/created pyproject.toml constraints.txt
 	@echo "Installing into .venv; the first time this takes a few minutes."
 	$(INSTALL) --editable '.[dev]'
+	@touch $@ .venv/installed
+
+.venv/installed-docs: .venv/created pyproject.toml constraints.txt
+	@echo "Installing into .venv; the first time this takes a few minutes."
+	$(INSTALL) --editable '.[docs]'
 	@touch $@ .venv/installed

@@ -2,11 +2,13 @@
 
 `python -m experiments.shake_examples FOLDER --photos PHOTOS --count N --seed S --camera shake` simulates blurry and
 sharp patches, restores each with the bundled network, writes the true kernel in the middle of the patch, and estimates
-a kernel from edges, which takes most of the time. An interrupted run continues. The photographs may not be
-redistributable; then the examples are not either.
+a kernel from edges, which takes most of the time. With `--pairs` it cuts patches out of real pairs instead, whose true
+kernels are unknown. An interrupted run continues. The photographs may not be redistributable; then the examples are
+not either.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +24,8 @@ from experiments.harness import run
 from unblur.blur import Camera
 from unblur.blur.kernel import path_kernel
 from unblur.datasets import PhotoFolder
+from unblur.datasets.pair_folder import PairFolder
+from unblur.datasets.pair_patches import PairPatches
 from unblur.datasets.simulated import PatchSampling, SimulatedPair, SimulatedPairs
 from unblur.datasets.validation import CAMERA
 from unblur.deconvolution import estimate_kernel_by_edges
@@ -47,6 +51,32 @@ EVERYTHING = Camera(extent_px=(1.5, 48.0))
 """Everything the simulator knows: moving objects, defocus, depth, rolling shutters, mosaics."""
 
 
+VIDEO = replace(
+    EVERYTHING,
+    extent_px=(3.0, 40.0),
+    still_share=0.03,
+    relief_share=0.45,
+    planes_share=0.4,
+    disparity=(0.5, 1.5),
+    rolling_share=0.3,
+    noise_share=0.2,
+    mosaic_share=0.0,
+    jpeg_quality=(75, 98),
+)
+"""Averaged frames of a carried video camera: depth, moving objects, hardly any noise."""
+
+VIDEO_GAMMA = (0.75, 1.3)
+"""Exponents of sRGB values of VIDEO: its camera encodes light by a curve that nobody knows, so that blur is not quite a
+sum in what is taken for linear light."""
+
+UNKNOWN_LENGTH_PX = 24.0
+"""Length that kernels are estimated for where the true one is unknown."""
+
+CameraName = Literal["shake", "everything", "video"]
+
+CAMERAS: dict[CameraName, Camera] = {"shake": SHAKE, "everything": EVERYTHING, "video": VIDEO}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShakeExamples:
     """Arrays on disk, one row an example."""
@@ -57,7 +87,7 @@ class ShakeExamples:
     restored: NDArray[np.uint8]
     """The bundled network's restoration of `blurry`."""
     kernel: NDArray[np.float32]
-    """(N, 65, 65): the true kernel in the middle of the patch; a point where nothing moved."""
+    """(N, 65, 65): the true kernel in the middle of the patch; a point where nothing moved; zeros if it is unknown."""
     edges: NDArray[np.float32]
     """(N, 65, 65): the kernel estimated from edges; zeros where it was not estimated yet."""
 
@@ -115,49 +145,94 @@ def true_kernel(pair: SimulatedPair) -> Tensor | None:
 def make(
     folder: tyro.conf.Positional[Path],
     *,
-    photos: Path,
+    photos: Path | None = None,
+    pairs: Path | None = None,
+    images: tuple[str, ...] = (),
     count: int = 1500,
     seed: int = 1,
-    camera: Annotated[Literal["shake", "everything"], tyro.conf.arg(metavar="shake|everything")] = "shake",
+    camera: Annotated[CameraName, tyro.conf.arg(metavar="shake|everything|video")] = "shake",
     threads: int = 1,
 ) -> int:
     """Make examples for the kernel estimator and the fusion network.
 
     Args:
         folder: Where the arrays are written.
-        photos: Folder of sharp photographs.
+        photos: Folder of sharp photographs that are blurred.
+        pairs: Folder of real pairs, to cut patches out of them instead.
+        images: Names of the images of `pairs`; all by default.
         count: How many examples.
         seed: Names the patches that are drawn.
-        camera: A shaking camera before a still scene, or everything that the simulator knows.
+        camera: A shaking camera before a still scene, everything that the simulator knows, or averaged video frames.
         threads: Processor threads.
     """
+    if (photos is None) == (pairs is None):
+        raise UnblurError("Give either --photos or --pairs.")
     torch.set_num_threads(threads)
     examples = open_examples(folder, count)
-    sampling = PatchSampling(patch_px=PATCH_PX, pristine_share=0.0 if camera == "shake" else 0.05)
-    pairs = SimulatedPairs(PhotoFolder(photos), SHAKE if camera == "shake" else EVERYTHING, sampling, seed)
+    if pairs is not None:
+        source = _real(pairs, images, seed)
+    else:
+        assert photos is not None
+        source = _simulated(photos, camera, seed)
     restorer = unblur.load(shake="off")
     for index in range(examples.finished, len(examples.kernel)):
-        if not examples.kernel[index].any():
-            pair = pairs[index]
-            examples.blurry[index] = _pixels(pair.blurry)
-            examples.sharp[index] = _pixels(pair.sharp)
-            examples.restored[index] = _pixels(restorer.restore(as_image(examples.blurry[index])).clamp(0, 1))
-            found = true_kernel(pair)
-            examples.kernel[index] = (point_kernel(WINDOW_PX) if found is None else centre_kernel(found)).numpy()
+        if not examples.blurry[index].any():
+            blurry, sharp, kernel = source(index)
+            examples.kernel[index] = kernel.numpy()
+            examples.sharp[index] = _pixels(sharp)
+            examples.restored[index] = _pixels(restorer.restore(blurry).clamp(0, 1))
+            examples.blurry[index] = _pixels(blurry)
         examples.edges[index] = _edges(examples, index, seed).numpy()
         if index % 100 == 99:
             sys.stderr.write(f"{index + 1} of {len(examples.kernel)}\n")
     return 0
 
 
+Source = Callable[[int], tuple[Tensor, Tensor, Tensor]]
+"""The number of an example -> blurry and sharp, (3, P, P) sRGB in [0, 1], 8 bits, and the true kernel or zeros."""
+
+
+def _simulated(photos: Path, camera: CameraName, seed: int) -> Source:
+    sampling = PatchSampling(patch_px=PATCH_PX, pristine_share=0.0 if camera == "shake" else 0.05)
+    simulated = SimulatedPairs(PhotoFolder(photos), CAMERAS[camera], sampling, seed)
+
+    def example(index: int) -> tuple[Tensor, Tensor, Tensor]:
+        pair = simulated[index]
+        found = true_kernel(pair)
+        kernel = point_kernel(WINDOW_PX) if found is None else centre_kernel(found)
+        low, high = VIDEO_GAMMA if camera == "video" else (1.0, 1.0)
+        gamma = low + (high - low) * float(torch.rand((), generator=generator_for(seed, "gamma", index)))
+        return _eight_bits(pair.blurry**gamma), _eight_bits(pair.sharp**gamma), kernel
+
+    return example
+
+
+def _real(folder: Path, images: tuple[str, ...], seed: int) -> Source:
+    files = [own for own in PairFolder(folder, for_training=True).files if not images or own.name in images]
+    if not files:
+        raise UnblurError(f"{folder} holds none of the images {', '.join(images)}.")
+    patches = PairPatches(files, PatchSampling(patch_px=PATCH_PX), seed)
+
+    def example(index: int) -> tuple[Tensor, Tensor, Tensor]:
+        pair = patches[index]
+        return pair.blurry, pair.sharp, torch.zeros(WINDOW_PX, WINDOW_PX)
+
+    return example
+
+
 def _edges(examples: ShakeExamples, index: int, seed: int) -> Tensor:
     """The kernel from edges, with a side as an estimate of the length would give it."""
-    length = extent_px(torch.from_numpy(np.asarray(examples.kernel[index])))
     factor = 1 + 0.5 * float(torch.rand((), generator=generator_for(seed, "side", index)))
+    kernel = torch.from_numpy(np.asarray(examples.kernel[index]))
+    length = extent_px(kernel) if kernel.any() else UNKNOWN_LENGTH_PX
     side = min(WINDOW_PX, round(max(9, length * factor + 4)) | 1)
     light = luminance(srgb_to_linear(as_image(examples.blurry[index])))
-    kernel = estimate_kernel_by_edges(light, side, fits=4)
-    return torch.nn.functional.pad(kernel, ((WINDOW_PX - side) // 2,) * 4)
+    found = estimate_kernel_by_edges(light, side, fits=4)
+    return torch.nn.functional.pad(found, ((WINDOW_PX - side) // 2,) * 4)
+
+
+def _eight_bits(image: Tensor) -> Tensor:
+    return (image.clamp(0, 1) * 255).round() / 255
 
 
 def _pixels(image: Tensor) -> NDArray[np.uint8]:

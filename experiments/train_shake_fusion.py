@@ -1,9 +1,10 @@
 """Train the fusion network on examples of `experiments.shake_examples`, deconvolved with kernels as they are estimated.
 
 `python -m experiments.train_shake_fusion FOLDER... --output CHECKPOINT`, after `experiments.shake_kernels` for each
-folder. The examples should not be those that the kernel estimator was trained on: its kernels would be better than they
-are on photographs. Some examples get the true kernel, some that of another example, and some are sharp photographs with
-the kernel of an example, so that the network meets right and wrong kernels.
+folder; a folder that is given twice counts twice. The examples should not be those that the kernel estimator was
+trained on: its kernels would be better than they are on photographs. Some examples get the true kernel, some that of
+another example, and some are sharp photographs with the kernel of an example, so that the network meets right and wrong
+kernels.
 """
 
 import math
@@ -177,10 +178,12 @@ def _chosen(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int
     generator = generator_for(seed, "kernel", number)
     draw = float(torch.rand((), generator=generator))
     images, found, row = rows[number]
-    if draw < TRUE:
+    if draw < TRUE and images.kernel[row].any():
         kernel = clean_kernel(torch.from_numpy(np.array(images.kernel[row])), 0.01).numpy()
         error = LARGEST_TRUE_ERROR * float(torch.rand((), generator=generator))
         return Example(images=images, row=row, kernel=kernel, error=error, sharp=False)
+    if draw < TRUE:
+        return _as_estimated(images, found, row)
     _, other, its_row = rows[int(torch.randint(len(rows), (), generator=generator))]
     borrowed = _as_estimated(images, other, its_row)
     if draw < TRUE + WRONG + SHARP:

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +20,15 @@ import torch
 from PIL import Image
 
 from experiments.harness import run
+from experiments.prior_ablation import ablation_recipe
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
-from unblur.names import RecipeName
 from unblur.recipes import named
 from unblur.training.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 NOT_RUN = {
     "git clone --depth 1 ADDRESS unblur": "fetches what this file is part of",
@@ -164,19 +166,19 @@ def shortened(command: str) -> str:
 def desk(tmp_path: Path) -> Path:
     """A folder with the photographs that the pages speak of, real ones but small."""
     with Image.open(ROOT / "examples" / "reds_blurry.png") as blurry:
-        blurry = blurry.resize((320, 224))
+        blurry = blurry.resize((224, 160))
         blurry.save(tmp_path / "photo.jpg", quality=90)
         (tmp_path / "holiday" / "beach").mkdir(parents=True)
-        blurry.crop((0, 0, 160, 112)).save(tmp_path / "holiday" / "one.jpg")
-        blurry.crop((80, 0, 240, 112)).save(tmp_path / "holiday" / "beach" / "two.png")
-    save_sharp_photos(tmp_path / "photos", width=384, height=256)  # Signs are drawn in front of as large parts.
+        blurry.crop((0, 0, 112, 80)).save(tmp_path / "holiday" / "one.jpg")
+        blurry.crop((64, 0, 176, 80)).save(tmp_path / "holiday" / "beach" / "two.png")
+    save_sharp_photos(tmp_path / "photos", count=3, width=384, height=256)  # Signs are drawn before as large parts.
     return tmp_path
 
 
-def save_sharp_photos(folder: Path, width: int, height: int) -> None:
+def save_sharp_photos(folder: Path, count: int, width: int, height: int) -> None:
     folder.mkdir()
     with Image.open(ROOT / "examples" / "reds_sharp.png") as sharp:
-        for index in range(3):
+        for index in range(count):
             left = index * (sharp.width - width) // 2
             sharp.crop((left, 64, left + width, 64 + height)).save(folder / f"{index}.jpg")
 
@@ -189,7 +191,7 @@ BUILD_VALIDATION_SET = "unblur validation photos -o validation"
 def validation_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that BUILD_VALIDATION_SET writes, for photographs that are quick to measure."""
     folder = tmp_path_factory.mktemp("set")
-    save_sharp_photos(folder / "photos", width=272, height=256)
+    save_sharp_photos(folder / "photos", count=2, width=272, height=256)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run_command(BUILD_VALIDATION_SET)
@@ -217,10 +219,14 @@ def run_command(command: str) -> None:
         assert run(getattr(import_module(f"experiments.{name}"), name), arguments[2:]) == 0, command
 
 
-def with_small_batches(name: RecipeName) -> Recipe:
-    """The recipe of that name, with updates of one patch each, of 96 px."""
-    recipe = named(name)
-    return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), progressive=(), repeat_gap=2)
+def with_small_batches(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
+    """What makes the recipes of `make`, with updates of one patch each, of 96 px."""
+
+    def made(*given: Any, **settings: Any) -> Recipe:
+        recipe = make(*given, **settings)
+        return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), progressive=(), repeat_gap=2)
+
+    return made
 
 
 @pytest.mark.slow
@@ -229,7 +235,8 @@ def test_documented_commands_succeed(
     block: Block, desk: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(desk)
-    monkeypatch.setattr("unblur.recipes.named", with_small_batches)
+    monkeypatch.setattr("unblur.recipes.named", with_small_batches(named))
+    monkeypatch.setattr("experiments.prior_ablation.ablation_recipe", with_small_batches(ablation_recipe))
     for command in commands(block):
         if command == BUILD_VALIDATION_SET:
             shutil.copytree(request.getfixturevalue("validation_set"), desk / "validation")
@@ -336,7 +343,8 @@ def test_the_command_after_the_demo_works_in_a_fresh_shell(
     folder = installed if place == "the clone" else tmp_path
     with Image.open(ROOT / "examples" / "reds_blurry.png") as blurry:
         blurry.crop((0, 0, 96, 64)).save(folder / "photo.jpg")
-    shell = ["env", "-i", "PATH=/usr/bin:/bin", "bash", "-euo", "pipefail", "-c", script]
+    # Other tests run beside this one: more threads would only wait for each other.
+    shell = ["env", "-i", "PATH=/usr/bin:/bin", "OMP_NUM_THREADS=1", "bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(shell, cwd=start, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with Image.open(folder / "photo_unblurred.jpg") as restored:

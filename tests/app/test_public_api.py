@@ -23,6 +23,18 @@ def test_pillow_is_not_needed() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_restoring_does_not_load_the_compiler_of_pytorch() -> None:
+    """It takes seconds, and no photograph needs it."""
+    code = """
+import sys, numpy, unblur
+noise = numpy.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=numpy.uint8)
+unblur.load(device="cpu").restore(unblur.Photo(pixels=noise))
+print("torch" in sys.modules, "torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True False"
+
+
 def test_every_name_is_there() -> None:
     assert dir(unblur) == [
         "Photo",

@@ -10,13 +10,15 @@ from unblur.blur.presets import preset
 from unblur.metrics.blur_patterns import BlurPatterns, collect_patterns, measure_motion
 from unblur.names import PresetName
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, BlurPatterns]:
     result = {}
     for name in get_args(PresetName):
         camera = preset(name)
-        fields = (motion_field(sample_exposure(camera, 320, 480, seed), 320, 480, 32) for seed in range(150))
+        fields = (motion_field(sample_exposure(camera, 320, 480, seed), 320, 480, 32) for seed in range(100))
         result[name] = collect_patterns(measure_motion(field.start, field.end) for field in fields)
     return result
 

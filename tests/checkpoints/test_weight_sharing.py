@@ -40,6 +40,7 @@ def checkpoint(small: GlowDeblur, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_a_bundled_copy_is_small_and_the_same_network(
     small: GlowDeblur, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +111,7 @@ def test_the_bundled_generator_borrows_what_is_there_already() -> None:
     assert all(torch.equal(value, restorer[name]) for name, value in nafnet.items())
 
 
+@pytest.mark.slow
 def test_a_part_becomes_a_checkpoint_of_its_own(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,6 +33,7 @@ def test_severities_are_those_of_the_validation_set() -> None:
     assert SETTINGS.severities == ValidationSet().severities
 
 
+@pytest.mark.slow
 def test_a_sign_depends_on_seed_and_number_only() -> None:
     *_, last = sign_pairs(2, SETTINGS)
     again = sign(1, SETTINGS)
@@ -87,6 +88,7 @@ def test_letters_that_do_not_fit_are_refused(size: dict[str, int]) -> None:
         sign(0, replace(SETTINGS, capital_px=(40, 40), **size))
 
 
+@pytest.mark.slow
 def test_signs_to_learn_have_neither_the_fonts_nor_the_words_of_those_to_be_read(photos: PhotoFolder) -> None:
     small = replace(TO_LEARN, height_px=256, width_px=384)
     assert not set(TO_LEARN.fonts) & set(SETTINGS.fonts)

@@ -77,6 +77,7 @@ def test_pristine_patches_are_their_own_target(folder: Path) -> None:
     assert all(torch.equal(patches[index].blurry, patches[index].sharp) for index in range(10))
 
 
+@pytest.mark.slow
 def test_blurry_and_sharp_stay_aligned(folder: Path) -> None:
     """Whatever the crop, scale and turn, no shift of the blurry patch fits better than none, on average."""
     camera = replace(CLEAN, extent_px=(2, 4))

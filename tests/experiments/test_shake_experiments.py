@@ -73,7 +73,10 @@ def test_both_networks_are_trained_and_measured(examples: Path, photos: Path, tm
     assert shake_kernels.open_kernels(examples).finished == 2
     train_shake_fusion.train((examples,), output=fusion, steps=2, batch=2, patch=64, held_out=1, threads=1)
     assert isinstance(load_checkpoint(fusion).model, ShakeFusion)
-    few = {"photos": photos, "fusion": fusion, "pictures": 1, "pairs": 1, "size": 64}
+    (tmp_path / "small").mkdir()
+    with Image.open(photos / "one.png") as sharp:
+        sharp.crop((0, 0, 160, 160)).save(tmp_path / "small" / "one.png")
+    few = {"photos": tmp_path / "small", "fusion": fusion, "pictures": 1, "pairs": 1, "size": 64}
     assert shake_evidence.measure(tmp_path, only=("validation", "sharp"), **few) == 0
     with (tmp_path / "shake.csv").open() as file:
         names = [line["name"] for line in csv.DictReader(file)]

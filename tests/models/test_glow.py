@@ -26,6 +26,8 @@ from unblur.models.semantic_guidance import SemanticGuidanceConfig
 from unblur.models.tokens import Tokens
 from unblur.seeds import generator_for
 
+pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
+
 
 def lively(config: GlowConfig = GLOW) -> GlowDeblur:
     """With random weights where training begins with zeros."""
@@ -161,7 +163,7 @@ def test_the_first_restoration_begins_as_the_bundled_network() -> None:
 
 
 def loss_of(network: GlowDeblur, blurry: Tensor, sharp: Tensor, clean: Tensor, seed: int) -> Tensor:
-    """A step of training: docs/glow.md."""
+    """A step of training: docs/explain/glowdeblur.md."""
     batch = len(blurry)
     conditions: Conditions = network(blurry)
     masked = network.drop_conditions(conditions, *(torch.rand(2, batch, generator=generator_for(seed, "told")) >= 0.1))
@@ -187,7 +189,6 @@ def test_every_parameter_that_is_not_frozen_has_a_gradient_and_no_other() -> Non
             assert parameter.grad.abs().max() > 0, name
 
 
-@pytest.mark.slow
 def test_training_makes_it_better_than_knowing_nothing() -> None:
     """Latents that the blurry photograph tells: the velocity is soon found better than by its mean, which gets 1."""
     torch.manual_seed(0)

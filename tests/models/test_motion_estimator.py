@@ -60,6 +60,7 @@ def test_saved_and_loaded_it_answers_alike(tmp_path: Path) -> None:
     assert torch.equal(load_checkpoint(tmp_path).model(blurry), network(blurry))
 
 
+@pytest.mark.slow
 def test_learns_lines_of_any_direction() -> None:
     """Streaks at random angles: after a short while the ends are found to a fraction of their distance."""
     torch.manual_seed(1)

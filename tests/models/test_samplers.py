@@ -10,6 +10,8 @@ from unblur.models.flow import SHIFT, add_noise, sample_sigmas, shift_sigma, vel
 from unblur.models.samplers import Sampling, noise_schedule, sample
 from unblur.seeds import generator_for
 
+pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
+
 SOLVERS = ("dpm", "euler")
 
 

@@ -25,6 +25,7 @@ from unblur.restoration.restorer import RestorationSettings, Restorer, load
 from unblur.restoration.tiles import spans
 
 pytest.importorskip("diffusers", reason="needs the extra `generative`")
+pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
 
 QUICK = GenerativeSettings(steps=2, fidelity=0.2, precision="float32", pooling_window_px=96)
 WHITE = 65535

@@ -37,6 +37,7 @@ def test_a_kernel_drawn_by_scipy_is_found_again(shaken: tuple[Shake, torch.Tenso
     assert str(shake) == f"shake: {shake.length_px:.0f} px, {shake.direction_deg:.0f} degrees"
 
 
+@pytest.mark.slow
 def test_the_same_photograph_has_the_same_shake(shaken: tuple[Shake, torch.Tensor]) -> None:
     again = unblur.estimate_shake(photograph(14)[0])
     assert torch.equal(again.path.weights, shaken[0].path.weights)
@@ -52,11 +53,13 @@ def test_a_shake_is_saved_as_json_and_as_a_picture(shaken: tuple[Shake, torch.Te
     assert picture.width * 2 == picture.height * 3
 
 
+@pytest.mark.slow
 def test_a_sharp_photograph_has_no_long_shake() -> None:
     pixels = (linear_to_srgb(camera_man()) * 255).round().byte().numpy()
     assert unblur.estimate_shake(pixels).length_px < 6
 
 
+@pytest.mark.slow
 def test_clipped_lights_hardly_move_the_estimate() -> None:
     kernel = path_kernel(31, 7, 14)
     scene = camera_man()

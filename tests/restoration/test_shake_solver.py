@@ -53,6 +53,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_untrained_network_returns_what_the_network_alone_restores(untrained: Path) -> None:
     photo = Photo(pixels=photograph(14)[0])
     shares: list[float] = []
@@ -74,6 +75,7 @@ def shaken() -> tuple[np.ndarray, np.ndarray]:
     return pixels, np.repeat((linear_to_srgb(sharp) * 255).round().byte().numpy()[..., None], 3, axis=2)
 
 
+@pytest.mark.slow
 def test_solving_gains_where_the_camera_shook(shaken: tuple[np.ndarray, np.ndarray]) -> None:
     blurry, sharp = shaken
     alone = unblur.load(shake="off").restore(blurry)
@@ -97,6 +99,7 @@ def test_a_wrong_kernel_costs_little(shaken: tuple[np.ndarray, np.ndarray]) -> N
         assert after > before - 0.3
 
 
+@pytest.mark.slow
 def test_a_sharp_photograph_is_left_alone() -> None:
     sharp = (linear_to_srgb(camera_man()) * 255).round().byte().numpy()
     alone, solved = (unblur.load(shake=choice).restore(sharp) for choice in ("off", "auto"))

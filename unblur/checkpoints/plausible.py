@@ -5,11 +5,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from unblur.errors import UnblurError
-from unblur.models import ModelConfig, build
+from unblur.models import ModelConfig, shapes
 
 _LARGEST_NUMBER, _MOST_BLOCKS = 1_000_000, 1_000
 """No network that this program knows has more channels, pixels or words, or more blocks in one of its stages."""
@@ -26,8 +25,7 @@ def refuse_absurd_numbers(config: object, source: Path) -> None:
 
 def check_fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
     """Raises ValueError when the network has other tensors than these; builds it without memory for them."""
-    with torch.device("meta"):
-        expected = {name: tensor.shape for name, tensor in build(config).state_dict().items()}
+    expected = shapes(config)
     for name in sorted(expected.keys() | tensors.keys()):
         there = tensors[name].shape if name in tensors else None
         if expected.get(name) != there:

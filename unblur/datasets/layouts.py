@@ -2,7 +2,7 @@
 
 Every function lists what lies below `root`, or gives None where the tree is another's. `named` says that a person
 has called the data set by its name, so that folders which many data sets have may be taken for it. Sources of the
-layouts: docs/datasets.md.
+layouts: docs/reference/data-sets.md.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The protocols of benchmarks as versioned constants; docs/protocols.md describes them for people.
+"""The protocols of benchmarks as versioned constants; docs/reference/protocols.md describes them for people.
 
 All protocols measure what an eight-bit file would keep, image by image; tables quote the mean over images. A change
 that can move a number by more than 0.005 dB is a new version.

@@ -1,4 +1,4 @@
-"""Numbers from images: pure functions of tensors (B, 3, H, W), RGB in [0, 1], a number each. See docs/metrics.md."""
+"""Numbers from images: functions of tensors (B, 3, H, W), RGB in [0, 1], one an image (docs/reference/metrics.md)."""
 
 from unblur.metrics.brisque import brisque
 from unblur.metrics.ms_ssim import ms_ssim

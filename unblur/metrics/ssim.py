@@ -9,8 +9,8 @@ Similarity", IEEE Transactions on Image Processing 13(4), 2004, with a Gaussian 
   a gray image that is given as three equal channels it is ssim.m of that image. (Tables that use luma only differ.)
 - `ssim_3d`: MATLAB's toolbox function `ssim()` on an (H, W, 3) array, which takes the channels for a third axis of
   space: 11 x 11 x 11 windows, edges replicated, the mean over every pixel and channel. The GoPro and HIDE tables since
-  MPRNet quote it (their evaluate_gopro_hide.m), and NAFNet's Python rebuilds it; docs/metrics.md says how far the
-  two lie apart.
+  MPRNet quote it (their evaluate_gopro_hide.m), and NAFNet's Python rebuilds it; docs/reference/metrics.md says how
+  far the two lie apart.
 """
 
 from torch import Tensor

@@ -1,8 +1,11 @@
 """Builds a network from a configuration: one `match`, so the type checker lists what was forgotten."""
 
-from typing import assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, assert_never
 
-from torch import nn
+import torch
+from torch import Size, Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
 from unblur.models.glow import GlowConfig, GlowDeblur
@@ -74,3 +77,27 @@ def build(config: ModelConfig) -> nn.Module:
         case ShakeFusionConfig():
             return ShakeFusion(config)
     assert_never(config)
+
+
+def shapes(config: ModelConfig) -> dict[str, Size]:
+    """The shape of each tensor of the network described by `config`, found without memory for them."""
+    with torch.device("meta"), _WithoutRandomNumbers():
+        return {name: tensor.shape for name, tensor in build(config).state_dict().items()}
+
+
+class _WithoutRandomNumbers(TorchFunctionMode):
+    """Leaves tensors as they are where random numbers would be written into them.
+
+    Where tensors have no memory, PyTorch writes them by Python code that loads its compiler, which takes seconds.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        arguments: Sequence[Any] = (),
+        named: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if function in (Tensor.normal_, Tensor.uniform_):
+            return arguments[0]
+        return function(*arguments, **(named or {}))

@@ -1,7 +1,7 @@
 """A 3x3 convolution that is trained as two and costs one.
 
 One idea: two convolutions without anything between them are one, whose weights are the product of theirs. It learns as
-two, which other authors found to be better, and costs one. docs/training.md has what we found.
+two, which other authors found to be better, and costs one. docs/explain/networks.md has what we found.
 
 Source: collapsible linear blocks (SESR, Bhardwaj et al. 2021, arXiv 2103.09404), which multiply the weights in training
 too, so that no photograph ever passes the expanded channels; RepVGG (Ding et al. 2021, arXiv 2101.03697) for the idea.

@@ -8,7 +8,7 @@ from unblur.training.recipe import Recipe
 def motion() -> Recipe:
     """Everything that the simulator knows, 1 to 80 px: true paths, and blurring again beside them.
 
-    Made the bundled weights. Those before had true paths alone, and seed 11 (docs/training.md).
+    Made the bundled weights. Those before had true paths alone, and seed 11 (docs/results/training-log.md).
     """
     return Recipe(
         name="unblur-motion",

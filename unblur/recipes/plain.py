@@ -7,8 +7,7 @@ from unblur.datasets import SimulatedBlur, SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import PlainUNetConfig
-from unblur.training.recipe import Recipe
-from unblur.training.schedule import ConstantThenCosine
+from unblur.training.recipe import PatchStage, Recipe
 
 SHAKE = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
 
@@ -32,14 +31,13 @@ STILL = Camera(still_share=1.0, object_share=0.0, rolling_share=0.0, defocus_sha
 def plain() -> Recipe:
     """Everything that the simulator knows, and what the bundled network was not shown: see the cameras above.
 
-    The rate is constant for most of the steps, so that a run can be ended early: its moving average of weights
-    is a usable checkpoint at any time.
+    Patches grow, which gained most in `experiments.shape_race`: many small ones first, fewer large ones later.
     """
     return Recipe(
         name="unblur-plain",
         model=PlainUNetConfig(),
         camera=SHAKE,
-        sampling=PatchSampling(patch_px=192),
+        sampling=PatchSampling(patch_px=128),
         extra_sources=(
             SimulatedBlur(camera=EVERYTHING, share=0.33),
             SimulatedBlur(camera=CLEAN_PAN, share=0.15),
@@ -50,9 +48,10 @@ def plain() -> Recipe:
         ),
         repeats=8,
         seed=26,
-        steps=40_000,
-        batch=8,
-        peak_learning_rate=5e-4,
-        schedule=ConstantThenCosine(constant_share=0.8),
+        steps=16_000,
+        batch=16,
+        progressive=(PatchStage(start=0.35, patch_px=192, batch=8), PatchStage(start=0.8, patch_px=256, batch=6)),
+        peak_learning_rate=1e-3,
+        betas=(0.9, 0.95),
         checkpoint_every=250,
     )

@@ -75,10 +75,10 @@ class GenerativeSettings:
     seed: int = 0
     """Another one invents other detail."""
     steps: int = 4
-    """More generate more, and at equal PSNR look no better (docs/glow.md)."""
+    """More generate more, and at equal PSNR look no better (docs/results/benchmarks.md)."""
     solver: Solver = "dpm"
     fidelity: float = 0.5
-    """0 invents most, 1 nothing. The default is measured (docs/glow.md)."""
+    """0 invents most, 1 nothing. The default is measured (docs/results/benchmarks.md)."""
     samples: int = 1
     """Number of seeds, counted up from `seed`, that are compared for the uncertainty; 1 compares none."""
     pooling_window_px: int | None = None

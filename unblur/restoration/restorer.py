@@ -117,9 +117,9 @@ def load(
         pooling_window_px: Reach of averages inside the network, 1.5 training patches by default (TLC's ratio); 0 lets
             them reach over the whole tile.
         fast: Whether to restore at half the size alone, in a fraction of the time; fine blur stays.
-        shake: Whether camera shake is estimated and deconvolved (docs/shake.md). "auto" does so where the blur is long
-            enough and the kernel certain enough, with the bundled checkpoint and without `fast`; "always" wherever a
-            kernel is found, which may make a photograph worse.
+        shake: Whether camera shake is estimated and deconvolved (docs/explain/camera-shake.md). "auto" does so where
+            the blur is long enough and the kernel certain enough, with the bundled checkpoint and without `fast`;
+            "always" wherever a kernel is found, which may make a photograph worse.
         shake_fusion: Folder of another fusion network than the bundled one.
 
     Raises:

@@ -29,7 +29,7 @@ from unblur.models import (
     PreReconstruction,
     PreReconstructionConfig,
     SemanticPriorConfig,
-    build,
+    shapes,
 )
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
@@ -249,9 +249,7 @@ def _weights_for_passes(checkpoint: Checkpoint, expected: SemanticPriorConfig) -
     if not isinstance(found, SemanticPriorConfig) or replace(found, two_pass=expected.two_pass) != expected:
         return None
     weights = checkpoint.model.state_dict()
-    with torch.device("meta"):
-        shapes = build(expected).state_dict()
-    return {name: weights[name] if name in weights else torch.zeros(one.shape) for name, one in shapes.items()}
+    return {name: weights[name] if name in weights else torch.zeros(one) for name, one in shapes(expected).items()}
 
 
 def _wrong_checkpoint(start: Checkpoint, trained: str) -> UnblurError:

@@ -1,7 +1,8 @@
 """Flow matching: predict the velocity of noisy latents of the sharp patch, conditioned on the blurry patch.
 
-Source: `docs/glow.md` says which parts are GLOWDeblur's (arXiv 2601.06525), SANA's and ours. Everything random about an
-example is keyed by its number: neither the size of a batch, nor threads, nor an interruption changes it.
+Source: `docs/explain/glowdeblur.md` says which parts are GLOWDeblur's (arXiv 2601.06525), SANA's and ours.
+Everything random about an example is keyed by its number: neither the size of a batch, nor threads, nor an
+interruption changes it.
 """
 
 from typing import Any, cast
