@@ -1,4 +1,4 @@
-"""Rewrites checkpoint folders whose files still have the names of version 0.1.0; tensors stay equal bit for bit."""
+"""Rewrites checkpoint folders whose files still have their former names; tensors stay equal bit for bit."""
 
 import hashlib
 import json

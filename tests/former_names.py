@@ -1,4 +1,4 @@
-"""Gives files the names of version 0.1.0, as unfinished runs and checkpoints of that version have them."""
+"""Gives files their former names, as unfinished runs and checkpoints from before 2026-11-30 have them."""
 
 import json
 from pathlib import Path

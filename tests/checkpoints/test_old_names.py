@@ -1,4 +1,4 @@
-"""Files with the names of version 0.1.0 are read as those with the current names, and can be converted."""
+"""Files with their former names are read as those with the current names, and can be converted."""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Translates the names that files of version 0.1.0 and before use: configurations, recipes and weights.
+"""Translates the names in files from before 2026-11-30: configurations, recipes and weights.
 
 Names in files were changed once. `modern_json`, `modern_state_dict` and `modern_objective_state` leave current names as
 they are, so that readers can always apply them. `python -m experiments.convert_names` rewrites a checkpoint folder.

@@ -12,7 +12,7 @@ from unblur.training.restoration_loss import PSNRLoss, STLPIPSLoss
 
 
 def multiscale() -> Recipe:
-    """Return the recipe of run 12: conditioned on the coarser scale; more signs, blurred more.
+    """Return the recipe of run 12 (docs/results/training-log.md), which is conditioned on the coarser scale.
 
     It starts from the weights of run 8, as run 6 before it: four scales, without conditioning, a sixth of the patches
     512 signs blurred by 2 to 32 px, 4,000 and 3,000 steps, 3e-4 and 2e-4, seeds 12 and 10. Runs 4 and 5 had three
@@ -43,8 +43,8 @@ def multiscale_finish() -> Recipe:
     """Return the recipe of run 14, short: PSNR and a little ST-LPIPS of low-passed images.
 
     It starts from the weights of run 13, which had as many signs as run 12, 500 steps and seed 17. The weight is small,
-    the runs are short and the images low-passed on purpose: otherwise the loss rewards a fine grid; see
-    docs/results/lessons.md.
+    the runs are short and the images low-passed on purpose: otherwise the loss rewards a fine grid
+    (docs/results/lessons.md).
     """
     before = multiscale()
     everything, signs = before.extra_sources
