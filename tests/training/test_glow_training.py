@@ -229,9 +229,13 @@ def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
     hourglass = began.pre_reconstruction.hourglass.state_dict()  # type: ignore[union-attr]
     for name, value in network.get_submodule("pre_reconstruction.hourglass").state_dict().items():
         assert torch.equal(value, hourglass[name].half().float())
-    (tmp_path / "parts" / "training_state.pt").unlink()
+    for file in ("training_state.pt", "model.safetensors", "config.json", "README.md"):
+        (tmp_path / "parts" / file).unlink()
     with pytest.raises(UnblurError, match="keeps the patches of another recipe"):
         train(replace(kept, seed=2), photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder)
+    files[0].write_bytes(b"no patch")
+    with pytest.raises(UnblurError, match=r"\.safetensors is damaged .*; remove it"):
+        train(kept, photos, tmp_path / "parts", init=InitFrom(prior=prior), encoder_from=encoder)
 
 
 @pytest.mark.parametrize("aligned", [True, False])

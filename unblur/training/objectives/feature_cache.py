@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -22,6 +23,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur
 from unblur.models.glow import Seen
+from unblur.regular_files import read_regular
 from unblur.seeds import generator_for
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
@@ -72,14 +74,19 @@ class FeatureCache:
         path = self.folder / f"{number:06d}.safetensors"
         if not path.exists():
             write_atomically(path, save_tensors(self._made(number)))
-        kept = load_tensors(path.read_bytes())
-        seen = Seen(
-            restored=kept["restored"].float() / 255,
-            coarse=kept["coarse"].float(),
-            motion=kept["motion"].float(),
-            regions=kept["regions"].float(),
-        )
-        return CachedExample(seen, kept["clean"].float())
+        try:
+            kept = load_tensors(read_regular(path))
+            seen = Seen(
+                restored=kept["restored"].float() / 255,
+                coarse=kept["coarse"].float(),
+                motion=kept["motion"].float(),
+                regions=kept["regions"].float(),
+            )
+            return CachedExample(seen, kept["clean"].float())
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise UnblurError(
+                f"{path} is damaged ({type(error).__name__}); remove it, and the same command makes it again."
+            ) from error
 
     @torch.no_grad()
     def _made(self, number: int) -> dict[str, Tensor]:
