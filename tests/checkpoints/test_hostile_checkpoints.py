@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save
-from unblur.checkpoints.sizes import at_sizes
 
 from unblur.app.cli import main
 from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint, save_checkpoint
 from unblur.checkpoints.latent_spaces import load_encoder
+from unblur.checkpoints.num_scales import with_scales
 from unblur.checkpoints.text_encoder import load_text_encoder
 from unblur.config import from_json
 from unblur.errors import UnblurError
@@ -224,7 +224,7 @@ def test_encoders_that_are_none(tmp_path: Path, name: str, content: bytes, monke
 
 def test_sizes_without_end_are_refused() -> None:
     with pytest.raises(UnblurError, match="8 at most"):
-        at_sizes(load_checkpoint(BUNDLED_RESTORER), 99_999)
+        with_scales(load_checkpoint(BUNDLED_RESTORER), 99_999)
     with pytest.raises(ValueError, match="leave nothing"):
         MultiScaleConfig(
             hourglass=NAFNetConfig(width=8, encoder_blocks=(), middle_blocks=1, decoder_blocks=()), scales=99_999

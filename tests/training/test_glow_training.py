@@ -242,9 +242,13 @@ def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
     nafnet = began.pre_reconstruction.nafnet.state_dict()  # type: ignore[union-attr]
     for name, value in network.get_submodule("pre_reconstruction.nafnet").state_dict().items():
         assert torch.equal(value, nafnet[name].half().float())
-    (tmp_path / "parts" / "training_state.pt").unlink()
+    for file in ("training_state.pt", "model.safetensors", "config.json", "README.md"):
+        (tmp_path / "parts" / file).unlink()
     with pytest.raises(UnblurError, match="has features of another recipe"):
         train(replace(cached, seed=2), photos, tmp_path / "parts", init=InitFrom(prior=prior), latent_encoder=encoder)
+    files[0].write_bytes(b"no patch")
+    with pytest.raises(UnblurError, match=r"\.safetensors is damaged .*; remove it"):
+        train(cached, photos, tmp_path / "parts", init=InitFrom(prior=prior), latent_encoder=encoder)
 
 
 def test_an_unfinished_run_with_former_names_finds_its_cache(

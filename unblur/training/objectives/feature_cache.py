@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -23,6 +24,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur
 from unblur.models.glow import FrozenFeatures
+from unblur.regular_files import read_regular
 from unblur.seeds import generator_for
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
@@ -83,14 +85,19 @@ class FeatureCache:
         path = self.folder / f"{number:06d}.safetensors"
         if not path.exists():
             write_atomically(path, save_tensors(self._made(number)))
-        cached = load_tensors(path.read_bytes())
-        features = FrozenFeatures(
-            restored=cached["restored"].float() / 255,
-            coarse=cached["coarse"].float(),
-            motion=cached["motion"].float(),
-            regions=cached["regions"].float(),
-        )
-        return CachedExample(features, cached["clean"].float())
+        try:
+            cached = load_tensors(read_regular(path))
+            features = FrozenFeatures(
+                restored=cached["restored"].float() / 255,
+                coarse=cached["coarse"].float(),
+                motion=cached["motion"].float(),
+                regions=cached["regions"].float(),
+            )
+            return CachedExample(features, cached["clean"].float())
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise UnblurError(
+                f"{path} is damaged ({type(error).__name__}); remove it, and the same command makes it again."
+            ) from error
 
     @torch.no_grad()
     def _made(self, number: int) -> dict[str, Tensor]:
