@@ -26,7 +26,7 @@ class Visits:
     _called: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _empty_since: float | None = None
-    """When the last visitor had gone; None while there is one."""
+    """Time at which the last visitor left; None while there is one."""
 
     def of(self, session: str) -> Visit:
         """The visit of a session, which begins now if there is none."""
