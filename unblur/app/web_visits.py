@@ -55,7 +55,7 @@ class Visits:
         if visit is not None:
             visit.close()
             # Equal files of several visitors are one copy.
-            for folder in visit.copies - self._kept():
+            for folder in visit.copies - self._retained():
                 shutil.rmtree(folder, ignore_errors=True)
 
     def forget_absent(self) -> None:
@@ -79,14 +79,14 @@ class Visits:
         elif now - self._empty_since > ABSENT_S:
             self._forget_uploads()
 
-    def _kept(self) -> set[Path]:
+    def _retained(self) -> set[Path]:
         """The folders of all visits."""
         with self._lock:
             return {folder for visit in self._open.values() for folder in visit.folders}
 
     def _forget_uploads(self) -> None:
         """Forget what belongs to no visit, unless it came just now."""
-        kept = self._kept()
+        kept = self._retained()
         for path in self.parent.iterdir():
             try:
                 if path in kept or time.time() - path.stat().st_mtime < ABSENT_S:
