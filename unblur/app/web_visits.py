@@ -86,10 +86,10 @@ class Visits:
 
     def _forget_uploads(self) -> None:
         """Forget what belongs to no visit, unless it came just now."""
-        kept = self._retained()
+        retained = self._retained()
         for path in self.parent.iterdir():
             try:
-                if path in kept or time.time() - path.stat().st_mtime < ABSENT_S:
+                if path in retained or time.time() - path.stat().st_mtime < ABSENT_S:
                     continue
                 path.unlink() if not path.is_dir() else shutil.rmtree(path)
             except OSError:
