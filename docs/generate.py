@@ -29,18 +29,6 @@ RESULTS = {
 }
 """Heading and meaning of the column of results, for each network of the training log."""
 
-RENAMED = {
-    "39cc74a3ec20": "20ca99ec1950",
-    "62a2e4188e8e": "d79557aa9b76",
-    "61cd23f669e6": "f0d2f1a27871",
-    "95fa3dd474d3": "f5f9710b0591",
-    "bf06bcf41ce3": "1e0389d62bdb",
-    "04c0433edae1": "599c2254cbfb",
-    "eb52e4196eb1": "20caefbdccb3",
-    "a3ab54bbfe77": "327e7ee83d78",
-}
-"""Bundled weights before and after the names in their files were changed."""
-
 COLUMNS = ("run", "date", "checkpoint", "bundled", "recipe", "started_from", "steps", "minutes", "machine", "result")
 
 
@@ -77,9 +65,6 @@ def training_log(table: str) -> str:
         "- *everything* means all kinds of blur that the simulator knows; *shared*: other programs used the processor.",
         "- The machine is an AMD EPYC (Zen 4) unless stated otherwise; the photographs are the 755 of training.",
         "- *Signs* are [drawn text](../guide/train.md#drawn-signs); numbers in brackets behind a recipe are commits.",
-        "- The names in the files of the bundled weights changed after these runs; the tensors are equal bit for bit: "
-        + ", ".join(f"`{before}` is `{after}` now" for before, after in RENAMED.items())
-        + ".",
     ]
     for network, (heading, result) in RESULTS.items():
         lines += ["", f"## {heading}", "", result, ""]

@@ -21,7 +21,7 @@ _ACCEPTED: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (f
 """The Python types that JSON may hold for each plain type. cattrs by itself would read "false" as True and 3.7 as 3."""
 
 _MOST_PROBLEMS, _LONGEST_PROBLEM = 20, 400
-"""So many problems of a file are told, and so many letters of each."""
+"""Number of problems of a file that are reported, and of letters of each."""
 
 
 def to_json(value: object, type_: Any = None) -> str:

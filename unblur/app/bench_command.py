@@ -11,7 +11,7 @@ SHAKEN_SIDE_PX = 1536
 """Largest side of the photograph whose camera shake is solved."""
 
 MOST_SECONDS = 3600
-"""Of each measurement."""
+"""The longest duration of each measurement."""
 
 
 def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 2.0, seed: int = 1) -> int:

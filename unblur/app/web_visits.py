@@ -26,7 +26,7 @@ class Visits:
     _called: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _empty_since: float | None = None
-    """When the last visitor had gone; None while there is one."""
+    """Time at which the last visitor left; None while there is one."""
 
     def of(self, session: str) -> Visit:
         """The visit of a session, which begins now if there is none."""
@@ -55,7 +55,7 @@ class Visits:
         if visit is not None:
             visit.close()
             # Equal files of several visitors are one copy.
-            for folder in visit.copies - self._kept():
+            for folder in visit.copies - self._retained():
                 shutil.rmtree(folder, ignore_errors=True)
 
     def forget_absent(self) -> None:
@@ -79,17 +79,17 @@ class Visits:
         elif now - self._empty_since > ABSENT_S:
             self._forget_uploads()
 
-    def _kept(self) -> set[Path]:
+    def _retained(self) -> set[Path]:
         """The folders of all visits."""
         with self._lock:
             return {folder for visit in self._open.values() for folder in visit.folders}
 
     def _forget_uploads(self) -> None:
         """Forget what belongs to no visit, unless it came just now."""
-        kept = self._kept()
+        retained = self._retained()
         for path in self.parent.iterdir():
             try:
-                if path in kept or time.time() - path.stat().st_mtime < ABSENT_S:
+                if path in retained or time.time() - path.stat().st_mtime < ABSENT_S:
                     continue
                 path.unlink() if not path.is_dir() else shutil.rmtree(path)
             except OSError:

@@ -215,11 +215,11 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _unwrapped(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The weights themselves, without what training programs wrap around them and their names."""
-    seen: list[Mapping[str, Any]] = []
+    """Return the weights without the wrappers of training programs and the prefixes of their names."""
+    unwrapped: list[Mapping[str, Any]] = []
     # A file may name a wrapper as its own content.
-    while not any(content is one for one in seen):
-        seen.append(content)
+    while not any(content is one for one in unwrapped):
+        unwrapped.append(content)
         content = next((content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)), content)
     # What PyTorch's parallel wrappers put before every name.
     return {str(name).removeprefix("module."): value for name, value in content.items()}

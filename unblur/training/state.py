@@ -32,7 +32,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "ema": (dict, OrderedDict),
     "optimizer": (dict,),
 }
-"""What every state holds, and of which types."""
+"""Entries of every state, and their types."""
 
 
 class SavedState(TypedDict):
