@@ -227,5 +227,5 @@ def test_sizes_without_end_are_refused() -> None:
         with_scales(load_checkpoint(BUNDLED_RESTORER), 99_999)
     with pytest.raises(ValueError, match="leave nothing"):
         MultiScaleConfig(
-            hourglass=NAFNetConfig(width=8, encoder_blocks=(), middle_blocks=1, decoder_blocks=()), scales=99_999
+            nafnet=NAFNetConfig(width=8, encoder_blocks=(), middle_blocks=1, decoder_blocks=()), scales=99_999
         )
