@@ -110,7 +110,7 @@ def test_the_study_at_toy_scale_and_again(
             model=WIDE if aligned else replace(WIDE, pre_reconstruction=None),
             batch=1,
             sampling=replace(recipe.sampling, patch_px=64),
-            uses_apart=2,
+            repeat_gap=2,
         )
 
     monkeypatch.setattr("experiments.glow_ablation.ablation_recipe", small)

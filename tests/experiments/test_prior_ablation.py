@@ -45,7 +45,7 @@ def photos(tmp_path: Path) -> Path:
 def small_batches(*given: Any, **settings: Any) -> Recipe:
     """The recipe of a run, with updates of two patches of 64 px."""
     recipe = ablation_recipe(*given, **settings)
-    return replace(recipe, batch=2, sampling=replace(recipe.sampling, patch_px=64), uses_apart=2)
+    return replace(recipe, batch=2, sampling=replace(recipe.sampling, patch_px=64), repeat_gap=2)
 
 
 @pytest.fixture
