@@ -21,7 +21,7 @@ from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
 from unblur.photos.color import luminance, srgb_to_linear
-from unblur.restoration.shake import refined_kernel
+from unblur.restoration.shake import refine_kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def estimate(
 def _estimated(network: KernelEstimator, examples: ShakeExamples, index: int) -> tuple[Tensor, float]:
     blurry, restored = as_image(examples.blurry[index]), as_image(examples.restored[index])
     edges = torch.from_numpy(np.array(examples.edges[index]))
-    kernel, error = refined_kernel(network, blurry, restored, edges, luminance(srgb_to_linear(blurry)))
+    kernel, error = refine_kernel(network, blurry, restored, edges, luminance(srgb_to_linear(blurry)))
     return kernel, min(1.0, error)
 
 

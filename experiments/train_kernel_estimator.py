@@ -21,7 +21,7 @@ from unblur.deconvolution.kernel import smooth_kernels
 from unblur.models import KernelEstimator, KernelEstimatorConfig
 from unblur.photos.color import luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.restoration.shake import estimator_inputs
+from unblur.restoration.shake import build_estimator_inputs
 from unblur.seeds import generator_for, seed_for
 
 EDGES_DROPOUT = 0.25
@@ -131,7 +131,7 @@ def _inputs(folders: tuple[Path, ...]) -> tuple[Tensor, Tensor, Tensor]:
             images = (examples.blurry[index], examples.restored[index])
             light, rough = (luminance(srgb_to_linear(as_image(image))) for image in images)
             edges = torch.from_numpy(examples.edges[index].copy())
-            found = estimator_inputs(light, rough, edges)
+            found = build_estimator_inputs(light, rough, edges)
             inputs.append(found.half())
             truth.append(torch.from_numpy(examples.kernel[index].copy()))
     stacked = torch.stack(inputs)

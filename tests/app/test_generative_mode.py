@@ -16,7 +16,7 @@ from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, load_c
 from unblur.models import GlowDeblur, LatentDecoder
 from unblur.photos.files import read_photo
 from unblur.restoration.generative import load_generative
-from unblur.restoration.uncertainty import uncertainty_picture
+from unblur.restoration.uncertainty import render_uncertainty
 
 pytest.importorskip("diffusers", reason="needs the extra `generative`")
 
@@ -161,7 +161,7 @@ def test_a_map_of_what_is_uncertain(photo: Path, restore, capsys) -> None:
 
 def test_the_scale_of_the_map() -> None:
     deviations = np.array([[0, 0.1 / 255, 1 / 255, 10 / 255], [25.5 / 255, 0.2, 1, 3]], np.float32)
-    assert uncertainty_picture(deviations).pixels[..., 0].tolist() == [[0, 1, 10, 100], [255, 255, 255, 255]]
+    assert render_uncertainty(deviations).pixels[..., 0].tolist() == [[0, 1, 10, 100], [255, 255, 255, 255]]
 
 
 # --- captions --------------------------------------------------------------------------------------------

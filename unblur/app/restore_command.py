@@ -156,7 +156,7 @@ def _restore(
 
     from unblur.app.report import Outcome, reason_of
     from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
-    from unblur.restoration.uncertainty import uncertainty_picture
+    from unblur.restoration.uncertainty import render_uncertainty
 
     try:
         photo = read_photo(job.source)
@@ -168,7 +168,7 @@ def _restore(
         job.output.parent.mkdir(parents=True, exist_ok=True)
         write_photo(restored, job.output)
         if job.uncertainty and restoration.uncertainty is not None:
-            write_photo(uncertainty_picture(restoration.uncertainty), job.uncertainty)
+            write_photo(render_uncertainty(restoration.uncertainty), job.uncertainty)
         if job.compare:
             write_photo(side_by_side(photo, restored), job.compare)
     except Exception as error:

@@ -108,7 +108,7 @@ class Restorers:
                 )
             restorer = self._loaded[mode, shake]
         if isinstance(restorer, GenerativeRestorer) and fidelity is not None:
-            return restorer.at_fidelity(fidelity)
+            return restorer.with_fidelity(fidelity)
         return restorer
 
 

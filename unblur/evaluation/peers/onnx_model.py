@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from unblur.errors import UnblurError
 from unblur.evaluation.peers.planes import pixels_of, planes_of
 from unblur.models.padding import padded_to_multiple
-from unblur.restoration.tiles import SMALLEST_TILE_PX, Span, spans
+from unblur.restoration.tiles import SMALLEST_TILE_PX, Span, compute_spans
 
 OVERLAP_PX = 32
 """Overlap in pixels of neighbouring tiles of a model with a fixed size."""
@@ -142,7 +142,7 @@ def _windows(length_px: int, tile_px: int) -> tuple[Span, ...]:
             f"A model for {tile_px} px cannot be laid over {length_px} px; export it for at least {SMALLEST_TILE_PX} "
             "px, or for any size."
         )
-    return spans(length_px, tile_px=tile_px, overlap_px=OVERLAP_PX, feather_px=OVERLAP_PX)
+    return compute_spans(length_px, tile_px=tile_px, overlap_px=OVERLAP_PX, feather_px=OVERLAP_PX)
 
 
 def _sha256(path: Path) -> str:
