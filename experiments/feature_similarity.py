@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from experiments.harness import run
-from unblur.app.output_file import refused, write_output
+from unblur.app.output_file import make_write_error, write_output
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_PRIOR, Checkpoint, load_checkpoint
 from unblur.checkpoints.teacher import load_teacher
@@ -346,7 +346,7 @@ def feature_similarity(
         try:
             plot_similarity(severities, student.levels, plot)
         except OSError as error:
-            raise refused(plot, error) from error
+            raise make_write_error(plot, error) from error
     return 0
 
 

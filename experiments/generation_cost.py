@@ -20,7 +20,7 @@ import tyro
 from torch import Tensor, nn
 
 from experiments.harness import run
-from unblur.app.output_file import refused, write_output
+from unblur.app.output_file import make_write_error, write_output
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, png
@@ -337,7 +337,7 @@ def _plot(growth: list[GrowthCost], path: Path) -> None:
     try:
         plot_growth(growth, path)
     except OSError as error:
-        raise refused(path, error) from error
+        raise make_write_error(path, error) from error
 
 
 def _shape(size: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from experiments.harness import run
-from unblur.app.output_file import refused
+from unblur.app.output_file import make_write_error
 from unblur.atomic import write_atomically
 from unblur.blur.undirected import directed
 from unblur.datasets.pair_files import read_picture
@@ -231,7 +231,7 @@ def severity(
         try:
             plot_severity(comparisons[-1], plot)
         except OSError as error:
-            raise refused(plot, error) from error
+            raise make_write_error(plot, error) from error
     return 0
 
 

@@ -34,7 +34,7 @@ def test_the_benchmark_prints_ratios(
 
 
 @pytest.mark.parametrize("option", [("--pairs", "0"), ("--seconds", "inf"), ("--seconds", "nan"), ("--seconds", "-1")])
-def test_what_measures_nothing_is_refused_at_once(
+def test_settings_that_measure_nothing_are_refused_at_once(
     photos: Path, option: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", str(photos), *option]) == 2

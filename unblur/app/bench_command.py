@@ -46,7 +46,7 @@ def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 
             f"{pairs} pairs and {seconds:g} seconds measure nothing; give at least 1 pair, and more than 0 and at most "
             f"{MOST_SECONDS} seconds."
         )
-    # What is wrong with the photographs should be said before a minute of measuring.
+    # Errors in the photographs are reported before a minute of measuring.
     folder, camera = PhotoFolder(photos), Camera()
     keep_freed_memory()
     torch.set_num_threads(1)

@@ -26,7 +26,7 @@ def convert(
     """
     import torch
 
-    from unblur.app.output_file import refused
+    from unblur.app.output_file import make_write_error
     from unblur.checkpoints.folder import check_no_checkpoint, load_checkpoint, save_checkpoint
     from unblur.checkpoints.import_weights import load_foreign
     from unblur.checkpoints.published import published, published_card
@@ -44,7 +44,7 @@ def convert(
             dtype=torch.float32,
         )
     except OSError as error:
-        raise refused(output, error) from error
+        raise make_write_error(output, error) from error
     sys.stdout.write(
         f"{output} holds {chosen.title}, weights {load_checkpoint(output).sha256[:12]}. "
         f"Licence of the weights: {chosen.licence}.\n"

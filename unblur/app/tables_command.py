@@ -58,13 +58,13 @@ def tables(
         raise UnblurError("There is nothing to tabulate; give at least one CSV of `unblur evaluate`.")
     if plots is not None:
         check_plottable()
-    runs = [_only(images, read_rows(file), file) for file in files]
+    runs = [_select_images(images, read_rows(file), file) for file in files]
     table = summary(runs[0]) if len(runs) == 1 else comparison(runs)
-    sys.stdout.write(_as(form, table))
+    sys.stdout.write(_format_table(form, table))
     if published:
         for others in published_tables(runs, read_published()):
             title = f"{others.title}:\n\n" if form == "markdown" else ""
-            sys.stdout.write(f"\n{title}{_as(form, others.table)}\n{_as(form, others.footnotes)}")
+            sys.stdout.write(f"\n{title}{_format_table(form, others.table)}\n{_format_table(form, others.footnotes)}")
     if plots is not None:
         try:
             plots.mkdir(parents=True, exist_ok=True)
@@ -77,11 +77,11 @@ def tables(
             continue
         if len(runs) != 1 or pictures is None or restored is None:
             raise UnblurError(f"--{extreme} shows the images of one CSV; give one, with --pictures and --restored.")
-        _show(runs[0], extreme, sheet, pictures, restored, split)
+        _plot_sheet(runs[0], extreme, sheet, pictures, restored, split)
     return 0
 
 
-def _only(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Row]":
+def _select_images(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Row]":
     if patterns is None:
         return rows
     selected = [row for row in rows if any(fnmatchcase(row.image, pattern) for pattern in patterns)]
@@ -90,7 +90,7 @@ def _only(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Ro
     return selected
 
 
-def _as(form: Form, table: "Table") -> str:
+def _format_table(form: Form, table: "Table") -> str:
     match form:
         case "markdown":
             return table.markdown()
@@ -100,7 +100,9 @@ def _as(form: Form, table: "Table") -> str:
             return table.csv()
 
 
-def _show(rows: "list[Row]", extreme: "Extreme", path: Path, pictures: Path, restored: Path, split: str | None) -> None:
+def _plot_sheet(
+    rows: "list[Row]", extreme: "Extreme", path: Path, pictures: Path, restored: Path, split: str | None
+) -> None:
     import torch
 
     from unblur.datasets.pair_files import read_picture

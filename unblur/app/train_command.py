@@ -109,7 +109,7 @@ def train(
 
 
 def _with_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Recipe":
-    """`pairs` take their share from all else in proportion."""
+    """Return the recipe with `pairs`, whose share reduces those of all other sources in proportion."""
     from unblur.datasets import PairSet
 
     real = tuple(PairSet(folder=str(folder), share=share / len(pairs)) for folder in pairs)
