@@ -117,7 +117,7 @@ def test_a_ray_cluster_makes_the_same_bytes(
 
 
 def test_an_error_in_a_ray_worker_is_returned_as_a_value(job: ShardJob) -> None:
-    """Ray would wrap an exception in a long traceback. Without a cluster: a process can start one only once reliably."""
+    """Without a cluster: a process can start one only once reliably."""
     told = _RayWorker(replace(job, source=failing_pairs))({"shard": 0})
     assert told["shard"] == 0
     assert "not to our taste" in str(told["problem"])

@@ -72,8 +72,8 @@ def test_every_strength_has_a_preview_of_its_own_name(visit: Visit, restorers: R
         visit.results[0].after,
         *(visit.set_strength(0, strength).after for strength in (0.5, 0.45, 0.0, 1.0)),
     ]
-    assert len(set(make_preview)) == 5
-    assert [path for path in make_preview if path.exists()] == [make_preview[-1]]
+    assert len(set(written)) == 5
+    assert [path for path in written if path.exists()] == [written[-1]]
     assert visit.set_strength(0, 1.0).after.exists()
 
 

@@ -47,7 +47,7 @@ class DiffusersNetwork:
 
 
 def find_network(source: str | Path, *, kind: str, part: str) -> DiffusersNetwork:
-    """The network of the library's class `kind` in a folder or at a hub id: itself, or the `part` of a pipeline.
+    """Find the network of the library's class `kind` in a folder or at a hub id: itself, or the `part` of a pipeline.
 
     Raises UnblurError when it is not there, or of another kind.
     """

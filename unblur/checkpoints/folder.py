@@ -138,7 +138,7 @@ def save_checkpoint(
 
 
 def check_no_checkpoint(folder: Path) -> None:
-    """Raises UnblurError where `save_checkpoint` would replace files that are there already."""
+    """Raise UnblurError where `save_checkpoint` would replace existing files."""
     if (folder / "model.safetensors").exists():
         raise UnblurError(f"{folder} holds a checkpoint already; give another folder.")
     for name in ("config.json", "README.md"):
@@ -201,7 +201,7 @@ def _shared_tensors(part: SharedPart, folder: Path) -> dict[str, torch.Tensor]:
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether `source` reads like "owner/name" and not like a path."""
+    """Return whether `source` has the form "owner/name" and is not a path."""
     parts = source.split("/")
     return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
 

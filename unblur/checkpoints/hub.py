@@ -7,13 +7,13 @@ from unblur.errors import UnblurError
 
 
 def hub_reason(error: Exception) -> str:
-    """Why the hub gives nothing, in the words of its library, without the numbers of the operating system's errors."""
+    """Describe an error of the hub in the words of its library, without error numbers of the operating system."""
     line = next(iter(str(error).splitlines()), type(error).__name__)
     return re.sub(r"\[Errno -?\d+\] ", "", line)
 
 
 def find_weights(source: str | Path) -> Path:
-    """The file at the path `source`, or the file "owner/name/path/in/the/repository" of the hub.
+    """Return the file at the path `source`, or the file "owner/name/path/in/the/repository" of the hub.
 
     A file that lies here wins over the hub; a file that was fetched before is not fetched again. Raises UnblurError
     when neither has it.

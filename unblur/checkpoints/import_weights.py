@@ -30,7 +30,7 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model")
 
 @dataclass(frozen=True, kw_only=True)
 class KeyMap:
-    """Maps the names of an original to ours."""
+    """A map from an original's parameter names to ours."""
 
     origin: str
     """The repository whose names these are."""
@@ -38,7 +38,7 @@ class KeyMap:
     """Regular expressions and what takes the place of what they find, applied one after the other."""
 
     def renamed(self, name: str) -> str:
-        """Our name of the original's parameter `name`."""
+        """Return our name of the original's parameter `name`."""
         for pattern, replacement in self.renamings:
             name = re.sub(pattern, replacement, name)
         return name
@@ -154,7 +154,7 @@ RESTORMER_KEYS = KeyMap(
 
 
 def key_map_of(config: ForeignConfig) -> KeyMap:
-    """The names that the authors of this network use."""
+    """Return the map of the names that the authors of this network use."""
     match config:
         case NAFNetConfig():
             return NAFNET_KEYS
@@ -168,7 +168,7 @@ def key_map_of(config: ForeignConfig) -> KeyMap:
 
 
 def load_foreign(path: Path, config: ForeignConfig) -> nn.Module:
-    """The network that `config` describes, with the weights that its authors' program wrote to `path`.
+    """Build the network that `config` describes, with the weights that its authors' program wrote to `path`.
 
     Takes safetensors, and files of `torch.save` with nothing in them but tensors, numbers and text. Raises
     UnblurError when the file cannot be read or does not hold exactly the weights of this network.
@@ -177,7 +177,7 @@ def load_foreign(path: Path, config: ForeignConfig) -> nn.Module:
 
 
 def from_foreign(content: Mapping[str, Any], config: ForeignConfig, source: str | Path = "these weights") -> nn.Module:
-    """The network that `config` describes, with weights under the names of its authors. `source` is for errors."""
+    """Build the network that `config` describes, with weights under its authors' names. `source` is for errors."""
     key_map = key_map_of(config)
     model = build(config)
     ours: dict[str, Tensor] = {}

@@ -26,7 +26,7 @@ TAESANA = "give taesana_encoder.pth out of the repository madebyollin/taesd"
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedLatentSpace:
-    """A latent space on a device, and what tables say of it."""
+    """A latent space on a device, and its description for tables."""
 
     space: LatentSpace
     name: str
@@ -46,7 +46,7 @@ class FrozenEncoder:
 
 
 def load_encoder(path: Path) -> FrozenEncoder:
-    """TAESANA's encoder out of its file, or ours out of a checkpoint folder of an autoencoder; frozen, in float32.
+    """Load TAESANA's encoder from its file, or ours from a checkpoint folder of an autoencoder; frozen, in float32.
 
     Raises UnblurError when `path` holds neither.
     """
@@ -67,7 +67,7 @@ def load_encoder(path: Path) -> FrozenEncoder:
 
 
 def load_taesana_encoder(path: Path) -> FrozenEncoder:
-    """TAESANA's encoder, frozen, in float32. Raises UnblurError when `path` does not hold exactly its weights."""
+    """Load TAESANA's encoder, frozen, in float32. Raises UnblurError when `path` does not hold exactly its weights."""
     return FrozenEncoder(
         network=_loaded(taesana_encoder(), path, TAESANA),
         sha256=_sha256(path),
@@ -79,7 +79,7 @@ def load_taesana_encoder(path: Path) -> FrozenEncoder:
 def open_latent_space(
     checkpoint: str | Path | None, encoder: Path | None, decoder: Path | None, device: torch.device
 ) -> LoadedLatentSpace:
-    """The latent space of `checkpoint`, or of the files `encoder` and `decoder` of TAEF2.
+    """Open the latent space of `checkpoint`, or of the files `encoder` and `decoder` of TAEF2.
 
     A checkpoint that is a decoder alone needs `encoder`, the file it was trained with. Raises UnblurError when they do
     not go together, are missing, or hold something else.

@@ -23,7 +23,7 @@ class PublishedNetwork:
 
 
 def published(name: PublishedName) -> PublishedNetwork:
-    """The network of that name."""
+    """Return the published network of that name."""
     match name:
         case "mimo-unet":
             return _mimo_unet("MIMO-UNet", MIMOUNetConfig())
@@ -41,7 +41,7 @@ def published(name: PublishedName) -> PublishedNetwork:
 
 
 def published_card(network: PublishedNetwork, file: str) -> str:
-    """The model card of a checkpoint that was made of the authors' weights in `file`."""
+    """Return the model card of a checkpoint that was made of the authors' weights in `file`."""
     return f"""---
 license: {network.licence_tag}
 library_name: unblur

@@ -53,7 +53,7 @@ SANA_KEYS = KeyMap(
 
 
 def load_sana(source: str | Path, condition_channels: int = 0) -> LinearDiT:
-    """The denoiser with SANA's weights, float32, from a folder or hub id of the transformer or of its pipeline.
+    """Load the denoiser with SANA's weights, float32, from a folder or hub id of the transformer or of its pipeline.
 
     `condition_channels` more channels can be concatenated to the latents; their weights are zero, so at first they
     change nothing. Raises UnblurError when it is not there, damaged, or of a kind that our denoiser is not.
@@ -73,7 +73,7 @@ def load_sana(source: str | Path, condition_channels: int = 0) -> LinearDiT:
 
 
 def _config_of(arguments: dict[str, object], condition_channels: int, folder: Path) -> LinearDiTConfig:
-    """Ours for the library's `arguments`."""
+    """Return our configuration for the library's `arguments`."""
     other = [f"{name} {arguments[name]}" for name, value in EXPECTED.items() if arguments.get(name, value) != value]
     if other:
         raise UnblurError(f"{folder} holds a SANA of another kind ({', '.join(other)}); give one of SANA 1.0.")

@@ -47,7 +47,7 @@ LEVELS_OF_PLAIN_NETWORKS = 4
 
 
 def load_teacher(config: BackboneConfig) -> Backbone:
-    """The source of features that `config` describes, with its teacher's weights, frozen.
+    """Load the source of features that `config` describes, with its teacher's weights, frozen.
 
     Raises UnblurError when the weights, or the library that builds the network, are not there.
     """
@@ -64,7 +64,7 @@ def load_teacher(config: BackboneConfig) -> Backbone:
 
 
 def load_classifier(weights: Path | None = None) -> EfficientNetLiteClassifier:
-    """EfficientNet-Lite0 of ImageNet from `weights`, or from the installed package for None, frozen.
+    """Load EfficientNet-Lite0 of ImageNet from `weights`, or from the installed package for None, frozen.
 
     Raises UnblurError when they are missing, damaged, or of another network.
     """
@@ -78,7 +78,7 @@ def load_classifier(weights: Path | None = None) -> EfficientNetLiteClassifier:
 
 
 def folded(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The package's weights under our names, each normalisation folded into the convolution before it.
+    """Return the package's weights under our names, each normalisation folded into the convolution before it.
 
     Raises KeyError when a normalisation is missing.
     """
@@ -98,7 +98,7 @@ def folded(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def describe(source: str | Path) -> TransformersConfig:
-    """The configuration of a network of transformers at a hub id or in a folder, for `SemanticPriorConfig.backbone`.
+    """Return the configuration of a network of transformers at a hub id or in a folder, as for a prior's backbone.
 
     Asks for its weights, because only a picture tells the sizes of its levels. Raises UnblurError when it is not
     there, cannot be a backbone, or is so coarse that its features have no place on the photograph's grid.
@@ -165,6 +165,6 @@ def _indices(config: TransformersConfig) -> list[int]:
 
 @torch.no_grad()
 def _sizes(network: nn.Module, side_px: int) -> list[tuple[int, int]]:
-    """Rows and channels of every level for a square picture."""
+    """Return rows and channels of every level for a square picture."""
     maps = network.eval()(torch.zeros(1, 3, side_px, side_px)).feature_maps
     return [(level.shape[2], level.shape[1]) for level in maps]

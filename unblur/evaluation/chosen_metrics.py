@@ -55,7 +55,7 @@ class OpenMetrics:
 
 
 def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
-    """The chosen metrics, ready to use.
+    """Open the chosen metrics.
 
     Raises UnblurError for an unknown name, one that needs sharp twins where there are none, and missing weights.
     """
@@ -73,7 +73,7 @@ def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
 
 
 def _opened(name: str, choice: MetricChoice) -> tuple[Metric, str]:
-    """The metric, and digits that stand for its weights."""
+    """Open a metric, and return it with the first digits of the hash of its weights."""
     match name:
         case "st-lpips":
             path = packaged_weights("alex")

@@ -18,7 +18,7 @@ _SMOOTHING = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def find_homography(reference: Tensor, picture: Tensor) -> Tensor | None:
-    """The (3, 3) float64 matrix that takes pixels (x, y, 1) of `reference` to where `picture` shows the same.
+    """Return the (3, 3) float64 matrix from pixels (x, y, 1) of `reference` to the same points of `picture`.
 
     Both are grey, (H, W) and (h, w). None where the search fails: the pictures do not overlap, one is flat, or the
     correlation would fall (the cases in which OpenCV raises an error).
@@ -56,7 +56,7 @@ def project(homography: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
 
 
 def inside(x: Tensor, y: Tensor, shape: torch.Size) -> Tensor:
-    """Whether the pixel nearest to each place lies in a picture of `shape` (..., H, W)."""
+    """Return whether the pixel nearest to each place lies in a picture of `shape` (..., H, W)."""
     return (x > -0.5) & (x < shape[-1] - 0.5) & (y > -0.5) & (y < shape[-2] - 0.5)
 
 
@@ -100,7 +100,7 @@ def _corners(homography: Tensor, height: int, width: int) -> Tensor:
 
 
 def _sample_bilinear(planes: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Planes (C, H, W) at N places -> (C, N); zero outside."""
+    """Sample planes (C, H, W) at N places -> (C, N); zero outside."""
     height, width = planes.shape[1:]
     grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], dim=-1)
     return F.grid_sample(planes[None], grid[None, None], mode="bilinear", align_corners=True)[0, :, 0]

@@ -36,7 +36,7 @@ class MotionError:
 
 
 def load_estimator(source: str | Path | None, device: torch.device) -> nn.Module:
-    """The motion estimator in a checkpoint, the bundled one for None. Raises UnblurError if there is none in it."""
+    """Load the motion estimator in a checkpoint, the bundled one for None. Raises UnblurError for other networks."""
     checkpoint = load_checkpoint(BUNDLED_MOTION_ESTIMATOR if source is None else source)
     if not isinstance(checkpoint.config, MotionEstimatorConfig):
         raise UnblurError(f"{checkpoint.folder} holds no motion estimator; give a checkpoint of `unblur train motion`.")
@@ -47,7 +47,7 @@ def load_estimator(source: str | Path | None, device: torch.device) -> nn.Module
 
 @torch.inference_mode()
 def estimate_motion(estimator: nn.Module, blurry: Tensor) -> Tensor:
-    """Undirected paths (4, h, w) in pixels, at every 8th pixel of `blurry`, (3, H, W) sRGB in [0, 1]."""
+    """Estimate undirected paths (4, h, w) in pixels, at every 8th pixel of `blurry`, (3, H, W) sRGB in [0, 1]."""
     device = next(estimator.parameters()).device
     _, height, width = blurry.shape
     bands = []
@@ -81,7 +81,7 @@ def motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor) -> Mot
 
 
 def mean_error(errors: Sequence[MotionError]) -> MotionError:
-    """Over images of one size; there must be one at least."""
+    """Average errors over images of one size; there must be one at least."""
     return MotionError(
         endpoint_px=fmean(error.endpoint_px for error in errors),
         fitted_endpoint_px=fmean(error.fitted_endpoint_px for error in errors),

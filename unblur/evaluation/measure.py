@@ -29,7 +29,7 @@ RestoreArray = Callable[[NDArray[Any]], NDArray[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class NamedFiles:
-    """The files of a pair, and what its row is called."""
+    """The files of a pair, and the name of its row."""
 
     image: str
     files: PairFiles
@@ -97,7 +97,7 @@ def conditions_of(
 
 
 def pictures_of(files: Sequence[NamedFiles]) -> str:
-    """Twelve digits of their fingerprint, for the conditions of rows."""
+    """Return twelve digits of the fingerprint of the pictures, for the conditions of rows."""
     paths = ((named.image, (side.path for side in (named.files.blurry, *named.files.sharps))) for named in files)
     return fingerprint(paths)[:12]
 

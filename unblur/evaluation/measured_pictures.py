@@ -36,7 +36,7 @@ class MeasuredPictures:
 def find_pictures(
     folder: Path, split: str | None = None, name: str | None = None, protocol: str | None = None
 ) -> MeasuredPictures:
-    """The data set in `folder`, or the photographs in it, each of which is to stay as it is.
+    """Find the data set in `folder`, or the photographs in it, each of which is expected to stay unchanged.
 
     `split`, `name` and `protocol` instead of the usual ones. Raises UnblurError when there is nothing to measure.
     """

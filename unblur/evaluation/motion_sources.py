@@ -34,7 +34,7 @@ class ImageMotionPaths:
 
 
 def holds_known_motion(folder: Path) -> bool:
-    """Whether `known_motion` can read the folder."""
+    """Return whether the folder holds motion that `known_motion` can read."""
     return _holds_shards(folder) or any((folder / "motion").glob("*.npz"))
 
 

@@ -27,7 +27,7 @@ BAR_COLOUR, LINE_COLOUR = "#3b6ea5", "#444444"
 
 
 def check_plottable(path: Path) -> None:
-    """Raises UnblurError unless a figure can be drawn here and `path` names a PNG or an SVG file."""
+    """Raise UnblurError unless a figure can be drawn here and `path` names a PNG or an SVG file."""
     if path.suffix.lower() not in FORMATS:
         raise UnblurError(f"A figure is written as .png or .svg, not as {path.name}; give such a name.")
     try:

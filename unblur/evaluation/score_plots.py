@@ -23,7 +23,7 @@ COLOURS = ("#3b6ea5", "#e0863a", "#4f8f4f", "#a5473b", "#7a5ba5", "#777777", "#b
 
 
 def check_plottable() -> None:
-    """Raises UnblurError unless figures can be drawn here."""
+    """Raise UnblurError unless figures can be drawn here."""
     try:
         importlib.import_module("matplotlib.figure")
     except ImportError as error:
@@ -31,7 +31,7 @@ def check_plottable() -> None:
 
 
 def severity_bins(rows: Sequence[Row]) -> list[tuple[float, float, int]]:
-    """Middle of the bin in dB, mean gain in dB and number of images, for every bin that has images.
+    """Return the middle in dB, the mean gain in dB and the number of images of every bin that has images.
 
     Images that equal their sharp twins, whose PSNR is infinite, are in none.
     """
@@ -47,7 +47,7 @@ def finite_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def plot_scores(runs: Sequence[Sequence[Row]], folder: Path) -> None:
-    """Writes gain.png and images.png into `folder`; equal rows give equal bytes.
+    """Write gain.png and images.png into `folder`; equal rows give equal bytes.
 
     Raises UnblurError when matplotlib is missing or nothing can be drawn, and OSError when the disk refuses.
     """
@@ -96,7 +96,7 @@ def _label(rows: Sequence[Row]) -> str:
 
 
 def png(figure: "Figure") -> bytes:
-    """The figure as a file, the same bytes every time."""
+    """Encode the figure as a PNG file, the same bytes every time."""
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

@@ -39,7 +39,7 @@ def extreme_rows(rows: Sequence[Row], extreme: Extreme) -> list[Row]:
 
 
 def extreme_place(shown: Shown, side_px: int, extreme: Extreme) -> tuple[int, int]:
-    """Top and left of the square in which the squared error rose most, or fell most, to within a few pixels."""
+    """Return top and left of the square in which the squared error rose most, or fell most, within a few pixels."""
     blurry, restored, sharp = (picture.double() for picture in (shown.blurry, shown.restored, shown.sharp))
     rise = (restored - sharp).square().sum(0) - (blurry - sharp).square().sum(0)
     height, width = (min(side_px, length) for length in rise.shape)
@@ -49,7 +49,7 @@ def extreme_place(shown: Shown, side_px: int, extreme: Extreme) -> tuple[int, in
 
 
 def plot_sheet(sheet: Sequence[Shown], path: Path, extreme: Extreme) -> None:
-    """Writes the sheet, a line an image: blurry, restored, sharp where most went wrong, or well.
+    """Write the sheet, a line an image: blurry, restored, sharp at the place of the largest change.
 
     As PNG, pixel for pixel, or as JPEG where `path` ends so. Raises UnblurError when matplotlib is missing or there is
     nothing to show, and OSError when the disk refuses.

@@ -16,7 +16,7 @@ _DESCRIPTION = 0x010E
 
 
 def placeholder(exif: bytes) -> bytes:
-    """A block, for libvips, that leaves at least as much room as `exif` needs."""
+    """Return a block, for libvips, that leaves at least as much room as `exif` needs."""
     size = len(exif)
     text = _FILLING * (size - 1) + b"\0"
     entry = struct.pack("<HHII", _DESCRIPTION, ASCII, size, 8 + 2 + 12 + 4)
@@ -24,5 +24,5 @@ def placeholder(exif: bytes) -> bytes:
 
 
 def avif_with_exif(avif: bytes, placed: bytes, exif: bytes) -> bytes:
-    """The AVIF file with `exif`, and zeros behind, in place of the block `placed` that libvips made."""
+    """Return the AVIF file with `exif`, and zeros behind, in place of the block `placed` that libvips made."""
     return avif.replace(placed, exif.ljust(len(placed), b"\0"), 1)

@@ -31,7 +31,7 @@ _ENTRY_BYTES = 12
 
 
 def normalised(exif: bytes) -> bytes:
-    """The block with its header, which some formats leave out, and without its thumbnail, which shows the blur."""
+    """Return the block with its header, which some formats leave out, and without its thumbnail, which is blurry."""
     block = bytearray(exif.removeprefix(EXIF_HEADER))
     with suppress(struct.error, ValueError):
         layout = layout_of(bytes(block))
@@ -51,7 +51,7 @@ def normalised(exif: bytes) -> bytes:
 
 
 def upright(exif: bytes, width: int, height: int) -> bytes:
-    """The block of a photograph that was turned upright and measures `width` x `height` pixels."""
+    """Return the block of a photograph that was turned upright and measures `width` x `height` pixels."""
     block = bytearray(exif.removeprefix(EXIF_HEADER))
     with suppress(struct.error, ValueError):
         layout = layout_of(bytes(block))
@@ -68,7 +68,7 @@ def upright(exif: bytes, width: int, height: int) -> bytes:
 
 
 def orientation_of(exif: bytes | None) -> int:
-    """Return the orientation of the image, 1 to 8; 1, which is upright, where the block does not say it."""
+    """Return the orientation of the image, 1 to 8; 1, which is upright, if the block has none."""
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
         layout = layout_of(block)
@@ -80,7 +80,7 @@ def orientation_of(exif: bytes | None) -> int:
 
 
 def resolution_of_exif(exif: bytes | None) -> Resolution | None:
-    """The resolution that the block tells; None where it tells none."""
+    """Return the resolution in the block; None if it has none."""
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
         layout = layout_of(block)
@@ -89,13 +89,13 @@ def resolution_of_exif(exif: bytes | None) -> Resolution | None:
 
 
 def with_resolution(exif: bytes | None, resolution: Resolution) -> bytes:
-    """The block that tells this resolution, unless it tells one already."""
+    """Return the block with this resolution, unless it has one already."""
     order, tags = _order_and_tags((exif or b"").removeprefix(EXIF_HEADER))
     return exif if exif and X_RESOLUTION in tags else with_entries(exif, resolution_entries(resolution, order))
 
 
 def with_entries(exif: bytes | None, added: Mapping[int, tuple[int, int, bytes]]) -> bytes:
-    """The block whose first directory has these entries in place of its own.
+    """Return the block with these entries in its first directory in place of its own.
 
     `added` has the type, the count and the bytes of each tag's values, in the block's own byte order. A block that is
     missing, or so damaged that nobody can read it, is begun anew.
@@ -115,7 +115,7 @@ def with_entries(exif: bytes | None, added: Mapping[int, tuple[int, int, bytes]]
 
 
 def tags_of(exif: bytes | None) -> set[int]:
-    """Tags of the first directory."""
+    """Return the tags of the first directory."""
     return _order_and_tags((exif or b"").removeprefix(EXIF_HEADER))[1]
 
 
@@ -125,7 +125,7 @@ def _order_and_tags(block: bytes) -> tuple[str, set[int]]:
 
 
 def _first_directory(block: bytes) -> tuple[bytes, str, list[bytes], bytes]:
-    """The block, its byte order, the entries of its first directory, and the link to the next directory.
+    """Return the block, its byte order, the entries of its first directory, and the link to the next directory.
 
     Those of an empty block where none can be read.
     """
@@ -147,7 +147,7 @@ def _first_directory(block: bytes) -> tuple[bytes, str, list[bytes], bytes]:
 
 
 def _write(block: bytearray, layout: Layout, entry: Entry | None, number: int) -> None:
-    """Put `number` in the place of the entry's value, where that holds it."""
+    """Write `number` in place of the entry's value, if it fits there."""
     if entry is not None and entry.count == 1 and entry.kind in (SHORT, LONG):
         if entry.kind == SHORT and number >= 2**16:
             # The value of one entry has room for a LONG.

@@ -91,7 +91,7 @@ class _Opened:
 
 
 def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
-    """The photograph in `path`, turned upright, of at most `most_pixels` pixels.
+    """Read the photograph in `path`, turned upright, of at most `most_pixels` pixels.
 
     Raises UnblurError saying why it cannot be restored.
 
@@ -120,7 +120,7 @@ def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def shortest_side_px(path: Path) -> int:
-    """The smaller of width and height of a photograph, from its header alone. Raises UnblurError if it has none."""
+    """Return the smaller of width and height of a photograph, from its header alone. Raises UnblurError without one."""
     check_kind(path)
     try:
         # A source, because libvips takes `[...]` in a plain name for options.
@@ -156,7 +156,7 @@ def write_photo(photo: Photo, path: str | Path) -> None:
 
 
 def refuse_what_the_format_cannot_hold(photo: Photo, path: Path) -> None:
-    """Raises UnblurError when `write_photo` would, because of the format that the suffix of `path` names."""
+    """Raise UnblurError if `write_photo` would, because of the format that the suffix of `path` names."""
     suffix = path.suffix.lower()
     if suffix not in WRITABLE_SUFFIXES:
         raise UnblurError(
@@ -192,26 +192,26 @@ def left_behind(photo: Photo, path: Path) -> tuple[str, ...]:
 
 
 def encode_jpeg(pixels: Pixels, quality: int, subsample_chroma: bool = True) -> bytes:
-    """(H, W, 3) uint8 as a JPEG file, the same bytes every time."""
+    """Encode (H, W, 3) uint8 as a JPEG file, the same bytes every time."""
     mode = "on" if subsample_chroma else "off"
     data: bytes = _to_vips(pixels).jpegsave_buffer(Q=quality, subsample_mode=mode)
     return data
 
 
 def decode_jpeg(data: bytes) -> Pixels:
-    """The pixels of a JPEG file, (H, W, 3) uint8."""
+    """Decode the pixels of a JPEG file, (H, W, 3) uint8."""
     pixels: Pixels = pyvips.Image.jpegload_buffer(data).numpy()
     return pixels
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """(H, W, 1 or 3) uint8 as a PNG file, the same bytes every time."""
+    """Encode (H, W, 1 or 3) uint8 as a PNG file, the same bytes every time."""
     data: bytes = _to_vips(pixels).pngsave_buffer()
     return data
 
 
 def decode_png(data: bytes) -> Pixels:
-    """The pixels of a PNG file, (H, W, 1 or 3) uint8. Raises UnblurError when the data are damaged."""
+    """Decode the pixels of a PNG file, (H, W, 1 or 3) uint8. Raises UnblurError when the data are damaged."""
     try:
         # Without this, libvips gives back what it could read of a damaged file.
         pixels: Pixels = pyvips.Image.pngload_buffer(data, fail_on="truncated").numpy()
@@ -221,7 +221,7 @@ def decode_png(data: bytes) -> Pixels:
 
 
 def _open(path: Path, data: bytes, kind: Kind, most_pixels: int) -> _Opened:
-    """The file's header and all that it says. Raises UnblurError for kinds that are not read, and pyvips.Error."""
+    """Read the file's header and metadata. Raises UnblurError for formats that are not read, and pyvips.Error."""
     match kind:
         case "JPEG":
             return _open_jpeg(path, data)
@@ -334,7 +334,7 @@ def _blocks(image: Any, exif: bytes | None) -> Metadata:
 
 
 def _of_the_photograph_alone(metadata: Metadata) -> Metadata:
-    """Without what is about other pictures in the file, or not true any more."""
+    """Remove metadata about other pictures in the file, and metadata that no longer apply."""
     xmp, named = xmp_packet.of_the_photograph_alone(metadata.xmp)
     exif = None if metadata.exif is None else exif_block.normalised(metadata.exif)
     left_behind = tuple(dict.fromkeys([*named, *metadata.left_behind]))
@@ -382,7 +382,7 @@ def _refuse_what_does_not_fit(path: Path, image: Any, file_bytes: int, most_pixe
 
 
 def _profile_of_png(path: Path, png: PngContents, metadata: Metadata, image: Any) -> bytes | None:
-    """The profile of a PNG's colours, made from what its chunks tell where it has none; None for those of sRGB."""
+    """Return the profile of a PNG's colours, made of its chunks if it has none; None for the colours of sRGB."""
     if png.code_points is not None:
         return _display_p3() if is_display_p3(path, *png.code_points) else None
     if metadata.icc is not None or png.says_srgb:
@@ -411,7 +411,7 @@ def _block(image: Any, field: str) -> bytes | None:
 
 
 def _upright_pixels(path: Path, data: bytes, kind: Kind, opened: _Opened) -> Pixels:
-    """Shape (H, W, C). Raises UnblurError where they are damaged, with the share that is missing if that is known."""
+    """Decode the pixels, (H, W, C). Raises UnblurError where they are damaged, with the missing share if known."""
     try:
         picture = opened.image.copy()
         if opened.orientation is not None:
@@ -426,7 +426,7 @@ def _upright_pixels(path: Path, data: bytes, kind: Kind, opened: _Opened) -> Pix
 
 
 def _missing_share(opened: _Opened) -> float:
-    """Share of the rows from the first one on that cannot be read; 0 where it is not known."""
+    """Return the share of the rows from the first unreadable one on; 0 if it is not known."""
     if opened.missing_share_if_cut is not None:
         return opened.missing_share_if_cut
     row = 0
@@ -490,7 +490,7 @@ def _encode(photo: Photo, suffix: str) -> bytes:
 
 
 def _exif_for(photo: Photo, suffix: str) -> bytes | None:
-    """The EXIF block for a file of this suffix, with what the format has no other place for; None for none."""
+    """Return the EXIF block for a file of this suffix, with entries that its format has no other place for, or None."""
     metadata = photo.metadata
     exif = None if metadata.exif is None else exif_block.upright(metadata.exif, photo.width, photo.height)
     present = exif_block.tags_of(exif)
@@ -508,7 +508,7 @@ def _exif_for(photo: Photo, suffix: str) -> bytes | None:
 
 
 def _iptc_for(photo: Photo, suffix: str) -> bytes | None:
-    """The IPTC records for a file of this suffix; None where it holds none, or not so many."""
+    """Return the IPTC records for a file of this suffix; None if its format holds none, or not so many."""
     iptc = photo.metadata.iptc
     return iptc if len(iptc or b"") <= _LARGEST_IPTC_BYTES.get(suffix, 0) else None
 
@@ -531,7 +531,7 @@ def _to_vips(pixels: Pixels) -> Any:
 
 
 def _what_is_wrong(error: Exception, data: bytes, kind: Kind, missing_share: Callable[[], float] = lambda: 0.0) -> str:
-    """Why a file cannot be read: it is of a kind that decoders lack, or damaged."""
+    """Describe why a file cannot be read: its format is not decoded, or it is damaged."""
     whole = why_unreadable(data) if kind == "TIFF" else None
     if whole is not None:
         return f"cannot be read, because {whole}; save it as a usual TIFF or a PNG first."

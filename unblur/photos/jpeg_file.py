@@ -122,7 +122,7 @@ def jpeg_with(
     resolution: Resolution | None,
     texts: tuple[Text, ...],
 ) -> bytes:
-    """The JPEG file, which holds none of these yet, with them; each has to fit into one segment.
+    """Return the JPEG file, which holds none of these yet, with them; each has to fit into one segment.
 
     JFIF's segment is first, with the resolution, then EXIF and XMP, as their specifications have it, then the others.
     """
@@ -182,7 +182,7 @@ def _walked(data: bytes) -> tuple[_Walk, int]:
 
 
 def _add(walk: _Walk, marker: int, body: bytes) -> None:
-    """One segment, to the picture or to what is said about it."""
+    """Add one segment to the picture or to the metadata."""
     if marker in _FRAMES and walk.frame is None and len(body) >= 6:
         walk.frame, walk.precision = marker, body[0]
         walk.components = list(body[6::3][: body[5]])
@@ -208,7 +208,7 @@ def _add(walk: _Walk, marker: int, body: bytes) -> None:
 
 
 def _without_padding(coded: bytes) -> bytes:
-    """Coded data without zeros behind them, of which a decoder of progressive pictures complains.
+    """Return coded data without the zeros behind them, of which a decoder of progressive pictures warns.
 
     Two stay: encoders may fill up their last bits with zeros, and a zero follows every 255.
     """
@@ -217,12 +217,12 @@ def _without_padding(coded: bytes) -> bytes:
 
 
 def _sequential(walk: _Walk, start_of_scan: bytes) -> bytes:
-    """The beginning of a scan; what only progressive pictures have is set right where other pictures have it wrong."""
+    """Return the beginning of a scan with the fields that only progressive pictures have set to their fixed values."""
     return start_of_scan[:-3] + b"\0\x3f\0" if walk.frame in (0xC0, 0xC1, 0xC9) else start_of_scan
 
 
 def _missing_share(walk: _Walk, scans: list[bytes]) -> float:
-    """Share of coefficients (of components, in a picture that is not progressive) that none of `scans` completes."""
+    """Return the share of coefficients (of components, if not progressive) that none of `scans` completes."""
     components = set(walk.components) or {0}
     if walk.frame not in (0xC2, 0xCA):
         there = {component for scan in scans for component in _components(scan)}
@@ -286,7 +286,7 @@ def _segment(marker: int, body: bytes) -> bytes:
 
 
 def _decoded(comment: bytes) -> str:
-    """A comment, whose encoding the format leaves open."""
+    """Decode a comment, whose encoding the format does not define."""
     text = comment.rstrip(b"\0")
     try:
         return text.decode()

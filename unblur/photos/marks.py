@@ -22,7 +22,7 @@ _SOURCE_TYPE = "DigitalSourceType"
 
 
 def marked(metadata: Metadata, *, software: str, source_type: str) -> Metadata:
-    """`metadata` that also says which `software`, in ASCII, made the photograph, and of which `source_type` it is.
+    """Return `metadata` with the `software`, in ASCII, that made the photograph, and its `source_type`.
 
     A block that is so damaged that nobody can read it is replaced.
     """
@@ -30,13 +30,13 @@ def marked(metadata: Metadata, *, software: str, source_type: str) -> Metadata:
 
 
 def _exif_with(exif: bytes | None, software: str) -> bytes:
-    """The EXIF block with another Software."""
+    """Return the EXIF block with another Software."""
     text = software.encode("ascii") + b"\0"
     return with_entries(exif, {_SOFTWARE: (ASCII, len(text), text)})
 
 
 def _xmp_with(xmp: bytes | None, source_type: str) -> bytes:
-    """The XMP packet with another Digital Source Type, in a description of its own.
+    """Return the XMP packet with another Digital Source Type, in a description of its own.
 
     The document model keeps every prefix as it is, which other programs, and ours, look for by their usual names.
     """

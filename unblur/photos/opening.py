@@ -13,7 +13,7 @@ READABLE = "give a JPEG, PNG, WebP, TIFF, AVIF or HEIC photograph"
 
 
 def read_whole(path: Path) -> tuple[bytes, Kind]:
-    """The content of a photograph's file, and its format.
+    """Read a photograph's file, and return its content and its format.
 
     Raises UnblurError for what is no regular file, is empty, is no photograph by its first bytes, is larger than the
     memory that is free, or cannot be read.
@@ -35,7 +35,7 @@ def read_whole(path: Path) -> tuple[bytes, Kind]:
 
 
 def check_kind(path: Path) -> None:
-    """Raises UnblurError as `read_whole` does, but reads only the first bytes."""
+    """Raise UnblurError as `read_whole` does, but read only the first bytes."""
     try:
         with open_regular(path) as file:
             _kind_of(path, file.read(HEAD_BYTES))

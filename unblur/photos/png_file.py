@@ -96,7 +96,7 @@ def png_with(
     resolution: Resolution | None,
     texts: tuple[Text, ...],
 ) -> bytes:
-    """The PNG file, which holds none of these but perhaps a resolution, with them; `exif` without its header."""
+    """Return the PNG file, which holds none of these but perhaps a resolution, with them; `exif` without its header."""
     added = []
     if icc is not None:
         added.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
@@ -121,7 +121,7 @@ def png_with(
 
 
 def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Place, kind and content of each chunk, without those of the pixels, which are only passed."""
+    """Yield place, kind and content of each chunk, without those of the pixels, which are skipped."""
     place = _SIGNATURE_BYTES
     pixels_began = False
     for _ in range(_MOST_CHUNKS):
@@ -166,7 +166,7 @@ def _limited(value: float) -> int:
 
 
 def _text(kind: bytes, body: bytes) -> Text | None:
-    """The text of a chunk; None for XMP, which is not meant for readers, and for what is damaged or very long."""
+    """Return the text of a chunk; None for XMP, for damaged texts and for very long ones."""
     keyword, _, rest = body.partition(b"\0")
     if keyword == _XMP_KEYWORD or not 1 <= len(keyword) <= 79:
         return None

@@ -62,7 +62,7 @@ class _Budget:
     was_enough: bool = True
 
     def allows(self, size: int) -> bool:
-        """Takes `size` bytes where there are so many left."""
+        """Take `size` bytes if there are so many left, and return whether there were."""
         if size > self.left:
             self.was_enough = False
             return False
@@ -74,7 +74,7 @@ _Directory = dict[int, "_Value | _Directory"]
 
 
 def exif_of_tiff(tiff: bytes) -> tuple[bytes | None, bool]:
-    """The EXIF block of a TIFF file, as a JPEG file would hold it, and whether that is all; None if there is none.
+    """Return the EXIF block of a TIFF file as in a JPEG file, and whether it is complete; None if there is none.
 
     Values that lie outside of the file, or take more than MOST_BYTES together, are left out.
     """
@@ -92,7 +92,7 @@ def exif_of_tiff(tiff: bytes) -> tuple[bytes | None, bool]:
 
 
 def resolution_of_tiff(tiff: bytes) -> Resolution | None:
-    """The resolution that a TIFF file tells; None where it tells none."""
+    """Return the resolution in a TIFF file; None if it has none."""
     try:
         layout = layout_of(tiff)
         return resolution_in(tiff, layout, layout.first_directory(tiff))
@@ -101,7 +101,7 @@ def resolution_of_tiff(tiff: bytes) -> Resolution | None:
 
 
 def iptc_of_tiff(tiff: bytes) -> bytes | None:
-    """The IPTC records in a TIFF file; None where it has none."""
+    """Return the IPTC records in a TIFF file; None if it has none."""
     try:
         layout = layout_of(tiff)
         directory = _read(tiff, layout, layout.first_directory(tiff), lambda tag: tag == _IPTC)
@@ -112,7 +112,7 @@ def iptc_of_tiff(tiff: bytes) -> bytes | None:
 
 
 def numbers_of_tiff(tiff: bytes, *tags: int) -> dict[int, int]:
-    """The first number of each of these tags in the first directory, by tag; without those that are missing."""
+    """Return the first number of each of these tags in the first directory, by tag; missing ones are left out."""
     try:
         layout = layout_of(tiff)
         found = {e.tag: whole_number(tiff, layout, e) for e in entries(tiff, layout, layout.first_directory(tiff))}
@@ -122,7 +122,7 @@ def numbers_of_tiff(tiff: bytes, *tags: int) -> dict[int, int]:
 
 
 def exif_of_at_most(exif: bytes, most_bytes: int) -> bytes:
-    """The EXIF block, without its largest values where it has more than `most_bytes`; unchanged if it is damaged."""
+    """Return the EXIF block, without its largest values if it exceeds `most_bytes`; unchanged if it is damaged."""
     block = exif.removeprefix(EXIF_HEADER)
     limit = most_bytes
     while len(exif) > most_bytes and limit > 64:
@@ -138,7 +138,7 @@ def exif_of_at_most(exif: bytes, most_bytes: int) -> bytes:
 
 
 def tiff_with_description(tiff: bytes, metadata: Metadata) -> bytes:
-    """The TIFF file with the description in the EXIF block, and the resolution, in place of its own.
+    """Return the TIFF file with the description in the EXIF block, and the resolution, in place of its own.
 
     Only the first directory is written anew, at the end of the file: pixels stay where they are.
     """
@@ -167,7 +167,7 @@ def tiff_with_description(tiff: bytes, metadata: Metadata) -> bytes:
 
 
 def resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[int, int, bytes]]:
-    """Type, count and bytes of the values of each tag that tells a resolution."""
+    """Return type, count and bytes of the values of each tag of the resolution."""
     unit = {"none": 1, "inch": 2, "centimetre": 3}[resolution.unit]
     return {
         X_RESOLUTION: (RATIONAL, 1, struct.pack(f"{order}II", *_ratio(resolution.x))),
@@ -177,7 +177,7 @@ def resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[in
 
 
 def _ratio(value: float) -> tuple[int, int]:
-    """`value` as a quotient of two numbers of 32 bits."""
+    """Return `value` as a quotient of two numbers of 32 bits."""
     whole = round(value)
     # 11,811 pixels a metre, which PNG has for 300 an inch, are 299.9994 an inch.
     if abs(value - whole) < 0.005 and 0 < whole < 2**32:
@@ -219,7 +219,7 @@ def _read(
     budget: _Budget | None = None,
     depth: int = 0,
 ) -> _Directory:
-    """The directory at `offset` and those it names, with the values whose tags are wanted.
+    """Read the directory at `offset` and those it refers to, with the values of the wanted tags.
 
     EXIF nests two deep; a hostile block may nest without end.
     """
@@ -251,7 +251,7 @@ def _of_small_values(directory: _Directory, most_bytes: int) -> _Directory:
 
 
 def _serialise(directory: _Directory, order: str, start: int) -> bytes:
-    """The directory and all it holds, to be placed at offset `start`."""
+    """Serialise the directory and its contents, to be placed at offset `start`."""
     head = [struct.pack(f"{order}H", len(directory))]
     values: list[bytes] = []
     place = start + 2 + 12 * len(directory) + 4
@@ -273,7 +273,7 @@ def _serialise(directory: _Directory, order: str, start: int) -> bytes:
 
 
 def _swapped(directory: _Directory) -> _Directory:
-    """The same values in the other byte order."""
+    """Return the same values in the other byte order."""
     result: _Directory = {}
     for tag, value in directory.items():
         if isinstance(value, dict):

@@ -35,7 +35,7 @@ _BITS_OF_PHOTOGRAPHS = frozenset({1, 2, 4, 8, 16})
 
 
 def why_unreadable(tiff: bytes) -> str | None:
-    """Why decoders may not read a TIFF file that is whole: its compression, colours, depth or layout."""
+    """Describe why decoders may not read an intact TIFF file: its compression, colours, depth or layout."""
     said = numbers_of_tiff(tiff, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _TILE_WIDTH, _SAMPLE_FORMAT)
     compression, colours, bits = said.get(_COMPRESSION, 1), said.get(_PHOTOMETRIC), said.get(_BITS, 1)
     if compression not in _READABLE_COMPRESSIONS:

@@ -10,7 +10,7 @@ _LOSSLESS_ALPHA_BIT = 28
 
 
 def without_exif(webp: bytes) -> tuple[bytes, bytes | None]:
-    """The WebP file whose EXIF block libvips, which spends seconds on hostile ones, does not see; and the block."""
+    """Return the WebP file without its EXIF block, as libvips spends seconds on hostile ones; and the block."""
     place = 12
     while place + 8 <= len(webp):
         size = struct.unpack_from("<I", webp, place + 4)[0]
@@ -21,7 +21,7 @@ def without_exif(webp: bytes) -> tuple[bytes, bytes | None]:
 
 
 def webp_with(webp: bytes, *, width: int, height: int, exif: bytes | None, xmp: bytes | None) -> bytes:
-    """The WebP file of `width` x `height` pixels, which holds neither yet, with them; `exif` without its header."""
+    """Return the WebP file of `width` x `height` pixels, which holds neither yet, with them; `exif` has no header."""
     added = [(kind, body) for kind, body in ((b"EXIF", exif), (b"XMP ", xmp)) if body is not None]
     if not added:
         return webp

@@ -14,7 +14,7 @@ from unblur.photos.photo import Photo
 
 
 class OutputFolder:
-    """Finds the restored picture by the name of the blurry one, whatever its format. Raises UnblurError."""
+    """Restored pictures in a folder, found by the names of the blurry ones, whatever their formats."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class OutputFolder:
             raise UnblurError(f"{folder} holds no pictures; give the folder of restored ones.")
 
     def picture(self, image: str) -> NDArray[Any]:
-        """(H, W, 3) uint8. Raises UnblurError when the folder has none of that name, or two."""
+        """Read the picture of this name, (H, W, 3) uint8. Raises UnblurError when the folder has none, or two."""
         bare = bare_name(image)
         paths = self._paths.get(bare, [])
         if len(paths) != 1:
@@ -39,7 +39,7 @@ class OutputFolder:
 
 
 def bare_name(image: str) -> str:
-    """The name of a measured image without the suffix of a photograph, which it may have or lack."""
+    """Return the name of a measured image without the suffix of a photograph, if it has one."""
     suffix = Path(image).suffix
     return image.removesuffix(suffix) if suffix.lower() in READABLE_SUFFIXES else image
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 
 def planes_of(pixels: NDArray[Any]) -> Tensor:
-    """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
+    """Convert (H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 255
 
 
 def pixels_of(planes: Tensor) -> NDArray[Any]:
-    """(1, 3, H, W) in [0, 1] -> (H, W, 3) uint8, limited and rounded."""
+    """Convert (1, 3, H, W) in [0, 1] -> (H, W, 3) uint8, limited and rounded."""
     eight_bits = (planes[0] * 255).round().clamp(0, 255).byte()
     return eight_bits.permute(1, 2, 0).contiguous().cpu().numpy()
