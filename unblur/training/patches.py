@@ -42,7 +42,8 @@ def simulated_patches(recipe: Recipe, photos: Photographs | None, device: str) -
             "(--photos), and mix nothing in."
         )
     return ProgressivePatches(
-        phases_of(recipe), lambda phase: _simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=1.0)
+        phases_of(recipe),
+        lambda phase: _simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=1.0),
     )
 
 
