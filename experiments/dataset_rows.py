@@ -17,7 +17,7 @@ from experiments.harness import Report
 from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
-from unblur.evaluation.measured_table import measured_table
+from unblur.evaluation.measured_table import measure_table
 from unblur.evaluation.method import MethodSpec, open_method
 from unblur.evaluation.row import Row
 from unblur.evaluation.run import Progress, Run
@@ -205,7 +205,7 @@ def measure_row(context: RowContext, name: str, checkpoint: Path, sets: Sequence
                 context.report(what, len(progress.finished), len(progress.run.files))
 
         table = context.output / "tables" / f"{name}-on-{one.name}.csv"
-        cells[one.name] = mean_cell(measured_table(table, run, method, measure).finished)
+        cells[one.name] = mean_cell(measure_table(table, run, method, measure).finished)
     return cells
 
 

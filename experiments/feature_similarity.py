@@ -31,7 +31,7 @@ from unblur.checkpoints.folder import BUNDLED_PRIOR, Checkpoint, load_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import Pair, PairFolder
 from unblur.errors import UnblurError
-from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, png
+from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, encode_figure
 from unblur.evaluation.tables import Table
 from unblur.metrics import psnr
 from unblur.models import SemanticPrior
@@ -290,7 +290,7 @@ def plot_similarity(severities: Sequence[Severity], levels: Sequence[FeatureLeve
         panel.set_xlabel("fifths of the pairs, mean PSNR in dB; dashed: teacher, whole: student")
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(fontsize=8)
-    write_atomically(path, png(figure))
+    write_atomically(path, encode_figure(figure))
 
 
 def open_prior(source: str | Path | None) -> tuple[SemanticPrior, Checkpoint]:

@@ -23,7 +23,7 @@ from experiments.harness import run
 from unblur.app.output_file import make_write_error, write_output
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
-from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, png
+from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, encode_figure
 from unblur.evaluation.tables import Table
 from unblur.models import LatentDecoder, LatentDecoderConfig
 from unblur.models.dc_autoencoder import sana_autoencoder
@@ -278,7 +278,7 @@ def plot_growth(rows: Sequence[GrowthCost], path: Path) -> None:
     panel.set_ylabel("GMACs of a step of the denoiser")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(fontsize=8)
-    write_atomically(path, png(figure))
+    write_atomically(path, encode_figure(figure))
 
 
 def generation_cost(

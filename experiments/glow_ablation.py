@@ -34,7 +34,7 @@ from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import measure
 from unblur.evaluation.metric import NIQE
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Row, read_rows, to_csv
 from unblur.metrics.niqe import BLOCK_PX
@@ -188,7 +188,7 @@ def open_variant(
 
     @torch.inference_mode()
     def restore(pixels: NDArray[Any]) -> NDArray[Any]:
-        return pixels_of(restorer(planes_of(pixels).to(context.device)))
+        return to_pixels(restorer(to_planes(pixels).to(context.device)))
 
     return checkpoint.sha256, restore
 
@@ -201,11 +201,11 @@ def compare_images(
     pairs: Sequence[Pair],
 ) -> NDArray[np.uint8]:
     """Draw one row for each pair: blurry, restored by every variant, sharp. Raises UnblurError."""
-    columns = [[pixels_of(pair.blurry[None]) for pair in pairs]]
+    columns = [[to_pixels(pair.blurry[None]) for pair in pairs]]
     for variant in variants:
         _, restore = open_variant(variant, study, context, space)
         columns.append([restore(blurry) for blurry in columns[0]])
-    columns.append([pixels_of(pair.sharp[None]) for pair in pairs])
+    columns.append([to_pixels(pair.sharp[None]) for pair in pairs])
     rows: list[NDArray[np.uint8]] = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
     return np.concatenate(rows)
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from experiments.harness import run
 from unblur.app.output_file import write_output
-from unblur.checkpoints.published import published
+from unblur.checkpoints.published import get_published
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 from unblur.models import HostConfig, PriorConfig, UNetConfig, build
@@ -55,7 +55,7 @@ def host_config(host: HostName) -> HostConfig:
         case "unet":
             return UNetConfig()
         case "mimo-unet" | "mimo-unet+" | "mprnet" | "nafnet" | "nafnet-64" | "restormer":
-            return published(host).config
+            return get_published(host).config
     assert_never(host)
 
 

@@ -31,7 +31,7 @@ from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
 from unblur.evaluation.method import Method, MethodSpec, open_method
 from unblur.evaluation.row import Row
-from unblur.evaluation.tables import Table, comparison
+from unblur.evaluation.tables import Table, compare_runs
 from unblur.models import RestorerConfig
 from unblur.restoration.guard import is_sane_detail
 from unblur.seeds import generator_for
@@ -278,7 +278,7 @@ def release(
         sharp_db = sharp_psnr_db(photos, choice, method, tables / "sharp.csv", report)
         broken = count_broken_crops(checkpoint, photos, crops, seed, report)
         found = [*release_criteria(rows, simulated, sharp_db, broken), speed_criterion(fast_rows)]
-        texts = [comparison([*rows.values(), *fast_rows]).markdown()]
+        texts = [compare_runs([*rows.values(), *fast_rows]).markdown()]
         if peer is not None:
             other = replace(choice, method=peer, checkpoint=peer_checkpoint)
             opened = open_method(other)
@@ -290,7 +290,7 @@ def release(
                 for one in parts
             }
             found += peer_criteria(own, theirs, opened.name)
-            texts.append(comparison([*own.values(), *theirs.values()]).markdown())
+            texts.append(compare_runs([*own.values(), *theirs.values()]).markdown())
     texts.append(criteria_table(found).markdown())
     write_table(output, "release", f"Weights {method.checkpoint[:12]}.", "\n".join(texts), criteria_table(found).csv())
     return 0

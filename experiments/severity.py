@@ -26,9 +26,16 @@ from unblur.errors import UnblurError
 from unblur.evaluation.estimated_motion import estimate_motion, load_estimator
 from unblur.evaluation.measure import NamedFiles
 from unblur.evaluation.measured_pictures import find_pictures
-from unblur.evaluation.motion_sources import ImageMotionPaths, holds_known_motion, known_motion
+from unblur.evaluation.motion_sources import ImageMotionPaths, holds_known_motion, read_known_motion
 from unblur.evaluation.row import Row, read_rows
-from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, finite_rows, png
+from unblur.evaluation.score_plots import (
+    COLOURS,
+    DOTS_PER_INCH,
+    SIDE_INCHES,
+    check_plottable,
+    encode_figure,
+    select_finite_rows,
+)
 from unblur.evaluation.tables import Table
 from unblur.restoration.device import choose_device
 
@@ -64,7 +71,7 @@ class SeverityComparison:
 def by_psnr(runs: Mapping[str, Sequence[Row]]) -> SeverityComparison:
     """Compare by the PSNR of the blurry photograph: the lower, the more severe. Raises UnblurError, see `_compare`."""
     first = next(iter(runs.values()), ())
-    severity = {row.image: -row.scores["psnr_before_db"] for row in finite_rows(first)}
+    severity = {row.image: -row.scores["psnr_before_db"] for row in select_finite_rows(first)}
     return _compare(runs, severity, "PSNR before, dB", sign=-1)
 
 
@@ -74,7 +81,7 @@ def by_length(runs: Mapping[str, Sequence[Row]], lengths_px: Mapping[str, float]
     Raises UnblurError for an image whose length is not there, and see `_compare`.
     """
     severity = {}
-    for row in finite_rows(next(iter(runs.values()), ())):
+    for row in select_finite_rows(next(iter(runs.values()), ())):
         stem = row.image.rpartition(".")[0] or row.image
         if stem not in lengths_px:
             raise UnblurError(f"The motion of {row.image} is not known; give the folder that was measured.")
@@ -114,7 +121,9 @@ def _compare(
         if _pictures(other) != _pictures(rows):
             raise UnblurError(f"{first} and {name} did not measure the same images alike; compare those that did.")
     # An image that one network has restored perfectly would leave the fifth without a mean.
-    finite = set.intersection(*({row.image for row in finite_rows(rows_of_run)} for rows_of_run in runs.values()))
+    finite = set.intersection(
+        *({row.image for row in select_finite_rows(rows_of_run)} for rows_of_run in runs.values())
+    )
     values = {image: value for image, value in severity.items() if image in finite}
     if len(values) < len(QUINTILES):
         raise UnblurError(
@@ -190,7 +199,7 @@ def plot_severity(comparison: SeverityComparison, path: Path) -> None:
     panel.set_ylabel("mean gain, dB")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(fontsize=8)
-    write_atomically(path, png(figure))
+    write_atomically(path, encode_figure(figure))
 
 
 def severity(
@@ -248,7 +257,7 @@ def _lengths_px(
     folder: Path, checkpoint: str | None, split: str | None, name: str | None, device: str
 ) -> Mapping[str, float]:
     if holds_known_motion(folder) and checkpoint is None:
-        return known_lengths_px(known_motion(folder))
+        return known_lengths_px(read_known_motion(folder))
     estimator = load_estimator(checkpoint, choose_device(device))
     pictures = find_pictures(folder, split, name).files
     return estimated_lengths_px(tqdm(pictures, unit="image", disable=not sys.stderr.isatty()), estimator)

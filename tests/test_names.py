@@ -9,7 +9,7 @@ import pytest
 from unblur import names
 from unblur.blur import Camera
 from unblur.blur.presets import preset
-from unblur.checkpoints.published import published
+from unblur.checkpoints.published import get_published
 from unblur.models.glow_sizes import denoiser
 from unblur.recipes import named
 
@@ -21,7 +21,7 @@ def test_a_preset_is_a_camera(name: names.PresetName) -> None:
 
 def test_a_name_stands_for_one_thing() -> None:
     chosen = [
-        [published(name).config for name in get_args(names.PublishedName)],
+        [get_published(name).config for name in get_args(names.PublishedName)],
         [denoiser(name) for name in get_args(names.GlowSize)],
         [named(name) for name in get_args(names.RecipeName)],
     ]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 
 ROUNDS = 3
 ALPHA, BETA = 6.0, 1.0
@@ -44,13 +44,13 @@ _REACH_PX = math.ceil(3 * 3 * MOST_PX)
 
 def restore(blurry: NDArray[Any]) -> NDArray[Any]:
     """Remove mild blur from an image. Shape: (H, W, 3) uint8 sRGB -> same."""
-    picture = planes_of(blurry)
+    picture = to_planes(blurry)
     along, across, _ = estimate_gaussian(picture)
     if max(along, across) <= LEAST_PX:
         return blurry.copy()
     for _ in range(ROUNDS):
         picture = _round(picture)
-    return pixels_of(picture)
+    return to_pixels(picture)
 
 
 def estimate_gaussian(picture: Tensor) -> tuple[float, float, float]:

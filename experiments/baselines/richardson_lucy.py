@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from experiments.baselines.line_blur import estimate_line_blur, line_kernel
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
 ROUNDS = 30
@@ -27,7 +27,7 @@ DARKEST = 1e-12
 
 def restore(blurry: NDArray[Any]) -> NDArray[Any]:
     """Deconvolve even, straight motion. Shape: (H, W, 3) uint8 sRGB -> same."""
-    light = srgb_to_linear(planes_of(blurry))[0]
+    light = srgb_to_linear(to_planes(blurry))[0]
     blur = estimate_line_blur(light)
     if blur.length_px == 0:
         return blurry.copy()
@@ -36,7 +36,7 @@ def restore(blurry: NDArray[Any]) -> NDArray[Any]:
     reach = min(2 * kernel.shape[0], min(light.shape[1:]) - 1)
     padded = F.pad(light[None], (reach,) * 4, mode="reflect")[0]
     restored = deconvolve(padded, kernel, ROUNDS)[:, reach:-reach, reach:-reach]
-    return pixels_of(linear_to_srgb(restored.clamp(0, 1))[None])
+    return to_pixels(linear_to_srgb(restored.clamp(0, 1))[None])
 
 
 def deconvolve(picture: Tensor, kernel: Tensor, rounds: int) -> Tensor:

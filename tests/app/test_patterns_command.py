@@ -11,7 +11,7 @@ from unblur.app.simulate_command import simulate
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.config import from_json
 from unblur.errors import UnblurError
-from unblur.evaluation.motion_sources import known_motion
+from unblur.evaluation.motion_sources import read_known_motion
 from unblur.metrics.blur_patterns import BlurPatterns
 from unblur.models import MotionEstimatorConfig, build
 
@@ -96,7 +96,7 @@ def test_a_smaller_set_is_narrower_and_itself_as_broad(
 
 
 def test_motion_is_sorted_by_name_and_has_its_axes(shaken: Path) -> None:
-    images = list(known_motion(shaken))
+    images = list(read_known_motion(shaken))
     assert [seen.image for seen in images] == ["a", "b", "c", "d"]
     assert images[2].start.shape == (2, 6, 9)
     assert (images[2].end - images[2].start)[:, 0, 0].tolist() == pytest.approx([0.1, 10])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from original_names import MIMO, MPR, NAF, NAF_GOPRO, RESTORMER, original_shapes, wave_picture, waves
 from torch import Tensor
 
-from unblur.checkpoints.import_weights import ForeignConfig, from_foreign, key_map_of
+from unblur.checkpoints.import_weights import ForeignConfig, choose_key_map, from_foreign
 from unblur.models import MIMOUNetConfig, MPRNetConfig, MultiOutput, NAFNetConfig, RestormerConfig, build
 
 EVERY = [NAF, MIMO, MPR, RESTORMER, NAF_GOPRO, MIMOUNetConfig(blocks=20), MPRNetConfig(), RestormerConfig()]
@@ -16,7 +16,7 @@ EVERY = [NAF, MIMO, MPR, RESTORMER, NAF_GOPRO, MIMOUNetConfig(blocks=20), MPRNet
 def test_every_weight_of_the_original_is_one_of_ours(config: ForeignConfig) -> None:
     with torch.device("meta"):
         ours = {name: tuple(value.shape) for name, value in build(config).state_dict().items()}
-    renamed = [(key_map_of(config).renamed(name), shape) for name, shape in original_shapes(config).items()]
+    renamed = [(choose_key_map(config).rename(name), shape) for name, shape in original_shapes(config).items()]
     assert sorted(renamed) == sorted(ours.items())
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-from unblur.checkpoints.teacher import describe, load_classifier, load_teacher
+from unblur.checkpoints.teacher import load_classifier, load_teacher, read_transformers_config
 from unblur.errors import UnblurError
 from unblur.models import SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
@@ -119,7 +119,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_any_backbone_of_transformers_is_a_teacher_and_its_student_travels_alone(folder: Path, tmp_path: Path) -> None:
-    config = SemanticPriorConfig(backbone=describe(folder), fusion_channels=8)
+    config = SemanticPriorConfig(backbone=read_transformers_config(folder), fusion_channels=8)
     assert isinstance(config.backbone, TransformersConfig)
     pyramid = (16, 16, 16, 16) if folder.name == "dinov2" else (4, 8, 16, 32)
     assert config.backbone.strides_px == pyramid
@@ -154,13 +154,14 @@ def test_features_are_those_of_the_library(folder: Path) -> None:
             expected = network(shown).last_hidden_state[:, 1:].transpose(1, 2).unflatten(2, (4, 4))
         else:
             expected = network(shown).last_hidden_state
-        torch.testing.assert_close(load_teacher(describe(folder))(photo)[-1], expected, atol=1e-4, rtol=1e-3)
+        teacher = load_teacher(read_transformers_config(folder))
+        torch.testing.assert_close(teacher(photo)[-1], expected, atol=1e-4, rtol=1e-3)
 
 
 def test_what_is_no_backbone_is_one_sentence(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="needs the extra `teachers`")
     with pytest.raises(UnblurError, match="neither a folder nor a hub id"):
-        describe(tmp_path / "missing")
+        read_transformers_config(tmp_path / "missing")
     transformers.BertConfig().save_pretrained(tmp_path / "bert")
     with pytest.raises(UnblurError, match="cannot use as a backbone"):
-        describe(tmp_path / "bert")
+        read_transformers_config(tmp_path / "bert")

@@ -15,7 +15,7 @@ from unblur.evaluation.chosen_metrics import NAMES, MetricChoice, open_metrics
 from unblur.evaluation.measure import measure
 from unblur.evaluation.protocol import GOPRO, NO_REFERENCE, PAIRS, REALBLUR
 from unblur.evaluation.row import Row, from_csv, to_csv
-from unblur.evaluation.tables import comparison, summary
+from unblur.evaluation.tables import compare_runs, summarise
 from unblur.metrics import brisque, ms_ssim, niqe, piqe, psnr, ssim
 from unblur.metrics.lpips import alexnet_end
 from unblur.metrics.st_lpips import load_st_lpips
@@ -138,11 +138,11 @@ def test_a_picture_that_is_too_small_leaves_a_gap() -> None:
     assert first[header.index("niqe_after")] == ""
     assert to_csv(from_csv(text)) == text
     assert math.isnan(from_csv(text)[0].scores["niqe_after"])
-    table = summary([small, large])
+    table = summarise([small, large])
     cells = dict(zip(table.header, table.lines[-1], strict=True))
     assert cells["NIQE after"] == f"{large.scores['niqe_after']:.2f} (1)"
     assert cells["n"] == "2"
-    (line,) = comparison([[small]]).lines
+    (line,) = compare_runs([[small]]).lines
     assert "-" in line[-5:]
 
 

@@ -13,7 +13,7 @@ from unblur.datasets.pair_files import PairFiles, Picture, read_frames
 from unblur.datasets.recognition import find_data_set
 from unblur.errors import UnblurError
 from unblur.evaluation.alignment import align_by_whole_pixels
-from unblur.evaluation.measure import NamedFiles, conditions_of, measure_files
+from unblur.evaluation.measure import NamedFiles, make_conditions, measure_files
 from unblur.evaluation.method import from_function
 from unblur.evaluation.metric import LUMA_PSNR, FullReferenceMetric
 from unblur.evaluation.protocol import KOEHLER
@@ -111,7 +111,9 @@ def test_a_tree_is_measured_without_the_moments_that_the_benchmark_leaves_out(
     # MSSIM needs larger pictures.
     protocol = replace(KOEHLER, metrics=(LUMA_PSNR,))
     identity = from_function("identity", lambda pixels: pixels)
-    row = measure_files(NamedFiles(image=pair.name, files=pair), identity, protocol, conditions_of(identity, protocol))
+    row = measure_files(
+        NamedFiles(image=pair.name, files=pair), identity, protocol, make_conditions(identity, protocol)
+    )
     if left_out:
         expected = max(psnr_of_the_benchmark(frames[..., place], blurry) for place in range(31) if place != 29)
         assert row.scores["psnr_after_db"] == pytest.approx(expected, abs=1e-3)

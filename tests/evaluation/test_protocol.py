@@ -19,8 +19,8 @@ from unblur.evaluation.protocol import (
     REDS_JPEG,
     RSBLUR,
     Protocol,
+    choose_protocol,
     find_protocol,
-    usual_protocol,
 )
 from unblur.metrics import psnr, ssim, ssim_3d
 
@@ -97,7 +97,7 @@ def test_protocols_are_found_by_name_and_title_and_have_one_each() -> None:
 
 
 def test_every_data_set_has_its_protocol() -> None:
-    usual = {one.name: usual_protocol(one.name, one.measured, has_sharp=one.ground_truth).name for one in CATALOGUE}
+    usual = {one.name: choose_protocol(one.name, one.measured, has_sharp=one.ground_truth).name for one in CATALOGUE}
     assert usual == {
         "gopro": "gopro",
         "hide": "hide",
@@ -112,6 +112,6 @@ def test_every_data_set_has_its_protocol() -> None:
         "levin": "levin",
         "folder": "pairs",
     }
-    assert usual_protocol("reds", ["val-jpeg-300"], has_sharp=True) is REDS_JPEG
-    assert usual_protocol("reds", ["val-300"], has_sharp=True) is REDS
-    assert usual_protocol("folder", ["all"], has_sharp=False) is NO_REFERENCE
+    assert choose_protocol("reds", ["val-jpeg-300"], has_sharp=True) is REDS_JPEG
+    assert choose_protocol("reds", ["val-300"], has_sharp=True) is REDS
+    assert choose_protocol("folder", ["all"], has_sharp=False) is NO_REFERENCE

@@ -11,7 +11,7 @@ import pytest
 
 from unblur.datasets.catalogue import CATALOGUE
 from unblur.errors import UnblurError
-from unblur.evaluation.published.comparison import PublishedTable, published_tables
+from unblur.evaluation.published.comparison import PublishedTable, make_published_tables
 from unblur.evaluation.published.numbers import PublishedNumber, Standing, read_published
 from unblur.evaluation.row import Conditions, Row
 
@@ -166,7 +166,7 @@ def run(data_set: str, protocol: str, count: int, method: str = "network", **sco
 
 
 def beside(*runs: list[Row]) -> PublishedTable:
-    (table,) = published_tables(runs, NUMBERS)
+    (table,) = make_published_tables(runs, NUMBERS)
     return table
 
 
@@ -201,10 +201,10 @@ def test_only_what_was_measured_is_shown_and_less_is_better_where_it_is() -> Non
     assert shown.table.header == ("method", "trained on", "NIQE", "numbers", "source", "notes")
     assert [line[2] for line in shown.table.lines][:3] == ["4.796", "4.886", "5.0000"]
     assert "How many pictures RWBI has is not verified" in shown.footnotes.markdown()
-    assert not published_tables([run("rwbi all", "no-reference-v1", 2, change_after=0.1)], NUMBERS)
-    assert not published_tables([run("levin test", "levin-v1", 2, psnr_after_db=30.0)], NUMBERS)
+    assert not make_published_tables([run("rwbi all", "no-reference-v1", 2, change_after=0.1)], NUMBERS)
+    assert not make_published_tables([run("levin test", "levin-v1", 2, psnr_after_db=30.0)], NUMBERS)
     # A folder of one's own that is called like a data set is none.
-    assert not published_tables([run("gopro", "pairs-v1", 2, psnr_after_db=30.0)], NUMBERS)
+    assert not make_published_tables([run("gopro", "pairs-v1", 2, psnr_after_db=30.0)], NUMBERS)
 
 
 @pytest.mark.parametrize(

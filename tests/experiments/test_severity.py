@@ -13,7 +13,7 @@ from unblur.datasets import PhotoFolder
 from unblur.datasets.validation import ValidationSet, validation_pairs
 from unblur.datasets.written_pairs import write_pair
 from unblur.errors import UnblurError
-from unblur.evaluation.motion_sources import known_motion
+from unblur.evaluation.motion_sources import read_known_motion
 from unblur.evaluation.row import Conditions, Row
 
 
@@ -101,7 +101,7 @@ def test_validation_pairs_tell_their_length(photos: Path, tmp_path: Path) -> Non
     settings = ValidationSet(size_px=64)
     for pair in validation_pairs(PhotoFolder(photos), settings):
         write_pair(tmp_path / "set", pair)
-    lengths = known_lengths_px(known_motion(tmp_path / "set"))
+    lengths = known_lengths_px(read_known_motion(tmp_path / "set"))
     assert lengths.keys() == {f"{severity}_{number}" for severity, _ in settings.severities for number in range(2)}
     mean = {severity: (lengths[f"{severity}_0"] + lengths[f"{severity}_1"]) / 2 for severity, _ in settings.severities}
     assert 0 < mean["light"] < mean["moderate"] < mean["severe"]

@@ -26,7 +26,7 @@ from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png
 from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.jpeg_file import LARGEST_XMP_BYTES
 from unblur.photos.photo import Metadata, Photo
-from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_description
+from unblur.photos.tiff_exif import insert_into_tiff, read_tiff_exif
 
 LOSSLESS = (".png", ".tif")
 XMP = (
@@ -243,10 +243,10 @@ def test_damaged_blocks_never_harm_a_tiff(noise: bytes, place: int, header: bool
     block = bytearray(exif_block())
     block[place : place + len(noise)] = noise
     exif = (exif_block()[:14] if header else b"") + bytes(block)
-    written = tiff_with_description(tiff, Metadata(exif=exif))
+    written = insert_into_tiff(tiff, Metadata(exif=exif))
     with Image.open(io.BytesIO(written)) as image:
         assert np.array_equal(np.asarray(image), smooth(8, 9))
-    exif_of_tiff(bytes(noise))
+    read_tiff_exif(bytes(noise))
 
 
 def tiff_of(pixels: np.ndarray) -> bytes:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.formats import WRITABLE_SUFFIXES
-from unblur.photos.marks import COMPOSITE_WITH_GENERATED, marked
+from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 from unblur.photos.photo import Metadata, Photo
 
 SOFTWARE, MAKE, EXIF_IFD, EXPOSURE, MAKER_NOTE = 0x0131, 0x010F, 0x8769, 0x829A, 0x927C
@@ -51,7 +51,7 @@ def exif_block(big: bool = False) -> bytes:
 
 
 def mark(metadata: Metadata) -> Metadata:
-    return marked(metadata, software="unblur 0.1.0, generative", source_type=COMPOSITE_WITH_GENERATED)
+    return mark_metadata(metadata, software="unblur 0.1.0, generative", source_type=COMPOSITE_WITH_GENERATED)
 
 
 def source_types(xmp: bytes) -> list[str]:

@@ -69,12 +69,12 @@ def evaluate(
     """
     from unblur.evaluation.chosen_metrics import MetricChoice
     from unblur.evaluation.measured_pictures import find_pictures
-    from unblur.evaluation.measured_table import measured_table
+    from unblur.evaluation.measured_table import measure_table
     from unblur.evaluation.method import MethodSpec, open_method
-    from unblur.evaluation.published.comparison import published_tables
+    from unblur.evaluation.published.comparison import make_published_tables
     from unblur.evaluation.published.numbers import read_published
     from unblur.evaluation.run import Progress, Run
-    from unblur.evaluation.tables import summary
+    from unblur.evaluation.tables import summarise
 
     choice = MethodSpec(
         method=method,
@@ -102,16 +102,16 @@ def evaluate(
         else:
             own = [part for part in (split, protocol, None if method == "network" else opened.name) if part]
             table = csv / f"{'-'.join([folder.absolute().name, *own])}.csv"
-            progress = measured_table(table, run, opened, lambda progress: _measure(progress, workers), _write_line)
+            progress = measure_table(table, run, opened, lambda progress: _measure(progress, workers), _write_line)
         conditions = progress.conditions
         what = "weights" if method in ("network", "fast", "generative") else "files"
         weights = f", {what} {conditions.checkpoint[:12]}" if conditions.checkpoint else ""
         sys.stdout.write(
             f"{source.title}, protocol {conditions.protocol}, {conditions.method}{weights}\n\n"
-            f"{summary(progress.finished).markdown()}\n"
+            f"{summarise(progress.finished).markdown()}\n"
         )
         _report_missing(progress.finished)
-        for others in published_tables([progress.finished], read_published()):
+        for others in make_published_tables([progress.finished], read_published()):
             sys.stdout.write(f"{others.title}:\n\n{others.table.markdown()}\n{others.footnotes.markdown()}\n")
     return 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from unblur.errors import UnblurError
 from unblur.names import Mode
-from unblur.photos.formats import READABLE_SUFFIXES, WRITABLE_SUFFIXES, suffix_of_result
+from unblur.photos.formats import READABLE_SUFFIXES, WRITABLE_SUFFIXES, choose_result_suffix
 
 RESULT_SUFFIXES: dict[Mode, str] = {"faithful": "_unblurred", "fast": "_unblurred", "generative": "_generated"}
 """Default endings of the names of results: a folder shows which pictures have invented detail."""
@@ -83,7 +83,7 @@ def plan_jobs(
             target = file_output
         else:
             folder = Path(output) / source.inside if output else source.path.parent
-            ending = suffix_of_result(source.path.suffix) if extension == SAME else f".{extension}"
+            ending = choose_result_suffix(source.path.suffix) if extension == SAME else f".{extension}"
             target = folder / make_result_name(source.path.stem, f"{suffix}{ending}")
         comparison = (
             target.with_name(make_result_name(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None

@@ -42,7 +42,7 @@ def patterns(
     """
     from unblur.config import to_json
     from unblur.evaluation.estimated_motion import load_estimator
-    from unblur.evaluation.motion_sources import estimated_motion, holds_known_motion, known_motion
+    from unblur.evaluation.motion_sources import estimate_motions, holds_known_motion, read_known_motion
     from unblur.evaluation.pattern_plots import check_plottable, plot_patterns
     from unblur.metrics.blur_patterns import BlurPatterns
     from unblur.restoration.device import choose_device
@@ -57,10 +57,10 @@ def patterns(
     errors: dict[str, MotionError] = {}
     for name, source in _name_sources(sources).items():
         if isinstance(source, Path) and holds_known_motion(source) and not estimate:
-            motion = known_motion(source)
+            motion = read_known_motion(source)
         else:
             estimator = estimator or load_estimator(checkpoint, choose_device(device))
-            motion = estimated_motion(source, estimator)
+            motion = estimate_motions(source, estimator)
         measured[name], error = _measure(name, motion)
         if error:
             errors[name] = error
@@ -132,7 +132,7 @@ def _measure(name: str, images: "Iterable[ImageMotionPaths]") -> "tuple[BlurPatt
     """Return the patterns of a data set, and the mean error of its estimates where the truth is known too."""
     from tqdm import tqdm
 
-    from unblur.evaluation.estimated_motion import mean_error
+    from unblur.evaluation.estimated_motion import average_errors
     from unblur.metrics.blur_patterns import collect_patterns, measure_motion
 
     motions, errors = [], []
@@ -143,4 +143,4 @@ def _measure(name: str, images: "Iterable[ImageMotionPaths]") -> "tuple[BlurPatt
             raise UnblurError(f"{name}, image {motion.image}: {error}") from error
         if motion.error:
             errors.append(motion.error)
-    return collect_patterns(motions), mean_error(errors) if errors else None
+    return collect_patterns(motions), average_errors(errors) if errors else None

@@ -155,13 +155,13 @@ def _restore_job(
     from dataclasses import replace
 
     from unblur.app.report import Outcome, describe_error
-    from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
+    from unblur.photos.files import check_format, left_behind, read_photo, write_photo
     from unblur.restoration.uncertainty import render_uncertainty
 
     try:
         photo = read_photo(job.source)
         # Reported here, not after minutes of work.
-        refuse_what_the_format_cannot_hold(photo, job.output)
+        check_format(photo, job.output)
         restoration = restorer.restore_photo(photo, strength, tile, progress)
         mark = mark and restoration.generated_share > 0
         restored = add_mark(restoration.photo) if mark else restoration.photo
@@ -228,10 +228,10 @@ def add_mark(photo: "Photo") -> "Photo":
     from dataclasses import replace
     from importlib.metadata import version
 
-    from unblur.photos.marks import COMPOSITE_WITH_GENERATED, marked
+    from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 
     software = f"unblur {version('unblur')}, generative"
-    metadata = marked(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
+    metadata = mark_metadata(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
     return replace(photo, metadata=metadata)
 
 

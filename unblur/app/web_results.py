@@ -22,8 +22,8 @@ from unblur.app.report import GENERATED_MEANS, describe_error, describe_fallback
 from unblur.app.restore_command import add_mark
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
-from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
-from unblur.photos.formats import suffix_of_result
+from unblur.photos.files import check_format, left_behind, read_photo, write_photo
+from unblur.photos.formats import choose_result_suffix
 from unblur.photos.photo import Metadata, Photo
 from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.generative import GenerativeRestorer, load_generative
@@ -281,10 +281,10 @@ def _restore_one(
     photo = read_photo(source, most_pixels=MOST_PIXELS)
     on_tile(0.0)
     folder = Path(tempfile.mkdtemp(dir=parent))
-    ending = suffix_of_result(source.suffix)
+    ending = choose_result_suffix(source.suffix)
     output = folder / make_result_name(source.stem, f"{RESULT_SUFFIXES[mode]}{ending}")
     # Reported here, not after minutes of work.
-    refuse_what_the_format_cannot_hold(photo, output)
+    check_format(photo, output)
     restoration = restorer.restore_photo(photo, progress=on_tile)
     restored = add_mark(restoration.photo) if restoration.generated_share else restoration.photo
     full = folder / "full.npy"

@@ -13,7 +13,7 @@ from torch import nn
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.eight_bits import from_eight_bits, to_eight_bits
-from unblur.checkpoints.hub import hub_reason
+from unblur.checkpoints.hub import describe_hub_error
 from unblur.checkpoints.old_names import modern_json, modern_state_dict
 from unblur.checkpoints.plausible import check_fit, refuse_absurd_numbers
 from unblur.config import from_json, to_json
@@ -215,5 +215,5 @@ def _download(hub_id: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
             f"{hub_id} is neither a folder here nor a repository the hub would give "
-            f"({hub_reason(error)}); check the name and the connection."
+            f"({describe_hub_error(error)}); check the name and the connection."
         ) from error

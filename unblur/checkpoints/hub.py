@@ -6,7 +6,7 @@ from pathlib import Path
 from unblur.errors import UnblurError
 
 
-def hub_reason(error: Exception) -> str:
+def describe_hub_error(error: Exception) -> str:
     """Describe an error of the hub in the words of its library, without error numbers of the operating system."""
     line = next(iter(str(error).splitlines()), type(error).__name__)
     return re.sub(r"\[Errno -?\d+\] ", "", line)
@@ -33,5 +33,5 @@ def find_weights(source: str | Path) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
             f"{source} is neither a file here nor one that the hub would give "
-            f"({hub_reason(error)}); check the name and the connection."
+            f"({describe_hub_error(error)}); check the name and the connection."
         ) from error

@@ -37,7 +37,7 @@ class KeyMap:
     renamings: tuple[tuple[str, str], ...]
     """Regular expressions and what takes the place of what they find, applied one after the other."""
 
-    def renamed(self, name: str) -> str:
+    def rename(self, name: str) -> str:
         """Return our name of the original's parameter `name`."""
         for pattern, replacement in self.renamings:
             name = re.sub(pattern, replacement, name)
@@ -153,7 +153,7 @@ RESTORMER_KEYS = KeyMap(
 )
 
 
-def key_map_of(config: ForeignConfig) -> KeyMap:
+def choose_key_map(config: ForeignConfig) -> KeyMap:
     """Return the map of the names that the authors of this network use."""
     match config:
         case NAFNetConfig():
@@ -178,11 +178,11 @@ def load_foreign(path: Path, config: ForeignConfig) -> nn.Module:
 
 def from_foreign(content: Mapping[str, Any], config: ForeignConfig, source: str | Path = "these weights") -> nn.Module:
     """Build the network that `config` describes, with weights under its authors' names. `source` is for errors."""
-    key_map = key_map_of(config)
+    key_map = choose_key_map(config)
     model = build(config)
     ours: dict[str, Tensor] = {}
-    for name, value in _unwrapped(content).items():
-        renamed = key_map.renamed(name)
+    for name, value in _unwrap(content).items():
+        renamed = key_map.rename(name)
         if renamed in ours:
             raise UnblurError(f"{source} holds two entries for {renamed}, the second called {name}; get it again.")
         ours[renamed] = value
@@ -214,7 +214,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     return read
 
 
-def _unwrapped(content: Mapping[str, Any]) -> dict[str, Any]:
+def _unwrap(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the weights without the wrappers of training programs and the prefixes of their names."""
     unwrapped: list[Mapping[str, Any]] = []
     # A file may name a wrapper as its own content.

@@ -104,7 +104,7 @@ def _overlap(shift: int, size: int) -> tuple[slice, slice]:
 def _sample_bicubic(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Sample (C, H, W) at N places -> (C, N) by Keys' kernel with a = -0.75, as OpenCV has it; edges are mirrored."""
     height, width = (length + 2 * _BICUBIC_REACH_PX for length in picture.shape[1:])
-    rows, columns = (_mirrored(length, _BICUBIC_REACH_PX) for length in picture.shape[1:])
+    rows, columns = (_mirror_indices(length, _BICUBIC_REACH_PX) for length in picture.shape[1:])
     padded = picture[:, rows][:, :, columns]
     grid = torch.stack(
         [2 * (x + _BICUBIC_REACH_PX) / (width - 1) - 1, 2 * (y + _BICUBIC_REACH_PX) / (height - 1) - 1], dim=-1
@@ -112,7 +112,7 @@ def _sample_bicubic(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return F.grid_sample(padded[None], grid[None, None], mode="bicubic", align_corners=True)[0, :, 0]
 
 
-def _mirrored(length: int, reach: int) -> Tensor:
+def _mirror_indices(length: int, reach: int) -> Tensor:
     """Return the indices of a row extended by `reach` pixels at both ends, mirrored, the last pixel repeated."""
     place = torch.arange(-reach, length + reach) % (2 * length)
     return torch.minimum(place, 2 * length - 1 - place)

@@ -61,7 +61,7 @@ def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
     """
     opened, summary = [], []
     for name in dict.fromkeys(choice.names):
-        metric, digits = _opened(name, choice)
+        metric, digits = _open(name, choice)
         # By its name: Koehler's PSNR is another one, and the protocol says which is meant.
         if metric.name in [own.name for own in protocol.metrics]:
             continue
@@ -72,7 +72,7 @@ def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
     return OpenMetrics(metrics=tuple(opened), summary=" ".join(summary))
 
 
-def _opened(name: str, choice: MetricChoice) -> tuple[Metric, str]:
+def _open(name: str, choice: MetricChoice) -> tuple[Metric, str]:
     """Open a metric, and return it with the first digits of the hash of its weights."""
     match name:
         case "st-lpips":

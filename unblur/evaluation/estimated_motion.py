@@ -64,7 +64,7 @@ def estimate_motion(estimator: nn.Module, blurry: Tensor) -> Tensor:
     return torch.cat(bands, dim=1)
 
 
-def motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor) -> MotionError:
+def compute_motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor) -> MotionError:
     """Return the error of an estimated undirected path (4, 2h, 2w) against the truth at every 16th pixel.
 
     `start` and `end` are (2, h, w), `curve` the coefficients (3, 2, h, w) of the quadratic fit.
@@ -80,7 +80,7 @@ def motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor) -> Mot
     )
 
 
-def mean_error(errors: Sequence[MotionError]) -> MotionError:
+def average_errors(errors: Sequence[MotionError]) -> MotionError:
     """Average errors over images of one size; there must be one at least."""
     return MotionError(
         endpoint_px=fmean(error.endpoint_px for error in errors),

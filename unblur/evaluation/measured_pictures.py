@@ -11,7 +11,7 @@ from unblur.datasets.photo_folder import photo_paths
 from unblur.datasets.recognition import fitting_data_sets
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import NamedFiles
-from unblur.evaluation.protocol import PAIRS, Protocol, find_protocol, usual_protocol
+from unblur.evaluation.protocol import PAIRS, Protocol, choose_protocol, find_protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def find_pictures(
         )
     pairs = PairFolder(folder, split, name, need_sharp=False)
     splits = [part.name for part in pairs.splits]
-    chosen = wanted or usual_protocol(pairs.data_set.name, splits, has_sharp=pairs.has_sharp)
+    chosen = wanted or choose_protocol(pairs.data_set.name, splits, has_sharp=pairs.has_sharp)
     if chosen.needs_sharp and not pairs.has_sharp:
         raise UnblurError(f"{folder} has photographs without sharp twins; measure them with --protocol no-reference.")
     files = tuple(

@@ -12,7 +12,7 @@ from unblur.errors import UnblurError
 from unblur.evaluation.peers.identity import identity
 from unblur.evaluation.peers.onnx_model import OnnxModel
 from unblur.evaluation.peers.outputs import OutputFolder
-from unblur.evaluation.peers.python_function import PythonFunction, names_function
+from unblur.evaluation.peers.python_function import PythonFunction, is_function_name
 from unblur.evaluation.peers.spandrel_model import SUFFIXES, SpandrelModel
 from unblur.evaluation.peers.unsharp import unsharp_mask
 from unblur.photos.photo import Photo
@@ -109,7 +109,7 @@ def open_method(choice: MethodSpec) -> Method:
                 apply=lambda _, image: Restored(pixels=outputs.picture(image)),
                 checkpoint=outputs.fingerprint,
             )
-        case name if names_function(name):
+        case name if is_function_name(name):
             device = choose_device(choice.device)
             function = PythonFunction(name, choice.checkpoint, device)
             return from_function(function.name, function.restore, checkpoint=function.sha256, device=device.type)

@@ -15,7 +15,7 @@ from unblur.datasets.pair_files import read_rgb
 from unblur.datasets.photo_folder import photo_paths
 from unblur.datasets.shards import ShardFolder
 from unblur.errors import UnblurError
-from unblur.evaluation.estimated_motion import MotionError, estimate_motion, motion_error
+from unblur.evaluation.estimated_motion import MotionError, compute_motion_error, estimate_motion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,11 @@ class ImageMotionPaths:
 
 
 def holds_known_motion(folder: Path) -> bool:
-    """Return whether the folder holds motion that `known_motion` can read."""
+    """Return whether the folder holds motion that `read_known_motion` can read."""
     return _holds_shards(folder) or any((folder / "motion").glob("*.npz"))
 
 
-def known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
+def read_known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
     """Yield the motion of shards of `unblur simulate`, or of motion/*.npz. Raises UnblurError for a damaged file."""
     if _holds_shards(folder):
         for pair in ShardFolder(folder):
@@ -49,7 +49,7 @@ def known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
         yield ImageMotionPaths(image=file.stem, start=start, end=end, estimated=False)
 
 
-def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Iterator[ImageMotionPaths]:
+def estimate_motions(source: Path | Sequence[Path], estimator: nn.Module) -> Iterator[ImageMotionPaths]:
     """Estimate the motion of the blurry images of shards, of a folder or its blurry/, or of those named.
 
     Raises UnblurError when there are none, or one cannot be read.
@@ -58,7 +58,7 @@ def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Ite
         for pair in ShardFolder(source):
             path = estimate_motion(estimator, pair.blurry)
             start, end = directed(path)
-            error = motion_error(path, pair.start, pair.end, pair.curve)
+            error = compute_motion_error(path, pair.start, pair.end, pair.curve)
             yield ImageMotionPaths(image=str(pair.index), start=start, end=end, estimated=True, error=error)
         return
     if isinstance(source, Path):

@@ -250,7 +250,7 @@ def find_protocol(name: str) -> Protocol:
     raise UnblurError(f"There is no protocol {name}; the names are {', '.join(p.name for p in PROTOCOLS)}.")
 
 
-def usual_protocol(data_set: str, splits: Iterable[str], *, has_sharp: bool) -> Protocol:
+def choose_protocol(data_set: str, splits: Iterable[str], *, has_sharp: bool) -> Protocol:
     """Return the protocol by which results on a data set of the catalogue are published."""
     if not has_sharp:
         return NO_REFERENCE

@@ -17,7 +17,7 @@ import torch
 
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
-from unblur.evaluation.measure import NamedFiles, conditions_of, measure_files, pictures_of
+from unblur.evaluation.measure import NamedFiles, fingerprint_pictures, make_conditions, measure_files
 from unblur.evaluation.method import Method, MethodSpec, open_method
 from unblur.evaluation.peers.outputs import output_path
 from unblur.evaluation.protocol import Protocol
@@ -53,8 +53,12 @@ class Progress:
         self._method = method
         also = open_metrics(run.metrics, run.protocol)
         self._also = also.metrics
-        self.conditions = conditions_of(
-            self._method, run.protocol, data_set=run.data_set, pictures=pictures_of(run.files), metrics=also.summary
+        self.conditions = make_conditions(
+            self._method,
+            run.protocol,
+            data_set=run.data_set,
+            pictures=fingerprint_pictures(run.files),
+            metrics=also.summary,
         )
         self._partial = partial
         self._rows: dict[str, Row] = {}

@@ -49,7 +49,7 @@ class Table:
         return text.getvalue()
 
 
-def summary(rows: Sequence[Row]) -> Table:
+def summarise(rows: Sequence[Row]) -> Table:
     """Return one line for each group of images (see `Row.group`), if few, and one for all. Raises UnblurError."""
     if not rows:
         raise UnblurError("Nothing was measured, so there is nothing to tabulate; give at least one row.")
@@ -60,7 +60,7 @@ def summary(rows: Sequence[Row]) -> Table:
     return _table(("images",), {(name,): members for name, members in [*few, ("all", list(rows))]})
 
 
-def comparison(runs: Sequence[Sequence[Row]]) -> Table:
+def compare_runs(runs: Sequence[Sequence[Row]]) -> Table:
     """Return one line for each run, the means over its images; runs lie below each other. Raises UnblurError.
 
     Runs by protocols that measure other things have empty cells there.

@@ -15,7 +15,7 @@ _FILLING = b"\1"
 _DESCRIPTION = 0x010E
 
 
-def placeholder(exif: bytes) -> bytes:
+def make_placeholder(exif: bytes) -> bytes:
     """Return a block, for libvips, that leaves at least as much room as `exif` needs."""
     size = len(exif)
     text = _FILLING * (size - 1) + b"\0"
@@ -23,6 +23,6 @@ def placeholder(exif: bytes) -> bytes:
     return EXIF_HEADER + b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4) + text
 
 
-def avif_with_exif(avif: bytes, placed: bytes, exif: bytes) -> bytes:
+def insert_exif(avif: bytes, placed: bytes, exif: bytes) -> bytes:
     """Return the AVIF file with `exif`, and zeros behind, in place of the block `placed` that libvips made."""
     return avif.replace(placed, exif.ljust(len(placed), b"\0"), 1)

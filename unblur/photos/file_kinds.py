@@ -43,7 +43,7 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 """Place, bytes that stand there, and what the file is then."""
 
 
-def kind_of(head: bytes) -> Kind | None:
+def detect_kind(head: bytes) -> Kind | None:
     """Return the format of the file that begins with `head`; None for formats that are not read."""
     match head[:4]:
         case b"\x89PNG":
@@ -57,7 +57,7 @@ def kind_of(head: bytes) -> Kind | None:
     return "HEIF" if _HEIF_BRANDS & _brands(head) else None
 
 
-def name_of_other(head: bytes) -> str:
+def name_other_kind(head: bytes) -> str:
     """Name a file of a format that is not read, as far as its first bytes allow: "GIF file", "video" and so on."""
     for place, signature, name in _OTHERS:
         if head.startswith(signature, place):

@@ -36,7 +36,7 @@ def is_display_p3(path: Path, primaries: int, transfer: int) -> bool:
     return primaries == _DISPLAY_P3_PRIMARIES
 
 
-def code_points(data: bytes) -> tuple[int, int]:
+def read_code_points(data: bytes) -> tuple[int, int]:
     """Return primaries and transfer of the photograph itself, not of thumbnails or gain maps; UNSPECIFIED if absent."""
     try:
         # `meta`, `pitm` and `ipma` are full boxes: a version and flags come before what they hold.

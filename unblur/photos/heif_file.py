@@ -24,18 +24,18 @@ _AUXILIARY = (
 )
 
 
-def without_exif(data: bytes) -> bytes:
+def hide_exif(data: bytes) -> bytes:
     """Return the file with EXIF blocks that libvips skips, as it spends seconds on hostile ones; all else is equal."""
     return _EXIF_BLOCK.sub(EXIF_HEADER + bytes(4), data)
 
 
-def exif_at(data: bytes, changed: bytes | None, hidden: bytes) -> bytes | None:
-    """Return the EXIF block of the file `data` at the place of `changed`, which libvips read after `without_exif`."""
+def read_exif(data: bytes, changed: bytes | None, hidden: bytes) -> bytes | None:
+    """Return the EXIF block of the file `data` at the place of `changed`, which libvips read after `hide_exif`."""
     place = -1 if changed is None else hidden.find(changed)
     return None if changed is None or place < 0 else data[place : place + len(changed)]
 
 
-def pictures_that_stand_alone(data: bytes) -> int | None:
+def count_pictures(data: bytes) -> int | None:
     """Count the pictures that are neither hidden nor part of another, such as tiles; None if it is unclear."""
     types: dict[int, bytes] = {}
     hidden: set[int] = set()

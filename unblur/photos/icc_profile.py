@@ -16,7 +16,7 @@ _D50 = np.array([0.96422, 1.0, 0.82521])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
-def rgb_profile(chromaticities: tuple[float, ...], gamma: float) -> bytes:
+def make_rgb_profile(chromaticities: tuple[float, ...], gamma: float) -> bytes:
     """Make a profile of these primaries (x and y of white, red, green, blue) with values light to the power 1 / gamma.
 
     Raises ValueError for primaries that span no colours.
@@ -27,7 +27,7 @@ def rgb_profile(chromaticities: tuple[float, ...], gamma: float) -> bytes:
     return _profile(b"RGB ", tags | {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
 
 
-def grey_profile(gamma: float) -> bytes:
+def make_grey_profile(gamma: float) -> bytes:
     """Make a profile of grey values that are light to the power 1 / gamma."""
     return _profile(b"GRAY", {b"kTRC": _curve(gamma)})
 

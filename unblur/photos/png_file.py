@@ -34,7 +34,7 @@ class PngContents:
     """The file without EXIF and texts but for XMP: libvips spends seconds on hostile ones."""
     exif: bytes | None
     is_animation: bool
-    code_points: tuple[int, int] | None
+    read_code_points: tuple[int, int] | None
     """Primaries and transfer, ITU-T H.273, of the chunk cICP."""
     says_srgb: bool
     gamma: float | None
@@ -46,7 +46,7 @@ class PngContents:
     left_behind: tuple[str, ...]
 
 
-def png_contents(data: bytes) -> PngContents:
+def read_png_contents(data: bytes) -> PngContents:
     """Return the contents of the PNG file `data`; damaged chunks are ignored."""
     chunks: dict[bytes, bytes] = {}
     texts: list[Text] = []
@@ -77,7 +77,7 @@ def png_contents(data: bytes) -> PngContents:
         picture=b"".join([*parts, data[passed:]]) if parts else data,
         exif=chunks.get(b"eXIf") or None,
         is_animation=b"acTL" in chunks,
-        code_points=(points[0], points[1]) if points else None,
+        read_code_points=(points[0], points[1]) if points else None,
         says_srgb=b"sRGB" in chunks,
         gamma=100_000 / gamma[0] if gamma and gamma[0] else None,
         chromaticities=tuple(number / 100_000 for number in chromaticities) if chromaticities else None,
@@ -87,7 +87,7 @@ def png_contents(data: bytes) -> PngContents:
     )
 
 
-def png_with(
+def insert_into_png(
     png: bytes,
     *,
     icc: bytes | None,
@@ -175,16 +175,16 @@ def _text(kind: bytes, body: bytes) -> Text | None:
             case b"tEXt":
                 text = rest.decode("latin-1")
             case b"zTXt":
-                text = _inflated(rest[1:]).decode("latin-1")
+                text = _inflate(rest[1:]).decode("latin-1")
             case _:
                 is_compressed, (_, _, content) = rest[0], rest[2:].split(b"\0", 2)
-                text = (_inflated(content) if is_compressed else content).decode()
+                text = (_inflate(content) if is_compressed else content).decode()
     except (ValueError, IndexError, zlib.error):
         return None
     return Text(keyword=keyword.decode("latin-1"), text=text) if len(text) <= _LARGEST_TEXT_BYTES else None
 
 
-def _inflated(data: bytes) -> bytes:
+def _inflate(data: bytes) -> bytes:
     """Decompress a text. Raises ValueError if it is longer than a text may be."""
     inflater = zlib.decompressobj()
     text = inflater.decompress(data, _LARGEST_TEXT_BYTES)

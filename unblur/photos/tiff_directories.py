@@ -78,7 +78,7 @@ class Entry:
         return VALUE_BYTES[self.kind] * self.count
 
 
-def layout_of(data: bytes) -> Layout:
+def read_layout(data: bytes) -> Layout:
     """Return the layout of a TIFF or BigTIFF file, or of EXIF without its header. Raises ValueError for others."""
     match data[:4]:
         case b"II*\0":
@@ -117,13 +117,13 @@ def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
             yield Entry(place=place, tag=tag, kind=kind, count=values, start=start)
 
 
-def whole_number(data: bytes, layout: Layout, entry: Entry) -> int | None:
+def read_whole_number(data: bytes, layout: Layout, entry: Entry) -> int | None:
     """Return the first value of the entry if it is a SHORT, a LONG or an offset; None for any other type."""
     code = {SHORT: "H", LONG: "I", 13: "I", 16: "Q", 18: "Q"}.get(entry.kind)
     return None if code is None else int(struct.unpack_from(f"{layout.order}{code}", data, entry.start)[0])
 
 
-def resolution_in(data: bytes, layout: Layout, directory: int) -> Resolution | None:
+def read_resolution(data: bytes, layout: Layout, directory: int) -> Resolution | None:
     """Return the resolution in the directory at place `directory`; None if it has no valid one."""
     found = {entry.tag: entry for entry in entries(data, layout, directory)}
     values = []
@@ -137,7 +137,7 @@ def resolution_in(data: bytes, layout: Layout, directory: int) -> Resolution | N
         values.append(numerator / denominator)
     unit = found.get(RESOLUTION_UNIT)
     # An inch where none is given, as TIFF 6.0 has it.
-    number = 2 if unit is None else whole_number(data, layout, unit)
+    number = 2 if unit is None else read_whole_number(data, layout, unit)
     if number not in _UNITS:
         return None
     return Resolution(x=values[0], y=values[1], unit=_UNITS[number])  # type: ignore[arg-type]

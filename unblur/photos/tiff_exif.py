@@ -20,9 +20,9 @@ from unblur.photos.tiff_directories import (
     Y_RESOLUTION,
     Layout,
     entries,
-    layout_of,
-    resolution_in,
-    whole_number,
+    read_layout,
+    read_resolution,
+    read_whole_number,
 )
 
 _ABOUT_THE_FILE = frozenset(
@@ -73,14 +73,14 @@ class _Budget:
 _Directory = dict[int, "_Value | _Directory"]
 
 
-def exif_of_tiff(tiff: bytes) -> tuple[bytes | None, bool]:
+def read_tiff_exif(tiff: bytes) -> tuple[bytes | None, bool]:
     """Return the EXIF block of a TIFF file as in a JPEG file, and whether it is complete; None if there is none.
 
     Values that lie outside of the file, or take more than MOST_BYTES together, are left out.
     """
     budget = _Budget()
     try:
-        layout = layout_of(tiff)
+        layout = read_layout(tiff)
         directory = _read(tiff, layout, layout.first_directory(tiff), _describes, budget)
     except (struct.error, ValueError):
         return None, True
@@ -91,19 +91,19 @@ def exif_of_tiff(tiff: bytes) -> tuple[bytes | None, bool]:
     return block, budget.was_enough
 
 
-def resolution_of_tiff(tiff: bytes) -> Resolution | None:
+def read_tiff_resolution(tiff: bytes) -> Resolution | None:
     """Return the resolution in a TIFF file; None if it has none."""
     try:
-        layout = layout_of(tiff)
-        return resolution_in(tiff, layout, layout.first_directory(tiff))
+        layout = read_layout(tiff)
+        return read_resolution(tiff, layout, layout.first_directory(tiff))
     except (struct.error, ValueError):
         return None
 
 
-def iptc_of_tiff(tiff: bytes) -> bytes | None:
+def read_tiff_iptc(tiff: bytes) -> bytes | None:
     """Return the IPTC records in a TIFF file; None if it has none."""
     try:
-        layout = layout_of(tiff)
+        layout = read_layout(tiff)
         directory = _read(tiff, layout, layout.first_directory(tiff), lambda tag: tag == _IPTC)
     except (struct.error, ValueError):
         return None
@@ -111,24 +111,24 @@ def iptc_of_tiff(tiff: bytes) -> bytes | None:
     return value.data if isinstance(value, _Value) else None
 
 
-def numbers_of_tiff(tiff: bytes, *tags: int) -> dict[int, int]:
+def read_tiff_numbers(tiff: bytes, *tags: int) -> dict[int, int]:
     """Return the first number of each of these tags in the first directory, by tag; missing ones are left out."""
     try:
-        layout = layout_of(tiff)
-        found = {e.tag: whole_number(tiff, layout, e) for e in entries(tiff, layout, layout.first_directory(tiff))}
+        layout = read_layout(tiff)
+        found = {e.tag: read_whole_number(tiff, layout, e) for e in entries(tiff, layout, layout.first_directory(tiff))}
     except (struct.error, ValueError):
         return {}
     return {tag: number for tag in tags if (number := found.get(tag)) is not None}
 
 
-def exif_of_at_most(exif: bytes, most_bytes: int) -> bytes:
+def limit_exif(exif: bytes, most_bytes: int) -> bytes:
     """Return the EXIF block, without its largest values if it exceeds `most_bytes`; unchanged if it is damaged."""
     block = exif.removeprefix(EXIF_HEADER)
     limit = most_bytes
     while len(exif) > most_bytes and limit > 64:
         limit //= 2
         try:
-            layout = layout_of(block)
+            layout = read_layout(block)
             read = _read(block, layout, layout.first_directory(block), lambda _: True)
         except (struct.error, ValueError):
             return exif
@@ -137,19 +137,19 @@ def exif_of_at_most(exif: bytes, most_bytes: int) -> bytes:
     return exif
 
 
-def tiff_with_description(tiff: bytes, metadata: Metadata) -> bytes:
+def insert_into_tiff(tiff: bytes, metadata: Metadata) -> bytes:
     """Return the TIFF file with the description in the EXIF block, and the resolution, in place of its own.
 
     Only the first directory is written anew, at the end of the file: pixels stay where they are.
     """
     try:
-        layout = layout_of(tiff)
+        layout = read_layout(tiff)
         directory = _read(tiff, layout, layout.first_directory(tiff), lambda _: True)
     except (struct.error, ValueError):
         return tiff
     if layout.is_big:
         return tiff
-    described = _described(metadata.exif or b"", layout.order)
+    described = _read_descriptions(metadata.exif or b"", layout.order)
     for tag in (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT):
         directory.pop(tag, None)
     directory |= {tag: value for tag, value in described.items() if tag not in directory}
@@ -192,15 +192,15 @@ def _resolution_values(resolution: Resolution, order: str) -> _Directory:
     }
 
 
-def _described(exif: bytes, order: str) -> _Directory:
+def _read_descriptions(exif: bytes, order: str) -> _Directory:
     """Return the descriptions of the EXIF block, in byte order `order`; nothing where it is damaged."""
     block = exif.removeprefix(EXIF_HEADER)
     try:
-        layout = layout_of(block)
+        layout = read_layout(block)
         described = _read(block, layout, layout.first_directory(block), lambda tag: _describes(tag) or _prints(tag))
     except (struct.error, ValueError):
         return {}
-    return described if layout.order == order else _swapped(described)
+    return described if layout.order == order else _swap_bytes(described)
 
 
 def _describes(tag: int) -> bool:
@@ -227,7 +227,7 @@ def _read(
     directory: _Directory = {}
     for entry in entries(data, layout, offset):
         if entry.tag in SUBDIRECTORIES:
-            place = whole_number(data, layout, entry)
+            place = read_whole_number(data, layout, entry)
             if place is not None and depth < 3:
                 directory[entry.tag] = _read(data, layout, place, lambda _: True, budget, depth + 1)
         elif is_wanted(entry.tag) and entry.kind in _EXIF_KINDS and budget.allows(entry.size):
@@ -272,12 +272,12 @@ def _serialise(directory: _Directory, order: str, start: int) -> bytes:
     return b"".join([*head, bytes(4), *values])
 
 
-def _swapped(directory: _Directory) -> _Directory:
+def _swap_bytes(directory: _Directory) -> _Directory:
     """Return the same values in the other byte order."""
     result: _Directory = {}
     for tag, value in directory.items():
         if isinstance(value, dict):
-            result[tag] = _swapped(value)
+            result[tag] = _swap_bytes(value)
             continue
         size = _SWAPPED_BYTES.get(value.kind, 1)
         numbers = (value.data[i : i + size][::-1] for i in range(0, len(value.data), size))

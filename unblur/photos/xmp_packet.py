@@ -38,24 +38,24 @@ _EMPTY_PACKET = (
 ).encode()
 
 
-def parsed(xmp: bytes | None) -> tuple[Document, Element]:
+def parse(xmp: bytes | None) -> tuple[Document, Element]:
     """Parse the packet and its rdf:RDF; return those of an empty packet if it cannot be parsed."""
     return _read(xmp or b"") or _parsed_empty()
 
 
-def serialised(document: Document) -> bytes:
+def serialise(document: Document) -> bytes:
     """Serialise the packet."""
     # Not of the whole document, which would begin with a declaration where the packet's must be.
     return "".join(node.toxml() for node in document.childNodes).encode()
 
 
-def upright(xmp: bytes) -> bytes:
+def set_upright(xmp: bytes) -> bytes:
     """Set the orientation in the packet to upright; viewers that obey it would else turn the upright pixels again."""
     attribute = re.sub(rb'(tiff:Orientation\s*=\s*["\'])\d(["\'])', rb"\g<1>1\g<2>", xmp)
     return re.sub(rb"(<tiff:Orientation>)\s*\d\s*(</tiff:Orientation>)", rb"\g<1>1\g<2>", attribute)
 
 
-def of_the_photograph_alone(xmp: bytes | None) -> tuple[bytes | None, tuple[str, ...]]:
+def remove_other_claims(xmp: bytes | None) -> tuple[bytes | None, tuple[str, ...]]:
     """Remove claims of a gain map, a video, a depth map or another packet in the file; return their names too.
 
     Unchanged where there are none, or where it cannot be read.
@@ -79,7 +79,7 @@ def of_the_photograph_alone(xmp: bytes | None) -> tuple[bytes | None, tuple[str,
             element.parentNode.removeChild(element)
     if not removed:
         return xmp, ()
-    return serialised(document), tuple(dict.fromkeys(name for name in removed if name))
+    return serialise(document), tuple(dict.fromkeys(name for name in removed if name))
 
 
 def _claim_of(namespace: str | None, name: str | None) -> str | None:

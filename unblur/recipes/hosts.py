@@ -10,7 +10,7 @@ with its schedule.
 import math
 from dataclasses import replace
 
-from unblur.checkpoints.published import published
+from unblur.checkpoints.published import get_published
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import HostConfig, PriorConfig, UNetConfig
 from unblur.names import PublishedName
@@ -49,7 +49,7 @@ def mimo_unet(*, plus: bool, with_prior: bool) -> Recipe:
     """L1 and a tenth of the frequency loss at three scales; 3000 epochs, halved every 500."""
     return Recipe(
         name=_named("mimo-unet+" if plus else "mimo-unet", with_prior),
-        model=_maybe_with_prior(published("mimo-unet+" if plus else "mimo-unet").config, with_prior),
+        model=_maybe_with_prior(get_published("mimo-unet+" if plus else "mimo-unet").config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
@@ -70,7 +70,7 @@ def mprnet(*, with_prior: bool) -> Recipe:
     """Charbonnier and a twentieth of the edge loss at three stages; 3000 epochs, of which three are warmup."""
     return Recipe(
         name=_named("mprnet", with_prior),
-        model=_maybe_with_prior(published("mprnet").config, with_prior),
+        model=_maybe_with_prior(get_published("mprnet").config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
@@ -104,7 +104,7 @@ def restormer(*, with_prior: bool) -> Recipe:
     (_, first_px, first_batch), *later = RESTORMER_STEPS
     return Recipe(
         name=_named("restormer", with_prior),
-        model=_maybe_with_prior(published("restormer").config, with_prior),
+        model=_maybe_with_prior(get_published("restormer").config, with_prior),
         sampling=PatchSampling(patch_px=first_px),
         repeats=4,
         repeat_gap=32,
@@ -129,7 +129,7 @@ def restormer(*, with_prior: bool) -> Recipe:
 def _nafnet(name: PublishedName, steps: int, *, batch: int, with_prior: bool) -> Recipe:
     return Recipe(
         name=_named(name, with_prior),
-        model=_maybe_with_prior(published(name).config, with_prior),
+        model=_maybe_with_prior(get_published(name).config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unblur.errors import UnblurError
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 from unblur.models.padding import padded_to_multiple
 from unblur.restoration.tiles import SMALLEST_TILE_PX, Span, compute_spans
 
@@ -56,9 +56,9 @@ class OnnxModel:
             raise UnblurError(f"{path} is no ONNX model that can be run ({_first_line(error)}); export it anew.") from (
                 error
             )
-        self._input, self._kind, self._fixed = self._described()
+        self._input, self._kind, self._fixed = self._describe()
 
-    def _described(self) -> tuple[str, np.dtype[Any], tuple[int, int] | None]:
+    def _describe(self) -> tuple[str, np.dtype[Any], tuple[int, int] | None]:
         """Return the name and the type of the input, and its height and width where they are fixed."""
         inputs = self._session.get_inputs()
         summary = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
@@ -77,9 +77,11 @@ class OnnxModel:
 
     def restore(self, blurry: NDArray[Any]) -> NDArray[Any]:
         """Restore (H, W, 3) uint8 -> same."""
-        planes = planes_of(blurry)
-        restored = self._of_any_size(planes) if self._fixed is None else self._in_tiles(planes, *self._fixed)
-        return pixels_of(restored)
+        planes = to_planes(blurry)
+        restored = (
+            self._restore_any_size(planes) if self._fixed is None else self._restore_in_tiles(planes, *self._fixed)
+        )
+        return to_pixels(restored)
 
     def tile_px(self, blurry: NDArray[Any]) -> int:
         """Return the largest side of the tiles into which a picture (H, W, 3) is cut; 0 if it is not."""
@@ -87,10 +89,10 @@ class OnnxModel:
             return 0
         return max(self._fixed)
 
-    def _of_any_size(self, planes: Tensor) -> Tensor:
+    def _restore_any_size(self, planes: Tensor) -> Tensor:
         return self._run(padded_to_multiple(planes, self._multiple_px))[..., : planes.shape[2], : planes.shape[3]]
 
-    def _in_tiles(self, planes: Tensor, height: int, width: int) -> Tensor:
+    def _restore_in_tiles(self, planes: Tensor, height: int, width: int) -> Tensor:
         rows, columns = _windows(planes.shape[2], height), _windows(planes.shape[3], width)
         whole = torch.zeros_like(planes)
         for row in rows:

@@ -30,7 +30,7 @@ class OutputFolder:
 
     def picture(self, image: str) -> NDArray[Any]:
         """Read the picture of this name, (H, W, 3) uint8. Raises UnblurError when the folder has none, or two."""
-        bare = bare_name(image)
+        bare = remove_suffix(image)
         paths = self._paths.get(bare, [])
         if len(paths) != 1:
             there = f"{len(paths)} pictures" if paths else "no picture"
@@ -38,7 +38,7 @@ class OutputFolder:
         return read_rgb(paths[0]).permute(1, 2, 0).contiguous().numpy()
 
 
-def bare_name(image: str) -> str:
+def remove_suffix(image: str) -> str:
     """Return the name of a measured image without the suffix of a photograph, if it has one."""
     suffix = Path(image).suffix
     return image.removesuffix(suffix) if suffix.lower() in READABLE_SUFFIXES else image
@@ -46,10 +46,10 @@ def bare_name(image: str) -> str:
 
 def output_path(folder: Path, image: str) -> Path:
     """Return the path of the restored image."""
-    return folder / f"{bare_name(image)}.png"
+    return folder / f"{remove_suffix(image)}.png"
 
 
-def keep_output(folder: Path, image: str, pixels: NDArray[Any]) -> None:
+def save_output(folder: Path, image: str, pixels: NDArray[Any]) -> None:
     """Write a restored picture, (H, W, 3) uint8, as PNG where `OutputFolder` finds it. Raises UnblurError."""
     path = output_path(folder, image)
     try:

@@ -16,7 +16,7 @@ from unblur.errors import UnblurError
 _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
-def names_function(method: str) -> bool:
+def is_function_name(method: str) -> bool:
     """Return whether a method is written as module:function."""
     return _NAMED.fullmatch(method) is not None
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 from unblur.regular_files import read_regular
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
@@ -52,4 +52,4 @@ class SpandrelModel:
 
     def restore(self, blurry: NDArray[Any]) -> NDArray[Any]:
         """Restore (H, W, 3) uint8 -> same; spandrel pads the picture as the network needs."""
-        return pixels_of(self._model(planes_of(blurry).to(self._device)))
+        return to_pixels(self._model(to_planes(blurry).to(self._device)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from unblur.datasets.catalogue import CATALOGUE, DataSet
-from unblur.evaluation.protocol import usual_protocol
+from unblur.evaluation.protocol import choose_protocol
 from unblur.evaluation.published.numbers import PublishedNumber, Standing
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table
@@ -47,7 +47,7 @@ class _Line:
     notes: tuple[str, ...] = ()
 
 
-def published_tables(runs: Iterable[Sequence[Row]], numbers: Sequence[PublishedNumber]) -> list[PublishedTable]:
+def make_published_tables(runs: Iterable[Sequence[Row]], numbers: Sequence[PublishedNumber]) -> list[PublishedTable]:
     """Return one table for each data set with runs and published numbers, sorted by the first metric."""
     by_data_set: dict[str, list[Sequence[Row]]] = {}
     for rows in runs:
@@ -160,7 +160,7 @@ def _why_not_comparable(
     if set(splits) != set(published_for):
         reasons.append(f"measured on {' and '.join(splits)}, published for {' and '.join(published_for)}")
     protocol = rows[0].conditions.protocol
-    usual = usual_protocol(data_set.name, splits, has_sharp=data_set.ground_truth).title
+    usual = choose_protocol(data_set.name, splits, has_sharp=data_set.ground_truth).title
     if protocol != usual:
         reasons.append(f"protocol {protocol} instead of {usual}")
     return f"Measured here, but not comparable: {'; '.join(reasons)}." if reasons else None
