@@ -188,24 +188,26 @@ def test_restored_pictures_are_saved_and_the_worst_are_shown(pairs: Path, tmp_pa
     command = ["evaluate", str(pairs), "--method", "unsharp", "--csv", str(tmp_path)]
     assert main(command) == 0
     first = rows_in(tmp_path / "pairs-unsharp.csv")
-    kept = tmp_path / "kept"
-    # Measured before, but not kept: so it is measured again.
-    assert main([*command, "--restored", str(kept)]) == 0
-    assert len(list((kept / "pairs").glob("*.png"))) == 6
-    assert main(["evaluate", str(pairs), "--method", str(kept / "pairs"), "--csv", str(tmp_path / "again")]) == 0
+    saved_folder = tmp_path / "saved"
+    # Measured before, but not saved: so it is measured again.
+    assert main([*command, "--restored", str(saved_folder)]) == 0
+    assert len(list((saved_folder / "pairs").glob("*.png"))) == 6
+    assert (
+        main(["evaluate", str(pairs), "--method", str(saved_folder / "pairs"), "--csv", str(tmp_path / "again")]) == 0
+    )
     (table,) = (tmp_path / "again").iterdir()
     assert [row["psnr_after_db"] for row in rows_in(table)] == [row["psnr_after_db"] for row in first]
     show = ["tables", str(table), "--worst", str(tmp_path / "worst.png"), "--plots", str(tmp_path / "plots")]
-    assert main([*show, "--pictures", str(pairs), "--restored", str(kept / "pairs")]) == 0
+    assert main([*show, "--pictures", str(pairs), "--restored", str(saved_folder / "pairs")]) == 0
     assert (tmp_path / "worst.png").stat().st_size > 10_000
     assert {file.name for file in (tmp_path / "plots").iterdir()} == {"gain.png", "images.png"}
     assert main([*show, "--pictures", str(pairs)]) == 2
     files = {row["image"] for row in rows_in(table)}
     one = min(files)
     best = ["tables", str(table), "--best", str(tmp_path / "best.jpg"), "--pictures", str(pairs)]
-    assert main([*best, "--restored", str(kept / "pairs"), "--images", f"{one[:-1]}*"]) == 0
+    assert main([*best, "--restored", str(saved_folder / "pairs"), "--images", f"{one[:-1]}*"]) == 0
     assert (tmp_path / "best.jpg").stat().st_size > 1000
-    assert main([*best, "--restored", str(kept / "pairs"), "--images", "nothing*"]) == 2
+    assert main([*best, "--restored", str(saved_folder / "pairs"), "--images", "nothing*"]) == 2
 
 
 def test_photographs_without_twins_need_no_reference(

@@ -118,9 +118,9 @@ def test_a_ray_cluster_makes_the_same_bytes(
 
 def test_an_error_in_a_ray_worker_is_returned_as_a_value(job: ShardJob) -> None:
     """Without a cluster: a process can start one only once reliably."""
-    told = _RayWorker(replace(job, source=failing_pairs))({"shard": 0})
-    assert told["shard"] == 0
-    assert "not to our taste" in str(told["problem"])
+    result = _RayWorker(replace(job, source=failing_pairs))({"shard": 0})
+    assert result["shard"] == 0
+    assert "not to our taste" in str(result["problem"])
 
 
 def test_without_ray_the_extra_is_named(job: ShardJob, monkeypatch: pytest.MonkeyPatch) -> None:

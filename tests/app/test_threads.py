@@ -1,4 +1,4 @@
-"""Threads that wait sleep soon, and PyTorch, which asks only when it is loaded, is told in time."""
+"""Waiting threads sleep soon: the setting is made before PyTorch, which reads it once, is loaded."""
 
 import os
 import subprocess

@@ -36,10 +36,10 @@ def test_unexpected_errors_are_reported_in_a_sentence(
 
     monkeypatch.setitem(cli.COMMANDS, "fails", command)
     assert main(["fails"]) in (1, 2)
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
-    assert describe_error(error) in told
+    result = capsys.readouterr().err
+    assert said in result
+    assert result.count("\n") == 1
+    assert describe_error(error) in result
 
 
 @pytest.mark.parametrize("output", ["taken/sub/dir/x.jpg", "taken/x.jpg"])
@@ -50,8 +50,8 @@ def test_an_output_folder_that_cannot_be_made_is_named(
     write_photo(Photo(pixels=np.zeros((16, 16, 3), np.uint8)), tmp_path / "photo.jpg")
     (tmp_path / "taken").write_text("a file")
     assert main(["restore", str(tmp_path / "photo.jpg"), "-o", str(tmp_path / output), "--mode", "fast"]) == 1
-    told = capsys.readouterr().err
-    assert f"{tmp_path / 'taken'}" in told
-    assert "Error:" not in told
-    assert "[Errno" not in told
-    assert told.count("\n") == 1
+    result = capsys.readouterr().err
+    assert f"{tmp_path / 'taken'}" in result
+    assert "Error:" not in result
+    assert "[Errno" not in result
+    assert result.count("\n") == 1

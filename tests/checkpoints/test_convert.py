@@ -51,7 +51,7 @@ def test_safetensors_become_a_checkpoint(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "naf").config == NAF_GOPRO
 
 
-def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
+def test_unsuitable_weights_are_refused_in_one_sentence_and_leave_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.save(waves(RESTORMER), tmp_path / "net.pth")

@@ -138,7 +138,7 @@ def at_places(restored: Tensor) -> list[float]:
     return [restored[0, channel, row, column].item() for channel, row, column in PLACES]
 
 
-def test_mprnet_with_the_original_weights_answers_as_the_original() -> None:
+def test_mprnet_with_the_original_weights_equals_the_original() -> None:
     model = from_foreign(waves(MPR), MPR).double()
     assert isinstance(model, MultiOutput)
     with torch.no_grad():
@@ -147,7 +147,7 @@ def test_mprnet_with_the_original_weights_answers_as_the_original() -> None:
         assert at_places(restored) == pytest.approx(answers, abs=1e-9)
 
 
-def test_restormer_with_the_original_weights_answers_as_the_original() -> None:
+def test_restormer_with_the_original_weights_equals_the_original() -> None:
     model = from_foreign(waves(RESTORMER), RESTORMER).double()
     with torch.no_grad():
         assert at_places(model(wave_picture())) == pytest.approx(RESTORMER_ANSWERS, abs=1e-9)

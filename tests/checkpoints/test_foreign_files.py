@@ -33,7 +33,7 @@ Wrap = Callable[[dict[str, Tensor]], object]
         ),
     ],
 )
-def test_wrappers_of_training_programs_are_taken_off(wrap: Wrap, tmp_path: Path) -> None:
+def test_wrappers_of_training_programs_are_removed(wrap: Wrap, tmp_path: Path) -> None:
     weights = waves(NAF)
     torch.save(wrap(weights), tmp_path / "net.pth")
     loaded = load_foreign(tmp_path / "net.pth", NAF)

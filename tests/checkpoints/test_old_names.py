@@ -80,7 +80,7 @@ def test_conversion_gives_the_bundled_weights(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("frozen", [(), ("nafnet",)])
-def test_an_unfinished_run_with_former_names_goes_on_bit_for_bit(
+def test_an_unfinished_run_with_former_names_continues_bit_for_bit(
     frozen: tuple[str, ...], photos: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe(
@@ -110,7 +110,7 @@ def test_an_unfinished_run_with_former_names_goes_on_bit_for_bit(
     assert from_json((tmp_path / "parts" / "recipe.json").read_text(), Recipe).frozen == frozen
 
 
-def test_settings_of_experiments_with_former_names_stay_locked(tmp_path: Path) -> None:
+def test_settings_of_experiments_with_former_names_remain_locked(tmp_path: Path) -> None:
     settings = SyntheticText(camera=Camera(), share=0.5)
     recipe = replace(named("multiscale"), extra_sources=(settings,))
     (tmp_path / "study.json").write_text(former_json(to_json(recipe)))

@@ -59,7 +59,7 @@ def some_rows(method: str = "function", checkpoint: str = "hash") -> list[Row]:
     return [replace(row, conditions=replace(row.conditions, method=method)) for row in rows]
 
 
-def test_the_csv_holds_every_row_and_gives_it_back() -> None:
+def test_rows_survive_the_csv() -> None:
     rows = some_rows()
     text = to_csv(rows)
     read = list(csv.DictReader(io.StringIO(text)))
@@ -69,14 +69,14 @@ def test_the_csv_holds_every_row_and_gives_it_back() -> None:
     assert to_csv(from_csv(text)) == text
 
 
-def test_names_that_csv_must_quote_come_back() -> None:
+def test_quoted_names_survive_the_csv() -> None:
     (row, *_) = some_rows()
     odd = replace(row, image='comma, "quote" and ü.png')
     assert from_csv(to_csv([odd]))[0].image == odd.image
 
 
 @pytest.mark.parametrize("damage", ["image,height\na.png,3\n", "hello\n1\n", 'a,b\n"1'])
-def test_what_is_no_csv_of_ours_is_refused(damage: str) -> None:
+def test_other_csv_files_are_refused(damage: str) -> None:
     with pytest.raises(UnblurError, match="is no CSV of `unblur evaluate`"):
         from_csv(damage)
 
@@ -147,7 +147,7 @@ def test_runs_are_compared_line_by_line() -> None:
     assert line[4:] == ("3", "-", "-", "-", "-", "-", "0.0100", "-", line[-1])
 
 
-def test_runs_that_cannot_be_told_apart_or_are_mixed_are_refused() -> None:
+def test_indistinguishable_or_mixed_runs_are_refused() -> None:
     with pytest.raises(UnblurError, match="called"):
         compare_runs([some_rows(), some_rows()])
     with pytest.raises(UnblurError, match="different conditions"):
@@ -156,7 +156,7 @@ def test_runs_that_cannot_be_told_apart_or_are_mixed_are_refused() -> None:
         summarise([])
 
 
-def test_every_form_of_a_table_keeps_its_cells() -> None:
+def test_every_format_of_a_table_has_all_cells() -> None:
     table = Table(header=("method", "gain dB"), lines=(("a|b_c & 5%", "+1.00"),))
     assert table.markdown() == "| method | gain dB |\n|---|---|\n| a\\|b_c & 5% | +1.00 |\n"
     assert r"a|b\_c \& 5\% & +1.00 \\" in table.latex()

@@ -43,7 +43,7 @@ def test_equal_rows_give_equal_figures_and_others_others(tmp_path: Path) -> None
         assert first == second != third
 
 
-def test_what_has_no_finite_score_cannot_be_drawn(tmp_path: Path) -> None:
+def test_rows_without_finite_scores_cannot_be_drawn(tmp_path: Path) -> None:
     unscored = replace(row(20, 21), scores={"change_after": 0.1})
     for rows in ([row(math.inf, 40.0)], [unscored], []):
         with pytest.raises(UnblurError, match="nothing to draw"):
@@ -66,7 +66,7 @@ def shown(height: int, width: int) -> Shown:
 
 
 @pytest.mark.parametrize("extreme", ["worst", "best"])
-def test_crops_are_taken_where_most_happened_pixel_for_pixel(tmp_path: Path, extreme: Extreme) -> None:
+def test_crops_show_the_largest_change_pixel_for_pixel(tmp_path: Path, extreme: Extreme) -> None:
     one = shown(400, 500)
     if extreme == "best":
         # What was wrong before and is right now.

@@ -83,7 +83,7 @@ def test_colours_of_srgb_need_no_profile(saved, primaries: int, transfer: int) -
         (BT_709, LINEAR, "transfer 8"),
     ],
 )
-def test_colours_that_cannot_be_kept_are_one_sentence(saved, primaries: int, transfer: int, said: str) -> None:
+def test_unsupported_colours_are_refused_in_one_sentence(saved, primaries: int, transfer: int, said: str) -> None:
     path = saved(primaries, transfer)
     with pytest.raises(UnblurError, match=said) as caught:
         read_photo(path)
@@ -91,7 +91,7 @@ def test_colours_that_cannot_be_kept_are_one_sentence(saved, primaries: int, tra
     assert "\n" not in str(caught.value)
 
 
-def test_a_profile_is_believed_before_code_points(tmp_path: Path) -> None:
+def test_a_profile_takes_precedence_over_code_points(tmp_path: Path) -> None:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     colours = {"color_primaries": DISPLAY_P3, "transfer_characteristics": SRGB}
     path = tmp_path / "photo.heic"
@@ -99,7 +99,7 @@ def test_a_profile_is_believed_before_code_points(tmp_path: Path) -> None:
     assert read_photo(path).metadata.icc == icc
 
 
-def test_pictures_beside_the_photograph_do_not_count() -> None:
+def test_code_points_of_other_pictures_are_ignored() -> None:
     several = pillow_heif.from_pillow(picture())
     several.add_from_pillow(Image.fromarray(255 - np.asarray(picture())))
     data = io.BytesIO()
@@ -111,7 +111,7 @@ def test_pictures_beside_the_photograph_do_not_count() -> None:
 
 
 @given(cut=st.integers(0, 400), place=st.integers(0, 400), value=st.integers(0, 255))
-def test_damage_is_left_to_decoders(cut: int, place: int, value: int) -> None:
+def test_damaged_boxes_raise_no_error(cut: int, place: int, value: int) -> None:
     data = bytearray(EXAMPLE)
     data[place] = value
     primaries, transfer = read_code_points(bytes(data[cut:]))

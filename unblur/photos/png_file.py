@@ -34,7 +34,7 @@ class PngContents:
     """The file without EXIF and texts but for XMP: libvips spends seconds on hostile ones."""
     exif: bytes | None
     is_animation: bool
-    read_code_points: tuple[int, int] | None
+    code_points: tuple[int, int] | None
     """Primaries and transfer, ITU-T H.273, of the chunk cICP."""
     says_srgb: bool
     gamma: float | None
@@ -77,7 +77,7 @@ def read_png_contents(data: bytes) -> PngContents:
         picture=b"".join([*parts, data[passed:]]) if parts else data,
         exif=chunks.get(b"eXIf") or None,
         is_animation=b"acTL" in chunks,
-        read_code_points=(points[0], points[1]) if points else None,
+        code_points=(points[0], points[1]) if points else None,
         says_srgb=b"sRGB" in chunks,
         gamma=100_000 / gamma[0] if gamma and gamma[0] else None,
         chromaticities=tuple(number / 100_000 for number in chromaticities) if chromaticities else None,
