@@ -13,7 +13,7 @@ from made_files import chunk, jpeg, png, segment, tiff, with_segments
 from PIL import Image
 from smooth_picture import smooth
 
-from unblur.app.jobs import LONGEST_NAME_BYTES, name_of_result
+from unblur.app.jobs import LONGEST_NAME_BYTES, make_result_name
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
@@ -178,7 +178,7 @@ def test_names_of_255_bytes_work(tmp_path: Path, letter: str) -> None:
         path = tmp_path / f"{stem}{ending}"
         write_photo(Photo(pixels=smooth()), path)
         assert read_photo(path).pixels.shape == (40, 60, 3)
-        result = tmp_path / name_of_result(stem, f"_unblurred{ending}")
+        result = tmp_path / make_result_name(stem, f"_unblurred{ending}")
         write_photo(Photo(pixels=smooth()), result)
         assert result.name.endswith(f"_unblurred{ending}")
         assert len(result.name.encode()) <= LONGEST_NAME_BYTES
@@ -186,6 +186,6 @@ def test_names_of_255_bytes_work(tmp_path: Path, letter: str) -> None:
 
 
 def test_long_names_remain_distinct_and_short_ones_unchanged() -> None:
-    assert name_of_result("photo", "_unblurred.jpg") == "photo_unblurred.jpg"
-    names = {name_of_result("写" * 80 + end, "_unblurred.jpg") for end in ("a", "b", "c")}
+    assert make_result_name("photo", "_unblurred.jpg") == "photo_unblurred.jpg"
+    names = {make_result_name("写" * 80 + end, "_unblurred.jpg") for end in ("a", "b", "c")}
     assert len(names) == 3
