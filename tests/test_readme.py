@@ -132,6 +132,7 @@ PARSED = {
     "generation_cost": "test_generation_cost.py",
     "network_sizes": "test_network_experiments.py",
     "prior_ablation": "test_prior_ablation.py",
+    "readability": "test_readability_command.py",
 }
 """Experiments whose documented options are only parsed here, and the file in tests/experiments that runs them."""
 
@@ -168,7 +169,6 @@ def commands(block: Block) -> list[str]:
 def shortened(command: str) -> str:
     """Training, simulation and studies as documented take long; a little of each shows that the command works."""
     command = re.sub(r"--pairs \d+", "--pairs 4", command)
-    command = re.sub(r"--signs \d+", "--signs 1", command)
     command = re.sub(r"^(python -m experiments\.prior_cost)", r"\1 --hosts nafnet --size 64 --repeats 1", command)
     command = re.sub(r"--(steps|batch) \d+", r"--\1 2", command)
     return f"{command} --steps 2" if command.startswith("unblur train ") else command
@@ -183,7 +183,7 @@ def desk(tmp_path: Path) -> Path:
         (tmp_path / "holiday" / "beach").mkdir(parents=True)
         blurry.crop((0, 0, 80, 60)).save(tmp_path / "holiday" / "one.jpg")
         blurry.crop((32, 0, 112, 60)).save(tmp_path / "holiday" / "beach" / "two.png")
-    save_sharp_photos(tmp_path / "photos", count=1, width=384, height=256)  # Signs are drawn before as large parts.
+    save_sharp_photos(tmp_path / "photos", count=1, width=384, height=256)  # Pairs of 256 px are cut from it.
     return tmp_path
 
 
@@ -203,25 +203,32 @@ BUILD_VALIDATION_SET = "unblur validation photos -o validation"
 def validation_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that BUILD_VALIDATION_SET writes, for photographs that are quick to measure."""
     folder = tmp_path_factory.mktemp("set")
-    save_sharp_photos(folder / "photos", count=1, width=192, height=176)
+    save_sharp_photos(folder / "photos", count=2, width=192, height=176)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run_command(BUILD_VALIDATION_SET)
     return folder / "validation"
 
 
-def run_command(command: str) -> None:
-    """Run one command line in the current folder, `unblur` and experiments inside this process.
+def expand_command(command: str) -> list[str]:
+    """Return the arguments that `unblur` or `python` would get from a command line in the current folder.
 
-    Bash expands patterns and quotes. Starting Python and importing PyTorch for every command would take most of the
-    time.
+    Bash expands patterns and quotes, and runs other programs.
     """
     with tempfile.NamedTemporaryFile() as record:
         record_arguments = """() { printf '%s\\0' "$@" > "$RECORD"; }\n"""
         script = f"unblur{record_arguments}python{record_arguments}{command}"
         environment = os.environ | {"RECORD": record.name}
         subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True)
-        arguments = Path(record.name).read_text(encoding="utf-8").split("\0")[:-1]
+        return Path(record.name).read_text(encoding="utf-8").split("\0")[:-1]
+
+
+def run_command(command: str) -> None:
+    """Run one command line in the current folder, `unblur` and experiments inside this process.
+
+    Starting Python and importing PyTorch for every command would take most of the time.
+    """
+    arguments = expand_command(command)
     if command.startswith("unblur "):
         assert main(arguments) == 0, command
     elif command.startswith("python "):
@@ -246,7 +253,14 @@ def parse_command(command: str) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tyro, "cli", parse_alone)
-        run_command(command)
+        arguments = expand_command(command)
+        if command.startswith("unblur "):
+            assert main(arguments) == 0, command
+        else:
+            patch.setattr(sys, "argv", arguments[1:])
+            with pytest.raises(SystemExit) as stopped:
+                runpy.run_module(arguments[1], run_name="__main__")
+            assert stopped.value.code == 0, command
 
 
 def with_small_batches(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
