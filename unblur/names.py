@@ -9,6 +9,12 @@ from typing import Literal
 Mode = Literal["faithful", "fast", "generative"]
 """Modes of restoration, `unblur/app/restore_command.py`."""
 
+ExportMode = Literal["faithful", "fast"]
+"""The modes whose network is exported, `unblur/app/export_command.py`."""
+
+ExportFormat = Literal["onnx", "openvino", "dtmodel"]
+"""Files that other programs run a network from, `unblur/restoration/exported_files.py`."""
+
 ShakeChoice = Literal["auto", "off", "always"]
 """Whether camera shake is solved: where it pays, never, or wherever a kernel is found,
 `unblur/restoration/shake_solver.py`."""
