@@ -40,6 +40,7 @@ def export(
         card_of,
         check_darktable_id,
         darktable_archive,
+        darktable_window_px,
         facts_of,
         openvino_files,
     )
@@ -51,7 +52,8 @@ def export(
     held = load_checkpoint(BUNDLED_RESTORER if checkpoint is None else checkpoint)
     if isinstance(held.config, GlowConfig):
         raise UnblurError(f"{held.folder} holds a generative network, which is not exported; give another checkpoint.")
-    network = load(held.folder, "cpu", "float32", fast=mode == "fast", shake="off").network
+    window_px = darktable_window_px(held.train_patch_px) if format == "dtmodel" else None
+    network = load(held.folder, "cpu", "float32", window_px, fast=mode == "fast", shake="off").network
     facts = facts_of(held, fast=mode == "fast")
     if format == "dtmodel":
         contents = [darktable_archive(network, facts, output.stem, card_of(held))]

@@ -13,7 +13,11 @@ from torch import nn
 
 from unblur.checkpoints.folder import Checkpoint
 from unblur.errors import UnblurError
+from unblur.models.pooling import usual_window_px
 from unblur.restoration.onnx_export import SIZES, TILE_PX, NetworkFacts, onnx_model
+
+DARKTABLE_CUT_PX = 64
+"""darktable throws away this much at every side of a tile, and sets what is left side by side without fading."""
 
 _OLDEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """Of the entries of archives: equal networks make equal files."""
@@ -71,6 +75,11 @@ def openvino_files(model: bytes, facts: NetworkFacts) -> tuple[bytes, bytes]:
         xml, weights = Path(folder) / "model.xml", Path(folder) / "model.bin"
         openvino.serialize(read, str(xml), str(weights))
         return xml.read_bytes(), weights.read_bytes()
+
+
+def darktable_window_px(train_patch_px: int) -> int:
+    """How far averages reach in darktable's tiles: no further than what it throws away, or seams would show."""
+    return min(usual_window_px(train_patch_px), 2 * DARKTABLE_CUT_PX)
 
 
 def check_darktable_id(model_id: str) -> None:

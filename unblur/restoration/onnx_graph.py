@@ -209,6 +209,14 @@ def _same(x: Recorded, *_: Any, **__: Any) -> Recorded:
     return x
 
 
+def _dropout(x: Recorded, p: float = 0.5, training: bool = True, inplace: bool = False) -> Recorded:
+    """Nothing but in training."""
+    del p, inplace
+    if training:
+        raise ValueError("a network must be in evaluation mode to be exported")
+    return x
+
+
 def _pair(value: int | Sequence[int]) -> list[int]:
     return [value, value] if isinstance(value, int) else list(value) * (2 // len(value))
 
@@ -409,6 +417,7 @@ _WRITERS: dict[str, Callable[..., Any]] = {
     "to": _same,
     "float": _same,
     "contiguous": _same,
+    "dropout2d": _dropout,
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
     "layer_norm": _layer_norm,
