@@ -12,7 +12,8 @@ from typing import Any
 from torch import nn
 
 from unblur.errors import UnblurError
-from unblur.restoration.onnx_graph import IR_VERSION, OPSET, OnnxGraph, record
+from unblur.restoration.onnx_graph import IR_VERSION, OPSET, OnnxGraph
+from unblur.restoration.onnx_recording import record
 
 INPUT, OUTPUT = "input", "output"
 """Names of the picture before and after."""
