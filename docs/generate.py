@@ -12,6 +12,8 @@ import sys
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
+from unblur.checkpoints.old_names import RENAMED_WEIGHTS
+
 DOCS = Path(__file__).parent
 
 RESULTS = {
@@ -32,19 +34,6 @@ RESULTS = {
 COLUMNS = ("run", "date", "checkpoint", "bundled", "recipe", "started_from", "steps", "minutes", "machine", "result")
 
 
-RENAMED = {
-    "39cc74a3ec20": "20ca99ec1950",
-    "62a2e4188e8e": "d79557aa9b76",
-    "61cd23f669e6": "f0d2f1a27871",
-    "95fa3dd474d3": "f5f9710b0591",
-    "bf06bcf41ce3": "1e0389d62bdb",
-    "04c0433edae1": "599c2254cbfb",
-    "eb52e4196eb1": "20caefbdccb3",
-    "a3ab54bbfe77": "327e7ee83d78",
-}
-"""SHA-256 of bundled weights in the training log, and after `experiments.convert_names`."""
-
-
 def training_log(table: str) -> str:
     """The page of the training log, made of the text of `training_log.csv`."""
     rows = list(csv.DictReader(io.StringIO(table)))
@@ -57,7 +46,7 @@ def training_log(table: str) -> str:
         "[Lessons](lessons.md) has what the runs have in common, and [Weights](weights.md) the photographs.",
         "After these runs the names in the bundled files were changed and no tensor was:",
         "",
-        *(f"- `{before}` is `{now}` now" for before, now in RENAMED.items()),
+        *(f"- `{before[:12]}` is `{now[:12]}` now" for before, now in RENAMED_WEIGHTS.items()),
         "",
         "- The validation set is `unblur validation` of 61 photographs in no training set: 244 pairs of 384 px.",
         "- Version 1 of the validation set cannot be compared with version 2, which all others use.",

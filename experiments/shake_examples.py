@@ -165,15 +165,14 @@ def make(
         camera: A shaking camera before a still scene, everything that the simulator knows, or averaged video frames.
         threads: Processor threads.
     """
-    if (photos is None) == (pairs is None):
+    if photos is not None and pairs is None:
+        source = _simulated(photos, camera, seed)
+    elif pairs is not None and photos is None:
+        source = _real(pairs, images, seed)
+    else:
         raise UnblurError("Give either --photos or --pairs.")
     torch.set_num_threads(threads)
     examples = open_examples(folder, count)
-    if pairs is not None:
-        source = _real(pairs, images, seed)
-    else:
-        assert photos is not None
-        source = _simulated(photos, camera, seed)
     restorer = unblur.load(shake="off")
     for index in range(examples.finished, len(examples.kernel)):
         if not examples.blurry[index].any():

@@ -178,12 +178,12 @@ def _chosen(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int
     generator = generator_for(seed, "kernel", number)
     draw = float(torch.rand((), generator=generator))
     images, found, row = rows[number]
-    if draw < TRUE and images.kernel[row].any():
+    if draw < TRUE and not images.kernel[row].any():
+        return _as_estimated(images, found, row)
+    if draw < TRUE:
         kernel = clean_kernel(torch.from_numpy(np.array(images.kernel[row])), 0.01).numpy()
         error = LARGEST_TRUE_ERROR * float(torch.rand((), generator=generator))
         return Example(images=images, row=row, kernel=kernel, error=error, sharp=False)
-    if draw < TRUE:
-        return _as_estimated(images, found, row)
     _, other, its_row = rows[int(torch.randint(len(rows), (), generator=generator))]
     borrowed = _as_estimated(images, other, its_row)
     if draw < TRUE + WRONG + SHARP:

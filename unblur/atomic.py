@@ -5,6 +5,7 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".unblur-tmp"
@@ -25,17 +26,24 @@ def write_atomically(path: Path, data: bytes) -> None:
         return
     named = tempfile.mktemp(dir=folder, prefix=".", suffix=TEMPORARY_SUFFIX)
     try:
-        if not _write_nameless(folder, data, named):
-            # Exclusive creation: a name somebody else holds is an error, never overwritten.
-            with Path(named).open("xb") as file:
-                _write_all(file.fileno(), data)
-        Path(named).replace(path)
-    except OSError as error:
-        # Not the hidden name, and not nothing, as of a full disk.
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with errors_name(path):
+            if not _write_nameless(folder, data, named):
+                # Exclusive creation: a name somebody else holds is an error, never overwritten.
+                with Path(named).open("xb") as file:
+                    _write_all(file.fileno(), data)
+            Path(named).replace(path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             Path(named).unlink()
+
+
+@contextlib.contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """Have OSErrors name `path`: an error of a full disk names no file, and one of a temporary file a hidden name."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _takes_data(path: Path) -> bool:

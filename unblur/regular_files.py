@@ -3,13 +3,14 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
 
 _TYPES = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "named pipe"), (stat.S_ISSOCK, "socket"))
 
 
-def open_regular(path: Path) -> int:
-    """A handle for reading the file. Raises OSError for a folder, a pipe or a device, and as `os.open` does."""
+def open_regular(path: Path) -> BufferedReader:
+    """Open the file for reading. Raises OSError for a folder, a pipe or a device, and as `os.open` does."""
     # Before it is opened, because opening alone makes some devices act.
     _refuse_irregular(path, path.stat().st_mode)
     # Without waiting, should a pipe have taken its place meanwhile.
@@ -19,12 +20,12 @@ def open_regular(path: Path) -> int:
     except OSError:
         os.close(handle)
         raise
-    return handle
+    return os.fdopen(handle, "rb")
 
 
 def read_regular(path: Path) -> bytes:
     """The content of the file. Raises OSError as `open_regular` does."""
-    with os.fdopen(open_regular(path), "rb") as file:
+    with open_regular(path) as file:
         return file.read()
 
 

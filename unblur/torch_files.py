@@ -1,6 +1,5 @@
 """Reading what `torch.save` wrote, as data alone: a pickle may hold a program, which is never run."""
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ def read_torch_file(path: Path) -> Any:
 
     Raises OSError for what is no file. Damaged pickles, and those that hold more, raise exceptions of any kind.
     """
-    with os.fdopen(open_regular(path), "rb") as file, warnings.catch_warnings():
+    with open_regular(path) as file, warnings.catch_warnings():
         # PyTorch warns about pickles of other protocols, before it is known whether they can be read.
         warnings.simplefilter("ignore")
         return torch.load(file, map_location="cpu", weights_only=True)

@@ -113,19 +113,17 @@ def stop_after_three(step: int, _measured: dict[str, float]) -> None:
         raise KilledError
 
 
+def train_three_steps(recipe: Recipe, photos: Path, run: Path, init: InitFrom, encoder: Path) -> None:
+    """Begin a run that is killed after three steps."""
+    with pytest.raises(KilledError):
+        train(recipe, photos, run, init=init, latent_encoder=encoder, on_step=stop_after_three)
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     train(replace(TINY, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
-    with pytest.raises(KilledError):
-        train(
-            TINY,
-            photos,
-            tmp_path / "parts",
-            init=InitFrom(prior=prior),
-            latent_encoder=encoder,
-            on_step=stop_after_three,
-        )
+    train_three_steps(TINY, photos, tmp_path / "parts", InitFrom(prior=prior), encoder)
     # What began is in the run; only what makes the examples is needed again.
     train(TINY, photos, tmp_path / "parts", latent_encoder=encoder)
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
@@ -220,15 +218,7 @@ def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
     cached = replace(TINY, glow=GlowTraining(cache_size=3))
 
     train(replace(cached, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
-    with pytest.raises(KilledError):
-        train(
-            cached,
-            photos,
-            tmp_path / "parts",
-            init=InitFrom(prior=prior),
-            latent_encoder=encoder,
-            on_step=stop_after_three,
-        )
+    train_three_steps(cached, photos, tmp_path / "parts", InitFrom(prior=prior), encoder)
     files = sorted((tmp_path / "parts" / "cache").glob("*.safetensors"))
     assert [file.stem for file in files] == ["000000", "000001", "000002"]
     # All have been shown, so nothing is simulated any more.
@@ -258,8 +248,7 @@ def test_an_unfinished_run_with_former_names_finds_its_cache(
     digest, init = cached_flow_matching._sha256_of_frozen, InitFrom(prior=prior)
     with monkeypatch.context() as former:
         former.setattr(cached_flow_matching, "_sha256_of_frozen", lambda network, *_: digest(network, former_name))
-        with pytest.raises(KilledError):
-            train(recipe, photos, tmp_path / "run", init=init, latent_encoder=encoder, on_step=stop_after_three)
+        train_three_steps(recipe, photos, tmp_path / "run", init, encoder)
     settings = tmp_path / "run" / "cache" / "settings.json"
     settings.write_text(former_json(settings.read_text()))
     make_former_run(tmp_path / "run")

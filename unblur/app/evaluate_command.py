@@ -37,8 +37,8 @@ def evaluate(
 ) -> int:
     """Measure a checkpoint or a peer: PSNR and SSIM before and after, a table of means, one CSV row an image.
 
-    Numbers that others published of the same data set are printed below, marked as published, with what is known to be
-    wrong with them. With --csv a run that was stopped goes on where it was when the same command is given again.
+    Published results of other methods on the same data set are printed below, marked as published, with their known
+    errors. With --csv a run that was stopped goes on where it was when the same command is given again.
 
     Args:
         folders: Each with blurry/ and sharp/, a data set that `unblur datasets` lists, or sharp photographs alone
@@ -47,7 +47,7 @@ def evaluate(
             GLOWDeblur; for a Python function the file or folder that it is called with.
         protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
             reds-jpeg, realblur, rsblur, bsd, levin, koehler, no-reference.
-        method: What is measured: network (without solving shake), faithful (with it), fast (the network at half size),
+        method: network (without solving shake), faithful (with it), fast (the network at half size),
             generative (GLOWDeblur: detail is invented), a baseline (identity, unsharp), an ONNX model, a checkpoint
             that spandrel knows (.pth, .pt, .ckpt, .safetensors), a Python function as module:function from (H, W, 3)
             uint8 to the same, or from (checkpoint, device) to such a function where --checkpoint is given, or a folder
@@ -62,7 +62,7 @@ def evaluate(
         multiple: What both sides must be multiples of for an ONNX model; pictures are padded to it.
         decoder: For the method generative, the decoder that its network was trained with.
         fidelity: For the method generative, from most invented detail (0) to none (1).
-        steps: For the method generative, how often the denoiser is asked.
+        steps: For the method generative, the number of denoising steps.
         workers: Processes that measure at the same time, each with a network of its own.
         device: auto, cpu, cuda, ...
         pooling_window: Reach in pixels of the network's averages instead of the default; 0 averages over the tile.

@@ -70,7 +70,7 @@ def simulate(
         size: Width and height of the pictures in pixels.
         camera: Which blur: the full range, or an imitation of a data set's.
         seed: Names the pairs: the same seed, photographs and settings give the same files.
-        pairs_per_shard: How many pairs a tar file holds; what is lost at most by an interruption, for each worker.
+        pairs_per_shard: Number of pairs in a tar file, and the most that each worker loses when it is interrupted.
         workers: How many processes; by default one for each core, of this machine or of the cluster.
         ray: Work through Ray, on this machine or on the cluster at an address (`auto`: the one of this machine). In
             a cluster, unblur must be installed on every machine, and both folders must be on storage that all see.

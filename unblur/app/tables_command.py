@@ -45,8 +45,8 @@ def tables(
         pictures: The folder that was measured.
         restored: The folder of the data set inside the one that `unblur evaluate --restored` was given.
         split: Part of the data set that was measured, if not the usual one.
-        published: Add what others published of the same data sets, marked as published, with its sources and with
-            what is known to be wrong with it.
+        published: Add published results of other methods on the same data sets, marked as published, with their
+            sources and known errors.
     """
     from unblur.evaluation.published.comparison import published_tables
     from unblur.evaluation.published.numbers import read_published

@@ -59,26 +59,32 @@ _MODULES = {
 _NAMES_OF_MODULES = ("frozen", "part")
 """Keys whose values are names of modules."""
 
-_DIGESTS = (
-    "39cc74a3ec20cebfac205940aa5f7b750ce30c45d40a11fb6a4d3a7e82e19c0f",
-    "20ca99ec19508b4c37f61c30f7ed38963b9a1dfda6cc3ad947ee63c27d8e8f8f",
-    "62a2e4188e8e591386cce5a7857c9392cf9e436d7d5dfe53171149e7769eabd7",
-    "d79557aa9b7634c69ca11d6f4bf62953eaacb4899a7885c260440948d0c48834",
-    "61cd23f669e6059c4263387b6ef723cefd9c8a5876c49667cf744893bc057e6b",
-    "f0d2f1a27871f52ef191a9a07aba7ab015ae05130d901f26f8f6d83ecfe080b7",
-    "95fa3dd474d34b38e2abe5cbcf21a47993a9aa7ac92bfe76156072535159c8ce",
-    "f5f9710b05914a85d264cac6fb10605e38fb84cea5c3088d01ae3cfc45df85a4",
-    "bf06bcf41ce33dbdc2f3e14a356c07b08cd48cda477d3c64dedc28de785654ed",
-    "1e0389d62bdb60f110a1f2c853bdf696a88e872a225ddf19b737dc4f23587fb1",
-    "04c0433edae100e277e2a5dbf9a9d16070e5574f85592142c5218697f3d15b14",
-    "599c2254cbfbb2584564fa9c594e6ee40a44463f9e1d0e625e258cf80798f5f8",
-    "eb52e4196eb1eabef8e7b37e30336b5b65e15b323da8769a29d869d5800c758a",
-    "20caefbdccb3c46022c505faa31d9810f63d8627fcbdf13ffc3d56e9a9aed0f3",
-    "a3ab54bbfe77dd98f7133b9bb08ba8e0230575bef111221c5bad1405c6be6b80",
-    "327e7ee83d785d152eb2d345ecdebecb1f8160b675fed860ffce4aa4377c2e10",
-)
-
-_WEIGHTS = dict(zip(_DIGESTS[::2], _DIGESTS[1::2], strict=True))
+RENAMED_WEIGHTS = {
+    "39cc74a3ec20cebfac205940aa5f7b750ce30c45d40a11fb6a4d3a7e82e19c0f": (
+        "20ca99ec19508b4c37f61c30f7ed38963b9a1dfda6cc3ad947ee63c27d8e8f8f"
+    ),
+    "62a2e4188e8e591386cce5a7857c9392cf9e436d7d5dfe53171149e7769eabd7": (
+        "d79557aa9b7634c69ca11d6f4bf62953eaacb4899a7885c260440948d0c48834"
+    ),
+    "61cd23f669e6059c4263387b6ef723cefd9c8a5876c49667cf744893bc057e6b": (
+        "f0d2f1a27871f52ef191a9a07aba7ab015ae05130d901f26f8f6d83ecfe080b7"
+    ),
+    "95fa3dd474d34b38e2abe5cbcf21a47993a9aa7ac92bfe76156072535159c8ce": (
+        "f5f9710b05914a85d264cac6fb10605e38fb84cea5c3088d01ae3cfc45df85a4"
+    ),
+    "bf06bcf41ce33dbdc2f3e14a356c07b08cd48cda477d3c64dedc28de785654ed": (
+        "1e0389d62bdb60f110a1f2c853bdf696a88e872a225ddf19b737dc4f23587fb1"
+    ),
+    "04c0433edae100e277e2a5dbf9a9d16070e5574f85592142c5218697f3d15b14": (
+        "599c2254cbfbb2584564fa9c594e6ee40a44463f9e1d0e625e258cf80798f5f8"
+    ),
+    "eb52e4196eb1eabef8e7b37e30336b5b65e15b323da8769a29d869d5800c758a": (
+        "20caefbdccb3c46022c505faa31d9810f63d8627fcbdf13ffc3d56e9a9aed0f3"
+    ),
+    "a3ab54bbfe77dd98f7133b9bb08ba8e0230575bef111221c5bad1405c6be6b80": (
+        "327e7ee83d785d152eb2d345ecdebecb1f8160b675fed860ffce4aa4377c2e10"
+    ),
+}
 """SHA-256 of the bundled weights, before and after their names were changed."""
 
 
@@ -127,4 +133,4 @@ def _modern(value: Any, key: str = "") -> Any:
         return value
     if key == "kind":
         return _KINDS.get(value, value)
-    return modern_name(value) if key in _NAMES_OF_MODULES else _WEIGHTS.get(value, value)
+    return modern_name(value) if key in _NAMES_OF_MODULES else RENAMED_WEIGHTS.get(value, value)

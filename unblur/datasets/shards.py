@@ -7,7 +7,6 @@ the same bytes wherever and whenever it is made (with the same releases of torch
 import hashlib
 import io
 import json
-import os
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -162,7 +161,7 @@ def read_shard(path: Path, indices: range) -> Iterator[StoredPair]:
     `indices` are the numbers that they must have. Raises UnblurError when the file is cut short or damaged.
     """
     try:
-        with os.fdopen(open_regular(path), "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        with open_regular(path) as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for index in indices:
                 yield _decode(index, [_read_member(tar, name) for name in _member_names(index)])
     except (tarfile.TarError, OSError, EOFError, zipfile.BadZipFile, LookupError, ValueError, UnblurError) as error:
@@ -207,7 +206,7 @@ class ShardFolder:
 
 def _sha256(path: Path) -> str:
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -27,7 +27,7 @@ class PatchSampling:
     smallest_scale: float = 0.5
     """Photographs are scaled by a factor drawn from here to 1: finer detail, fewer compression artefacts."""
     pristine_share: float = 0.05
-    """Share of patches left as they are, target and input: what is sharp must stay as it is."""
+    """Share of sharp patches that are both input and target: the network learns to leave them unchanged."""
     candidates: int = 3
     """Places looked at for each patch, of which the one with most detail is taken: sky teaches little."""
     uniform_px: float = 0.1

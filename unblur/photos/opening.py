@@ -19,7 +19,7 @@ def read_whole(path: Path) -> tuple[bytes, Kind]:
     memory that is free, or cannot be read.
     """
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             kind = _kind_of(path, file.read(HEAD_BYTES))
             if size > free_memory():
@@ -37,7 +37,7 @@ def read_whole(path: Path) -> tuple[bytes, Kind]:
 def check_kind(path: Path) -> None:
     """Raises UnblurError as `read_whole` does, but reads only the first bytes."""
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
+        with open_regular(path) as file:
             _kind_of(path, file.read(HEAD_BYTES))
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error

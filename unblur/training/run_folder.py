@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from unblur.atomic import write_atomically
+from unblur.atomic import errors_name, write_atomically
 from unblur.checkpoints.folder import check_no_checkpoint, save_checkpoint
 from unblur.config import to_json
 from unblur.errors import UnblurError
@@ -70,12 +70,8 @@ class RunFolder:
         """Append a line to metrics.jsonl where the recipe asks for one."""
         due = step % self.recipe.log_every == 0 or step == self.recipe.steps
         if due and self._processes.is_first:
-            try:
-                with self._metrics_path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"step": step, **metrics}) + "\n")
-            except OSError as error:
-                # Of a full disk the error does not say where it is.
-                raise OSError(error.errno, error.strerror, str(self._metrics_path)) from error
+            with errors_name(self._metrics_path), self._metrics_path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **metrics}) + "\n")
 
     def is_checkpoint_due(self, step: int) -> bool:
         """Whether the state after `step` steps has to be saved."""
