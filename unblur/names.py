@@ -10,10 +10,10 @@ Mode = Literal["faithful", "fast", "generative"]
 """Modes of restoration, `unblur/app/restore_command.py`."""
 
 ExportMode = Literal["faithful", "fast"]
-"""The modes whose network is exported, `unblur/app/export_command.py`."""
+"""Modes whose network can be exported, `unblur/app/export_command.py`."""
 
 ExportFormat = Literal["onnx", "openvino", "dtmodel"]
-"""Files that other programs run a network from, `unblur/restoration/exported_files.py`."""
+"""File formats of exported networks, `unblur/restoration/exported_files.py`."""
 
 ShakeChoice = Literal["auto", "off", "always"]
 """Whether camera shake is solved: where it pays, never, or wherever a kernel is found,

@@ -1,4 +1,4 @@
-"""`unblur export`: a file that other programs open, or one sentence."""
+"""`unblur export` writes a file that other programs open, or reports one error."""
 
 import hashlib
 import sys
@@ -33,10 +33,10 @@ def test_a_checkpoint_becomes_an_onnx_model(tmp_path: Path, capsys: pytest.Captu
     folder = checkpoint(tmp_path / "tiny")
     sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert export("onnx", tmp_path / "a.onnx", folder) == 0
-    said = capsys.readouterr().out
-    assert f"a.onnx holds tiny-network, weights {sha256[:12]}, 0.0 MB. Licence of the weights: mit.\n" in said
-    told = {entry.key: entry.value for entry in onnx.load(tmp_path / "a.onnx").metadata_props}
-    assert (told["name"], told["licence"], told["checkpoint_sha256"]) == ("tiny-network", "mit", sha256)
+    report = capsys.readouterr().out
+    assert f"a.onnx: tiny-network, weights {sha256[:12]}, 0.0 MB. Licence of the weights: mit.\n" in report
+    metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / "a.onnx").metadata_props}
+    assert (metadata["name"], metadata["licence"], metadata["checkpoint_sha256"]) == ("tiny-network", "mit", sha256)
     assert export("onnx", tmp_path / "fast.onnx", folder, "--mode", "fast") == 0
     kinds = {node.op_type for node in onnx.load(tmp_path / "fast.onnx").graph.node}
     assert {"AveragePool", "Resize"} <= kinds
@@ -62,40 +62,41 @@ def test_a_checkpoint_becomes_openvinos_files(tmp_path: Path, capsys: pytest.Cap
     assert (tmp_path / "a.bin").exists()
     (tmp_path / "a.xml").unlink()
     assert export("openvino", tmp_path / "a.xml", folder) == 2
-    assert "a.bin is there already" in capsys.readouterr().err
+    assert "a.bin exists already" in capsys.readouterr().err
 
 
 def test_the_licence_is_unknown_where_the_card_names_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export("onnx", tmp_path / "a.onnx", checkpoint(tmp_path / "tiny", card="")) == 0
-    assert "holds tiny, weights" in (said := capsys.readouterr().out)
-    assert "Licence of the weights: unknown." in said
+    report = capsys.readouterr().out
+    assert ": tiny, weights" in report
+    assert "Licence of the weights: unknown." in report
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "said"),
+    ("kind", "name", "message"),
     [
-        ("onnx", "a.xml", "is no name for onnx; give one that ends in .onnx."),
-        ("openvino", "a.onnx", "is no name for openvino; give one that ends in .xml."),
-        ("dtmodel", "a", "is no name for dtmodel; give one that ends in .dtmodel."),
-        ("dtmodel", "my photos.dtmodel", "and 'my photos' cannot be one; use letters"),
-        ("onnx", "there.onnx", "there.onnx is there already; give another name."),
+        ("onnx", "a.xml", "is not a name for onnx; give a name that ends in .onnx."),
+        ("openvino", "a.onnx", "is not a name for openvino; give a name that ends in .xml."),
+        ("dtmodel", "a", "is not a name for dtmodel; give a name that ends in .dtmodel."),
+        ("dtmodel", "my photos.dtmodel", "and rejects 'my photos'; use letters"),
+        ("onnx", "there.onnx", "there.onnx exists already; give another name."),
         ("onnx", "nowhere/a.onnx", "cannot be written: No such file or directory; choose another place."),
     ],
 )
-def test_what_cannot_be_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, said: str
+def test_errors_are_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, message: str
 ) -> None:
     (tmp_path / "there.onnx").write_bytes(b"precious")
     assert export(kind, tmp_path / name, checkpoint(tmp_path / "tiny")) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert (tmp_path / "there.onnx").read_bytes() == b"precious"
 
 
 def test_the_generative_network_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export("onnx", tmp_path / "a.onnx", checkpoint(tmp_path / "glow", GLOW)) == 2
-    assert "holds a generative network, which is not exported; give another checkpoint." in capsys.readouterr().err
+    assert "holds a generative network, which cannot be exported; give another checkpoint." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("missing", "extra"), [("onnx", "export"), ("openvino", "openvino")])

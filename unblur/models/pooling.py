@@ -72,7 +72,7 @@ def sliding_mean(x: Tensor, window: int) -> Tensor:
     Shape: (B, C, H, W) -> (B, C, H, W), or (B, C, 1, 1) when the window covers the map.
     """
     if has_torch_function_unary(x):
-        # What is exported has no sizes yet; see `unblur.restoration.onnx_recording`.
+        # A tensor in an export has no sizes yet; see `unblur.restoration.onnx_recording`.
         mean: Tensor = handle_torch_function(sliding_mean, (x,), x, window)
         return mean
     rows, columns = min(window, x.shape[2]), min(window, x.shape[3])

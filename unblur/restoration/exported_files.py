@@ -1,4 +1,4 @@
-"""Exported networks as the files that other programs open: ONNX, OpenVINO's pair of files, darktable's archive."""
+"""Packs exported networks for other programs: OpenVINO's pair of files and darktable's archive."""
 
 import io
 import json
@@ -14,18 +14,18 @@ from torch import nn
 from unblur.checkpoints.folder import Checkpoint
 from unblur.errors import UnblurError
 from unblur.models.pooling import usual_window_px
-from unblur.restoration.onnx_export import SIZES, TILE_PX, NetworkFacts, onnx_model
+from unblur.restoration.onnx_export import SIDES, TILE_PX, NetworkDescription, build_onnx_model
 
 DARKTABLE_CUT_PX = 64
-"""darktable throws away this much at every side of a tile, and sets what is left side by side without fading."""
+"""Margin of a tile that darktable discards at every side. It joins the rest of the tiles without blending."""
 
 _OLDEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-"""Of the entries of archives: equal networks make equal files."""
+"""The time of all entries of an archive, so that equal networks give equal files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DarktableConfig:
-    """`config.json` of a .dtmodel, with the keys that darktable 5.6 and darktable-ai-sdk 0.1.1 read."""
+    """Content of `config.json` in a .dtmodel, with the keys that darktable 5.6 and darktable-ai-sdk 0.1.1 read."""
 
     id: str
     name: str
@@ -40,86 +40,92 @@ class DarktableConfig:
     attributes: Mapping[str, tuple[int, ...]]
 
 
-def card_of(checkpoint: Checkpoint) -> str:
-    """The model card of a checkpoint; empty where it has none."""
+def read_model_card(checkpoint: Checkpoint) -> str:
+    """Return the model card of `checkpoint`, or an empty string if it has none."""
     card = checkpoint.folder / "README.md"
     return card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
 
 
-def facts_of(checkpoint: Checkpoint, *, fast: bool) -> NetworkFacts:
-    """What an exported file says about the network of `checkpoint`; the licence is what its card says."""
-    text = card_of(checkpoint)
+def describe_network(checkpoint: Checkpoint, *, fast: bool) -> NetworkDescription:
+    """Return the description of the network of `checkpoint`, with the title and the licence of its model card.
+
+    `fast`: whether the network restores at half the size only.
+    """
+    text = read_model_card(checkpoint)
     licence = re.search(r"^license: *(\S+)$", text, re.MULTILINE)
     title = re.search(r"^# +(.+)$", text, re.MULTILINE)
-    return NetworkFacts(
+    return NetworkDescription(
         name=title.group(1).strip() if title else checkpoint.folder.name,
-        description="Restores motion-blurred photographs. It averages over what may have been and invents nothing."
-        + (" It looks at half the size alone; fine blur stays." if fast else ""),
+        summary="Restores motion-blurred photographs by regression, without generated detail."
+        + (" It restores at half the size only; fine blur stays." if fast else ""),
         licence=licence.group(1) if licence else "unknown",
         checkpoint_sha256=checkpoint.sha256,
     )
 
 
-def openvino_files(model: bytes, facts: NetworkFacts) -> tuple[bytes, bytes]:
-    """An ONNX model as OpenVINO's .xml and .bin. Raises UnblurError without the package openvino."""
+def build_openvino_files(model: bytes, description: NetworkDescription) -> tuple[bytes, bytes]:
+    """Convert an ONNX model to OpenVINO's .xml and .bin. Raises UnblurError if openvino is not installed."""
     try:
         import openvino
     except ImportError:
         raise UnblurError(
-            "OpenVINO's files need openvino, which is missing; run: pip install 'unblur[openvino]'"
+            "Exporting for OpenVINO needs openvino, which is not installed; run: pip install 'unblur[openvino]'"
         ) from None
-    read = openvino.Core().read_model(model)
-    for key, value in facts.metadata().items():
-        read.set_rt_info(value, ["unblur", key])
+    converted = openvino.Core().read_model(model)
+    for key, value in description.metadata().items():
+        converted.set_rt_info(value, ["unblur", key])
     with tempfile.TemporaryDirectory() as folder:
         xml, weights = Path(folder) / "model.xml", Path(folder) / "model.bin"
-        openvino.serialize(read, str(xml), str(weights))
+        openvino.serialize(converted, str(xml), str(weights))
         return xml.read_bytes(), weights.read_bytes()
 
 
 def darktable_window_px(train_patch_px: int) -> int:
-    """How far averages reach in darktable's tiles: no further than what it throws away, or seams would show."""
+    """Return the window of local pooling for darktable's tiles, in px.
+
+    A window that reaches beyond the discarded margin would make seams visible.
+    """
     return min(usual_window_px(train_patch_px), 2 * DARKTABLE_CUT_PX)
 
 
 def check_darktable_id(model_id: str) -> None:
-    """Raises UnblurError for an identifier that darktable refuses."""
+    """Raise UnblurError for an identifier that darktable rejects."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", model_id):
         raise UnblurError(
-            f"darktable takes the name of the file for the model's, and {model_id!r} cannot be one; use letters, "
-            "digits, dots, hyphens and underscores."
+            f"darktable identifies a model by the name of its file and rejects {model_id!r}; use letters, digits, "
+            "dots, hyphens and underscores."
         )
 
 
-def darktable_archive(network: nn.Module, facts: NetworkFacts, model_id: str, card: str) -> bytes:
-    """A .dtmodel: a zip file of one folder, named `model_id`, with `config.json`, `model.onnx` and the model card.
+def build_darktable_archive(network: nn.Module, description: NetworkDescription, model_id: str, card: str) -> bytes:
+    """Build a .dtmodel: a zip file of one folder, `model_id`, with `config.json`, `model.onnx` and the model card.
 
-    The task is "denoise": darktable 5.6 has none for deblurring, and asks models of this one for a picture of the same
-    size. The layout is that of docs/dtmodel-format.md in darktable-ai-sdk. Raises UnblurError for an identifier that
-    darktable refuses.
+    The task is "denoise", because darktable 5.6 has no task for deblurring and a denoiser also returns a picture of
+    the same size. Source of the layout: docs/dtmodel-format.md in darktable-ai-sdk. Raises UnblurError for an
+    identifier that darktable rejects.
     """
     check_darktable_id(model_id)
     config = DarktableConfig(
         id=model_id,
-        name=facts.name,
-        description=facts.description,
+        name=description.name,
+        description=description.summary,
         task="denoise",
         arch=type(network).__name__.lower(),
         backend="onnx",
-        version=facts.metadata()["version"],
+        version=description.metadata()["version"],
         tiling=True,
-        spatial_dims=SIZES,
+        spatial_dims=SIDES,
         model_card={
-            "long_description": facts.description,
+            "long_description": description.summary,
             "scope": "motion deblurring",
-            "license": facts.licence,
-            "notes": f"Weights {facts.checkpoint_sha256}. README.md in the archive says what they were trained on.",
+            "license": description.licence,
+            "notes": f"Weights {description.checkpoint_sha256}. README.md in the archive names the training data.",
         },
         attributes={"input_sizes": (TILE_PX,)},
     )
     files = {
         "config.json": (json.dumps(vars(config), indent=4, ensure_ascii=False) + "\n").encode(),
-        "model.onnx": onnx_model(network, facts, tile_px=TILE_PX),
+        "model.onnx": build_onnx_model(network, description, tile_px=TILE_PX),
         "README.md": card.encode(),
     }
     archive = io.BytesIO()

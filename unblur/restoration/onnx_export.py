@@ -1,8 +1,7 @@
-"""A restoring network as an ONNX model that other programs run: RGB in [0, 1] in and out, any height and width.
+"""Exports a restoring network as an ONNX model: RGB in [0, 1] in and out, any height and width.
 
-The graph holds the whole network, with the reach of its averages and the padding of sizes. What the package does
-around the network is not in it: solved camera shake, tiles, and the guard that keeps the photograph where an answer is
-garbage.
+The graph contains the whole network, with its local pooling and its padding. It has no deconvolution of camera shake,
+no tiles, and no check for implausible results.
 """
 
 from dataclasses import dataclass
@@ -16,30 +15,30 @@ from unblur.restoration.onnx_graph import IR_VERSION, OPSET, OnnxGraph
 from unblur.restoration.onnx_recording import record
 
 INPUT, OUTPUT = "input", "output"
-"""Names of the picture before and after."""
+"""Names of the blurry and of the restored picture in the graph."""
 
-SIZES = ("height", "width")
-"""Names of its sides."""
+SIDES = ("height", "width")
+"""Names of the dimensions of both pictures."""
 
 TILE_PX = 768
-"""Side of the tiles that other programs are told to cut."""
+"""Side of the tiles that the metadata recommends to other programs."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkFacts:
-    """What an exported file says about its network."""
+class NetworkDescription:
+    """Description of a network in the metadata of an exported file."""
 
     name: str
-    description: str
+    summary: str
     licence: str
-    """As the checkpoint's card has it, an identifier of the Hugging Face hub."""
+    """An identifier of the Hugging Face hub, such as "apache-2.0", or "unknown"."""
     checkpoint_sha256: str
 
     def metadata(self) -> dict[str, str]:
-        """Keys and values, all text, as ONNX and OpenVINO store them."""
+        """Return the keys and values that ONNX and OpenVINO store, all of them text."""
         return {
             "name": self.name,
-            "description": self.description,
+            "description": self.summary,
             "version": version("unblur"),
             "licence": self.licence,
             "checkpoint_sha256": self.checkpoint_sha256,
@@ -49,29 +48,29 @@ class NetworkFacts:
         }
 
 
-def onnx_model(network: nn.Module, facts: NetworkFacts, *, tile_px: int | None = None) -> bytes:
-    """`network`, (1, 3, H, W) in [0, 1] -> same, as a checked ONNX model.
+def build_onnx_model(network: nn.Module, description: NetworkDescription, *, tile_px: int | None = None) -> bytes:
+    """Export `network`, (1, 3, H, W) in [0, 1] -> same, as an ONNX model that its checker accepts.
 
-    It takes pictures of any height and width, or with `tile_px` only squares of that side. Raises UnblurError without
-    the package onnx, and where the network does what the graph cannot say.
+    The model accepts pictures of any height and width, or with `tile_px` only squares of that side. Raises UnblurError
+    if onnx is not installed, and for an operation that cannot be exported.
     """
     try:
         import onnx
         from onnx import helper, numpy_helper
     except ImportError:
-        raise UnblurError("Exporting needs onnx, which is missing; run: pip install 'unblur[export]'") from None
+        raise UnblurError("Exporting needs onnx, which is not installed; run: pip install 'unblur[export]'") from None
 
     graph, restored = record(network)
-    # What is exported promises [0, 1]; the package limits its answers where it rounds them.
-    limits = (graph.scalar(0.0), graph.scalar(1.0))
+    # Other programs expect values in [0, 1]; this package limits them when it rounds to integers.
+    limits = (graph.add_scalar(0.0), graph.add_scalar(1.0))
     graph.nodes.append(helper.make_node("Clip", [restored, *limits], [OUTPUT], name="Limit"))
-    nodes = _needed(graph)
+    nodes = _select_needed(graph)
     used = {name for node in nodes for name in node.input}
-    shape = [1, 3, *(SIZES if tile_px is None else (tile_px, tile_px))]
+    shape = [1, 3, *(SIDES if tile_px is None else (tile_px, tile_px))]
     model = helper.make_model(
         helper.make_graph(
             nodes,
-            facts.name,
+            description.name,
             [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, shape)],
             [helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, shape)],
             [numpy_helper.from_array(values, name) for name, values in graph.constants.items() if name in used],
@@ -80,18 +79,18 @@ def onnx_model(network: nn.Module, facts: NetworkFacts, *, tile_px: int | None =
         ir_version=IR_VERSION,
         producer_name="unblur",
         producer_version=version("unblur"),
-        doc_string=facts.description,
+        doc_string=description.summary,
     )
-    helper.set_model_props(model, facts.metadata())
+    helper.set_model_props(model, description.metadata())
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
 
 
-def _needed(graph: OnnxGraph) -> list[Any]:
-    """The nodes that the output depends on, in their order."""
-    wanted, kept = {OUTPUT}, []
+def _select_needed(graph: OnnxGraph) -> list[Any]:
+    """Return the nodes that the output depends on, in their order."""
+    values, needed = {OUTPUT}, []
     for node in reversed(graph.nodes):
-        if wanted.intersection(node.output):
-            wanted.update(node.input)
-            kept.append(node)
-    return kept[::-1]
+        if values.intersection(node.output):
+            values.update(node.input)
+            needed.append(node)
+    return needed[::-1]

@@ -1,12 +1,12 @@
-"""A network written down as an ONNX graph, by running it on something that records what is done to it.
+"""Records the operations of a network as an ONNX graph.
 
-One idea: PyTorch lets any object stand in for a tensor if it has `__torch_function__`. A `Recorded` stands for a
-picture of any height and width; each operation on it adds nodes to the graph, and its sizes are computed by the graph
-itself. So every network that is made of the operations in `_WRITERS` is exported by its own `forward`.
+PyTorch accepts any object with `__torch_function__` in place of a tensor. A `RecordedTensor` represents a picture of
+any height and width. Each operation on it adds nodes to the graph, which computes the sizes itself. Therefore calling
+a network exports it, if it consists of the operations in `_WRITERS`.
 
-Why not torch.onnx: its exporter that follows torch.export took minutes for our network at three sizes, because it
-reasons about each size as a formula, and it needs another package; its older exporter is deprecated. This one takes a
-second or two, and writes operator set 17.
+torch.onnx was not used: its exporter on top of torch.export took minutes for the network with three scales, because it
+solves symbolic equations for each size, and it needs onnxscript; its older exporter is deprecated. This module takes a
+second or two and writes operator set 17.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,37 +23,37 @@ from unblur.models.pooling import sliding_mean
 from unblur.restoration.onnx_graph import OnnxGraph, Side
 
 _SAMPLE_PX = 256
-"""Side of the picture whose shapes are followed; the graph does not depend on it."""
+"""Side of the picture whose shapes are computed during the recording; the graph does not depend on it."""
 
 _END = 2**31 - 1
-"""Past the end of every side."""
+"""A position beyond the end of every side."""
 
 
-class Recorded:
-    """Stands for a tensor whose two last sides are known to the graph alone; `like` has its shape at one size."""
+class RecordedTensor:
+    """A tensor with data of a graph; its height and width are known only when the graph is run."""
 
     def __init__(self, graph: OnnxGraph, name: str, like: Tensor, sides: tuple[int, int] = (2, 3)) -> None:
-        """`like` is a tensor without data, on PyTorch's device "meta"; `sides` are where height and width are."""
+        """`like`: a tensor of the same shape at one size, on device "meta". `sides`: dimensions of height and width."""
         self.graph, self.name, self.like, self.sides = graph, name, like, sides
         self.dtype, self.device = torch.float32, torch.device("cpu")
 
     @property
     def shape(self) -> tuple[int | Side, ...]:
-        """Numbers, and the sides that only the graph knows."""
+        """Sizes of all dimensions; height and width are values of the graph."""
         known: list[int | Side] = list(self.like.shape)
         for side in self.sides:
-            known[side] = Side(self.graph.one("Shape", self.name, start=side, end=side + 1))
+            known[side] = Side(self.graph.add("Shape", self.name, start=side, end=side + 1))
         return tuple(known)
 
     def height_and_width(self) -> str:
-        """The name of both, int64 of shape (2,)."""
-        return self.graph.one("Shape", self.name, start=2, end=4)
+        """Return the name of height and width, int64 of shape (2,)."""
+        return self.graph.add("Shape", self.name, start=2, end=4)
 
     @classmethod
     def __torch_function__(
         cls, function: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Called by PyTorch instead of `function`."""
+        """Record `function`; PyTorch calls this method in its place."""
         del types
         return _record(function, tuple(args), kwargs or {})
 
@@ -87,20 +87,20 @@ class Recorded:
         return lambda *args, **kwargs: _record(getattr(Tensor, name), (self, *args), kwargs)
 
 
-Value = Recorded | Tensor | float
+Value = RecordedTensor | Tensor | float
 
 
 def record(network: nn.Module) -> tuple[OnnxGraph, str]:
-    """What `network` does to "input", (1, 3, height, width), and the name of what it gives.
+    """Record `network`, applied to the value "input", (1, 3, height, width). Return the graph and its output's name.
 
-    Raises UnblurError where it does what cannot be written.
+    Raises UnblurError for an operation that cannot be exported.
     """
     graph = OnnxGraph()
     like = torch.empty(1, 3, _SAMPLE_PX, _SAMPLE_PX, device="meta")
     with torch.no_grad():
-        restored = network(Recorded(graph, "input", like))
-    if not isinstance(restored, Recorded):
-        raise UnblurError(f"{type(network).__name__} gives more than a picture; export another checkpoint.")
+        restored = network(RecordedTensor(graph, "input", like))
+    if not isinstance(restored, RecordedTensor):
+        raise UnblurError(f"{type(network).__name__} returns more than one picture; export another checkpoint.")
     return graph, restored.name
 
 
@@ -109,54 +109,54 @@ def _record(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
     write = _WRITERS.get(name)
     if write is None:
         raise UnblurError(
-            f"The network computes `{name}`, which the export cannot write yet; export another checkpoint, or add the "
+            f"The network computes `{name}`, which cannot be exported yet; export another checkpoint, or add the "
             "operation to unblur/restoration/onnx_recording.py."
         )
     return write(*args, **kwargs)
 
 
 def _name(graph: OnnxGraph, value: Value) -> str:
-    """The name of a value, which becomes a constant where it is one."""
-    if isinstance(value, Recorded):
+    """Return the name of `value`; tensors and numbers become constants."""
+    if isinstance(value, RecordedTensor):
         return value.name
     if isinstance(value, Tensor):
-        return graph.constant(value.detach().float().cpu().contiguous().numpy())
-    return graph.scalar(value)
+        return graph.add_constant(value.detach().float().cpu().contiguous().numpy())
+    return graph.add_scalar(value)
 
 
 def _like(value: Any) -> Any:
-    """A value as PyTorch follows shapes of it."""
-    if isinstance(value, Recorded):
+    """Return `value` with tensors on device "meta", for computing shapes."""
+    if isinstance(value, RecordedTensor):
         return value.like
     return value.detach().to("meta") if isinstance(value, Tensor) else value
 
 
-def _elementwise(kind: str, compute: Callable[..., Any]) -> Callable[..., Recorded]:
-    def write(first: Value, second: Value) -> Recorded:
-        known = first if isinstance(first, Recorded) else second
-        assert isinstance(known, Recorded)
+def _elementwise(kind: str, compute: Callable[..., Any]) -> Callable[..., RecordedTensor]:
+    def write(first: Value, second: Value) -> RecordedTensor:
+        known = first if isinstance(first, RecordedTensor) else second
+        assert isinstance(known, RecordedTensor)
         graph = known.graph
-        name = graph.one(kind, _name(graph, first), _name(graph, second))
-        return Recorded(graph, name, compute(_like(first), _like(second)), known.sides)
+        name = graph.add(kind, _name(graph, first), _name(graph, second))
+        return RecordedTensor(graph, name, compute(_like(first), _like(second)), known.sides)
 
     return write
 
 
-def _pointwise(kind: str) -> Callable[..., Recorded]:
-    def write(x: Recorded, inplace: bool = False) -> Recorded:
+def _pointwise(kind: str) -> Callable[..., RecordedTensor]:
+    def write(x: RecordedTensor, inplace: bool = False) -> RecordedTensor:
         del inplace
-        return Recorded(x.graph, x.graph.one(kind, x.name), x.like, x.sides)
+        return RecordedTensor(x.graph, x.graph.add(kind, x.name), x.like, x.sides)
 
     return write
 
 
-def _same(x: Recorded, *_: Any, **__: Any) -> Recorded:
-    """Precisions and memory formats: the graph has one of each."""
+def _same(x: RecordedTensor, *_: Any, **__: Any) -> RecordedTensor:
+    """Return `x`: the graph has one precision and one memory format."""
     return x
 
 
-def _dropout(x: Recorded, p: float = 0.5, training: bool = True, inplace: bool = False) -> Recorded:
-    """Nothing but in training."""
+def _dropout(x: RecordedTensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> RecordedTensor:
+    """Return `x`. Raises ValueError for a network in training mode."""
     del p, inplace
     if training:
         raise ValueError("a network must be in evaluation mode to be exported")
@@ -168,17 +168,17 @@ def _pair(value: int | Sequence[int]) -> list[int]:
 
 
 def _conv2d(
-    x: Recorded,
+    x: RecordedTensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | Sequence[int] = 1,
     padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
-) -> Recorded:
+) -> RecordedTensor:
     graph = x.graph
     inputs = [x.name, _name(graph, weight)] + ([] if bias is None else [_name(graph, bias)])
-    name = graph.one(
+    name = graph.add(
         "Conv",
         *inputs,
         kernel_shape=list(weight.shape[2:]),
@@ -187,11 +187,11 @@ def _conv2d(
         dilations=_pair(dilation),
         group=groups,
     )
-    return Recorded(graph, name, F.conv2d(x.like, _like(weight), None, stride, padding, dilation, groups))
+    return RecordedTensor(graph, name, F.conv2d(x.like, _like(weight), None, stride, padding, dilation, groups))
 
 
 def _conv_transpose2d(
-    x: Recorded,
+    x: RecordedTensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | Sequence[int] = 1,
@@ -199,10 +199,10 @@ def _conv_transpose2d(
     output_padding: int | Sequence[int] = 0,
     groups: int = 1,
     dilation: int | Sequence[int] = 1,
-) -> Recorded:
+) -> RecordedTensor:
     graph = x.graph
     inputs = [x.name, _name(graph, weight)] + ([] if bias is None else [_name(graph, bias)])
-    name = graph.one(
+    name = graph.add(
         "ConvTranspose",
         *inputs,
         kernel_shape=list(weight.shape[2:]),
@@ -213,89 +213,97 @@ def _conv_transpose2d(
         group=groups,
     )
     like = F.conv_transpose2d(x.like, _like(weight), None, stride, padding, output_padding, groups, dilation)
-    return Recorded(graph, name, like)
+    return RecordedTensor(graph, name, like)
 
 
 def _layer_norm(
-    x: Recorded, shape: Sequence[int], weight: Tensor, bias: Tensor, eps: float = 1e-5, **_: Any
-) -> Recorded:
+    x: RecordedTensor, shape: Sequence[int], weight: Tensor, bias: Tensor, eps: float = 1e-5, **_: Any
+) -> RecordedTensor:
     graph = x.graph
     names = (x.name, _name(graph, weight), _name(graph, bias))
-    return Recorded(graph, graph.one("LayerNormalization", *names, axis=-len(shape), epsilon=eps), x.like, x.sides)
+    return RecordedTensor(
+        graph, graph.add("LayerNormalization", *names, axis=-len(shape), epsilon=eps), x.like, x.sides
+    )
 
 
-def _permute(x: Recorded, *order: Any) -> Recorded:
+def _permute(x: RecordedTensor, *order: Any) -> RecordedTensor:
     places = [place % x.like.dim() for place in (order[0] if isinstance(order[0], (tuple, list)) else order)]
     height, width = (places.index(side) for side in x.sides)
-    return Recorded(x.graph, x.graph.one("Transpose", x.name, perm=places), x.like.permute(places), (height, width))
+    return RecordedTensor(
+        x.graph, x.graph.add("Transpose", x.name, perm=places), x.like.permute(places), (height, width)
+    )
 
 
-def _chunk(x: Recorded, chunks: int, dim: int = 0) -> tuple[Recorded, ...]:
+def _chunk(x: RecordedTensor, chunks: int, dim: int = 0) -> tuple[RecordedTensor, ...]:
     parts = x.like.chunk(chunks, dim)
-    sizes = x.graph.integers(*(part.shape[dim] for part in parts))
-    names = x.graph.add("Split", x.name, sizes, outputs=len(parts), axis=dim)
-    return tuple(Recorded(x.graph, name, part, x.sides) for name, part in zip(names, parts, strict=True))
+    sizes = x.graph.add_integers(*(part.shape[dim] for part in parts))
+    names = x.graph.add_with_outputs("Split", x.name, sizes, outputs=len(parts), axis=dim)
+    return tuple(RecordedTensor(x.graph, name, part, x.sides) for name, part in zip(names, parts, strict=True))
 
 
-def _cat(parts: Sequence[Recorded], dim: int = 0) -> Recorded:
-    graph = next(part.graph for part in parts if isinstance(part, Recorded))
-    name = graph.one("Concat", *(_name(graph, part) for part in parts), axis=dim)
-    return Recorded(graph, name, torch.cat([_like(part) for part in parts], dim))
+def _cat(parts: Sequence[RecordedTensor], dim: int = 0) -> RecordedTensor:
+    graph = next(part.graph for part in parts if isinstance(part, RecordedTensor))
+    name = graph.add("Concat", *(_name(graph, part) for part in parts), axis=dim)
+    return RecordedTensor(graph, name, torch.cat([_like(part) for part in parts], dim))
 
 
-def _mean(x: Recorded, dim: int | Sequence[int], keepdim: bool = False) -> Recorded:
+def _mean(x: RecordedTensor, dim: int | Sequence[int], keepdim: bool = False) -> RecordedTensor:
     axes = [dim] if isinstance(dim, int) else list(dim)
-    name = x.graph.one("ReduceMean", x.name, axes=axes, keepdims=int(keepdim))
-    return Recorded(x.graph, name, x.like.mean(axes, keepdim), x.sides)
+    name = x.graph.add("ReduceMean", x.name, axes=axes, keepdims=int(keepdim))
+    return RecordedTensor(x.graph, name, x.like.mean(axes, keepdim), x.sides)
 
 
-def _avg_pool2d(x: Recorded, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None) -> Recorded:
+def _avg_pool2d(
+    x: RecordedTensor, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None
+) -> RecordedTensor:
     strides = _pair(kernel_size if stride is None else stride)
-    name = x.graph.one("AveragePool", x.name, kernel_shape=_pair(kernel_size), strides=strides)
-    return Recorded(x.graph, name, F.avg_pool2d(x.like, _pair(kernel_size), strides))
+    name = x.graph.add("AveragePool", x.name, kernel_shape=_pair(kernel_size), strides=strides)
+    return RecordedTensor(x.graph, name, F.avg_pool2d(x.like, _pair(kernel_size), strides))
 
 
-def _pixel_shuffle(x: Recorded, factor: int) -> Recorded:
+def _pixel_shuffle(x: RecordedTensor, factor: int) -> RecordedTensor:
     if factor == 1:
         return x
-    name = x.graph.one("DepthToSpace", x.name, blocksize=factor, mode="CRD")
-    return Recorded(x.graph, name, F.pixel_shuffle(x.like, factor))
+    name = x.graph.add("DepthToSpace", x.name, blocksize=factor, mode="CRD")
+    return RecordedTensor(x.graph, name, F.pixel_shuffle(x.like, factor))
 
 
-def _pixel_unshuffle(x: Recorded, factor: int) -> Recorded:
+def _pixel_unshuffle(x: RecordedTensor, factor: int) -> RecordedTensor:
     if factor == 1:
         return x
-    # A convolution that picks pixels. ONNX has SpaceToDepth, whose channels come in another order; OpenVINO 2026.4 was
-    # wrong by 28 levels of 255 where a Gather put them right.
+    # A convolution selects the pixels. ONNX has SpaceToDepth, but with another order of channels; with a Gather to
+    # correct it, the results of OpenVINO 2026.4 were wrong by 28 levels of 255.
     channels = x.like.shape[1]
-    picks = np.eye(factor**2, dtype=np.float32).reshape(factor**2, 1, factor, factor)
-    weights = x.graph.constant(np.tile(picks, (channels, 1, 1, 1)))
+    selection = np.eye(factor**2, dtype=np.float32).reshape(factor**2, 1, factor, factor)
+    weights = x.graph.add_constant(np.tile(selection, (channels, 1, 1, 1)))
     square = [factor, factor]
-    name = x.graph.one("Conv", x.name, weights, kernel_shape=square, strides=square, group=channels)
-    return Recorded(x.graph, name, F.pixel_unshuffle(x.like, factor))
+    name = x.graph.add("Conv", x.name, weights, kernel_shape=square, strides=square, group=channels)
+    return RecordedTensor(x.graph, name, F.pixel_unshuffle(x.like, factor))
 
 
 def _interpolate(
-    x: Recorded,
+    x: RecordedTensor,
     size: None = None,
     scale_factor: float | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     **_: Any,
-) -> Recorded:
+) -> RecordedTensor:
     if size is not None or scale_factor is None or align_corners or mode not in ("nearest", "bilinear"):
-        raise UnblurError(f"The network resizes ({mode}) as the export cannot write yet; export another checkpoint.")
-    scales = x.graph.constant(np.array([1, 1, scale_factor, scale_factor], np.float32))
+        raise UnblurError(
+            f"The network resizes in a way ({mode}) that cannot be exported yet; export another checkpoint."
+        )
+    scales = x.graph.add_constant(np.array([1, 1, scale_factor, scale_factor], np.float32))
     if mode == "nearest":
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     else:
         how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     like = F.interpolate(x.like, scale_factor=scale_factor, mode=mode)
-    return Recorded(x.graph, x.graph.one("Resize", x.name, "", scales, **how), like)
+    return RecordedTensor(x.graph, x.graph.add("Resize", x.name, "", scales, **how), like)
 
 
-def _slice(x: Recorded, which: Any) -> Recorded:
-    """`x[which]`, of slices that keep every dimension."""
+def _slice(x: RecordedTensor, which: Any) -> RecordedTensor:
+    """Record `x[which]` for slices; an index that removes a dimension raises UnblurError."""
     parts = list(which) if isinstance(which, tuple) else [which]
     if Ellipsis in parts:
         place = parts.index(Ellipsis)
@@ -307,7 +315,9 @@ def _slice(x: Recorded, which: Any) -> Recorded:
     like = x.like
     for axis, part in enumerate(parts):
         if not isinstance(part, slice):
-            raise UnblurError("The network takes single rows, which the export cannot write yet; export another one.")
+            raise UnblurError(
+                "The network indexes single rows, which cannot be exported yet; export another checkpoint."
+            )
         if part == slice(None):
             continue
         starts.append(0 if part.start is None else part.start)
@@ -317,40 +327,42 @@ def _slice(x: Recorded, which: Any) -> Recorded:
         if not any(isinstance(end, Side) for end in (part.start, part.stop)):
             like = like[(slice(None),) * axis + (part,)]
     graph = x.graph
-    name = graph.one("Slice", x.name, *(graph.integers(*each) for each in (starts, stops, axes, steps)))
-    return Recorded(graph, name, like, x.sides)
+    name = graph.add("Slice", x.name, *(graph.add_integers(*each) for each in (starts, stops, axes, steps)))
+    return RecordedTensor(graph, name, like, x.sides)
 
 
-def _padded_to_multiple(x: Recorded, of: int) -> Recorded:
+def _padded_to_multiple(x: RecordedTensor, of: int) -> RecordedTensor:
     if of == 1:
         return x
     graph = x.graph
-    missing = graph.one("Mod", graph.one("Neg", x.height_and_width()), graph.integers(of))
-    pads = graph.one("Concat", graph.integers(0, 0, 0, 0, 0, 0), missing, axis=0)
-    return Recorded(graph, graph.one("Pad", x.name, pads, mode="edge"), padded_to_multiple(x.like, of))
+    missing = graph.add("Mod", graph.add("Neg", x.height_and_width()), graph.add_integers(of))
+    pads = graph.add("Concat", graph.add_integers(0, 0, 0, 0, 0, 0), missing, axis=0)
+    return RecordedTensor(graph, graph.add("Pad", x.name, pads, mode="edge"), padded_to_multiple(x.like, of))
 
 
-def _sliding_mean(x: Recorded, window: int) -> Recorded:
-    """As `sliding_mean`; where the window covers the map, its formula gives the mean of the map everywhere."""
+def _sliding_mean(x: RecordedTensor, window: int) -> RecordedTensor:
+    """Record `sliding_mean`. Where the window covers the map, the formula gives the mean of the map everywhere."""
     graph = x.graph
-    windows = graph.one("Min", x.height_and_width(), graph.integers(window, window))
-    centre = graph.one("ReduceMean", x.name, axes=[2, 3], keepdims=1)
-    name = graph.one("Sub", x.name, centre)
-    rows_and_columns = graph.add("Split", windows, graph.integers(1, 1), outputs=2, axis=0)
+    windows = graph.add("Min", x.height_and_width(), graph.add_integers(window, window))
+    centre = graph.add("ReduceMean", x.name, axes=[2, 3], keepdims=1)
+    name = graph.add("Sub", x.name, centre)
+    rows_and_columns = graph.add_with_outputs("Split", windows, graph.add_integers(1, 1), outputs=2, axis=0)
     for axis, length in zip((2, 3), rows_and_columns, strict=True):
         first = [0] * 8
         first[axis] = 1
-        sums = graph.one("Pad", graph.one("CumSum", name, graph.constant(np.array(axis))), graph.integers(*first))
-        along = graph.integers(axis)
-        later = graph.one("Slice", sums, length, graph.integers(_END), along)
-        earlier = graph.one("Slice", sums, graph.integers(0), graph.one("Neg", length), along)
-        name = graph.one("Div", graph.one("Sub", later, earlier), graph.one("Cast", length, to=1))
-    missing = graph.one("Sub", windows, graph.integers(1))
-    before = graph.one("Div", missing, graph.integers(2))
-    nothing = graph.integers(0, 0)
-    pads = graph.one("Concat", nothing, before, nothing, graph.one("Sub", missing, before), axis=0)
-    name = graph.one("Add", graph.one("Pad", name, pads, mode="edge"), centre)
-    return Recorded(graph, name, x.like, x.sides)
+        sums = graph.add(
+            "Pad", graph.add("CumSum", name, graph.add_constant(np.array(axis))), graph.add_integers(*first)
+        )
+        along = graph.add_integers(axis)
+        later = graph.add("Slice", sums, length, graph.add_integers(_END), along)
+        earlier = graph.add("Slice", sums, graph.add_integers(0), graph.add("Neg", length), along)
+        name = graph.add("Div", graph.add("Sub", later, earlier), graph.add("Cast", length, to=1))
+    missing = graph.add("Sub", windows, graph.add_integers(1))
+    before = graph.add("Div", missing, graph.add_integers(2))
+    nothing = graph.add_integers(0, 0)
+    pads = graph.add("Concat", nothing, before, nothing, graph.add("Sub", missing, before), axis=0)
+    name = graph.add("Add", graph.add("Pad", name, pads, mode="edge"), centre)
+    return RecordedTensor(graph, name, x.like, x.sides)
 
 
 _WRITERS: dict[str, Callable[..., Any]] = {
@@ -378,4 +390,4 @@ _WRITERS: dict[str, Callable[..., Any]] = {
     padded_to_multiple.__name__: _padded_to_multiple,
     sliding_mean.__name__: _sliding_mean,
 }
-"""Operations by the names that PyTorch gives them, and two functions of our own that depend on sizes."""
+"""Recording functions by PyTorch's names of the operations, and those of two functions that depend on sizes."""

@@ -173,7 +173,7 @@ class Restorer:
 
     @property
     def network(self) -> nn.Module:
-        """What restores a tile: (B, 3, H, W) in [0, 1] -> same. Its averages reach as far as the settings say."""
+        """The network, (B, 3, H, W) in [0, 1] -> same, with the pooling window of the settings."""
         network: nn.Module = self._model
         return network
 
