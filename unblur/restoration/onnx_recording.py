@@ -33,7 +33,7 @@ class RecordedTensor:
     """A tensor with data of a graph; its height and width are known only when the graph is run."""
 
     def __init__(self, graph: OnnxGraph, name: str, like: Tensor, sides: tuple[int, int] = (2, 3)) -> None:
-        """`like`: a tensor of the same shape at one size, on device "meta". `sides`: dimensions of height and width."""
+        """Name a tensor of the shape of `like`, on device "meta"; `sides` are the dimensions of height and width."""
         self.graph, self.name, self.like, self.sides = graph, name, like, sides
         self.dtype, self.device = torch.float32, torch.device("cpu")
 
