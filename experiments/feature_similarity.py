@@ -36,7 +36,7 @@ from unblur.evaluation.tables import Table
 from unblur.metrics import psnr
 from unblur.models import SemanticPrior
 from unblur.models.features import FeatureLevel
-from unblur.models.semantic_prior import features_of
+from unblur.models.semantic_prior import compute_features
 from unblur.restoration.device import choose_device
 from unblur.restoration.restorer import Restorer, load
 from unblur.training.losses import mean_cosine
@@ -125,7 +125,7 @@ def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
     sums: list[tuple[Tensor, Tensor, int]] = []
     for sharp in sharps:
         photo = sharp[None].to(device)
-        maps = [values.double().flatten(2)[0] for values in (photo, *features_of(teacher, photo))]
+        maps = [values.double().flatten(2)[0] for values in (photo, *compute_features(teacher, photo))]
         found = [(values.sum(1), values.square().sum(1), values.shape[1]) for values in maps]
         before = sums or [(torch.zeros_like(one), torch.zeros_like(one), 0) for one, _, _ in found]
         sums = [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in zip(before, found, strict=True)]
@@ -150,7 +150,7 @@ def measure_similarity(
     for pair in pairs:
         blurry, sharp = (side[None].to(device) for side in (pair.blurry, pair.sharp))
         restored = None if restorer is None else restorer.restore(pair.blurry)[None].to(device)
-        sharp_features, blurry_features = features_of(teacher, sharp), features_of(teacher, blurry)
+        sharp_features, blurry_features = compute_features(teacher, sharp), compute_features(teacher, blurry)
         predicted = student(blurry, restored)
         for place, level in enumerate(student.levels):
             yield FeatureRow(

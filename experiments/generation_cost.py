@@ -26,7 +26,7 @@ from unblur.errors import UnblurError
 from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, png
 from unblur.evaluation.tables import Table
 from unblur.models import LatentDecoder, LatentDecoderConfig
-from unblur.models.dc_autoencoder import sana_autoencoder
+from unblur.models.dc_autoencoder import build_sana_autoencoder
 from unblur.models.glow import GlowDeblur, GlowRestorer
 from unblur.models.glow_sizes import denoiser, glow
 from unblur.models.linear_dit import LinearAttention, LinearDiT, LinearDiTConfig
@@ -98,7 +98,7 @@ def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
         ("pre-reconstruction", first, lambda: first(blurry)),
         ("motion guidance", network.motion_guidance, lambda: network.motion_guidance(blurry)),
         ("semantic guidance", network.semantic_guidance, lambda: network.semantic_guidance(blurry, blurry)),
-        ("denoiser, a step", network.denoiser, lambda: network.velocity(noisy, sigma, conditions)),
+        ("denoiser, a step", network.denoiser, lambda: network.predict_velocity(noisy, sigma, conditions)),
         ("decoder", decoder, lambda: decoder(noisy)),
     ]
     return [PartCost(part=name, parameters=count_parameters(part), macs=count_macs(ask)) for name, part, ask in calls]
@@ -111,7 +111,7 @@ def decoder_of(size: GlowSize) -> nn.Module:
     """
     if size == "small":
         return LatentDecoder(LatentDecoderConfig())
-    return sana_autoencoder()[1]
+    return build_sana_autoencoder()[1]
 
 
 def run_macs(parts: Sequence[PartCost], steps: int) -> int:

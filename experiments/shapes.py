@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 
 Block = Literal["plain", "residual", "merged", "gate"]
 """plain: 3x3 convolutions, each followed by ReLU. residual: two 3x3 convolutions with ReLU between, added to their
@@ -108,7 +108,7 @@ class ShapedUNet(nn.Module):
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
         stride = self.shape.stem_stride
-        whole = padded_to_multiple(blurry, stride * 2 ** len(self.downs))
+        whole = pad_to_multiple(blurry, stride * 2 ** len(self.downs))
         x = self.intro(F.pixel_unshuffle(whole, stride))
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):

@@ -11,7 +11,7 @@ from experiments.generation_cost import generation_cost, growth_costs, part_cost
 from experiments.harness import run
 from unblur.errors import UnblurError
 from unblur.models import LatentDecoder, LatentDecoderConfig
-from unblur.models.dc_autoencoder import sana_autoencoder
+from unblur.models.dc_autoencoder import build_sana_autoencoder
 from unblur.models.glow_sizes import denoiser
 from unblur.models.linear_dit import LinearDiT
 from unblur.models.operations import count_macs, count_parameters
@@ -59,7 +59,7 @@ def test_steps_multiply_the_denoiser_alone() -> None:
 def test_the_small_network_has_our_decoder_and_the_others_that_of_sana() -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     with torch.device("meta"):
-        decoders = LatentDecoder(LatentDecoderConfig()), sana_autoencoder()[1]
+        decoders = LatentDecoder(LatentDecoderConfig()), build_sana_autoencoder()[1]
     counted = [part_costs(size, 32, 32)[-1].parameters for size in ("small", "0.6b")]
     assert counted == [count_parameters(decoder) for decoder in decoders]
 

@@ -62,10 +62,10 @@ class Local(GlowDeblur):
             tokens=token,
         )
 
-    def told(self, conditions: Conditions, *_: Tensor) -> Conditions:
+    def drop_conditions(self, conditions: Conditions, *_: Tensor) -> Conditions:
         return conditions
 
-    def velocity(self, noisy: Tensor, _: Tensor, conditions: Conditions) -> Tensor:
+    def predict_velocity(self, noisy: Tensor, _: Tensor, conditions: Conditions) -> Tensor:
         return 0.5 * noisy - conditions.aligned
 
 
@@ -150,7 +150,7 @@ def test_what_generation_changed_is_laid_over_the_restoration(tiny: GenerativeRe
     glow = GlowRestorer(tiny._glow.network, tiny._glow.decoder, Sampling(steps=2), seed=5)
     blurry = as_tensor(photo)
     with torch.no_grad():
-        conditions = glow.conditions(blurry)
+        conditions = glow.compute_conditions(blurry)
         change = glow(blurry) - glow.decoder(conditions.aligned)
         expected = conditions.restored + change - low_frequencies(change)
     result = with_settings(tiny, seed=5, fidelity=0.0).restore_photo(photo)

@@ -39,7 +39,7 @@ from unblur.models import (
 from unblur.models.glow_sizes import glow
 from unblur.models.linear_dit import use_recomputation
 from unblur.models.samplers import Sampling
-from unblur.models.tiny_autoencoder import taesana_encoder
+from unblur.models.tiny_autoencoder import build_taesana_encoder
 from unblur.models.tokens import Tokens
 from unblur.recipes import named
 from unblur.seeds import seed_for
@@ -200,7 +200,7 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
                 motion=motion[one],
                 tokens=Tokens(tokens.values[one], tokens.mask[one]),
             )
-            velocity = network.velocity(noisy[one], sigma[one], alone)
+            velocity = network.predict_velocity(noisy[one], sigma[one], alone)
             expected += float((velocity - (noise - clean)[one]).square().mean()) / 4
     expected += 0.5 * float((conditions.aligned - clean).square().mean())
     expected += 2.0 * float(((conditions.restored - sharp).square() + 1e-6).sqrt().mean())
@@ -469,7 +469,7 @@ def test_without_alignment_the_blurry_latents_are_told(
     restorer = GlowRestorer(
         network, half.get_submodule("decoder"), Sampling(steps=1), encoder=half.get_submodule("encoder")
     )
-    assert torch.equal(restorer.conditions(blurry[None]).aligned[0], encoded)
+    assert torch.equal(restorer.compute_conditions(blurry[None]).aligned[0], encoded)
     assert restorer(torch.rand(1, 3, 40, 33)).shape == (1, 3, 40, 33)
 
 
@@ -489,7 +489,7 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
         trained(init=InitFrom(prior=encoder))
     with pytest.raises(UnblurError, match="holds no encoder"):
         trained(latent_encoder=prior)
-    torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
+    torch.save(build_taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="makes 32 numbers of 32 x 32 pixels"):
         trained(latent_encoder=tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="multiples of 32 px"):
@@ -539,7 +539,7 @@ def test_the_command_trains_it_with_everything_it_is_told(
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     config = SemanticPriorConfig()
     save_checkpoint(tmp_path / "prior", build(config), config, train_patch_px=64, card="tiny")
-    torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
+    torch.save(build_taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
     large = tmp_path / "large"
     large.mkdir()
     for photo in photos.iterdir():

@@ -17,7 +17,7 @@ from unblur.errors import UnblurError
 from unblur.metrics.perceptual import read_weights
 from unblur.models import NAFNetConfig, PriorConfig, SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-from unblur.models.semantic_prior import features_of
+from unblur.models.semantic_prior import compute_features
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.losses import feature_loss, hcl_loss, mean_cosine
@@ -97,7 +97,7 @@ def test_a_run_begins_as_its_teacher() -> None:
     assert isinstance(student, SemanticPrior)
     blurry = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        seen = features_of(load_teacher(EfficientNetLiteConfig()), blurry)
+        seen = compute_features(load_teacher(EfficientNetLiteConfig()), blurry)
         answers = student(blurry)
     assert all(mean_cosine(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
     assert all(torch.equal(one, other) for one, other in zip(answers, seen, strict=True))

@@ -18,7 +18,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.metrics import psnr
 from unblur.models import AutoencoderConfig, LatentDecoderConfig, LatentEncoderConfig
-from unblur.models.tiny_autoencoder import taesana_encoder
+from unblur.models.tiny_autoencoder import build_taesana_encoder
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 from unblur.training.adversarial import Adversary
@@ -52,7 +52,7 @@ class KilledError(Exception):
 def encoder_file(tmp_path: Path) -> Path:
     """A file in the form of TAESANA's, with weights that nobody trained."""
     torch.manual_seed(0)
-    torch.save(taesana_encoder().half().state_dict(), tmp_path / "taesana_encoder.pth")
+    torch.save(build_taesana_encoder().half().state_dict(), tmp_path / "taesana_encoder.pth")
     return tmp_path / "taesana_encoder.pth"
 
 
@@ -247,6 +247,6 @@ def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder_file: Pat
     with pytest.raises(KeyboardInterrupt):
         train(recipe, photos, tmp_path / "run", latent_encoder=encoder_file, on_step=stop)
     torch.manual_seed(1)
-    torch.save(taesana_encoder().state_dict(), tmp_path / "other.pth")
+    torch.save(build_taesana_encoder().state_dict(), tmp_path / "other.pth")
     with pytest.raises(UnblurError, match="another encoder"):
         train(recipe, photos, tmp_path / "run", latent_encoder=tmp_path / "other.pth")

@@ -17,7 +17,7 @@ from unblur.metrics.lpips import Network
 from unblur.metrics.st_lpips import load_st_lpips
 from unblur.models.backbone import BackboneConfig
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-from unblur.models.semantic_prior import features_of
+from unblur.models.semantic_prior import compute_features
 from unblur.training.losses import (
     absolute_loss,
     binomial_blur,
@@ -127,7 +127,9 @@ def _measure(term: LossTerm, loss_floor: float, device: str) -> Measure:
             return frequency_loss
         case FeatureLoss(backbone=backbone):
             teacher = load_teacher(backbone).to(device)
-            return lambda restored, sharp: feature_loss(features_of(teacher, restored), features_of(teacher, sharp))
+            return lambda restored, sharp: feature_loss(
+                compute_features(teacher, restored), compute_features(teacher, sharp)
+            )
         case STLPIPSLoss(network=network, low_pass=low_pass):
             distance = load_st_lpips(network).to(device)
             if low_pass:

@@ -61,11 +61,11 @@ class CachedFlowMatchingObjective(Objective):
         """Predict the velocity; the conditions are returned as they are before condition dropout."""
         network = cast(GlowDeblur, model)
         restored, coarse, motion, regions, clean, noise, sigma, condition_mask = batch
-        conditions = network.conditions(
+        conditions = network.compute_conditions(
             FrozenFeatures(restored=restored, coarse=coarse, motion=motion, regions=regions)
         )
         masked = network.drop_conditions(conditions, *condition_mask.unbind(dim=1))
-        return network.velocity(add_noise(clean, noise, sigma), sigma, masked), conditions
+        return network.predict_velocity(add_noise(clean, noise, sigma), sigma, masked), conditions
 
     def loss(self, predicted: tuple[Tensor, Conditions], batch: Example) -> LossOutput:
         """Compute the loss of what `forward` returned for `batch`."""
