@@ -23,7 +23,7 @@ def test_the_benchmark_prints_ratios(
         """Recipes that differ in their names alone, on patches as small as the photographs of the test."""
         return replace(smoke(), name=name, model=TINY, sampling=PatchSampling(patch_px=32), batch=2)
 
-    monkeypatch.setattr("unblur.recipes.named", small)
+    monkeypatch.setattr("unblur.recipes.find_recipe", small)
     assert main(["bench", str(photos), "--pairs", "2", "--seconds", "0.1"]) == 0
     printed = capsys.readouterr().out
     assert "| bfloat16 |" in printed

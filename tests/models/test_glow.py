@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tiny_networks import GLOW, LATENTS
 from torch import Tensor, nn
 
-from unblur.blur.undirected import undirected
+from unblur.blur.undirected import to_undirected
 from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, build
@@ -140,7 +140,7 @@ def test_a_prior_that_looks_twice_is_shown_what_was_restored() -> None:
 def test_the_motion_map_holds_paths_and_their_lengths() -> None:
     start = torch.randn(1, 2, 8, 12) * 10
     end = torch.randn(1, 2, 8, 12) * 10
-    drop_conditions = compute_motion_map(undirected(start, end))[0]
+    drop_conditions = compute_motion_map(to_undirected(start, end))[0]
     assert drop_conditions.shape == (MOTION_CHANNELS, 2, 3)
     place = (slice(4, 8), slice(8, 12))
     middle = ((start + end) / 2)[0][:, place[0], place[1]].mean(dim=(1, 2))
@@ -149,7 +149,7 @@ def test_the_motion_map_holds_paths_and_their_lengths() -> None:
     torch.testing.assert_close(drop_conditions[4, 1, 2], length / 32)
     assert bool((drop_conditions[5] == 1).all())
     # Which end is the start is not told.
-    torch.testing.assert_close(compute_motion_map(undirected(end, start))[0], drop_conditions)
+    torch.testing.assert_close(compute_motion_map(to_undirected(end, start))[0], drop_conditions)
 
 
 def test_the_first_restoration_begins_as_the_bundled_network() -> None:

@@ -8,7 +8,7 @@ import torch
 
 import unblur
 from tests.deconvolution.scenes import blurred, camera_man, likeness, path_kernel
-from unblur.datasets.simulated import dihedral, undo_dihedral
+from unblur.datasets.simulated import apply_dihedral, undo_dihedral
 from unblur.photos.color import linear_to_srgb
 from unblur.restoration.shake import Shake, best_textured_region, kernel_side
 
@@ -89,7 +89,7 @@ def test_pictures_that_are_too_small_or_too_many_are_refused() -> None:
 def test_every_orientation_turns_back() -> None:
     features = torch.rand(2, 9, 9)
     for orientation in range(8):
-        assert torch.equal(undo_dihedral(dihedral(features, orientation), orientation), features)
+        assert torch.equal(undo_dihedral(apply_dihedral(features, orientation), orientation), features)
 
 
 def test_the_part_with_most_detail_is_taken() -> None:

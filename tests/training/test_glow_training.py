@@ -41,7 +41,7 @@ from unblur.models.linear_dit import use_recomputation
 from unblur.models.samplers import Sampling
 from unblur.models.tiny_autoencoder import build_taesana_encoder
 from unblur.models.tokens import Tokens
-from unblur.recipes import named
+from unblur.recipes import find_recipe
 from unblur.seeds import seed_for
 from unblur.training.glow_training import GlowTraining
 from unblur.training.initialization import InitFrom
@@ -245,7 +245,7 @@ def test_an_unfinished_run_with_former_names_finds_its_cache(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = replace(TINY, glow=GlowTraining(cache_size=3))
-    digest, init = cached_flow_matching._sha256_of_frozen, InitFrom(prior=prior)
+    digest, init = cached_flow_matching._hash_frozen, InitFrom(prior=prior)
     with monkeypatch.context() as former:
         former.setattr(cached_flow_matching, "_sha256_of_frozen", lambda network, *_: digest(network, former_name))
         train_three_steps(recipe, photos, tmp_path / "run", init, encoder)
@@ -535,7 +535,7 @@ def test_the_command_trains_it_with_everything_it_is_told(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recipe as it is but for fewer patches, from Stage I to II, with weights that nobody trained."""
-    monkeypatch.setattr("unblur.recipes.named", lambda name: replace(named(name), batch=2))
+    monkeypatch.setattr("unblur.recipes.find_recipe", lambda name: replace(find_recipe(name), batch=2))
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     config = SemanticPriorConfig()
     save_checkpoint(tmp_path / "prior", build(config), config, train_patch_px=64, card="tiny")
@@ -551,7 +551,7 @@ def test_the_command_trains_it_with_everything_it_is_told(
     given += ["--device", "cpu"]
     assert main(["train", "glow", *given, "--init-prior", str(tmp_path / "prior"), "--run", str(tmp_path / "one")]) == 0
     found = load_checkpoint(tmp_path / "one")
-    assert found.config == named("glow").model
+    assert found.config == find_recipe("glow").model
     assert isinstance(found.model, GlowDeblur)
     decoder = build(LatentDecoderConfig()).eval()
     assert GlowRestorer(found.model, decoder, Sampling(steps=1))(torch.rand(1, 3, 50, 40)).shape == (1, 3, 50, 40)

@@ -126,11 +126,11 @@ def test_a_discriminator_learns_to_tell_blurred_from_sharp_and_its_verdict_reach
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     assert not any(map(torch.equal, before, adversary.discriminator.parameters()))
     learnt = [p.detach().clone() for p in adversary.discriminator.parameters()]
-    adversary.fooling_loss(blurry).backward()
+    adversary.compute_fooling_loss(blurry).backward()
     assert blurry.grad is not None
     assert float(blurry.grad.abs().sum()) > 0
     assert all(map(torch.equal, learnt, adversary.discriminator.parameters()))
-    assert adversary.fooling_loss(sharp).item() < adversary.fooling_loss(blurry).item()
+    assert adversary.compute_fooling_loss(sharp).item() < adversary.compute_fooling_loss(blurry).item()
 
 
 def test_a_discriminator_is_the_seeds_and_disturbs_no_other_randomness() -> None:

@@ -20,8 +20,8 @@ from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import compute_features
 from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
-from unblur.training.card import model_card
-from unblur.training.losses import absolute_loss, binomial_blur, edge_loss, frequency_loss, hcl_loss
+from unblur.training.card import write_model_card
+from unblur.training.losses import absolute_loss, blur_binomially, edge_loss, frequency_loss, hcl_loss
 from unblur.training.objectives.restoration import RestorationObjective
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import (
@@ -115,7 +115,7 @@ def test_softened_a_grid_of_single_pixels_is_not_seen() -> None:
     one = sharp[0, 0].double()
     line = np.array([0.25, 0.5, 0.25])
     expected = correlate1d(correlate1d(one.numpy(), line, 0, mode="mirror"), line, 1, mode="mirror")
-    np.testing.assert_allclose(binomial_blur(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(blur_binomially(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("term", EVERY, ids=lambda term: type(term).__name__)
@@ -187,9 +187,9 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
 
 def test_the_card_says_what_was_asked_for() -> None:
     """Who asks for likeness in the eyes of a network gets what is likely, and users are told so."""
-    plain = model_card(smoke(), 1)
+    plain = write_model_card(smoke(), 1)
     assert "Minimised: 1 x PSNRLoss.\n" in plain
-    perceptual = model_card(replace(smoke(), losses=(PSNRLoss(), STLPIPSLoss(weight=3.0))), 1)
+    perceptual = write_model_card(replace(smoke(), losses=(PSNRLoss(), STLPIPSLoss(weight=3.0))), 1)
     assert "Minimised: 1 x PSNRLoss + 3 x STLPIPSLoss; " in perceptual
     assert "plausible but incorrect texture" in perceptual
-    assert "Minimised" not in model_card(motion(), 1)
+    assert "Minimised" not in write_model_card(motion(), 1)

@@ -46,7 +46,7 @@ class MotionEstimatorConfig:
 class MotionEstimator(nn.Module):
     """Estimator of undirected paths in a blurry photograph.
 
-    Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 4, H/8, W/8), at least 1. Channels are those of `undirected`, in pixels;
+    Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 4, H/8, W/8), at least 1. Channels are those of `to_undirected`, in pixels;
     path (i, j) belongs to the centre of its square of 8 x 8 pixels.
     """
 

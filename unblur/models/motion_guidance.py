@@ -25,7 +25,7 @@ STRIDE_PX = 32
 
 
 def compute_motion_map(path: Tensor) -> Tensor:
-    """Average paths at every 8th pixel, (B, 4, H/8, W/8) px as of `undirected`, to (B, 6, H/32, W/32)."""
+    """Average paths at every 8th pixel, (B, 4, H/8, W/8) px as of `to_undirected`, to (B, 6, H/32, W/32)."""
     length = path[:, 2:].norm(dim=1, keepdim=True)
     averaged = F.avg_pool2d(torch.cat((path, length), dim=1), STRIDE_PX // OUTPUT_STRIDE_PX) / UNIT_PX
     return torch.cat((averaged, torch.ones_like(averaged[:, :1])), dim=1)

@@ -20,7 +20,7 @@ from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.semantic_prior import compute_features
 from unblur.training.losses import (
     absolute_loss,
-    binomial_blur,
+    blur_binomially,
     charbonnier_loss,
     edge_loss,
     feature_loss,
@@ -104,7 +104,7 @@ class RestorationLoss:
 
     def __call__(self, outputs: list[Tensor], sharp: Tensor) -> Tensor:
         """Compute the loss of one or several outputs; sharp is (B, 3, H, W) in [0, 1]. Scalar."""
-        sharps = [_at_size_of(output, sharp) for output in outputs]
+        sharps = [_resize_like(output, sharp) for output in outputs]
         parts = []
         for term, measure in self._measures:
             first = 0 if isinstance(term, PixelTerm) else -1
@@ -133,12 +133,12 @@ def _measure(term: LossTerm, loss_floor: float, device: str) -> Measure:
         case STLPIPSLoss(network=network, low_pass=low_pass):
             distance = load_st_lpips(network).to(device)
             if low_pass:
-                return lambda restored, sharp: distance(binomial_blur(restored), binomial_blur(sharp)).mean()
+                return lambda restored, sharp: distance(blur_binomially(restored), blur_binomially(sharp)).mean()
             return lambda restored, sharp: distance(restored, sharp).mean()
     assert_never(term)
 
 
-def _at_size_of(output: Tensor, sharp: Tensor) -> Tensor:
+def _resize_like(output: Tensor, sharp: Tensor) -> Tensor:
     """Resize `sharp` to `output` bilinearly, as MIMO-UNet's authors make their smaller targets."""
     if output.shape == sharp.shape:
         return sharp

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unblur.datasets import Patch, Patches
 from unblur.models.backbone import Backbone
 from unblur.models.semantic_prior import compute_features
-from unblur.training.losses import feature_loss, mean_cosine
+from unblur.training.losses import compute_mean_cosine, feature_loss
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 
 WORSE_THAN_ANY_CONSTANT = 10.0
@@ -63,7 +63,7 @@ class PriorDistillationObjective(Objective):
         truth = batch[1]
         with torch.no_grad():
             target = compute_features(self.teacher, truth)
-            cosine = fmean(mean_cosine(one, other) for one, other in zip(predicted, target, strict=True))
+            cosine = fmean(compute_mean_cosine(one, other) for one, other in zip(predicted, target, strict=True))
         review = feature_loss(predicted, target)
         loss = ANGLE_WEIGHT * cosine_loss(predicted, target) + REVIEW_WEIGHT * review
         return LossOutput(
