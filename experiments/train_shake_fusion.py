@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import tyro
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ from experiments.shake_examples import PATCH_PX, ShakeExamples, open_examples, t
 from experiments.shake_kernels import EstimatedKernels, open_kernels
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.datasets.simulated import apply_dihedral
-from unblur.deconvolution import CANDIDATES, deconvolve_candidates, make_single_kernel_path
+from unblur.deconvolution import CANDIDATES, deconvolve_candidates, single_kernel_path
 from unblur.deconvolution.kernel import clean_kernel, measure_extent_px
 from unblur.deconvolution.noise import estimate_noise
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
@@ -40,7 +41,7 @@ TRUE, WRONG, SHARP = 0.35, 0.08, 0.04
 LARGEST_TRUE_ERROR = 0.25
 """The expected error that is given with true kernels is drawn between 0 and this: the estimator is never certain."""
 
-PEAK_RATE, WARMUP_STEPS, EMA_DECAY, LOSS_FLOOR = 1e-3, 100, 0.995, 1e-4
+WARMUP_STEPS, EMA_DECAY, LOSS_FLOOR = 100, 0.995, 1e-4
 
 BACKBONE = PlainUNetConfig(channels=(48, 64, 96), blocks=(1, 1, 1), stem_stride=2)
 
@@ -51,8 +52,9 @@ tags: [image-restoration, deblurring]
 # unblur shake fusion
 
 Joins the bundled network's restoration of a photograph with its deconvolutions. Trained on {examples} simulated
-examples of `experiments.shake_examples` for {steps} steps of {batch} patches of {patch} px, seed {seed}. Mean PSNR of
-{held_out} held-out examples in dB: blurry {blurry:.2f}, network alone {restored:.2f}, best single deconvolution
+examples of `experiments.shake_examples` for {steps} steps of {batch} patches of {patch} px, caution {caution}, seed
+{seed}. Mean
+PSNR of {held_out} held-out examples in dB: blurry {blurry:.2f}, network alone {restored:.2f}, best single deconvolution
 {deconvolved:.2f}, fused {fused:.2f}.
 """
 
@@ -92,6 +94,8 @@ def train(
     patch: int = 160,
     held_out: int = 40,
     largest: int | None = None,
+    peak_rate: float = 1e-3,
+    caution: float = 0.0,
     seed: int = 1,
     threads: int = 2,
 ) -> int:
@@ -106,6 +110,9 @@ def train(
         patch: Side of the patches in pixels, a multiple of 32.
         held_out: How many of the first examples of each folder are left out and measured.
         largest: At most so many examples of each folder.
+        peak_rate: Learning rate after the warm-up.
+        caution: Additional weight of each dB that a fused patch lies below the network's own restoration of it. Without
+            it, a large gain on one photograph pays for a loss on another.
         seed: Names everything that is random.
         threads: Processor threads.
     """
@@ -133,7 +140,7 @@ def train(
         held = [example for group in tests for example in group]
         held_deconvolved = _deconvolve(held, Path(scratch) / "held_out.npy", threads)
         for step in range(steps):
-            rate = PEAK_RATE * min(1, step / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+            rate = peak_rate * min(1, step / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
             for group in optimizer.param_groups:
                 group["lr"] = rate
             generator = generator_for(seed, "batch", step)
@@ -145,8 +152,9 @@ def train(
             with torch.autocast("cpu", torch.bfloat16, enabled=native):
                 fused = network(blurry, restored, images[:, 3:], error, length_px)
             loss = psnr_loss(fused.float(), sharp, LOSS_FLOOR)
+            shortfall = F.relu(_image_loss(fused, sharp) - _image_loss(restored, sharp)).mean()
             optimizer.zero_grad()
-            torch.autograd.backward(loss)
+            torch.autograd.backward(loss + caution * shortfall)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             averaged.update_parameters(network)
@@ -161,7 +169,14 @@ def train(
                     part = slice(first, first + held_out)
                     sys.stdout.write(f"step {step + 1}, {folder.name}: {_format_line(_average(scores[part]))}\n")
                 sys.stdout.flush()
-                numbers = {"examples": len(chosen), "steps": step + 1, "batch": batch, "patch": patch, "seed": seed}
+                numbers = {
+                    "examples": len(chosen),
+                    "steps": step + 1,
+                    "batch": batch,
+                    "patch": patch,
+                    "caution": caution,
+                    "seed": seed,
+                }
                 card = CARD.format(held_out=len(held), **numbers, **_average(scores))
                 save_checkpoint(output, final, config, train_patch_px=patch, card=card, dtype=torch.int8)
                 network.train()
@@ -201,7 +216,7 @@ def _deconvolve(examples: list[Example], path: Path, threads: int) -> NDArray[np
         example = examples[number]
         light = srgb_to_linear(example.stack()[0])
         noise = estimate_noise(luminance(light))
-        path = make_single_kernel_path(_crop(torch.from_numpy(example.kernel)))
+        path = single_kernel_path(_crop(torch.from_numpy(example.kernel)))
         sharp = linear_to_srgb(deconvolve_candidates(light, path, noise).clamp(0, 1))
         images[number] = (sharp * 255).round().byte().numpy()
 
@@ -226,6 +241,12 @@ def _cut_patch(example: Example, deconvolved: NDArray[np.uint8], patch: int, gen
     part = slice(top, top + patch), slice(left, left + patch)
     sharpened = torch.from_numpy(deconvolved[(..., *part)].astype(np.float32)) / 255
     return apply_dihedral(torch.cat([example.stack()[(..., *part)], sharpened]), orientation)
+
+
+def _image_loss(images: Tensor, sharp: Tensor) -> Tensor:
+    """Return the negative PSNR of each image of a batch, in dB. (B, 3, H, W) -> (B,)."""
+    errors = (images.float() - sharp).square().mean(dim=(1, 2, 3))
+    return 10 * torch.log10(errors + LOSS_FLOOR)
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from unblur.app.cli import main
 from unblur.blur import Camera
 from unblur.config import from_json, to_json
 from unblur.datasets import PairSet, PhotoFolder, SimulatedBlur, SyntheticText
+from unblur.datasets.mixture import Mixture
 from unblur.datasets.simulated import SimulatedPairs
 from unblur.datasets.sources import TO_LEARN
 from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
@@ -21,6 +22,8 @@ from unblur.models import MotionEstimatorConfig
 from unblur.recipes import find_recipe
 from unblur.training.loop import train
 from unblur.training.objectives.build import build_objective
+from unblur.training.patches import build_patches
+from unblur.training.progressive import ProgressivePatches
 from unblur.training.recipe import Recipe
 
 
@@ -64,6 +67,20 @@ def test_real_pairs_alone_need_no_photographs(pairs: Path, tmp_path: Path) -> No
     assert "simulator" not in (tmp_path / "run" / "README.md").read_text()
     with pytest.raises(UnblurError, match="give a folder of sharp photographs"):
         train(replace(TINY, steps=2), None, tmp_path / "other")
+
+
+def test_sources_together_hold_no_more_pairs_in_memory_than_one_would(photos: Path) -> None:
+    one = replace(TINY, repeats=2, repeat_gap=12)
+    several = replace(one, extra_sources=tuple(SimulatedBlur(camera=Camera(), share=1 / 6) for _ in range(5)))
+
+    def gaps(recipe: Recipe) -> list[int]:
+        patches = build_patches(recipe, PhotoFolder(photos), "cpu")
+        assert isinstance(patches, ProgressivePatches)
+        phase = patches.patches_of(patches.phases[0])
+        return [source.apart for source in (phase.sources if isinstance(phase, Mixture) else [phase])]
+
+    assert gaps(one) == [12]
+    assert gaps(several) == [2] * 6
 
 
 def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photos: Path) -> None:

@@ -59,7 +59,7 @@ class RepeatedPairs:
             future = self._cached.setdefault(number, Future())
             self._cached.move_to_end(number)
             # Each use comes after `apart * repeats` others; a few more, because threads do not keep step.
-            while len(self._cached) > self.repeats * (self.apart + 16):
+            while len(self._cached) > self.repeats * (self.apart + self.apart // 8 + 2):
                 self._cached.popitem(last=False)
         if made_by_another:
             return future.result()

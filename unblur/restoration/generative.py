@@ -44,6 +44,7 @@ from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane, is_sane_detail
 from unblur.restoration.low_frequencies import with_low_frequencies_of
 from unblur.restoration.restorer import SHARE_OF_ESTIMATING, Restoration, mean_change
+from unblur.restoration.shake_guidance import shake_guidance
 from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
 from unblur.restoration.tiled import (
     Answer,
@@ -258,13 +259,17 @@ class GenerativeRestorer:
         blurry = to_tensor(values, self.device)
         bfloat16 = uses_bfloat16(self.settings.precision, self.device, window.pixels.dtype)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            conditions = self._glow.compute_conditions(reflect_to_multiple(blurry, STRIDE_PX))
+            padded = reflect_to_multiple(blurry, STRIDE_PX)
+            conditions = self._glow.compute_conditions(padded)
             first = conditions.restored if self._first is None else self._first(blurry)
             restored = first[..., :height, :width].float()
             if not is_sane(restored, blurry):
                 return Answer(self._with_disagreement(values), "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
+                sides = padded.shape[3], padded.shape[2]
+                motion = shake_guidance(solved.shake.path, window.left_px, window.top_px, *sides)
+                conditions = replace(conditions, motion=motion.to(conditions.motion))
             if self.settings.fidelity == 1:
                 return Answer(self._with_disagreement(to_array(to_channels(restored, channels))), "restored")
             painted = self._glow.decoder(conditions.aligned.float()).float()[..., :height, :width]

@@ -42,7 +42,8 @@ def build_simulated_patches(recipe: Recipe, photos: Photographs | None, device: 
             "(--photos), and mix nothing in."
         )
     return ProgressivePatches(
-        list_phases(recipe), lambda phase: _build_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device)
+        list_phases(recipe),
+        lambda phase: _build_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=1.0),
     )
 
 
@@ -50,18 +51,19 @@ def _mix(recipe: Recipe, phase: PatchPhase, photos: Photographs | None, device: 
     sources: list[Patches[Patch]] = []
     shares: list[float] = []
     if recipe.camera_share > 0:
-        sources.append(_build_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device))
-        shares.append(recipe.camera_share)
+        share = recipe.camera_share
+        sources.append(_build_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=share))
+        shares.append(share)
     for place, ingredient in enumerate(recipe.extra_sources):
         # Of its own, lest two cameras always show the same corner of the same photograph.
         seed = seed_for(recipe.seed, "mixed in", place)
         match ingredient:
             case SimulatedBlur(camera=camera):
-                sources.append(_build_simulated(recipe, phase, camera, seed, photos, device))
+                sources.append(_build_simulated(recipe, phase, camera, seed, photos, device, share=ingredient.share))
             case SyntheticText(camera=camera):
                 assert photos is not None
                 signs = draw_signs(ingredient.count, ingredient.signs, photos)
-                sources.append(_build_simulated(recipe, phase, camera, seed, signs, device))
+                sources.append(_build_simulated(recipe, phase, camera, seed, signs, device, share=ingredient.share))
             case PairSet():
                 sources.append(PairPatches(ingredient.find_training_files(), _make_sampling(recipe, phase), seed))
             case _:
@@ -71,11 +73,23 @@ def _mix(recipe: Recipe, phase: PatchPhase, photos: Photographs | None, device: 
 
 
 def _build_simulated(
-    recipe: Recipe, phase: PatchPhase, camera: Camera, seed: int, photos: Photographs | None, device: str
+    recipe: Recipe,
+    phase: PatchPhase,
+    camera: Camera,
+    seed: int,
+    photos: Photographs | None,
+    device: str,
+    *,
+    share: float,
 ) -> RepeatedPairs:
+    """Simulate one source's pairs; `share` is the source's share of all patches.
+
+    Every source keeps its pairs in memory until their last use. A rare source needs a smaller gap for the same number
+    of steps between two uses, and the sources together hold no more pairs than a single one would.
+    """
     assert photos is not None
     pairs = SimulatedPairs(photos, camera, _make_sampling(recipe, phase), seed, device)
-    return RepeatedPairs(pairs, recipe.repeats, recipe.repeat_gap)
+    return RepeatedPairs(pairs, recipe.repeats, max(1, round(recipe.repeat_gap * share)))
 
 
 def _make_sampling(recipe: Recipe, phase: PatchPhase) -> PatchSampling:
