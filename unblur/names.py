@@ -9,6 +9,12 @@ from typing import Literal
 Mode = Literal["faithful", "fast", "generative"]
 """Modes of restoration, `unblur/app/restore_command.py`."""
 
+ExportMode = Literal["faithful", "fast"]
+"""Modes whose network can be exported, `unblur/app/export_command.py`."""
+
+ExportFormat = Literal["onnx", "openvino", "dtmodel"]
+"""File formats of exported networks, `unblur/restoration/exported_files.py`."""
+
 ShakeChoice = Literal["auto", "off", "always"]
 """Whether camera shake is solved: where it pays, never, or wherever a kernel is found,
 `unblur/restoration/shake_solver.py`."""

@@ -15,6 +15,7 @@ from unblur.app.check_command import check
 from unblur.app.convert_command import convert
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
+from unblur.app.export_command import export
 from unblur.app.patterns_command import patterns
 from unblur.app.renamed_options import refuse_renamed
 from unblur.app.restore_command import restore
@@ -39,7 +40,7 @@ GROUPS: dict[str, dict[str, Callable[..., int]]] = {
         "check": check,
         "patterns": patterns,
     },
-    "checkpoints": {"convert": convert, "bundle": bundle},
+    "checkpoints": {"convert": convert, "export": export, "bundle": bundle},
 }
 """Commands by what they are for, in the order of the help."""
 

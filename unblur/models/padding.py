@@ -3,10 +3,15 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 
 def pad_to_multiple(x: Tensor, of: int) -> Tensor:
     """Repeat the last row and column of `x`, (B, C, H, W), until both sides are multiples of `of`."""
+    if has_torch_function_unary(x):
+        # A tensor in an export has no sizes yet; see `unblur.restoration.onnx_recording`.
+        padded: Tensor = handle_torch_function(pad_to_multiple, (x,), x, of)
+        return padded
     height, width = x.shape[2:]
     return F.pad(x, (0, -width % of, 0, -height % of), mode="replicate")
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from unblur.errors import UnblurError
 
@@ -70,6 +71,10 @@ def average_over_windows(x: Tensor, window: int) -> Tensor:
 
     Shape: (B, C, H, W) -> (B, C, H, W), or (B, C, 1, 1) when the window covers the map.
     """
+    if has_torch_function_unary(x):
+        # A tensor in an export has no sizes yet; see `unblur.restoration.onnx_recording`.
+        mean: Tensor = handle_torch_function(average_over_windows, (x,), x, window)
+        return mean
     rows, columns = min(window, x.shape[2]), min(window, x.shape[3])
     if rows == x.shape[2] and columns == x.shape[3]:
         return x.mean(dim=(2, 3), keepdim=True)

@@ -171,6 +171,12 @@ class Restorer:
         self._model = model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         use_local_pooling(self._model, self.settings.pooling_window_px)
 
+    @property
+    def network(self) -> nn.Module:
+        """The network, (B, 3, H, W) in [0, 1] -> same, with the pooling window of the settings."""
+        network: nn.Module = self._model
+        return network
+
     @overload
     def restore(
         self, picture: str | Path, strength: float = ..., tile: Tile = ..., progress: Progress | None = ...
