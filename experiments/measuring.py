@@ -30,6 +30,6 @@ def measure_rows(
     return measure_table(table, run, method, measure).finished
 
 
-def score(row: Row, name: str, when: str) -> float:
+def find_score(row: Row, name: str, when: str) -> float:
     """Return the score of a row for the metric `name`, "before" or "after"."""
     return row.scores[f"psnr_{when}_db" if name == "psnr" else f"{name}_{when}"]

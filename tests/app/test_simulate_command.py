@@ -26,8 +26,8 @@ from unblur.datasets import SimulatedPair
 from unblur.datasets.shards import (
     ShardFolder,
     ShardSettings,
-    content_table_sha256,
-    photo_files,
+    compute_content_table_sha256,
+    describe_photos,
     shard_path,
     write_shard,
 )
@@ -75,8 +75,8 @@ def job(tmp_path: Path) -> ShardJob:
         pairs_per_shard=3,
         sampling=PatchSampling(patch_px=SIZE_PX),
         camera=Camera(extent_px=(1, 8)),
-        photos=photo_files(photos),
-        content_table_sha256=content_table_sha256(photos),
+        photos=describe_photos(photos),
+        content_table_sha256=compute_content_table_sha256(photos),
     )
     return ShardJob(photos=photos, output=tmp_path / "shards", settings=settings)
 

@@ -114,7 +114,7 @@ def test_mimo_unet_with_the_original_weights_equals_the_original() -> None:
     model = from_foreign(weights, MIMO).double()
     assert isinstance(model, MultiOutput)
     with torch.no_grad():
-        outputs = model.outputs(wave_picture())
+        outputs = model.restore_all(wave_picture())
         expected = mimo_by_formula({name: value.double() for name, value in weights.items()}, MIMO, wave_picture())
     for ours, original in zip(outputs, expected, strict=True):
         assert (original - F.interpolate(wave_picture(), original.shape[2:])).abs().mean() > 0.01
@@ -142,7 +142,7 @@ def test_mprnet_with_the_original_weights_equals_the_original() -> None:
     model = from_foreign(waves(MPR), MPR).double()
     assert isinstance(model, MultiOutput)
     with torch.no_grad():
-        outputs = model.outputs(wave_picture())
+        outputs = model.restore_all(wave_picture())
     for restored, answers in zip(outputs, MPRNET_ANSWERS, strict=True):
         assert at_places(restored) == pytest.approx(answers, abs=1e-9)
 

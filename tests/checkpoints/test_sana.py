@@ -10,7 +10,7 @@ import torch
 from unblur.checkpoints.dc_autoencoder import load_dc_autoencoder
 from unblur.checkpoints.sana import load_sana
 from unblur.errors import UnblurError
-from unblur.models.dc_autoencoder import SANA_SCALING_FACTOR, sana_autoencoder
+from unblur.models.dc_autoencoder import SANA_SCALING_FACTOR, build_sana_autoencoder
 from unblur.models.tokens import Tokens
 
 diffusers = pytest.importorskip("diffusers", reason="needs the extra `generative`")
@@ -113,7 +113,7 @@ def test_the_autoencoder_is_that_of_diffusers_with_its_factor_and_any_size(tmp_p
 def test_the_published_autoencoder_has_the_published_size() -> None:
     """About 312 million parameters."""
     with torch.device("meta"):
-        halves = sana_autoencoder()
+        halves = build_sana_autoencoder()
     assert round(sum(p.numel() for half in halves for p in half.parameters()) / 1e6) == 312
     assert halves[0].scaling_factor == halves[1].scaling_factor == SANA_SCALING_FACTOR
 

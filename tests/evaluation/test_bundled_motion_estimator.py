@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import shift
 
-from unblur.blur.undirected import directed
+from unblur.blur.undirected import to_directed
 from unblur.datasets.pair_files import read_rgb
 from unblur.evaluation.estimated_motion import estimate_motion, load_estimator
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
@@ -28,7 +28,7 @@ def _shaken(length_px: float, angle_deg: float) -> torch.Tensor:
 def _line(photo: torch.Tensor) -> tuple[float, float]:
     """Length in pixels and direction in degrees, 0 to 180, of the mean path."""
     path = estimate_motion(load_estimator(None, torch.device("cpu")), photo).mean(dim=(1, 2), keepdim=True)
-    start, end = directed(path)
+    start, end = to_directed(path)
     x, y = (end - start).flatten().tolist()
     return math.hypot(x, y), math.degrees(math.atan2(y, x)) % 180
 

@@ -62,7 +62,7 @@ class Local(GlowDeblur):
             tokens=token,
         )
 
-    def velocity(self, noisy: Tensor, _: Tensor, conditions: Conditions) -> Tensor:
+    def predict_velocity(self, noisy: Tensor, _: Tensor, conditions: Conditions) -> Tensor:
         return 0.5 * noisy - conditions.aligned
 
 
@@ -147,7 +147,7 @@ def test_the_change_by_generation_is_added_to_the_restoration(tiny: GenerativeRe
     glow = GlowRestorer(tiny._glow.network, tiny._glow.decoder, Sampling(steps=2), seed=5)
     blurry = as_tensor(photo)
     with torch.no_grad():
-        conditions = glow.conditions(blurry)
+        conditions = glow.compute_conditions(blurry)
         change = glow(blurry) - glow.decoder(conditions.aligned)
         expected = conditions.restored + change - extract_low_frequencies(change)
     result = with_settings(tiny, seed=5, fidelity=0.0).restore_photo(photo)

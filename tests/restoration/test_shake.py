@@ -8,7 +8,7 @@ import torch
 
 import unblur
 from tests.deconvolution.scenes import blurred, camera_man, likeness, path_kernel
-from unblur.datasets.simulated import dihedral, undo_dihedral
+from unblur.datasets.simulated import apply_dihedral, undo_dihedral
 from unblur.photos.color import linear_to_srgb
 from unblur.restoration.shake import Shake, choose_kernel_side, find_best_textured_region
 
@@ -89,7 +89,7 @@ def test_pictures_that_are_too_small_or_too_many_are_refused() -> None:
 def test_undo_dihedral_inverts_every_orientation() -> None:
     features = torch.rand(2, 9, 9)
     for orientation in range(8):
-        assert torch.equal(undo_dihedral(dihedral(features, orientation), orientation), features)
+        assert torch.equal(undo_dihedral(apply_dihedral(features, orientation), orientation), features)
 
 
 def test_the_best_textured_region_has_most_detail() -> None:

@@ -16,7 +16,7 @@ from unblur.checkpoints.folder import (
     load_checkpoint,
     save_checkpoint,
 )
-from unblur.deconvolution import single_kernel_path
+from unblur.deconvolution import make_single_kernel_path
 from unblur.evaluation.alignment import align_by_shift
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
 from unblur.photos.color import linear_to_srgb
@@ -91,7 +91,7 @@ def test_a_wrong_kernel_lowers_the_psnr_little(shaken: tuple[np.ndarray, np.ndar
     fusion = load_checkpoint(BUNDLED_SHAKE_FUSION).model
     assert isinstance(fusion, ShakeFusion)
     for seed, confidence in ((1, 0.5), (2, 0.7), (3, 0.9)):
-        wrong = single_kernel_path(path_kernel(31, seed, 18).rot90())
+        wrong = make_single_kernel_path(path_kernel(31, seed, 18).rot90())
         shake = Shake(path=wrong, confidence=confidence, residual=0.1, noise=0.003, region_px=(0, 0, 256, 256))
         with torch.inference_mode():
             fused = SolvedShake(shake=shake, fusion=fusion).fuse(blurry, restored, 0, 0)

@@ -78,8 +78,8 @@ def simulate(
     """
     from importlib.metadata import version
 
-    from unblur.blur.presets import preset
-    from unblur.datasets.shards import ShardSettings, content_table_sha256, photo_files
+    from unblur.blur.presets import find_preset
+    from unblur.datasets.shards import ShardSettings, compute_content_table_sha256, describe_photos
     from unblur.datasets.simulated import PatchSampling
 
     settings = ShardSettings(
@@ -88,9 +88,9 @@ def simulate(
         pairs=pairs,
         pairs_per_shard=pairs_per_shard,
         sampling=PatchSampling(patch_px=size, pristine_share=0.0),
-        camera=preset(camera),
-        photos=photo_files(photos),
-        content_table_sha256=content_table_sha256(photos),
+        camera=find_preset(camera),
+        photos=describe_photos(photos),
+        content_table_sha256=compute_content_table_sha256(photos),
     )
     # Machines of a cluster share storage, not the folder that the command was typed in.
     job = ShardJob(photos=photos.resolve(), output=output.resolve(), settings=settings)
@@ -121,12 +121,12 @@ def make_shards(job: ShardJob, *, workers: int | None = None, ray: str | None = 
     """Make the shards that are missing. Raises UnblurError for the first that cannot be made."""
     from tqdm import tqdm
 
-    from unblur.datasets.shards import begin_shards, missing_shards
+    from unblur.datasets.shards import begin_shards, find_missing_shards
 
     if workers is not None and workers < 1:
         raise UnblurError(f"The number of workers must be at least 1, not {workers}.")
     begin_shards(job.output, job.settings)
-    shards = missing_shards(job.output, job.settings)
+    shards = find_missing_shards(job.output, job.settings)
     missing = sum(len(_list_indices(job, shard)) for shard in shards)
     total = job.settings.pairs
     with tqdm(total=total, initial=total - missing, unit="pair", disable=quiet or not sys.stderr.isatty()) as bar:
@@ -151,11 +151,11 @@ def _open_pairs(job: ShardJob) -> "Callable[[int], SimulatedPair]":
     """Return the pairs of a job. They are cached, because a process makes many shards of the same photographs."""
     import torch
 
-    from unblur.datasets.shards import content_table_sha256, photo_files
+    from unblur.datasets.shards import compute_content_table_sha256, describe_photos
 
     torch.set_num_threads(1)  # The other cores have workers of their own.
     # Another machine may have another folder of that name, and photographs may change during a long run.
-    found = photo_files(job.photos), content_table_sha256(job.photos)
+    found = describe_photos(job.photos), compute_content_table_sha256(job.photos)
     if found != (job.settings.photos, job.settings.content_table_sha256):
         raise UnblurError(
             f"The photographs in {job.photos} are not those that the run began with; "
@@ -165,9 +165,9 @@ def _open_pairs(job: ShardJob) -> "Callable[[int], SimulatedPair]":
 
 
 def _list_indices(job: ShardJob, shard: int) -> range:
-    from unblur.datasets.shards import shard_indices
+    from unblur.datasets.shards import compute_shard_indices
 
-    return shard_indices(shard, job.settings.pairs, job.settings.pairs_per_shard)
+    return compute_shard_indices(shard, job.settings.pairs, job.settings.pairs_per_shard)
 
 
 def _count_cores() -> int:

@@ -68,7 +68,7 @@ def train(
     from unblur.training.loop import train as run_training
     from unblur.training.processes import is_first_process
 
-    chosen = recipes.named(recipe)
+    chosen = recipes.find_recipe(recipe)
     if steps is not None:
         chosen = replace(chosen, steps=steps)
     if precision is not None:

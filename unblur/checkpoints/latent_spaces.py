@@ -16,9 +16,9 @@ from unblur.models.tiny_autoencoder import (
     LATENT_CHANNELS,
     TAEF2_STRIDE_PX,
     TAESANA_STRIDE_PX,
-    taef2_decoder,
-    taef2_encoder,
-    taesana_encoder,
+    build_taef2_decoder,
+    build_taef2_encoder,
+    build_taesana_encoder,
 )
 
 TAESANA = "give taesana_encoder.pth out of the repository madebyollin/taesd"
@@ -69,7 +69,7 @@ def load_encoder(path: Path) -> FrozenEncoder:
 def load_taesana_encoder(path: Path) -> FrozenEncoder:
     """Load TAESANA's encoder, frozen, in float32. Raises UnblurError when `path` does not hold exactly its weights."""
     return FrozenEncoder(
-        network=_load(taesana_encoder(), path, TAESANA),
+        network=_load(build_taesana_encoder(), path, TAESANA),
         sha256=_sha256(path),
         latent_channels=LATENT_CHANNELS,
         stride_px=TAESANA_STRIDE_PX,
@@ -89,8 +89,8 @@ def open_latent_space(
             raise UnblurError("A latent space needs a checkpoint, or TAEF2's encoder and decoder; give those.")
         whose = "give taef2_encoder.pth and taef2_decoder.pth out of the repository madebyollin/taesd"
         space = LatentSpace(
-            encoder=_load(taef2_encoder(), encoder, whose).to(device),
-            decoder=_load(taef2_decoder(), decoder, whose).to(device),
+            encoder=_load(build_taef2_encoder(), encoder, whose).to(device),
+            decoder=_load(build_taef2_decoder(), decoder, whose).to(device),
             stride_px=TAEF2_STRIDE_PX,
         )
         return LoadedLatentSpace(

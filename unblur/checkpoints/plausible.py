@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from unblur.errors import UnblurError
-from unblur.models import ModelConfig, shapes
+from unblur.models import ModelConfig, find_shapes
 
 _LARGEST_NUMBER, _MOST_BLOCKS = 1_000_000, 1_000
 """No network that this program knows has more channels, pixels or words, or more blocks in one of its stages."""
@@ -25,7 +25,7 @@ def refuse_absurd_numbers(config: object, source: Path) -> None:
 
 def check_fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
     """Raise ValueError when the network has other tensors than these; it is built without memory for them."""
-    expected = shapes(config)
+    expected = find_shapes(config)
     for name in sorted(expected.keys() | tensors.keys()):
         there = tensors[name].shape if name in tensors else None
         if expected.get(name) != there:

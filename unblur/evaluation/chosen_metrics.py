@@ -20,7 +20,7 @@ from unblur.evaluation.metric import (
 )
 from unblur.evaluation.protocol import Protocol
 from unblur.metrics.lpips import load_lpips
-from unblur.metrics.st_lpips import load_st_lpips, packaged_weights
+from unblur.metrics.st_lpips import find_packaged_weights, load_st_lpips
 
 WITHOUT_WEIGHTS: dict[str, Metric] = {
     "psnr": PSNR,
@@ -76,7 +76,7 @@ def _open(name: str, choice: MetricChoice) -> tuple[Metric, str]:
     """Open a metric, and return it with the first digits of the hash of its weights."""
     match name:
         case "st-lpips":
-            path = packaged_weights("alex")
+            path = find_packaged_weights("alex")
             measure = full_reference(load_st_lpips("alex", path))
             return FullReferenceMetric(name="st_lpips", measure=measure, lower_is_better=True), _digits(path)
         case "lpips":

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.blur.undirected import directed, endpoint_error_px
+from unblur.blur.undirected import compute_endpoint_error_px, to_directed
 from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import MotionEstimatorConfig
@@ -69,12 +69,12 @@ def compute_motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor
 
     `start` and `end` are (2, h, w), `curve` the coefficients (3, 2, h, w) of the quadratic fit.
     """
-    ends = directed(F.avg_pool2d(path[None], 2)[0])
+    ends = to_directed(F.avg_pool2d(path[None], 2)[0])
     constant, linear, square = curve
     return MotionError(
-        endpoint_px=float(endpoint_error_px(*ends, start, end).mean()),
+        endpoint_px=float(compute_endpoint_error_px(*ends, start, end).mean()),
         fitted_endpoint_px=float(
-            endpoint_error_px(*ends, constant - linear + square, constant + linear + square).mean()
+            compute_endpoint_error_px(*ends, constant - linear + square, constant + linear + square).mean()
         ),
         length_px=float((end - start).norm(dim=0).mean()),
     )

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.datasets import Pair
-from unblur.datasets.fingerprint import fingerprint
-from unblur.datasets.pair_files import PairFiles, read_frames, read_pair, read_picture, size_of
+from unblur.datasets.fingerprint import compute_fingerprint
+from unblur.datasets.pair_files import PairFiles, format_size, read_frames, read_pair, read_picture
 from unblur.errors import UnblurError
 from unblur.evaluation.method import Method, from_function
 from unblur.evaluation.metric import Metric
@@ -101,7 +101,7 @@ def make_conditions(
 def fingerprint_pictures(files: Sequence[NamedFiles]) -> str:
     """Return twelve digits of the fingerprint of the pictures, for the conditions of rows."""
     paths = ((named.image, (side.path for side in (named.files.blurry, *named.files.sharps))) for named in files)
-    return fingerprint(paths)[:12]
+    return compute_fingerprint(paths)[:12]
 
 
 def _measure_image(
@@ -121,8 +121,8 @@ def _measure_image(
     seconds = time.perf_counter() - began
     if done.pixels.shape != pixels.shape or done.pixels.dtype != np.uint8:
         raise UnblurError(
-            f"{method.name} made of {image}, {size_of(blurry)}, an array {done.pixels.shape} of {done.pixels.dtype}; "
-            "it must give a picture of the same size in eight bits."
+            f"{method.name} made of {image}, {format_size(blurry)}, an array {done.pixels.shape} of {done.pixels.dtype}"
+            "; it must give a picture of the same size in eight bits."
         )
     if keep is not None:
         save_output(keep, image, done.pixels)

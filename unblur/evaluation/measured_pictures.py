@@ -5,10 +5,10 @@ from pathlib import Path
 
 from unblur.datasets import PairFolder
 from unblur.datasets.catalogue import FOLDER
-from unblur.datasets.listing import pictures_in
+from unblur.datasets.listing import list_pictures
 from unblur.datasets.pair_files import PairFiles, Picture
-from unblur.datasets.photo_folder import photo_paths
-from unblur.datasets.recognition import fitting_data_sets
+from unblur.datasets.photo_folder import find_photos
+from unblur.datasets.recognition import detect_data_sets
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import NamedFiles
 from unblur.evaluation.protocol import PAIRS, Protocol, choose_protocol, find_protocol
@@ -41,8 +41,8 @@ def find_pictures(
     `split`, `name` and `protocol` instead of the usual ones. Raises UnblurError when there is nothing to measure.
     """
     wanted = None if protocol is None else find_protocol(protocol)
-    if split is None and name is None and pictures_in(folder) and not fitting_data_sets(folder):
-        pictures = [Picture(path=path) for path in photo_paths(folder)]
+    if split is None and name is None and list_pictures(folder) and not detect_data_sets(folder):
+        pictures = [Picture(path=path) for path in find_photos(folder)]
         photos = [PairFiles(name=own.path.name, blurry=own, sharps=(own,)) for own in pictures]
         return MeasuredPictures(
             title=f"{folder}",

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unblur.blur.undirected import directed
+from unblur.blur.undirected import to_directed
 from unblur.datasets.pair_files import read_rgb
-from unblur.datasets.photo_folder import photo_paths
+from unblur.datasets.photo_folder import find_photos
 from unblur.datasets.shards import ShardFolder
 from unblur.errors import UnblurError
 from unblur.evaluation.estimated_motion import MotionError, compute_motion_error, estimate_motion
@@ -57,14 +57,14 @@ def estimate_motions(source: Path | Sequence[Path], estimator: nn.Module) -> Ite
     if isinstance(source, Path) and _holds_shards(source):
         for pair in ShardFolder(source):
             path = estimate_motion(estimator, pair.blurry)
-            start, end = directed(path)
+            start, end = to_directed(path)
             error = compute_motion_error(path, pair.start, pair.end, pair.curve)
             yield ImageMotionPaths(image=str(pair.index), start=start, end=end, estimated=True, error=error)
         return
     if isinstance(source, Path):
-        source = photo_paths(source / "blurry" if (source / "blurry").is_dir() else source)
+        source = find_photos(source / "blurry" if (source / "blurry").is_dir() else source)
     for photo in source:
-        start, end = directed(estimate_motion(estimator, read_rgb(photo).float() / 255))
+        start, end = to_directed(estimate_motion(estimator, read_rgb(photo).float() / 255))
         yield ImageMotionPaths(image=photo.name, start=start, end=end, estimated=True)
 
 

@@ -32,8 +32,8 @@ from unblur.errors import UnblurError
 from unblur.models import GlowDeblur, GlowRestorer, LatentDecoder
 from unblur.models.diffusers_library import import_diffusers
 from unblur.models.glow import Conditions
-from unblur.models.latent_noise import latent_noise
-from unblur.models.padding import reflected_to_multiple
+from unblur.models.latent_noise import sample_latent_noise
+from unblur.models.padding import reflect_to_multiple
 from unblur.models.pooling import use_local_pooling, usual_window_px
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.samplers import Sampling, Solver
@@ -261,8 +261,8 @@ class GenerativeRestorer:
         blurry = to_tensor(values, self.device)
         bfloat16 = uses_bfloat16(self.settings.precision, self.device, window.pixels.dtype)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            padded = reflected_to_multiple(blurry, STRIDE_PX)
-            conditions = self._glow.conditions(padded)
+            padded = reflect_to_multiple(blurry, STRIDE_PX)
+            conditions = self._glow.compute_conditions(padded)
             first = conditions.restored if self._first is None else self._first(blurry)
             restored = first[..., :height, :width].float()
             if not is_sane(restored, blurry):
@@ -300,7 +300,7 @@ class GenerativeRestorer:
         height, width = restored.shape[2:]
         _, channels, rows, columns = conditions.aligned.shape
         top, left = window.top_px // STRIDE_PX, window.left_px // STRIDE_PX
-        noise = latent_noise(seed, channels, range(top, top + rows), range(left, left + columns))
+        noise = sample_latent_noise(seed, channels, range(top, top + rows), range(left, left + columns))
         sampling = Sampling(solver=self.settings.solver, steps=self.settings.steps)
         steps = count(1)
 

@@ -16,19 +16,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unblur.datasets.simulated import dihedral, undo_dihedral
+from unblur.datasets.simulated import apply_dihedral, undo_dihedral
 from unblur.deconvolution.camera_path import (
     CameraPath,
-    centred_path,
+    add_rolls,
+    centre_path,
     fit_path,
-    single_kernel_path,
-    with_rolls,
+    make_single_kernel_path,
 )
 from unblur.deconvolution.clipped_light import CLIPPED
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
-from unblur.deconvolution.fourier import differences
-from unblur.deconvolution.kernel import clean_kernel, extent_px, point_kernel
-from unblur.deconvolution.kernel_features import WINDOW_PX, kernel_features
+from unblur.deconvolution.fourier import compute_differences
+from unblur.deconvolution.kernel import clean_kernel, make_point_kernel, measure_extent_px
+from unblur.deconvolution.kernel_features import WINDOW_PX, compute_kernel_features
 from unblur.deconvolution.least_squares import NormalEquations, correlate, join
 from unblur.deconvolution.noise import estimate_noise
 from unblur.deconvolution.non_blind import Deconvolution, deconvolve
@@ -115,12 +115,12 @@ class Shake:
             "noise": round(self.noise, 5),
             "region_px": list(self.region_px),
         }
-        return json.dumps(facts | self.path.facts(), indent=2) + "\n"
+        return json.dumps(facts | self.path.describe(), indent=2) + "\n"
 
     def picture(self, rows: int = 5, columns: int = 5) -> Photo:
         """Return the kernels over the frame, `rows` x `columns` of them, as a grey picture."""
         width, height = (round(2 * centre) for centre in self.path.centre_px)
-        values = self.path.picture(height, width, rows, columns)
+        values = self.path.draw(height, width, rows, columns)
         return Photo(pixels=(values * 255).round().byte().numpy()[..., None])
 
     def __str__(self) -> str:
@@ -156,15 +156,15 @@ class ShakeEstimator:
         region = to_tensor(to_float(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
         light = luminance(srgb_to_linear(region))
         noise = estimate_noise(light)
-        if float(differences(light).square().mean()) < LEAST_DETAIL:
-            still = single_kernel_path(point_kernel(SMALLEST_SIDE_PX), (width / 2, height / 2))
+        if float(compute_differences(light).square().mean()) < LEAST_DETAIL:
+            still = make_single_kernel_path(make_point_kernel(SMALLEST_SIDE_PX), (width / 2, height / 2))
             region_px = left, top, side_x, side_y
             return Shake(path=still, confidence=0.0, residual=0.0, noise=noise, region_px=region_px)
         # A first kernel at a small size gives the scale at which the kernel fits the window of the features.
         coarse = min(1.0, LARGEST_EDGES_PX / max(region.shape[1:]))
         small = _resize(region, coarse)
         restored, first = self._estimate_first_kernel(small)
-        scale = min(1.0, LONGEST_KERNEL_PX / max(extent_px(first) / coarse, 1e-3))
+        scale = min(1.0, LONGEST_KERNEL_PX / max(measure_extent_px(first) / coarse, 1e-3))
         if scale != coarse:
             small = _resize(region, scale)
             restored, first = self._estimate_first_kernel(small)
@@ -173,8 +173,8 @@ class ShakeEstimator:
         if judging:
             judging(0.5)
         centre = (width / 2 - left) * scale, (height / 2 - top) * scale
-        path, residual = self._fit_roll(small, single_kernel_path(kernel, centre), noise)
-        path = path if scale == 1 else path.scaled(1 / scale)
+        path, residual = self._fit_roll(small, make_single_kernel_path(kernel, centre), noise)
+        path = path if scale == 1 else path.scale(1 / scale)
         if judging:
             judging(1.0)
         return Shake(
@@ -215,13 +215,13 @@ class ShakeEstimator:
         equations = NormalEquations(correlations)
 
         def compute_residual(candidate: CameraPath) -> float:
-            share = equations.residual(candidate.kernels_at(where))
+            share = equations.residual(candidate.compute_kernels_at(where))
             return float((share * correlations.blurry).sum() / correlations.blurry.sum().clamp(min=1e-20))
 
         start = replace(path, weights=_pad(path.weights, side))
         before = compute_residual(start)
         rolls = _choose_rolls(path, *grey.shape)
-        refined = centred_path(fit_path(correlations, where, with_rolls(start, rolls)))
+        refined = centre_path(fit_path(correlations, where, add_rolls(start, rolls)))
         after = compute_residual(refined)
         plausible = refined.length_px <= LARGEST_GROWTH * path.length_px + 2
         return (refined, after) if plausible and after < LEAST_IMPROVEMENT * before else (path, before)
@@ -237,7 +237,9 @@ def predict_kernel(
     """
     light, rough = (luminance(srgb_to_linear(image)) for image in (blurry, restored))
     features = build_estimator_inputs(light, rough, by_edges)
-    log_kernels, log_errors = estimator(torch.stack([dihedral(features, orientation) for orientation in range(8)]))
+    log_kernels, log_errors = estimator(
+        torch.stack([apply_dihedral(features, orientation) for orientation in range(8)])
+    )
     kernels = [undo_dihedral(kernel, orientation) for orientation, kernel in enumerate(log_kernels.exp())]
     mean = torch.stack(kernels).mean(dim=0)
     return clean_kernel(mean, SMALLEST_VALUE, smallest_part=0.02), math.exp(float(log_errors.mean()) / 2)
@@ -245,7 +247,7 @@ def predict_kernel(
 
 def choose_kernel_side(kernel: Tensor) -> int:
     """Return an odd side that holds a kernel about as long as `kernel`, and some room."""
-    return min(WINDOW_PX, max(SMALLEST_SIDE_PX, round(1.4 * extent_px(kernel) + 8) | 1))
+    return min(WINDOW_PX, max(SMALLEST_SIDE_PX, round(1.4 * measure_extent_px(kernel) + 8) | 1))
 
 
 def refine_kernel(
@@ -298,7 +300,7 @@ def build_estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | Non
     if by_edges is not None:
         margin = (WINDOW_PX - by_edges.shape[-1]) // 2
         kernel = F.pad(by_edges, (margin,) * 4)
-    return torch.cat([kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
+    return torch.cat([compute_kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
 
 
 def find_best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int, int, int]:

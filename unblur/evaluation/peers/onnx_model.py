@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from unblur.errors import UnblurError
 from unblur.evaluation.peers.planes import to_pixels, to_planes
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 from unblur.restoration.tiles import SMALLEST_TILE_PX, Span, compute_spans
 
 OVERLAP_PX = 32
@@ -90,7 +90,7 @@ class OnnxModel:
         return max(self._fixed)
 
     def _restore_any_size(self, planes: Tensor) -> Tensor:
-        return self._run(padded_to_multiple(planes, self._multiple_px))[..., : planes.shape[2], : planes.shape[3]]
+        return self._run(pad_to_multiple(planes, self._multiple_px))[..., : planes.shape[2], : planes.shape[3]]
 
     def _restore_in_tiles(self, planes: Tensor, height: int, width: int) -> Tensor:
         rows, columns = _windows(planes.shape[2], height), _windows(planes.shape[3], width)

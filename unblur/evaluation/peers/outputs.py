@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from unblur.datasets.fingerprint import fingerprint
+from unblur.datasets.fingerprint import compute_fingerprint
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
@@ -24,7 +24,7 @@ class OutputFolder:
             if path.suffix.lower() in READABLE_SUFFIXES:
                 self._paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
         # Other pictures in the same folder are another result.
-        self.fingerprint = fingerprint(self._paths.items())
+        self.fingerprint = compute_fingerprint(self._paths.items())
         if not self._paths:
             raise UnblurError(f"{folder} holds no pictures; give the folder of restored ones.")
 
