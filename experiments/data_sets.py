@@ -121,7 +121,7 @@ def _parse_folder_and_name(text: str) -> tuple[Path, str | None]:
 
 
 def _write_measured(folder: Path, camera: Camera, photos: PhotoFolder, pairs: int, size_px: int) -> None:
-    """The pairs to be measured, unless they are there. Raises UnblurError when others are."""
+    """Return the pairs to be measured, unless they are there. Raises UnblurError when others are."""
     settings = MeasuringSettings(
         camera=camera,
         pairs=pairs,

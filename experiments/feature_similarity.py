@@ -7,7 +7,7 @@ about sharp local structure, and of means over 4 x 4 regions of the photograph, 
 features can be held against the colours of pixels, there is also the distance that blur moves a place, as a share of
 the distance between any two places of all sharp photographs (root mean squares; see `spreads`).
 
-A student that looks twice is also shown what the bundled weights restore of the blurry photograph.
+A two-pass student also gets the restoration by the bundled weights.
 """
 
 import sys
@@ -50,25 +50,25 @@ REGIONS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureRow:
-    """One pair at one level, against what the teacher sees in the sharp photograph: means over places."""
+    """One pair at one level, compared with the teacher's features of the sharp photograph: means over positions."""
 
     image: str
     psnr_db: float
     """PSNR of the blurry photograph: the severity of its blur."""
     stride_px: int
     teacher: float
-    """Cosine of what the teacher sees in the blurry photograph."""
+    """Cosine between the teacher's features of the blurry and the sharp photograph."""
     student: float
-    """Cosine of what the student answers."""
+    """Cosine between the student's features and the teacher's of the sharp photograph."""
     teacher_regions: float
     """Cosine as in `teacher`, of means over regions."""
     student_regions: float
     pixels_moved: float
     """Distance by blur, as a share of the spread of colours; the same at every level."""
     teacher_moved: float
-    """The same of what the teacher sees."""
+    """The same for the teacher's features."""
     student_moved: float
-    """The same of what the student answers."""
+    """The same for the student's features."""
     checkpoint: str
     """SHA-256 of the weights."""
 
@@ -109,7 +109,10 @@ class Severity:
 
 
 def load_prior(source: str | Path | None, device: torch.device) -> tuple[SemanticPrior, nn.Module, str]:
-    """A checkpoint of `unblur train prior`, or the bundled one, its teacher and its SHA-256. Raises UnblurError."""
+    """Return a checkpoint of `unblur train prior`, or the bundled one, its teacher and its SHA-256.
+
+    Raises UnblurError.
+    """
     student, checkpoint = open_prior(source)
     return student.to(device), load_teacher(student.config.backbone).to(device), checkpoint.sha256
 
@@ -173,12 +176,12 @@ def measure_similarity(
 
 
 def compute_distance(features: Tensor, others: Tensor) -> float:
-    """Root mean square over places of the distance between features. Shape: (1, C, H, W) each."""
+    """Return the root mean square over places of the distance between features. Shape: (1, C, H, W) each."""
     return (features.float() - others.float()).square().sum(1).mean().sqrt().item()
 
 
 def make_similarity_csv(rows: Iterable[FeatureRow]) -> str:
-    """The rows with a header line."""
+    """Return the rows with a header line."""
     lines = tuple(
         (
             row.image,
@@ -196,7 +199,7 @@ def make_similarity_csv(rows: Iterable[FeatureRow]) -> str:
 
 
 def group_by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]) -> list[Severity]:
-    """Fifths of the pairs by the PSNR of the blurry photograph, least blurry first; fewer where pairs are."""
+    """Group the pairs into fifths by the PSNR of the blurry photograph, least blurry first; fewer where pairs are."""
     per_pair = [rows[start : start + len(levels)] for start in range(0, len(rows), len(levels))]
     per_pair.sort(key=lambda members: -members[0].psnr_db)
     count = min(PARTS, len(per_pair))
@@ -222,7 +225,7 @@ def group_by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]
 
 
 def make_similarity_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
-    """Cosines at places, teacher -> student, and the shares of the gap to 1 that the student has closed."""
+    """Tabulate cosines at positions, teacher -> student, and the shares of the gap to 1 that the student closes."""
     lines = tuple(
         (
             str(one.pairs),
@@ -256,18 +259,18 @@ def make_distance_table(severities: Sequence[Severity], levels: Sequence[Feature
 
 
 def _average_regions(features: Tensor) -> Tensor:
-    """(1, C, H, W) -> (1, C, REGIONS, REGIONS)."""
+    """Average over regions, (1, C, H, W) -> (1, C, REGIONS, REGIONS)."""
     return F.adaptive_avg_pool2d(features.float(), REGIONS)
 
 
 def _compute_closed_share(before: Sequence[float], after: Sequence[float]) -> float:
-    """Mean over levels; 0 where there is no gap."""
+    """Return the mean over levels; 0 where there is no gap."""
     pairs = zip(before, after, strict=True)
     return fmean((student - teacher) / (1 - teacher) if teacher < 1 else 0.0 for teacher, student in pairs)
 
 
 def plot_similarity(severities: Sequence[Severity], levels: Sequence[FeatureLevel], path: Path) -> None:
-    """Writes a PNG; equal rows give equal bytes. Raises UnblurError without matplotlib, OSError from the disk."""
+    """Write a PNG; equal rows give equal bytes. Raises UnblurError without matplotlib, OSError from the disk."""
     check_plottable()
     from matplotlib.figure import Figure
 
@@ -298,7 +301,7 @@ def plot_similarity(severities: Sequence[Severity], levels: Sequence[FeatureLeve
 
 
 def open_prior(source: str | Path | None) -> tuple[SemanticPrior, Checkpoint]:
-    """The student of a checkpoint, None for the bundled one, and the checkpoint. Raises UnblurError."""
+    """Return the student of a checkpoint, None for the bundled one, and the checkpoint. Raises UnblurError."""
     checkpoint = load_checkpoint(BUNDLED_PRIOR if source is None else source)
     if not isinstance(checkpoint.model, SemanticPrior):
         raise UnblurError(f"{checkpoint.folder} holds no semantic prior; give a checkpoint of `unblur train prior`.")

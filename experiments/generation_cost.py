@@ -105,7 +105,7 @@ def measure_part_costs(size: GlowSize, height: int, width: int) -> list[PartCost
 
 
 def build_decoder(size: GlowSize) -> nn.Module:
-    """Without weights: ours for the small network, for the others that of SANA's autoencoder.
+    """Build the decoder without weights: ours for the small network, for the others that of SANA's autoencoder.
 
     Raises UnblurError when that is wanted and diffusers is not installed.
     """
@@ -122,9 +122,9 @@ def count_run_macs(parts: Sequence[PartCost], steps: int) -> int:
 def measure_run_cost(
     size: GlowSize, height: int, width: int, steps: int, dtype: torch.dtype = torch.float32, device: str = "cpu"
 ) -> RunCost:
-    """A photograph of noise restored, in a process of its own, with weights of zero: time does not depend on them.
+    """Restore a photograph of noise in a process of its own, with weights of zero: time does not depend on them.
 
-    Raises UnblurError when that process ends without an answer, for want of memory for example.
+    Raises UnblurError when that process ends without a result, for want of memory for example.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -151,7 +151,7 @@ def measure_run_cost(
 
 
 def measure_growth(size: GlowSize, sides_px: Sequence[int], timed_up_to_px: int = 0) -> list[GrowthCost]:
-    """The denoiser against its twin at every side, in pixels; times only up to `timed_up_to_px`."""
+    """Measure the denoiser and its twin at every side, in pixels; times only up to `timed_up_to_px`."""
     config = denoiser(size)
     with torch.device("meta"):
         counted = [LinearDiT(config), make_softmax_twin(config)]
@@ -188,7 +188,7 @@ class SoftmaxAttention(LinearAttention):
 
 
 def make_softmax_twin(config: LinearDiTConfig) -> LinearDiT:
-    """A denoiser with as many parameters whose places attend to each other by softmax."""
+    """Return a denoiser with as many parameters with softmax attention."""
     twin = LinearDiT(config)
     for block in twin.blocks:
         block.attention = SoftmaxAttention(config.width, config.self_heads)
@@ -223,7 +223,7 @@ def _restore(
     device: str,
     threads: int,
 ) -> None:
-    """Sends the seconds of a restoration, twice, and the bytes that it took on an accelerator or None."""
+    """Send the seconds of a restoration, twice, and the bytes that it took on an accelerator or None."""
     torch.set_num_threads(threads)
     with torch.device("meta"):
         network, decoder = GlowDeblur(glow(size)), build_decoder(size)
@@ -257,7 +257,7 @@ def _measure_peak_memory(process: Any) -> int:
 
 
 def plot_growth(rows: Sequence[GrowthCost], path: Path) -> None:
-    """Writes a PNG; equal rows give equal bytes. Raises UnblurError without matplotlib, OSError from the disk."""
+    """Write a PNG; equal rows give equal bytes. Raises UnblurError without matplotlib, OSError from the disk."""
     check_plottable()
     from matplotlib.figure import Figure
 
@@ -341,7 +341,7 @@ def _plot(growth: list[GrowthCost], path: Path) -> None:
 
 
 def _parse_size(size: str) -> tuple[int, int]:
-    """Width and height of "1280x720"."""
+    """Return the width and height of "1280x720"."""
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise UnblurError(f"{size} is no size of a photograph; give it as 1280x720.")
@@ -375,7 +375,7 @@ def _make_runs_table(runs: list[RunCost]) -> Table:
 
 
 def _make_growth_table(rows: list[GrowthCost]) -> Table:
-    """A step of the denoiser, and of its twin with softmax."""
+    """Make the table of one step of the denoiser and of its twin with softmax."""
     return Table(
         header=("denoiser at", "GMACs", "with softmax", "processor seconds", "with softmax"),
         lines=tuple(

@@ -60,7 +60,7 @@ class ProgressBars:
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Leave the last bar as it is."""
+        """Close the last bar."""
         if self._bar is not None:
             self._bar.close()
 

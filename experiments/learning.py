@@ -1,4 +1,4 @@
-"""Ways to learn that the race compares: optimisers, schedules and growing patches."""
+"""Training methods that the race compares: optimisers, schedules and growing patches."""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Learning:
 
 
 def compute_rate_share(learning: Learning, share: float) -> float:
-    """The learning rate over its peak after `share` of the time, 0 to 1."""
+    """Return the learning rate over its peak after `share` of the time, 0 to 1."""
     rising = min(1.0, (share + 1e-3) / max(learning.warmup, 1e-3))
     if learning.optimizer == "schedule-free":
         return rising
@@ -39,12 +39,12 @@ def compute_rate_share(learning: Learning, share: float) -> float:
 
 
 def find_stage(learning: Learning, share: float) -> tuple[int, int]:
-    """(side of the patches, patches a step) after `share` of the time."""
+    """Return the side of the patches and the patches a step after `share` of the time."""
     return [(side, batch) for begins, side, batch in learning.stages if begins <= share][-1]
 
 
 def build_optimizers(learning: Learning, model: nn.Module) -> list[tuple[torch.optim.Optimizer, float]]:
-    """Optimisers, each with its peak rate."""
+    """Return optimisers, each with its peak rate."""
     parameters = list(model.parameters())
     match learning.optimizer:
         case "adamw":
@@ -80,7 +80,7 @@ class ConvolutionMuon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update of all parameters that have a gradient."""
+        """Update all parameters that have a gradient."""
         assert closure is None
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -96,7 +96,7 @@ class ConvolutionMuon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
-    """The nearest matrix of the same shape whose singular values are about 1. Shape: (M, N) -> same."""
+    """Return the nearest matrix of the same shape whose singular values are about 1. Shape: (M, N) -> same."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.bfloat16()
     wide = x.shape[0] > x.shape[1]
@@ -121,7 +121,7 @@ class ScheduleFreeAdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update. Parameters hold the point at which gradients are taken."""
+        """Update the parameters, which hold the point at which gradients are taken."""
         assert closure is None
         self._steps += 1
         for group in self.param_groups:

@@ -58,8 +58,7 @@ SmallHost = Literal["unet", "mimo-unet", "nafnet", "mprnet", "restormer"]
 NO_PRIOR, WITH_PRIOR = "no prior", "prior"
 
 ONLY_STRIDE_PX = 32
-"""Stride of the only level in the ablation with one level: the deepest, which knows most about content and least about
-place."""
+"""Stride of the level in the ablation with one level: the deepest, with most information on content."""
 
 UNDISTILLED = "undistilled"
 """Folder of the prior without distillation: the teacher's features of the blurry photograph."""

@@ -1,9 +1,9 @@
 """Measure whether text that blur made unreadable can be read again after restoration, one row an image, in eight bits.
 
-All that is read is compared with all that is written (`compute_character_accuracy`); the mean is over the pictures of
-one severity. Protocol `signs` version 1: drawn signs, whose text is known; the sign is read, and 20 pixels around it.
-Protocol `photographs` version 1: the validation set's crops of photographs, read whole; their text is what is read in
-the sharp ones.
+The text that is read is compared with the text that is written (`compute_character_accuracy`); the mean is over the
+pictures of one severity. Protocol `signs` version 1: drawn signs, whose text is known; the sign is read, and 20 pixels
+around it. Protocol `photographs` version 1: the validation set's crops of photographs, read whole; their text is what
+is read in the sharp ones.
 """
 
 import sys
@@ -97,14 +97,14 @@ def _crop(image: Tensor, area: Area) -> Tensor:
 
 
 def make_readability_csv(rows: Iterable[Readability]) -> str:
-    """The rows with a header line; lines of a text are divided by " / "."""
+    """Return the rows with a header line; lines of a text are divided by " / "."""
     names = tuple(field.name for field in fields(Readability))
     lines = tuple(tuple(_format_text(getattr(row, name)) for name in names) for row in rows)
     return Table(header=names, lines=lines).csv()
 
 
 def make_readability_table(rows: list[Readability]) -> Table:
-    """Mean accuracies, one line a severity, and in how many pictures restoration changed them."""
+    """Return the mean accuracies, one line a severity, and in how many pictures restoration changed them."""
     groups: dict[str, list[Readability]] = {}
     for row in rows:
         groups.setdefault(row.severity, []).append(row)

@@ -60,7 +60,7 @@ class ReconstructionRow:
 def measure_reconstruction(
     paths: Iterable[Path], found: LoadedLatentSpace, perceptual: nn.Module, size_px: int
 ) -> Iterator[ReconstructionRow]:
-    """One row for each photograph. `perceptual` is ST-LPIPS, on the device of the latent space."""
+    """Return one row for each photograph. `perceptual` is ST-LPIPS, on the device of the latent space."""
     device = next(found.space.decoder.parameters()).device
     for path in paths:
         sharp = crop_middle(read_rgb(path), size_px)[None].to(device).float() / 255
@@ -85,7 +85,7 @@ def measure_reconstruction(
 
 
 def crop_middle(photo: Tensor, size_px: int) -> Tensor:
-    """The square in the middle of (3, H, W), no side longer than `size_px`."""
+    """Return the square in the middle of (3, H, W), no side longer than `size_px`."""
     height, width = photo.shape[1:]
     rows, columns = min(height, size_px), min(width, size_px)
     top, left = (height - rows) // 2, (width - columns) // 2
@@ -93,7 +93,7 @@ def crop_middle(photo: Tensor, size_px: int) -> Tensor:
 
 
 def make_reconstruction_csv(rows: Iterable[ReconstructionRow]) -> str:
-    """The rows with a header line; what was not measured is empty."""
+    """Return the rows with a header line; what was not measured is empty."""
     names = tuple(field.name for field in fields(ReconstructionRow))
     lines = tuple(tuple(_format_text(getattr(row, name)) for name in names) for row in rows)
     return Table(header=names, lines=lines).csv()

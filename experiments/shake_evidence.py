@@ -129,7 +129,7 @@ def _measure_rows(
 
 
 def _open_method(name: str, fusion: Path) -> Method:
-    """One of METHODS."""
+    """Return one of METHODS."""
     if name == "network":
         return network(load(shake="off"), name=name)
     if name == "joined":
@@ -149,7 +149,7 @@ def _open_method(name: str, fusion: Path) -> Method:
 
 
 def _wrap_for_linear_light(method: Method) -> Method:
-    """The method for pictures whose values are linear light."""
+    """Return the method for pictures whose values are linear light."""
 
     def apply(blurry: Pixels, image: str) -> Restored:
         encoded = linear_to_srgb(torch.from_numpy(blurry.astype(np.float32) / 255))
@@ -161,7 +161,7 @@ def _wrap_for_linear_light(method: Method) -> Method:
 
 
 def _make_lines(name: str, rows: dict[str, list[Row]]) -> list[Line]:
-    """The set, and for the validation set each severity."""
+    """Return the set, and for the validation set each severity."""
     groups = [row.group for row in rows["network"]]
     parts = sorted(set(groups), key=groups.index) if name in (VALIDATION, LONG_BLUR) else []
     by_part = [{method: [row for row in own if row.group == part] for method, own in rows.items()} for part in parts]

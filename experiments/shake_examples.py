@@ -48,7 +48,7 @@ SHAKE = replace(
 """A camera that shakes before a still scene."""
 
 EVERYTHING = Camera(extent_px=(1.5, 48.0))
-"""Everything the simulator knows: moving objects, defocus, depth, rolling shutters, mosaics."""
+"""All blur of the simulator: moving objects, defocus, depth, rolling shutters, mosaics."""
 
 
 VIDEO = replace(
@@ -66,8 +66,10 @@ VIDEO = replace(
 """Averaged frames of a carried video camera: depth, moving objects, hardly any noise."""
 
 VIDEO_GAMMA = (0.75, 1.3)
-"""Exponents of sRGB values of VIDEO: its camera encodes light by a curve that nobody knows, so that blur is not quite a
-sum in what is taken for linear light."""
+"""Exponents of sRGB values of VIDEO: the camera's tone curve is unknown.
+
+Blur is then not exactly a sum in the assumed linear light.
+"""
 
 UNKNOWN_LENGTH_PX = 24.0
 """Length that kernels are estimated for where the true one is unknown."""
@@ -126,12 +128,12 @@ def open_examples(folder: Path, count: int | None = None) -> ShakeExamples:
 
 
 def to_image(pixels: NDArray[np.uint8]) -> Tensor:
-    """(3, P, P) uint8 -> the same in [0, 1]."""
+    """Convert (3, P, P) uint8 to [0, 1]."""
     return torch.from_numpy(pixels.astype(np.float32)) / 255
 
 
 def compute_true_kernel(pair: SimulatedPair) -> Tensor | None:
-    """The kernel in the middle of the patch, (65, 65), or None where it does not fit."""
+    """Return the kernel in the middle of the patch, (65, 65), or None where it does not fit."""
     offsets = pair.motion.offsets
     rows, columns = offsets.shape[2:]
     path = offsets[:, :, rows // 2 - 1 : rows // 2 + 1, columns // 2 - 1 : columns // 2 + 1].mean(dim=(2, 3))
@@ -161,7 +163,7 @@ def make(
         pairs: Folder of real pairs, to cut patches out of them instead.
         images: Names of the images of `pairs`; all by default.
         count: How many examples.
-        seed: Names the patches that are drawn.
+        seed: Random seed of the patches.
         camera: A shaking camera before a still scene, everything that the simulator knows, or averaged video frames.
         threads: Processor threads.
     """
@@ -220,7 +222,7 @@ def _make_real_source(folder: Path, images: tuple[str, ...], seed: int) -> Sourc
 
 
 def _estimate_by_edges(examples: ShakeExamples, index: int, seed: int) -> Tensor:
-    """The kernel from edges, with a side as an estimate of the length would give it."""
+    """Return the kernel from edges, with a side as an estimate of the length would give it."""
     factor = 1 + 0.5 * float(torch.rand((), generator=generator_for(seed, "side", index)))
     kernel = torch.from_numpy(np.asarray(examples.kernel[index]))
     length = measure_extent_px(kernel) if kernel.any() else UNKNOWN_LENGTH_PX

@@ -1,10 +1,10 @@
-"""Photographs blurred by hands that our simulator does not know: one kernel over the whole picture, as in the lab.
+"""Photographs blurred by camera shake that our simulator does not draw: one kernel over the whole picture.
 
 Sets with measured kernels (Levin et al. 2009; Koehler et al. 2012) cannot be passed on; these pairs are like them in
 that the blur comes from nobody who made the training data. Paths are drawn as Boracchi and Foi do ("Modeling the
 performance of image restoration from motion blur", IEEE Transactions on Image Processing 21(8), 2012): a point with
-inertia, pulled back to where it began, disturbed at every instant and turned back at a few. How strong each of these is
-we draw ourselves.
+inertia, pulled back to where it began, disturbed at every instant and turned back at a few. The strength of each of
+these is drawn by rules of our own.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class ShakenSet:
 
 
 def simulate_shaken_pairs(photos: PhotoFolder, settings: ShakenSet) -> Iterator[Pair]:
-    """One pair for each photograph, named `<length of the path>px_<photo>.png`; kernels take turns."""
+    """Yield one pair for each photograph, named `<length of the path>px_<photo>.png`; kernels take turns."""
     kernels = [draw_shake_kernel(length, settings.seed) for length in settings.lengths_px]
     for number, (name, photo) in enumerate(zip(photos.names, photos.photos, strict=True)):
         which = number % len(kernels)
@@ -50,13 +50,13 @@ def simulate_shaken_pairs(photos: PhotoFolder, settings: ShakenSet) -> Iterator[
 
 
 def draw_shake_kernel(length_px: float, seed: int) -> Tensor:
-    """The kernel of a path of that length around its centre of mass; see `compute_path_kernel`."""
+    """Return the kernel of a path of that length around its centre of mass; see `compute_path_kernel`."""
     path = draw_shake_path(length_px, generator_for(seed, "shake", f"{length_px:g}"))
     return compute_path_kernel(path - path.mean(dim=0))
 
 
 def draw_shake_path(length_px: float, generator: torch.Generator) -> Tensor:
-    """Places at `INSTANTS` instants that are equally far apart, (N, 2) px: equal steps in changing directions."""
+    """Draw positions at `INSTANTS` instants, (N, 2) px: equal steps in changing directions."""
     uniform = torch.rand(5, generator=generator, dtype=torch.float64).tolist()
     restless, pull, unsteady, turns = 0.01 * uniform[0], 0.7 * uniform[1], 10 * uniform[2], 0.2 * uniform[3]
     normal = torch.randn(INSTANTS, 2, generator=generator, dtype=torch.float64)
@@ -77,7 +77,7 @@ def draw_shake_path(length_px: float, generator: torch.Generator) -> Tensor:
 
 
 def _expose(photo: Tensor, kernel: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
-    """The middle of (3, H, W) sRGB: sharp in sRGB, blurry in linear light, in which blur is a sum."""
+    """Return the middle of (3, H, W) sRGB: sharp in sRGB, blurry in linear light, in which blur is a sum."""
     height, width = photo.shape[1:]
     reach = kernel.shape[0] // 2
     rows, columns = (min(size_px, side - 2 * reach) for side in (height, width))

@@ -75,7 +75,7 @@ SHAPES = (
     Candidate(name="residual-stem4-128", network=replace(STEM_4, channels=(128, 256, 512))),
     Candidate(name="residual-stem4-few-wide", network=replace(STEM_4, channels=(128, 256), convolutions=4, coarsest=8)),
 )
-"""All learn alike."""
+"""Candidates that differ in their shapes and have equal training settings."""
 
 WAYS = tuple(
     Candidate(name=name, network=STEM_4, learning=learning)
@@ -89,7 +89,7 @@ WAYS = tuple(
         "growing": Learning(stages=((0.0, 64, 16), (0.4, 96, 12), (0.7, 160, 6))),
     }.items()
 )
-"""Ways to learn, all with one shape; the way of the shapes is `residual-stem4-96` above."""
+"""Candidates with one shape and other training settings; those of SHAPES are `residual-stem4-96` above."""
 
 CANDIDATES = SHAPES + WAYS
 
@@ -179,12 +179,12 @@ def run(candidate: Candidate, packed: PackedPatches, held: Tensor, seconds: floa
 
 
 def build_network(config: Shape | NAFNetConfig) -> nn.Module:
-    """The network of a candidate, with random weights."""
+    """Return the network of a candidate, with random weights."""
     return ShapedUNet(config) if isinstance(config, Shape) else build(config)
 
 
 def train(model: nn.Module, learning: Learning, packed: PackedPatches, seconds: float) -> tuple[int, int, float]:
-    """Steps, pixels shown, processor seconds."""
+    """Train; return steps, training pixels and processor seconds."""
     chosen = build_optimizers(learning, model)
     began = time.process_time()
     steps = pixels = 0
@@ -216,7 +216,7 @@ def train(model: nn.Module, learning: Learning, packed: PackedPatches, seconds: 
 
 
 def _load_batch(packed: PackedPatches, step: int, side: int, batch: int) -> tuple[Tensor, Tensor]:
-    """Blurry and sharp, (B, 3, side, side) in [0, 1]; the same for every candidate with the same stages."""
+    """Return the blurry and sharp, (B, 3, side, side) in [0, 1]; the same for every candidate with the same stages."""
     generator = generator_for(1, "batch", step)
     order = torch.randperm(len(packed), generator=generator_for(1, "epoch", 0))
     places = [int(order[(step * batch + number) % len(packed)]) for number in range(batch)]
@@ -235,7 +235,7 @@ def _load_batch(packed: PackedPatches, step: int, side: int, batch: int) -> tupl
 
 
 def load_held_out_pairs(photos: Path, stored: Path) -> Tensor:
-    """Every fifth pair of the validation set, (N, 2, 3, 384, 384) uint8; made once and stored."""
+    """Return every fifth pair of the validation set, (N, 2, 3, 384, 384) uint8; made once and stored."""
     if not stored.exists():
         pairs = islice(simulate_validation_pairs(PhotoFolder(photos), ValidationSet()), 0, None, EVERY)
         pictures = [torch.stack([pair.blurry, pair.sharp]) for pair in pairs]
@@ -246,7 +246,7 @@ def load_held_out_pairs(photos: Path, stored: Path) -> Tensor:
 
 
 def measure_gains_db(model: nn.Module, held: Tensor) -> list[float]:
-    """PSNR after less PSNR before of every pair, restored in bfloat16 and rounded to eight bits."""
+    """Return the PSNR after less PSNR before of every pair, restored in bfloat16 and rounded to eight bits."""
     model.eval()
     gains = []
     for pair in held:
@@ -262,7 +262,7 @@ def _compute_psnr_db(picture: Tensor, sharp: Tensor) -> float:
 
 
 def measure_restoring_s_per_mp(model: nn.Module) -> float:
-    """Processor seconds a megapixel of one thread: the median of five photographs of 768 x 768 pixels."""
+    """Return the processor seconds a megapixel of one thread: the median of five photographs of 768 x 768 pixels."""
     model.eval()
     picture = torch.rand(1, 3, 768, 768)
     _restore(model, picture)

@@ -164,14 +164,14 @@ def _build_large_block(channels: int) -> nn.Module:
 
 
 def _initialize_he(conv: nn.Conv2d) -> nn.Conv2d:
-    """Weights that keep the variance through ReLU (He et al. 2015)."""
+    """Return weights that keep the variance through ReLU (He et al. 2015)."""
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     nn.init.zeros_(cast(Tensor, conv.bias))
     return conv
 
 
 def _initialize_small(conv: nn.Conv2d) -> nn.Conv2d:
-    """Small weights: residual branches begin a tenth as large as usual, so that depth does not amplify."""
+    """Return the small weights: residual branches begin a tenth as large as usual, so that depth does not amplify."""
     with torch.no_grad():
         conv.weight.mul_(0.1)
         cast(Tensor, conv.bias).zero_()

@@ -46,7 +46,7 @@ def normalize_text(text: str) -> str:
 
 
 def compute_edit_distance(first: str, second: str) -> int:
-    """The fewest characters to insert, delete or replace that make one text the other (Levenshtein 1966)."""
+    """Return the fewest characters to insert, delete or replace that make one text the other (Levenshtein 1966)."""
     costs = list(range(len(second) + 1))
     for row, one in enumerate(first, start=1):
         diagonal, costs[0] = costs[0], row
@@ -58,7 +58,7 @@ def compute_edit_distance(first: str, second: str) -> int:
 
 
 def sort_in_reading_order(boxes: Sequence[Box]) -> list[list[int]]:
-    """The numbers of the boxes by rows, top to bottom, and in a row from left to right.
+    """Return the numbers of the boxes by rows, top to bottom, and in a row from left to right.
 
     A box belongs to a row when its middle is less than half of the smaller height from the middle of the row's highest.
     """
@@ -110,7 +110,7 @@ class TextReader:
         )
 
     def read(self, image: Tensor) -> str:
-        """The text in (3, H, W), RGB in [0, 1], rounded to eight bits: rows from top to bottom, one a line.
+        """Return the text in (3, H, W), RGB in [0, 1], rounded to eight bits: rows from top to bottom, one a line.
 
         Lines read with less confidence than 0.5 are left out, the package's default. Raises UnblurError for another
         shape or type, and for NaN.

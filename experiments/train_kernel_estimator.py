@@ -1,8 +1,8 @@
 """Train the kernel estimator on examples of `experiments.shake_examples`.
 
 `python -m experiments.train_kernel_estimator FOLDER... --output CHECKPOINT`. The loss is the squared error of the
-kernel, smoothed over two pixels and relative to its energy, and a little cross-entropy, which finds thin kernels from
-afar. The solver's kernel is dropped from a quarter of the examples, so that the network also works without it.
+kernel, smoothed over two pixels and relative to its energy, and a little cross-entropy, which has gradients far from
+thin kernels. The solver's kernel is dropped from a quarter of the examples, so that the network also works without it.
 """
 
 import math
@@ -44,7 +44,7 @@ kernels are wrong, and its predicted error should say so.
 
 
 def compute_relative_error(kernels: Tensor, truth: Tensor) -> Tensor:
-    """Squared error over squared norm after smoothing. (B, S, S), twice -> (B,)."""
+    """Return the squared error over squared norm after smoothing. (B, S, S), twice -> (B,)."""
     return smooth_kernels(kernels - truth).square().sum(dim=(1, 2)) / smooth_kernels(truth).square().sum(dim=(1, 2))
 
 
@@ -66,7 +66,7 @@ def train(
         steps: Updates.
         batch: Examples of each update.
         held_out: How many of the first examples are left out and measured at the end.
-        seed: Names everything that is random.
+        seed: Random seed.
         threads: Processor threads.
     """
     torch.set_num_threads(threads)
@@ -121,7 +121,7 @@ def train(
 
 
 def _load_inputs(folders: tuple[Path, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs (N, 9, 65, 65) in float16, true kernels (N, 65, 65), and whether the solver's kernel is there (N,)."""
+    """Load inputs (N, 9, 65, 65) in float16, true kernels (N, 65, 65), and whether the solver has a kernel (N,)."""
     inputs, truth = [], []
     for folder in folders:
         examples = open_examples(folder)
@@ -140,7 +140,7 @@ def _load_inputs(folders: tuple[Path, ...]) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.inference_mode()
 def _measure(network: nn.Module, inputs: Tensor, truth: Tensor, solved: Tensor, held_out: int) -> tuple[float, float]:
-    """Mean error of the held-out examples, with the solver's kernel where there is one, and without any."""
+    """Return the mean error of the held-out examples, with the solver's kernel where there is one, and without any."""
     shown = inputs[:held_out].float()
     with_edges = compute_relative_error(network(shown)[0].exp(), truth[:held_out])[solved[:held_out]].mean()
     shown[:, -1] = 0

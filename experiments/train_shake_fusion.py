@@ -77,7 +77,7 @@ class Example:
         return measure_extent_px(torch.from_numpy(self.kernel))
 
     def stack(self) -> Tensor:
-        """Blurry, restored and sharp, (3, 3, P, P) sRGB in [0, 1]."""
+        """Return the blurry, restored and sharp image, (3, 3, P, P) sRGB in [0, 1]."""
         sharp = to_image(self.images.sharp[self.row])
         if self.sharp:
             return torch.stack([sharp, sharp, sharp])
@@ -189,7 +189,7 @@ def _make_estimated_example(images: ShakeExamples, found: EstimatedKernels, row:
 
 
 def _choose_kernel(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int, seed: int) -> Example:
-    """The example, with the kernel that it is trained with."""
+    """Return the example, with the kernel that it is trained with."""
     generator = generator_for(seed, "kernel", number)
     draw = float(torch.rand((), generator=generator))
     images, found, row = rows[number]
@@ -208,7 +208,7 @@ def _choose_kernel(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], numb
 
 
 def _deconvolve(examples: list[Example], path: Path, threads: int) -> NDArray[np.uint8]:
-    """Deconvolutions of examples, written into a file. (N, CANDIDATES, 3, P, P) sRGB."""
+    """Return the deconvolutions of examples, written into a file. (N, CANDIDATES, 3, P, P) sRGB."""
     shape = len(examples), CANDIDATES, 3, PATCH_PX, PATCH_PX
     images: NDArray[np.uint8] = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
 
@@ -226,7 +226,7 @@ def _deconvolve(examples: list[Example], path: Path, threads: int) -> NDArray[np
 
 
 def _crop(kernel: Tensor) -> Tensor:
-    """The kernel without the zeros around it, with an odd side."""
+    """Return the kernel without the zeros around it, with an odd side."""
     side = len(kernel)
     used = kernel.nonzero()
     margin = int(min(used.min(), side - 1 - used.max()))
@@ -234,7 +234,7 @@ def _crop(kernel: Tensor) -> Tensor:
 
 
 def _cut_patch(example: Example, deconvolved: NDArray[np.uint8], patch: int, generator: torch.Generator) -> Tensor:
-    """Blurry, restored, sharp and deconvolved, cut and turned alike. (3 + CANDIDATES, 3, patch, patch)."""
+    """Cut and turn the blurry, restored, sharp and deconvolved image alike, (3 + CANDIDATES, 3, patch, patch)."""
     room = PATCH_PX - patch
     top, left = (int(torch.randint(room // 4 + 1, (), generator=generator)) * 4 for _ in range(2))
     orientation = int(torch.randint(8, (), generator=generator))
@@ -251,7 +251,7 @@ def _image_loss(images: Tensor, sharp: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def _measure(network: nn.Module, examples: list[Example], deconvolved: NDArray[np.uint8]) -> list[dict[str, float]]:
-    """PSNR of each stage over whole examples, in dB."""
+    """Return the PSNR of each stage over whole examples, in dB."""
     scores = []
     for example, sharpened in zip(examples, deconvolved, strict=True):
         blurry, restored, sharp = (image[None] for image in example.stack())

@@ -79,7 +79,7 @@ def make_line_kernel(blur: LineBlur) -> Tensor:
 
 
 def _sample_along(correlation: Tensor, direction: float, longest: int) -> Tensor:
-    """The values at 0, 1, ... pixels in a direction, interpolated linearly; the picture goes round at its borders."""
+    """Return the values at 0, 1, ... pixels in a direction, interpolated linearly, with wrapped borders."""
     steps = torch.arange(longest + 1, dtype=torch.float64)
     x, y = steps * math.cos(direction), steps * math.sin(direction)
     column, row = x.floor().long(), y.floor().long()

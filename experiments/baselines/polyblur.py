@@ -54,7 +54,7 @@ def restore(blurry: NDArray[Any]) -> NDArray[Any]:
 
 
 def estimate_gaussian(picture: Tensor) -> tuple[float, float, float]:
-    """Deviations in pixels along the most blurred direction and across it, and that direction in radians.
+    """Return deviations in pixels along the most blurred direction and across it, and that direction in radians.
 
     Takes (1, 3, H, W) in [0, 1]. Directions run from right (0) to down, half a turn.
     """
@@ -85,7 +85,7 @@ def _restore_once(picture: Tensor) -> Tensor:
 
 
 def _apply_polynomial(picture: Tensor, along: float, across: float, direction: float) -> Tensor:
-    """p(G) applied to the picture, by Horner's rule in the frequency domain."""
+    """Apply p(G) to the picture by Horner's rule in the frequency domain."""
     height, width = picture.shape[2:]
     down = 2 * math.pi * torch.fft.fftfreq(height)[:, None]
     right = 2 * math.pi * torch.fft.rfftfreq(width)[None]
@@ -99,7 +99,7 @@ def _apply_polynomial(picture: Tensor, along: float, across: float, direction: f
 
 
 def _remove_halos(picture: Tensor, restored: Tensor) -> Tensor:
-    """Mixes the picture in where slopes are reversed, just so far that the mixture's slope is flat.
+    """Mix the picture in where slopes are reversed, just so far that the mixture's slope is flat.
 
     For slopes s and r, s . (z s + (1 - z) r) = 0 gives z = -s . r / (s . s - s . r).
     """
@@ -111,7 +111,7 @@ def _remove_halos(picture: Tensor, restored: Tensor) -> Tensor:
 
 
 def _compute_slopes(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives to the right and down, per pixel, of the waves that the mirrored picture is made of."""
+    """Return derivatives to the right and down, per pixel, of the waves that the mirrored picture is made of."""
     return _compute_derivative(picture, 3), _compute_derivative(picture, 2)
 
 
@@ -133,7 +133,7 @@ def _compute_deviation(steepest: float) -> float:
 
 
 def _interpolate(values: Tensor) -> Tensor:
-    """DIRECTIONS values around half a turn -> INTERPOLATED, by Keys' cubic with a = -1/2."""
+    """Interpolate DIRECTIONS values around half a turn to INTERPOLATED, by Keys' cubic with a = -1/2."""
     place = torch.arange(INTERPOLATED) * (DIRECTIONS / INTERPOLATED)
     first = place.floor()
     t = place - first
@@ -148,7 +148,7 @@ def _interpolate(values: Tensor) -> Tensor:
 
 
 def _compute_quantile(grey: Tensor, share: float) -> float:
-    """Without torch.quantile, which takes no more than 16 million values."""
+    """Compute a quantile without torch.quantile, which takes at most 16 million values."""
     flat = grey.flatten()
     place = round(share * (flat.numel() - 1)) + 1
     return float(flat.kthvalue(place).values)

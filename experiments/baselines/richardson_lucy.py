@@ -40,7 +40,7 @@ def restore(blurry: NDArray[Any]) -> NDArray[Any]:
 
 
 def deconvolve(picture: Tensor, kernel: Tensor, rounds: int) -> Tensor:
-    """(C, H, W) linear light, 0 and up, and (side, side) with an odd side and sum 1 -> (C, H, W) float64.
+    """Deconvolve (C, H, W) linear light, 0 and up, with a kernel (side, side), odd and sum 1 -> (C, H, W) float64.
 
     Black is taken to lie beyond the borders, as in scikit-image's richardson_lucy.
     """

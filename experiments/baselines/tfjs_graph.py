@@ -1,8 +1,8 @@
 """Graph models of TensorFlow.js (model.json and its .bin files), run by torch: no Node, no TensorFlow.
 
 The format is that of TensorFlow's converter: `modelTopology` is a GraphDef as JSON, `weightsManifest` lists the shards
-that hold the constants one after the other. Operations do what TensorFlow's reference says of them; pictures are
-(B, H, W, C) throughout. Those are known here that MAXIM needs, and no others. Integers are shapes, places and counts:
+that hold the constants one after the other. Operations follow TensorFlow's reference; pictures are
+(B, H, W, C) throughout. Only the operations of MAXIM are implemented. Integers are shapes, places and counts:
 they stay on the processor, wherever the pictures are; numbers move when they are cast.
 """
 
@@ -82,7 +82,7 @@ class Node:
     inputs: tuple[str, ...]
     attributes: dict[str, Any]
     done_with: tuple[str, ...]
-    """Results that nothing after this node asks for."""
+    """Results that no later node needs."""
 
 
 class TensorFlowJsGraph:
@@ -118,7 +118,7 @@ class TensorFlowJsGraph:
 
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> Tensor:
-        """(B, H, W, 3) -> the output."""
+        """Run the graph on (B, H, W, 3)."""
         values: dict[str, Tensor] = self._constants | {self._input: pictures}
         for node in self._nodes:
             values[node.name] = _compute(node, [values[name] for name in node.inputs], pictures.device)
@@ -128,7 +128,7 @@ class TensorFlowJsGraph:
 
 
 def _read_weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, Tensor]:
-    """The constants by name; whole numbers as int64."""
+    """Return the constants by name; whole numbers as int64."""
     found = {}
     for group in manifest:
         data = b"".join((folder / path).read_bytes() for path in group["paths"])
@@ -229,7 +229,7 @@ def _compute(node: Node, inputs: Sequence[Tensor], device: torch.device) -> Tens
 
 
 def _convolve(node: Node, pictures: Tensor, weights: Tensor) -> Tensor:
-    """(B, H, W, C) by (height, width, C, D) -> (B, H', W', D)."""
+    """Convolve (B, H, W, C) with (height, width, C, D) -> (B, H', W', D)."""
     strides = _read_strides(node)
     planes = pictures.permute(0, 3, 1, 2)
     if _decode_text(node, "padding") == "SAME":
@@ -244,7 +244,7 @@ def _convolve(node: Node, pictures: Tensor, weights: Tensor) -> Tensor:
 
 
 def _convolve_transposed(node: Node, shape: list[int], weights: Tensor, pictures: Tensor) -> Tensor:
-    """(B, H, W, C) by (height, width, D, C) -> `shape`, (B, H', W', D)."""
+    """Convolve (B, H, W, C), transposed, with (height, width, D, C) -> `shape`, (B, H', W', D)."""
     planes = F.conv_transpose2d(pictures.permute(0, 3, 1, 2), weights.permute(3, 2, 0, 1), stride=_read_strides(node))
     result = planes.permute(0, 2, 3, 1)
     if _decode_text(node, "padding") != "VALID" or list(result.shape) != shape:
@@ -253,7 +253,7 @@ def _convolve_transposed(node: Node, shape: list[int], weights: Tensor, pictures
 
 
 def _read_strides(node: Node) -> tuple[int, int]:
-    """Strides down and right."""
+    """Return the strides down and right."""
     _, down, right, _ = (int(stride) for stride in node.attributes["strides"]["list"]["i"])
     return down, right
 

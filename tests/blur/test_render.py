@@ -129,7 +129,7 @@ def test_a_margin_equals_cropping_the_larger_picture() -> None:
     assert torch.equal(part.sharp, whole.sharp[:, 18:58, 24:76])
 
 
-def test_reach_bounds_what_a_pixel_sees() -> None:
+def test_reach_bounds_displacements() -> None:
     for seed in range(5):
         exposure = sample_exposure(replace(CLEAN, extent_px=(10, 20)), 80, 80, seed)
         reach = reach_px(exposure, 80, 80)
@@ -182,7 +182,7 @@ def test_extending_highlights_touches_nothing_else() -> None:
     assert (extended.diff(dim=-1) > 0).all()
 
 
-def test_jpeg_costs_what_its_quality_says() -> None:
+def test_jpeg_error_depends_on_the_quality() -> None:
     smooth = torch.nn.functional.avg_pool2d(photo(), 5, 1, 2)
     errors = [
         (render(smooth, replace(STILL, jpeg_quality=quality)).blurry - smooth).square().mean()

@@ -59,7 +59,7 @@ def test_a_crop_of_a_frame_shows_the_same_part_of_a_shape() -> None:
     assert 0.02 < whole.mean() < 0.5
 
 
-def test_filling_keeps_what_is_there_and_continues_it() -> None:
+def test_filling_keeps_known_pixels_and_continues_them() -> None:
     ramp = torch.linspace(0, 1, WIDTH).expand(3, HEIGHT, WIDTH)
     hole = compute_coverage(DISK, FRAME, HEIGHT, WIDTH, CPU)
     result = fill_holes(torch.where(hole > 0, 5.0, ramp), (hole == 0).float())
@@ -146,7 +146,7 @@ def test_the_nearer_layer_hides_the_farther() -> None:
     torch.testing.assert_close(composite(layers), torch.full((3, 4, 4), 0.2))
 
 
-def test_every_row_of_a_rolling_shutter_sees_its_own_part_of_the_path() -> None:
+def test_every_row_of_a_rolling_shutter_has_its_own_part_of_the_path() -> None:
     """A path that rests, then moves: the first rows stay sharp, the last are blurred."""
     path = [0.0] * 30 + [float(x) for x in range(31)]
     light = srgb_to_linear(random_photo())

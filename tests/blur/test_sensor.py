@@ -90,7 +90,7 @@ def test_demosaicing_is_that_of_malvar_he_and_cutler() -> None:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_the_mosaic_keeps_of_each_pixel_the_colour_of_its_filter(pattern: Pattern) -> None:
+def test_the_mosaic_selects_the_colour_of_each_filter(pattern: Pattern) -> None:
     plain = replace(SENSOR, pattern=pattern, red_gain=1.0, blue_gain=1.0)
     weaker = replace(plain, red_gain=2.0, blue_gain=4.0)
     darker = expose(light(), plain) / expose(light(), weaker)
@@ -123,7 +123,7 @@ def test_exposing_what_was_developed_gives_back_the_mosaic(pattern: Pattern) -> 
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (5, 5), (31, 44), (30, 45), (33, 47)])
-def test_borders_see_the_mirrored_picture_at_any_size(height: int, width: int) -> None:
+def test_borders_are_mirrored_at_any_size(height: int, width: int) -> None:
     picture = light(height, width)
     beyond = F.pad(picture, (2, 3, 2, 3), mode="reflect")
     whole = clean(beyond, SENSOR)[:, 2 : 2 + height, 2 : 2 + width]

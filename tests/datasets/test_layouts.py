@@ -143,7 +143,7 @@ def test_the_part_that_is_measured_is_read_as_pairs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["GoPro", "HIDE", "RealBlur_J", "RealBlur_R"])
 @pytest.mark.parametrize("below", ["", "test/{}", "test"])
-def test_converted_layouts_are_told_by_the_name_of_the_folder(folder: str, below: str, tmp_path: Path) -> None:
+def test_converted_layouts_are_detected_by_the_name_of_the_folder(folder: str, below: str, tmp_path: Path) -> None:
     base = f"test/{folder}" if below != "test" else f"{folder}/test"
     root = build(tmp_path, [f"{base}/{side}/a_1.png" for side in ("input", "target")])
     found = find_data_set(root / below.format(folder) if below != "test" else root / folder)
@@ -206,14 +206,14 @@ def test_what_a_list_names_and_what_it_does_not_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["one/two/three/four.png", "a/b c/d", f"{J}/../../gt/x.png {J}/s/blur/y.png"])
-def test_a_line_that_names_no_pair_is_shown(line: str, tmp_path: Path) -> None:
+def test_a_line_without_a_pair_is_quoted_in_the_error(line: str, tmp_path: Path) -> None:
     build(tmp_path, [f"{J}/scene050/gt/gt_2.png", f"RealBlur_J_test_list.txt=\n{line}\n"])
     with pytest.raises(UnblurError, match=r"RealBlur_J_test_list\.txt, line 2: .* does not name"):
         find_data_set(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "lists"), [("realblur-j", "RealBlur_J_"), ("rsblur", "RSBlur_real_")])
-def test_without_lists_nobody_knows_the_splits(name: str, lists: str, tmp_path: Path) -> None:
+def test_without_lists_the_splits_are_unknown(name: str, lists: str, tmp_path: Path) -> None:
     files, pairs = TREES[name]
     build(tmp_path, [file for file in files if "=" not in file])
     (split,) = find_data_set(tmp_path).listing.splits

@@ -1,4 +1,4 @@
-"""Mixed sources keep their shares, use every item in order, and are told by the item's number alone."""
+"""Mixed sources have their shares, use every item in order, and depend on the item's number alone."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ SHARES = st.lists(st.floats(0.01, 1), min_size=1, max_size=5)
 
 
 class Numbers:
-    """Items that say who they are."""
+    """Items that name their source."""
 
     def __init__(self, name: int) -> None:
         self.name = name
@@ -34,7 +34,7 @@ def test_every_item_of_every_source_is_used_once_and_in_order(shares: list[float
 
 
 @given(SHARES, st.integers(0, 10_000_000))
-def test_shares_are_kept_in_every_stretch(shares: list[float], start: int) -> None:
+def test_shares_hold_in_every_range_of_items(shares: list[float], start: int) -> None:
     mixed, length = mixture(shares), 400
     names = [mixed.locate(index)[0] for index in range(start, start + length)]
     for name, share in enumerate(shares):

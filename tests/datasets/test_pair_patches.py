@@ -91,7 +91,7 @@ def test_nothing_to_cut_from_is_refused(folder: Path) -> None:
         patches(folder)
 
 
-def test_the_last_pairs_are_kept_back(folder: Path) -> None:
+def test_the_last_pairs_are_held_out(folder: Path) -> None:
     pair_set = PairSet(folder=str(folder), holdout=0.4, share=1.0)
     assert [files.name for files in pair_set.find_training_files()] == ["0.png", "1.png", "2.png"]
     assert [files.name for files in pair_set.find_holdout_files()] == ["3.png", "4.png"]
@@ -99,7 +99,7 @@ def test_the_last_pairs_are_kept_back(folder: Path) -> None:
     assert (len(everything.find_training_files()), everything.find_holdout_files()) == (5, [])
 
 
-def test_a_single_pair_cannot_be_kept_back(tmp_path: Path) -> None:
+def test_a_single_pair_cannot_be_held_out(tmp_path: Path) -> None:
     save(tmp_path, "one.png")
     with pytest.raises(UnblurError, match="one pair"):
         PairSet(folder=str(tmp_path), holdout=0.2, share=1.0).find_training_files()

@@ -1,4 +1,4 @@
-"""Pairs shown several times: what is shown when depends on nothing but the number."""
+"""Pairs used several times: each item depends on its number alone."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,7 +29,7 @@ def same(one: AugmentedPair | SimulatedPair, other: AugmentedPair | SimulatedPai
     return torch.equal(one.blurry, other.blurry) and torch.equal(one.sharp, other.sharp)
 
 
-def test_items_do_not_depend_on_what_was_asked_for_before(simulated: SimulatedPairs) -> None:
+def test_items_do_not_depend_on_the_order_of_access(simulated: SimulatedPairs) -> None:
     in_order = RepeatedPairs(simulated, repeats=4, apart=3)
     items = [in_order[index] for index in range(40)]
     for index in (39, 0, 17, 5):
@@ -44,9 +44,7 @@ def test_items_are_the_same_whichever_thread_makes_them(simulated: SimulatedPair
 
 
 @pytest.mark.parametrize("orientation", range(8))
-def test_ends_that_are_kept_and_turned_are_those_of_the_turned_motion_bit_for_bit(
-    simulated: SimulatedPairs, orientation: int
-) -> None:
+def test_rotated_cached_ends_equal_the_ends_of_the_rotated_motion(simulated: SimulatedPairs, orientation: int) -> None:
     for number in range(6):
         pair = simulated[number]
         kept = AugmentedPair(pair, orientation).fit_ends(8)
@@ -56,7 +54,7 @@ def test_ends_that_are_kept_and_turned_are_those_of_the_turned_motion_bit_for_bi
         assert pair.fit_ends(8) is pair.fit_ends(8)
 
 
-def test_each_pair_is_shown_as_often_as_asked_and_never_twice_alike(simulated: SimulatedPairs) -> None:
+def test_each_pair_is_used_repeatedly_in_different_orientations(simulated: SimulatedPairs) -> None:
     repeats, apart = 4, 3
     items = RepeatedPairs(simulated, repeats, apart)
     pair = simulated[0]
@@ -88,7 +86,7 @@ def test_simulation_is_done_once_for_each_pair(simulated: SimulatedPairs, monkey
     assert len(drawn) <= 200 / 4 + 3 * 5
 
 
-def test_a_failure_is_told_to_everyone_who_waits(simulated: SimulatedPairs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_raised_in_every_waiting_thread(simulated: SimulatedPairs, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_self: SimulatedPairs, _index: int):
         raise RuntimeError("no photograph")
 

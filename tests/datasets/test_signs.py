@@ -44,7 +44,7 @@ def test_a_sign_depends_on_seed_and_number_only() -> None:
     assert draw_sign(1, replace(SETTINGS, seed=1)).text != again.text != draw_sign(0, SETTINGS).text
 
 
-def test_signs_have_text_and_keep_off_the_border(photos: PhotoFolder) -> None:
+def test_signs_have_text_away_from_the_border(photos: PhotoFolder) -> None:
     for number in range(10):
         shown, bare = draw_sign(number, SETTINGS, photos), draw_sign(number, SETTINGS)
         assert shown.text == bare.text
@@ -99,7 +99,7 @@ def test_signs_to_learn_have_neither_the_fonts_nor_the_words_of_those_to_be_read
     assert not {word for word in words if len(word) > 2} & set(WORDS.split())
 
 
-def test_drawn_signs_are_the_same_every_time_and_shown_as_often_each(photos: PhotoFolder) -> None:
+def test_drawn_signs_are_reproducible_and_equally_frequent(photos: PhotoFolder) -> None:
     small = replace(TO_LEARN, height_px=256, width_px=384)
     first, again = (draw_signs(3, small, photos) for _ in range(2))
     assert first.names == again.names

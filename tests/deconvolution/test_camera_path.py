@@ -72,7 +72,7 @@ def test_a_picture_shows_the_kernels_of_the_frame() -> None:
     assert 0 <= float(picture.min()) <= float(picture.max()) <= 1
 
 
-def test_windows_tell_a_rotation() -> None:
+def test_a_rotation_is_estimated_from_windows() -> None:
     sharp = camera_man()
     blurry = turned_scene(sharp, 0.08)
     windows, places = [], []

@@ -96,7 +96,7 @@ def test_clipped_lights_ring_less_than_if_they_were_trusted() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("length", "least"), [(6.0, 0.85), (12.0, 0.85), (18.0, 0.8)])
-def test_edges_tell_the_kernel(length: float, least: float) -> None:
+def test_the_kernel_is_estimated_from_edges(length: float, least: float) -> None:
     sharp, kernel = camera_man(), path_kernel(25, 7, length)
     found = estimate_kernel_by_edges(blurred(sharp, kernel), 25)
     assert likeness(found, kernel) > least

@@ -47,7 +47,7 @@ def psnr_db(picture: Pixels, sharp: Pixels) -> float:
 
 
 @pytest.mark.parametrize(("down_px", "right_px"), [(1.0, 1.0), (1.5, 1.5), (2.0, 1.0), (1.0, 2.0)])
-def test_the_gaussian_is_seen(sharp: Pixels, down_px: float, right_px: float) -> None:
+def test_the_gaussian_is_estimated(sharp: Pixels, down_px: float, right_px: float) -> None:
     along, across, direction = estimate_gaussian(to_planes(out_of_focus(sharp, down_px, right_px)))
     assert along == pytest.approx(max(down_px, right_px), rel=0.3)
     assert across == pytest.approx(min(down_px, right_px), rel=0.3)
@@ -90,7 +90,7 @@ MOTIONS = [LineBlur(length_px=length, angle_deg=angle) for length, angle in ((6,
 
 
 @pytest.mark.parametrize("blur", MOTIONS, ids=str)
-def test_the_motion_is_seen_and_undone(sharp: Pixels, blur: LineBlur) -> None:
+def test_the_motion_is_estimated_and_removed(sharp: Pixels, blur: LineBlur) -> None:
     blurry = moved(sharp, blur)
     seen = estimate_line_blur(srgb_to_linear(to_planes(blurry))[0])
     assert seen.length_px == pytest.approx(blur.length_px, abs=1.5)

@@ -46,7 +46,7 @@ def test_of_a_set_without_splits_the_last_fifth_is_measured(pairs: Path, tmp_pat
     assert (fewer.name, len(fewer.measured.files)) == ("folder", 1)
 
 
-def test_a_set_with_splits_is_learnt_from_and_measured_as_its_authors_say(tmp_path: Path) -> None:
+def test_a_set_with_splits_is_used_as_its_authors_split_it(tmp_path: Path) -> None:
     for split in ("train", "test"):
         scene = tmp_path / "data" / split / "GOPR0372_07_00"
         for side in ("blur", "sharp"):

@@ -17,7 +17,7 @@ TINY = ["--steps", "2", "--patch", "32", "--batch", "2", "--test-pairs", "5", "-
 
 
 @pytest.mark.slow
-def test_rows_are_made_once_measured_everywhere_and_told_by_severity(
+def test_rows_are_made_once_and_grouped_by_severity(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "study"

@@ -110,7 +110,7 @@ def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe(
     assert shown == [round(finest[name], 3) for name in ("1", "5", "9")]
 
 
-def test_a_student_that_looks_twice_is_shown_what_is_restored() -> None:
+def test_a_two_pass_student_gets_the_restored_image() -> None:
     student = SemanticPrior(replace(TINY.config, two_pass=True))
     student.load_state_dict(student.state_dict() | TINY.state_dict())
     for delta_gate in student.delta_gate:

@@ -102,6 +102,6 @@ def test_the_command_measures_every_fidelity_and_goes_on_where_it_was(
     assert run(fidelity, [str(pairs), *own, "-o", str(tmp_path / "out"), "--pictures", "0"]) == 2
 
 
-def test_options_of_generated_detail_want_the_method(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_of_generated_detail_need_the_method(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(pairs), "--fidelity", "0.5"]) == 2
     assert "only with --method generative" in capsys.readouterr().err

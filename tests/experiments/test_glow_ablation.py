@@ -1,4 +1,4 @@
-"""The study of GLOWDeblur's parts: what is compared with what, and the means that are told."""
+"""The ablation of GLOWDeblur's parts: comparisons and reported means."""
 
 import csv
 import math

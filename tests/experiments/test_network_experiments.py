@@ -66,14 +66,14 @@ def test_a_study_of_nothing_is_refused(photos: Path, capsys: pytest.CaptureFixtu
     assert "There is no candidate 99" in capsys.readouterr().err
 
 
-def test_legs_differ_in_their_loss_only() -> None:
+def test_runs_differ_in_their_loss_only() -> None:
     recipes = make_loss_recipes(steps=50, seed=3)
     assert len({recipe.losses for recipe in recipes}) == len(recipes) > 3
     assert len({replace(recipe, name="", losses=recipes[0].losses) for recipe in recipes}) == 1
 
 
 @pytest.mark.slow
-def test_a_study_of_losses_trains_and_measures_its_legs_once(
+def test_a_comparison_of_losses_trains_and_measures_each_run_once(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")

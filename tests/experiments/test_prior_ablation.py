@@ -1,4 +1,4 @@
-"""The study of the prior: what is compared, what is repeated, and the means that are told."""
+"""The ablation of the prior: comparisons, repetitions and reported means."""
 
 import csv
 import json
@@ -94,7 +94,7 @@ def test_the_first_host_gets_all_seeds_and_ablations(tmp_path: Path) -> None:
     assert one_level.prior.only_stride_px == 32
 
 
-def test_hosts_look_once_whatever_the_prior_does(tmp_path: Path) -> None:
+def test_hosts_use_a_single_pass_of_any_prior(tmp_path: Path) -> None:
     prior = AblatedPrior(folder=tmp_path, network=replace(NETWORK, two_pass=True), train_patch_px=64)
     runs = plan_runs(tmp_path, prior, ("unet",), steps=10, seeds=1, ablation_seeds=1)
     hosts = [run.recipe.model for run in runs]
@@ -129,7 +129,7 @@ def test_means_spreads_and_differences_of_the_same_seed() -> None:
     assert float(rows[1]["psnr_severe_db"]) == 21.0
 
 
-def test_a_folder_keeps_to_one_study(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_folder_belongs_to_one_experiment(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
     def opened(steps: int) -> AblatedPrior:
         return open_ablation(
             tmp_path / "out", photos, photos, init_prior=prior_folder, steps=steps, validation=settings

@@ -80,7 +80,7 @@ def test_photographs_without_text_are_left_out(reader: TextReader) -> None:
     assert row.sharp == row.blurry == 1
 
 
-def test_means_are_over_pictures_and_worse_is_told() -> None:
+def test_means_are_over_images_and_losses_are_reported() -> None:
     row = Readability(
         image="light_0.png",
         text="EXIT",

@@ -1,4 +1,4 @@
-"""What a latent space keeps of photographs, measured."""
+"""Measurements of the reconstruction by a latent space."""
 
 import csv
 import io
@@ -99,7 +99,7 @@ def test_the_middle_is_never_larger_than_the_photograph() -> None:
     assert torch.equal(crop_middle(photo, 99), photo)
 
 
-def test_tables_tell_the_worst_and_what_could_not_be_measured() -> None:
+def test_tables_have_the_worst_tenth_and_count_missing_values() -> None:
     rows = [row(20.0 + number, None if number == 3 else 4.0) for number in range(20)]
     lines = make_reconstruction_table(rows).markdown().splitlines()
     assert lines[2].startswith("| all | 20 | 29.50 | 0.5000 | 0.1000 | 3.00 | 4.00 (1 too flat) |")

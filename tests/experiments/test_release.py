@@ -1,4 +1,4 @@
-"""The bars that weights are held to: what each of them says, and the command at a toy scale."""
+"""The release criteria, and the command at a toy scale."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -103,7 +103,7 @@ def test_what_is_fast_is_measured_over_all_pixels() -> None:
         (lambda blurry: torch.rand(blurry.shape, generator=generator_for(1, "mosaic")), False),
     ],
 )
-def test_garbage_is_seen(does: Callable[[Tensor], Tensor], sound: bool) -> None:
+def test_garbage_is_detected(does: Callable[[Tensor], Tensor], sound: bool) -> None:
     crop = draw_random_crop([read_rgb(EXAMPLES / "reds_sharp.png")], generator_for(3, "crop"))
     assert is_sound(Does(does), crop) is sound
 
@@ -137,7 +137,9 @@ def test_sets_are_written_once_and_belong_to_their_photographs(photos: Path, tmp
 
 
 @pytest.mark.slow
-def test_the_command_says_what_holds(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_which_criteria_hold(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     (photos / "1.png").unlink()
     small = ["--pairs", "2", "--size", "48", "--crops", "3", "--device", "cpu"]

@@ -56,7 +56,7 @@ def test_fifths_by_psnr_are_those_of_numpy(count: int) -> None:
     assert sum(fifth.images for fifth in study.quintiles if fifth) == count
 
 
-def test_the_severe_are_the_worst_fifth_and_the_table_says_so() -> None:
+def test_the_severe_images_are_the_hardest_quintile_in_the_table() -> None:
     runs = {"ours": [row(number, 20.0 + number, gain_db=10.0 - number) for number in range(10)]}
     table = make_severity_table(compare_by_psnr(runs))
     assert table.header == ("fifth", "PSNR before, dB", "images", "ours, gain dB")
@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare_by_length(runs, {f"{number}": 1.0 for number in range(7)})
 
 
-def test_validation_pairs_tell_their_length(photos: Path, tmp_path: Path) -> None:
+def test_validation_pairs_have_a_known_length(photos: Path, tmp_path: Path) -> None:
     settings = ValidationSet(size_px=64)
     for pair in simulate_validation_pairs(PhotoFolder(photos), settings):
         write_pair(tmp_path / "set", pair)

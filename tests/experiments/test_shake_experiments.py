@@ -51,7 +51,7 @@ def test_an_interrupted_run_continues(examples: Path, photos: Path) -> None:
     assert np.array_equal(np.array(shake_examples.open_examples(examples).edges), before)
 
 
-def test_a_kernel_says_where_light_goes() -> None:
+def test_a_kernel_has_the_direction_of_convolution() -> None:
     path = torch.stack([torch.linspace(-4, 4, 9), torch.zeros(9)], dim=1)
     kernel = compute_path_kernel(path)
     assert float(kernel[4].sum()) == pytest.approx(1)

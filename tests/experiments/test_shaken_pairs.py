@@ -1,4 +1,4 @@
-"""Pairs blurred by hands that the simulator does not know, held against scipy's convolution."""
+"""Pairs blurred by camera shake from outside of the simulator, compared with SciPy's convolution."""
 
 from pathlib import Path
 

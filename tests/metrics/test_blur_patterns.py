@@ -87,7 +87,7 @@ def test_diversity_is_near_its_maximum_when_images_differ_in_length() -> None:
 
 
 @pytest.mark.parametrize("factor", [0.5, 3.7, 40])
-def test_the_relative_histogram_knows_no_scale(factor: float) -> None:
+def test_the_relative_histogram_is_invariant_to_scale(factor: float) -> None:
     motions = random_motions(5)
     measured, scaled = patterns_of(motions), patterns_of([motion * factor for motion in motions])
     assert scaled.relative_magnitude == pytest.approx(measured.relative_magnitude, abs=1 / (5 * 256))
@@ -207,7 +207,7 @@ def test_extents_give_the_magnitude_where_paths_turn_back() -> None:
     assert hook.joint[4][loop.magnitude.index(1)] == 1
 
 
-def test_many_points_are_kept_as_quantiles() -> None:
+def test_many_points_are_stored_as_quantiles() -> None:
     lengths_px = torch.linspace(1, 100, 90 * 120).view(90, 120)
     measured = patterns_of([field(torch.full((90, 120), 33), lengths_px)])
     assert measured.relative_magnitude[1:] == pytest.approx([1 / 29.7] * 29, abs=1 / 256)
@@ -240,7 +240,7 @@ def test_diversity_of_four_equal_cells() -> None:
     assert measured.magnitude_entropy == pytest.approx(math.log(2) / math.log(16))
 
 
-def test_breadth_says_which_is_broader_on_what() -> None:
+def test_breadth_compares_every_entropy() -> None:
     directions = patterns_of([uniform(degrees, 10) for degrees in range(5, 360, 10)])
     lengths = patterns_of([uniform(5, 0.6 * 2**octave) for octave in range(8)])
     breadth = compare_breadth(directions, lengths)

@@ -48,7 +48,7 @@ def test_noise_makes_it_worse(metric: Metric, sharp: Tensor) -> None:
 
 
 @ALL
-def test_images_do_not_see_each_other_and_their_type_is_kept(metric: Metric, blurry: Tensor, sharp: Tensor) -> None:
+def test_images_are_independent_and_keep_their_type(metric: Metric, blurry: Tensor, sharp: Tensor) -> None:
     pair = torch.cat([blurry, sharp])[..., :200, :256].float()
     measured = metric(pair)
     assert measured.dtype == torch.float32
@@ -119,5 +119,5 @@ def test_half_size_agrees_with_pillow_inside(height: int, width: int, sharp: Ten
         np.testing.assert_allclose(ours[2:-2, 2:-2].numpy(), theirs[2:-2, 2:-2], atol=1e-3)
 
 
-def test_half_size_keeps_what_is_flat() -> None:
+def test_half_size_preserves_constant_images() -> None:
     torch.testing.assert_close(halve(torch.full((1, 7, 10), 93.0)), torch.full((1, 4, 5), 93.0))

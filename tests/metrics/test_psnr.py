@@ -49,7 +49,7 @@ def test_the_mean_runs_over_images_not_over_their_errors() -> None:
     assert psnr(restored, sharp).tolist() == pytest.approx(one_by_one)
 
 
-def test_quantize_keeps_what_an_eight_bit_file_would() -> None:
+def test_quantize_equals_an_eight_bit_file() -> None:
     image = torch.tensor([-0.5, 0.0, 0.49 / 255, 0.51 / 255, 127.4 / 255, 254.6 / 255, 1.0, 7.0])
     expected = torch.tensor([0, 0, 0, 1, 127, 255, 255, 255]) / 255
     assert torch.equal(quantize_8bit(image), expected)

@@ -63,7 +63,7 @@ def test_conditions_lie_on_the_grid_of_latents(height: int, width: int) -> None:
     assert network.predict_velocity(noisy, torch.rand(2), conditions).shape == noisy.shape
 
 
-def test_the_velocity_depends_on_everything_that_is_told() -> None:
+def test_the_velocity_depends_on_every_condition() -> None:
     network = lively()
     with torch.no_grad():
         conditions = network(torch.rand(2, 3, 64, 64))
@@ -83,7 +83,7 @@ def test_the_velocity_depends_on_everything_that_is_told() -> None:
         assert torch.equal(network.predict_velocity(noisy, sigma, whole), known)
 
 
-def test_what_is_withheld_from_one_example_is_told_to_the_others() -> None:
+def test_conditions_are_dropped_for_single_examples() -> None:
     network, blurry = lively(), torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         conditions = network(blurry)
@@ -96,7 +96,7 @@ def test_what_is_withheld_from_one_example_is_told_to_the_others() -> None:
             torch.testing.assert_close(answer[index : index + 1], expected, atol=1e-5, rtol=1e-4)
 
 
-def test_without_words_nothing_is_said_whatever_the_photograph() -> None:
+def test_dropped_tokens_do_not_depend_on_the_photograph() -> None:
     network = lively()
     with torch.no_grad():
         one, other = (
@@ -113,7 +113,7 @@ def test_captions_take_the_place_of_regions() -> None:
         assert torch.equal(network(torch.rand(1, 3, 32, 32), captions).tokens.values, captions.values)
 
 
-def test_regions_are_told_apart_by_what_they_show_and_where_they_are() -> None:
+def test_tokens_depend_on_content_and_position() -> None:
     network, blurry = lively(), torch.rand(1, 3, 128, 128)
     with torch.no_grad():
         before = network.semantic_guidance(blurry, blurry).values
@@ -123,7 +123,7 @@ def test_regions_are_told_apart_by_what_they_show_and_where_they_are() -> None:
     assert not torch.allclose(before[0, 0], before[0, 3])
 
 
-def test_a_prior_that_looks_twice_is_shown_what_was_restored() -> None:
+def test_a_two_pass_prior_gets_the_restored_image() -> None:
     prior = replace(GLOW.semantics.prior, two_pass=True)
     network = GlowDeblur(replace(GLOW, semantics=replace(GLOW.semantics, prior=prior)))
     for delta_gate in network.semantic_guidance.prior.delta_gate:
@@ -191,7 +191,7 @@ def test_every_parameter_that_is_not_frozen_has_a_gradient_and_no_other() -> Non
             assert parameter.grad.abs().max() > 0, name
 
 
-def test_training_makes_it_better_than_knowing_nothing() -> None:
+def test_training_improves_on_the_mean_velocity() -> None:
     """Latents that the blurry photograph tells: the velocity is soon found better than by its mean, which gets 1."""
     torch.manual_seed(0)
     network = GlowDeblur(GLOW)
@@ -233,7 +233,7 @@ def test_latents_begin_with_the_noise_of_their_seed() -> None:
     torch.testing.assert_close(latents, noise.expand_as(latents))
 
 
-def test_a_restorer_tells_only_what_it_is_allowed_to() -> None:
+def test_a_restorer_drops_conditions_that_are_switched_off() -> None:
     caption = Tokens(torch.randn(1, 3, 16), torch.tensor([[True, True, False]]))
     blurry = torch.rand(2, 3, 32, 32)
     with torch.no_grad():

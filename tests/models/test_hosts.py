@@ -1,4 +1,4 @@
-"""The networks a prior can be plugged into: published counts, and the laws that all of them keep."""
+"""Host networks of the prior: published parameter counts, and laws that hold for all of them."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -209,7 +209,7 @@ def test_a_tile_equals_the_whole_beyond_the_reach_of_convolutions(config: Restor
         torch.testing.assert_close(model(blurry[..., :160])[..., :64], model(blurry)[..., :64])
 
 
-def test_local_pooling_keeps_what_is_far_out_of_mprnet() -> None:
+def test_local_pooling_limits_the_receptive_field_of_mprnet() -> None:
     model = awake(MPRNetConfig(width=4, widening=0, detail_widening=0, detail_blocks=1))
     blurry = picture(1, 3, 8, 512)
     changed = blurry.clone()
@@ -250,6 +250,6 @@ def test_dropout_of_mimo_unet_plus_acts_in_training_only() -> None:
         (lambda: RestormerConfig(blocks=(0, 1), heads=(1, 1)), "positive"),
     ],
 )
-def test_a_config_that_cannot_be_built_says_so(wrong, says) -> None:
+def test_an_invalid_config_is_refused(wrong, says) -> None:
     with pytest.raises(ValueError, match=says):
         wrong()

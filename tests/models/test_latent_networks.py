@@ -219,7 +219,7 @@ def test_the_tiny_blocks_are_those_of_an_independent_implementation(photograph: 
 
 
 @torch.inference_mode()
-def test_standardisation_remembers_faint_channels_and_averages_over_steps() -> None:
+def test_standardisation_averages_statistics_over_steps_for_faint_channels_too() -> None:
     """Moving averages of weights, as training keeps them, must not bring back what the statistics began with."""
     torch.manual_seed(0)
     layer = Standardisation(3)

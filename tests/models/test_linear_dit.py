@@ -94,18 +94,18 @@ def test_linear_attention_is_the_quadratic_form_that_it_avoids() -> None:
     torch.testing.assert_close(attend_linearly(query, key, value), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_places_that_resemble_nothing_hear_nothing() -> None:
+def test_positions_without_similar_keys_get_zero() -> None:
     query, key, value = -torch.rand(1, 1, 4, 8), torch.randn(1, 1, 4, 8), torch.randn(1, 1, 4, 8)
     assert attend_linearly(query, key, value).abs().max() == 0
 
 
-def test_attention_does_not_care_where_places_are() -> None:
+def test_attention_is_equivariant_to_permutations() -> None:
     torch.manual_seed(0)
     attention, x, order = LinearAttention(24, 3), torch.randn(1, 20, 24), torch.randperm(20)
     torch.testing.assert_close(attention(x[:, order]), attention(x)[:, order], atol=1e-5, rtol=1e-5)
 
 
-def test_padding_is_not_heard() -> None:
+def test_padding_has_no_effect() -> None:
     network, (noisy, sigma), told = lively(), latents(), words(padding=3)
     short = Tokens(told.values[:, :5], told.mask[:, :5])
     with torch.no_grad():

@@ -53,7 +53,7 @@ def test_paths_move_with_the_picture() -> None:
     assert torch.allclose(network(wide)[..., 8 + 16 :], inner[..., 16:], atol=1e-4)
 
 
-def test_saved_and_loaded_it_answers_alike(tmp_path: Path) -> None:
+def test_the_loaded_network_equals_the_saved_one(tmp_path: Path) -> None:
     network = lively()
     save_checkpoint(tmp_path, network, TINY, train_patch_px=64, card="For tests.\n", dtype=torch.float32)
     blurry = torch.rand(1, 3, 32, 40)

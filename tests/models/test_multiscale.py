@@ -62,7 +62,7 @@ def test_where_the_coarser_size_is_chosen_only_the_smallest_counts(network: Mult
     torch.testing.assert_close(network(x), expected)
 
 
-def test_a_nafnet_that_is_told_nothing_yet_does_as_one_that_is_not(network: MultiScale) -> None:
+def test_an_untrained_coarse_condition_changes_nothing(network: MultiScale) -> None:
     told = MultiScale(replace(CONFIG, condition_on_coarser=True)).eval()
     assert told.coarse_proj is not None
     assert {name for name in told.state_dict() if name not in network.state_dict()} == {
@@ -74,7 +74,7 @@ def test_a_nafnet_that_is_told_nothing_yet_does_as_one_that_is_not(network: Mult
     torch.testing.assert_close(told(x), network(x), rtol=0, atol=0)
 
 
-def test_the_nafnet_is_told_what_came_up_from_the_smaller_size(network: MultiScale) -> None:
+def test_the_nafnet_is_conditioned_on_the_coarser_result(network: MultiScale) -> None:
     """At two sizes, with the own size chosen: what came up moves what the NAFNet makes of the photograph."""
     told = MultiScale(replace(CONFIG, condition_on_coarser=True, scales=2)).double().eval().requires_grad_(False)
     assert told.coarse_proj is not None
@@ -122,7 +122,7 @@ def test_corrections_are_enlarged_around_the_middles_of_pixels() -> None:
     np.testing.assert_allclose(upsample2x(small[None, None])[0, 0].numpy(), expected, atol=1e-12)
 
 
-def test_at_half_size_a_network_sees_means_of_four_pixels() -> None:
+def test_half_resolution_averages_four_pixels() -> None:
     seen = []
 
     class Eye(nn.Module):

@@ -108,7 +108,7 @@ def test_bfloat16_stays_close_to_float32() -> None:
     assert (half - full).abs().mean() < 0.02 * correction
 
 
-def test_a_config_that_cannot_be_built_says_so() -> None:
+def test_an_invalid_config_is_refused() -> None:
     with pytest.raises(ValueError, match="levels"):
         NAFNetConfig(width=8, encoder_blocks=(1, 1), middle_blocks=1, decoder_blocks=(1,))
     with pytest.raises(ValueError, match="positive"):

@@ -91,7 +91,7 @@ def test_saved_and_loaded_is_the_same_network(tmp_path: Path) -> None:
         assert torch.equal(loaded.model(blurry), model(blurry))
 
 
-def test_a_config_that_cannot_be_built_says_so() -> None:
+def test_an_invalid_config_is_refused() -> None:
     with pytest.raises(ValueError, match="two levels"):
         PlainUNetConfig(channels=(8,), blocks=(1,))
     with pytest.raises(ValueError, match="blocks for each"):

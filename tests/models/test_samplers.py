@@ -1,4 +1,4 @@
-"""Flow matching and its solvers, on velocities whose answer is known."""
+"""Flow matching and its solvers, on velocities whose solution is known."""
 
 import hypothesis.strategies as st
 import pytest

@@ -1,4 +1,4 @@
-"""The semantic prior: it begins as its teacher, and each level hears from the deeper ones."""
+"""The semantic prior: it begins as its teacher, and each level depends on the deeper ones."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ def awake(config: SemanticPriorConfig = TINY) -> SemanticPrior:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (45, 70)])
-def test_a_fresh_student_answers_what_it_sees_at_any_size(size: tuple[int, int]) -> None:
+def test_an_untrained_student_equals_its_teacher_at_any_size(size: tuple[int, int]) -> None:
     prior = SemanticPrior(TINY)
     blurry = torch.rand(2, 3, *size)
     with torch.no_grad():
@@ -41,7 +41,7 @@ def test_a_fresh_student_answers_what_it_sees_at_any_size(size: tuple[int, int])
         assert torch.equal(answer, feature)
 
 
-def test_levels_hear_from_deeper_ones_and_from_no_shallower_one() -> None:
+def test_levels_depend_on_deeper_levels_only() -> None:
     prior = awake()
     blurry = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_a_loss_over_all_levels_reaches_every_parameter() -> None:
     assert not without
 
 
-def test_a_second_look_begins_at_changing_nothing() -> None:
+def test_an_untrained_second_pass_changes_nothing() -> None:
     prior = SemanticPrior(TWICE)
     blurry, restored = torch.rand(2, 1, 3, 64, 96)
     with torch.no_grad():
@@ -81,7 +81,7 @@ def test_a_second_look_begins_at_changing_nothing() -> None:
             assert torch.equal(once, twice)
 
 
-def test_where_nothing_was_restored_a_second_look_changes_nothing() -> None:
+def test_without_a_restored_image_the_second_pass_changes_nothing() -> None:
     prior, single = awake(TWICE), SemanticPrior(TINY)
     single.load_state_dict({name: prior.state_dict()[name] for name in single.state_dict()})
     blurry, restored = torch.rand(2, 1, 3, 45, 70)
@@ -92,7 +92,7 @@ def test_where_nothing_was_restored_a_second_look_changes_nothing() -> None:
         assert not any(torch.equal(one, other) for one, other in zip(prior(blurry, restored), alone, strict=True))
 
 
-def test_what_is_taken_is_a_share_of_what_the_second_look_shows_more() -> None:
+def test_the_output_adds_a_gated_share_of_the_difference_of_the_passes() -> None:
     prior = SemanticPrior(TWICE)
     blurry, restored = torch.rand(2, 1, 3, 64, 64)
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_what_is_taken_is_a_share_of_what_the_second_look_shows_more() -> None:
     assert torch.equal(answers[2], first[2])
 
 
-def test_a_loss_reaches_all_of_a_student_that_looks_twice() -> None:
+def test_a_loss_reaches_every_parameter_of_a_two_pass_student() -> None:
     prior = awake(TWICE)
     blurry, restored = torch.rand(2, 2, 3, 64, 64)
     torch.stack([answer.square().mean() for answer in prior(blurry, restored)]).sum().backward()

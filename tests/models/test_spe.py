@@ -1,4 +1,4 @@
-"""Semantic prior embedding: plugged in, it changes nothing; taught, every part of it counts."""
+"""Semantic prior embedding: untrained it changes nothing; trained, every part of it has an effect."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_plugging_a_prior_in_changes_nothing_bit_for_bit(config: RestorerConfig)
 
 
 @hosts
-def test_a_host_hears_the_prior_at_any_size(config: RestorerConfig) -> None:
+def test_a_host_depends_on_the_prior_at_any_size(config: RestorerConfig) -> None:
     model = awake(replace(config, prior=TINY))
     for size in ((1, 1), (45, 70)):
         blurry = picture(1, 3, *size)
@@ -208,7 +208,7 @@ def test_a_level_that_the_prior_lacks_is_one_sentence() -> None:
         build(replace(HOSTS[0], prior=replace(TINY, only_stride_px=3)))
 
 
-def test_with_local_pooling_a_tile_is_told_what_the_whole_is_told() -> None:
+def test_with_local_pooling_a_tile_has_the_prior_of_the_whole() -> None:
     layer = awake_attention()
     x, prior = picture(1, 4, 6, 96), picture(1, 8, 6, 96).flip(3) - 0.5
     with torch.no_grad():
@@ -237,6 +237,6 @@ def test_strides_off_the_grid_are_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"scales": 0}, {"heads": 3, "channels": 8}, {"channels": 0, "heads": 0}])
-def test_a_config_that_cannot_be_built_says_so(wrong: dict[str, int]) -> None:
+def test_an_invalid_config_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="positive"):
         PriorConfig(**wrong)

@@ -57,7 +57,7 @@ def test_rates_batches_and_patches_are_those_of_the_papers(
     assert (recipe.batch, recipe.sampling.patch_px) == (batch, patch_px)
 
 
-def test_restormers_patches_grow_when_the_paper_says() -> None:
+def test_restormers_patches_grow_at_the_steps_of_the_paper() -> None:
     phases = list_phases(recipes.find_recipe("restormer"))
     assert [phase.first_step // 1000 for phase in phases] == [0, 92, 156, 204, 240, 276]
     assert [phase.patch_px for phase in phases] == [128, 160, 192, 256, 320, 384]

@@ -212,7 +212,7 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
     assert diffusion.loss((noise - clean, replace(conditions, restored=sharp + 2)), shown).diverged
 
 
-def test_kept_patches_are_made_once_and_what_sees_them_stays_as_it_was(
+def test_cached_patches_are_made_once_and_frozen_parts_stay_unchanged(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached = replace(TINY, glow=GlowTraining(cache_size=3))
@@ -258,7 +258,7 @@ def test_an_unfinished_run_with_former_names_finds_its_cache(
 
 
 @pytest.mark.parametrize("aligned", [True, False])
-def test_kept_patches_tell_the_denoiser_what_new_ones_would(
+def test_cached_features_equal_newly_computed_ones(
     photos: Path, encoder: Path, tmp_path: Path, *, aligned: bool
 ) -> None:
     model = NETWORK if aligned else replace(NETWORK, pre_reconstruction=None)
@@ -307,7 +307,7 @@ class OnePatch:
         return Pair(blurry=grey, sharp=grey, name=str(index))
 
 
-def test_as_much_is_withheld_as_the_recipe_says(encoder: Path) -> None:
+def test_condition_dropout_follows_the_recipe(encoder: Path) -> None:
     def told(learning: GlowTraining, count: int) -> torch.Tensor:
         first = PreReconstructionObjective(OnePatch(), load_encoder(encoder), learning)
         return batch(FlowMatchingObjective(first, seed=1), range(count))[5]
@@ -451,7 +451,7 @@ def test_the_small_network_begins_as_the_bundled_ones() -> None:
     assert glow("small").motion == load_checkpoint(BUNDLED_MOTION_ESTIMATOR).config
 
 
-def test_without_alignment_the_blurry_latents_are_told(
+def test_without_alignment_the_denoiser_gets_the_blurry_latents(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")

@@ -1,4 +1,4 @@
-"""Training: it learns, it goes on after being killed as if nothing had happened, it knows when to stop."""
+"""Training: it improves the network, resumes after being killed without a difference, and stops when it diverges."""
 
 import json
 import os
@@ -149,7 +149,7 @@ def test_recipes_of_runs_before_there_were_losses_are_still_read() -> None:
         {"progressive": (PatchStage(start=0.5, patch_px=8, batch=0),)},
     ],
 )
-def test_a_recipe_that_cannot_be_run_says_so(wrong: dict[str, tuple[()]]) -> None:
+def test_an_invalid_recipe_is_refused(wrong: dict[str, tuple[()]]) -> None:
     with pytest.raises(ValueError, match="tiny"):
         replace(TINY, **wrong)
 
@@ -262,7 +262,7 @@ def test_blurring_again_is_a_part_of_what_motion_is_learnt_from(photos: Path) ->
     assert bool(answers.grad.isfinite().all())
 
 
-def test_what_is_shown_and_asked_for_turns_together(photos: Path) -> None:
+def test_input_and_target_are_rotated_together(photos: Path) -> None:
     """Motion of a turned pair is the motion that would have blurred the turned photograph so."""
     pairs = SimulatedPairs(PhotoFolder(photos), TINY.camera, PatchSampling(patch_px=32), seed=3)
     pair = pairs[0]
@@ -366,7 +366,7 @@ def test_files_that_are_no_states(content: bytes | None, unfinished: Path, photo
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\n", b"hello\n", b"[]\n", b"null\n", b"{}\n"])
-def test_metrics_that_are_none_are_kept_and_refused(
+def test_invalid_metrics_are_refused_and_stay_unchanged(
     content: bytes, unfinished: Path, photos: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(unfinished, tmp_path / "run")

@@ -57,7 +57,7 @@ def test_pixel_losses_by_formula(height: int, width: int) -> None:
         assert float(loss(*ours)) == pytest.approx(value, rel=1e-4)
 
 
-def test_a_laplacian_is_blind_for_what_is_flat_and_sees_what_is_not() -> None:
+def test_a_laplacian_is_zero_for_constant_images_only() -> None:
     flat = torch.full((1, 3, 16, 16), 0.7)
     assert float(compute_laplacian(flat)[..., 4:-4, 4:-4].abs().max()) < 1e-5
     dotted = flat.clone()
@@ -94,7 +94,7 @@ def test_path_loss_is_the_distance_of_the_ends_where_only_the_length_is_wrong() 
     assert math.isclose(float(path_loss(answer, truth)), 5 / math.sqrt(10 + 4), rel_tol=1e-3)
 
 
-def test_path_loss_does_not_know_the_start_from_the_end_and_has_a_gradient_at_the_truth() -> None:
+def test_path_loss_is_symmetric_in_the_ends_and_has_a_gradient_at_the_truth() -> None:
     start, end = torch.randn(2, 3, 2, 4, 4)
     assert torch.equal(
         path_loss(to_undirected(start, end), to_undirected(end, start)),

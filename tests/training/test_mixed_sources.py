@@ -1,4 +1,4 @@
-"""Training on real pairs, and on mixtures: resumed as if nothing had happened, kept in the recipe, refused in words."""
+"""Training on real pairs, and on mixtures: resumed runs, recipes as JSON, and errors."""
 
 import json
 from dataclasses import replace

@@ -24,7 +24,7 @@ from unblur.training.loop import train
 from unblur.training.objectives.autoencoding import AutoencodingObjective
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective
 from unblur.training.precision import begin_recipe, is_recipe_of, read_recorded_recipe
-from unblur.training.processes import SINGLE_PROCESS, Processes
+from unblur.training.processes import SINGLE_PROCESS, ProcessGroup
 from unblur.training.recipe import Recipe
 from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.state import load_state, save_state
@@ -128,7 +128,7 @@ def test_a_run_does_not_change_its_precision(photos: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("half", "precision"), [(True, "bfloat16"), (False, "float32"), (None, "bfloat16")])
-def test_recipes_that_say_half_are_still_read(half: bool | None, precision: Precision) -> None:
+def test_recipes_with_the_former_key_half_are_read(half: bool | None, precision: Precision) -> None:
     older = json.loads(to_json(TINY))
     del older["precision"]
     older |= {} if half is None else {"half": half}
@@ -172,7 +172,7 @@ def test_a_state_of_a_version_with_half_is_resumed_in_bfloat16(machine: Machine,
     assert same_weights(tmp_path / "whole", tmp_path / "old")
 
 
-class OneOfTwo(Processes):
+class OneOfTwo(ProcessGroup):
     """This process, beside another whose processor has no native bfloat16."""
 
     def all_reduce_mean(self, numbers: list[float]) -> list[float]:
@@ -232,7 +232,7 @@ class NoPatches:
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_the_restorer_of_a_prior_that_looks_twice_follows_the_processor(processor: Processor, machine: Machine) -> None:
+def test_the_restorer_of_a_two_pass_prior_follows_the_processor(processor: Processor, machine: Machine) -> None:
     machine(processor)
     restorer = Listening()
     task = PriorDistillationObjective(NoPatches(), EfficientNetLite(EfficientNetLiteConfig()), restorer)
@@ -269,7 +269,7 @@ def test_no_recipe_names_a_precision_that_some_processors_emulate(name: RecipeNa
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_the_command_says_the_precision_and_takes_another(
+def test_the_command_prints_the_precision_and_accepts_another(
     processor: Processor, machine: Machine, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine(processor)

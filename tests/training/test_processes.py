@@ -1,4 +1,4 @@
-"""Training in several processes: what one would have learnt, written by one of them."""
+"""Training in several processes: the result of a single process, written by one of them."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Patches that grow: every example belongs to one step, whatever is asked for first."""
+"""Patches that grow: every example belongs to one step, in any order of access."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_run_shorter_than_its_stages_leaves_some_out() -> None:
     assert [find_phase(phases, step).batch for step in range(2)] == [8, 2]
 
 
-def test_patches_are_as_large_as_their_step_wants_them_in_any_order(photos: Path) -> None:
+def test_patches_have_the_size_of_their_step_in_any_order(photos: Path) -> None:
     in_order, jumping = (build_objective(RECIPE, PhotoFolder(photos)) for _ in range(2))
     shown = [in_order.example(number)[0] for number in range(22)]
     assert [patch.shape[1] for patch in shown] == [32] * 12 + [48] * 8 + [64] * 2
@@ -50,7 +50,7 @@ def test_patches_are_as_large_as_their_step_wants_them_in_any_order(photos: Path
         assert torch.equal(jumping.example(number)[0], shown[number])
 
 
-def test_only_two_sizes_are_kept_in_memory(photos: Path) -> None:
+def test_only_two_sizes_are_in_memory(photos: Path) -> None:
     task = build_objective(RECIPE, PhotoFolder(photos))
     for number in (0, 15, 21):
         task.example(number)

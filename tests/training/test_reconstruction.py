@@ -113,7 +113,7 @@ def test_a_share_of_the_batch_is_looked_at(share: float, seen: int) -> None:
     assert float(found) == pytest.approx((seen - 1) / 2)
 
 
-def test_a_discriminator_learns_to_tell_blurred_from_sharp_and_its_verdict_reaches_the_network() -> None:
+def test_a_discriminator_learns_and_its_gradient_reaches_the_network() -> None:
     torch.manual_seed(0)
     adversary = Adversary(seed=1, device="cpu")
     before = [p.detach().clone() for p in adversary.discriminator.parameters()]
@@ -195,7 +195,7 @@ def test_a_short_run_brings_reconstructions_nearer(
     assert 0.3 < latents.std() < 3
 
 
-def test_st_lpips_takes_part_where_it_is_asked_for(photos: Path, tmp_path: Path) -> None:
+def test_st_lpips_is_computed_where_it_has_a_weight(photos: Path, tmp_path: Path) -> None:
     if find_spec("stlpips_pytorch") is None:
         pytest.skip("needs stlpips-pytorch (extra perceptual)")
     recipe = replace(OWN, steps=2, reconstruction=ReconstructionLoss(perceptual=0.1, adversarial=0))

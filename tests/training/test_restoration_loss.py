@@ -135,7 +135,7 @@ def test_every_term_pulls_towards_the_sharp_photograph(term: LossTerm) -> None:
     assert float(loss([nearer], sharp)) < before.item()
 
 
-def test_networks_that_judge_are_shown_the_last_output_alone() -> None:
+def test_perceptual_losses_use_the_last_output_alone() -> None:
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     restored, sharp = pictures()
     loss = RestorationLoss((STLPIPSLoss(weight=1.0),), 1e-8)
@@ -185,7 +185,7 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
     assert all(not torch.equal(output, start) for output, start in zip(outputs, begun, strict=True))
 
 
-def test_the_card_says_what_was_asked_for() -> None:
+def test_the_card_names_the_losses() -> None:
     """Who asks for likeness in the eyes of a network gets what is likely, and users are told so."""
     plain = write_model_card(smoke(), 1)
     assert "Minimised: 1 x PSNRLoss.\n" in plain

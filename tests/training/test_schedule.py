@@ -39,6 +39,6 @@ def test_halves_at_equal_distances() -> None:
 
 
 @pytest.mark.parametrize("wrong", [lambda: Halving(times=0), lambda: ConstantThenCosine(constant_share=1.0)])
-def test_a_schedule_that_cannot_be_says_so(wrong: object) -> None:
+def test_an_invalid_schedule_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match=r"halved at least once|in \[0, 1\)"):
         wrong()  # type: ignore[operator]

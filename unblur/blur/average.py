@@ -1,4 +1,4 @@
-"""Averages the scene over the poses of an exposure, as the sensor does.
+"""Average of the scene over the poses of an exposure, as on the sensor.
 
 Three ways, chosen by what moves. Layers that hide each other are put together at every pose, because light that
 an object blocked for half of the exposure is half there. A single layer needs no putting together. And where the
@@ -31,7 +31,7 @@ def average_over_poses(
     tolerance_px: float = 0.0,
     poses_at_once: int | None = None,
 ) -> Tensor:
-    """Mean light over the exposure, bilinearly sampled. Layers of (H, W) -> (3, H - 2 margin, W - 2 margin).
+    """Return the mean light over the exposure, bilinearly sampled. Layers of (H, W) -> (3, H - 2 margin, W - 2 margin).
 
     A crop whose displacements differ by at most `tolerance_px` from those of its centre is convolved instead.
     `poses_at_once` is how many views are made together; by default as many as suit the device of the layers.
@@ -71,7 +71,7 @@ def _split_in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 
 def _shift_layer(light: Tensor, places: Tensor) -> Tensor:
-    """(C, H, W) at places (n, h, w, 2) -> (n, C, h, w)."""
+    """Sample a layer (C, H, W) at places (n, h, w, 2) -> (n, C, h, w)."""
     pictures = light.expand(len(places), -1, -1, -1)
     return F.grid_sample(pictures, places, padding_mode="reflection", align_corners=False)
 
@@ -108,9 +108,9 @@ def _compute_sampling_grids(
 
 
 def _subtract_row_means(values: Tensor, exposure: Exposure, rows: int, margin_px: int) -> Tensor:
-    """`values` at the poses as each row of a rolling shutter meets them, less the row's mean over its exposure.
+    """Interpolate `values` at the poses of each row of a rolling shutter, and subtract the mean of each row.
 
-    The mean is taken off because a rolling shutter also bends the picture, and the sharp photograph is bent alike.
+    The mean is subtracted because a rolling shutter also distorts the sharp photograph, by as much.
     Shape: (T, ...) -> (instants, rows, 1, ...).
     """
     frame, last = exposure.frame, len(values) - 1
@@ -126,7 +126,7 @@ def _subtract_row_means(values: Tensor, exposure: Exposure, rows: int, margin_px
 def _find_uniform_path(
     exposure: Exposure, picture: LayerPicture, poses: Tensor, margin_px: int, tolerance_px: float
 ) -> Tensor | None:
-    """Displacement (T, 2) of the crop if it is the same everywhere but for the tolerance."""
+    """Return the displacement (T, 2) of the crop if it is the same everywhere but for the tolerance."""
     if exposure.readout > 0 or isinstance(picture.disparity, Tensor):
         return None
     height, width = picture.light.shape[1:]
@@ -140,7 +140,7 @@ def _find_uniform_path(
 
 
 def _convolve(light: Tensor, path: Tensor, margin_px: int) -> Tensor:
-    """Mean of `light` displaced along `path` (T, 2) in pixels, bilinearly: one convolution, by FFT."""
+    """Return the mean of `light` displaced along `path` (T, 2) in pixels, bilinearly: one convolution, by FFT."""
     reach = math.ceil(float(path.abs().max())) + 1
     side = 2 * reach + 1
     low = path.floor()

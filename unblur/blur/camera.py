@@ -178,7 +178,7 @@ def _draw_camera_movement(camera: Camera, draw: _Draw, lens: Lens, readout: floa
 
 
 def _draw_distances(camera: Camera, draw: _Draw, lens: Lens) -> list[Layer]:
-    """The scene as one plane, as a relief, or as planes one before the other."""
+    """Draw the scene as one plane, as a relief, or as planes one before the other."""
     generator = generator_for(draw.seed, "distances")
     low, high = camera.disparity
     if draw.happens("relief", camera.relief_share):
@@ -204,7 +204,7 @@ def _draw_distances(camera: Camera, draw: _Draw, lens: Lens) -> list[Layer]:
 def _draw_objects(
     camera: Camera, draw: _Draw, lens: Lens, movement: Movement, pictures: tuple[str, ...]
 ) -> list[tuple[Layer, Movement]]:
-    """Things before the scene that move on their own, with their own movements."""
+    """Draw objects in front of the scene, with movements of their own."""
     if not draw.happens("objects", camera.object_share):
         return []
     generator = generator_for(draw.seed, "objects")
@@ -233,7 +233,7 @@ def _draw_objects(
 
 
 def _draw_object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tuple[float, float]) -> Movement:
-    """Along the picture, for the most part; objects that come nearer change too little during an exposure."""
+    """Draw the movement of an object, mostly parallel to the image plane, because distances hardly change."""
     angle = draw.uniform("direction", (0.0, 2 * math.pi))
     return sample_movement(
         draw.one_of("kind", get_args(Kind)),
@@ -248,7 +248,7 @@ def _draw_object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tu
 
 
 def _defocus_some(camera: Camera, draw: _Draw, layers: list[Layer]) -> tuple[Layer, ...]:
-    """The layers, one of them perhaps out of focus; none at all if the scene is one plain plane."""
+    """Return the layers, one of them perhaps out of focus; none if the scene is one plain plane."""
     if draw.happens("defocus", camera.defocus_share):
         which = draw.one_of("defocused", range(len(layers)))
         layers[which] = replace(layers[which], defocus_px=draw.log_uniform("defocus", camera.defocus_px))

@@ -1,4 +1,4 @@
-"""One exposure, written down completely: rendering it again gives the same photograph bit for bit."""
+"""A complete description of one exposure: rendering it again gives the same photograph bit for bit."""
 
 from dataclasses import dataclass, replace
 
@@ -30,7 +30,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """Everything that happened between opening and closing the shutter, and after. JSON-serialisable."""
+    """Settings of one simulated exposure, from the movement to the file. JSON-serialisable."""
 
     poses: tuple[Pose, ...]
     """Camera poses at equal steps of time, as in `unblur.blur.trajectory`."""
@@ -53,7 +53,7 @@ class Exposure:
     sensor: Sensor | None = None
     """Colour mosaic and white balance; None for a sensor that sees three colours in every pixel."""
     noise_seed: int = 0
-    """Names the noise drawn."""
+    """Random seed of the noise."""
     jpeg_quality: int | None = None
     """1 to 100, or None for an uncompressed photograph."""
     jpeg_subsample_chroma: bool = False
@@ -66,7 +66,7 @@ class Exposure:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the light arrives as it left: no motion, layers, highlights or noise, at most a JPEG file."""
+        """Whether the exposure has no motion, layers, highlights or noise, at most a JPEG file."""
         lit = self.layers or self.highlight_gain or any(any(pose) for pose in self.poses)
         return not (lit or self.shot_noise or self.read_noise or self.sensor)
 

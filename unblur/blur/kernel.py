@@ -1,4 +1,4 @@
-"""Blur that is the same everywhere: what a point becomes when it runs along a path during the exposure."""
+"""Kernels of uniform blur: the image of a point that moves along a path during the exposure."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def compute_path_kernel(path: Tensor) -> Tensor:
-    """The light of a point at equally long stays along `path`, (N, 2) in pixels right and down of where it is now.
+    """Compute the kernel of a point that stays equally long at each of `path`, (N, 2) offsets right and down in pixels.
 
     (side, side) float64 with an odd side and sum 1, the origin in the middle; light between pixels is shared among the
     four around it in proportion.

@@ -38,7 +38,7 @@ class Shape:
 
 
 def compute_coverage(shapes: Sequence[Shape], frame: Frame, rows: int, columns: int, device: torch.device) -> Tensor:
-    """Share of each pixel that the union of `shapes` covers, (1, rows, columns) in [0, 1]."""
+    """Return the share of each pixel that the union of `shapes` covers, (1, rows, columns) in [0, 1]."""
     x = torch.arange(columns, dtype=torch.float32, device=device) - frame.left_px
     y = (torch.arange(rows, dtype=torch.float32, device=device) - frame.top_px)[:, None]
     shorter = min(frame.width_px, frame.height_px)
@@ -60,7 +60,7 @@ def compute_coverage(shapes: Sequence[Shape], frame: Frame, rows: int, columns: 
 def sample_blob(
     centre: tuple[float, float], radius: float, softness_px: float, generator: torch.Generator
 ) -> tuple[Shape, ...]:
-    """A random smooth shape of about `radius` (share of the frame's shorter side)."""
+    """Return a random smooth shape of about `radius` (share of the frame's shorter side)."""
     aspect, angle = torch.rand(2, generator=generator).tolist()
     waves = torch.randn(4, 2, generator=generator) * 0.25 / torch.arange(2, 6)[:, None]
     stretch = 2 ** (aspect - 0.5)
@@ -78,7 +78,7 @@ def sample_blob(
 def sample_figure(
     centre: tuple[float, float], radius: float, softness_px: float, frame: Frame, generator: torch.Generator
 ) -> tuple[Shape, ...]:
-    """The outline of an upright person of height `2 radius`: head, trunk, and limbs at random angles."""
+    """Return the outline of an upright person of height `2 radius`: head, trunk, and limbs at random angles."""
     swing = (torch.rand(4, generator=generator) * 1.2 - 0.6).tolist()
     lean = float(torch.randn((), generator=generator)) * 0.1
     # A figure eight heads high, of height 2, with the origin at the hips and y downwards:

@@ -1,4 +1,4 @@
-"""The true motion behind a blurry photograph: for each place, where its light came from during the exposure."""
+"""The true motion of a blurry photograph: for each position, the origin of its light during the exposure."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ STRIDE_PX = 16
 
 @dataclass(frozen=True, kw_only=True)
 class MotionField:
-    """Offsets (x, y) in pixels from a place to where its light comes from in the sharp photograph, on a coarse grid.
+    """Offsets (x, y) in pixels from a position to the origin of its light in the sharp photograph, on a coarse grid.
 
-    The blurry photograph is the mean over the exposure of the sharp one at these offsets, as long as nothing hides
-    anything else. The mean offset is zero. Grid point (i, j) lies in the middle of its square of `stride_px`.
+    The blurry photograph is the mean over the exposure of the sharp one at these offsets, where no layer hides another.
+    The mean offset is zero. Grid point (i, j) lies in the middle of its square of `stride_px`.
     """
 
     offsets: Tensor
@@ -43,7 +43,10 @@ class MotionField:
         return magnitude
 
     def fit_quadratic(self) -> Tensor:
-        """Least-squares coefficients (c0, c1, c2) of offset = c0 + c1 s + c2 s^2, s from -1 to 1. (3, 2, h, w)."""
+        """Return the least-squares coefficients (c0, c1, c2) of offset = c0 + c1 s + c2 s^2, s from -1 to 1.
+
+        (3, 2, h, w).
+        """
         count = len(self.offsets)
         s = torch.linspace(-1, 1, count, dtype=torch.float64) if count > 1 else torch.zeros(1, dtype=torch.float64)
         powers = torch.stack([torch.ones_like(s), s, s**2], dim=1)
@@ -51,24 +54,24 @@ class MotionField:
         return fit.float().view(3, *self.offsets.shape[1:])
 
     def fit_ends(self) -> tuple[Tensor, Tensor]:
-        """Offsets at the start and the end of the quadratic fit, (2, h, w) each: a path without its trembling."""
+        """Return offsets at the start and the end of the quadratic fit, (2, h, w) each, which has no tremor."""
         constant, linear, square = self.fit_quadratic()
         return constant - linear + square, constant + linear + square
 
     def apply_dihedral(self, orientation: int) -> "MotionField":
-        """The motion of the picture turned: mirrored left to right from 4 on, then by quarter turns to the left."""
+        """Return the motion of the image mirrored left to right, from 4 on, and turned left by quarter turns."""
         offsets = self.offsets
         if orientation >= 4:
             offsets = offsets.flip(3) * torch.tensor([-1.0, 1.0]).view(2, 1, 1)
         for _ in range(orientation % 4):
-            # What pointed to the right points up, what pointed down points to the right.
+            # Vectors to the right now point up, and vectors down point to the right.
             x, y = offsets.rot90(1, (2, 3)).unbind(1)
             offsets = torch.stack([y, -x], dim=1)
         return MotionField(offsets=offsets, stride_px=self.stride_px)
 
 
 def compute_motion_field(exposure: Exposure, height: int, width: int, stride_px: int = STRIDE_PX) -> MotionField:
-    """The motion of a picture of `height` x `width` pixels: of the nearest layer that covers half of a place."""
+    """Return the motion of a picture of `height` x `width` pixels: of the nearest layer that covers half of a place."""
     rows, columns = max(1, height // stride_px), max(1, width // stride_px)
     y = (torch.arange(rows, dtype=torch.float64) + 0.5) * stride_px - 0.5
     x = (torch.arange(columns, dtype=torch.float64) + 0.5) * stride_px - 0.5
@@ -82,7 +85,7 @@ def compute_motion_field(exposure: Exposure, height: int, width: int, stride_px:
 
 
 def _compute_offsets(exposure: Exposure, layer: Layer, x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
-    """Offsets of a layer at the grid points, (T, 2, h, w)."""
+    """Return offsets of a layer at the grid points, (T, 2, h, w)."""
     poses = combine_poses(layer, exposure)
     disparity = interpolate_disparity(layer, exposure.frame, height, width, torch.device("cpu"))
     relief = disparity[y.long()][:, x.long()].double() if isinstance(disparity, Tensor) else torch.tensor(disparity)
@@ -105,7 +108,10 @@ def _compute_offsets(exposure: Exposure, layer: Layer, x: Tensor, y: Tensor, hei
 
 
 def _select_row_paths(offsets: Tensor, exposure: Exposure, y: Tensor) -> Tensor:
-    """The part of the path that each row of a rolling shutter sees, at as many steps. (T, 2, h, w) -> same."""
+    """Return the part of the path during the exposure of each row of a rolling shutter, at as many steps.
+
+    (T, 2, h, w) -> same.
+    """
     frame, last = exposure.frame, len(offsets) - 1
     row = ((y - frame.top_px) / max(1, frame.height_px - 1)).clamp(0, 1)
     time = torch.linspace(0, 1 - exposure.readout, len(offsets), dtype=torch.float64)

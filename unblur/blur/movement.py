@@ -1,4 +1,4 @@
-"""Draws movements: paths of a kind, scaled to a blur extent in pixels."""
+"""Random movements: paths of a kind, scaled to a blur extent in pixels."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _FEWEST_POSES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
-    """Turns poses into pixels."""
+    """Projection of poses to pixels."""
 
     focal_px: float
     height: int
@@ -37,7 +37,7 @@ class Lens:
         return math.hypot(self.height, self.width) / 2
 
     def spread_points(self) -> Tensor:
-        """Nine points spread over the frame, (9, 2) as (x, y)."""
+        """Return nine points spread over the frame, (9, 2) as (x, y)."""
         places = (0.0, 0.5, 1.0)
         return torch.tensor([[x * (self.width - 1), y * (self.height - 1)] for x in places for y in places])
 
@@ -65,7 +65,7 @@ def sample_movement(
     most_poses: int,
     generator: Callable[[], torch.Generator],
 ) -> Movement:
-    """A path along `direction` (6,) whose blur extent, averaged over `points` (N, 2), is `extent_px`."""
+    """Sample a path along `direction` (6,) whose blur extent, averaged over `points` (N, 2), is `extent_px`."""
 
     def unscaled(count: int) -> Tensor:
         return sample_path(kind, direction, torch.linspace(0, 1, count), generator()) / lens.focal_px

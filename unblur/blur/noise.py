@@ -7,7 +7,7 @@ from unblur.seeds import generator_for
 
 
 def add_sensor_noise(linear: Tensor, shot_noise: float, read_noise: float, seed: int) -> Tensor:
-    """Noise of variance `shot_noise * signal + read_noise**2`, not clipped. Any shape, linear light.
+    """Return the noise of variance `shot_noise * signal + read_noise**2`, not clipped. Any shape, linear light.
 
     Drawn on the CPU: alike on every device.
 

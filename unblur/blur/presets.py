@@ -13,7 +13,7 @@ from unblur.names import PresetName
 
 
 def find_preset(name: PresetName) -> Camera:
-    """The camera of that name."""
+    """Return the camera with that name."""
     match name:
         case "full":
             return Camera()
@@ -27,7 +27,7 @@ def find_preset(name: PresetName) -> Camera:
 
 
 def _gopro() -> Camera:
-    """A wide-angle action camera carried along: mostly horizontal, 75 % global, magnitudes falling from 0.05 on.
+    """Return a wide-angle action camera carried along: mostly horizontal, 75 % global, magnitudes falling from 0.05 on.
 
     Frames of a 240 Hz video averaged: no noise to speak of, no mosaic, mild compression.
     """
@@ -51,7 +51,7 @@ def _gopro() -> Camera:
 
 
 def _realblur() -> Camera:
-    """A hand-held camera in the dark: mostly vertical (70 and 260 degrees), 90 % global, magnitude about 0.2."""
+    """Return a hand-held camera in the dark: mostly vertical (70 and 260 degrees), 90 % global, magnitude about 0.2."""
     return Camera(
         extent_px=(6.0, 30.0),
         still_share=0.0,
@@ -73,7 +73,7 @@ def _realblur() -> Camera:
 
 
 def _rsblur() -> Camera:
-    """Walks and drives with a dual camera: every direction, 65 % global, magnitude about 0.1 with a long tail."""
+    """Return a dual camera on walks and drives: every direction, 65 % global, magnitude about 0.1 with a long tail."""
     return replace(
         _realblur(),
         extent_px=(2.0, 60.0),

@@ -1,10 +1,10 @@
-"""Blurring a sharp photograph again along estimated paths: what an estimate is worth that has no truth to be held to.
+"""Reblurring of a sharp photograph along estimated paths, which measures estimates without ground truth.
 
-Motion-ETR (Zhang et al. 2021) learns so from pairs alone: the sharp photograph sampled at 15 places of each path and
-averaged must be the blurry one. Three things are ours. Light is averaged, not the numbers in a file. Paths need no
-arrow. And as the mean of a path is zero here (`unblur.blur.motion`), two ends determine a parabola: with s from -1 to 1
-it is (end - start) / 2 times s, plus (start + end) / 2 times the second Legendre polynomial, whose mean is zero and
-which is 1 at both ends.
+Motion-ETR (Zhang et al. 2021) is trained so on pairs alone: the sharp photograph sampled at 15 places of each path and
+averaged must be the blurry one. Three things are ours. Light is averaged, not the numbers in a file. Paths are
+undirected. And as the mean of a path is zero here (`unblur.blur.motion`), two ends determine a parabola: with s from -1
+to 1 it is (end - start) / 2 times s, plus (start + end) / 2 times the second Legendre polynomial, whose mean is zero
+and which is 1 at both ends.
 """
 
 import torch
@@ -15,14 +15,14 @@ from unblur.blur.undirected import to_directed
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
 INSTANTS = 15
-"""Motion-ETR's."""
+"""Number of samples of each path, as in Motion-ETR."""
 
 SHORTEST_PX = 1e-3
-"""Shorter is nothing: such paths have no direction to be learnt, and nothing is known to be outside by less."""
+"""Length below which a path counts as zero: it has no direction, and no light from outside."""
 
 
 def reblur(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
-    """The photograph that `path` makes of `sharp`, and where it is known because all its light is from inside.
+    """Blur `sharp` along `path`; return the photograph and a mask of pixels whose light is all from inside.
 
     (B, 3, H, W) sRGB in [0, 1] and undirected paths (B, 4, h, w) in pixels of it, evenly spread over it ->
     (B, 3, H, W) sRGB and (B, 1, H, W) bool. Differentiable in both; sampled bilinearly.
@@ -52,6 +52,6 @@ def reblur(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
 def _half_vector(path: Tensor) -> Tensor:
     """Return the vector from the middle to the right end, (B, 2, H, W); zero, without a slope, for a zero path."""
     nowhere = path[:, 2:].square().sum(dim=1, keepdim=True) < SHORTEST_PX**2
-    # The angle of nothing has no gradient, not even one that is multiplied by zero.
+    # The angle of a zero vector has no gradient, even if it is multiplied by zero.
     start, end = to_directed(torch.where(nowhere, torch.ones_like(path), path))
     return torch.where(nowhere, torch.zeros_like(start), (end - start) / 2)

@@ -1,7 +1,7 @@
 """Renders the blurry photograph of a sharp photograph and an exposure: deterministic, in linear light.
 
 Order: sRGB to linear, highlights extended, layers rendered for every pose and averaged, clipped by the sensor,
-mosaic and noise, back to sRGB, eight bits, JPEG. Each stage is skipped when the exposure says so.
+mosaic and noise, back to sRGB, eight bits, JPEG. Stages that the exposure does not have are skipped.
 """
 
 import math
@@ -61,7 +61,7 @@ def render(
     light = average_over_poses(layers, exposure, margin_px - border_px, tolerance_px)
     inner = slice(border_px, light.shape[1] - border_px), slice(border_px, light.shape[2] - border_px)
     saturated = (light[:, *inner] >= 1).any(dim=0, keepdim=True)
-    # Not to linear light and back for nothing: what is sharp must be its own target exactly.
+    # Without a change the photograph is not converted to linear light and back, so that the target equals it exactly.
     sensed = (
         sharp[:, *frame] if exposure.changes_nothing else _encode(_apply_sensor(light, exposure), exposure)[:, *inner]
     )
@@ -83,7 +83,7 @@ def extend_highlights(linear: Tensor, gain: float) -> Tensor:
 
 
 def compress(srgb: Tensor, exposure: Exposure) -> Tensor:
-    """Round to eight bits as a camera does, and through JPEG if the exposure says so. (3, H, W), [0, 1]."""
+    """Round to eight bits as a camera does, and compress as JPEG if the exposure has a quality. (3, H, W), [0, 1]."""
     if exposure.jpeg_quality is None:
         return srgb
     pixels = (srgb * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
@@ -93,7 +93,7 @@ def compress(srgb: Tensor, exposure: Exposure) -> Tensor:
 
 
 def reach_px(exposure: Exposure, height: int, width: int) -> int:
-    """The farthest that any pixel of a frame looks beyond itself: the margin that `render` needs."""
+    """Return the largest displacement of any pixel of a frame: the margin that `render` needs."""
     points = torch.tensor(
         [[x, y] for x in (0.0, (width - 1) / 2, width - 1.0) for y in (0.0, (height - 1) / 2, height - 1.0)]
     )
@@ -107,7 +107,7 @@ def reach_px(exposure: Exposure, height: int, width: int) -> int:
 
 
 def _apply_sensor(light: Tensor, exposure: Exposure) -> Tensor:
-    """The picture that the sensor makes of the light, linear."""
+    """Return the picture that the sensor makes of the light, linear."""
     clipped = light.clamp(max=1.0)
     if exposure.sensor is None:
         return add_sensor_noise(clipped, exposure.shot_noise, exposure.read_noise, exposure.noise_seed)
@@ -115,5 +115,5 @@ def _apply_sensor(light: Tensor, exposure: Exposure) -> Tensor:
 
 
 def _encode(linear: Tensor, exposure: Exposure) -> Tensor:
-    """Linear light as the camera writes it, in [0, 1]; the sharp photograph gets the same tones as the blurry one."""
+    """Encode linear light in [0, 1] by the camera's tone curve, for the sharp and the blurry photograph alike."""
     return respond(linear.clamp(0, 1), exposure.sensor.response if exposure.sensor else "srgb")

@@ -31,12 +31,12 @@ def render_layers(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor |
     layers = exposure.scene
     mattes = [compute_coverage(layer.matte, exposure.frame, rows, columns, scene.device) for layer in layers]
     result: list[LayerPicture] = []
-    # Behind what is cut out of the scene itself, the scene continues somehow; nobody may see it twice.
+    # Behind an object that is cut out of the scene, the scene is filled, so that the object is not visible twice.
     cut_out = [matte for layer, matte in zip(layers, mattes, strict=True) if layer.matte and not layer.picture]
     behind = fill_holes(scene, 1 - torch.stack(cut_out).amax(dim=0)) if cut_out else scene
     for layer, matte, picture in zip(layers, mattes, pictures or [None] * len(layers), strict=True):
         if layer.matte and not bool(matte.any()):
-            continue  # Out of sight, as most things are in a small crop.
+            continue  # Outside of the crop, as most objects are in a small one.
         if layer.matte:
             colour = scene if picture is None else picture
             light = torch.cat([colour * matte, matte])
@@ -53,7 +53,7 @@ def render_layers(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor |
 
 
 def composite(lights: Sequence[Tensor]) -> Tensor:
-    """Each layer over those behind it (Porter and Duff 1984). Layers' `light` from far to near -> (..., 3, H, W)."""
+    """Composite each layer over those behind it (Porter and Duff 1984), `light` from far to near -> (..., 3, H, W)."""
     total = lights[0]
     for light in lights[1:]:
         total = total * (1 - light[..., 3:, :, :]) + light[..., :3, :, :]
@@ -61,13 +61,13 @@ def composite(lights: Sequence[Tensor]) -> Tensor:
 
 
 def combine_poses(layer: Layer, exposure: Exposure) -> Tensor:
-    """The layer's poses: the camera's and, added to them, its own. (T, 6), float64."""
+    """Return the layer's poses: the camera's and, added to them, its own. (T, 6), float64."""
     camera = torch.tensor(exposure.poses, dtype=torch.float64)
     return camera + torch.tensor(layer.poses, dtype=torch.float64) if layer.poses else camera
 
 
 def fill_holes(picture: Tensor, weight: Tensor) -> Tensor:
-    """`picture` where `weight` is 1, and a smooth continuation of it where `weight` is 0. (3, H, W), (1, H, W).
+    """Return `picture` where `weight` is 1 and a smooth continuation where it is 0. (3, H, W), (1, H, W).
 
     Push-pull: averages of ever larger neighbourhoods fill what the smaller ones leave open
     (Gortler et al. 1996, "The Lumigraph", section 3.5).
@@ -84,7 +84,7 @@ def fill_holes(picture: Tensor, weight: Tensor) -> Tensor:
 
 
 def defocus(light: Tensor, radius_px: float) -> Tensor:
-    """Every point spread over a disk with a soft edge of one pixel. (C, H, W) -> same."""
+    """Spread every point over a disk with a soft edge of one pixel. (C, H, W) -> same."""
     if radius_px == 0:
         return light
     reach = int(radius_px) + 1
@@ -96,7 +96,7 @@ def defocus(light: Tensor, radius_px: float) -> Tensor:
 
 
 def interpolate_disparity(layer: Layer, frame: Frame, rows: int, columns: int, device: torch.device) -> Tensor | float:
-    """The layer's control grid, bilinear (2 x 2) or bicubic between its points, at every pixel."""
+    """Return the layer's control grid, bilinear (2 x 2) or bicubic between its points, at every pixel."""
     grid = layer.disparity
     if len(grid) == len(grid[0]) == 1:
         return grid[0][0]

@@ -54,7 +54,7 @@ class Sensor:
     pattern: Pattern
     """Arrangement of the colour filters; a crop by an odd number of pixels has another one."""
     red_gain: float
-    """White balance: how much weaker than green the sensor sees red. RSBlur draws it from [1.9, 2.4]."""
+    """White balance: the ratio of the sensor's sensitivity to green and to red. RSBlur draws it from [1.9, 2.4]."""
     blue_gain: float
     """The same for blue. RSBlur draws it from [1.5, 1.9]."""
     response: Response
@@ -84,18 +84,18 @@ def photograph(linear: Tensor, sensor: Sensor, shot_noise: float, read_noise: fl
 
 
 def expose(light: Tensor, sensor: Sensor) -> Tensor:
-    """The raw mosaic (H, W) that linear sRGB light (3, H, W) leaves on the sensor: one colour per pixel."""
+    """Return the raw mosaic (H, W) that linear sRGB light (3, H, W) leaves on the sensor: one colour per pixel."""
     camera = _recolour(light, _TO_CAMERA)
     return _sample_mosaic(camera, sensor.pattern) / _compute_gains(sensor, camera)
 
 
 def develop(raw: Tensor, sensor: Sensor) -> Tensor:
-    """Linear sRGB (3, H, W), not clipped, of a raw mosaic (H, W): white balance, demosaicing, colour matrix."""
+    """Develop a raw mosaic (H, W) to linear sRGB (3, H, W), not clipped: white balance, demosaic, colour matrix."""
     return _recolour(demosaic(raw * _compute_gains(sensor, raw), sensor.pattern), _FROM_CAMERA)
 
 
 def demosaic(mosaic: Tensor, pattern: Pattern) -> Tensor:
-    """The missing colours of a mosaic (H, W), white balanced, by Malvar, He and Cutler: (3, H, W).
+    """Return the missing colours of a mosaic (H, W), white balanced, by Malvar, He and Cutler: (3, H, W).
 
     Borders are mirrored about the outermost pixels, which keeps the pattern going; where light changes there, the two
     outermost pixels are worse than the rest, and RSBlur cuts off four.
@@ -138,14 +138,14 @@ def _sample_mosaic(colours: Tensor, pattern: Pattern) -> Tensor:
 
 
 def _compute_gains(sensor: Sensor, like: Tensor) -> Tensor:
-    """The gain of every pixel of the mosaic: (H, W)."""
+    """Return the gain of every pixel of the mosaic: (H, W)."""
     gains = torch.tensor([sensor.red_gain, 1.0, sensor.blue_gain]).to(like)
     return _sample_mosaic(gains[:, None, None].expand(3, *like.shape[-2:]), sensor.pattern)
 
 
 @cache
 def _build_filters(pattern: Pattern) -> Tensor:
-    """Filters (12, 1, 6, 6) for red, green and blue, each at the four places of two by two pixels."""
+    """Return filters (12, 1, 6, 6) for red, green and blue, each at the four places of two by two pixels."""
     filters = torch.zeros(3, 2, 2, 6, 6)
     for index, wanted in enumerate("RGB"):
         for place, here in enumerate(pattern):

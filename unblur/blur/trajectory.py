@@ -3,9 +3,9 @@
 A pose is (rotation x, y, z in radians; translation x, y, z in units of the scene's distance). The mean pose of
 the exposure is zero: the sharp photograph is the image of a still camera in the middle of the movement.
 
-Not the pose at half time, which GS-Blur takes: a hand that rests at one end of its path leaves most of the light
-there, and no photograph tells when it was where. What a photograph does tell is the blur's centre of mass, to
-which RealBlur (Rim et al. 2020) aligns its pairs too.
+GS-Blur takes the pose at half time instead; but a hand that rests at one end of its path leaves most of the light
+there, and a photograph does not determine the times. It determines the blur's centre of mass, to which RealBlur (Rim et
+al. 2020) aligns its pairs too.
 """
 
 import math
@@ -21,9 +21,10 @@ _MAX_BEZIER_ORDER = 4
 
 
 def sample_path(kind: Kind, direction: Tensor, times: Tensor, generator: torch.Generator) -> Tensor:
-    """Poses at `times` in [0, 1] of one path along `direction` (6,), unscaled, of mean zero. Shape: (T,) -> (T, 6).
+    """Return poses at `times` in [0, 1] of one path along `direction` (6,), unscaled, of mean zero.
 
-    Draws the same number of random values whatever `times` is, so a path can be resampled more finely.
+    Shape: (T,) -> (T, 6). Draws the same number of random values whatever `times` is, so a path can be resampled more
+    finely.
     """
     path: _Bezier | _Walk | _Pan | _Tremor
     match kind:
@@ -75,7 +76,7 @@ class _Walk:
 
 
 class _Pan:
-    """Constant speed along a line; nobody pans perfectly, so a tenth of the movement is a walk."""
+    """Constant speed along a line, with a walk of a tenth of the movement, because real pans are irregular."""
 
     def __init__(self, direction: Tensor, generator: torch.Generator) -> None:
         self.direction = direction
@@ -134,7 +135,7 @@ def compute_homographies(
 
 
 def compute_calibration(focal_px: float, principal: tuple[float, float]) -> Tensor:
-    """The camera's matrix K: rays (x, y, 1) to pixels. Shape: (3, 3), float64."""
+    """Return the camera's matrix K: rays (x, y, 1) to pixels. Shape: (3, 3), float64."""
     x, y = principal
     return torch.tensor([[focal_px, 0, x], [0, focal_px, y], [0, 0, 1]], dtype=torch.float64)
 
@@ -142,7 +143,7 @@ def compute_calibration(focal_px: float, principal: tuple[float, float]) -> Tens
 def compute_displacements(
     poses: Tensor, focal_px: float, principal: tuple[float, float], points: Tensor, disparity: float = 1.0
 ) -> Tensor:
-    """Pixel offsets of `points` (N, 2) as (x, y) at every pose. Shape: (T, 6) -> (T, N, 2)."""
+    """Return the pixel offsets of `points` (N, 2) as (x, y) at every pose. Shape: (T, 6) -> (T, N, 2)."""
     points = points.double()
     homogeneous = torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], dim=1)
     moved = torch.einsum("tij,nj->tni", compute_homographies(poses, focal_px, principal, disparity), homogeneous)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 _SMOOTHING_PX = 2.5
-"""Finer detail than this says nothing of where a blurred picture lies."""
+"""Standard deviation of the smoothing: finer detail has no information about the position of a blurred picture."""
 _WEIGHTS = (0.299, 0.587, 0.114)
 
 
@@ -24,7 +24,7 @@ class Shift:
 
 
 def measure_shift(blurry: Tensor, sharp: Tensor) -> Shift:
-    """The global shift between two pictures (3, H, W) of equal size.
+    """Return the global shift between two pictures (3, H, W) of equal size.
 
     Phase correlation alone (Kuglin and Hines, 1975) fails here: the spectrum of a blur changes its sign, and the
     peak falls apart in two at the ends of the path. Divided by the sharp picture's power only (Roth's processor;
@@ -40,7 +40,7 @@ def measure_shift(blurry: Tensor, sharp: Tensor) -> Shift:
     quotient = blurry_spectrum * sharp_spectrum.conj() / (power + 1e-3 * power.mean() + 1e-12)
     blur = torch.fft.irfft2(quotient * smooth, s=(height, width))
     peak = int(blur.argmax())
-    # With the peak in the middle nothing of the blur is cut at the borders.
+    # The peak is moved to the middle, so that the blur is not cut at the borders.
     centred = blur.roll((height // 2 - peak // width, width // 2 - peak % width), (0, 1))
     mass = (centred - 0.5 * centred.max()).clamp(min=0)
     mass = mass / mass.sum().clamp(min=1e-12)

@@ -37,7 +37,7 @@ class Listing:
 
 
 def list_pictures(folder: Path) -> dict[str, Path]:
-    """The photographs that lie in `folder` itself, by name, sorted; none when there is no such folder.
+    """Return the photographs that lie in `folder` itself, by name, sorted; none when there is no such folder.
 
     Hidden files are none: beside a.jpg macOS leaves ._a.jpg, which holds no picture.
     """
@@ -47,7 +47,7 @@ def list_pictures(folder: Path) -> dict[str, Path]:
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """The folders that lie in `folder`, sorted; none when there is no such folder."""
+    """Return the folders that lie in `folder`, sorted; none when there is no such folder."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -56,7 +56,7 @@ def list_folders(folder: Path) -> list[Path]:
 def match_pairs(
     name: str, blurry: Mapping[str, Path], sharp: Mapping[str, Path], root: Path, expected: Iterable[str] = ()
 ) -> Split:
-    """The split whose pairs are the pictures of equal keys; `expected` are the keys that the whole data set has."""
+    """Pair the pictures of equal keys to a split; `expected` are the keys of the whole data set."""
     pairs = [
         PairFiles(name=_extract_file_name(key), blurry=Picture(path=blurry[key]), sharps=(Picture(path=sharp[key]),))
         for key in sorted(blurry.keys() & sharp.keys())
@@ -68,14 +68,14 @@ def match_pairs(
 
 
 def make_unpaired_split(name: str, blurry: Mapping[str, Path], expected: Iterable[str] = ()) -> Split:
-    """The split of blurry photographs whose sharp twins nobody knows."""
+    """Return the split of blurry photographs whose sharp twins are unknown."""
     pairs = [PairFiles(name=_extract_file_name(key), blurry=Picture(path=blurry[key])) for key in sorted(blurry)]
     missing = [_extract_file_name(key) for key in sorted(set(expected) - blurry.keys())]
     return Split(name=name, pairs=tuple(pairs), missing=tuple(missing))
 
 
 def read_split(name: str, list_file: Path, folder: Path, root: Path) -> Split:
-    """The pairs that the lines `gt_path blurry_path ...` of an official list name.
+    """Return the pairs that the lines `gt_path blurry_path ...` of an official list name.
 
     The paths begin with the name that the authors gave `folder`, whatever it is called here. A pair is named by its
     folder below that, or by that and its file where a folder holds several. Raises UnblurError for other lines.
@@ -108,7 +108,7 @@ def read_split(name: str, list_file: Path, folder: Path, root: Path) -> Split:
 def find_unmatched_files(
     splits: Iterable[Split], known: Iterable[Path], folders: Iterable[Path], root: Path
 ) -> tuple[str, ...]:
-    """The files in and below `folders` that are neither in `splits` nor `known`, without notes and hidden files."""
+    """Find the files in and below `folders` that are neither in `splits` nor `known`, notes nor hidden."""
     used = {picture.path for split in splits for pair in split.pairs for picture in (pair.blurry, *pair.sharps)}
     used.update(known)
     beyond = {path for folder in folders for path in _find_files(folder) if path.suffix.lower() not in _NOTES}

@@ -24,7 +24,7 @@ _NUMERIC_CLASSES = range(6, 16)
 
 
 def read_variable(path: Path, name: str) -> NDArray[Any]:
-    """The array that `path` calls `name`. Raises UnblurError when it cannot be had."""
+    """Return the array that `path` calls `name`. Raises UnblurError when it cannot be had."""
     try:
         data = read_regular(path)
     except OSError as error:
@@ -46,7 +46,7 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
 
 
 def _read_elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
-    """Kind and content of each element in `data`; what was compressed is given as it was before."""
+    """Yield the kind and the decompressed content of each element in `data`."""
     at = 0
     while at < len(data):
         kind, size = struct.unpack_from(f"{order}II", data, at)
@@ -68,7 +68,7 @@ def _read_elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryvi
 
 
 def _read_matrix(body: memoryview, order: str, wanted: str) -> tuple[str, NDArray[Any] | None]:
-    """The name of an array and, if it is the one wanted, its numbers."""
+    """Return the name of an array and, if it is the one wanted, its numbers."""
     parts = _read_elements(body, order)
     flags, shape, label = next(parts)[1], next(parts)[1], next(parts)[1]
     name = bytes(label).decode("ascii", "replace")

@@ -15,7 +15,7 @@ class Mixture:
 
     The sources take turns as evenly as their shares allow: of any n items in a row, each source has its share of n, to
     within one item where there are two sources, and to within a few where there are more. Each source's items are used
-    in their order, none left out, so that what a source keeps for the next items is used.
+    in their order, none left out, so that results that a source caches for its next items are used.
     """
 
     def __init__(self, sources: Sequence[Patches[Patch]], shares: Sequence[float]) -> None:
@@ -25,7 +25,7 @@ class Mixture:
         parts = [max(finest, Fraction(share / whole).limit_denominator(FINEST_SHARE)) for share in shares]
         self.sources = sources
         rests = [sum(parts[place:], Fraction(0)) for place in range(len(parts))]
-        # Of the items that the sources before have left.
+        # The share is relative to the items that earlier sources leave.
         self._portions = [part / rest for part, rest in zip(parts, rests, strict=True)]
 
     def __getitem__(self, index: int) -> Patch:
@@ -33,7 +33,7 @@ class Mixture:
         return self.sources[place][number]
 
     def locate(self, index: int) -> tuple[int, int]:
-        """The place of the source that item `index` comes from, and the item's number there."""
+        """Return the place of the source that item `index` comes from, and the item's number there."""
         for place, portion in enumerate(self._portions):
             before, after = (math.floor(count * portion) for count in (index, index + 1))
             if after > before:

@@ -35,7 +35,7 @@ PatchType = TypeVar("PatchType", bound=Patch, covariant=True)
 
 
 class Patches(Protocol[PatchType]):
-    """An endless list of patches; what item i shows depends on i only. Threads may ask at the same time."""
+    """An endless list of patches; item i depends on i only. It is safe to use from threads."""
 
     def __getitem__(self, index: int, /) -> PatchType:
-        """The patch of that number, from 0."""
+        """Return the patch of that number, from 0."""

@@ -45,13 +45,13 @@ class PairFiles:
 
 
 def read_pair(files: PairFiles) -> Pair:
-    """The pair itself. Raises UnblurError for a picture that cannot be read, and for pictures of unequal size."""
+    """Read the pair. Raises UnblurError for a picture that cannot be read, and for pictures of unequal size."""
     blurry, sharp = read_matched(files)
     return Pair(blurry=blurry.float() / 255, sharp=sharp.float() / 255, name=files.name)
 
 
 def read_matched(files: PairFiles) -> tuple[Tensor, Tensor]:
-    """The blurry and the sharp photograph, (3, H, W) uint8 each. Errors as in `read_pair`."""
+    """Return the blurry and the sharp photograph, (3, H, W) uint8 each. Errors as in `read_pair`."""
     if files.sharp is None:
         raise UnblurError(f"{files.blurry.path} has no sharp twin to be compared with; use `unblur restore` on it.")
     blurry, sharp = read_picture(files.blurry), read_picture(files.sharp)
@@ -64,7 +64,7 @@ def read_matched(files: PairFiles) -> tuple[Tensor, Tensor]:
 
 
 def read_picture(picture: Picture) -> Tensor:
-    """(3, H, W) uint8; of a MATLAB variable with several pictures the middle one. Raises UnblurError."""
+    """Read a picture as (3, H, W) uint8; of a MATLAB variable with several, the middle one. Raises UnblurError."""
     if not picture.variable:
         return read_rgb(picture.path)
     stack = _read_stack(picture)
@@ -72,7 +72,7 @@ def read_picture(picture: Picture) -> Tensor:
 
 
 def read_frames(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
-    """The blurry picture and all sharp ones in the order of time, (3, H, W) uint8; Koehler's take 380 MB.
+    """Return the blurry picture and all sharp ones in the order of time, (3, H, W) uint8; Koehler's take 380 MB.
 
     Raises UnblurError for a picture that cannot be read, where none is sharp, and for pictures of unequal size.
     """
@@ -93,7 +93,7 @@ def read_frames(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
 
 
 def read_rgb(path: Path) -> Tensor:
-    """A photograph as (3, H, W) uint8; grey becomes RGB, alpha is dropped, 16 bits are rounded to 8."""
+    """Return a photograph as (3, H, W) uint8; grey becomes RGB, alpha is dropped, 16 bits are rounded to 8."""
     photo = read_photo(path)
     pixels = photo.pixels
     if photo.bit_depth == 16:
@@ -102,12 +102,12 @@ def read_rgb(path: Path) -> Tensor:
 
 
 def format_size(picture: Tensor) -> str:
-    """Width and height as people write them."""
+    """Return the width and height as text."""
     return f"{picture.shape[-1]} x {picture.shape[-2]}"
 
 
 def _read_stack(picture: Picture) -> NDArray[Any]:
-    """(H, W, 1 or 3, N) as they are in the file."""
+    """Read the array as it is in the file, (H, W, 1 or 3, N)."""
     array = read_variable(picture.path, picture.variable)
     stack = array.reshape(*array.shape, *(1,) * (4 - array.ndim)) if array.ndim in (2, 3) else array
     if stack.ndim != 4 or stack.shape[2] not in (1, 3) or 0 in stack.shape:

@@ -56,7 +56,7 @@ class PairPatches:
         return Pair(blurry=blurry, sharp=sharp, name=self.files[number].name)
 
     def _read_twins(self, number: int) -> tuple[Tensor, Tensor]:
-        """The pair of that number, (3, H, W) uint8 each; two threads may read the same one, which does no harm."""
+        """Read the pair of that number, (3, H, W) uint8 each; it is harmless if two threads read the same one."""
         with self._lock:
             if number in self._cached:
                 self._cached.move_to_end(number)

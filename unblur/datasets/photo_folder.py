@@ -52,7 +52,7 @@ class PhotoFolder(Photographs):
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """The photographs of a folder, sorted by name. Raises UnblurError when there are none."""
+    """Return the photographs of a folder, sorted by name. Raises UnblurError when there are none."""
     if not folder.is_dir():
         raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
     paths = list(list_pictures(folder).values())

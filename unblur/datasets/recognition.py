@@ -17,7 +17,7 @@ class DetectedDataset:
     listing: Listing
 
     def split(self, name: str) -> Split:
-        """One split by its name. Raises UnblurError when it is not there."""
+        """Return one split by its name. Raises UnblurError when it is not there."""
         for split in self.listing.splits:
             if split.name == name:
                 return split
@@ -25,12 +25,12 @@ class DetectedDataset:
         raise UnblurError(f"{self.folder} is {self.data_set.title} and has no split {name}; it has {there}.")
 
     def select_measured_splits(self) -> list[Split]:
-        """The splits of the data set that results are reported on. Raises UnblurError when none is there."""
+        """Return the splits of the data set that results are reported on. Raises UnblurError when none is there."""
         splits = [split for split in self.listing.splits if split.name in self.data_set.measured]
         return splits or [self.split(self.data_set.measured[0])]
 
     def select_training_splits(self) -> list[Split]:
-        """The splits of the data set that are for training. Raises UnblurError when none is there."""
+        """Return the splits of the data set that are for training. Raises UnblurError when none is there."""
         if not self.data_set.trained:
             raise UnblurError(f"{self.folder} is {self.data_set.title}, which is for measuring; train on another set.")
         splits = [split for split in self.listing.splits if split.name in self.data_set.trained]
@@ -38,7 +38,7 @@ class DetectedDataset:
 
 
 def find_data_set(folder: Path, name: str | None = None) -> DetectedDataset:
-    """The data set in `folder`, or that called `name` if it is there.
+    """Return the data set in `folder`, or that called `name` if it is there.
 
     Raises UnblurError when the folder is missing, and when none or more than one data set fits.
     """
@@ -59,7 +59,7 @@ def find_data_set(folder: Path, name: str | None = None) -> DetectedDataset:
 
 
 def detect_data_sets(folder: Path) -> list[DetectedDataset]:
-    """Every data set whose layout is that of `folder`. Raises UnblurError when there is no such folder."""
+    """Return every data set whose layout is that of `folder`. Raises UnblurError when there is no such folder."""
     return [found for data_set in CATALOGUE if (found := _detect(folder, data_set, named=False)) is not None]
 
 

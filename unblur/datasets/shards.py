@@ -1,7 +1,8 @@
 """Simulated pairs on disk: tar files in the layout of WebDataset, each whole or absent.
 
-What a shard holds follows from the photographs, the settings and the numbers of its pairs, so that the same shard has
-the same bytes wherever and whenever it is made (with the same releases of torch and libvips on the same kind of CPU).
+The content of a shard is determined by the photographs, the settings and the numbers of its pairs, so that the same
+shard has the same bytes wherever and whenever it is made (with the same releases of torch and libvips on the same kind
+of CPU).
 """
 
 import hashlib
@@ -62,7 +63,7 @@ class PhotoFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardSettings:
-    """All that the content of a folder of shards follows from. Raises UnblurError for counts below one."""
+    """Settings that determine the content of a folder of shards. Raises UnblurError for counts below one."""
 
     unblur_version: str
     seed: int
@@ -91,7 +92,7 @@ MOST_PAIRS = 1_000_000_000
 
 
 def describe_photos(folder: Path) -> tuple[PhotoFile, ...]:
-    """The photographs of a `PhotoFolder`, by name and content. Raises UnblurError when there are none."""
+    """Return the photographs of a `PhotoFolder`, by name and content. Raises UnblurError when there are none."""
     return tuple(PhotoFile(name=path.name, sha256=_compute_sha256(path)) for path in find_photos(folder))
 
 
@@ -107,12 +108,12 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 
 def compute_shard_indices(shard: int, pairs: int, pairs_per_shard: int) -> range:
-    """Numbers of the pairs in a shard; the last shard may hold fewer than the others."""
+    """Return numbers of the pairs in a shard; the last shard may hold fewer than the others."""
     return range(shard * pairs_per_shard, min((shard + 1) * pairs_per_shard, pairs))
 
 
 def find_missing_shards(folder: Path, settings: ShardSettings) -> list[int]:
-    """Numbers of the shards still to be made. Those that exist are whole, because they are written atomically."""
+    """Return the numbers of missing shards. Those that exist are whole, because they are written atomically."""
     shards = range(-(-settings.pairs // settings.pairs_per_shard))
     return [shard for shard in shards if not shard_path(folder, shard).exists()]
 
@@ -144,7 +145,7 @@ def write_shard(path: Path, indices: range, pair: Callable[[int], SimulatedPair]
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for index in indices:
                 for name, data in zip(_format_member_names(index), _encode(pair(index)), strict=True):
-                    member = tarfile.TarInfo(name)  # Made in 1970 by nobody, readable by all.
+                    member = tarfile.TarInfo(name)  # Equal bytes need a fixed time, owner and mode.
                     member.size = len(data)
                     tar.addfile(member, io.BytesIO(data))
         write_atomically(path, buffer.getvalue())
@@ -156,7 +157,7 @@ def write_shard(path: Path, indices: range, pair: Callable[[int], SimulatedPair]
 
 
 def read_shard(path: Path, indices: range) -> Iterator[StoredPair]:
-    """The pairs of a shard in their order, read as they are asked for.
+    """Return the pairs of a shard in their order, read as they are asked for.
 
     `indices` are the numbers that they must have. Raises UnblurError when the file is cut short or damaged.
     """
@@ -185,7 +186,7 @@ class ShardFolder:
             raise UnblurError(f"{folder / SETTINGS_NAME} does not say how many pairs there are; make the shards anew.")
         self.pairs = pairs
         shards = range(-(-pairs // pairs_per_shard))
-        # Of the files, not of the numbers, which settings that are damaged may say without end.
+        # Damaged settings may have numbers without bound, so the files are counted.
         present = {path.name for path in folder.glob("pairs-*.tar") if path.is_file()}
         absent = next((shard for shard in shards if shard_path(folder, shard).name not in present), None)
         if absent is not None:
@@ -242,7 +243,7 @@ def _format_member_names(index: int) -> list[str]:
 
 
 def _encode(pair: SimulatedPair) -> tuple[bytes, ...]:
-    """The contents of the members, in the order of PARTS."""
+    """Return the contents of the members, in the order of PARTS."""
     motion = io.BytesIO()
     # numpy stamps the entries of the archive with 1980, not with today.
     np.savez(
@@ -259,7 +260,7 @@ def _encode(pair: SimulatedPair) -> tuple[bytes, ...]:
 
 def _decode(index: int, members: list[bytes]) -> StoredPair:
     blurry, sharp, saturated, motion, record = members
-    json.loads(record)  # Damaged text is refused here, not by whoever needs it.
+    json.loads(record)  # Damaged text raises an error here, not where it is used.
     with np.load(io.BytesIO(motion), allow_pickle=False) as arrays:
         start, end, curve = (torch.from_numpy(arrays[name]) for name in ("start", "end", "curve"))
     return StoredPair(
@@ -285,10 +286,10 @@ def _read_member(tar: tarfile.TarFile, name: str) -> bytes:
 
 
 def _to_png(values: Tensor) -> bytes:
-    """(C, H, W) from 0 to 255, C of 1 or 3, as a PNG file."""
+    """Encode (C, H, W) from 0 to 255, C of 1 or 3, as a PNG file."""
     return encode_png(values.byte().permute(1, 2, 0).contiguous().numpy())
 
 
 def _from_png(data: bytes) -> Tensor:
-    """(C, H, W) uint8."""
+    """Decode a PNG file to (C, H, W) uint8."""
     return torch.from_numpy(decode_png(data).copy()).permute(2, 0, 1).contiguous()

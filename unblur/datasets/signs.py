@@ -82,7 +82,7 @@ class SignSettings(SignStyle):
 
 @dataclass(frozen=True, kw_only=True)
 class Sign:
-    """A sharp picture of a sign, and what it says."""
+    """Sharp picture of a sign, with its text."""
 
     picture: Tensor
     """(3, H, W) sRGB in [0, 1], multiples of 1/255."""
@@ -103,7 +103,7 @@ class TextPair:
 
 
 def render_sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = None) -> Iterator[TextPair]:
-    """`count` signs, each with every severity of blur: a sign's own exposures, one after the other.
+    """Render `count` signs with every severity of blur, one after the other, each with exposures of its own.
 
     The same everywhere for the same photographs and settings. Raises UnblurError for none, and as `sign` does.
     """
@@ -112,7 +112,7 @@ def render_sign_pairs(count: int, settings: SignSettings, photos: Photographs | 
     for number in range(count):
         shown = draw_sign(number, settings, photos)
         top, left, height, width = shown.board
-        # What else is written in the photograph behind is not asked for.
+        # Other text in the photograph behind the sign does not count.
         around = (top - MARGIN_PX, left - MARGIN_PX, height + 2 * MARGIN_PX, width + 2 * MARGIN_PX)
         for severity, extent_px in settings.severities:
             camera = replace(settings.camera, extent_px=(extent_px, extent_px))
@@ -145,7 +145,10 @@ class DrawnSigns(Photographs):
 
 
 class _Pictures(Sequence[Tensor]):
-    """The signs by number, (3, H, W) uint8. Threads may ask at the same time; Matplotlib draws for one of them."""
+    """Sequence of signs, (3, H, W) uint8.
+
+    It is safe to use from threads; Matplotlib draws for one of them at a time.
+    """
 
     def __init__(self, count: int, style: SignStyle, behind: Photographs | None) -> None:
         self.numbers, self.style, self.behind = range(count), style, behind
@@ -171,7 +174,7 @@ class _Pictures(Sequence[Tensor]):
 
 
 def draw_signs(count: int, style: SignStyle, photos: Photographs) -> DrawnSigns:
-    """Signs before parts of those of `photos` that are large enough, before soft colours where none is.
+    """Draw signs in front of parts of those of `photos` that are large enough, or of soft colours where none is.
 
     Raises UnblurError as `sign` does.
     """
@@ -186,7 +189,7 @@ def draw_signs(count: int, style: SignStyle, photos: Photographs) -> DrawnSigns:
 
 
 def draw_sign(number: int, settings: SignStyle, photos: Photographs | None = None) -> Sign:
-    """Sign `number` of a set, before a part of a photograph, or before soft colours where there are none.
+    """Draw sign `number` of a set in front of a part of a photograph, or of soft colours where there are none.
 
     Raises UnblurError when letters do not fit, when a photograph is smaller than the picture, and when Matplotlib,
     which draws text, is missing.
@@ -223,7 +226,7 @@ def draw_sign(number: int, settings: SignStyle, photos: Photographs | None = Non
 def _choose_line(
     room_px: int, font: Font, capital_px: float, invented: bool, generator: torch.Generator
 ) -> tuple[str, Tensor]:
-    """One to three words or numbers, as many as fit, and their coverage."""
+    """Return one to three words or numbers, as many as fit, and their coverage."""
     text, line = "", torch.empty(0, 0)
     wanted = 1 + _draw_below(3, generator)
     while wanted > 0:
@@ -238,7 +241,7 @@ def _choose_line(
 
 
 def _draw_item(invented: bool, generator: torch.Generator) -> str:
-    """A word, or, as often, something that no dictionary knows: a number, or a letter and a number."""
+    """Return a word, or, as often, something that no dictionary knows: a number, or a letter and a number."""
     kind = _draw_uniform(generator)
     if kind < 0.5:
         words = [_invent_word(generator)] if invented else WORDS.split()
@@ -255,7 +258,7 @@ def _invent_word(generator: torch.Generator) -> str:
 
 
 def _stack_lines(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor:
-    """Lines one below the other, centred, (H, W)."""
+    """Return lines one below the other, centred, (H, W)."""
     width = max(line.shape[1] for line in lines)
     rows = []
     for line in lines:

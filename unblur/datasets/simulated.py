@@ -1,6 +1,6 @@
 """Simulates pairs on the fly: sharp photographs blurred by the simulator.
 
-First everything about a pair is drawn and written down (`draw`), then it is rendered (`expose`): a record
+First everything about a pair is drawn and recorded (`draw`), then it is rendered (`expose`): a record
 rendered again gives the same pair bit for bit.
 """
 
@@ -29,7 +29,7 @@ class PatchSampling:
     pristine_share: float = 0.05
     """Share of sharp patches that are both input and target: the network learns to leave them unchanged."""
     candidates: int = 3
-    """Places looked at for each patch, of which the one with most detail is taken: sky teaches little."""
+    """Number of places that are drawn for each patch, of which the one with most detail is used, rather than sky."""
     uniform_px: float = 0.1
     """Blur that differs by less than this over a patch is rendered as if it did not, which is faster."""
 
@@ -73,7 +73,7 @@ class SimulatedPair:
         return self.compute_motion_at(STRIDE_PX)
 
     def compute_motion_at(self, stride_px: int) -> MotionField:
-        """The true motion at every `stride_px`th pixel."""
+        """Return the true motion at every `stride_px`th pixel."""
         margin_px = self.record.margin_px
         _, height, width = self.blurry.shape
         return compute_motion_field(self.record.exposure.crop(margin_px, margin_px), height, width, stride_px)
@@ -110,7 +110,7 @@ class SimulatedPairs:
         return self.expose(self.draw(index))
 
     def draw(self, index: int) -> PairRecord:
-        """Everything about pair `index`."""
+        """Draw everything about pair `index`."""
         generator = generator_for(self.seed, "patch", index)
 
         def uniform() -> float:
@@ -146,7 +146,7 @@ class SimulatedPairs:
         )
 
     def expose(self, record: PairRecord) -> SimulatedPair:
-        """The pair of `record`. Raises UnblurError when a photograph that it names is missing."""
+        """Render the pair of `record`. Raises UnblurError when a photograph that it names is missing."""
         source = _scale_and_crop(self._find_photo(record.photo), record.corner_px, record.side_px, record.scale)
         rendering = render(
             apply_dihedral(source.to(self.device), record.orientation),
@@ -173,7 +173,7 @@ class SimulatedPairs:
 
 
 def _make_identity_exposure(exposure: Exposure) -> Exposure:
-    """An exposure that changes nothing."""
+    """Return an exposure that changes nothing."""
     return Exposure(
         poses=((0.0,) * 6,),
         focal_px=exposure.focal_px,
@@ -183,20 +183,20 @@ def _make_identity_exposure(exposure: Exposure) -> Exposure:
 
 
 def apply_dihedral(patch: Tensor, orientation: int) -> Tensor:
-    """One of the eight flips and quarter turns, named 0 to 7. (..., P, P) -> (..., P, P)."""
+    """Return one of the eight flips and quarter turns, named 0 to 7. (..., P, P) -> (..., P, P)."""
     if orientation >= 4:
         patch = patch.flip(-1)
     return patch.rot90(orientation % 4, (-2, -1)).contiguous()
 
 
 def undo_dihedral(patch: Tensor, orientation: int) -> Tensor:
-    """The inverse of `apply_dihedral`."""
+    """Return the inverse of `apply_dihedral`."""
     patch = patch.rot90(-(orientation % 4), (-2, -1))
     return (patch.flip(-1) if orientation >= 4 else patch).contiguous()
 
 
 def measure_detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float = 1.0) -> float:
-    """Mean step between neighbouring pixels of a square at (left, top), sparsely sampled, of (3, H, W) uint8.
+    """Measure the mean step between sparse neighbouring pixels in the square at (left, top) of (3, H, W) uint8.
 
     The square is that of the photograph scaled by `scale`, as `_scale_and_crop` would cut it.
     """
@@ -206,7 +206,7 @@ def measure_detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scal
 
 
 def _scale_and_crop(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float) -> Tensor:
-    """The square at (left, top) of `photo` scaled by `scale` <= 1, without scaling the rest. uint8 -> [0, 1]."""
+    """Return the square at (left, top) of `photo` scaled by `scale` <= 1, without scaling the rest. uint8 -> [0, 1]."""
     left, top = corner_px
     if scale == 1:
         return photo[:, top : top + side_px, left : left + side_px].float() / 255
@@ -218,7 +218,7 @@ def _scale_and_crop(photo: Tensor, corner_px: tuple[int, int], side_px: int, sca
 
 
 def _crop_picture(photo: Tensor, place: tuple[float, float], side_px: int) -> Tensor:
-    """A square of another photograph, enlarged if it is too small. uint8 -> (3, side, side) in [0, 1]."""
+    """Return a square of another photograph, enlarged if it is too small. uint8 -> (3, side, side) in [0, 1]."""
     height, width = photo.shape[1:]
     left, top = int(place[0] * max(0, width - side_px)), int(place[1] * max(0, height - side_px))
     crop = photo[:, top : top + side_px, left : left + side_px].float() / 255

@@ -29,7 +29,7 @@ TO_LEARN = SignStyle(
     most_lines=8,
     seed=20261122,
 )
-"""None of the fonts and words of the signs that are read to measure."""
+"""Style of signs for training: other fonts and words than those of the signs for measuring."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +57,11 @@ class PairSet:
     """Share of all patches, above 0 and at most 1."""
 
     def find_training_files(self) -> list[PairFiles]:
-        """The pairs to learn from. Raises UnblurError when there are none."""
+        """Return the pairs to learn from. Raises UnblurError when there are none."""
         return _split_holdout(self)[0]
 
     def find_holdout_files(self) -> list[PairFiles]:
-        """The pairs that are left out. Raises UnblurError when there are none to learn from."""
+        """Return the pairs that are left out. Raises UnblurError when there are none to learn from."""
         return _split_holdout(self)[1]
 
 
@@ -69,7 +69,7 @@ DataSource = SimulatedBlur | SyntheticText | PairSet
 
 
 def _split_holdout(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]:
-    """The last, and not every fifth: neighbours in a video are nearly the same picture."""
+    """Hold out the last pairs, not every fifth: neighbours in a video are nearly the same picture."""
     files = PairFolder(Path(pair_set.folder), name=pair_set.data_set, for_training=True).files
     if not pair_set.holdout:
         return files, []

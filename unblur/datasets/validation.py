@@ -62,7 +62,7 @@ STILL = ValidationSet(severities=(("still", 0.0),), camera=replace(CAMERA, still
 
 
 def simulate_validation_pairs(photos: PhotoFolder, settings: ValidationSet) -> Iterator[Pair]:
-    """Pairs named `<severity>_<photo>.png`; the same on every machine for the same photographs and settings."""
+    """Return pairs named `<severity>_<photo>.png`; the same on every machine for the same photographs and settings."""
     for name, photo in zip(photos.names, photos.photos, strict=True):
         for severity, extent_px in settings.severities:
             camera = replace(settings.camera, extent_px=(extent_px, extent_px))

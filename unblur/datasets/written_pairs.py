@@ -16,7 +16,7 @@ from unblur.photos.photo import Photo
 
 
 def write_pair(folder: Path, pair: Pair) -> None:
-    """Into blurry/ and sharp/, and where it is known the true motion into motion/, a .npz with its start and end.
+    """Write into blurry/ and sharp/ and, where it is known, the true motion into motion/, a .npz with start and end.
 
     Raises UnblurError when a file cannot be written.
     """
@@ -34,9 +34,9 @@ def write_pair(folder: Path, pair: Pair) -> None:
 
 
 def write_set(folder: Path, settings: object, pairs: Callable[[], Iterable[Pair]]) -> None:
-    """All `pairs`, and the frozen dataclass that they were made of in settings.json, unless they are there.
+    """Write all `pairs`, and the frozen dataclass of their settings into settings.json, unless they exist.
 
-    Raises UnblurError when others are, or a file cannot be written.
+    Raises UnblurError when other pairs exist, or a file cannot be written.
     """
     path = folder / "settings.json"
     if path.is_file():

@@ -1,10 +1,10 @@
 """The movement of a camera during an exposure as the time that it spent at each pose: translation and roll.
 
-A photograph does not tell the order of the poses, so a path is a density over them. Blur then varies over the frame in
-the way that one moving camera makes it vary: the kernel at a place is the density with each roll's layer displaced by
-what that roll does there. Whyte et al. 2012, "Non-uniform Deblurring for Shaken Images", give the model; windows with
-one kernel each, tied together by one global camera, are those of Hirsch et al. 2011, "Fast Removal of Non-uniform
-Camera Shake".
+A photograph does not determine the order of the poses, so a path is a density over them. Blur then varies over the
+frame in the way that one moving camera makes it vary: the kernel at a place is the density with each roll's layer
+displaced by the roll's displacement there. Whyte et al. 2012, "Non-uniform Deblurring for Shaken Images", give the
+model; windows with one kernel each, tied together by one global camera, are those of Hirsch et al. 2011, "Fast Removal
+of Non-uniform Camera Shake".
 """
 
 import math
@@ -33,16 +33,19 @@ class CameraPath:
 
     @property
     def side(self) -> int:
-        """S."""
+        """The side S of the kernels."""
         return self.weights.shape[-1]
 
     def compute_kernels_at(self, places_px: Tensor) -> Tensor:
-        """The blur kernels at places (x, y) of the photograph, as convolution kernels. (N, 2) -> (N, S, S), sum 1."""
+        """Return the blur kernels at places (x, y) of the photograph, as convolution kernels.
+
+        (N, 2) -> (N, S, S), sum 1.
+        """
         kernels = _displace_and_sum(self.weights, _compute_roll_displacements(places_px, self))
         return kernels / kernels.sum(dim=(1, 2), keepdim=True).clamp(min=1e-8)
 
     def compute_kernel_at(self, x_px: float, y_px: float) -> Tensor:
-        """The blur kernel at one place, (S, S) with sum 1."""
+        """Return the blur kernel at one place, (S, S) with sum 1."""
         return self.compute_kernels_at(torch.tensor([[x_px, y_px]]))[0]
 
     @property
@@ -80,18 +83,18 @@ class CameraPath:
         return max(used) - min(used) if used else 0.0
 
     def compute_variation_px(self, height_px: int, width_px: int) -> float:
-        """The largest difference in pixels that roll makes between the kernels at two corners of a window."""
+        """Return the largest difference in pixels that roll makes between the kernels at two corners of a window."""
         return self.roll_range_rad * math.hypot(height_px, width_px)
 
     def scale(self, factor: float) -> "CameraPath":
-        """The same movement in the photograph scaled by `factor`."""
+        """Return the same movement in the photograph scaled by `factor`."""
         side = max(3, round(self.side * factor) | 1)
         weights = torch.stack([layer.sum() * resize_kernel(layer, side) for layer in self.weights])
         x, y = self.centre_px
         return replace(self, weights=weights, centre_px=(x * factor, y * factor))
 
     def describe(self) -> dict[str, Any]:
-        """The path for JSON: poses with their shares of the exposure, without those below 0.001 of the largest."""
+        """Return the path for JSON: poses and their shares of the exposure, but those below 0.001 of the largest."""
         half = self.side // 2
         largest = float(self.weights.max())
         poses = [
@@ -108,7 +111,7 @@ class CameraPath:
         }
 
     def draw(self, height_px: int, width_px: int, rows: int = 5, columns: int = 5) -> Tensor:
-        """The kernels over a photograph of that size as one image, brightest values white. (H, W) in [0, 1]."""
+        """Return the kernels over a photograph of that size as one image, brightest values white. (H, W) in [0, 1]."""
         places = torch.tensor(
             [
                 [(column + 0.5) / columns * width_px, (row + 0.5) / rows * height_px]
@@ -122,12 +125,12 @@ class CameraPath:
 
 
 def make_single_kernel_path(kernel: Tensor, centre_px: tuple[float, float] = (0.0, 0.0)) -> CameraPath:
-    """A path without roll, whose kernel is the same everywhere. `kernel`: (S, S), not negative."""
+    """Return a path without roll, whose kernel is the same everywhere. `kernel`: (S, S), not negative."""
     return CameraPath(weights=(kernel / kernel.sum())[None], roll_rad=(0.0,), centre_px=centre_px)
 
 
 def add_rolls(path: CameraPath, roll_rad: tuple[float, ...]) -> CameraPath:
-    """The same path on a finer set of rolls, all of its time at the one that is nearest to zero."""
+    """Return the same path on a finer set of rolls, all of its time at the one that is nearest to zero."""
     weights = path.weights.new_zeros(len(roll_rad), path.side, path.side)
     weights[min(range(len(roll_rad)), key=lambda index: abs(roll_rad[index]))] = path.weights.sum(dim=0)
     return replace(path, weights=weights, roll_rad=roll_rad)
@@ -136,7 +139,7 @@ def add_rolls(path: CameraPath, roll_rad: tuple[float, ...]) -> CameraPath:
 def fit_path(
     correlations: Correlations, places_px: Tensor, start: CameraPath, *, ridge: float = RIDGE, iterations: int = 100
 ) -> CameraPath:
-    """The path that best explains all windows, by projected gradients (FISTA: Beck and Teboulle 2009).
+    """Return the path that best explains all windows, by projected gradients (FISTA: Beck and Teboulle 2009).
 
     `places_px`, (P, 2), are the middles (x, y) of the windows that `correlations` belong to.
     """
@@ -154,34 +157,37 @@ def fit_path(
 
 
 def centre_path(path: CameraPath) -> CameraPath:
-    """The path with the centre of mass of its translations in the middle, by whole pixels."""
+    """Return the path with the centre of mass of its translations in the middle, by whole pixels."""
     x, y = (round(value) for value in compute_centroid(path.weights.sum(dim=0)))
     return replace(path, weights=path.weights.roll((-y, -x), (1, 2)))
 
 
 def _compute_roll_displacements(places_px: Tensor, path: CameraPath) -> Tensor:
-    """The displacement (x, y) in pixels of each place by each roll. (N, 2) -> (N, R, 2)."""
+    """Return the displacement (x, y) in pixels of each place by each roll. (N, 2) -> (N, R, 2)."""
     away = places_px - torch.tensor(path.centre_px)
     turned = torch.stack([-away[:, 1], away[:, 0]], dim=1)
     return turned[:, None] * torch.tensor(path.roll_rad)[:, None]
 
 
 def _displace_and_sum(weights: Tensor, moved_px: Tensor) -> Tensor:
-    """The sum of all layers, each displaced. (R, S, S) and (N, R, 2) -> (N, S, S)."""
+    """Return the sum of all layers, each displaced. (R, S, S) and (N, R, 2) -> (N, S, S)."""
     count, rolls = moved_px.shape[:2]
     layers = weights.expand(count, -1, -1, -1).reshape(count * rolls, 1, *weights.shape[1:])
     return _shift(layers, moved_px.flatten(0, 1)).view(count, rolls, *weights.shape[1:]).sum(dim=1)
 
 
 def _displace_back(kernels: Tensor, moved_px: Tensor) -> Tensor:
-    """The adjoint of `_displace_and_sum`. (N, S, S) and (N, R, 2) -> (R, S, S)."""
+    """Return the adjoint of `_displace_and_sum`. (N, S, S) and (N, R, 2) -> (R, S, S)."""
     count, rolls = moved_px.shape[:2]
     layers = kernels[:, None].expand(-1, rolls, -1, -1).reshape(count * rolls, 1, *kernels.shape[1:])
     return _shift(layers, -moved_px.flatten(0, 1)).view(count, rolls, *kernels.shape[1:]).sum(dim=0)
 
 
 def _shift(images: Tensor, moved_px: Tensor) -> Tensor:
-    """Images displaced by (x, y) pixels, right and down, bilinearly; zero comes in. (M, 1, S, S) and (M, 2) -> same."""
+    """Return images displaced by (x, y) pixels, right and down, bilinearly; zero comes in.
+
+    (M, 1, S, S) and (M, 2) -> same.
+    """
     side = images.shape[-1]
     if not bool(moved_px.any()):
         return images

@@ -1,8 +1,8 @@
 """Several deconvolutions of one photograph, from which the fusion network makes one result.
 
-A sparse prior keeps edges where the kernel is right; linear filters make fewer mistakes where it is wrong. The network
-sees at every place where they agree. They differ in luminance only: their colours are those of the strongest filter,
-since fine detail is mostly light and dark, and noise in colours is what people see first.
+A sparse prior keeps edges where the kernel is right; linear filters make fewer mistakes where it is wrong. At every
+position the network compares them. They differ in luminance only: their colours are those of the strongest filter,
+since fine detail is mostly light and dark, and noise in colours is most visible.
 """
 
 import torch

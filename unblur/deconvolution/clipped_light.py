@@ -1,8 +1,8 @@
-"""Light that a photograph does not give: outside of its frame, and where the sensor is clipped.
+"""Light that is missing in a photograph: outside of its frame, and where the sensor is clipped.
 
-While an image is deconvolved, this light is replaced by what the estimate, blurred again, says it was: borders do not
-ring. Whatever a clipped light reaches stays blurry, because nobody knows how bright that light was (Whyte et al. 2014,
-"Deblurring Shaken and Partially Saturated Images", treat such pixels apart too).
+While an image is deconvolved, this light is replaced by that of the reblurred estimate, so that borders do not ring.
+Pixels that a clipped light reaches stay blurry, because its brightness is unknown (Whyte et al. 2014, "Deblurring
+Shaken and Partially Saturated Images", treat such pixels apart too).
 """
 
 from dataclasses import dataclass
@@ -21,26 +21,26 @@ CLIPPED_GAIN = 500.0
 
 @dataclass(frozen=True, kw_only=True)
 class ClippedLight:
-    """An extended image, (C, H, W) linear light, and where it is clipped."""
+    """Extended image, (C, H, W) linear light, with a mask of clipped pixels."""
 
     extended: Extended
     clipped: Tensor
     """(C, H, W) bool."""
 
     def complete(self, again: Tensor) -> Tensor:
-        """The image with its missing light from `again`, the estimate blurred again. Shape: (C, H, W) -> same."""
+        """Replace the image's missing light by that of `again`, the reblurred estimate. Shape: (C, H, W) -> same."""
         image = self.extended.image
         at_least = torch.where(self.clipped, torch.maximum(again, image), again)
         return torch.where((self.extended.known > 0) & ~self.clipped, image, at_least)
 
     def blend(self, sharp: Tensor, power: Tensor) -> Tensor:
-        """The deconvolved image, blurry where clipped pixels reach. Shape: (..., C, H, W) -> same.
+        """Blend the deconvolved image with the blurry one where clipped pixels reach. Shape: (..., C, H, W) -> same.
 
         `power` is the squared transfer function of the kernel.
         """
         if not bool(self.clipped.any()):
             return sharp
-        # Where clipped pixels may have got light from, and what else those places lit: their ripples end there.
+        # Possible origins of the light of clipped pixels, and all pixels that these light: ripples end there.
         lit = fft.rfft2(self.clipped.any(dim=0).to(sharp.dtype))
         reached: Tensor = fft.irfft2(power * lit, s=self.extended.size)
         return sharp + (CLIPPED_GAIN * reached).clamp(0, 1) * (self.extended.image - sharp)

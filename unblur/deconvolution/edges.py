@@ -38,10 +38,10 @@ SMALLEST_KERNEL_PX = 5
 def estimate_kernel_by_edges(
     blurry: Tensor, side: int, *, fits: int = 5, on_size: Callable[[float], None] | None = None
 ) -> Tensor:
-    """The kernel of a grey photograph, (H, W) linear light in [0, 1] -> (side, side) with sum 1.
+    """Return the kernel of a grey photograph, (H, W) linear light in [0, 1] -> (side, side) with sum 1.
 
     `side` is odd and at least the length of the blur; `fits` is how often the kernel is fitted at each size.
-    `on_size` is called after each size with the share of the work that is done; what it raises ends the estimate.
+    `on_size` is called after each size with the share of the work that is done; exceptions from it end the estimate.
     """
     steps = max(1, math.ceil(2 * math.log2(side / SMALLEST_KERNEL_PX)))
     kernel: Tensor | None = None
@@ -93,12 +93,15 @@ def _fit(blurry: Tensor, kernel: Tensor, weight: float, fits: int, smallest: flo
 
 
 def _replace_empty(kernel: Tensor) -> Tensor:
-    """A point where nothing was found, because the photograph has no edges."""
+    """Replace an empty kernel, of a photograph without edges, by a point."""
     return kernel if bool(kernel.any()) else make_point_kernel(len(kernel))
 
 
 def restore_edges(blurry: Extended, kernel: Tensor, weight: float) -> Tensor:
-    """The image with few non-zero gradients that `kernel` blurs to `blurry`, by half-quadratic splitting. (H, W)."""
+    """Return the image with few non-zero gradients that `kernel` blurs to `blurry`, by half-quadratic splitting.
+
+    (H, W).
+    """
     size = blurry.size
     transfer = compute_transfer_function(kernel, size)
     steps = compute_difference_transfers(size, blurry.image)

@@ -28,12 +28,12 @@ class Extended:
         return self.image.shape[-2], self.image.shape[-1]
 
     def crop(self, extended: Tensor) -> Tensor:
-        """The part of `extended`, (..., H, W), where the image lies."""
+        """Return the part of `extended`, (..., H, W), where the image lies."""
         return extended[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def find_fast_length(shortest: int) -> int:
-    """The smallest even number of at least `shortest` whose only prime factors are 2, 3 and 5."""
+    """Return the smallest even number of at least `shortest` whose only prime factors are 2, 3 and 5."""
     length = shortest + shortest % 2
     while True:
         rest = length
@@ -69,7 +69,7 @@ def _extend_last(image: Tensor, before: int, after: int) -> Tensor:
 
 
 def compute_transfer_function(kernel: Tensor, size: tuple[int, int]) -> Tensor:
-    """The transform of a kernel, (..., S, S) with odd S and its origin in the middle, for images of `size`."""
+    """Return the transform of a kernel, (..., S, S) with odd S and its origin in the middle, for images of `size`."""
     side = kernel.shape[-1]
     whole = F.pad(kernel, (0, size[1] - side, 0, size[0] - side))
     transfer: Tensor = fft.rfft2(whole.roll((-(side // 2), -(side // 2)), (-2, -1)))
@@ -77,7 +77,10 @@ def compute_transfer_function(kernel: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def compute_difference_transfers(size: tuple[int, int], like: Tensor) -> Tensor:
-    """The transforms of the differences to the right and to the lower neighbour. Shape: (2, H, W // 2 + 1), complex."""
+    """Return the transforms of the differences to the right and to the lower neighbour.
+
+    Shape: (2, H, W // 2 + 1), complex.
+    """
     steps = torch.zeros(2, *size, dtype=like.dtype, device=like.device)
     steps[:, 0, 0] = -1
     steps[0, 0, -1] = 1
@@ -87,14 +90,17 @@ def compute_difference_transfers(size: tuple[int, int], like: Tensor) -> Tensor:
 
 
 def compute_differences(image: Tensor) -> Tensor:
-    """Differences to the right and to the lower neighbour, 0 in the last column and row. (H, W) -> (2, H, W)."""
+    """Return differences to the right and to the lower neighbour, 0 in the last column and row. (H, W) -> (2, H, W)."""
     across = F.pad(image[:, 1:] - image[:, :-1], (0, 1))
     down = F.pad(image[1:] - image[:-1], (0, 0, 0, 1))
     return torch.stack([across, down])
 
 
 def compute_taper(height: int, width: int, reach_px: int) -> Tensor:
-    """A window that rises from 0 to 1 over `reach_px`, at most a quarter, at each border. Shape: (height, width)."""
+    """Return a window that rises from 0 to 1 over `reach_px`, at most a quarter, at each border.
+
+    Shape: (height, width).
+    """
 
     def rise(length: int) -> Tensor:
         window = torch.ones(length)

@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 def make_point_kernel(side: int) -> Tensor:
-    """The kernel that changes nothing."""
+    """Return the kernel that changes nothing."""
     kernel = torch.zeros(side, side)
     kernel[side // 2, side // 2] = 1
     return kernel
 
 
 def resize_kernel(kernel: Tensor, side: int) -> Tensor:
-    """The same blur in an image that is larger or smaller by `side / S`."""
+    """Return the same blur in an image that is larger or smaller by `side / S`."""
     image = kernel[None, None]
     resized = F.interpolate(image, (side, side), mode="bicubic", align_corners=False, antialias=True)[0, 0]
     resized = resized.clamp(min=0)
@@ -36,7 +36,10 @@ def clean_kernel(kernel: Tensor, smallest_value: float, smallest_part: float = 0
 
 
 def smooth_kernels(kernels: Tensor) -> Tensor:
-    """Kernels after a binomial filter over five pixels, which has a deviation of one pixel. (B, S, S) -> same."""
+    """Return kernels after a binomial filter over five pixels, which has a deviation of one pixel.
+
+    (B, S, S) -> same.
+    """
     binomial = kernels.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     smooth: Tensor = F.conv2d(kernels[:, None], (binomial[:, None] * binomial)[None, None], padding=2)[:, 0]
     return smooth
@@ -58,7 +61,7 @@ def label_connected_parts(mask: Tensor) -> Tensor:
 
 
 def compute_centroid(kernel: Tensor) -> tuple[float, float]:
-    """Centre of mass (x, y) in pixels from the middle, right and down."""
+    """Return the centre of mass (x, y) in pixels from the middle, right and down."""
     side = kernel.shape[-1]
     places = torch.arange(side, dtype=kernel.dtype) - side // 2
     total = float(kernel.sum().clamp(min=1e-8))
@@ -75,7 +78,7 @@ def centre_kernel(kernel: Tensor) -> Tensor:
 
 
 def measure_extent_px(kernel: Tensor) -> float:
-    """Length of the kernel: the diagonal of the box that holds all but 1 % of its light on each side, in pixels."""
+    """Measure the length in pixels: the diagonal of the box that holds all but 1 % of the light on each side."""
 
     def span(profile: Tensor) -> float:
         share = profile.cumsum(0) / profile.sum().clamp(min=1e-8)

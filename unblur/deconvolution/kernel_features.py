@@ -19,11 +19,11 @@ _QUOTIENTS = ((0.003, 8.0), (0.03, 8.0), (0.3, 16.0), (3.0, 64.0))
 
 
 def compute_kernel_features(blurry: Tensor, sharp: Tensor) -> Tensor:
-    """Features of the kernel with `sharp * kernel ~ blurry`. (H, W) linear light, twice -> (FEATURES, 65, 65).
+    """Return features of the kernel with `sharp * kernel ~ blurry`. (H, W) linear light, twice -> (FEATURES, 65, 65).
 
     The first four are quotients of cross and power spectra (Wiener's estimate of the kernel), the fifth is the
-    cross-correlation of the gradients; the others use the power of the blurry gradients, which knows nothing of
-    phases and therefore does not depend on errors of `sharp`.
+    cross-correlation of the gradients; the others use the power of the blurry gradients, which does not depend on
+    phases and therefore not on errors of `sharp`.
     """
     height, width = blurry.shape
     window = compute_taper(height, width, min(height, width) // 6)

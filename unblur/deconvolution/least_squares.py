@@ -41,7 +41,7 @@ class Correlations:
 
 
 def correlate(sharp: Tensor, blurry: Tensor, side: int, weights: Tensor | None = None) -> Correlations:
-    """The correlations of one window. `sharp`, `blurry` and `weights`: (H, W), linear light; `side` is odd.
+    """Return the correlations of one window. `sharp`, `blurry` and `weights`: (H, W), linear light; `side` is odd.
 
     Gradients are multiplied by `weights`, in [0, 1], and fade out at the borders, across which light came from outside.
     """
@@ -63,7 +63,7 @@ def correlate(sharp: Tensor, blurry: Tensor, side: int, weights: Tensor | None =
 
 
 def join(windows: list[Correlations]) -> Correlations:
-    """The correlations of several windows as one object."""
+    """Return the correlations of several windows as one object."""
     return Correlations(
         sharp=torch.cat([window.sharp for window in windows]),
         cross=torch.cat([window.cross for window in windows]),
@@ -82,7 +82,7 @@ class NormalEquations:
         self._spectrum = fft.rfft2(correlations.sharp, s=self._size)
 
     def apply(self, kernels: Tensor) -> Tensor:
-        """Shape: (P, S, S) -> (P, S, S)."""
+        """Multiply by the matrix. Shape: (P, S, S) -> (P, S, S)."""
         first, last = self.side - 1, 2 * self.side - 1
         full: Tensor = fft.irfft2(self._spectrum * fft.rfft2(kernels, s=self._size), s=self._size)
         return full[:, first:last, first:last]
@@ -94,7 +94,7 @@ class NormalEquations:
         return bound
 
     def residual(self, kernels: Tensor) -> Tensor:
-        """Share of the energy of the blurry gradients that the kernels leave unexplained, (P,), in [0, about 1]."""
+        """Return the share of the blurry gradients' energy that the kernels leave unexplained, (P,), 0 to about 1."""
         found = self.correlations
         error = found.blurry + (kernels * (self.apply(kernels) - 2 * found.cross)).sum(dim=(1, 2))
         return error.clamp(min=0) / found.blurry.clamp(min=1e-20)
@@ -109,7 +109,7 @@ def fit_kernel(
     ridge: float = RIDGE,
     iterations: int = 150,
 ) -> Tensor:
-    """The kernel with `sharp * kernel ~ blurry`, not negative, not normalised.
+    """Return the kernel with `sharp * kernel ~ blurry`, not negative, not normalised.
 
     `sharp` and `blurry` are (H, W) in linear light; `start` is a first guess, (side, side).
     """

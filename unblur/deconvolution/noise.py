@@ -6,7 +6,7 @@ from unblur.errors import UnblurError
 
 
 def estimate_noise(image: Tensor) -> float:
-    """Standard deviation of the noise of `image`, (..., H, W), in its own units.
+    """Return the standard deviation of the noise of `image`, (..., H, W), in its own units.
 
     The median absolute diagonal detail of the finest Haar wavelets divided by 0.6745 (Donoho and Johnstone 1994,
     "Ideal spatial adaptation by wavelet shrinkage"). Raises UnblurError below 2 x 2 pixels.

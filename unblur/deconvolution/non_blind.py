@@ -1,8 +1,8 @@
 """The sharp image that a known blur turned into a blurry one: non-blind deconvolution in linear light.
 
 Half-quadratic splitting with a hyper-Laplacian prior on gradients (Krishnan and Fergus 2009, "Fast Image Deconvolution
-using Hyper-Laplacian Priors"); the gradients of the colours are shrunk together. `clipped_light` says what
-happens outside of the frame and where the photograph is clipped.
+using Hyper-Laplacian Priors"); the gradients of the colours are shrunk together. `clipped_light` treats the light
+outside of the frame and clipped pixels.
 """
 
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor, weight: float) -> Tensor:
 
 
 def _compute_shrinkage(gradients: Tensor, threshold: float) -> Tensor:
-    """The factor that minimises `threshold |v|^p + (|v| - |g|)^2 / 2` for all colours and both directions together.
+    """Return the factor that minimises `threshold |v|^p + (|v| - |g|)^2 / 2` for colours and directions together.
 
     A few fixed-point iterations. Shape: (C, 2, H, W) -> (H, W).
     """

@@ -53,7 +53,7 @@ def solve_by_windows(blurry: Tensor, path: CameraPath, solve: SolveWindow, left_
 
 
 def _choose_window_px(path: CameraPath) -> int:
-    """The side of windows in which the kernel is nearly the same, not much smaller than the kernel."""
+    """Return the side of windows in which the kernel is nearly the same, not much smaller than the kernel."""
     variation_px = path.compute_variation_px(1, 1)
     fitting = LARGEST_WINDOW_PX if variation_px == 0 else int(LARGEST_VARIATION_PX / variation_px)
     smallest = max(SMALLEST_WINDOW_PX, 2 * round(path.length_px))
@@ -61,7 +61,7 @@ def _choose_window_px(path: CameraPath) -> int:
 
 
 def _split_in_spans(length: int, window_px: int) -> list[tuple[int, int]]:
-    """Windows of equal size that overlap by a half, or one that holds everything."""
+    """Return windows of equal size that overlap by a half, or one that holds everything."""
     if length <= window_px:
         return [(0, length)]
     count = -(-2 * (length - window_px) // window_px) + 1
@@ -70,5 +70,5 @@ def _split_in_spans(length: int, window_px: int) -> list[tuple[int, int]]:
 
 
 def _compute_blending_weights(length: int) -> Tensor:
-    """A Hann window without its zeros, (length,)."""
+    """Return a Hann window without its zeros, (length,)."""
     return torch.hann_window(length + 2, periodic=False)[1:-1]

@@ -38,7 +38,7 @@ def deconvolve_wiener(
 
 
 def _deconvolve_window(blurry: Tensor, kernel: Tensor, weights: tuple[float, ...]) -> Tensor:
-    """(C, H, W) and a kernel (S, S) -> (len(weights), C, H, W)."""
+    """Deconvolve a window (C, H, W) with a kernel (S, S) -> (len(weights), C, H, W)."""
     extended = extend(blurry, kernel.shape[-1])
     size = extended.size
     transfer = compute_transfer_function(kernel, size)

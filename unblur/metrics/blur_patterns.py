@@ -101,11 +101,11 @@ class Breadth:
 def measure_motion(
     start: Tensor, end: Tensor, extent_px: Tensor | None = None, *, both_ways: bool = False
 ) -> ImageMotion:
-    """One image's motion from its offsets at the exposure's start and end, (2, h, w) pixels (x, y), on any grid.
+    """Return one image's motion from its offsets at the exposure's start and end, (2, h, w) pixels (x, y), on any grid.
 
-    `extent_px`, (h, w), is how far each point's path spreads, where paths turn back and their ends tell too little.
-    `both_ways` counts every path half from start to end and half back, for who cannot tell which is which.
-    Raises UnblurError for other shapes, integers, and numbers that are not finite.
+    `extent_px`, (h, w), is how far each point's path spreads, which differs from the distance of the ends where paths
+    turn back. `both_ways` counts every path half from start to end and half back, for undirected paths. Raises
+    UnblurError for other shapes, integers, and numbers that are not finite.
     """
     _check_offsets(start, end, extent_px)
     x, y = (end.double() - start.double()).flatten(1).cpu()
@@ -134,7 +134,7 @@ def measure_motion(
 
 
 def collect_patterns(images: Iterable[ImageMotion]) -> BlurPatterns:
-    """The patterns of all images, whatever their order. Raises UnblurError if there are none."""
+    """Return the patterns of all images, whatever their order. Raises UnblurError if there are none."""
     kinds: dict[Kind, int] = {"global": 0, "local": 0, "still": 0}
     joint = torch.zeros(ORIENTATION_BINS, MAGNITUDE_BINS, dtype=torch.int64)
     magnitude = torch.zeros(MAGNITUDE_BINS, dtype=torch.int64)
@@ -175,7 +175,7 @@ def collect_patterns(images: Iterable[ImageMotion]) -> BlurPatterns:
 
 
 def compare_breadth(first: BlurPatterns, second: BlurPatterns) -> Breadth:
-    """Positive where the first data set is the broader one."""
+    """Return differences of entropies, positive where the first data set is the broader one."""
     return Breadth(
         orientation=first.orientation_entropy - second.orientation_entropy,
         magnitude=first.magnitude_entropy - second.magnitude_entropy,
@@ -183,9 +183,9 @@ def compare_breadth(first: BlurPatterns, second: BlurPatterns) -> Breadth:
 
 
 def compute_normalised_entropy(histogram: Sequence[float]) -> float:
-    """Shannon entropy (Bell System Technical Journal 27, 1948) over the logarithm of the number of bins, 0 to 1.
+    """Compute the Shannon entropy (Bell System Technical Journal 27, 1948) over the logarithm of the number of bins.
 
-    The histogram, of at least two bins, need not sum to 1; one of zeros has entropy 0.
+    The result is in [0, 1]. The histogram, of at least two bins, need not sum to 1; one of zeros has entropy 0.
     """
     total = math.fsum(histogram)
     shares = [count / total for count in histogram if count > 0]
@@ -194,7 +194,7 @@ def compute_normalised_entropy(histogram: Sequence[float]) -> float:
 
 
 def compute_magnitude_edges_px() -> tuple[float, ...]:
-    """The 17 edges of the absolute magnitude's bins."""
+    """Return the 17 edges of the absolute magnitude's bins."""
     return tuple(SHORTEST_PX * 2 ** (edge / BINS_PER_OCTAVE) for edge in range(MAGNITUDE_BINS + 1))
 
 
@@ -229,7 +229,7 @@ def _classify(magnitude_px: Tensor) -> Kind:
 
 
 def _to_shares(histogram: Tensor) -> Tensor:
-    """Integers that sum to ONE, but for their rounding; zeros stay zeros."""
+    """Return integers that sum to ONE, but for their rounding; zeros stay zeros."""
     total = histogram.sum()
     return (histogram * (ONE / total)).round().long() if total > 0 else histogram.long()
 

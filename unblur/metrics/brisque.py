@@ -49,7 +49,7 @@ class Regression:
 
 
 def brisque(image: Tensor) -> Tensor:
-    """Predicted opinion per image, lower is better, about 0 to 100. (B, 3, H, W) -> (B,).
+    """Return the predicted opinion per image, lower is better, about 0 to 100. (B, 3, H, W) -> (B,).
 
     Values are RGB in [0, 1], which are read as 8-bit levels. Raises UnblurError for other shapes, sides below 32
     pixels, NaN, and flat images.
@@ -69,7 +69,7 @@ def brisque(image: Tensor) -> Tensor:
 
 
 def compute_brisque_features(image: Tensor) -> Tensor:
-    """The 36 features of the paper, unscaled: (B, 3, H, W) -> (B, 36) float64."""
+    """Return the 36 features of the paper, unscaled: (B, 3, H, W) -> (B, 36) float64."""
     levels = to_gray_levels(image)
     return torch.cat([_compute_features(levels), _compute_features(halve(levels))], dim=1)
 

@@ -6,7 +6,7 @@ from unblur.errors import UnblurError
 
 
 def check_same_shape(restored: Tensor, sharp: Tensor) -> None:
-    """Raises UnblurError unless both are floating point of one shape (B, 3, H, W)."""
+    """Raise UnblurError unless both are floating point of one shape (B, 3, H, W)."""
     if restored.shape != sharp.shape:
         raise UnblurError(
             f"Images of unequal shapes {tuple(restored.shape)} and {tuple(sharp.shape)} cannot be compared; "
@@ -17,14 +17,14 @@ def check_same_shape(restored: Tensor, sharp: Tensor) -> None:
 
 
 def check_pair(restored: Tensor, sharp: Tensor, *, metric: str, smallest_px: int) -> None:
-    """Raises UnblurError unless both are finite, of one shape (B, 3, H, W) and no side is below `smallest_px`."""
+    """Raise UnblurError unless both are finite, of one shape (B, 3, H, W) and no side is below `smallest_px`."""
     check_same_shape(restored, sharp)
     _check_finite_and_large(restored, metric, smallest_px)
     _check_finite_and_large(sharp, metric, smallest_px)
 
 
 def check_alone(image: Tensor, *, metric: str, smallest_px: int) -> None:
-    """Raises UnblurError unless `image` is finite, (B, 3, H, W) and no side is below `smallest_px`."""
+    """Raise UnblurError unless `image` is finite, (B, 3, H, W) and no side is below `smallest_px`."""
     _check_images(image)
     _check_finite_and_large(image, metric, smallest_px)
 

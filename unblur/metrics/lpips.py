@@ -28,7 +28,7 @@ BACKBONES: dict[Network, str] = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg
 
 
 def load_lpips(network: Network, *, backbone: Path, heads: Path) -> PerceptualDistance:
-    """LPIPS version 0.1 from the two files above. Raises UnblurError when one is missing, damaged or of another."""
+    """Load LPIPS version 0.1 from the two files above. Raises UnblurError when one is missing, damaged or wrong."""
     features = _alexnet() if network == "alex" else vgg16(lambda: [nn.MaxPool2d(2)])
     backbone_state = read_weights(
         backbone, f"LPIPS needs torchvision's {BACKBONES[network]} (its own download, or a copy on the hub)"
@@ -57,7 +57,7 @@ def _alexnet() -> nn.Sequential:
 
 
 def alexnet_end() -> list[nn.Module]:
-    """The last three convolutions, which every form of AlexNet here shares."""
+    """Return the last three convolutions, which every form of AlexNet here shares."""
     return [
         nn.Conv2d(192, 384, 3, padding=1),
         nn.ReLU(),
@@ -69,7 +69,7 @@ def alexnet_end() -> list[nn.Module]:
 
 
 def vgg16(pool: Callable[[], list[nn.Module]]) -> nn.Sequential:
-    """The convolutions of VGG-16, with the layers of `pool` wherever the resolution is halved."""
+    """Return the convolutions of VGG-16, with the layers of `pool` wherever the resolution is halved."""
     layers: list[nn.Module] = []
     channels = 3
     for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):

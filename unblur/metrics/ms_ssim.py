@@ -20,7 +20,7 @@ EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def ms_ssim(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Similarity per image in [0, 1]: higher is better, 1 for equal images. (B, 3, H, W) twice -> (B,).
+    """Return the similarity per image in [0, 1]: higher is better, 1 for equal images. (B, 3, H, W) twice -> (B,).
 
     Values are RGB in [0, 1]. Raises UnblurError if the shapes differ or are not these, a side is below 176 pixels (one
     window at the coarsest scale) or an image holds NaN.

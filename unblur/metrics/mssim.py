@@ -20,7 +20,7 @@ _HALF_FILTER = (0.602949018236, 0.266864118443, -0.078223266529, -0.016864118443
 
 
 def mssim(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Similarity per image, at most 1: higher is better, 1 for equal images. (B, 3, H, W) twice -> (B,).
+    """Return the similarity per image, at most 1: higher is better, 1 for equal images. (B, 3, H, W) twice -> (B,).
 
     Values are RGB in [0, 1]. Raises UnblurError if the shapes differ or are not these, a side is below 176 pixels (one
     window at the coarsest scale) or an image holds NaN.

@@ -34,13 +34,13 @@ def to_gray_levels(image: Tensor) -> Tensor:
 
 
 def to_luma_levels(image: Tensor) -> Tensor:
-    """The Y of `rgb2ycbcr` of an 8-bit image: RGB in [0, 1], (B, 3, H, W) -> whole levels 16 to 235, (B, H, W)."""
+    """Convert to the Y of `rgb2ycbcr` of 8 bits: RGB in [0, 1], (B, 3, H, W) -> whole levels 16 to 235, (B, H, W)."""
     weights = torch.tensor(LUMA, dtype=torch.float64, device=image.device)
     return (image.double().movedim(1, -1) @ weights + LUMA_OFFSET).round()
 
 
 def normalise_luminance(levels: Tensor, border: str) -> Tensor:
-    """Levels less their local mean, over their local deviation plus one: (B, H, W) -> the same shape.
+    """Return the levels less their local mean, over their local deviation plus one: (B, H, W) -> the same shape.
 
     `border` is "replicate" or "constant" (zeros): the two differ in what lies beyond the image. Where the levels are
     flat the result is zero, as in exact arithmetic: the fits count signs, which the rounding of a mean must not decide.
@@ -57,10 +57,10 @@ def normalise_luminance(levels: Tensor, border: str) -> Tensor:
 
 
 def halve(levels: Tensor) -> Tensor:
-    """MATLAB's `imresize(levels, 0.5)`: Keys' bicubic kernel stretched to eight taps, edges mirrored. (..., H, W).
+    """Compute MATLAB's `imresize(levels, 0.5)`: Keys' bicubic kernel stretched to eight taps, edges mirrored.
 
-    Keys, "Cubic convolution interpolation for digital image processing", IEEE Transactions on Acoustics, Speech, and
-    Signal Processing 29(6), 1981, with a = -1/2.
+    (..., H, W). Keys, "Cubic convolution interpolation for digital image processing", IEEE Transactions on Acoustics,
+    Speech, and Signal Processing 29(6), 1981, with a = -1/2.
     """
     at = (torch.arange(8, dtype=levels.dtype, device=levels.device) - 3.5).abs() / 2
     near = 1.5 * at**3 - 2.5 * at**2 + 1
@@ -77,13 +77,13 @@ def halve(levels: Tensor) -> Tensor:
 
 
 def multiply_neighbours(normalised: Tensor) -> list[Tensor]:
-    """Each value times its neighbour to the right, below, and on both diagonals, round the edges: (N, h, w) each."""
+    """Multiply each value by its neighbours to the right, below and on both diagonals, wrapped: (N, h, w) each."""
     shifts = ((0, 1), (1, 0), (1, 1), (1, -1))
     return [normalised * normalised.roll(shift, dims=(1, 2)) for shift in shifts]
 
 
 def fit_gaussian(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Shape and variance of generalised Gaussians: (N, ...) -> (N,) twice."""
+    """Return the shape and variance of generalised Gaussians: (N, ...) -> (N,) twice."""
     values = values.flatten(1)
     variance = values.square().mean(1)
     ratio = values.abs().mean(1).square() / variance
@@ -92,7 +92,7 @@ def fit_gaussian(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def fit_asymmetric_gaussian(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Shape and both deviations, left and right of zero, of asymmetric Gaussians: (N, ...) -> (N,) three times.
+    """Fit shape and deviations left and right of zero of asymmetric Gaussians: (N, ...) -> (N,) three times.
 
     Without values on one side, or of zeros alone, deviations are NaN and the shape is the smallest, as in MATLAB.
     """
@@ -108,12 +108,12 @@ def fit_asymmetric_gaussian(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def compute_asymmetric_mean(shape: Tensor, left_scale: Tensor, right_scale: Tensor) -> Tensor:
-    """The mean of an asymmetric Gaussian of these scales (`compute_scale` its deviations)."""
+    """Return the mean of an asymmetric Gaussian of these scales (`compute_scale` its deviations)."""
     return (right_scale - left_scale) * (torch.lgamma(2 / shape) - torch.lgamma(1 / shape)).exp()
 
 
 def compute_scale(shape: Tensor, deviation: Tensor) -> Tensor:
-    """The scale, beta in the papers, of a generalised Gaussian of this shape and deviation."""
+    """Return the scale, beta in the papers, of a generalised Gaussian of this shape and deviation."""
     return deviation * ((torch.lgamma(1 / shape) - torch.lgamma(3 / shape)) / 2).exp()
 
 
@@ -122,13 +122,13 @@ def _list_shapes(device: torch.device) -> Tensor:
 
 
 def _compute_moment_ratios(device: torch.device) -> Tensor:
-    """Squared mean magnitude over variance for every shape; rises with the shape."""
+    """Return the squared mean magnitude over variance for every shape; rises with the shape."""
     inverse = 1 / _list_shapes(device)
     return (2 * torch.lgamma(2 * inverse) - torch.lgamma(inverse) - torch.lgamma(3 * inverse)).exp()
 
 
 def _find_nearest_shape(table: Tensor, wanted: Tensor) -> Tensor:
-    """The shape whose entry in the ascending `table` lies nearest to each of `wanted`; the first for NaN."""
+    """Return the shape whose entry in the ascending `table` lies nearest to each of `wanted`; the first for NaN."""
     above = torch.searchsorted(table, wanted).clamp(1, len(table) - 1)
     place = torch.where(wanted - table[above - 1] <= table[above] - wanted, above - 1, above)
     return _list_shapes(wanted.device)[torch.where(wanted.isnan(), 0, place)]

@@ -33,7 +33,7 @@ BLOCK_PX = 96
 
 
 def niqe(image: Tensor) -> Tensor:
-    """Distance per image, 0 and up, lower is better; about 3 for a good photograph. (B, 3, H, W) -> (B,).
+    """Return the distance per image, 0 and up, lower is better; about 3 for a good photograph. (B, 3, H, W) -> (B,).
 
     Values are RGB in [0, 1], which are read as 8-bit levels. Raises UnblurError for other shapes, NaN, images that
     hold fewer than two blocks of 96 x 96 pixels, and images with fewer than two blocks that are not flat.
@@ -53,7 +53,7 @@ def niqe(image: Tensor) -> Tensor:
 
 
 def _compute_features(levels: Tensor, block_px: int) -> Tensor:
-    """The 18 numbers of every block: (B, H, W) -> (B, blocks, 18)."""
+    """Return the 18 numbers of every block: (B, H, W) -> (B, blocks, 18)."""
     normalised = normalise_luminance(levels, border="replicate")
     blocks = normalised.unfold(1, block_px, block_px).unfold(2, block_px, block_px).reshape(-1, block_px, block_px)
     shape, left, right = fit_asymmetric_gaussian(blocks)
@@ -66,7 +66,7 @@ def _compute_features(levels: Tensor, block_px: int) -> Tensor:
 
 
 def _compute_distance(blocks: Tensor) -> Tensor:
-    """Equation 10 of the paper, for the (blocks, 36) features of one image."""
+    """Compute equation 10 of the paper for the (blocks, 36) features of one image."""
     whole = blocks[~blocks.isnan().any(dim=1)]
     if len(whole) < 2:
         raise UnblurError(

@@ -53,7 +53,7 @@ class PerceptualDistance(nn.Module):
         return torch.stack(layers).sum(0)
 
     def _directions(self, image: Tensor) -> list[Tensor]:
-        """Features of unit length at every point, for every tap."""
+        """Return features of unit length at every point, for every tap."""
         values = (2 * image.float() - 1 - self.get_buffer("shift")) / self.get_buffer("scale")
         found = []
         for place, layer in enumerate(self.features):
@@ -64,7 +64,7 @@ class PerceptualDistance(nn.Module):
 
 
 def read_weights(path: Path, whose: str) -> State:
-    """The tensors of a .safetensors or .pth file. `whose` ends the sentence of the UnblurError when there is none."""
+    """Read the tensors of a .safetensors or .pth file. Without one, `whose` ends the UnblurError's sentence."""
     try:
         if path.suffix == ".safetensors":
             return load(read_regular(path))
@@ -95,7 +95,10 @@ def take_features(features: nn.Sequential, state: State, place_of: Callable[[str
 
 
 def take_heads(state: State, channels: Sequence[int], path: Path) -> list[Tensor]:
-    """The heads "lin0.model.1.weight" to "lin4...", (channels,) each. Raises UnblurError when they are not there."""
+    """Return the heads "lin0.model.1.weight" to "lin4...", (channels,) each.
+
+    Raises UnblurError when they are not there.
+    """
     heads = [state.get(f"lin{place}.model.1.weight") for place in range(len(channels))]
     found = [None if head is None else tuple(head.shape) for head in heads]
     if found != [(1, count, 1, 1) for count in channels]:

@@ -25,7 +25,7 @@ STABILITY = 1
 
 
 def piqe(image: Tensor) -> Tensor:
-    """Distortion per image, 0 to 100, lower is better; 100 for a flat image. (B, 3, H, W) -> (B,).
+    """Return the distortion per image, 0 to 100, lower is better; 100 for a flat image. (B, 3, H, W) -> (B,).
 
     Values are RGB in [0, 1], which are read as 8-bit levels. Raises UnblurError for other shapes, NaN, and sides below
     16 pixels.
@@ -43,7 +43,7 @@ def piqe(image: Tensor) -> Tensor:
 
 
 def _pad_to_blocks(levels: Tensor) -> Tensor:
-    """Mirrored at the right and the bottom, the edge included, to whole blocks."""
+    """Mirror at the right and the bottom, the edge included, to whole blocks."""
     for axis in (1, 2):
         missing = -levels.shape[axis] % BLOCK_PX
         mirrored = levels.flip(axis).narrow(axis, 0, missing)
@@ -52,7 +52,7 @@ def _pad_to_blocks(levels: Tensor) -> Tensor:
 
 
 def _has_flat_edge(blocks: Tensor) -> Tensor:
-    """Whether any six pixels in a row on any side of the block hardly differ."""
+    """Return whether any six pixels in a row on any side of the block hardly differ."""
     sides = torch.stack([blocks[..., 0, :], blocks[..., -1, :], blocks[..., :, 0], blocks[..., :, -1]], dim=-2)
     return (sides.unfold(-1, SEGMENT_PX, 1).std(dim=-1) < FLAT_SEGMENT_DEVIATION).flatten(3).any(dim=3)
 

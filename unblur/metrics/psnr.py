@@ -13,7 +13,7 @@ from unblur.metrics.checks import check_same_shape
 
 
 def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Decibels per image, higher is better, infinite for equal images. Shape: (B, 3, H, W) twice -> (B,).
+    """Return the decibels per image, higher is better, infinite for equal images. Shape: (B, 3, H, W) twice -> (B,).
 
     Values are RGB in [0, 1]. Nothing is rounded here: see `quantize_8bit`. Raises UnblurError if the shapes
     differ or are not these.

@@ -27,10 +27,10 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Wang's, per channel, per image in [-1, 1]: higher is better, 1 for equal images. (B, 3, H, W) twice -> (B,).
+    """Compute Wang's SSIM per channel, per image in [-1, 1]: higher is better, 1 for equal images.
 
-    Values are RGB in [0, 1]. Raises UnblurError if the shapes differ or are not these, an image is smaller than one
-    window or holds NaN.
+    (B, 3, H, W) twice -> (B,). Values are RGB in [0, 1]. Raises UnblurError if the shapes differ or are not these, an
+    image is smaller than one window or holds NaN.
     """
     check_pair(restored, sharp, metric="SSIM", smallest_px=SMALLEST_PX)
     # Variances are differences of nearly equal numbers: float32 would lose their digits in flat regions.
@@ -39,7 +39,7 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 def ssim_3d(restored: Tensor, sharp: Tensor) -> Tensor:
-    """MATLAB's `ssim()` of RGB arrays, per image in [-1, 1]: higher is better. (B, 3, H, W) twice -> (B,).
+    """Compute MATLAB's `ssim()` of RGB arrays, per image in [-1, 1]: higher is better. (B, 3, H, W) twice -> (B,).
 
     Values are RGB in [0, 1]. Raises UnblurError as `ssim` does.
     """
@@ -50,13 +50,13 @@ def ssim_3d(restored: Tensor, sharp: Tensor) -> Tensor:
 
 
 def compute_similarity_maps(x: Tensor, y: Tensor, axes: tuple[int, ...] = (-2, -1)) -> tuple[Tensor, Tensor]:
-    """The luminance term and the contrast-structure term of every window along `axes` inside two float64 images."""
+    """Compute luminance and contrast-structure terms of every window along `axes` inside two float64 images."""
     luminance, variance_x, variance_y, covariance = _compute_statistics(x, y, axes)
     return luminance, (2 * covariance + C2) / (variance_x + variance_y + C2)
 
 
 def compute_similarity_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Luminance, contrast and structure of every window inside two float64 images, the paper's equations 6, 9, 10."""
+    """Compute luminance, contrast and structure (equations 6, 9, 10) of every window inside two float64 images."""
     luminance, variance_x, variance_y, covariance = _compute_statistics(x, y, (-2, -1))
     deviations = (variance_x.clamp(min=0) * variance_y.clamp(min=0)).sqrt()
     contrast = (2 * deviations + C2) / (variance_x + variance_y + C2)
@@ -64,7 +64,7 @@ def compute_similarity_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def _compute_statistics(x: Tensor, y: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The luminance term, the two variances and the covariance of every window."""
+    """Return the luminance term, the two variances and the covariance of every window."""
     weights = compute_gaussian_weights(RADIUS_PX, SIGMA_PX, x)
     mean_x, mean_y = compute_window_means(x, weights, axes), compute_window_means(y, weights, axes)
     variance_x = compute_window_means(x * x, weights, axes) - mean_x * mean_x

@@ -26,7 +26,7 @@ PACKAGE = "stlpips_pytorch"
 
 
 def load_st_lpips(network: Network, weights: Path | None = None) -> PerceptualDistance:
-    """ST-LPIPS from `weights`, or from the installed package for None.
+    """Load ST-LPIPS from `weights`, or from the installed package for None.
 
     Raises UnblurError when they are missing, damaged, or of another network.
     """
@@ -47,7 +47,7 @@ class BlurPool(nn.Module):
 
 
 def find_packaged_weights(network: Network) -> Path:
-    """The file inside the installed package. Raises UnblurError when the package is missing."""
+    """Return the file inside the installed package. Raises UnblurError when the package is missing."""
     found = find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise UnblurError(

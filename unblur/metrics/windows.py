@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def compute_gaussian_weights(radius_px: int, sigma_px: float, like: Tensor) -> Tensor:
-    """The 2 radius + 1 samples of a Gaussian, scaled to sum 1, of the type and on the device of `like`.
+    """Return the 2 radius + 1 samples of a Gaussian, scaled to sum 1, of the type and on the device of `like`.
 
     Their outer product is MATLAB's `fspecial('gaussian', 2 * radius + 1, sigma)`.
     """
@@ -15,7 +15,7 @@ def compute_gaussian_weights(radius_px: int, sigma_px: float, like: Tensor) -> T
 
 
 def compute_window_means(image: Tensor, weights: Tensor, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
-    """Means over all windows inside the image, weighted along each of `axes`: (..., H, W) -> (..., H - n, W - n).
+    """Compute weighted means over all windows along `axes` inside the image: (..., H, W) -> (..., H - n, W - n).
 
     n is one less than the number of weights.
     """

@@ -26,5 +26,5 @@ def decoder() -> Recipe:
 
 
 def autoencoder() -> Recipe:
-    """The same with an encoder of our own, which learns with the decoder."""
+    """Return the recipe of the decoder together with an encoder of our own."""
     return replace(decoder(), name="unblur-autoencoder", model=AutoencoderConfig(), seed=32)

@@ -35,7 +35,7 @@ def pre_reconstruction() -> Recipe:
 
 
 def glow() -> Recipe:
-    """Stage I, BPP: everything that the simulator knows, 1 to 80 px."""
+    """Return the recipe of Stage I, BPP: all blur of the simulator, 1 to 80 px."""
     return Recipe(
         name="unblur-glow",
         model=sized("small"),

@@ -20,14 +20,14 @@ from unblur.training.schedule import ConstantThenCosine, Halving
 
 GOPRO_PAIRS = 2103
 NEVER_CLIPPED = 1e6
-"""Longer than any gradient: the authors do not clip."""
+"""Gradient norm that is never reached, because the authors do not clip."""
 
 RESTORMER_STEPS = ((92, 128, 8), (64, 160, 5), (48, 192, 4), (36, 256, 2), (36, 320, 1), (24, 384, 1))
 """Thousands of steps, side of the patches, and batch on each of the authors' eight accelerators."""
 
 
 def unet(*, with_prior: bool) -> Recipe:
-    """Ours: the prior's paper names a UNet and not how it was trained.
+    """Return a UNet trained our way: the prior's paper names one and not how it was trained.
 
     The loss is NAFNet's, which weighs nothing against anything; steps and batch are those of NAFNet-32 at half the
     batch; the rest is what `faithful` was trained with.
@@ -46,7 +46,7 @@ def unet(*, with_prior: bool) -> Recipe:
 
 
 def mimo_unet(*, plus: bool, with_prior: bool) -> Recipe:
-    """L1 and a tenth of the frequency loss at three scales; 3000 epochs, halved every 500."""
+    """Return MIMO-UNet: L1 and a tenth of the frequency loss at three scales; 3000 epochs, halved every 500."""
     return Recipe(
         name=_format_name("mimo-unet+" if plus else "mimo-unet", with_prior),
         model=_add_prior(get_published("mimo-unet+" if plus else "mimo-unet").config, with_prior),
@@ -67,7 +67,7 @@ def mimo_unet(*, plus: bool, with_prior: bool) -> Recipe:
 
 
 def mprnet(*, with_prior: bool) -> Recipe:
-    """Charbonnier and a twentieth of the edge loss at three stages; 3000 epochs, of which three are warmup."""
+    """Return MPRNet: Charbonnier and a twentieth of the edge loss at three stages; 3000 epochs, three of warmup."""
     return Recipe(
         name=_format_name("mprnet", with_prior),
         model=_add_prior(get_published("mprnet").config, with_prior),
@@ -88,17 +88,17 @@ def mprnet(*, with_prior: bool) -> Recipe:
 
 
 def nafnet(*, with_prior: bool) -> Recipe:
-    """Width 32: negative PSNR, 200,000 steps of 32 patches."""
+    """Return NAFNet of width 32: negative PSNR, 200,000 steps of 32 patches."""
     return replace(_make_nafnet("nafnet", 200_000, batch=32, with_prior=with_prior), weight_decay=0.0)
 
 
 def nafnet_64(*, with_prior: bool) -> Recipe:
-    """Width 64: negative PSNR, 400,000 steps of 64 patches."""
+    """Return NAFNet of width 64: negative PSNR, 400,000 steps of 64 patches."""
     return _make_nafnet("nafnet-64", 400_000, batch=64, with_prior=with_prior)
 
 
 def restormer(*, with_prior: bool) -> Recipe:
-    """L1 on patches that grow; 300,000 steps, the rate constant for the first 92,000."""
+    """Return Restormer: L1 on patches that grow; 300,000 steps, the rate constant for the first 92,000."""
     total = sum(thousands for thousands, _, _ in RESTORMER_STEPS)
     begun = [sum(thousands for thousands, _, _ in RESTORMER_STEPS[:stage]) for stage in range(len(RESTORMER_STEPS))]
     (_, first_px, first_batch), *later = RESTORMER_STEPS

@@ -6,7 +6,7 @@ from unblur.training.recipe import Recipe
 
 
 def motion() -> Recipe:
-    """Everything that the simulator knows, 1 to 80 px: true paths, and blurring again beside them.
+    """Return the recipe on all blur of the simulator, 1 to 80 px: true paths, and a reblur loss.
 
     Made the bundled weights. Those before had true paths alone, and seed 11 (docs/results/training-log.md).
     """

@@ -1,4 +1,4 @@
-"""The semantic prior: EfficientNet-Lite0 taught to see through blur, for hosts that restore."""
+"""The semantic prior: EfficientNet-Lite0 distilled to ignore blur, for hosts that restore."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A run of a few seconds that shows the whole chain works: it must beat the blurry input, not win prizes."""
+"""A run of a few seconds that tests the whole chain: its network must improve on the blurry input."""
 
 from unblur.blur import Camera
 from unblur.datasets.simulated import PatchSampling
@@ -7,7 +7,7 @@ from unblur.training.recipe import Recipe
 
 
 def smoke() -> Recipe:
-    """A tiny network on mild blur without noise."""
+    """Return the recipe of a tiny network on mild blur without noise."""
     return Recipe(
         name="unblur-smoke",
         model=NAFNetConfig(width=16, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2),

@@ -1,4 +1,4 @@
-"""A discriminator that learns to tell reconstructions from photographs, beside the network that learns to fool it."""
+"""A discriminator of reconstructions and photographs for adversarial training."""
 
 from typing import Any
 
@@ -16,10 +16,11 @@ BETAS = (0.5, 0.9)
 
 
 class PatchDiscriminator(nn.Sequential):
-    """Scores how real each position looks, any number. Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 1, H/8, W/8).
+    """Discriminator that scores each position as real or generated.
 
-    PatchGAN's (Isola et al. 2017, arXiv 1611.07004) strided convolutions, their largest gain held at 1 by spectral
-    normalisation (Miyato et al. 2018, arXiv 1802.05957) in place of batch normalisation.
+    Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 1, H/8, W/8). PatchGAN's (Isola et al. 2017, arXiv 1611.07004) strided
+    convolutions, their largest gain held at 1 by spectral normalisation (Miyato et al. 2018, arXiv 1802.05957) in place
+    of batch normalisation.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class PatchDiscriminator(nn.Sequential):
 
 
 class Adversary:
-    """A discriminator, its optimizer and what is needed to go on after being killed.
+    """Discriminator with its optimizer and the state that a resumed run needs.
 
     Loss and counter-loss are the hinge's (Lim, Ye 2017, arXiv 1705.02894).
     """
@@ -44,7 +45,7 @@ class Adversary:
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=LEARNING_RATE, betas=BETAS)
 
     def learn(self, reconstructed: Tensor, sharp: Tensor) -> float:
-        """One update on two batches (B, 3, H, W). The loss before it: 2 for one that knows nothing, 0 at best."""
+        """Update the discriminator on two batches (B, 3, H, W); return its loss, 2 if it is constant and 0 at best."""
         self.discriminator.train().requires_grad_(True)
         true, false = self.discriminator(torch.cat([sharp, reconstructed.detach()]) - 0.5).chunk(2)
         loss = (1 - true).relu().mean() + (1 + false).relu().mean()

@@ -1,4 +1,4 @@
-"""Memory that training frees and asks for again a moment later."""
+"""Reuse of freed memory, which training allocates again in the next step."""
 
 import ctypes
 import sys
@@ -8,7 +8,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc to keep freed blocks instead of handing them back to Linux; elsewhere, do nothing.
+    """Make glibc keep freed blocks instead of handing them back to Linux; elsewhere, do nothing.
 
     Every step allocates the same activations. Fresh pages for each of them, zeroed by the kernel, made up a fifth of
     the step's time on two cores (6000 page faults a step, and almost none with this).

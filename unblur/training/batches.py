@@ -7,12 +7,12 @@ import torch
 from unblur.errors import UnblurError
 from unblur.training.objectives.objective import Example, Objective
 from unblur.training.prefetch import prefetch
-from unblur.training.processes import Processes
+from unblur.training.processes import ProcessGroup
 from unblur.training.progressive import find_phase, list_phases
 from unblur.training.recipe import Recipe
 
 
-def check_batches(recipe: Recipe, objective: Objective, processes: Processes) -> None:
+def check_batches(recipe: Recipe, objective: Objective, processes: ProcessGroup) -> None:
     """Raise UnblurError when batches cannot be divided as the recipe and the number of processes require."""
     parts = processes.count * recipe.accumulate
     if parts > 1 and objective.whole_batches:
@@ -24,7 +24,7 @@ def check_batches(recipe: Recipe, objective: Objective, processes: Processes) ->
         )
 
 
-def batches(recipe: Recipe, objective: Objective, start: int, processes: Processes) -> Iterator[list[Example]]:
+def batches(recipe: Recipe, objective: Objective, start: int, processes: ProcessGroup) -> Iterator[list[Example]]:
     """Yield this process's micro-batches of every step from `start` to the last; each example is in one alone."""
     phases = list_phases(recipe)
 

@@ -8,7 +8,7 @@ RESTORATION_EPSILON = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class GlowTraining:
-    """Weights beside the 1 of the velocity's mean squared error; the paper tells none."""
+    """Loss weights relative to the velocity's mean squared error; the paper gives none."""
 
     alignment: float = 1.0
     """Weight of the mean squared error between the aligned feature and the sharp image's latents."""

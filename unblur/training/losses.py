@@ -11,7 +11,7 @@ SOFTENING_PX = 4.0
 
 
 def psnr_loss(restored: Tensor, sharp: Tensor, floor: float) -> Tensor:
-    """Mean negative PSNR of a batch in dB (NAFNet, Chen et al. 2022). (B, 3, H, W) in [0, 1] -> scalar.
+    """Return the mean negative PSNR of a batch in dB (NAFNet, Chen et al. 2022). (B, 3, H, W) in [0, 1] -> scalar.
 
     `floor` is added to each mean squared error: the gradient of nearly perfect patches vanishes.
     """
@@ -20,17 +20,17 @@ def psnr_loss(restored: Tensor, sharp: Tensor, floor: float) -> Tensor:
 
 
 def absolute_loss(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Mean absolute error, L1. Equal shapes -> scalar."""
+    """Return the mean absolute error, L1. Equal shapes -> scalar."""
     return (restored.float() - sharp.float()).abs().mean()
 
 
 def charbonnier_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
-    """Mean of sqrt(error^2 + epsilon^2): a smooth L1 (MPRNet, arXiv 2102.02808, eq. 3). Scalar."""
+    """Return the mean of sqrt(error^2 + epsilon^2): a smooth L1 (MPRNet, arXiv 2102.02808, eq. 3). Scalar."""
     return ((restored.float() - sharp.float()).square() + epsilon**2).sqrt().mean()
 
 
 def edge_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
-    """Charbonnier loss of Laplacians (MPRNet, eq. 4). (B, C, H, W) -> scalar."""
+    """Compute the Charbonnier loss of Laplacians (MPRNet, eq. 4). (B, C, H, W) -> scalar."""
     return charbonnier_loss(compute_laplacian(restored), compute_laplacian(sharp), epsilon)
 
 
@@ -40,15 +40,15 @@ def compute_laplacian(picture: Tensor) -> Tensor:
     The pyramid of Burt and Adelson (1983) with a = 0.4: blurred, every other pixel set to zero, blurred again.
     """
     sparse = torch.zeros_like(picture)
-    # Four times: of four pixels one is left.
+    # The factor is four, because one of four pixels is not zero.
     sparse[..., ::2, ::2] = 4 * _blur(picture)[..., ::2, ::2]
     return picture - _blur(sparse)
 
 
 def frequency_loss(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Mean absolute error of the real and imaginary parts of all frequencies, not normalised. (B, C, H, W) -> scalar.
+    """Return the mean absolute error of the real and imaginary parts of all frequencies, not normalised.
 
-    MIMO-UNet's (Cho et al. 2021, arXiv 2108.05054, eq. 9).
+    (B, C, H, W) -> scalar. MIMO-UNet's (Cho et al. 2021, arXiv 2108.05054, eq. 9).
     """
     return torch.view_as_real(torch.fft.fft2(restored.float() - sharp.float())).abs().mean()
 
@@ -62,12 +62,12 @@ def blur_binomially(picture: Tensor) -> Tensor:
 
 
 def path_loss(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Mean distance of undirected paths (B, 4, h, w) in pixels, each softened by its true length. Scalar.
+    """Return the mean distance of undirected paths (B, 4, h, w) in pixels, each softened by its true length. Scalar.
 
     The doubled vectors count half: where only the length is wrong, that is the distance of the two ends.
     """
     off = predicted.float() - truth
-    # The norm of nothing has no gradient.
+    # The norm of a zero vector has no gradient.
     distance = _compute_norm(off[:, :2]) + _compute_norm(off[:, 2:]) / 2
     return (distance / (_compute_norm(truth[:, 2:]) + SOFTENING_PX).sqrt()).mean()
 
@@ -77,10 +77,11 @@ REBLUR_SQUARE_PX = 4
 
 
 def reblur_loss(again: Tensor, known: Tensor, blurry: Tensor) -> Tensor:
-    """Mean absolute error of a photograph blurred `again` (B, 3, H, W) where it is `known` (B, 1, H, W). Scalar.
+    """Return the mean absolute error of a photograph blurred `again` (B, 3, H, W) where it is `known` (B, 1, H, W).
 
-    Of means over small squares: sensor and JPEG soften a blurry photograph too, and longer paths must not make up for
-    that. Absolute, where Motion-ETR has squares: lamps, objects in front of others and noise are more than paths.
+    Scalar. Of means over small squares: sensor and JPEG soften a blurry photograph too, and longer paths must not make
+    up for that. Absolute, where Motion-ETR has squares: lamps, objects in front of others and noise are more than
+    paths.
     """
     off = F.avg_pool2d(again - blurry.float(), REBLUR_SQUARE_PX).abs().mean(dim=1, keepdim=True)
     certain = F.avg_pool2d(known.float(), REBLUR_SQUARE_PX) == 1
@@ -101,7 +102,7 @@ def feature_loss(predicted: list[Tensor], truth: list[Tensor]) -> Tensor:
 
 
 def hcl_loss(answer: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared error of features and, for half, a quarter and an eighth, of their 4 x 4, 2 x 2 and 1 x 1 means.
+    """Compute the mean squared error of features and, by 1/2, 1/4 and 1/8, of their 4 x 4, 2 x 2 and 1 x 1 means.
 
     ReviewKD's hierarchical context loss (Chen et al. 2021, arXiv 2104.09044). (B, C, H, W) -> scalar.
     """
@@ -121,12 +122,12 @@ def compute_mean_cosine(features: Tensor, others: Tensor) -> float:
 
 
 def _blur(picture: Tensor) -> Tensor:
-    """Weights of 1/20, 1/4, 2/5, 1/4, 1/20 in both directions, edges replicated. (B, C, H, W) -> same."""
+    """Return weights of 1/20, 1/4, 2/5, 1/4, 1/20 in both directions, edges replicated. (B, C, H, W) -> same."""
     return _filter_both_ways(picture, (0.05, 0.25, 0.4, 0.25, 0.05), "replicate")
 
 
 def _filter_both_ways(picture: Tensor, weights: tuple[float, ...], edges: str) -> Tensor:
-    """An odd number of weights across and down. `edges`: how they are padded. (B, C, H, W) -> same."""
+    """Filter with an odd number of weights across and down. `edges`: how they are padded. (B, C, H, W) -> same."""
     channels, side = picture.shape[1], len(weights)
     line = picture.new_tensor(weights)
     window = torch.outer(line, line).expand(channels, 1, side, side)

@@ -25,7 +25,7 @@ from unblur.training.recipe import Recipe
 
 
 def build_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[Patch]:
-    """All that `recipe` learns from, `photos` being what is blurred. Raises UnblurError when something is missing."""
+    """Build the training patches of `recipe`; `photos` are blurred. Raises UnblurError when something is missing."""
     if photos is None and recipe.needs_photos:
         raise UnblurError(f"{recipe.name} learns from simulated blur; give a folder of sharp photographs (--photos).")
     return ProgressivePatches(list_phases(recipe), lambda phase: _mix(recipe, phase, photos, device))

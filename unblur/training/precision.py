@@ -10,12 +10,12 @@ from unblur.checkpoints.old_names import modern_json
 from unblur.config import from_json
 from unblur.errors import UnblurError
 from unblur.restoration.device import choose_precision
-from unblur.training.processes import Processes
+from unblur.training.processes import ProcessGroup
 from unblur.training.recipe import Recipe
 
 
-def begin_recipe(recipe: Recipe, device: str, processes: Processes) -> Recipe:
-    """`recipe` with "auto" replaced by the precision of a new run: bfloat16 where it is native in every process."""
+def begin_recipe(recipe: Recipe, device: str, processes: ProcessGroup) -> Recipe:
+    """Replace "auto" in `recipe` by the precision of a new run: bfloat16 where it is native in every process."""
     if recipe.precision != "auto":
         return recipe
     native = choose_precision("auto", torch.device(device)) == "bfloat16"
@@ -24,7 +24,7 @@ def begin_recipe(recipe: Recipe, device: str, processes: Processes) -> Recipe:
 
 
 def resume_recipe(recipe: Recipe, recorded: Recipe, run: Path) -> Recipe:
-    """`recipe` in the precision of the existing run that it resumes, whose recipe is `recorded`.
+    """Return `recipe` in the precision of the existing run that it resumes, whose recipe is `recorded`.
 
     Raises UnblurError when they differ. "auto" accepts the precision that the run began in.
     """
@@ -39,13 +39,13 @@ def resume_recipe(recipe: Recipe, recorded: Recipe, run: Path) -> Recipe:
 
 
 def is_recipe_of(recorded: Recipe, recipe: Recipe) -> bool:
-    """Whether the run that recorded `recorded` is a run of `recipe`."""
+    """Return whether the run that recorded `recorded` is a run of `recipe`."""
     expected = recorded.precision if recipe.precision == "auto" else recipe.precision
     return replace(recipe, precision=expected) == recorded
 
 
 def refuse_emulation(recorded: Recipe, recipe: Recipe, device: str, run: Path) -> None:
-    """Raises UnblurError when the run is in bfloat16, `device` only emulates it, and `recipe` does not name it."""
+    """Raise UnblurError when the run is in bfloat16, `device` only emulates it, and `recipe` does not name it."""
     emulated = recorded.precision == "bfloat16" and choose_precision("auto", torch.device(device)) == "float32"
     if emulated and recipe.precision == "auto":
         raise UnblurError(
@@ -56,7 +56,7 @@ def refuse_emulation(recorded: Recipe, recipe: Recipe, device: str, run: Path) -
 
 
 def read_recorded_recipe(text: str, source: Path) -> Recipe:
-    """The recipe that a run recorded as JSON in `source`. Raises UnblurError when it is not one.
+    """Return the recipe that a run recorded as JSON in `source`. Raises UnblurError when it is not one.
 
     Runs that began before recipes had a precision computed in bfloat16, unless they recorded `half` as false.
     """

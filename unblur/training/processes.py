@@ -16,7 +16,7 @@ from unblur.errors import UnblurError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Processes:
+class ProcessGroup:
     """The group of processes, with the rank and the device of this one."""
 
     count: int = 1
@@ -55,20 +55,20 @@ class Processes:
         return found
 
     def wait(self) -> None:
-        """Wait until all processes have come here."""
+        """Wait until all processes have called this."""
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
 
 
-SINGLE_PROCESS = Processes()
+SINGLE_PROCESS = ProcessGroup()
 
 
 def is_first_process() -> bool:
-    """Whether this process is alone, or the first of several; needs no library."""
+    """Return whether this process is alone, or the first of several; needs no library."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def find_process_group(device: str) -> Processes:
+def find_process_group(device: str) -> ProcessGroup:
     """Return the processes that were started together with this one, each on a device of the kind of `device`.
 
     Raises UnblurError when there are several and the library accelerate is not installed.
@@ -83,7 +83,7 @@ def find_process_group(device: str) -> Processes:
             "pip install 'unblur[distributed]'."
         ) from error
     accelerator = Accelerator(cpu=device == "cpu")
-    return Processes(
+    return ProcessGroup(
         count=accelerator.num_processes,
         rank=accelerator.process_index,
         device=str(accelerator.device),

@@ -1,6 +1,6 @@
 """Progressive learning: the examples of a step and their size, which may grow during a run (Restormer).
 
-Both depend on the recipe and the number of the step alone, so a run that goes on is shown what it would have been.
+Both depend on the recipe and the number of the step alone, so a resumed run gets the examples of an uninterrupted one.
 """
 
 from bisect import bisect_right
@@ -28,7 +28,7 @@ class PatchPhase:
     batch: int
 
     def examples(self, step: int) -> range:
-        """Numbers of the examples that `step`, one of this phase, is shown."""
+        """Return the numbers of the examples of `step`, which is in this phase."""
         first = self.first_example + (step - self.first_step) * self.batch
         return range(first, first + self.batch)
 
@@ -46,12 +46,12 @@ def list_phases(recipe: Recipe) -> list[PatchPhase]:
 
 
 def find_phase(phases: list[PatchPhase], step: int) -> PatchPhase:
-    """The phase of a step, counted from 0."""
+    """Return the phase of a step, counted from 0."""
     return phases[bisect_right(phases, step, key=lambda phase: phase.first_step) - 1]
 
 
 class ProgressivePatches(Generic[PatchType]):
-    """An endless list of patches, each as large as the phase that shows it wants it."""
+    """Endless list of patches, each in the size of its phase."""
 
     def __init__(self, phases: list[PatchPhase], patches_of: Callable[[PatchPhase], Patches[PatchType]]) -> None:
         self.phases, self.patches_of = phases, patches_of

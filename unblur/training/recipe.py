@@ -1,4 +1,4 @@
-"""Everything that decides what a training run produces."""
+"""Settings that determine the result of a training run."""
 
 import math
 from dataclasses import dataclass

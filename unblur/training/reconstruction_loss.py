@@ -24,27 +24,28 @@ class ReconstructionLoss:
     adversarial: float = 0.02
     """Weight of the adversarial loss; 0 disables the discriminator."""
     adversarial_start: float = 0.4
-    """Share of the steps that go by before: there is no point in fooling while all is blurry."""
+    """Share of the steps that go by before: early reconstructions are too blurry for an adversarial loss."""
 
 
 def pixel_loss(reconstructed: Tensor, sharp: Tensor) -> Tensor:
-    """Mean Charbonnier distance sqrt(e^2 + 0.001^2) - 0.001 of images (B, 3, H, W). Scalar."""
+    """Return the mean Charbonnier distance sqrt(e^2 + 0.001^2) - 0.001 of images (B, 3, H, W). Scalar."""
     return charbonnier_loss(reconstructed, sharp, SOFTENED) - SOFTENED
 
 
 def spectrum_loss(reconstructed: Tensor, sharp: Tensor) -> Tensor:
-    """Mean size of the error's Fourier coefficients, those of a unitary transform, over (B, 3, H, W). Scalar.
+    """Return the mean size of the error's Fourier coefficients, those of a unitary transform, over (B, 3, H, W).
 
-    MIMO-UNet's (Cho et al. 2021, arXiv 2108.05054), whose transform is not unitary and whose weight is thus another.
+    Scalar. MIMO-UNet's (Cho et al. 2021, arXiv 2108.05054), whose transform is not unitary and whose weight is thus
+    another.
     """
     coefficients = torch.fft.rfft2((reconstructed - sharp).float(), norm="ortho")
-    # The absolute value of a complex nothing has no gradient.
+    # The absolute value of a complex zero has no gradient.
     sizes: Tensor = (coefficients.real.square() + coefficients.imag.square() + SOFTENED**2).sqrt()
     return sizes.mean() - SOFTENED
 
 
 def perceptual_loss(reconstructed: Tensor, sharp: Tensor, distance: nn.Module, share: float) -> Tensor:
-    """Mean of `compute_distance` over the first `share` of a batch, one image at least. Scalar."""
+    """Return the mean of `distance` over the first `share` of a batch, one image at least. Scalar."""
     count = max(1, round(share * len(sharp)))
     values: Tensor = distance(reconstructed[:count].clamp(0, 1), sharp[:count])
     return values.float().mean()

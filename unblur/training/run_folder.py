@@ -12,7 +12,7 @@ from unblur.regular_files import read_regular_text
 from unblur.training.card import write_model_card
 from unblur.training.objectives.objective import Objective
 from unblur.training.precision import begin_recipe, read_recorded_recipe, refuse_emulation, resume_recipe
-from unblur.training.processes import Processes
+from unblur.training.processes import ProcessGroup
 from unblur.training.progressive import find_phase, list_phases
 from unblur.training.recipe import Recipe
 from unblur.training.state import SavedState, TrainState, load_state, save_state
@@ -21,7 +21,7 @@ from unblur.training.state import SavedState, TrainState, load_state, save_state
 class RunFolder:
     """Reads a run that was interrupted, and writes what the first process logs and saves."""
 
-    def __init__(self, path: Path, recipe: Recipe, device: str, processes: Processes) -> None:
+    def __init__(self, path: Path, recipe: Recipe, device: str, processes: ProcessGroup) -> None:
         """Open the folder of a new or an existing run of `recipe`.
 
         Raises UnblurError when it holds something else, a run of another recipe, a damaged one, or one in a precision
@@ -74,7 +74,7 @@ class RunFolder:
                 file.write(json.dumps({"step": step, **metrics}) + "\n")
 
     def is_checkpoint_due(self, step: int) -> bool:
-        """Whether the state after `step` steps has to be saved."""
+        """Return whether the state after `step` steps has to be saved."""
         return step % self.recipe.checkpoint_every == 0 or step == self.recipe.steps
 
     def save(self, state: TrainState, objective: Objective | None) -> None:

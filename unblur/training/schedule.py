@@ -23,7 +23,7 @@ class ConstantThenCosine:
 
 @dataclass(frozen=True, kw_only=True)
 class Halving:
-    """The peak, halved several times, all parts equally long (MIMO-UNet). The final rate is not looked at."""
+    """The peak, halved several times, all parts equally long (MIMO-UNet). The final rate has no effect."""
 
     times: int
 
@@ -38,7 +38,7 @@ Schedule = Cosine | ConstantThenCosine | Halving
 def compute_learning_rate(
     schedule: Schedule, step: int, *, steps: int, warmup_steps: int, peak: float, final: float
 ) -> float:
-    """The rate of update `step`, from 0, of `steps`: first a linear rise to `peak`, then what `schedule` says."""
+    """Return the rate of update `step`, from 0, of `steps`: a linear rise to `peak`, then the `schedule`."""
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
     match schedule:
@@ -52,6 +52,6 @@ def compute_learning_rate(
 
 
 def _compute_half_cosine(step: int, begin: int, steps: int, peak: float, final: float) -> float:
-    """`peak` until step `begin`, `final` at the last one."""
+    """Return `peak` until step `begin`, falling to `final` at the last one."""
     progress = max(0, step - begin) / max(1, steps - 1 - begin)
     return final + (peak - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -120,7 +120,7 @@ def _to_channels_last(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _measure_processor_s(work: Callable[[], object], seconds: float) -> float:
-    """Mean processor seconds of `work` after two calls for warming up, repeated for about `seconds`."""
+    """Return the mean processor seconds of `work` after two calls for warming up, repeated for about `seconds`."""
     work()
     work()
     times, began = 0, time.process_time()
@@ -223,7 +223,7 @@ def measure_step_shares(photos: PhotoFolder, recipe: Recipe, steps: int) -> Step
 
 
 def _measure_sampling_s(exposures: list[Exposure], height: int, width: int) -> float:
-    """Processor seconds of the bilinear sampling alone that `exposures` need."""
+    """Return the processor seconds of the bilinear sampling alone that `exposures` need."""
     picture = torch.rand(1, 3, height, width)
     y, x = torch.meshgrid(torch.linspace(-0.99, 0.99, height), torch.linspace(-0.99, 0.99, width), indexing="ij")
     grid = torch.stack([x, y], dim=-1)[None]

@@ -48,7 +48,7 @@ class SavedState(TypedDict):
 
 
 class TrainState:
-    """Everything that training changes: the model, its optimizer, the moving average of its weights, and the step."""
+    """Mutable state of training: the model, its optimizer, the moving average of its weights, and the step."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ def _check_fit(run: Path, expected: Mapping[str, Tensor], given: Mapping[str, An
 
 @contextmanager
 def _refuse_damage(run: Path) -> Iterator[None]:
-    """While it is entered, what entries of a wrong kind raise becomes UnblurError."""
+    """Turn exceptions because of entries of a wrong kind into UnblurError."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
@@ -193,7 +193,7 @@ def _make_state_error(path: Path, reason: str) -> UnblurError:
 
 
 def _canonicalise(value: Any) -> Any:
-    """The same with one object for equal texts: pickles show which objects were one, and a resumed run's are others."""
+    """Return the same value with one object for equal texts, so that the pickle of a resumed run is equal."""
     if isinstance(value, dict):
         return type(value)({_canonicalise(key): _canonicalise(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):

@@ -10,7 +10,7 @@ from torch import nn
 from unblur.names import Precision
 from unblur.restoration.device import choose_precision
 from unblur.training.objectives.objective import Example, LossOutput, Objective
-from unblur.training.processes import SINGLE_PROCESS, Processes
+from unblur.training.processes import SINGLE_PROCESS, ProcessGroup
 
 
 def take_step(
@@ -19,7 +19,7 @@ def take_step(
     objective: Objective,
     micro_batches: Sequence[Example],
     clip_norm: float,
-    processes: Processes = SINGLE_PROCESS,
+    processes: ProcessGroup = SINGLE_PROCESS,
     *,
     precision: Precision,
 ) -> tuple[LossOutput, float]:
@@ -68,7 +68,7 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
 
-def _average(outputs: Sequence[LossOutput], processes: Processes) -> LossOutput:
+def _average(outputs: Sequence[LossOutput], processes: ProcessGroup) -> LossOutput:
     """Average the outputs of all micro-batches and processes."""
     names = list(outputs[0].metrics)
     diverged = fmean(output.diverged for output in outputs)

@@ -1,4 +1,4 @@
-"""The interface of training objectives: what a network is trained on, and what its output should be."""
+"""The interface of training objectives, which make examples and compute losses."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class LossOutput:
 
 
 class Objective(ABC):
-    """Makes examples, runs the network on them, and computes the loss. Threads may ask for examples at the same time.
+    """Makes examples, runs the network on them, and computes the loss. `example` may be called from several threads.
 
     `initialize` and `prepare` are called once, before the first example.
     """

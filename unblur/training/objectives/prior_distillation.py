@@ -74,7 +74,10 @@ class PriorDistillationObjective(Objective):
 
 
 def cosine_loss(predicted: list[Tensor], truth: list[Tensor]) -> Tensor:
-    """One less the cosine between two features of a place: mean over places and levels, each (B, C, H, W). Scalar."""
+    """Return one less the cosine between two features of a place: mean over places and levels, each (B, C, H, W).
+
+    Scalar.
+    """
     pairs = zip(predicted, truth, strict=True)
     return torch.stack(
         [1 - F.cosine_similarity(one.float(), other.float(), dim=1).mean() for one, other in pairs]
