@@ -38,7 +38,7 @@ BSD_EXPOSURES = ("1ms8ms", "2ms16ms", "3ms24ms")
 
 
 def find_pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find a folder with blurry/ and sharp/, which hold photographs of equal names, or with blurry/ alone."""
+    """Any folder with blurry/ and sharp/, which hold photographs of equal names, or with blurry/ alone."""
     blurry, sharp = list_pictures(root / "blurry"), list_pictures(root / "sharp")
     if not blurry and not sharp:
         return None
@@ -52,7 +52,7 @@ def find_pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_gopro(root: Path, named: bool) -> Listing | None:
-    """Find {train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png."""
+    """{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -72,7 +72,7 @@ def find_gopro(root: Path, named: bool) -> Listing | None:
 
 
 def find_hide(root: Path, named: bool) -> Listing | None:
-    """Find train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones in GT/."""
+    """train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/."""
     truth = list_pictures(root / "GT")
     if not truth:
         return _find_converted(root, "HIDE", named)
@@ -95,7 +95,7 @@ def find_hide(root: Path, named: bool) -> Listing | None:
 
 
 def find_reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find {train,val,test}/{split}_{sharp,blur,blur_jpeg,blur_comp}/SSS/NNNNNNNN.png, the first folder optional.
+    """{train,val,test}/{split}_{sharp,blur,blur_jpeg,blur_comp}/SSS/NNNNNNNN.png, or without the first folder.
 
     NAFNet's "val-300" are the frames whose numbers end in 9 (its scripts/data_preparation/reds.py).
     """
@@ -129,17 +129,17 @@ def find_reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_realblur_j(root: Path, named: bool) -> Listing | None:
-    """Find RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists."""
+    """RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it."""
     return _find_realblur(root, named, "J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref")
 
 
 def find_realblur_r(root: Path, named: bool) -> Listing | None:
-    """Find RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it."""
+    """RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it."""
     return _find_realblur(root, named, "R", "RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref")
 
 
 def find_bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}."""
+    """BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -159,7 +159,7 @@ def find_bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists of the repository.
+    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository.
 
     Lists that tell the saturated pictures of the test set from the others make its parts, where they are there.
     """
@@ -191,7 +191,7 @@ def find_rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find {input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are ignored."""
+    """{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are left alone."""
     blurry, sharp = list_pictures(root / "input_noise"), list_pictures(root / "target")
     if not blurry:
         return None
@@ -211,7 +211,7 @@ def find_rwbi(root: Path, named: bool) -> Listing | None:
 
 
 def find_koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find BlurryImages/BlurryI_K.png and groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png.
+    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png.
 
     The truth are all moments of the exposure but those that the authors' evaluation passes over.
     """
@@ -245,7 +245,7 @@ def find_koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)."""
+    """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)."""
     expected = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
     for folder in (root, root / "Levin09blurdata", root / "LevinEtalCVPR09Data" / "Levin09blurdata"):
         files = {key: folder / f"{key}.mat" for key in expected if (folder / f"{key}.mat").is_file()}
@@ -287,7 +287,7 @@ def _split_by_lists(
     sharp: Mapping[str, Path],
     watched: Iterable[Path],
 ) -> Listing:
-    """Split the pairs below `folder` by the authors' lists, which lie beside it or in `root`."""
+    """The pairs below `folder`, split as the authors' lists say, which lie beside it or in `root`."""
     found = _find_lists(root, folder, lists)
     splits = [read_split(name, found[name], folder, root) for name in lists if name in found]
     if not found:
@@ -306,7 +306,7 @@ def _find_lists(root: Path, folder: Path, lists: Mapping[str, str]) -> dict[str,
 
 
 def _find_converted(root: Path, data_set: str, named: bool) -> Listing | None:
-    """Find {train,test}/NAME/{input,target}, NAME/{train,test}/{input,target} or NAME/{input,target} at `root`.
+    """{train,test}/NAME/{input,target}, NAME/{train,test}/{input,target} or NAME/{input,target}, where `root` lies.
 
     Training pictures that were cut into patches lie in input_crops/ and target_crops/.
     """
@@ -331,7 +331,7 @@ def _find_converted(root: Path, data_set: str, named: bool) -> Listing | None:
 
 
 def _find_by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[str, Path]:
-    """Find the photographs in the folder `side` of each sequence, called sequence-photograph."""
+    """The photographs in the folder `side` of each sequence, called sequence-photograph."""
     return {
         f"{prefix}{folder.name}-{name}": path
         for folder in sequences
@@ -340,7 +340,7 @@ def _find_by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> d
 
 
 def _find_frames(folder: Path, expected: frozenset[str]) -> dict[str, Path]:
-    """Find SSS/NNNNNNNN.png, or SSS_NNNNNNNN.png as in NAFNet; sharp ones may be PNG and the others JPEG."""
+    """SSS/NNNNNNNN.png, or SSS_NNNNNNNN.png as NAFNet flattens it; the sharp ones may be PNG and the others JPEG."""
     nested = {f"{s.name}_{path.stem}": path for s in list_folders(folder) for path in list_pictures(s).values()}
     frames = nested | {path.stem: path for path in list_pictures(folder).values()}
     return {key: path for key, path in frames.items() if key in expected}
