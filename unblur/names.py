@@ -9,6 +9,9 @@ from typing import Literal
 Mode = Literal["faithful", "fast", "generative"]
 """Modes of restoration, `unblur/app/restore_command.py`."""
 
+FrameChoice = Literal["blurred", "all"]
+"""Frames of a video to restore, `unblur/restoration/video.py`."""
+
 ShakeChoice = Literal["auto", "off", "always"]
 """Whether camera shake is solved: where it pays, never, or wherever a kernel is found,
 `unblur/restoration/shake_solver.py`."""
