@@ -164,7 +164,8 @@ def restore_video(
                 for _ in chunk:
                     _report(part, 1.0)
                 continue
-            own = [(frame.pts, [plane.copy() for plane in planes_of_frame(frame)]) for frame in chunk]
+            # There is no frame without a time, as `read_frames` ensures.
+            own = [(frame.pts or 0, [plane.copy() for plane in planes_of_frame(frame)]) for frame in chunk]
             decoded = _DecodedSegment(
                 frames=[planes for _, planes in own],
                 sharpness=[measure.sharpness for measure in scan.measures[segment.start : segment.stop]],

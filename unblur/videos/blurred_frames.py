@@ -68,7 +68,7 @@ def is_cut(before: Plane, after: Plane) -> bool:
 
 def segments_of(measures: Sequence[FrameMeasure], seconds_per_unit: float) -> list[Segment]:
     """Divide a video into segments that end at cuts, and are not longer than the longest."""
-    starts = []
+    starts: list[int] = []
     for index, measure in enumerate(measures):
         if (
             not starts

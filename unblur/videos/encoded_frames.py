@@ -104,7 +104,7 @@ def _frame_of_planes(av: Any, planes: Sequence[Plane], video_format: VideoFormat
     layout = encoded_pixel_format(video_format)
     if layout != video_format.pixel_format:
         planes = [planes[0], *(enlarged_plane(plane, planes[0].shape) for plane in planes[1:])]
-    frame = av.VideoFrame(video_format.width, video_format.height, layout)
+    frame: VideoFrame = av.VideoFrame(video_format.width, video_format.height, layout)
     for target, plane in zip(frame.planes, planes, strict=True):
         rows = np.zeros((target.buffer_size // target.line_size, target.line_size), np.uint8)
         rows[: plane.shape[0], : plane.shape[1]] = plane

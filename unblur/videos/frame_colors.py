@@ -44,7 +44,8 @@ def rgb_of_planes(planes: Sequence[Plane], video_format: VideoFormat) -> NDArray
     rgb[..., 0] = luma + 2 * (1 - red) * red_difference
     rgb[..., 2] = luma + 2 * (1 - blue) * blue_difference
     rgb[..., 1] = (luma - red * rgb[..., 0] - blue * rgb[..., 2]) / (1 - red - blue)
-    return np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def add_change(planes: Sequence[Plane], change: NDArray[np.float32], video_format: VideoFormat) -> list[Plane]:
@@ -88,10 +89,10 @@ def _reduced(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.
     """Return the means over the pixels that share one of a smaller plane."""
     for axis, length in enumerate(shape):
         if values.shape[axis] != length:
-            values = np.moveaxis(values, axis, 0)
-            if len(values) % 2:
-                values = np.concatenate([values, values[-1:]])
-            values = np.moveaxis((values[0::2] + values[1::2]) / 2, 0, axis)
+            first = np.moveaxis(values, axis, 0)
+            if len(first) % 2:
+                first = np.concatenate([first, first[-1:]])
+            values = np.moveaxis((first[0::2] + first[1::2]) * np.float32(0.5), 0, axis)
     return values
 
 

@@ -145,7 +145,7 @@ def _copied_packets(original: Path, source: Any, copies: dict[int, Any]) -> Iter
 
 
 def _seconds(packet: Any) -> Fraction:
-    return Fraction(packet.dts) * packet.time_base
+    return Fraction(packet.dts) * Fraction(packet.time_base)
 
 
 def _name_of(stream: Any) -> str:

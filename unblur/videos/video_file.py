@@ -148,12 +148,12 @@ def planes_of_frame(frame: "VideoFrame") -> list[NDArray[np.uint8]]:
     """Return views of the planes of a frame, brightness first. Shape: (rows, columns) each."""
     planes = []
     for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         planes.append(rows[: plane.height, : plane.width])
     return planes
 
 
-def _format_of(container: Any, stream: Any, frame: "VideoFrame") -> VideoFormat:
+def _format_of(container: Any, stream: Any, frame: Any) -> VideoFormat:
     matrix = next((bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     return VideoFormat(
