@@ -64,7 +64,7 @@ class Line:
     change_jump: float
     """Mean absolute difference of the changes of neighbours, in levels of 255."""
     psnr_db: float | None
-    """To the sharp truth."""
+    """PSNR to the sharp truth; None where there is none."""
 
 
 def video_flicker(
