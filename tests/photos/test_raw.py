@@ -10,7 +10,7 @@ from PIL import Image
 from tests.photos.made_raw import WHITE, make_dng
 from unblur.app.cli import main
 from unblur.errors import UnblurError
-from unblur.photos.exif_block import tags_of
+from unblur.photos.exif_block import list_tags
 from unblur.photos.files import read_photo, write_photo
 
 COPYRIGHT, DNG_VERSION, MOSAIC = 0x8298, 0xC612, 0x828E
@@ -30,8 +30,8 @@ def test_a_raw_file_is_developed_with_the_white_of_the_camera(tmp_path: Path) ->
     light = np.stack([2 * (500 + columns * 50), 1000 + rows * 100, np.full((64, 96), 3000)], axis=2) / WHITE
     inner = (slice(8, -8), slice(8, -8))
     assert np.abs(photo.pixels[inner] - srgb(light)[inner]).max() < 0.015 * 65535
-    assert tags_of(photo.metadata.exif) >= {COPYRIGHT, 0x010F, 0x0110}
-    assert not tags_of(photo.metadata.exif) & {DNG_VERSION, MOSAIC}
+    assert list_tags(photo.metadata.exif) >= {COPYRIGHT, 0x010F, 0x0110}
+    assert not list_tags(photo.metadata.exif) & {DNG_VERSION, MOSAIC}
     assert photo.metadata.icc is not None
 
 

@@ -91,14 +91,14 @@ def _restore(
     progress: "Progress",
     overwrite: bool,
 ) -> "Outcome":
-    from unblur.app.report import Outcome, reason_of
+    from unblur.app.report import Outcome, describe_error
     from unblur.restoration.video import restore_video
 
     try:
         result = restore_video(original, output, restorer, settings, progress, starts_anew=overwrite)
     except Exception as error:
         # Told as for photographs, also a mistake of ours.
-        return Outcome(input=str(original), output=str(output), status="failed", error=reason_of(error))
+        return Outcome(input=str(original), output=str(output), status="failed", error=describe_error(error))
     return Outcome(
         input=str(original),
         output=str(output),

@@ -16,7 +16,7 @@ LARGEST_SIDE_PX = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383, ".avif": 16
 """The largest side of a format or its library; the others hold any photograph."""
 
 
-def suffix_of_result(suffix: str) -> str:
+def choose_result_suffix(suffix: str) -> str:
     """Return the suffix of a result: the photograph's, .tif for raw files, .jpg for others that are not written."""
     if suffix.lower() in RAW_SUFFIXES:
         return ".tif"

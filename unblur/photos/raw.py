@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from unblur.errors import UnblurError
-from unblur.photos.jpeg_file import jpeg_contents
+from unblur.photos.jpeg_file import read_jpeg_contents
 from unblur.photos.photo import Pixels
-from unblur.photos.tiff_exif import exif_of_tiff
+from unblur.photos.tiff_exif import read_tiff_exif
 
 BYTES_PER_PX = 16
 """Memory that developing takes: LibRaw's four channels of 16 bits, and the three of the result with a copy."""
@@ -82,12 +82,12 @@ def _load_rawpy(path: Path) -> ModuleType:
 
 def _exif(rawpy: ModuleType, data: bytes, opened: Any) -> bytes | None:
     if data[:4] in _TIFF_MARKS:
-        return exif_of_tiff(data)[0]
+        return read_tiff_exif(data)[0]
     try:
         preview = opened.extract_thumb()
     except rawpy.LibRawError:
         return None
-    return jpeg_contents(preview.data).exif if preview.format == rawpy.ThumbFormat.JPEG else None
+    return read_jpeg_contents(preview.data).exif if preview.format == rawpy.ThumbFormat.JPEG else None
 
 
 def _damaged(path: Path, error: Exception) -> UnblurError:

@@ -8,6 +8,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import PlainUNetConfig
 from unblur.training.recipe import PatchStage, Recipe
+from unblur.training.schedule import ConstantThenCosine
 
 SHAKE = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
 
@@ -31,11 +32,12 @@ STILL = Camera(still_share=1.0, object_share=0.0, rolling_share=0.0, defocus_sha
 def plain() -> Recipe:
     """Return the recipe of all simulated blur, and of kinds that the bundled network was not trained on (see above).
 
-    Patches grow, which gained most in `experiments.shape_race`: many small ones first, fewer large ones later.
+    Patches grow, which gained most in `experiments.shape_race`: many small ones first, fewer large ones later. The
+    network is deeper than the default, because blur of 48 px needs a receptive field of more than that.
     """
     return Recipe(
         name="unblur-plain",
-        model=PlainUNetConfig(),
+        model=PlainUNetConfig(channels=(96, 192, 384, 384), blocks=(1, 1, 2, 3)),
         camera=SHAKE,
         sampling=PatchSampling(patch_px=128),
         extra_sources=(
@@ -48,9 +50,10 @@ def plain() -> Recipe:
         ),
         repeats=8,
         seed=26,
-        steps=16_000,
-        batch=16,
-        progressive=(PatchStage(start=0.35, patch_px=192, batch=8), PatchStage(start=0.8, patch_px=256, batch=6)),
+        steps=120_000,
+        batch=32,
+        progressive=(PatchStage(start=0.15, patch_px=192, batch=14), PatchStage(start=0.5, patch_px=256, batch=8)),
+        schedule=ConstantThenCosine(constant_share=0.5),
         peak_learning_rate=1e-3,
         betas=(0.9, 0.95),
         checkpoint_every=250,

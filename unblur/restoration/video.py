@@ -27,7 +27,7 @@ from unblur.errors import UnblurError
 from unblur.names import FrameChoice
 from unblur.regular_files import open_regular, read_regular, read_regular_text
 from unblur.restoration.restorer import Restorer
-from unblur.restoration.tiled import Progress, Tile, part_of, split_progress
+from unblur.restoration.tiled import Progress, Tile, scale_progress, split_progress
 from unblur.videos.blurred_frames import (
     SHARE_OF_SHARPEST,
     FrameMeasure,
@@ -158,7 +158,7 @@ def restore_video(
         frames = read_frames(original, video_format)
         for index, segment in enumerate(segments):
             chunk = islice(frames, segment.stop - segment.start)
-            part = part_of(restoring, index, len(segments))
+            part = scale_progress(restoring, index, len(segments))
             if parts.has(index):
                 # Decoding alone takes no time to speak of, and works in every container.
                 for _ in chunk:
@@ -242,7 +242,7 @@ def _restored(
     result = list(segment.frames)
     for number, place in enumerate(chosen):
         if place not in changes:
-            restore(place, part_of(progress, number, len(chosen)))
+            restore(place, scale_progress(progress, number, len(chosen)))
         result[place] = changed(place, settings.strength)
         del changes[place]
     _report(progress, 1.0)

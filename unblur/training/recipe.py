@@ -41,7 +41,7 @@ class Recipe:
     repeats: int = 1
     """Number of times that each simulated pair is used, in another orientation each time, which saves simulation."""
     repeat_gap: int = 128
-    """Other simulated pairs between two uses of one."""
+    """Other simulated pairs, of all sources together, between two uses of one."""
     extra_sources: tuple[DataSource, ...] = ()
     """Further sources of patches with their shares; `camera` simulates all others."""
     seed: int = 1
