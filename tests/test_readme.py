@@ -10,6 +10,7 @@ import tempfile
 import venv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import tyro
 from PIL import Image
 
 from experiments.harness import run
-from experiments.prior_ablation import ablation_recipe
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
@@ -130,6 +131,16 @@ NOT_RUN = {
 }
 """Commands in blocks marked `bash no-run`, and why they need no run here."""
 
+PARSED = {
+    "blur_pretraining": "test_dataset_experiments.py",
+    "cross_dataset": "test_dataset_experiments.py",
+    "generation_cost": "test_generation_cost.py",
+    "network_sizes": "test_network_experiments.py",
+    "prior_ablation": "test_prior_ablation.py",
+    "readability": "test_readability_command.py",
+}
+"""Experiments whose documented options are only parsed here, and the file in tests/experiments that runs them."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -163,13 +174,8 @@ def commands(block: Block) -> list[str]:
 def shortened(command: str) -> str:
     """Training, simulation and studies as documented take long; a little of each shows that the command works."""
     command = re.sub(r"--pairs \d+", "--pairs 4", command)
-    command = re.sub(r"--signs \d+", "--signs 1", command)
-    command = re.sub(r"--sizes \S+", "--sizes 64x32", command)
-    command = re.sub(r"--seconds \d+", "--seconds 1 --size 64 --only 0", command)
-    command = re.sub(r"--steps \d+ --seeds \d+", "--steps 1 --seeds 1 --hosts nafnet --size 64", command)
     command = re.sub(r"^(python -m experiments\.prior_cost)", r"\1 --hosts nafnet --size 64 --repeats 1", command)
-    command = re.sub(r"--((?:bpp-)?steps|batch) (?!1 )\d+", r"--\1 2", command)
-    command = re.sub(r"--test-pairs \d+ --size \d+", "--test-pairs 5 --size 64", command)
+    command = re.sub(r"--(steps|batch) \d+", r"--\1 2", command)
     return f"{command} --steps 2" if command.startswith("unblur train ") else command
 
 
@@ -177,12 +183,12 @@ def shortened(command: str) -> str:
 def desk(tmp_path: Path) -> Path:
     """A folder with the photographs that the pages speak of, real ones but small."""
     with Image.open(ROOT / "examples" / "reds_blurry.png") as blurry:
-        blurry = blurry.resize((224, 160))
+        blurry = blurry.resize((112, 80))
         blurry.save(tmp_path / "photo.jpg", quality=90)
         (tmp_path / "holiday" / "beach").mkdir(parents=True)
-        blurry.crop((0, 0, 112, 80)).save(tmp_path / "holiday" / "one.jpg")
-        blurry.crop((64, 0, 176, 80)).save(tmp_path / "holiday" / "beach" / "two.png")
-    save_sharp_photos(tmp_path / "photos", count=3, width=384, height=256)  # Signs are drawn before as large parts.
+        blurry.crop((0, 0, 80, 60)).save(tmp_path / "holiday" / "one.jpg")
+        blurry.crop((32, 0, 112, 60)).save(tmp_path / "holiday" / "beach" / "two.png")
+    save_sharp_photos(tmp_path / "photos", count=1, width=384, height=256)  # Pairs of 256 px are cut from it.
     return tmp_path
 
 
@@ -202,25 +208,32 @@ BUILD_VALIDATION_SET = "unblur validation photos -o validation"
 def validation_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that BUILD_VALIDATION_SET writes, for photographs that are quick to measure."""
     folder = tmp_path_factory.mktemp("set")
-    save_sharp_photos(folder / "photos", count=2, width=272, height=256)
+    save_sharp_photos(folder / "photos", count=2, width=192, height=176)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run_command(BUILD_VALIDATION_SET)
     return folder / "validation"
 
 
-def run_command(command: str) -> None:
-    """Run one command line in the current folder, `unblur` and experiments inside this process.
+def expand_command(command: str) -> list[str]:
+    """Return the arguments that `unblur` or `python` would get from a command line in the current folder.
 
-    Bash expands patterns and quotes. Starting Python and importing PyTorch for every command would take most of the
-    time.
+    Bash expands patterns and quotes, and runs other programs.
     """
     with tempfile.NamedTemporaryFile() as record:
         record_arguments = """() { printf '%s\\0' "$@" > "$RECORD"; }\n"""
         script = f"unblur{record_arguments}python{record_arguments}{command}"
         environment = os.environ | {"RECORD": record.name}
         subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True)
-        arguments = Path(record.name).read_text(encoding="utf-8").split("\0")[:-1]
+        return Path(record.name).read_text(encoding="utf-8").split("\0")[:-1]
+
+
+def run_command(command: str) -> None:
+    """Run one command line in the current folder, `unblur` and experiments inside this process.
+
+    Starting Python and importing PyTorch for every command would take most of the time.
+    """
+    arguments = expand_command(command)
     if command.startswith("unblur "):
         assert main(arguments) == 0, command
     elif command.startswith("python "):
@@ -228,6 +241,31 @@ def run_command(command: str) -> None:
         package, _, name = arguments[1].partition(".")
         assert package == "experiments", command
         assert run(getattr(import_module(f"experiments.{name}"), name), arguments[2:]) == 0, command
+
+
+def experiment_of(command: str) -> str:
+    """Return the name of the experiment that a command line runs, or an empty string."""
+    found = re.match(r"python -m experiments\.(\w+)", command)
+    return found[1] if found else ""
+
+
+def parse_command(command: str) -> None:
+    """Parse the options of one command line, without running what they are for."""
+    parse = tyro.cli
+
+    def parse_alone(function: Callable[..., int], **options: Any) -> int:
+        return parse(wraps(function)(lambda *_given, **_named: 0), **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tyro, "cli", parse_alone)
+        arguments = expand_command(command)
+        if command.startswith("unblur "):
+            assert main(arguments) == 0, command
+        else:
+            patch.setattr(sys, "argv", arguments[1:])
+            with pytest.raises(SystemExit) as stopped:
+                runpy.run_module(arguments[1], run_name="__main__")
+            assert stopped.value.code == 0, command
 
 
 def with_small_batches(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
@@ -247,18 +285,19 @@ def test_documented_commands_succeed(
 ) -> None:
     monkeypatch.chdir(desk)
     monkeypatch.setattr("unblur.recipes.named", with_small_batches(named))
-    monkeypatch.setattr("experiments.prior_ablation.ablation_recipe", with_small_batches(ablation_recipe))
     for command in commands(block):
         if command == BUILD_VALIDATION_SET:
             shutil.copytree(request.getfixturevalue("validation_set"), desk / "validation")
+        elif experiment_of(command) in PARSED:
+            parse_command(command)
         else:
             run_command(shortened(command))
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=str)
-def test_python_does_what_it_is_said_to(block: Block, desk: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", block.text], cwd=desk, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+@pytest.mark.parametrize("block", {block.text: block for block in blocks("python")}.values(), ids=str)
+def test_python_does_what_it_is_said_to(block: Block, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk)
+    exec(compile(block.text, str(block), "exec"), {"__name__": "__main__"})
 
 
 def test_no_command_hides_behind_another_language() -> None:
@@ -268,6 +307,19 @@ def test_no_command_hides_behind_another_language() -> None:
 
 def test_only_listed_commands_are_not_run() -> None:
     assert {command for block in blocks("bash no-run") for command in commands(block)} == set(NOT_RUN)
+
+
+@pytest.mark.parametrize("command", [line for line in NOT_RUN if line.startswith("unblur ") or experiment_of(line)])
+def test_commands_that_are_not_run_have_existing_options(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    parse_command(command)
+
+
+def test_experiments_that_are_only_parsed_are_run_elsewhere() -> None:
+    for experiment, file in PARSED.items():
+        assert f"run({experiment}, " in (ROOT / "tests" / "experiments" / file).read_text(encoding="utf-8")
 
 
 def test_the_readme_opens_with_the_source_and_the_demo() -> None:
@@ -353,13 +405,13 @@ def test_the_command_after_the_demo_works_in_a_fresh_shell(
     }[place]
     folder = installed if place == "the clone" else tmp_path
     with Image.open(ROOT / "examples" / "reds_blurry.png") as blurry:
-        blurry.crop((0, 0, 96, 64)).save(folder / "photo.jpg")
+        blurry.crop((0, 0, 48, 40)).save(folder / "photo.jpg")
     # Other tests run beside this one: more threads would only wait for each other.
     shell = ["env", "-i", "PATH=/usr/bin:/bin", "OMP_NUM_THREADS=1", "bash", "-euo", "pipefail", "-c", script]
     done = subprocess.run(shell, cwd=start, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with Image.open(folder / "photo_unblurred.jpg") as restored:
-        assert restored.size == (96, 64)
+        assert restored.size == (48, 40)
 
 
 def test_the_labels_of_the_demo_are_those_that_its_script_draws() -> None:

@@ -1,6 +1,7 @@
 """`unblur bench` with networks and photographs that take seconds."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from unblur.models import NAFNetConfig
 from unblur.names import RecipeName
 from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
+from unblur.training.speed import network_speed
 
 TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
 
@@ -24,6 +26,11 @@ def test_the_benchmark_prints_ratios(
         return replace(smoke(), name=name, model=TINY, sampling=PatchSampling(patch_px=32), batch=2)
 
     monkeypatch.setattr("unblur.recipes.named", small)
+    # Processors without instructions for bfloat16 take minutes for the shapes of a true measurement.
+    monkeypatch.setattr("unblur.training.speed.PRODUCT_SIDES", (64,))
+    monkeypatch.setattr("unblur.training.speed.CONVOLUTION_SHAPES", ((16, 16),))
+    monkeypatch.setattr("unblur.training.speed.network_speed", partial(network_speed, side_px=64))
+    monkeypatch.setattr("unblur.app.bench_command.SHAKEN_SIDE_PX", 96)
     assert main(["bench", str(photos), "--pairs", "2", "--seconds", "0.1"]) == 0
     printed = capsys.readouterr().out
     assert "| bfloat16 |" in printed

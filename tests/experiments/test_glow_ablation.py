@@ -114,6 +114,8 @@ def test_the_study_at_toy_scale_and_again(
         )
 
     monkeypatch.setattr("experiments.glow_ablation.ablation_recipe", small)
+    severities = (("light", 2.0), ("severe", 16.0))
+    monkeypatch.setattr("experiments.glow_ablation.ValidationSet", partial(ValidationSet, severities=severities))
     (tmp_path / "photos").mkdir()
     coarse = np.random.default_rng(0).integers(0, 255, (30, 32, 3), dtype=np.uint8)
     write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / "1.png")

@@ -135,7 +135,7 @@ def test_sets_are_written_once_and_belong_to_their_photographs(photos: Path, tmp
 def test_the_command_says_what_holds(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     (photos / "1.png").unlink()
-    small = ["--pairs", "2", "--size", "64", "--crops", "3", "--device", "cpu"]
+    small = ["--pairs", "2", "--size", "48", "--crops", "3", "--device", "cpu"]
     command = [str(photos), "-o", str(tmp_path / "out"), *small]
     assert run(release, [*command, "--peer", "unsharp", "--peer-pictures", "2"]) == 0
     printed = capsys.readouterr().out

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from experiments.learning import Learning, optimizers, orthogonalized, rate_shar
 from experiments.pack_patches import PATCHES_A_FILE, PackedPatches
 from experiments.shape_race import Candidate, race
 from experiments.shapes import Block, MergedConv2d, Shape, ShapedUNet
+from unblur.datasets.validation import ValidationSet
 from unblur.errors import UnblurError
 from unblur.models import NAFNetConfig
 
@@ -81,16 +83,18 @@ def test_rates_rise_and_fall_and_patches_grow_with_the_time() -> None:
     assert stage(learning, 0.5) == (128, 1)
 
 
+@pytest.mark.slow
 def test_a_race_measures_each_candidate_once(
     photos: Path, patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learning = Learning(stages=((0.0, 32, 2),))
-    nafnet = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,))
+    nafnet = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
     candidates = (
         Candidate(name="plain", network=TINY, learning=learning),
         Candidate(name="nafnet", network=nafnet, learning=learning),
     )
     monkeypatch.setattr(shape_race, "CANDIDATES", candidates)
+    monkeypatch.setattr(shape_race, "ValidationSet", partial(ValidationSet, size_px=64))
     # Four photographs have pairs of all severities among every fifth.
     for number, photo in enumerate(sorted(photos.iterdir())[:1] * 4):
         shutil.copy(photo, photos / f"copy{number}{photo.suffix}")
