@@ -13,8 +13,8 @@ from string import ascii_lowercase
 
 import tyro
 
-from experiments.cross_dataset import BLURRY, blurry_texts, cell_texts
-from experiments.data_sets import BenchmarkSet, training_source
+from experiments.cross_dataset import BLURRY, format_blurry_cells, format_cells
+from experiments.data_sets import BenchmarkSet, find_training_source
 from experiments.dataset_rows import Cell, RowContext, RowOptions, measure_row, open_context, open_sets, train_row
 from experiments.harness import ProgressBars, run, write_table
 from unblur.datasets import DataSource
@@ -80,16 +80,16 @@ def train_and_measure(
     return [*rows, BppRow(letter="", tuned_on=SINGLE_PROCESS, pretrained=True, cells=alone)]
 
 
-def bpp_table(rows: Sequence[BppRow]) -> Table:
+def make_bpp_table(rows: Sequence[BppRow]) -> Table:
     """Make the table of PSNR/SSIM on each data set, with the mean over the sets."""
-    lines = [(row.letter, row.tuned_on, "yes" if row.pretrained else "no", *cell_texts(row.cells)) for row in rows]
+    lines = [(row.letter, row.tuned_on, "yes" if row.pretrained else "no", *format_cells(row.cells)) for row in rows]
     return Table(
         header=("", "fine-tuned on", "BPP", *rows[0].cells, "mean"),
-        lines=(("", BLURRY, "", *blurry_texts(rows[0].cells)), *lines),
+        lines=(("", BLURRY, "", *format_blurry_cells(rows[0].cells)), *lines),
     )
 
 
-def bpp_csv(rows: Sequence[BppRow]) -> str:
+def make_bpp_csv(rows: Sequence[BppRow]) -> str:
     """Make a CSV with one line per cell."""
     return Table(
         header=CSV_HEADER,
@@ -129,7 +129,7 @@ def blur_pretraining(
         pretrain_on: What the pretraining learns from: a camera of the simulator or a data set such as GS-Blur.
         bpp_steps: Number of updates of the pretraining.
     """
-    source = training_source(pretrain_on)
+    source = find_training_source(pretrain_on)
     if source is None:
         raise UnblurError(f"{pretrain_on} has no pairs for training; pretrain on another data set.")
     if bpp_steps < 1:
@@ -144,7 +144,7 @@ def blur_pretraining(
         f"fine-tuning, or {bpp_steps + common.steps} without pretraining ('nothing': pretraining alone), "
         f"{common.batch} patches of {common.patch} px, seed {common.seed}; measured on {counts}."
     )
-    write_table(common.output, "bpp", title, bpp_table(rows).markdown(), bpp_csv(rows))
+    write_table(common.output, "bpp", title, make_bpp_table(rows).markdown(), make_bpp_csv(rows))
     return 0
 
 

@@ -53,27 +53,27 @@ def train_and_measure(context: RowContext, sets: Sequence[BenchmarkSet]) -> dict
     return rows
 
 
-def cross_table(rows: Mapping[str, Cells]) -> Table:
+def make_cross_table(rows: Mapping[str, Cells]) -> Table:
     """Make the table of PSNR/SSIM, trained on the row and measured on the column, with means over columns and the drop.
 
     The drop of a row: how many dB better each other set is restored by the network that was trained on it; the mean
     over these sets.
     """
     first = next(iter(rows.values()))
-    lines = [(BLURRY, *blurry_texts(first), "")]
+    lines = [(BLURRY, *format_blurry_cells(first), "")]
     for name, cells in rows.items():
-        drop = drop_db(rows, name)
-        lines.append((name, *cell_texts(cells), "-" if drop is None else f"{drop:.2f}"))
+        drop = compute_drop_db(rows, name)
+        lines.append((name, *format_cells(cells), "-" if drop is None else f"{drop:.2f}"))
     return Table(header=("trained on", *first, "mean", "drop elsewhere, dB"), lines=tuple(lines))
 
 
-def drop_db(rows: Mapping[str, Cells], name: str) -> float | None:
+def compute_drop_db(rows: Mapping[str, Cells], name: str) -> float | None:
     """Return how far the network of row `name` is behind on the sets of other rows; None without other rows."""
     behind = [rows[other][other].psnr_after_db - rows[name][other].psnr_after_db for other in rows if other != name]
     return fmean(behind) if behind else None
 
 
-def cross_csv(rows: Mapping[str, Cells]) -> str:
+def make_cross_csv(rows: Mapping[str, Cells]) -> str:
     """Make a CSV with one line per cell."""
     lines = tuple(
         (
@@ -91,23 +91,27 @@ def cross_csv(rows: Mapping[str, Cells]) -> str:
     return Table(header=CSV_HEADER, lines=lines).csv()
 
 
-def cell_texts(cells: Cells) -> tuple[str, ...]:
+def format_cells(cells: Cells) -> tuple[str, ...]:
     """Format PSNR/SSIM of every data set, and their means over the data sets."""
     return (
-        *(scores(cell.psnr_after_db, cell.ssim_after) for cell in cells.values()),
-        scores(fmean(cell.psnr_after_db for cell in cells.values()), fmean(c.ssim_after for c in cells.values())),
+        *(format_scores(cell.psnr_after_db, cell.ssim_after) for cell in cells.values()),
+        format_scores(
+            fmean(cell.psnr_after_db for cell in cells.values()), fmean(c.ssim_after for c in cells.values())
+        ),
     )
 
 
-def blurry_texts(cells: Cells) -> tuple[str, ...]:
+def format_blurry_cells(cells: Cells) -> tuple[str, ...]:
     """Format the same for the blurry input."""
     return (
-        *(scores(cell.psnr_before_db, cell.ssim_before) for cell in cells.values()),
-        scores(fmean(cell.psnr_before_db for cell in cells.values()), fmean(c.ssim_before for c in cells.values())),
+        *(format_scores(cell.psnr_before_db, cell.ssim_before) for cell in cells.values()),
+        format_scores(
+            fmean(cell.psnr_before_db for cell in cells.values()), fmean(c.ssim_before for c in cells.values())
+        ),
     )
 
 
-def scores(psnr_db: float, ssim: float) -> str:
+def format_scores(psnr_db: float, ssim: float) -> str:
     """Format PSNR and SSIM as the paper does, with one more digit of SSIM."""
     return f"{psnr_db:.2f}/{ssim:.3f}"
 
@@ -134,7 +138,7 @@ def cross_dataset(sets: tyro.conf.Positional[list[str]], *, common: tyro.conf.Om
         f"PSNR/SSIM of {context.recipe.name}, each row trained for {common.steps} steps of {common.batch} patches of "
         f"{common.patch} px, seed {common.seed}; measured on {counts}; {protocols}."
     )
-    write_table(common.output, "cross-dataset", title, cross_table(rows).markdown(), cross_csv(rows))
+    write_table(common.output, "cross-dataset", title, make_cross_table(rows).markdown(), make_cross_csv(rows))
     return 0
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import cast, get_args
 
 from unblur.blur import Camera
-from unblur.blur.presets import preset
+from unblur.blur.presets import find_preset
 from unblur.datasets import DataSource, Pair, PairSet, PhotoFolder, SimulatedBlur
-from unblur.datasets.photo_folder import photos_fingerprint
+from unblur.datasets.photo_folder import compute_photos_fingerprint
 from unblur.datasets.recognition import find_data_set
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.datasets.written_pairs import write_set
@@ -61,23 +61,23 @@ def open_benchmark_sets(
     opened: dict[str, BenchmarkSet] = {}
     for text in texts:
         if text in get_args(PresetName):
-            one = _simulated_set(text, held_out, written_to, pairs or SIMULATED_PAIRS, size_px)
+            one = _open_simulated_set(text, held_out, written_to, pairs or SIMULATED_PAIRS, size_px)
         else:
-            one = _real_set(text, pairs)
+            one = _open_real_set(text, pairs)
         if one.name in opened:
             raise UnblurError(f"Two data sets are called {one.name}; give each once, or rename one of the folders.")
         opened[one.name] = one
     return list(opened.values())
 
 
-def training_source(text: str) -> DataSource | None:
+def find_training_source(text: str) -> DataSource | None:
     """Return the training data of the data set that `text` names; None for data sets that are only measured.
 
     A part of the sets that their authors have not split is held out for measuring. Raises UnblurError.
     """
     if text in get_args(PresetName):
-        return SimulatedBlur(camera=preset(cast(PresetName, text)), share=1.0)
-    folder, name = _folder_and_name(text)
+        return SimulatedBlur(camera=find_preset(cast(PresetName, text)), share=1.0)
+    folder, name = _parse_folder_and_name(text)
     found = find_data_set(folder, name)
     if not any(split.pairs for split in found.listing.splits if split.name in found.data_set.trained):
         return None
@@ -85,23 +85,23 @@ def training_source(text: str) -> DataSource | None:
     return PairSet(folder=str(folder), data_set=name, holdout=HOLDOUT_SHARE if shared else 0.0, share=1.0)
 
 
-def _simulated_set(name: str, held_out: Path | None, written_to: Path, pairs: int, size_px: int) -> BenchmarkSet:
+def _open_simulated_set(name: str, held_out: Path | None, written_to: Path, pairs: int, size_px: int) -> BenchmarkSet:
     if held_out is None:
         raise UnblurError(f"{name} is simulated; give two folders of sharp photographs, --photos and --held-out.")
     folder = written_to / name
-    _write_measured(folder, preset(cast(PresetName, name)), PhotoFolder(held_out), pairs, size_px)
-    return BenchmarkSet(name=name, source=training_source(name), measured=find_pictures(folder))
+    _write_measured(folder, find_preset(cast(PresetName, name)), PhotoFolder(held_out), pairs, size_px)
+    return BenchmarkSet(name=name, source=find_training_source(name), measured=find_pictures(folder))
 
 
-def _real_set(text: str, pairs: int | None) -> BenchmarkSet:
-    folder, name = _folder_and_name(text)
-    source, found = training_source(text), find_pictures(folder, name=name)
+def _open_real_set(text: str, pairs: int | None) -> BenchmarkSet:
+    folder, name = _parse_folder_and_name(text)
+    source, found = find_training_source(text), find_pictures(folder, name=name)
     if not found.protocol.needs_sharp:
         raise UnblurError(f"{text} has no sharp twins, so nothing can be measured on it here; leave it out.")
     files = found.files
     if isinstance(source, PairSet) and source.holdout:
         # What is learnt from must not be measured.
-        holdout = set(source.holdout_files())
+        holdout = set(source.find_holdout_files())
         files = tuple(named for named in files if named.files in holdout)
     measured = replace(found, files=files)
     if pairs is not None:
@@ -109,7 +109,7 @@ def _real_set(text: str, pairs: int | None) -> BenchmarkSet:
     return BenchmarkSet(name=name or folder.absolute().name, source=source, measured=measured)
 
 
-def _folder_and_name(text: str) -> tuple[Path, str | None]:
+def _parse_folder_and_name(text: str) -> tuple[Path, str | None]:
     if Path(text).is_dir():
         return Path(text), None
     folder, _, name = text.rpartition("@")
@@ -123,7 +123,11 @@ def _folder_and_name(text: str) -> tuple[Path, str | None]:
 def _write_measured(folder: Path, camera: Camera, photos: PhotoFolder, pairs: int, size_px: int) -> None:
     """The pairs to be measured, unless they are there. Raises UnblurError when others are."""
     settings = MeasuringSettings(
-        camera=camera, pairs=pairs, size_px=size_px, seed=MEASURING_SEED, photos=photos_fingerprint(Path(photos.source))
+        camera=camera,
+        pairs=pairs,
+        size_px=size_px,
+        seed=MEASURING_SEED,
+        photos=compute_photos_fingerprint(Path(photos.source)),
     )
     sampling = PatchSampling(patch_px=size_px, pristine_share=0.0)
 

@@ -17,12 +17,12 @@ from experiments.harness import Report
 from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
-from unblur.evaluation.measured_table import measured_table
+from unblur.evaluation.measured_table import measure_table
 from unblur.evaluation.method import MethodSpec, open_method
 from unblur.evaluation.row import Row
 from unblur.evaluation.run import Progress, Run
 from unblur.models import NAFNetConfig, RestormerConfig
-from unblur.recipes import named
+from unblur.recipes import find_recipe
 from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.initialization import InitFrom
@@ -62,7 +62,7 @@ class RowOptions:
     """auto, cpu, cuda, ..."""
 
 
-def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, seed: int) -> Recipe:
+def make_row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, seed: int) -> Recipe:
     """Return the recipe of every row, but for its data: `steps` updates of `network` on `batch` patches each."""
     sampling = PatchSampling(patch_px=patch_px, pristine_share=0.0)
     match network:
@@ -84,7 +84,7 @@ def row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, s
         case "bundled":
             return Recipe(
                 name="unblur-study-bundled",
-                model=named("faithful").model,
+                model=find_recipe("faithful").model,
                 sampling=sampling,
                 repeats=4,
                 seed=seed,
@@ -143,7 +143,7 @@ def open_context(options: RowOptions, report: Report) -> RowContext:
     if min(options.steps, options.patch, options.batch) < 1:
         raise UnblurError("--steps, --patch and --batch must be at least 1.")
     keep_freed_memory()
-    recipe = row_recipe(
+    recipe = make_row_recipe(
         options.network, steps=options.steps, patch_px=options.patch, batch=options.batch, seed=options.seed
     )
     device = str(choose_device(options.device))
@@ -205,11 +205,11 @@ def measure_row(context: RowContext, name: str, checkpoint: Path, sets: Sequence
                 context.report(what, len(progress.finished), len(progress.run.files))
 
         table = context.output / "tables" / f"{name}-on-{one.name}.csv"
-        cells[one.name] = mean_cell(measured_table(table, run, method, measure).finished)
+        cells[one.name] = average_cells(measure_table(table, run, method, measure).finished)
     return cells
 
 
-def mean_cell(rows: Sequence[Row]) -> Cell:
+def average_cells(rows: Sequence[Row]) -> Cell:
     """Average at least one row; the SSIM is that of their protocol.
 
     Images that were not blurry at all, whose PSNR is infinite, are left out, unless all are like that.

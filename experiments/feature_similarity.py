@@ -25,21 +25,21 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from experiments.harness import run
-from unblur.app.output_file import refused, write_output
+from unblur.app.output_file import make_write_error, write_output
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_PRIOR, Checkpoint, load_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import Pair, PairFolder
 from unblur.errors import UnblurError
-from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, png
+from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, encode_figure
 from unblur.evaluation.tables import Table
 from unblur.metrics import psnr
 from unblur.models import SemanticPrior
 from unblur.models.features import FeatureLevel
-from unblur.models.semantic_prior import features_of
+from unblur.models.semantic_prior import compute_features
 from unblur.restoration.device import choose_device
 from unblur.restoration.restorer import Restorer, load
-from unblur.training.losses import mean_cosine
+from unblur.training.losses import compute_mean_cosine
 
 PARTS = 5
 """Number of parts of the pairs, by the severity of blur."""
@@ -100,12 +100,12 @@ class Severity:
     @property
     def closed(self) -> float:
         """Share of the gap to a cosine of 1 that the student has closed at places, mean over levels."""
-        return _closed(self.teacher, self.student)
+        return _compute_closed_share(self.teacher, self.student)
 
     @property
     def closed_regions(self) -> float:
         """The same of means over regions."""
-        return _closed(self.teacher_regions, self.student_regions)
+        return _compute_closed_share(self.teacher_regions, self.student_regions)
 
 
 def load_prior(source: str | Path | None, device: torch.device) -> tuple[SemanticPrior, nn.Module, str]:
@@ -115,7 +115,7 @@ def load_prior(source: str | Path | None, device: torch.device) -> tuple[Semanti
 
 
 @torch.inference_mode()
-def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
+def compute_spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
     """Compute the spread over all positions of the sharp photographs, (3, H, W) in [0, 1] and of any size.
 
     The mean square distance between two values drawn at random is twice their variance. Raises UnblurError when there
@@ -125,7 +125,7 @@ def spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
     sums: list[tuple[Tensor, Tensor, int]] = []
     for sharp in sharps:
         photo = sharp[None].to(device)
-        maps = [values.double().flatten(2)[0] for values in (photo, *features_of(teacher, photo))]
+        maps = [values.double().flatten(2)[0] for values in (photo, *compute_features(teacher, photo))]
         found = [(values.sum(1), values.square().sum(1), values.shape[1]) for values in maps]
         before = sums or [(torch.zeros_like(one), torch.zeros_like(one), 0) for one, _, _ in found]
         sums = [(a + d, b + e, c + f) for (a, b, c), (d, e, f) in zip(before, found, strict=True)]
@@ -150,30 +150,34 @@ def measure_similarity(
     for pair in pairs:
         blurry, sharp = (side[None].to(device) for side in (pair.blurry, pair.sharp))
         restored = None if restorer is None else restorer.restore(pair.blurry)[None].to(device)
-        sharp_features, blurry_features = features_of(teacher, sharp), features_of(teacher, blurry)
+        sharp_features, blurry_features = compute_features(teacher, sharp), compute_features(teacher, blurry)
         predicted = student(blurry, restored)
         for place, level in enumerate(student.levels):
             yield FeatureRow(
                 image=pair.name,
                 psnr_db=float(psnr(blurry, sharp)),
                 stride_px=level.stride_px,
-                teacher=mean_cosine(blurry_features[place], sharp_features[place]),
-                student=mean_cosine(predicted[place], sharp_features[place]),
-                teacher_regions=mean_cosine(_regions(blurry_features[place]), _regions(sharp_features[place])),
-                student_regions=mean_cosine(_regions(predicted[place]), _regions(sharp_features[place])),
-                pixels_moved=distance(blurry, sharp) / spread.pixels,
-                teacher_moved=distance(blurry_features[place], sharp_features[place]) / spread.levels[place],
-                student_moved=distance(predicted[place], sharp_features[place]) / spread.levels[place],
+                teacher=compute_mean_cosine(blurry_features[place], sharp_features[place]),
+                student=compute_mean_cosine(predicted[place], sharp_features[place]),
+                teacher_regions=compute_mean_cosine(
+                    _average_regions(blurry_features[place]), _average_regions(sharp_features[place])
+                ),
+                student_regions=compute_mean_cosine(
+                    _average_regions(predicted[place]), _average_regions(sharp_features[place])
+                ),
+                pixels_moved=compute_distance(blurry, sharp) / spread.pixels,
+                teacher_moved=compute_distance(blurry_features[place], sharp_features[place]) / spread.levels[place],
+                student_moved=compute_distance(predicted[place], sharp_features[place]) / spread.levels[place],
                 checkpoint=checkpoint,
             )
 
 
-def distance(features: Tensor, others: Tensor) -> float:
+def compute_distance(features: Tensor, others: Tensor) -> float:
     """Root mean square over places of the distance between features. Shape: (1, C, H, W) each."""
     return (features.float() - others.float()).square().sum(1).mean().sqrt().item()
 
 
-def similarity_csv(rows: Iterable[FeatureRow]) -> str:
+def make_similarity_csv(rows: Iterable[FeatureRow]) -> str:
     """The rows with a header line."""
     lines = tuple(
         (
@@ -191,7 +195,7 @@ def similarity_csv(rows: Iterable[FeatureRow]) -> str:
     return Table(header=("image", "psnr_db", "stride_px", *cosines, *moved, "checkpoint"), lines=lines).csv()
 
 
-def by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]) -> list[Severity]:
+def group_by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]) -> list[Severity]:
     """Fifths of the pairs by the PSNR of the blurry photograph, least blurry first; fewer where pairs are."""
     per_pair = [rows[start : start + len(levels)] for start in range(0, len(rows), len(levels))]
     per_pair.sort(key=lambda members: -members[0].psnr_db)
@@ -217,7 +221,7 @@ def by_severity(rows: Sequence[FeatureRow], levels: Sequence[FeatureLevel]) -> l
     ]
 
 
-def similarity_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
+def make_similarity_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
     """Cosines at places, teacher -> student, and the shares of the gap to 1 that the student has closed."""
     lines = tuple(
         (
@@ -233,7 +237,7 @@ def similarity_table(severities: Sequence[Severity], levels: Sequence[FeatureLev
     return Table(header=("pairs", "PSNR", *heads, "gap closed", "of regions"), lines=lines)
 
 
-def distance_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
+def make_distance_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel]) -> Table:
     """Tabulate the distance of pixels and features, teacher -> student, in shares of the spread over photographs."""
     lines = tuple(
         (
@@ -251,12 +255,12 @@ def distance_table(severities: Sequence[Severity], levels: Sequence[FeatureLevel
     return Table(header=("pairs", "PSNR", "pixels", *heads), lines=lines)
 
 
-def _regions(features: Tensor) -> Tensor:
+def _average_regions(features: Tensor) -> Tensor:
     """(1, C, H, W) -> (1, C, REGIONS, REGIONS)."""
     return F.adaptive_avg_pool2d(features.float(), REGIONS)
 
 
-def _closed(before: Sequence[float], after: Sequence[float]) -> float:
+def _compute_closed_share(before: Sequence[float], after: Sequence[float]) -> float:
     """Mean over levels; 0 where there is no gap."""
     pairs = zip(before, after, strict=True)
     return fmean((student - teacher) / (1 - teacher) if teacher < 1 else 0.0 for teacher, student in pairs)
@@ -290,7 +294,7 @@ def plot_similarity(severities: Sequence[Severity], levels: Sequence[FeatureLeve
         panel.set_xlabel("fifths of the pairs, mean PSNR in dB; dashed: teacher, whole: student")
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(fontsize=8)
-    write_atomically(path, png(figure))
+    write_atomically(path, encode_figure(figure))
 
 
 def open_prior(source: str | Path | None) -> tuple[SemanticPrior, Checkpoint]:
@@ -328,25 +332,25 @@ def feature_similarity(
         check_plottable()
     student, teacher, sha256 = load_prior(checkpoint, choose_device(device))
     sets = [PairFolder(folder) for folder in folders]
-    spread = spreads((pair.sharp for pairs in sets for pair in pairs), teacher)
+    spread = compute_spreads((pair.sharp for pairs in sets for pair in pairs), teacher)
     bar = tqdm((pair for pairs in sets for pair in pairs), unit="pair", disable=not sys.stderr.isatty())
     restorer = load(device=device, shake="off") if student.config.two_pass and not once else None
     rows = list(measure_similarity(bar, student, teacher, spread, sha256, restorer))
-    severities = by_severity(rows, student.levels)
+    severities = group_by_severity(rows, student.levels)
     suffix = "" if restorer is None else ", with a second pass over the restoration of the bundled weights"
     sys.stdout.write(
         f"Cosine with the teacher's features of the sharp photograph, teacher -> student: {sha256[:12]}{suffix}\n\n"
-        f"{similarity_table(severities, student.levels).markdown()}\n"
+        f"{make_similarity_table(severities, student.levels).markdown()}\n"
         "Moved by blur, in shares of the distance between any two places of the sharp photographs\n\n"
-        f"{distance_table(severities, student.levels).markdown()}"
+        f"{make_distance_table(severities, student.levels).markdown()}"
     )
     if csv is not None:
-        write_output(csv, similarity_csv(rows).encode())
+        write_output(csv, make_similarity_csv(rows).encode())
     if plot is not None:
         try:
             plot_similarity(severities, student.levels, plot)
         except OSError as error:
-            raise refused(plot, error) from error
+            raise make_write_error(plot, error) from error
     return 0
 
 

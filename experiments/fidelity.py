@@ -12,8 +12,8 @@ from typing import Annotated
 import tyro
 
 from experiments.harness import ProgressBars, run, sample_images, write_table
-from experiments.release import Criterion, criteria_table
-from experiments.severe_half import ResultLine, measure_method, summarize, summary_csv, summary_text
+from experiments.release import Criterion, make_criteria_table
+from experiments.severe_half import ResultLine, make_summary_csv, make_summary_text, measure_method, summarize
 from unblur.evaluation.method import MethodSpec
 from unblur.restoration.generative import GenerativeSettings
 
@@ -21,14 +21,14 @@ LEAST_PSNR_DB = -1.5
 """Lowest acceptable PSNR over the faithful restoration, at the default fidelity."""
 
 
-def fidelity_criteria(name: str, faithful: ResultLine, generated: ResultLine) -> list[Criterion]:
+def check_fidelity(name: str, faithful: ResultLine, generated: ResultLine) -> list[Criterion]:
     """Check generated detail against the faithful restoration of the set `name`."""
     where = f"{name}, severe half"
     ours, theirs = generated.severe, faithful.severe
     lost_db = generated.whole.psnr_db - faithful.whole.psnr_db
     return [
-        _below(f"{where}, ST-LPIPS", ours.st_lpips, theirs.st_lpips, digits=4),
-        _below(f"{where}, NIQE", ours.niqe, theirs.niqe, digits=2),
+        _make_upper_bound(f"{where}, ST-LPIPS", ours.st_lpips, theirs.st_lpips, digits=4),
+        _make_upper_bound(f"{where}, NIQE", ours.niqe, theirs.niqe, digits=2),
         Criterion(
             demand=f"{name}, PSNR over faithful, dB",
             bound=f">= {LEAST_PSNR_DB:.2f}",
@@ -38,7 +38,7 @@ def fidelity_criteria(name: str, faithful: ResultLine, generated: ResultLine) ->
     ]
 
 
-def _below(demand: str, found: float, bound: float, *, digits: int) -> Criterion:
+def _make_upper_bound(demand: str, found: float, bound: float, *, digits: int) -> Criterion:
     return Criterion(
         demand=f"{demand}, below faithful",
         bound=f"< {bound:.{digits}f}",
@@ -93,11 +93,11 @@ def fidelity(
             }
             lines = sets[found.data_set] = summarize(rows)
             by_title = {line.title: line for line in lines}
-            held += fidelity_criteria(found.data_set, by_title["faithful"], by_title[f"fidelity {usual.fidelity:g}"])
-            texts.append(summary_text(found, lines))
+            held += check_fidelity(found.data_set, by_title["faithful"], by_title[f"fidelity {usual.fidelity:g}"])
+            texts.append(make_summary_text(found, lines))
     title = f"Generated detail against the faithful restoration; the default fidelity is {usual.fidelity:g}."
-    texts.append(criteria_table(held).markdown())
-    write_table(output, "fidelity", title, "\n".join(texts), summary_csv(sets))
+    texts.append(make_criteria_table(held).markdown())
+    write_table(output, "fidelity", title, "\n".join(texts), make_summary_csv(sets))
     return 0
 
 

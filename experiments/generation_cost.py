@@ -20,13 +20,13 @@ import tyro
 from torch import Tensor, nn
 
 from experiments.harness import run
-from unblur.app.output_file import refused, write_output
+from unblur.app.output_file import make_write_error, write_output
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
-from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, png
+from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, encode_figure
 from unblur.evaluation.tables import Table
 from unblur.models import LatentDecoder, LatentDecoderConfig
-from unblur.models.dc_autoencoder import sana_autoencoder
+from unblur.models.dc_autoencoder import build_sana_autoencoder
 from unblur.models.glow import GlowDeblur, GlowRestorer
 from unblur.models.glow_sizes import denoiser, glow
 from unblur.models.linear_dit import LinearAttention, LinearDiT, LinearDiTConfig
@@ -81,14 +81,14 @@ class GrowthCost:
     softmax_s: float | None
 
 
-def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
+def measure_part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
     """Return the costs in the order of the parts for `height` x `width` pixels; the denoiser's is for one step.
 
     Raises UnblurError when diffusers is not installed.
     """
     height, width = (side + -side % STRIDE_PX for side in (height, width))
     with torch.device("meta"):
-        network, decoder = GlowDeblur(glow(size)), decoder_of(size)
+        network, decoder = GlowDeblur(glow(size)), build_decoder(size)
         blurry, sigma = torch.zeros(1, 3, height, width), torch.zeros(1)
     first = network.pre_reconstruction
     assert first is not None
@@ -98,28 +98,28 @@ def part_costs(size: GlowSize, height: int, width: int) -> list[PartCost]:
         ("pre-reconstruction", first, lambda: first(blurry)),
         ("motion guidance", network.motion_guidance, lambda: network.motion_guidance(blurry)),
         ("semantic guidance", network.semantic_guidance, lambda: network.semantic_guidance(blurry, blurry)),
-        ("denoiser, a step", network.denoiser, lambda: network.velocity(noisy, sigma, conditions)),
+        ("denoiser, a step", network.denoiser, lambda: network.predict_velocity(noisy, sigma, conditions)),
         ("decoder", decoder, lambda: decoder(noisy)),
     ]
     return [PartCost(part=name, parameters=count_parameters(part), macs=count_macs(ask)) for name, part, ask in calls]
 
 
-def decoder_of(size: GlowSize) -> nn.Module:
+def build_decoder(size: GlowSize) -> nn.Module:
     """Without weights: ours for the small network, for the others that of SANA's autoencoder.
 
     Raises UnblurError when that is wanted and diffusers is not installed.
     """
     if size == "small":
         return LatentDecoder(LatentDecoderConfig())
-    return sana_autoencoder()[1]
+    return build_sana_autoencoder()[1]
 
 
-def run_macs(parts: Sequence[PartCost], steps: int) -> int:
+def count_run_macs(parts: Sequence[PartCost], steps: int) -> int:
     """Return the multiply-accumulates of a restoration in `steps` steps."""
     return sum(part.macs * (steps if part.part.startswith("denoiser") else 1) for part in parts)
 
 
-def run_cost(
+def measure_run_cost(
     size: GlowSize, height: int, width: int, steps: int, dtype: torch.dtype = torch.float32, device: str = "cpu"
 ) -> RunCost:
     """A photograph of noise restored, in a process of its own, with weights of zero: time does not depend on them.
@@ -132,7 +132,7 @@ def run_cost(
     process = context.Process(target=_restore, args=arguments)
     process.start()
     there.close()
-    peak = _peak_memory(process)
+    peak = _measure_peak_memory(process)
     try:
         seconds, processor_s, taken = here.recv()
     except EOFError as error:
@@ -150,18 +150,18 @@ def run_cost(
     )
 
 
-def growth_costs(size: GlowSize, sides_px: Sequence[int], timed_up_to_px: int = 0) -> list[GrowthCost]:
+def measure_growth(size: GlowSize, sides_px: Sequence[int], timed_up_to_px: int = 0) -> list[GrowthCost]:
     """The denoiser against its twin at every side, in pixels; times only up to `timed_up_to_px`."""
     config = denoiser(size)
     with torch.device("meta"):
-        counted = [LinearDiT(config), softmax_twin(config)]
-    timed = [LinearDiT(config), softmax_twin(config)] if timed_up_to_px >= min(sides_px) else []
+        counted = [LinearDiT(config), make_softmax_twin(config)]
+    timed = [LinearDiT(config), make_softmax_twin(config)] if timed_up_to_px >= min(sides_px) else []
     rows = []
     for side_px in sides_px:
-        linear, softmax = (count_macs(_step(model, side_px, torch.device("meta"))) for model in counted)
+        linear, softmax = (count_macs(_make_step(model, side_px, torch.device("meta"))) for model in counted)
         seconds: list[float | None] = [None, None]
         if side_px <= timed_up_to_px:
-            seconds = [_seconds(_step(model, side_px, torch.device("cpu")))[1] for model in timed]
+            seconds = [_measure_seconds(_make_step(model, side_px, torch.device("cpu")))[1] for model in timed]
         rows.append(
             GrowthCost(
                 side_px=side_px,
@@ -187,7 +187,7 @@ class SoftmaxAttention(LinearAttention):
         return answer
 
 
-def softmax_twin(config: LinearDiTConfig) -> LinearDiT:
+def make_softmax_twin(config: LinearDiTConfig) -> LinearDiT:
     """A denoiser with as many parameters whose places attend to each other by softmax."""
     twin = LinearDiT(config)
     for block in twin.blocks:
@@ -195,7 +195,7 @@ def softmax_twin(config: LinearDiTConfig) -> LinearDiT:
     return twin
 
 
-def _step(model: LinearDiT, side_px: int, device: torch.device) -> Callable[[], object]:
+def _make_step(model: LinearDiT, side_px: int, device: torch.device) -> Callable[[], object]:
     side = side_px // STRIDE_PX
     channels = model.config.latent_channels + model.config.condition_channels
     latents, sigma = torch.zeros(1, channels, side, side, device=device), torch.zeros(1, device=device)
@@ -204,7 +204,7 @@ def _step(model: LinearDiT, side_px: int, device: torch.device) -> Callable[[], 
     return lambda: model(latents, sigma, tokens)
 
 
-def _seconds(ask: Callable[[], object]) -> tuple[float, float]:
+def _measure_seconds(ask: Callable[[], object]) -> tuple[float, float]:
     """Measure the second call: seconds on the clock and of the processor."""
     with torch.no_grad():
         ask()
@@ -226,7 +226,7 @@ def _restore(
     """Sends the seconds of a restoration, twice, and the bytes that it took on an accelerator or None."""
     torch.set_num_threads(threads)
     with torch.device("meta"):
-        network, decoder = GlowDeblur(glow(size)), decoder_of(size)
+        network, decoder = GlowDeblur(glow(size)), build_decoder(size)
         restorer = GlowRestorer(network, decoder, Sampling(steps=steps)).to(dtype).eval()
     restorer.to_empty(device=device)
     for value in restorer.state_dict().values():
@@ -237,12 +237,12 @@ def _restore(
         with torch.autocast(torch.device(device).type, dtype, enabled=dtype is not torch.float32):
             restorer(blurry).sum().item()
 
-    seconds, processor_s = _seconds(restore)
+    seconds, processor_s = _measure_seconds(restore)
     taken = torch.cuda.max_memory_allocated() if torch.device(device).type == "cuda" else None
     answer.send((seconds, processor_s, taken))
 
 
-def _peak_memory(process: Any) -> int:
+def _measure_peak_memory(process: Any) -> int:
     """Return the peak memory of a process in bytes, sampled until it ends."""
     peak = 0
     watched = psutil.Process(process.pid)
@@ -278,7 +278,7 @@ def plot_growth(rows: Sequence[GrowthCost], path: Path) -> None:
     panel.set_ylabel("GMACs of a step of the denoiser")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(fontsize=8)
-    write_atomically(path, png(figure))
+    write_atomically(path, encode_figure(figure))
 
 
 def generation_cost(
@@ -306,7 +306,7 @@ def generation_cost(
         csv: File for the numbers of the restorations.
         plot: PNG file for a figure of the growth with pixels; needs `pip install 'unblur[plots]'`.
     """
-    shapes = [_shape(size) for size in sizes]
+    shapes = [_parse_size(size) for size in sizes]
     if any(number < 1 for number in steps) or any(side < 32 or side % 32 for side in sides):
         raise UnblurError("Steps must be positive and sides multiples of 32; give others.")
     if plot is not None:
@@ -314,22 +314,22 @@ def generation_cost(
         if not sides:
             raise UnblurError("Nothing grows without --sides; give some, or leave out --plot.")
     for width, height in shapes:
-        parts = _parts_table(part_costs(network, height, width), width, height, steps)
+        parts = _make_parts_table(measure_part_costs(network, height, width), width, height, steps)
         sys.stdout.write(parts.markdown() + "\n")
     runs = [
-        run_cost(network, height, width, number, getattr(torch, dtype), device)
+        measure_run_cost(network, height, width, number, getattr(torch, dtype), device)
         for width, height in shapes
         for number in steps
     ]
     if runs:
-        sys.stdout.write(_runs_table(runs).markdown() + "\n")
+        sys.stdout.write(_make_runs_table(runs).markdown() + "\n")
     if sides:
-        growth = growth_costs(network, sides, timed_up_to)
-        sys.stdout.write(_growth_table(growth).markdown())
+        growth = measure_growth(network, sides, timed_up_to)
+        sys.stdout.write(_make_growth_table(growth).markdown())
         if plot is not None:
             _plot(growth, plot)
     if csv is not None:
-        write_output(csv, _all_numbers(runs).csv().encode())
+        write_output(csv, _make_full_table(runs).csv().encode())
     return 0
 
 
@@ -337,10 +337,10 @@ def _plot(growth: list[GrowthCost], path: Path) -> None:
     try:
         plot_growth(growth, path)
     except OSError as error:
-        raise refused(path, error) from error
+        raise make_write_error(path, error) from error
 
 
-def _shape(size: str) -> tuple[int, int]:
+def _parse_size(size: str) -> tuple[int, int]:
     """Width and height of "1280x720"."""
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
@@ -348,17 +348,17 @@ def _shape(size: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _parts_table(parts: list[PartCost], width: int, height: int, steps: tuple[int, ...]) -> Table:
+def _make_parts_table(parts: list[PartCost], width: int, height: int, steps: tuple[int, ...]) -> Table:
     whole = sum(part.parameters for part in parts)
     counted = [(part.part, part.parameters, part.macs) for part in parts]
-    counted += [(f"all, steps: {number}", whole, run_macs(parts, number)) for number in steps]
+    counted += [(f"all, steps: {number}", whole, count_run_macs(parts, number)) for number in steps]
     return Table(
         header=(f"{width} x {height}", "parameters", "GMACs"),
         lines=tuple((name, f"{parameters / 1e6:.2f} M", f"{macs / 1e9:.1f}") for name, parameters, macs in counted),
     )
 
 
-def _runs_table(runs: list[RunCost]) -> Table:
+def _make_runs_table(runs: list[RunCost]) -> Table:
     return Table(
         header=("photograph", "steps", "seconds", "processor seconds", "peak memory, MiB"),
         lines=tuple(
@@ -374,7 +374,7 @@ def _runs_table(runs: list[RunCost]) -> Table:
     )
 
 
-def _growth_table(rows: list[GrowthCost]) -> Table:
+def _make_growth_table(rows: list[GrowthCost]) -> Table:
     """A step of the denoiser, and of its twin with softmax."""
     return Table(
         header=("denoiser at", "GMACs", "with softmax", "processor seconds", "with softmax"),
@@ -390,7 +390,7 @@ def _growth_table(rows: list[GrowthCost]) -> Table:
     )
 
 
-def _all_numbers(runs: list[RunCost]) -> Table:
+def _make_full_table(runs: list[RunCost]) -> Table:
     names = tuple(field.name for field in fields(RunCost))
     return Table(header=names, lines=tuple(tuple(str(getattr(run, name)) for name in names) for run in runs))
 

@@ -21,20 +21,20 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
-from experiments.data_sets import training_source
+from experiments.data_sets import find_training_source
 from experiments.harness import ProgressBars, Report, lock_settings, run, select_one, write_table
-from experiments.prior_scores import prior_protocol
-from experiments.severe_half import summarize, summary_csv, summary_table
+from experiments.prior_scores import load_prior_protocol
+from experiments.severe_half import make_summary_csv, make_summary_table, summarize
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_PRIOR, load_checkpoint
 from unblur.checkpoints.latent_spaces import LoadedLatentSpace, open_latent_space
 from unblur.datasets import DataSource, Pair, PhotoFolder
-from unblur.datasets.photo_folder import photos_fingerprint
-from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.photo_folder import compute_photos_fingerprint
+from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import measure
 from unblur.evaluation.metric import NIQE
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Row, read_rows, to_csv
 from unblur.metrics.niqe import BLOCK_PX
@@ -111,7 +111,7 @@ VARIANTS = (
 )
 
 
-def ablation_settings(
+def make_ablation_settings(
     context: AblationContext,
     space: LoadedLatentSpace,
     held_out: Path,
@@ -136,14 +136,14 @@ def ablation_settings(
         encoder=space.encoder_sha256,
         decoder=space.decoder_sha256,
         prior=load_checkpoint(context.prior or BUNDLED_PRIOR).sha256,
-        photos=photos_fingerprint(context.photos),
-        held_out=photos_fingerprint(held_out),
+        photos=compute_photos_fingerprint(context.photos),
+        held_out=compute_photos_fingerprint(held_out),
     )
 
 
-def ablation_protocol() -> Protocol:
+def load_ablation_protocol() -> Protocol:
     """Return the prior ablation's protocol with NIQE. Raises UnblurError without the weights of ST-LPIPS."""
-    plain = prior_protocol()
+    plain = load_prior_protocol()
     return replace(plain, name="glow-study", source="Ours.", metrics=(*plain.metrics, NIQE))
 
 
@@ -188,7 +188,7 @@ def open_variant(
 
     @torch.inference_mode()
     def restore(pixels: NDArray[Any]) -> NDArray[Any]:
-        return pixels_of(restorer(planes_of(pixels).to(context.device)))
+        return to_pixels(restorer(to_planes(pixels).to(context.device)))
 
     return checkpoint.sha256, restore
 
@@ -201,11 +201,11 @@ def compare_images(
     pairs: Sequence[Pair],
 ) -> NDArray[np.uint8]:
     """Draw one row for each pair: blurry, restored by every variant, sharp. Raises UnblurError."""
-    columns = [[pixels_of(pair.blurry[None]) for pair in pairs]]
+    columns = [[to_pixels(pair.blurry[None]) for pair in pairs]]
     for variant in variants:
         _, restore = open_variant(variant, study, context, space)
         columns.append([restore(blurry) for blurry in columns[0]])
-    columns.append([pixels_of(pair.sharp[None]) for pair in pairs])
+    columns.append([to_pixels(pair.sharp[None]) for pair in pairs])
     rows: list[NDArray[np.uint8]] = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
     return np.concatenate(rows)
 
@@ -213,7 +213,7 @@ def compare_images(
 def train_variant(variant: Variant, study: GlowStudy, context: AblationContext) -> Path:
     """Train both stages of a variant and return its checkpoint folder. Raises UnblurError."""
     tuned = context.folder / variant.run
-    recipe = partial(ablation_recipe, cache_size=study.cache_size, seed=study.seed)
+    recipe = partial(make_ablation_recipe, cache_size=study.cache_size, seed=study.seed)
     if not variant.pretrained:
         whole = study.steps + study.joint_steps
         return _train(recipe(joint=False, aligned=True, sources=study.sources, steps=whole), tuned, None, context)
@@ -237,7 +237,7 @@ def _train(recipe: Recipe, run: Path, init: Path | None, context: AblationContex
     return run
 
 
-def ablation_recipe(
+def make_ablation_recipe(
     *, joint: bool, aligned: bool, sources: tuple[DataSource, ...], steps: int, cache_size: int, seed: int
 ) -> Recipe:
     """Return the recipe of a stage, with the learning rate of Stage I or of the joint Stage II.
@@ -309,12 +309,12 @@ def glow_ablation(
     if size < 2 * BLOCK_PX:
         raise UnblurError(f"NIQE measures nothing of {size} px; give a --size of at least {2 * BLOCK_PX}.")
     variants = select_one(VARIANTS, only, "line")
-    sources = {text: training_source(text) for text in sets}
+    sources = {text: find_training_source(text) for text in sets}
     found = tuple(source for source in sources.values() if source is not None)
     if len(found) < len(sets) or not found:
         lacking = ", ".join(text for text, source in sources.items() if source is None) or "The experiment"
         raise UnblurError(f"{lacking} has no pairs for training; give data sets to tune on, each once.")
-    protocol = ablation_protocol()
+    protocol = load_ablation_protocol()
     where = choose_device(device)
     space = open_latent_space(checkpoint, latent_encoder, None, where)
     keep_freed_memory()
@@ -327,7 +327,7 @@ def glow_ablation(
             device=str(where),
             report=bars,
         )
-        study = ablation_settings(
+        study = make_ablation_settings(
             context,
             space,
             held_out,
@@ -340,7 +340,7 @@ def glow_ablation(
             validation=replace(ValidationSet(), size_px=size),
         )
         lock_settings(output, study)
-        pairs = list(validation_pairs(PhotoFolder(held_out), study.validation))
+        pairs = list(simulate_validation_pairs(PhotoFolder(held_out), study.validation))
         rows = {}
         for variant in variants:
             rows[variant.title] = measure_variant(variant, study, context, space, pairs, protocol)
@@ -354,7 +354,7 @@ def glow_ablation(
         f"seed {seed}, {sampling_steps} sampling steps."
     )
     lines = summarize(rows)
-    write_table(output, "glow", title, summary_table(lines).markdown(), summary_csv({"validation": lines}))
+    write_table(output, "glow", title, make_summary_table(lines).markdown(), make_summary_csv({"validation": lines}))
     return 0
 
 

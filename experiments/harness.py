@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import tyro
 from tqdm import tqdm
 
-from unblur.app.output_file import refused, write_output
+from unblur.app.output_file import make_write_error, write_output
 from unblur.app.renamed_options import refuse_renamed
 from unblur.checkpoints.old_names import modern_json
 from unblur.config import from_json, to_json
@@ -78,7 +78,7 @@ def lock_settings(folder: Path, settings: object) -> None:
             write_output(file, to_json(settings).encode())
         stored = from_json(modern_json(file.read_text(encoding="utf-8")), type(settings), file)
     except OSError as error:
-        raise refused(folder, error) from error
+        raise make_write_error(folder, error) from error
     if stored != settings:
         raise UnblurError(
             f"{folder} holds a study with other steps, photographs, sizes or networks; give another folder."

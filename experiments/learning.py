@@ -29,7 +29,7 @@ class Learning:
     """(begins at this share of the time, side of the patches in pixels, patches a step)."""
 
 
-def rate_share(learning: Learning, share: float) -> float:
+def compute_rate_share(learning: Learning, share: float) -> float:
     """The learning rate over its peak after `share` of the time, 0 to 1."""
     rising = min(1.0, (share + 1e-3) / max(learning.warmup, 1e-3))
     if learning.optimizer == "schedule-free":
@@ -38,17 +38,17 @@ def rate_share(learning: Learning, share: float) -> float:
     return rising * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def stage(learning: Learning, share: float) -> tuple[int, int]:
+def find_stage(learning: Learning, share: float) -> tuple[int, int]:
     """(side of the patches, patches a step) after `share` of the time."""
     return [(side, batch) for begins, side, batch in learning.stages if begins <= share][-1]
 
 
-def optimizers(learning: Learning, model: nn.Module) -> list[tuple[torch.optim.Optimizer, float]]:
+def build_optimizers(learning: Learning, model: nn.Module) -> list[tuple[torch.optim.Optimizer, float]]:
     """Optimisers, each with its peak rate."""
     parameters = list(model.parameters())
     match learning.optimizer:
         case "adamw":
-            return [(_adamw(parameters, learning), learning.peak)]
+            return [(_build_adamw(parameters, learning), learning.peak)]
         case "schedule-free":
             return [(ScheduleFreeAdamW(parameters, lr=learning.peak), learning.peak)]
         case "muon":
@@ -57,11 +57,11 @@ def optimizers(learning: Learning, model: nn.Module) -> list[tuple[torch.optim.O
             chosen = {id(parameter) for parameter in inner}
             rest = [parameter for parameter in parameters if id(parameter) not in chosen]
             muon = ConvolutionMuon(inner, lr=learning.muon_peak)
-            return [(muon, learning.muon_peak), (_adamw(rest, learning), learning.peak)]
+            return [(muon, learning.muon_peak), (_build_adamw(rest, learning), learning.peak)]
     assert_never(learning.optimizer)
 
 
-def _adamw(parameters: list[nn.Parameter], learning: Learning) -> torch.optim.AdamW:
+def _build_adamw(parameters: list[nn.Parameter], learning: Learning) -> torch.optim.AdamW:
     return torch.optim.AdamW(parameters, lr=learning.peak, betas=(0.9, 0.95), weight_decay=1e-3, fused=True)
 
 
@@ -89,13 +89,13 @@ class ConvolutionMuon(torch.optim.Optimizer):
                     continue
                 buffer = self.state[parameter].setdefault("momentum", torch.zeros_like(gradient))
                 buffer.lerp_(gradient, 1 - group["momentum"])
-                update = orthogonalized(gradient.lerp(buffer, group["momentum"]).flatten(1))
+                update = orthogonalize(gradient.lerp(buffer, group["momentum"]).flatten(1))
                 scale = 0.2 * max(update.shape) ** 0.5
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update.view(parameter.shape), alpha=-group["lr"] * scale)
 
 
-def orthogonalized(matrix: torch.Tensor) -> torch.Tensor:
+def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
     """The nearest matrix of the same shape whose singular values are about 1. Shape: (M, N) -> same."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.bfloat16()

@@ -10,9 +10,9 @@ import tyro
 
 from experiments.harness import ProgressBars, Report, lock_settings, sample_images, select_one, write_table
 from experiments.harness import run as run_experiment
-from experiments.severe_half import measure_method, summarize, summary_csv, summary_text
+from experiments.severe_half import make_summary_csv, make_summary_text, measure_method, summarize
 from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint
-from unblur.datasets.photo_folder import photos_fingerprint
+from unblur.datasets.photo_folder import compute_photos_fingerprint
 from unblur.errors import UnblurError
 from unblur.evaluation.method import MethodSpec
 from unblur.recipes.faithful import faithful
@@ -24,7 +24,7 @@ from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import FrequencyLoss, L1Loss, LossTerm, PSNRLoss, STLPIPSLoss
 
 
-def loss_recipes(*, steps: int, seed: int) -> tuple[Recipe, ...]:
+def make_loss_recipes(*, steps: int, seed: int) -> tuple[Recipe, ...]:
     """Return the recipes: the loss of the bundled weights first, then losses that replace it or are added to it.
 
     At the error that the bundled weights leave, 0.03 of white, the gradient of the frequency loss is a third, and that
@@ -60,13 +60,13 @@ class LossStudy:
     """Fingerprint of the photographs that are trained on."""
 
 
-def comparison_settings(photos: Path, init: Path, *, steps: int, seed: int) -> LossStudy:
+def make_comparison_settings(photos: Path, init: Path, *, steps: int, seed: int) -> LossStudy:
     """Return the settings, with fingerprints of all inputs. Raises UnblurError when one cannot be read."""
     return LossStudy(
         steps=steps,
         seed=seed,
         started_from=load_checkpoint(init).sha256,
-        photos=photos_fingerprint(photos),
+        photos=compute_photos_fingerprint(photos),
     )
 
 
@@ -113,10 +113,10 @@ def loss_comparison(
     """
     if steps < 1:
         raise UnblurError("--steps must be at least 1.")
-    recipes = select_one(loss_recipes(steps=steps, seed=seed), only, "loss")
+    recipes = select_one(make_loss_recipes(steps=steps, seed=seed), only, "loss")
     found = [sample_images(folder, pictures) for folder in folders]
     begin = init or BUNDLED_FAITHFUL
-    lock_settings(output, comparison_settings(photos, begin, steps=steps, seed=seed))
+    lock_settings(output, make_comparison_settings(photos, begin, steps=steps, seed=seed))
     keep_freed_memory()
     where = str(choose_device(device))
     sets, texts = {}, []
@@ -132,9 +132,9 @@ def loss_comparison(
                 for title, run in runs.items()
             }
             lines = sets[chosen.data_set] = summarize(rows)
-            texts.append(summary_text(chosen, lines))
+            texts.append(make_summary_text(chosen, lines))
     title = f"Runs of {steps} steps, seed {seed}, with several losses."
-    write_table(output, "losses", title, "\n".join(texts), summary_csv(sets))
+    write_table(output, "losses", title, "\n".join(texts), make_summary_csv(sets))
     return 0
 
 

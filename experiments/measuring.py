@@ -5,7 +5,7 @@ from pathlib import Path
 from experiments.harness import Report
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures
-from unblur.evaluation.measured_table import measured_table
+from unblur.evaluation.measured_table import measure_table
 from unblur.evaluation.method import Method, MethodSpec
 from unblur.evaluation.row import Row
 from unblur.evaluation.run import Progress, Run
@@ -27,9 +27,9 @@ def measure_rows(
         for _ in progress.rows():
             report(f"{method.name} on {name}", len(progress.finished), len(run.files))
 
-    return measured_table(table, run, method, measure).finished
+    return measure_table(table, run, method, measure).finished
 
 
-def score(row: Row, name: str, when: str) -> float:
+def find_score(row: Row, name: str, when: str) -> float:
     """Return the score of a row for the metric `name`, "before" or "after"."""
     return row.scores[f"psnr_{when}_db" if name == "psnr" else f"{name}_{when}"]

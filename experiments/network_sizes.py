@@ -15,7 +15,7 @@ import tyro
 from experiments.harness import run, select_one
 from unblur.app.output_file import write_output
 from unblur.datasets import Pair, PhotoFolder
-from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import measure
 from unblur.evaluation.tables import Table
@@ -60,7 +60,7 @@ def measure_size(recipe: Recipe, photos: Path, seconds: float, pairs: Sequence[P
         began = time.process_time()
         train(recipe, photos, Path(folder) / "run")
         training_s = time.process_time() - began
-        gain_db, restoring_s = _gain(Path(folder) / "run", pairs)
+        gain_db, restoring_s = _measure_gain(Path(folder) / "run", pairs)
     return MeasuredSize(
         candidate=recipe.name,
         parameters=count_parameters(build(recipe.model)),
@@ -71,7 +71,7 @@ def measure_size(recipe: Recipe, photos: Path, seconds: float, pairs: Sequence[P
     )
 
 
-def size_table(measured: Sequence[MeasuredSize]) -> Table:
+def make_size_table(measured: Sequence[MeasuredSize]) -> Table:
     """Make a table with one line per candidate."""
     return Table(
         header=("candidate", "parameters", "steps", "processor s of training", "gain dB", "processor s per megapixel"),
@@ -89,7 +89,7 @@ def size_table(measured: Sequence[MeasuredSize]) -> Table:
     )
 
 
-def size_csv(measured: Sequence[MeasuredSize]) -> str:
+def make_size_csv(measured: Sequence[MeasuredSize]) -> str:
     """Make a CSV of the same with more digits."""
     lines = [
         (
@@ -106,7 +106,7 @@ def size_csv(measured: Sequence[MeasuredSize]) -> str:
     return Table(header=header, lines=tuple(lines)).csv()
 
 
-def _gain(checkpoint: Path, pairs: Sequence[Pair]) -> tuple[float, float]:
+def _measure_gain(checkpoint: Path, pairs: Sequence[Pair]) -> tuple[float, float]:
     """Return the mean gain in dB and the processor seconds per megapixel."""
     restorer = load(str(checkpoint), "cpu")
     spent_s: list[float] = []
@@ -122,7 +122,7 @@ def _gain(checkpoint: Path, pairs: Sequence[Pair]) -> tuple[float, float]:
     return fmean(row.gain_db for row in rows), sum(spent_s) / pixels * 1e6
 
 
-def candidate_recipes() -> tuple[Recipe, ...]:
+def make_candidate_recipes() -> tuple[Recipe, ...]:
     """Return the candidates, the bundled shape first; they differ in their network alone.
 
     Plain ones have only 3x3 convolutions in their blocks, trained as one or as two.
@@ -174,13 +174,13 @@ def network_sizes(
     """
     if seconds <= 0:
         raise UnblurError(f"Candidates need some time to be trained in, not {seconds} seconds; give more.")
-    candidates = select_one(candidate_recipes(), only, "candidate")
+    candidates = select_one(make_candidate_recipes(), only, "candidate")
     keep_freed_memory()
-    pairs = list(validation_pairs(PhotoFolder(held_out), replace(ValidationSet(), size_px=size)))
+    pairs = list(simulate_validation_pairs(PhotoFolder(held_out), replace(ValidationSet(), size_px=size)))
     measured = [measure_size(recipe, photos, seconds, pairs) for recipe in candidates]
-    sys.stdout.write(size_table(measured).markdown())
+    sys.stdout.write(make_size_table(measured).markdown())
     if csv is not None:
-        write_output(csv, size_csv(measured).encode())
+        write_output(csv, make_size_csv(measured).encode())
     return 0
 
 

@@ -20,7 +20,7 @@ from unblur.atomic import write_atomically
 from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
 from unblur.names import RecipeName
-from unblur.training.patches import patches_of
+from unblur.training.patches import build_patches
 
 PATCHES_A_FILE = 128
 
@@ -45,7 +45,7 @@ def pack(
         processes: How many processes write the files.
     """
     torch.set_num_threads(1)
-    patches = patches_of(recipes.named(recipe), PhotoFolder(photos), "cpu")
+    patches = build_patches(recipes.find_recipe(recipe), PhotoFolder(photos), "cpu")
     output.mkdir(parents=True, exist_ok=True)
     for number in range(process, files, processes):
         path = output / f"patches-{number:04}.npy"
@@ -54,7 +54,7 @@ def pack(
         first = number * PATCHES_A_FILE
         pairs = [patches[index] for index in range(first, first + PATCHES_A_FILE)]
         data = io.BytesIO()
-        np.save(data, torch.stack([torch.stack([_bytes(p.blurry), _bytes(p.sharp)]) for p in pairs]).numpy())
+        np.save(data, torch.stack([torch.stack([_to_bytes(p.blurry), _to_bytes(p.sharp)]) for p in pairs]).numpy())
         write_atomically(path, data.getvalue())
     return 0
 
@@ -78,7 +78,7 @@ class PackedPatches:
         return torch.from_numpy(self._files[file][place].copy())
 
 
-def _bytes(picture: Tensor) -> Tensor:
+def _to_bytes(picture: Tensor) -> Tensor:
     return (picture * 255).round().byte()
 
 

@@ -15,14 +15,20 @@ from tqdm import tqdm
 from experiments.feature_similarity import open_prior
 from experiments.harness import lock_settings
 from experiments.harness import run as run_experiment
-from experiments.prior_scores import measure_pairs, prior_protocol, result_csv, result_table, summarize_run
+from experiments.prior_scores import (
+    load_prior_protocol,
+    make_result_csv,
+    make_result_table,
+    measure_pairs,
+    summarize_run,
+)
 from unblur.app.output_file import write_output
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import Pair, PhotoFolder
-from unblur.datasets.photo_folder import photos_fingerprint
-from unblur.datasets.validation import CAMERA, ValidationSet, validation_pairs
+from unblur.datasets.photo_folder import compute_photos_fingerprint
+from unblur.datasets.validation import CAMERA, ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Row, read_rows, to_csv
@@ -43,7 +49,7 @@ from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import Progress, train
-from unblur.training.precision import is_recipe_of, recorded_recipe
+from unblur.training.precision import is_recipe_of, read_recorded_recipe
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import LossTerm
 
@@ -113,8 +119,8 @@ def open_ablation(
         steps=steps,
         validation=validation,
         prior=checkpoint.sha256,
-        photos=photos_fingerprint(photos),
-        held_out=photos_fingerprint(held_out),
+        photos=compute_photos_fingerprint(photos),
+        held_out=compute_photos_fingerprint(held_out),
     )
     lock_settings(folder, settings)
     return AblatedPrior(folder=checkpoint.folder, network=student.config, train_patch_px=checkpoint.train_patch_px)
@@ -140,7 +146,7 @@ def plan_runs(
         AblationRun(
             host=host,
             variant=variant,
-            recipe=ablation_recipe(host, variant.prior, steps=steps, seed=seed),
+            recipe=make_ablation_recipe(host, variant.prior, steps=steps, seed=seed),
             folder=folder / f"{host}-{variant.title.replace(' ', '-')}-{seed}",
         )
         for place, host in enumerate(hosts)
@@ -176,7 +182,7 @@ def measure_run(
     table = run.folder / "measured.csv"
     if table.exists():
         recipe = run.folder / "recipe.json"
-        if not is_recipe_of(recorded_recipe(recipe.read_text(encoding="utf-8"), recipe), run.recipe):
+        if not is_recipe_of(read_recorded_recipe(recipe.read_text(encoding="utf-8"), recipe), run.recipe):
             raise UnblurError(f"{run.folder} holds a run of another recipe; give another folder, or remove it.")
     else:
         train(
@@ -190,11 +196,11 @@ SHAKE = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
 """Shake only: runs are short, and the validation set is shake."""
 
 
-def ablation_recipe(host: SmallHost, prior: PriorConfig | None, *, steps: int, seed: int) -> Recipe:
+def make_ablation_recipe(host: SmallHost, prior: PriorConfig | None, *, steps: int, seed: int) -> Recipe:
     """Return the recipe of a small host with its authors' loss; data, optimiser and schedule are equal for all."""
     return Recipe(
         name=f"unblur-study-{host}",
-        model=small_host(host, prior),
+        model=make_small_host(host, prior),
         camera=SHAKE,
         repeats=4,
         repeat_gap=64,
@@ -203,11 +209,11 @@ def ablation_recipe(host: SmallHost, prior: PriorConfig | None, *, steps: int, s
         peak_learning_rate=7e-4,
         warmup_steps=min(200, steps // 10),
         betas=(0.9, 0.99),
-        losses=host_losses(host),
+        losses=find_host_losses(host),
     )
 
 
-def small_host(host: SmallHost, prior: PriorConfig | None) -> HostConfig:
+def make_small_host(host: SmallHost, prior: PriorConfig | None) -> HostConfig:
     """Return the configuration; comments give parameters and GMACs on a patch of 128 px, without the prior."""
     match host:
         case "unet":  # 1.1 million, 1.2
@@ -230,7 +236,7 @@ def small_host(host: SmallHost, prior: PriorConfig | None) -> HostConfig:
     assert_never(host)
 
 
-def host_losses(host: SmallHost) -> tuple[LossTerm, ...]:
+def find_host_losses(host: SmallHost) -> tuple[LossTerm, ...]:
     """Return the losses of the full-sized recipe."""
     match host:
         case "unet":
@@ -282,12 +288,12 @@ def prior_ablation(
         raise UnblurError(f"{ablation_seeds} seeds without parts of the prior cannot be; give from 0 to {seeds}.")
     if size < SMALLEST_PX:
         raise UnblurError(f"ST-LPIPS measures nothing of {size} px; give a --size of at least {SMALLEST_PX}.")
-    protocol = prior_protocol()
+    protocol = load_prior_protocol()
     validation = replace(ValidationSet(), size_px=size)
     ablated = open_ablation(output, photos, held_out, init_prior, steps=steps, validation=validation)
     write_undistilled(output, ablated)
     keep_freed_memory()
-    pairs = list(validation_pairs(PhotoFolder(held_out), validation))
+    pairs = list(simulate_validation_pairs(PhotoFolder(held_out), validation))
     runs = plan_runs(output, ablated, hosts, steps=steps, seeds=seeds, ablation_seeds=ablation_seeds)
     results = []
     for number, run in enumerate(runs, start=1):
@@ -302,8 +308,8 @@ def prior_ablation(
         results.append(result)
         sys.stderr.write(f"{name}: {result.restored.psnr_db:.2f} dB, severe {result.restored_severe.psnr_db:.2f} dB\n")
     summary = f"{results[0].pictures} pictures, of which {results[0].severe_pictures} severe; {steps} steps a run."
-    text = f"{summary}\n\n{result_table(results, NO_PRIOR).markdown()}"
-    write_output(output / "results.csv", result_csv(results).encode())
+    text = f"{summary}\n\n{make_result_table(results, NO_PRIOR).markdown()}"
+    write_output(output / "results.csv", make_result_csv(results).encode())
     write_output(output / "results.md", text.encode())
     sys.stdout.write(text)
     return 0

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from experiments.harness import run
 from unblur.app.output_file import write_output
-from unblur.checkpoints.published import published
+from unblur.checkpoints.published import get_published
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 from unblur.models import HostConfig, PriorConfig, UNetConfig, build
@@ -49,31 +49,35 @@ class HostCost:
     with_prior: Cost
 
 
-def host_config(host: HostName) -> HostConfig:
+def make_host_config(host: HostName) -> HostConfig:
     """Return the configuration of a host in its authors' size."""
     match host:
         case "unet":
             return UNetConfig()
         case "mimo-unet" | "mimo-unet+" | "mprnet" | "nafnet" | "nafnet-64" | "restormer":
-            return published(host).config
+            return get_published(host).config
     assert_never(host)
 
 
-def host_costs(hosts: tuple[HostName, ...], prior: PriorConfig, *, side_px: int, repeats: int) -> Iterator[HostCost]:
+def measure_host_costs(
+    hosts: tuple[HostName, ...], prior: PriorConfig, *, side_px: int, repeats: int
+) -> Iterator[HostCost]:
     """Measure one host after the other, each `repeats` times after one warm-up; 0 leaves the time out."""
     for host in hosts:
-        config = host_config(host)
+        config = make_host_config(host)
         with_prior = replace(config, prior=prior)
-        host_ms, prior_ms = _milliseconds(with_prior, side_px, repeats) if repeats else (None, None)
+        host_ms, prior_ms = _measure_milliseconds(with_prior, side_px, repeats) if repeats else (None, None)
         yield HostCost(
             host=host,
             side_px=side_px,
-            without=_cost(config, side_px, host_ms),
-            with_prior=_cost(with_prior, side_px, None if host_ms is None or prior_ms is None else host_ms + prior_ms),
+            without=_measure_cost(config, side_px, host_ms),
+            with_prior=_measure_cost(
+                with_prior, side_px, None if host_ms is None or prior_ms is None else host_ms + prior_ms
+            ),
         )
 
 
-def cost_table(costs: list[HostCost]) -> Table:
+def make_cost_table(costs: list[HostCost]) -> Table:
     """Make a table of what each host costs without the prior, and of what the prior adds."""
     timed = any(cost.without.milliseconds is not None for cost in costs)
     lines = []
@@ -82,18 +86,18 @@ def cost_table(costs: list[HostCost]) -> Table:
         line = [
             cost.host,
             f"{without.parameters / 1e6:.2f}",
-            _more(without.parameters / 1e6, with_prior.parameters / 1e6, 2),
+            _format_increase(without.parameters / 1e6, with_prior.parameters / 1e6, 2),
             f"{without.macs / 1e9:.1f}",
-            _more(without.macs / 1e9, with_prior.macs / 1e9, 1),
+            _format_increase(without.macs / 1e9, with_prior.macs / 1e9, 1),
         ]
         if without.milliseconds is not None and with_prior.milliseconds is not None:
-            line += [f"{without.milliseconds:.0f}", _more(without.milliseconds, with_prior.milliseconds, 0)]
+            line += [f"{without.milliseconds:.0f}", _format_increase(without.milliseconds, with_prior.milliseconds, 0)]
         lines.append(tuple(line))
     header = ("host", "million parameters", "the prior adds", "GMACs", "the prior adds")
     return Table(header=header + ("ms on one core", "the prior adds") * timed, lines=tuple(lines))
 
 
-def cost_csv(costs: list[HostCost]) -> str:
+def make_cost_csv(costs: list[HostCost]) -> str:
     """Make a CSV with a line for each host without and with the prior."""
     lines = [
         (
@@ -110,7 +114,7 @@ def cost_csv(costs: list[HostCost]) -> str:
     return Table(header=("host", "prior", "side_px", "parameters", "macs", "milliseconds"), lines=tuple(lines)).csv()
 
 
-def _cost(config: HostConfig, side_px: int, milliseconds: float | None) -> Cost:
+def _measure_cost(config: HostConfig, side_px: int, milliseconds: float | None) -> Cost:
     # Shapes are enough for counting: nothing is computed.
     with torch.device("meta"):
         model = build(config).eval()
@@ -118,7 +122,7 @@ def _cost(config: HostConfig, side_px: int, milliseconds: float | None) -> Cost:
     return Cost(parameters=count_parameters(model), macs=macs, milliseconds=milliseconds)
 
 
-def _milliseconds(with_prior: HostConfig, side_px: int, repeats: int) -> tuple[float, float]:
+def _measure_milliseconds(with_prior: HostConfig, side_px: int, repeats: int) -> tuple[float, float]:
     """Measure a host and its prior in one run, because two runs differ by more than a prior takes.
 
     Times are processor seconds, on which other work on the machine has little effect.
@@ -143,7 +147,7 @@ def _milliseconds(with_prior: HostConfig, side_px: int, repeats: int) -> tuple[f
     return median(hosts_ms[1:]), median(priors_ms[1:])
 
 
-def _more(without: float, with_prior: float, digits: int) -> str:
+def _format_increase(without: float, with_prior: float, digits: int) -> str:
     return f"{with_prior - without:+.{digits}f} ({(with_prior - without) / without:.0%})"
 
 
@@ -165,11 +169,11 @@ def prior_cost(
     if size < 1 or repeats < 0 or not hosts:
         raise UnblurError("Give at least one host, a size of at least 1 pixel, and 0 repeats or more.")
     torch.set_num_threads(1)
-    rows = host_costs(hosts, PriorConfig(), side_px=size, repeats=repeats)
+    rows = measure_host_costs(hosts, PriorConfig(), side_px=size, repeats=repeats)
     costs = list(tqdm(rows, total=len(hosts), unit="host", disable=not sys.stderr.isatty()))
-    sys.stdout.write(f"One photograph of {size} x {size} px.\n\n{cost_table(costs).markdown()}")
+    sys.stdout.write(f"One photograph of {size} x {size} px.\n\n{make_cost_table(costs).markdown()}")
     if csv is not None:
-        write_output(csv, cost_csv(costs).encode())
+        write_output(csv, make_cost_csv(costs).encode())
     return 0
 
 

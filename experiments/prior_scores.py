@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-from experiments.severity import quintiles
+from experiments.severity import split_in_quintiles
 from unblur.datasets import Pair
 from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
 from unblur.evaluation.measure import measure
@@ -45,7 +45,7 @@ class Result:
     restored_severe: Score
 
 
-def prior_protocol() -> Protocol:
+def load_prior_protocol() -> Protocol:
     """Return the protocol: PSNR and ST-LPIPS of whole images in eight bits.
 
     Raises UnblurError when the weights of ST-LPIPS are missing.
@@ -65,7 +65,7 @@ def measure_pairs(checkpoint: Path, pairs: list[Pair], protocol: Protocol, devic
 
 def summarize_run(rows: Sequence[Row], *, host: str, variant: str, seed: int) -> Result:
     """Average the rows of a run."""
-    images = set(quintiles({row.image: -row.scores["psnr_before_db"] for row in rows})[-1])
+    images = set(split_in_quintiles({row.image: -row.scores["psnr_before_db"] for row in rows})[-1])
     severe = [row for row in rows if row.image in images]
     return Result(
         host=host,
@@ -74,68 +74,68 @@ def summarize_run(rows: Sequence[Row], *, host: str, variant: str, seed: int) ->
         weights=rows[0].conditions.checkpoint,
         pictures=len(rows),
         severe_pictures=len(severe),
-        blurry=_score(rows, "before"),
-        blurry_severe=_score(severe, "before"),
-        restored=_score(rows, "after"),
-        restored_severe=_score(severe, "after"),
+        blurry=_compute_score(rows, "before"),
+        blurry_severe=_compute_score(severe, "before"),
+        restored=_compute_score(rows, "after"),
+        restored_severe=_compute_score(severe, "after"),
     )
 
 
-def result_csv(results: Sequence[Result]) -> str:
+def make_result_csv(results: Sequence[Result]) -> str:
     """Make a CSV with a line for each run, and one for the blurry photographs."""
-    lines = [("blurry", "", "", *_numbers(results[0].blurry, results[0].blurry_severe), "")]
+    lines = [("blurry", "", "", *_format_numbers(results[0].blurry, results[0].blurry_severe), "")]
     for one in results:
-        numbers = _numbers(one.restored, one.restored_severe)
+        numbers = _format_numbers(one.restored, one.restored_severe)
         lines.append((one.host, one.variant, str(one.seed), *numbers, one.weights))
     numbers_header = ("psnr_db", "psnr_severe_db", "st_lpips", "st_lpips_severe")
     return Table(header=("host", "variant", "seed", *numbers_header, "weights"), lines=tuple(lines)).csv()
 
 
-def result_table(results: Sequence[Result], reference: str) -> Table:
+def make_result_table(results: Sequence[Result], reference: str) -> Table:
     """Make a table of means over seeds, and of what each variant gains over `reference` at the same seed.
 
     Standard deviations are those of samples (divided by n - 1), and are left out where there is one seed.
     """
     first = results[0]
-    blurry = ("blurry", "", "", *(_cell([n], 2) for n in (first.blurry.psnr_db, first.blurry_severe.psnr_db)))
-    lines = [(*blurry, "", "", *(_cell([n], 4) for n in (first.blurry.st_lpips, first.blurry_severe.st_lpips)))]
+    blurry = ("blurry", "", "", *(_format_cell([n], 2) for n in (first.blurry.psnr_db, first.blurry_severe.psnr_db)))
+    lines = [(*blurry, "", "", *(_format_cell([n], 4) for n in (first.blurry.st_lpips, first.blurry_severe.st_lpips)))]
     for host, variant in dict.fromkeys((one.host, one.variant) for one in results):
         ours = [one for one in results if (one.host, one.variant) == (host, variant)]
         without = {one.seed: one for one in results if (one.host, one.variant) == (host, reference)}
         paired = [(one, without[one.seed]) for one in ours if one.seed in without and variant != reference]
 
         def gained(psnr_db: Callable[[Result], float], pairs: Sequence[tuple[Result, Result]]) -> str:
-            return _cell([psnr_db(one) - psnr_db(other) for one, other in pairs], 3, sign="+") if pairs else ""
+            return _format_cell([psnr_db(one) - psnr_db(other) for one, other in pairs], 3, sign="+") if pairs else ""
 
         lines.append(
             (
                 host,
                 variant,
                 str(len(ours)),
-                _cell([one.restored.psnr_db for one in ours], 2),
-                _cell([one.restored_severe.psnr_db for one in ours], 2),
+                _format_cell([one.restored.psnr_db for one in ours], 2),
+                _format_cell([one.restored_severe.psnr_db for one in ours], 2),
                 gained(lambda one: one.restored.psnr_db, paired),
                 gained(lambda one: one.restored_severe.psnr_db, paired),
-                _cell([one.restored.st_lpips for one in ours], 4),
-                _cell([one.restored_severe.st_lpips for one in ours], 4),
+                _format_cell([one.restored.st_lpips for one in ours], 4),
+                _format_cell([one.restored_severe.st_lpips for one in ours], 4),
             )
         )
     header = ("host", "variant", "seeds", "PSNR", "PSNR severe", f"over {reference}, dB", "severe, dB")
     return Table(header=(*header, "ST-LPIPS", "ST-LPIPS severe"), lines=tuple(lines))
 
 
-def _score(rows: Sequence[Row], when: str) -> Score:
+def _compute_score(rows: Sequence[Row], when: str) -> Score:
     return Score(
         psnr_db=fmean(row.scores[f"psnr_{when}_db"] for row in rows),
         st_lpips=fmean(row.scores[f"st_lpips_{when}"] for row in rows),
     )
 
 
-def _numbers(score: Score, severe: Score) -> tuple[str, ...]:
+def _format_numbers(score: Score, severe: Score) -> tuple[str, ...]:
     decibels = (f"{score.psnr_db:.4f}", f"{severe.psnr_db:.4f}")
     return (*decibels, f"{score.st_lpips:.5f}", f"{severe.st_lpips:.5f}")
 
 
-def _cell(values: Sequence[float], digits: int, sign: str = "") -> str:
+def _format_cell(values: Sequence[float], digits: int, sign: str = "") -> str:
     mean = f"{fmean(values):{sign}.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ± {stdev(values):.{digits}f}"

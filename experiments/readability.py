@@ -1,7 +1,7 @@
 """Measure whether text that blur made unreadable can be read again after restoration, one row an image, in eight bits.
 
-All that is read is compared with all that is written (`character_accuracy`); the mean is over the pictures of one
-severity. Protocol `signs` version 1: drawn signs, whose text is known; the sign is read, and 20 pixels around it.
+All that is read is compared with all that is written (`compute_character_accuracy`); the mean is over the pictures of
+one severity. Protocol `signs` version 1: drawn signs, whose text is known; the sign is read, and 20 pixels around it.
 Protocol `photographs` version 1: the validation set's crops of photographs, read whole; their text is what is read in
 the sharp ones.
 """
@@ -19,11 +19,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.harness import run
-from experiments.text_reader import TextReader, character_accuracy, normalized
+from experiments.text_reader import TextReader, compute_character_accuracy, normalize_text
 from unblur.app.output_file import write_output
 from unblur.datasets import Pair, PhotoFolder
-from unblur.datasets.signs import Area, SignSettings, TextPair, sign_pairs
-from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.signs import Area, SignSettings, TextPair, render_sign_pairs
+from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import RestoreArray
 from unblur.evaluation.tables import Table
@@ -57,11 +57,11 @@ class Readability:
         return self.image.split("_")[0]
 
 
-def pairs_with_text(pairs: Iterable[Pair], reader: TextReader) -> Iterator[TextPair]:
+def find_pairs_with_text(pairs: Iterable[Pair], reader: TextReader) -> Iterator[TextPair]:
     """Yield the pairs whose sharp photograph holds text, as read by `reader`; that text counts as the truth."""
     for pair in pairs:
         text = reader.read(pair.sharp)
-        if len(normalized(text)) >= FEWEST_CHARACTERS:
+        if len(normalize_text(text)) >= FEWEST_CHARACTERS:
             yield TextPair(pair=pair, text=text, area=(0, 0, *pair.sharp.shape[1:]))
 
 
@@ -74,36 +74,36 @@ def measure_readability(
         blurry = (item.pair.blurry * 255).round().clamp(0, 255).to(torch.uint8)
         restored = torch.from_numpy(restore(blurry.permute(1, 2, 0).contiguous().numpy())).permute(2, 0, 1)
         if not torch.equal(sharp, item.pair.sharp):
-            sharp, read_sharp = item.pair.sharp, reader.read(_part(item.pair.sharp, item.area))
-        read_blurry, read_restored = (reader.read(_part(levels, item.area) / 255) for levels in (blurry, restored))
+            sharp, read_sharp = item.pair.sharp, reader.read(_crop(item.pair.sharp, item.area))
+        read_blurry, read_restored = (reader.read(_crop(levels, item.area) / 255) for levels in (blurry, restored))
         yield Readability(
             image=item.pair.name,
             text=item.text,
             read_sharp=read_sharp,
             read_blurry=read_blurry,
             read_restored=read_restored,
-            sharp=character_accuracy(read_sharp, item.text),
-            blurry=character_accuracy(read_blurry, item.text),
-            restored=character_accuracy(read_restored, item.text),
+            sharp=compute_character_accuracy(read_sharp, item.text),
+            blurry=compute_character_accuracy(read_blurry, item.text),
+            restored=compute_character_accuracy(read_restored, item.text),
             protocol=protocol,
             reader=reader.name,
             checkpoint=checkpoint,
         )
 
 
-def _part(image: Tensor, area: Area) -> Tensor:
+def _crop(image: Tensor, area: Area) -> Tensor:
     top, left, height, width = area
     return image[:, top : top + height, left : left + width].float()
 
 
-def readability_csv(rows: Iterable[Readability]) -> str:
+def make_readability_csv(rows: Iterable[Readability]) -> str:
     """The rows with a header line; lines of a text are divided by " / "."""
     names = tuple(field.name for field in fields(Readability))
-    lines = tuple(tuple(_text(getattr(row, name)) for name in names) for row in rows)
+    lines = tuple(tuple(_format_text(getattr(row, name)) for name in names) for row in rows)
     return Table(header=names, lines=lines).csv()
 
 
-def readability_table(rows: list[Readability]) -> Table:
+def make_readability_table(rows: list[Readability]) -> Table:
     """Mean accuracies, one line a severity, and in how many pictures restoration changed them."""
     groups: dict[str, list[Readability]] = {}
     for row in rows:
@@ -121,7 +121,7 @@ def readability_table(rows: list[Readability]) -> Table:
     return Table(header=header, lines=tuple(lines))
 
 
-def _text(value: str | float) -> str:
+def _format_text(value: str | float) -> str:
     return f"{value:.4f}" if isinstance(value, float) else value.replace("\n", " / ")
 
 
@@ -149,11 +149,11 @@ def readability(
     """
     reader = TextReader()
     if texts is None:
-        pairs, protocol = _signs(signs, photos), "signs-v1"
+        pairs, protocol = _render_signs(signs, photos), "signs-v1"
         source = f"{signs} signs before {f'photographs of {photos}' if photos else 'soft colours'}"
     else:
-        blurred = validation_pairs(PhotoFolder(texts), ValidationSet())
-        pairs, protocol = pairs_with_text(blurred, reader), "photographs-v1"
+        blurred = simulate_validation_pairs(PhotoFolder(texts), ValidationSet())
+        pairs, protocol = find_pairs_with_text(blurred, reader), "photographs-v1"
         source = f"photographs of {texts} with text"
     restorer = load(checkpoint, device)
     weights = restorer.checkpoint_sha256 or ""
@@ -163,15 +163,15 @@ def readability(
         raise UnblurError(f"Nothing is read in the photographs of {texts}; give photographs with text.")
     sys.stdout.write(
         f"{source}, {protocol}, weights {weights[:12] or 'unnamed'}, read by {reader.name}\n\n"
-        f"{readability_table(rows).markdown()}"
+        f"{make_readability_table(rows).markdown()}"
     )
     if csv is not None:
-        write_output(csv, readability_csv(rows).encode())
+        write_output(csv, make_readability_csv(rows).encode())
     return 0
 
 
-def _signs(count: int, photos: Path | None) -> Iterator[TextPair]:
-    return sign_pairs(count, SignSettings(), PhotoFolder(photos) if photos else None)
+def _render_signs(count: int, photos: Path | None) -> Iterator[TextPair]:
+    return render_sign_pairs(count, SignSettings(), PhotoFolder(photos) if photos else None)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from experiments.harness import run
 from unblur.app.output_file import write_output
 from unblur.checkpoints.latent_spaces import LoadedLatentSpace, open_latent_space
 from unblur.datasets.pair_files import read_rgb
-from unblur.datasets.photo_folder import photo_paths
+from unblur.datasets.photo_folder import find_photos
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 from unblur.metrics import niqe, psnr, quantize_8bit, ssim
@@ -63,7 +63,7 @@ def measure_reconstruction(
     """One row for each photograph. `perceptual` is ST-LPIPS, on the device of the latent space."""
     device = next(found.space.decoder.parameters()).device
     for path in paths:
-        sharp = middle(read_rgb(path), size_px)[None].to(device).float() / 255
+        sharp = crop_middle(read_rgb(path), size_px)[None].to(device).float() / 255
         latents = found.space.encode(sharp)
         height, width = sharp.shape[2:]
         reconstructed = quantize_8bit(found.space.decode(latents)[..., :height, :width])
@@ -74,8 +74,8 @@ def measure_reconstruction(
             psnr_db=psnr(reconstructed, sharp).item(),
             ssim=ssim(reconstructed, sharp).item(),
             st_lpips=float(perceptual(reconstructed, sharp)),
-            niqe_sharp=_niqe(sharp),
-            niqe=_niqe(reconstructed),
+            niqe_sharp=_measure_niqe(sharp),
+            niqe=_measure_niqe(reconstructed),
             latent_rms=latents.square().mean().sqrt().item(),
             protocol=f"{PROTOCOL} {size_px} px",
             latents=found.name,
@@ -84,7 +84,7 @@ def measure_reconstruction(
         )
 
 
-def middle(photo: Tensor, size_px: int) -> Tensor:
+def crop_middle(photo: Tensor, size_px: int) -> Tensor:
     """The square in the middle of (3, H, W), no side longer than `size_px`."""
     height, width = photo.shape[1:]
     rows, columns = min(height, size_px), min(width, size_px)
@@ -92,14 +92,14 @@ def middle(photo: Tensor, size_px: int) -> Tensor:
     return photo[:, top : top + rows, left : left + columns]
 
 
-def reconstruction_csv(rows: Iterable[ReconstructionRow]) -> str:
+def make_reconstruction_csv(rows: Iterable[ReconstructionRow]) -> str:
     """The rows with a header line; what was not measured is empty."""
     names = tuple(field.name for field in fields(ReconstructionRow))
-    lines = tuple(tuple(_text(getattr(row, name)) for name in names) for row in rows)
+    lines = tuple(tuple(_format_text(getattr(row, name)) for name in names) for row in rows)
     return Table(header=names, lines=lines).csv()
 
 
-def reconstruction_table(rows: list[ReconstructionRow]) -> Table:
+def make_reconstruction_table(rows: list[ReconstructionRow]) -> Table:
     """Tabulate means over all photographs, and over the worst and the best tenth."""
     ranked = sorted(rows, key=lambda row: row.psnr_db)
     tenth = max(1, len(rows) // 10)
@@ -113,8 +113,8 @@ def reconstruction_table(rows: list[ReconstructionRow]) -> Table:
                 f"{fmean(row.psnr_db for row in members):.2f}",
                 f"{fmean(row.ssim for row in members):.4f}",
                 f"{fmean(row.st_lpips for row in members):.4f}",
-                _mean([row.niqe_sharp for row in members]),
-                _mean([row.niqe for row in members]),
+                _format_mean([row.niqe_sharp for row in members]),
+                _format_mean([row.niqe for row in members]),
                 f"{fmean(row.latent_rms for row in members):.2f}",
             )
             for name, members in parts
@@ -122,20 +122,20 @@ def reconstruction_table(rows: list[ReconstructionRow]) -> Table:
     )
 
 
-def _text(value: str | float | None) -> str:
+def _format_text(value: str | float | None) -> str:
     if value is None:
         return ""
     return f"{value:.5f}" if isinstance(value, float) else str(value)
 
 
-def _niqe(image: Tensor) -> float | None:
+def _measure_niqe(image: Tensor) -> float | None:
     try:
         return niqe(image).item()
     except UnblurError:
         return None
 
 
-def _mean(values: list[float | None]) -> str:
+def _format_mean(values: list[float | None]) -> str:
     """Return the mean of the values that exist, and the number of those that do not."""
     there = [value for value in values if value is not None]
     missing = len(values) - len(there)
@@ -171,14 +171,14 @@ def reconstruction(
     where = choose_device(device)
     found = open_latent_space(checkpoint, latent_encoder, decoder, where)
     perceptual = load_st_lpips("alex").to(where)
-    bar = tqdm(photo_paths(photos), unit="photograph", disable=not sys.stderr.isatty())
+    bar = tqdm(find_photos(photos), unit="photograph", disable=not sys.stderr.isatty())
     rows = list(measure_reconstruction(bar, found, perceptual, size))
     sys.stdout.write(
         f"{photos}, {PROTOCOL} {size} px, {found.name}, weights {found.decoder_sha256[:12]}, ST-LPIPS alex\n\n"
-        f"{reconstruction_table(rows).markdown()}"
+        f"{make_reconstruction_table(rows).markdown()}"
     )
     if csv is not None:
-        write_output(csv, reconstruction_csv(rows).encode())
+        write_output(csv, make_reconstruction_csv(rows).encode())
     return 0
 
 

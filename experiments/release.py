@@ -20,18 +20,18 @@ from torch import Tensor, nn
 from experiments.data_sets import open_benchmark_sets
 from experiments.harness import ProgressBars, Report, run, write_table
 from experiments.measuring import measure_rows
-from experiments.shaken_pairs import ShakenSet, shaken_pairs
+from experiments.shaken_pairs import ShakenSet, simulate_shaken_pairs
 from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint
 from unblur.datasets import PhotoFolder
-from unblur.datasets.photo_folder import photos_fingerprint
-from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.photo_folder import compute_photos_fingerprint
+from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.datasets.written_pairs import write_set
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
 from unblur.evaluation.method import Method, MethodSpec, open_method
 from unblur.evaluation.row import Row
-from unblur.evaluation.tables import Table, comparison
+from unblur.evaluation.tables import Table, compare_runs
 from unblur.models import RestorerConfig
 from unblur.restoration.guard import is_sane_detail
 from unblur.seeds import generator_for
@@ -77,17 +77,21 @@ class SetSettings:
     """Fingerprint of the sharp photographs."""
 
 
-def release_sets(photos: Path, real: Sequence[Path], folder: Path, *, pairs: int, size_px: int) -> list[ReleaseSet]:
+def open_release_sets(
+    photos: Path, real: Sequence[Path], folder: Path, *, pairs: int, size_px: int
+) -> list[ReleaseSet]:
     """Open all sets; simulated ones are made of the sharp `photos` and stored in `folder`. Raises UnblurError."""
     validation, shaken = ValidationSet(size_px=size_px), ShakenSet(size_px=size_px)
-    made_of = photos_fingerprint(photos)
+    made_of = compute_photos_fingerprint(photos)
     write_set(
         folder / VALIDATION,
         SetSettings(made_by=validation, photos=made_of),
-        lambda: validation_pairs(PhotoFolder(photos), validation),
+        lambda: simulate_validation_pairs(PhotoFolder(photos), validation),
     )
     write_set(
-        folder / SHAKEN, SetSettings(made_by=shaken, photos=made_of), lambda: shaken_pairs(PhotoFolder(photos), shaken)
+        folder / SHAKEN,
+        SetSettings(made_by=shaken, photos=made_of),
+        lambda: simulate_shaken_pairs(PhotoFolder(photos), shaken),
     )
     cameras = open_benchmark_sets(CAMERAS, held_out=photos, written_to=folder, pairs=pairs, size_px=size_px)
     found = [ReleaseSet(name=VALIDATION, simulated=True, pictures=find_pictures(folder / VALIDATION))]
@@ -109,7 +113,7 @@ def measure_set(one: ReleaseSet, choice: MethodSpec, method: Method, table: Path
     return measure_rows(one.name, one.pictures, choice, method, table, MetricChoice(names=("st-lpips",)), report)
 
 
-def sharp_psnr_db(photos: Path, choice: MethodSpec, method: Method, table: Path, report: Report) -> float:
+def measure_sharp_psnr_db(photos: Path, choice: MethodSpec, method: Method, table: Path, report: Report) -> float:
     """Return the mean PSNR between restored sharp photographs and the photographs themselves. Raises UnblurError."""
     rows = measure_rows("sharp", find_pictures(photos), choice, method, table, MetricChoice(), report)
     return fmean(row.scores["psnr_after_db"] for row in rows)
@@ -125,13 +129,13 @@ def count_broken_crops(checkpoint: str | None, photos: Path, crops: int, seed: i
         raise UnblurError(f"{found.folder} holds a network that does not restore; give another checkpoint.")
     sources, broken = PhotoFolder(photos).photos, 0
     for number in range(crops):
-        blurry = random_crop(sources, generator_for(seed, "crop", number))
+        blurry = draw_random_crop(sources, generator_for(seed, "crop", number))
         broken += not is_sound(found.model, blurry)
         report("random crops", number + 1, crops)
     return broken
 
 
-def random_crop(photos: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+def draw_random_crop(photos: Sequence[Tensor], generator: torch.Generator) -> Tensor:
     """Draw a crop of a photograph, perhaps smoothed or noisy, (1, 3, h, w) sRGB in [0, 1]; sides are independent."""
 
     def drawn(below: int) -> int:
@@ -158,7 +162,7 @@ def is_sound(network: nn.Module, blurry: Tensor) -> bool:
     return restored.shape == blurry.shape and is_sane_detail(restored, blurry)
 
 
-def release_criteria(
+def check_release_criteria(
     rows: Mapping[str, Sequence[Row]], simulated: Sequence[str], sharp_db: float, broken: int
 ) -> list[Criterion]:
     """Check the criteria that need no peer. `rows` maps the name of a set to its measurements."""
@@ -169,14 +173,14 @@ def release_criteria(
     worst = min(severities, key=lambda name: fmean(severities[name]))
     worst_db = fmean(severities[worst])
     return [
-        _at_least("mean gain over the simulated sets, dB", gain_db, LEAST_GAIN_DB),
-        _at_least(f"gain on the severity that gains least ({worst}), dB", worst_db, WORST_SEVERITY_DB),
-        _at_least("sharp photographs to themselves, dB", sharp_db, LEAST_SHARP_DB),
+        _make_lower_bound("mean gain over the simulated sets, dB", gain_db, LEAST_GAIN_DB),
+        _make_lower_bound(f"gain on the severity that gains least ({worst}), dB", worst_db, WORST_SEVERITY_DB),
+        _make_lower_bound("sharp photographs to themselves, dB", sharp_db, LEAST_SHARP_DB),
         Criterion(demand="random crops answered with garbage", bound="0", found=str(broken), holds=broken == 0),
     ]
 
 
-def speed_criterion(sets: Sequence[Sequence[Row]]) -> Criterion:
+def check_speed(sets: Sequence[Sequence[Row]]) -> Criterion:
     """Check the time of restoration at half size, on the machine that measured."""
     rows = [row for of_set in sets for row in of_set]
     seconds = sum(row.seconds for row in rows) / (sum(row.height * row.width for row in rows) / 1e6)
@@ -188,7 +192,9 @@ def speed_criterion(sets: Sequence[Sequence[Row]]) -> Criterion:
     )
 
 
-def peer_criteria(ours: Mapping[str, Sequence[Row]], peers: Mapping[str, Sequence[Row]], name: str) -> list[Criterion]:
+def check_against_peer(
+    ours: Mapping[str, Sequence[Row]], peers: Mapping[str, Sequence[Row]], name: str
+) -> list[Criterion]:
     """Check the criteria against a peer, over the same images of the simulated sets."""
 
     def mean(of: Mapping[str, Sequence[Row]], column: str) -> float:
@@ -201,7 +207,7 @@ def peer_criteria(ours: Mapping[str, Sequence[Row]], peers: Mapping[str, Sequenc
     found = mean(ours, "st_lpips_after")
     share = seconds(ours) / seconds(peers)
     return [
-        _at_least(f"mean PSNR, above {name}'s, dB", mean(ours, "psnr_after_db"), psnr_db),
+        _make_lower_bound(f"mean PSNR, above {name}'s, dB", mean(ours, "psnr_after_db"), psnr_db),
         Criterion(
             demand=f"mean ST-LPIPS, below {name}'s",
             bound=f"< {perceived:.4f}",
@@ -217,13 +223,13 @@ def peer_criteria(ours: Mapping[str, Sequence[Row]], peers: Mapping[str, Sequenc
     ]
 
 
-def criteria_table(found: Sequence[Criterion]) -> Table:
+def make_criteria_table(found: Sequence[Criterion]) -> Table:
     """Make the table of criteria."""
     lines = tuple((bar.demand, bar.bound, bar.found, "holds" if bar.holds else "does not hold") for bar in found)
     return Table(header=("bar", "bound", "found", ""), lines=lines)
 
 
-def _at_least(demand: str, found: float, bound: float) -> Criterion:
+def _make_lower_bound(demand: str, found: float, bound: float) -> Criterion:
     return Criterion(demand=demand, bound=f">= {bound:.2f}", found=f"{found:.2f}", holds=found >= bound)
 
 
@@ -268,17 +274,17 @@ def release(
     fast_choice = replace(choice, method="fast")
     fast = open_method(fast_choice)
     tables = output / "tables"
-    sets = release_sets(photos, real, output / "sets", pairs=pairs, size_px=size)
+    sets = open_release_sets(photos, real, output / "sets", pairs=pairs, size_px=size)
     simulated = [one.name for one in sets if one.simulated]
     with closing(ProgressBars()) as report:
         rows = {one.name: measure_set(one, choice, method, tables / f"{one.name}.csv", report) for one in sets}
         fast_rows = [
             measure_set(one, fast_choice, fast, tables / f"{one.name}-{fast.name}.csv", report) for one in sets
         ]
-        sharp_db = sharp_psnr_db(photos, choice, method, tables / "sharp.csv", report)
+        sharp_db = measure_sharp_psnr_db(photos, choice, method, tables / "sharp.csv", report)
         broken = count_broken_crops(checkpoint, photos, crops, seed, report)
-        found = [*release_criteria(rows, simulated, sharp_db, broken), speed_criterion(fast_rows)]
-        texts = [comparison([*rows.values(), *fast_rows]).markdown()]
+        found = [*check_release_criteria(rows, simulated, sharp_db, broken), check_speed(fast_rows)]
+        texts = [compare_runs([*rows.values(), *fast_rows]).markdown()]
         if peer is not None:
             other = replace(choice, method=peer, checkpoint=peer_checkpoint)
             opened = open_method(other)
@@ -289,10 +295,12 @@ def release(
                 one.name: measure_set(one, other, opened, tables / f"{one.name}-{opened.name}.csv", report)
                 for one in parts
             }
-            found += peer_criteria(own, theirs, opened.name)
-            texts.append(comparison([*own.values(), *theirs.values()]).markdown())
-    texts.append(criteria_table(found).markdown())
-    write_table(output, "release", f"Weights {method.checkpoint[:12]}.", "\n".join(texts), criteria_table(found).csv())
+            found += check_against_peer(own, theirs, opened.name)
+            texts.append(compare_runs([*own.values(), *theirs.values()]).markdown())
+    texts.append(make_criteria_table(found).markdown())
+    write_table(
+        output, "release", f"Weights {method.checkpoint[:12]}.", "\n".join(texts), make_criteria_table(found).csv()
+    )
     return 0
 
 

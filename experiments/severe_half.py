@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 from experiments.harness import Report
-from experiments.measuring import measure_rows, score
+from experiments.measuring import find_score, measure_rows
 from unblur.evaluation.chosen_metrics import MetricChoice
 from unblur.evaluation.measured_pictures import MeasuredPictures
 from unblur.evaluation.method import MethodSpec, open_method
@@ -53,12 +53,12 @@ def summarize(restored: Mapping[str, Sequence[Row]]) -> list[ResultLine]:
     first = next(iter(restored.values()))
     before = sorted(first, key=lambda row: row.scores["psnr_before_db"])
     severe = {row.image for row in before[: (len(before) + 1) // 2]}
-    measurable = {name: _finite(restored.values(), name) for name in ("psnr", "st_lpips", "niqe")}
+    measurable = {name: _find_finite(restored.values(), name) for name in ("psnr", "st_lpips", "niqe")}
 
     def means(rows: Sequence[Row], when: str, images: set[str]) -> Means:
         def mean(name: str) -> float:
             measured = images & measurable[name]
-            return fmean([score(row, name, when) for row in rows if row.image in measured] or [float("nan")])
+            return fmean([find_score(row, name, when) for row in rows if row.image in measured] or [float("nan")])
 
         return Means(psnr_db=mean("psnr"), st_lpips=mean("st_lpips"), niqe=mean("niqe"))
 
@@ -73,18 +73,21 @@ def summarize(restored: Mapping[str, Sequence[Row]]) -> list[ResultLine]:
     return [line("blurry", first, "before", ""), *found]
 
 
-def summary_table(lines: Sequence[ResultLine]) -> Table:
+def make_summary_table(lines: Sequence[ResultLine]) -> Table:
     """Make the table of one set."""
     header = ("", "PSNR", "ST-LPIPS", "NIQE", "severe half: PSNR", "ST-LPIPS", "NIQE")
-    return Table(header=header, lines=tuple((line.title, *_cells(line.whole), *_cells(line.severe)) for line in lines))
+    return Table(
+        header=header,
+        lines=tuple((line.title, *_format_cells(line.whole), *_format_cells(line.severe)) for line in lines),
+    )
 
 
-def summary_text(pictures: MeasuredPictures, lines: Sequence[ResultLine]) -> str:
+def make_summary_text(pictures: MeasuredPictures, lines: Sequence[ResultLine]) -> str:
     """Make the table of one set under its title, in Markdown."""
-    return f"{pictures.title}, {len(pictures.files)} pictures\n\n{summary_table(lines).markdown()}"
+    return f"{pictures.title}, {len(pictures.files)} pictures\n\n{make_summary_table(lines).markdown()}"
 
 
-def summary_csv(sets: Mapping[str, Sequence[ResultLine]]) -> str:
+def make_summary_csv(sets: Mapping[str, Sequence[ResultLine]]) -> str:
     """Make a CSV of all sets, with the weights."""
     names = ("psnr_db", "st_lpips", "niqe")
     header = ("set", "restoration", *names, *(f"{name}_severe" for name in names), "weights")
@@ -101,14 +104,14 @@ def summary_csv(sets: Mapping[str, Sequence[ResultLine]]) -> str:
     return Table(header=header, lines=lines).csv()
 
 
-def _finite(runs: Iterable[Sequence[Row]], name: str) -> set[str]:
+def _find_finite(runs: Iterable[Sequence[Row]], name: str) -> set[str]:
     """Return images with finite scores: flat ones have no NIQE, those that equal the truth no finite PSNR."""
     images = [
-        {row.image for row in rows if all(isfinite(score(row, name, when)) for when in ("before", "after"))}
+        {row.image for row in rows if all(isfinite(find_score(row, name, when)) for when in ("before", "after"))}
         for rows in runs
     ]
     return set.intersection(*images)
 
 
-def _cells(means: Means) -> tuple[str, ...]:
+def _format_cells(means: Means) -> tuple[str, ...]:
     return f"{means.psnr_db:.2f}", f"{means.st_lpips:.4f}", f"{means.niqe:.2f}"

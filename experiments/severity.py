@@ -18,17 +18,24 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from experiments.harness import run
-from unblur.app.output_file import refused
+from unblur.app.output_file import make_write_error
 from unblur.atomic import write_atomically
-from unblur.blur.undirected import directed
+from unblur.blur.undirected import to_directed
 from unblur.datasets.pair_files import read_picture
 from unblur.errors import UnblurError
 from unblur.evaluation.estimated_motion import estimate_motion, load_estimator
 from unblur.evaluation.measure import NamedFiles
 from unblur.evaluation.measured_pictures import find_pictures
-from unblur.evaluation.motion_sources import ImageMotionPaths, holds_known_motion, known_motion
+from unblur.evaluation.motion_sources import ImageMotionPaths, holds_known_motion, read_known_motion
 from unblur.evaluation.row import Row, read_rows
-from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, finite_rows, png
+from unblur.evaluation.score_plots import (
+    COLOURS,
+    DOTS_PER_INCH,
+    SIDE_INCHES,
+    check_plottable,
+    encode_figure,
+    select_finite_rows,
+)
 from unblur.evaluation.tables import Table
 from unblur.restoration.device import choose_device
 
@@ -61,20 +68,20 @@ class SeverityComparison:
     """Images that equal their sharp twins: their PSNR is infinite."""
 
 
-def by_psnr(runs: Mapping[str, Sequence[Row]]) -> SeverityComparison:
+def compare_by_psnr(runs: Mapping[str, Sequence[Row]]) -> SeverityComparison:
     """Compare by the PSNR of the blurry photograph: the lower, the more severe. Raises UnblurError, see `_compare`."""
     first = next(iter(runs.values()), ())
-    severity = {row.image: -row.scores["psnr_before_db"] for row in finite_rows(first)}
+    severity = {row.image: -row.scores["psnr_before_db"] for row in select_finite_rows(first)}
     return _compare(runs, severity, "PSNR before, dB", sign=-1)
 
 
-def by_length(runs: Mapping[str, Sequence[Row]], lengths_px: Mapping[str, float]) -> SeverityComparison:
+def compare_by_length(runs: Mapping[str, Sequence[Row]], lengths_px: Mapping[str, float]) -> SeverityComparison:
     """Compare by the mean length of the blur's paths in pixels, by the name of the image without its suffix.
 
     Raises UnblurError for an image whose length is not there, and see `_compare`.
     """
     severity = {}
-    for row in finite_rows(next(iter(runs.values()), ())):
+    for row in select_finite_rows(next(iter(runs.values()), ())):
         stem = row.image.rpartition(".")[0] or row.image
         if stem not in lengths_px:
             raise UnblurError(f"The motion of {row.image} is not known; give the folder that was measured.")
@@ -82,7 +89,7 @@ def by_length(runs: Mapping[str, Sequence[Row]], lengths_px: Mapping[str, float]
     return _compare(runs, severity, "length of blur, px", sign=1)
 
 
-def quintiles(severity: Mapping[str, float]) -> list[list[str]]:
+def split_in_quintiles(severity: Mapping[str, float]) -> list[list[str]]:
     """Divide images into five parts, mildest first; equal severities lie in the same part, so parts may be empty."""
     bounds = quantiles(severity.values(), n=len(QUINTILES), method="inclusive")
     parts: list[list[str]] = [[] for _ in QUINTILES]
@@ -91,15 +98,16 @@ def quintiles(severity: Mapping[str, float]) -> list[list[str]]:
     return parts
 
 
-def severity_table(comparison: SeverityComparison) -> Table:
+def make_severity_table(comparison: SeverityComparison) -> Table:
     """Make a table with one line per quintile and one for all; gains are means over images, in dB."""
     lines = [
-        (title, *(_cells(quintile) if quintile else ("-", "0", *("-" for _ in comparison.runs))))
+        (title, *(_format_cells(quintile) if quintile else ("-", "0", *("-" for _ in comparison.runs))))
         for title, quintile in zip(QUINTILES, comparison.quintiles, strict=True)
     ]
     gains = [f"{name}, gain dB" for name in comparison.runs]
     return Table(
-        header=("fifth", comparison.measure, "images", *gains), lines=(*lines, ("all", *_cells(comparison.whole)))
+        header=("fifth", comparison.measure, "images", *gains),
+        lines=(*lines, ("all", *_format_cells(comparison.whole))),
     )
 
 
@@ -111,17 +119,19 @@ def _compare(
         raise UnblurError("There is nothing to compare; give at least one CSV of `unblur evaluate`.")
     (first, rows), *others = runs.items()
     for name, other in others:
-        if _pictures(other) != _pictures(rows):
+        if _list_compared_images(other) != _list_compared_images(rows):
             raise UnblurError(f"{first} and {name} did not measure the same images alike; compare those that did.")
     # An image that one network has restored perfectly would leave the fifth without a mean.
-    finite = set.intersection(*({row.image for row in finite_rows(rows_of_run)} for rows_of_run in runs.values()))
+    finite = set.intersection(
+        *({row.image for row in select_finite_rows(rows_of_run)} for rows_of_run in runs.values())
+    )
     values = {image: value for image, value in severity.items() if image in finite}
     if len(values) < len(QUINTILES):
         raise UnblurError(
             f"{first} has {len(values)} images with a finite PSNR; fifths need at least {len(QUINTILES)}."
         )
     gains = [{row.image: row.gain_db for row in rows_of_run} for rows_of_run in runs.values()]
-    members = quintiles(values)
+    members = split_in_quintiles(values)
 
     def quintile(images: Sequence[str]) -> Quintile:
         severities = [sign * values[image] for image in images]
@@ -138,34 +148,34 @@ def _compare(
     )
 
 
-def _pictures(rows: Sequence[Row]) -> tuple[object, ...]:
+def _list_compared_images(rows: Sequence[Row]) -> tuple[object, ...]:
     """Return what has to be equal for two runs to be compared image by image."""
     conditions = rows[0].conditions
     return conditions.data_set, conditions.pictures, conditions.protocol, {row.image for row in rows}
 
 
-def _cells(quintile: Quintile) -> tuple[str, ...]:
+def _format_cells(quintile: Quintile) -> tuple[str, ...]:
     reach = f"{quintile.mildest:.2f} to {quintile.severest:.2f}"
     return reach, str(quintile.images), *(f"{gain:+.2f}" for gain in quintile.gains_db)
 
 
-def known_lengths_px(motions: Iterable[ImageMotionPaths]) -> dict[str, float]:
+def read_lengths_px(motions: Iterable[ImageMotionPaths]) -> dict[str, float]:
     """Return the mean distance between start and end of the motion, by the image's name without suffix."""
-    return {motion.image: _length_px(motion.start, motion.end) for motion in motions}
+    return {motion.image: _compute_length_px(motion.start, motion.end) for motion in motions}
 
 
-def estimated_lengths_px(pictures: Iterable[NamedFiles], estimator: nn.Module) -> dict[str, float]:
+def estimate_lengths_px(pictures: Iterable[NamedFiles], estimator: nn.Module) -> dict[str, float]:
     """Estimate the same with a motion estimator. Raises UnblurError for an image that cannot be read."""
     lengths = {}
     for named in pictures:
         blurry = read_picture(named.files.blurry).float() / 255
-        lengths[named.image.rpartition(".")[0] or named.image] = _length_px(
-            *directed(estimate_motion(estimator, blurry))
+        lengths[named.image.rpartition(".")[0] or named.image] = _compute_length_px(
+            *to_directed(estimate_motion(estimator, blurry))
         )
     return lengths
 
 
-def _length_px(start: Tensor, end: Tensor) -> float:
+def _compute_length_px(start: Tensor, end: Tensor) -> float:
     return float((end - start).norm(dim=0).mean())
 
 
@@ -190,7 +200,7 @@ def plot_severity(comparison: SeverityComparison, path: Path) -> None:
     panel.set_ylabel("mean gain, dB")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(fontsize=8)
-    write_atomically(path, png(figure))
+    write_atomically(path, encode_figure(figure))
 
 
 def severity(
@@ -219,11 +229,11 @@ def severity(
     """
     if plot is not None:
         check_plottable()
-    runs = {title: read_rows(file) for title, file in _titles(files).items()}
-    comparisons = [by_psnr(runs)]
+    runs = {title: read_rows(file) for title, file in _choose_titles(files).items()}
+    comparisons = [compare_by_psnr(runs)]
     if motion is not None:
-        comparisons.append(by_length(runs, _lengths_px(motion, checkpoint, split, name, device)))
-    sys.stdout.write("\n".join(severity_table(one).markdown() for one in comparisons))
+        comparisons.append(compare_by_length(runs, _find_lengths_px(motion, checkpoint, split, name, device)))
+    sys.stdout.write("\n".join(make_severity_table(one).markdown() for one in comparisons))
     if left_out := comparisons[0].left_out:
         which = "1 image is" if left_out == 1 else f"{left_out} images are"
         sys.stdout.write(f"\n{which} in no fifth: PSNR is infinite where nothing differs.\n")
@@ -231,11 +241,11 @@ def severity(
         try:
             plot_severity(comparisons[-1], plot)
         except OSError as error:
-            raise refused(plot, error) from error
+            raise make_write_error(plot, error) from error
     return 0
 
 
-def _titles(files: list[Path]) -> dict[str, Path]:
+def _choose_titles(files: list[Path]) -> dict[str, Path]:
     """Name tables by their file names where these differ, by whole paths where not."""
     alike = len({file.stem for file in files}) < len(files)
     titles = {str(file) if alike else file.stem: file for file in files}
@@ -244,14 +254,14 @@ def _titles(files: list[Path]) -> dict[str, Path]:
     return titles
 
 
-def _lengths_px(
+def _find_lengths_px(
     folder: Path, checkpoint: str | None, split: str | None, name: str | None, device: str
 ) -> Mapping[str, float]:
     if holds_known_motion(folder) and checkpoint is None:
-        return known_lengths_px(known_motion(folder))
+        return read_lengths_px(read_known_motion(folder))
     estimator = load_estimator(checkpoint, choose_device(device))
     pictures = find_pictures(folder, split, name).files
-    return estimated_lengths_px(tqdm(pictures, unit="image", disable=not sys.stderr.isatty()), estimator)
+    return estimate_lengths_px(tqdm(pictures, unit="image", disable=not sys.stderr.isatty()), estimator)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ import tyro
 
 from experiments.harness import run
 from experiments.measuring import measure_rows
-from experiments.release import VALIDATION, SetSettings, release_sets
+from experiments.release import VALIDATION, SetSettings, open_release_sets
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
 from unblur.datasets import PhotoFolder
-from unblur.datasets.photo_folder import photos_fingerprint
-from unblur.datasets.validation import LONG, validation_pairs
+from unblur.datasets.photo_folder import compute_photos_fingerprint
+from unblur.datasets.validation import LONG, simulate_validation_pairs
 from unblur.datasets.written_pairs import write_set
 from unblur.deconvolution import Deconvolution, deconvolve
 from unblur.errors import UnblurError
@@ -81,11 +81,13 @@ def measure(
         pairs: How many pairs the sets have that imitate cameras.
         size: Side of simulated pictures in pixels; those with long blur are twice as large.
     """
-    sets = {one.name: one.pictures for one in release_sets(photos, real, folder / "sets", pairs=pairs, size_px=size)}
+    sets = {
+        one.name: one.pictures for one in open_release_sets(photos, real, folder / "sets", pairs=pairs, size_px=size)
+    }
     long = replace(LONG, size_px=2 * size)
-    settings = SetSettings(made_by=long, photos=photos_fingerprint(photos))
+    settings = SetSettings(made_by=long, photos=compute_photos_fingerprint(photos))
     if not only or LONG_BLUR in only:
-        write_set(folder / "sets" / LONG_BLUR, settings, lambda: validation_pairs(PhotoFolder(photos), long))
+        write_set(folder / "sets" / LONG_BLUR, settings, lambda: simulate_validation_pairs(PhotoFolder(photos), long))
         sets[LONG_BLUR] = find_pictures(folder / "sets" / LONG_BLUR)
     sets[SHARP] = find_pictures(photos)
     if levin is not None:
@@ -93,19 +95,19 @@ def measure(
     if unknown := set(only) - set(sets):
         raise UnblurError(f"There is no set {', '.join(sorted(unknown))}; the names are {', '.join(sets)}.")
     sets = {name: found for name, found in sets.items() if not only or name in only}
-    rows = {method: _rows(method, sets, folder, fusion, pictures) for method in METHODS}
-    lines = [line for name in sets for line in _lines(name, {method: rows[method][name] for method in METHODS})]
-    (folder / "shake.csv").write_text(_csv(lines), encoding="utf-8")
-    sys.stdout.write(_markdown(lines))
+    rows = {method: _measure_rows(method, sets, folder, fusion, pictures) for method in METHODS}
+    lines = [line for name in sets for line in _make_lines(name, {method: rows[method][name] for method in METHODS})]
+    (folder / "shake.csv").write_text(_make_csv(lines), encoding="utf-8")
+    sys.stdout.write(_make_markdown(lines))
     return 0
 
 
-def _rows(
+def _measure_rows(
     method: str, sets: dict[str, MeasuredPictures], folder: Path, fusion: Path, pictures: int | None
 ) -> dict[str, list[Row]]:
     choice = MethodSpec()
-    opened = _method(method, fusion)
-    linear = _for_linear_light(opened)
+    opened = _open_method(method, fusion)
+    linear = _wrap_for_linear_light(opened)
 
     def report(what: str, done: int, of: int) -> None:
         sys.stderr.write(f"{what}: {done} of {of}\n")
@@ -126,7 +128,7 @@ def _rows(
     }
 
 
-def _method(name: str, fusion: Path) -> Method:
+def _open_method(name: str, fusion: Path) -> Method:
     """One of METHODS."""
     if name == "network":
         return network(load(shake="off"), name=name)
@@ -146,7 +148,7 @@ def _method(name: str, fusion: Path) -> Method:
     return from_function(name, deconvolved, checkpoint=estimator.sha256)
 
 
-def _for_linear_light(method: Method) -> Method:
+def _wrap_for_linear_light(method: Method) -> Method:
     """The method for pictures whose values are linear light."""
 
     def apply(blurry: Pixels, image: str) -> Restored:
@@ -158,15 +160,15 @@ def _for_linear_light(method: Method) -> Method:
     return replace(method, name=f"{method.name}-linear", apply=apply)
 
 
-def _lines(name: str, rows: dict[str, list[Row]]) -> list[Line]:
+def _make_lines(name: str, rows: dict[str, list[Row]]) -> list[Line]:
     """The set, and for the validation set each severity."""
     groups = [row.group for row in rows["network"]]
     parts = sorted(set(groups), key=groups.index) if name in (VALIDATION, LONG_BLUR) else []
     by_part = [{method: [row for row in own if row.group == part] for method, own in rows.items()} for part in parts]
-    return [_line(name, rows), *(_line(part, own) for part, own in zip(parts, by_part, strict=True))]
+    return [_make_line(name, rows), *(_make_line(part, own) for part, own in zip(parts, by_part, strict=True))]
 
 
-def _line(name: str, rows: dict[str, list[Row]]) -> Line:
+def _make_line(name: str, rows: dict[str, list[Row]]) -> Line:
     after = {method: [row.scores["psnr_after_db"] for row in own] for method, own in rows.items()}
     gains = [joined - alone for joined, alone in zip(after["joined"], after["network"], strict=True)]
     return Line(
@@ -181,7 +183,7 @@ def _line(name: str, rows: dict[str, list[Row]]) -> Line:
     )
 
 
-def _csv(lines: Sequence[Line]) -> str:
+def _make_csv(lines: Sequence[Line]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [*vars(lines[0])], lineterminator="\n")
     writer.writeheader()
@@ -189,7 +191,7 @@ def _csv(lines: Sequence[Line]) -> str:
     return text.getvalue()
 
 
-def _markdown(lines: Sequence[Line]) -> str:
+def _make_markdown(lines: Sequence[Line]) -> str:
     head = (
         "| set | pictures | blurry | network | deconvolved | joined | joined less network | worst picture |\n"
         "|---|---|---|---|---|---|---|---|\n"

@@ -22,14 +22,14 @@ from torch import Tensor
 import unblur
 from experiments.harness import run
 from unblur.blur import Camera
-from unblur.blur.kernel import path_kernel
+from unblur.blur.kernel import compute_path_kernel
 from unblur.datasets import PhotoFolder
 from unblur.datasets.pair_folder import PairFolder
 from unblur.datasets.pair_patches import PairPatches
 from unblur.datasets.simulated import PatchSampling, SimulatedPair, SimulatedPairs
 from unblur.datasets.validation import CAMERA
 from unblur.deconvolution import estimate_kernel_by_edges
-from unblur.deconvolution.kernel import centre_kernel, extent_px, point_kernel
+from unblur.deconvolution.kernel import centre_kernel, make_point_kernel, measure_extent_px
 from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
 from unblur.photos.color import luminance, srgb_to_linear
@@ -94,10 +94,10 @@ class ShakeExamples:
     @property
     def finished(self) -> int:
         """Return the number of complete rows from the first on."""
-        return finished_rows(self.edges)
+        return count_finished_rows(self.edges)
 
 
-def finished_rows(kernels: NDArray[np.float32]) -> int:
+def count_finished_rows(kernels: NDArray[np.float32]) -> int:
     """Return the number of kernels, (N, S, S), that are written, from the first on; the others are zeros."""
     sums = kernels.sum(axis=(1, 2))
     return int(np.argmin(sums > 0)) if (sums == 0).any() else len(sums)
@@ -125,18 +125,18 @@ def open_examples(folder: Path, count: int | None = None) -> ShakeExamples:
     return ShakeExamples(**arrays)
 
 
-def as_image(pixels: NDArray[np.uint8]) -> Tensor:
+def to_image(pixels: NDArray[np.uint8]) -> Tensor:
     """(3, P, P) uint8 -> the same in [0, 1]."""
     return torch.from_numpy(pixels.astype(np.float32)) / 255
 
 
-def true_kernel(pair: SimulatedPair) -> Tensor | None:
+def compute_true_kernel(pair: SimulatedPair) -> Tensor | None:
     """The kernel in the middle of the patch, (65, 65), or None where it does not fit."""
     offsets = pair.motion.offsets
     rows, columns = offsets.shape[2:]
     path = offsets[:, :, rows // 2 - 1 : rows // 2 + 1, columns // 2 - 1 : columns // 2 + 1].mean(dim=(2, 3))
     # Offsets point to where light comes from; a convolution kernel says where it goes.
-    kernel = path_kernel(-path).float()
+    kernel = compute_path_kernel(-path).float()
     margin = (WINDOW_PX - kernel.shape[0]) // 2
     kernel = torch.nn.functional.pad(kernel, (margin,) * 4)
     return kernel / kernel.sum() if float(kernel.sum()) > 0.98 else None
@@ -166,9 +166,9 @@ def make(
         threads: Processor threads.
     """
     if photos is not None and pairs is None:
-        source = _simulated(photos, camera, seed)
+        source = _make_simulated_source(photos, camera, seed)
     elif pairs is not None and photos is None:
-        source = _real(pairs, images, seed)
+        source = _make_real_source(pairs, images, seed)
     else:
         raise UnblurError("Give either --photos or --pairs.")
     torch.set_num_threads(threads)
@@ -178,10 +178,10 @@ def make(
         if not examples.blurry[index].any():
             blurry, sharp, kernel = source(index)
             examples.kernel[index] = kernel.numpy()
-            examples.sharp[index] = _pixels(sharp)
-            examples.restored[index] = _pixels(restorer.restore(blurry).clamp(0, 1))
-            examples.blurry[index] = _pixels(blurry)
-        examples.edges[index] = _edges(examples, index, seed).numpy()
+            examples.sharp[index] = _to_pixels(sharp)
+            examples.restored[index] = _to_pixels(restorer.restore(blurry).clamp(0, 1))
+            examples.blurry[index] = _to_pixels(blurry)
+        examples.edges[index] = _estimate_by_edges(examples, index, seed).numpy()
         if index % 100 == 99:
             sys.stderr.write(f"{index + 1} of {len(examples.kernel)}\n")
     return 0
@@ -191,22 +191,22 @@ Source = Callable[[int], tuple[Tensor, Tensor, Tensor]]
 """The number of an example -> blurry and sharp, (3, P, P) sRGB in [0, 1], 8 bits, and the true kernel or zeros."""
 
 
-def _simulated(photos: Path, camera: CameraName, seed: int) -> Source:
+def _make_simulated_source(photos: Path, camera: CameraName, seed: int) -> Source:
     sampling = PatchSampling(patch_px=PATCH_PX, pristine_share=0.0 if camera == "shake" else 0.05)
     simulated = SimulatedPairs(PhotoFolder(photos), CAMERAS[camera], sampling, seed)
 
     def example(index: int) -> tuple[Tensor, Tensor, Tensor]:
         pair = simulated[index]
-        found = true_kernel(pair)
-        kernel = point_kernel(WINDOW_PX) if found is None else centre_kernel(found)
+        found = compute_true_kernel(pair)
+        kernel = make_point_kernel(WINDOW_PX) if found is None else centre_kernel(found)
         low, high = VIDEO_GAMMA if camera == "video" else (1.0, 1.0)
         gamma = low + (high - low) * float(torch.rand((), generator=generator_for(seed, "gamma", index)))
-        return _eight_bits(pair.blurry**gamma), _eight_bits(pair.sharp**gamma), kernel
+        return _to_eight_bits(pair.blurry**gamma), _to_eight_bits(pair.sharp**gamma), kernel
 
     return example
 
 
-def _real(folder: Path, images: tuple[str, ...], seed: int) -> Source:
+def _make_real_source(folder: Path, images: tuple[str, ...], seed: int) -> Source:
     files = [own for own in PairFolder(folder, for_training=True).files if not images or own.name in images]
     if not files:
         raise UnblurError(f"{folder} holds none of the images {', '.join(images)}.")
@@ -219,22 +219,22 @@ def _real(folder: Path, images: tuple[str, ...], seed: int) -> Source:
     return example
 
 
-def _edges(examples: ShakeExamples, index: int, seed: int) -> Tensor:
+def _estimate_by_edges(examples: ShakeExamples, index: int, seed: int) -> Tensor:
     """The kernel from edges, with a side as an estimate of the length would give it."""
     factor = 1 + 0.5 * float(torch.rand((), generator=generator_for(seed, "side", index)))
     kernel = torch.from_numpy(np.asarray(examples.kernel[index]))
-    length = extent_px(kernel) if kernel.any() else UNKNOWN_LENGTH_PX
+    length = measure_extent_px(kernel) if kernel.any() else UNKNOWN_LENGTH_PX
     side = min(WINDOW_PX, round(max(9, length * factor + 4)) | 1)
-    light = luminance(srgb_to_linear(as_image(examples.blurry[index])))
+    light = luminance(srgb_to_linear(to_image(examples.blurry[index])))
     found = estimate_kernel_by_edges(light, side, fits=4)
     return torch.nn.functional.pad(found, ((WINDOW_PX - side) // 2,) * 4)
 
 
-def _eight_bits(image: Tensor) -> Tensor:
+def _to_eight_bits(image: Tensor) -> Tensor:
     return (image.clamp(0, 1) * 255).round() / 255
 
 
-def _pixels(image: Tensor) -> NDArray[np.uint8]:
+def _to_pixels(image: Tensor) -> NDArray[np.uint8]:
     return (image * 255).round().byte().numpy()
 
 

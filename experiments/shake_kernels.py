@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.harness import run
-from experiments.shake_examples import ShakeExamples, as_image, finished_rows, open_examples
+from experiments.shake_examples import ShakeExamples, count_finished_rows, open_examples, to_image
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
 from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
 from unblur.photos.color import luminance, srgb_to_linear
-from unblur.restoration.shake import refined_kernel
+from unblur.restoration.shake import refine_kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class EstimatedKernels:
     @property
     def finished(self) -> int:
         """Return the number of complete rows from the first on."""
-        return finished_rows(self.kernel)
+        return count_finished_rows(self.kernel)
 
 
 def open_kernels(folder: Path, count: int | None = None) -> EstimatedKernels:
@@ -71,7 +71,7 @@ def estimate(
     examples = open_examples(folder)
     kernels = open_kernels(folder, len(examples.kernel))
     for index in range(kernels.finished, examples.finished):
-        kernel, kernels.error[index] = _estimated(network, examples, index)
+        kernel, kernels.error[index] = _estimate(network, examples, index)
         kernels.kernel[index] = torch.nn.functional.pad(kernel, ((WINDOW_PX - len(kernel)) // 2,) * 4).numpy()
         if index % 100 == 99:
             sys.stderr.write(f"{index + 1} of {examples.finished}\n")
@@ -79,10 +79,10 @@ def estimate(
 
 
 @torch.inference_mode()
-def _estimated(network: KernelEstimator, examples: ShakeExamples, index: int) -> tuple[Tensor, float]:
-    blurry, restored = as_image(examples.blurry[index]), as_image(examples.restored[index])
+def _estimate(network: KernelEstimator, examples: ShakeExamples, index: int) -> tuple[Tensor, float]:
+    blurry, restored = to_image(examples.blurry[index]), to_image(examples.restored[index])
     edges = torch.from_numpy(np.array(examples.edges[index]))
-    kernel, error = refined_kernel(network, blurry, restored, edges, luminance(srgb_to_linear(blurry)))
+    kernel, error = refine_kernel(network, blurry, restored, edges, luminance(srgb_to_linear(blurry)))
     return kernel, min(1.0, error)
 
 

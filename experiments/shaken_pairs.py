@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unblur.blur.kernel import path_kernel
+from unblur.blur.kernel import compute_path_kernel
 from unblur.datasets.pair import Pair
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
@@ -37,25 +37,25 @@ class ShakenSet:
     seed: int = 20261121
 
 
-def shaken_pairs(photos: PhotoFolder, settings: ShakenSet) -> Iterator[Pair]:
+def simulate_shaken_pairs(photos: PhotoFolder, settings: ShakenSet) -> Iterator[Pair]:
     """One pair for each photograph, named `<length of the path>px_<photo>.png`; kernels take turns."""
-    kernels = [shake_kernel(length, settings.seed) for length in settings.lengths_px]
+    kernels = [draw_shake_kernel(length, settings.seed) for length in settings.lengths_px]
     for number, (name, photo) in enumerate(zip(photos.names, photos.photos, strict=True)):
         which = number % len(kernels)
-        sharp, blurry = _exposed(photo.float() / 255, kernels[which], settings.size_px)
+        sharp, blurry = _expose(photo.float() / 255, kernels[which], settings.size_px)
         grain = torch.randn(blurry.shape, generator=generator_for(settings.seed, "noise", name))
         noisy = linear_to_srgb((blurry + settings.noise * grain).clamp(0, 1))
         stem = name.rsplit(".", 1)[0]
         yield Pair(blurry=noisy, sharp=sharp, name=f"{settings.lengths_px[which]:g}px_{stem}.png")
 
 
-def shake_kernel(length_px: float, seed: int) -> Tensor:
-    """The kernel of a path of that length around its centre of mass; see `path_kernel`."""
-    path = shake_path(length_px, generator_for(seed, "shake", f"{length_px:g}"))
-    return path_kernel(path - path.mean(dim=0))
+def draw_shake_kernel(length_px: float, seed: int) -> Tensor:
+    """The kernel of a path of that length around its centre of mass; see `compute_path_kernel`."""
+    path = draw_shake_path(length_px, generator_for(seed, "shake", f"{length_px:g}"))
+    return compute_path_kernel(path - path.mean(dim=0))
 
 
-def shake_path(length_px: float, generator: torch.Generator) -> Tensor:
+def draw_shake_path(length_px: float, generator: torch.Generator) -> Tensor:
     """Places at `INSTANTS` instants that are equally far apart, (N, 2) px: equal steps in changing directions."""
     uniform = torch.rand(5, generator=generator, dtype=torch.float64).tolist()
     restless, pull, unsteady, turns = 0.01 * uniform[0], 0.7 * uniform[1], 10 * uniform[2], 0.2 * uniform[3]
@@ -76,7 +76,7 @@ def shake_path(length_px: float, generator: torch.Generator) -> Tensor:
     return torch.stack(places)
 
 
-def _exposed(photo: Tensor, kernel: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
+def _expose(photo: Tensor, kernel: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
     """The middle of (3, H, W) sRGB: sharp in sRGB, blurry in linear light, in which blur is a sum."""
     height, width = photo.shape[1:]
     reach = kernel.shape[0] // 2

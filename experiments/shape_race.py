@@ -26,13 +26,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.harness import run as run_experiment
-from experiments.learning import Learning, ScheduleFreeAdamW, optimizers, rate_share, stage
+from experiments.learning import Learning, ScheduleFreeAdamW, build_optimizers, compute_rate_share, find_stage
 from experiments.pack_patches import PackedPatches
 from experiments.shapes import Shape, ShapedUNet
 from unblur.atomic import write_atomically
 from unblur.datasets import PhotoFolder
-from unblur.datasets.simulated import dihedral
-from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.simulated import apply_dihedral
+from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 from unblur.models import NAFNetConfig, build
@@ -139,7 +139,7 @@ def race(
         raise UnblurError(f"There is no candidate {unknown[0]}; give one of {', '.join(by_name)}.")
     output.mkdir(parents=True, exist_ok=True)
     packed = PackedPatches(patches)
-    held = held_out_pairs(held_out, output / "held_out.npy")
+    held = load_held_out_pairs(held_out, output / "held_out.npy")
     for name in only or by_name:
         row_path = output / f"{name}.json"
         if not row_path.exists():
@@ -149,20 +149,20 @@ def race(
             sys.stdout.write(f"{row}\n")
             sys.stdout.flush()
     rows = [Row(**json.loads(path.read_text())) for path in sorted(output.glob("*.json"))]
-    write_atomically(output / "shape_race.csv", _csv(rows).encode())
-    write_atomically(output / "shape_race.md", _markdown(rows).encode())
+    write_atomically(output / "shape_race.csv", _make_csv(rows).encode())
+    write_atomically(output / "shape_race.md", _make_markdown(rows).encode())
     return 0
 
 
 def run(candidate: Candidate, packed: PackedPatches, held: Tensor, seconds: float) -> tuple[Row, nn.Module]:
     """Train `candidate` for `seconds` and measure it."""
     torch.manual_seed(0)
-    model = network(candidate.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = build_network(candidate.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     flops = FlopCounterMode(display=False)
     with flops, torch.no_grad():
         model(torch.rand(1, 3, 256, 256))
     steps, pixels, training_s = train(model, candidate.learning, packed, seconds)
-    gains = gains_db(model, held)
+    gains = measure_gains_db(model, held)
     row = Row(
         name=candidate.name,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -172,30 +172,30 @@ def run(candidate: Candidate, packed: PackedPatches, held: Tensor, seconds: floa
         megapixels=round(pixels / 1e6, 2),
         gain_db=round(fmean(gains), 4),
         gain_db_severe=round(fmean(gains[place] for place in range(len(gains)) if place * EVERY % 4 == 3), 4),
-        restoring_s_per_mp=round(restoring_s_per_mp(model), 4),
+        restoring_s_per_mp=round(measure_restoring_s_per_mp(model), 4),
         machine=f"{platform.machine()}, one thread, PyTorch {torch.__version__}",
     )
     return row, model
 
 
-def network(config: Shape | NAFNetConfig) -> nn.Module:
+def build_network(config: Shape | NAFNetConfig) -> nn.Module:
     """The network of a candidate, with random weights."""
     return ShapedUNet(config) if isinstance(config, Shape) else build(config)
 
 
 def train(model: nn.Module, learning: Learning, packed: PackedPatches, seconds: float) -> tuple[int, int, float]:
     """Steps, pixels shown, processor seconds."""
-    chosen = optimizers(learning, model)
+    chosen = build_optimizers(learning, model)
     began = time.process_time()
     steps = pixels = 0
     losses: list[float] = []
     while (spent := time.process_time() - began) < seconds:
         share = spent / seconds
-        side, batch = stage(learning, share)
+        side, batch = find_stage(learning, share)
         for optimizer, peak in chosen:
             for group in optimizer.param_groups:
-                group["lr"] = peak * rate_share(learning, share)
-        blurry, sharp = _batch(packed, steps, side, batch)
+                group["lr"] = peak * compute_rate_share(learning, share)
+        blurry, sharp = _load_batch(packed, steps, side, batch)
         model.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16):
             restored = model(blurry)
@@ -215,7 +215,7 @@ def train(model: nn.Module, learning: Learning, packed: PackedPatches, seconds: 
     return steps, pixels, time.process_time() - began
 
 
-def _batch(packed: PackedPatches, step: int, side: int, batch: int) -> tuple[Tensor, Tensor]:
+def _load_batch(packed: PackedPatches, step: int, side: int, batch: int) -> tuple[Tensor, Tensor]:
     """Blurry and sharp, (B, 3, side, side) in [0, 1]; the same for every candidate with the same stages."""
     generator = generator_for(1, "batch", step)
     order = torch.randperm(len(packed), generator=generator_for(1, "epoch", 0))
@@ -228,16 +228,16 @@ def _batch(packed: PackedPatches, step: int, side: int, batch: int) -> tuple[Ten
             int(torch.randint(bound, (), generator=generator)) for bound in (room + 1, room + 1, 8)
         )
         crop = pair[..., top : top + side, left : left + side]
-        cut.append(torch.stack([dihedral(picture, orientation) for picture in crop]))
+        cut.append(torch.stack([apply_dihedral(picture, orientation) for picture in crop]))
     pictures = torch.stack(cut).float() / 255
     blurry, sharp = pictures.unbind(1)
     return blurry.contiguous(memory_format=torch.channels_last), sharp.contiguous(memory_format=torch.channels_last)
 
 
-def held_out_pairs(photos: Path, stored: Path) -> Tensor:
+def load_held_out_pairs(photos: Path, stored: Path) -> Tensor:
     """Every fifth pair of the validation set, (N, 2, 3, 384, 384) uint8; made once and stored."""
     if not stored.exists():
-        pairs = islice(validation_pairs(PhotoFolder(photos), ValidationSet()), 0, None, EVERY)
+        pairs = islice(simulate_validation_pairs(PhotoFolder(photos), ValidationSet()), 0, None, EVERY)
         pictures = [torch.stack([pair.blurry, pair.sharp]) for pair in pairs]
         data = io.BytesIO()
         np.save(data, (torch.stack(pictures) * 255).round().byte().numpy())
@@ -245,49 +245,49 @@ def held_out_pairs(photos: Path, stored: Path) -> Tensor:
     return torch.from_numpy(np.load(stored))
 
 
-def gains_db(model: nn.Module, held: Tensor) -> list[float]:
+def measure_gains_db(model: nn.Module, held: Tensor) -> list[float]:
     """PSNR after less PSNR before of every pair, restored in bfloat16 and rounded to eight bits."""
     model.eval()
     gains = []
     for pair in held:
         blurry, sharp = (pair.float() / 255).unbind(0)
-        restored = _restored(model, blurry[None])[0].float()
+        restored = _restore(model, blurry[None])[0].float()
         rounded = (restored.clamp(0, 1) * 255).round() / 255
-        gains.append(_psnr_db(rounded, sharp) - _psnr_db(blurry, sharp))
+        gains.append(_compute_psnr_db(rounded, sharp) - _compute_psnr_db(blurry, sharp))
     return gains
 
 
-def _psnr_db(picture: Tensor, sharp: Tensor) -> float:
+def _compute_psnr_db(picture: Tensor, sharp: Tensor) -> float:
     return float(-10 * (picture - sharp).square().mean().clamp(min=1e-10).log10())
 
 
-def restoring_s_per_mp(model: nn.Module) -> float:
+def measure_restoring_s_per_mp(model: nn.Module) -> float:
     """Processor seconds a megapixel of one thread: the median of five photographs of 768 x 768 pixels."""
     model.eval()
     picture = torch.rand(1, 3, 768, 768)
-    _restored(model, picture)
-    spent = sorted(_processor_s(lambda: _restored(model, picture)) for _ in range(5))
+    _restore(model, picture)
+    spent = sorted(_read_processor_s(lambda: _restore(model, picture)) for _ in range(5))
     return spent[2] / 0.768**2
 
 
-def _restored(model: nn.Module, blurry: Tensor) -> Tensor:
+def _restore(model: nn.Module, blurry: Tensor) -> Tensor:
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         restored: Tensor = model(blurry.contiguous(memory_format=torch.channels_last))
     return restored
 
 
-def _processor_s(work: Callable[[], object]) -> float:
+def _read_processor_s(work: Callable[[], object]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _make_csv(rows: Sequence[Row]) -> str:
     lines = tuple(tuple(str(value) for value in asdict(row).values()) for row in rows)
     return Table(header=tuple(asdict(rows[0])), lines=lines).csv()
 
 
-def _markdown(rows: Sequence[Row]) -> str:
+def _make_markdown(rows: Sequence[Row]) -> str:
     ways = {way.name for way in WAYS}
     base = next(candidate.name for candidate in SHAPES if candidate.network == STEM_4)
     shapes = [row for row in rows if row.name not in ways]
@@ -297,14 +297,14 @@ def _markdown(rows: Sequence[Row]) -> str:
         "`python -m experiments.shape_race` trained every candidate from random weights on the same patches and "
         f"measured it on every {EVERY}th pair of the validation set. Times are processor seconds of one "
         f"thread ({machine}).",
-        _table(shapes),
+        _make_table(shapes),
     ]
     if len(learnt) > 1:
-        text += [f"Ways to learn, all with the shape of `{base}`:", _table(learnt)]
+        text += [f"Ways to learn, all with the shape of `{base}`:", _make_table(learnt)]
     return "\n\n".join(text)
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _make_table(rows: Sequence[Row]) -> str:
     ordered = sorted(rows, key=lambda row: -row.gain_db)
     return Table(
         header=("candidate", "parameters", "GMAC/MP", "training s", "MP shown", "gain dB", "severe dB", "core-s/MP"),

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 
 Block = Literal["plain", "residual", "merged", "gate"]
 """plain: 3x3 convolutions, each followed by ReLU. residual: two 3x3 convolutions with ReLU between, added to their
@@ -91,16 +91,16 @@ class ShapedUNet(nn.Module):
         channels = shape.channels
         self.intro = nn.Conv2d(pixels, channels[0], 3, padding=1)
         pairs = list(pairwise(channels))
-        self.encoders = nn.ModuleList(_blocks(shape.block, fine, shape.convolutions) for fine, _ in pairs)
+        self.encoders = nn.ModuleList(_build_blocks(shape.block, fine, shape.convolutions) for fine, _ in pairs)
         self.downs = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairs)
-        self.middle = _blocks(shape.block, channels[-1], shape.coarsest)
-        self.large = nn.Sequential(*(_large_block(channels[-1]) for _ in range(shape.large_blocks)))
+        self.middle = _build_blocks(shape.block, channels[-1], shape.coarsest)
+        self.large = nn.Sequential(*(_build_large_block(channels[-1]) for _ in range(shape.large_blocks)))
         # Nearest-neighbour enlargement after a 1x1 convolution takes a third of the time of one to four times the
         # channels with PixelShuffle, forward and backward, and the convolutions that follow smooth its squares.
         self.ups = nn.ModuleList(
             nn.Sequential(nn.Conv2d(coarse, fine, 1), nn.Upsample(scale_factor=2)) for fine, coarse in pairs
         )
-        self.decoders = nn.ModuleList(_blocks(shape.block, fine, shape.convolutions) for fine, _ in pairs)
+        self.decoders = nn.ModuleList(_build_blocks(shape.block, fine, shape.convolutions) for fine, _ in pairs)
         self.ending = nn.Conv2d(channels[0], pixels, 3, padding=1)
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))
@@ -108,7 +108,7 @@ class ShapedUNet(nn.Module):
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
         stride = self.shape.stem_stride
-        whole = padded_to_multiple(blurry, stride * 2 ** len(self.downs))
+        whole = pad_to_multiple(blurry, stride * 2 ** len(self.downs))
         x = self.intro(F.pixel_unshuffle(whole, stride))
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
@@ -122,19 +122,19 @@ class ShapedUNet(nn.Module):
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
 
-def _blocks(block: Block, channels: int, convolutions: int) -> nn.Sequential:
+def _build_blocks(block: Block, channels: int, convolutions: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     match block:
         case "plain":
             for _ in range(convolutions):
-                layers += [_he(nn.Conv2d(channels, channels, 3, padding=1)), nn.ReLU(inplace=True)]
+                layers += [_initialize_he(nn.Conv2d(channels, channels, 3, padding=1)), nn.ReLU(inplace=True)]
         case "residual":
             for _ in range(convolutions // 2):
                 layers.append(
                     Residual(
-                        _he(nn.Conv2d(channels, channels, 3, padding=1)),
+                        _initialize_he(nn.Conv2d(channels, channels, 3, padding=1)),
                         nn.ReLU(inplace=True),
-                        _quiet(nn.Conv2d(channels, channels, 3, padding=1)),
+                        _initialize_small(nn.Conv2d(channels, channels, 3, padding=1)),
                     )
                 )
         case "merged":
@@ -146,7 +146,7 @@ def _blocks(block: Block, channels: int, convolutions: int) -> nn.Sequential:
                     Residual(
                         nn.Conv2d(channels, 2 * channels, 3, padding=1),
                         Gate(),
-                        _quiet(nn.Conv2d(channels, channels, 1)),
+                        _initialize_small(nn.Conv2d(channels, channels, 1)),
                     )
                 )
         case _:
@@ -154,23 +154,23 @@ def _blocks(block: Block, channels: int, convolutions: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _large_block(channels: int) -> nn.Module:
+def _build_large_block(channels: int) -> nn.Module:
     return Residual(
         nn.Conv2d(channels, channels, 7, padding=3, groups=channels),
         nn.Conv2d(channels, 2 * channels, 1),
         nn.ReLU(inplace=True),
-        _quiet(nn.Conv2d(2 * channels, channels, 1)),
+        _initialize_small(nn.Conv2d(2 * channels, channels, 1)),
     )
 
 
-def _he(conv: nn.Conv2d) -> nn.Conv2d:
+def _initialize_he(conv: nn.Conv2d) -> nn.Conv2d:
     """Weights that keep the variance through ReLU (He et al. 2015)."""
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     nn.init.zeros_(cast(Tensor, conv.bias))
     return conv
 
 
-def _quiet(conv: nn.Conv2d) -> nn.Conv2d:
+def _initialize_small(conv: nn.Conv2d) -> nn.Conv2d:
     """Small weights: residual branches begin a tenth as large as usual, so that depth does not amplify."""
     with torch.no_grad():
         conv.weight.mul_(0.1)

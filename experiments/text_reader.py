@@ -28,24 +28,24 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
 
-def character_accuracy(read: str, truth: str) -> float:
+def compute_character_accuracy(read: str, truth: str) -> float:
     """Return 1 - edit distance / length of the truth, at least 0.
 
     Capitals and small letters are equal, white space is ignored, and full-width characters equal plain ones (NFKC).
     Raises UnblurError when the truth holds no characters.
     """
-    wanted = normalized(truth)
+    wanted = normalize_text(truth)
     if not wanted:
         raise UnblurError(f"A reading cannot be compared with {truth!r}, which holds no characters; give the text.")
-    return max(0.0, 1 - edit_distance(normalized(read), wanted) / len(wanted))
+    return max(0.0, 1 - compute_edit_distance(normalize_text(read), wanted) / len(wanted))
 
 
-def normalized(text: str) -> str:
+def normalize_text(text: str) -> str:
     """Normalise a text for comparison: NFKC, case folded, without white space, which no reader places reliably."""
     return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def edit_distance(first: str, second: str) -> int:
+def compute_edit_distance(first: str, second: str) -> int:
     """The fewest characters to insert, delete or replace that make one text the other (Levenshtein 1966)."""
     costs = list(range(len(second) + 1))
     for row, one in enumerate(first, start=1):
@@ -57,17 +57,17 @@ def edit_distance(first: str, second: str) -> int:
     return costs[-1]
 
 
-def in_reading_order(boxes: Sequence[Box]) -> list[list[int]]:
+def sort_in_reading_order(boxes: Sequence[Box]) -> list[list[int]]:
     """The numbers of the boxes by rows, top to bottom, and in a row from left to right.
 
     A box belongs to a row when its middle is less than half of the smaller height from the middle of the row's highest.
     """
     rows: list[list[int]] = []
-    for number in sorted(range(len(boxes)), key=lambda n: (_middle(boxes[n]), boxes[n])):
+    for number in sorted(range(len(boxes)), key=lambda n: (_find_middle(boxes[n]), boxes[n])):
         if rows:
             first = boxes[rows[-1][0]]
-            smaller = min(_height(first), _height(boxes[number]))
-            if _middle(boxes[number]) - _middle(first) < smaller / 2:
+            smaller = min(_measure_height(first), _measure_height(boxes[number]))
+            if _find_middle(boxes[number]) - _find_middle(first) < smaller / 2:
                 rows[-1].append(number)
                 continue
         rows.append([number])
@@ -128,12 +128,12 @@ class TextReader:
             return ""
         corners = np.asarray(found.boxes, dtype=float)
         boxes: list[Box] = [(x0, y0, x1, y1) for (x0, y0), (x1, y1) in zip(corners.min(1), corners.max(1), strict=True)]
-        return "\n".join(" ".join(found.txts[number] for number in row) for row in in_reading_order(boxes))
+        return "\n".join(" ".join(found.txts[number] for number in row) for row in sort_in_reading_order(boxes))
 
 
-def _middle(box: Box) -> float:
+def _find_middle(box: Box) -> float:
     return (box[1] + box[3]) / 2
 
 
-def _height(box: Box) -> float:
+def _measure_height(box: Box) -> float:
     return box[3] - box[1]

@@ -14,14 +14,14 @@ import tyro
 from torch import Tensor, nn
 
 from experiments.harness import run
-from experiments.shake_examples import as_image, open_examples
+from experiments.shake_examples import open_examples, to_image
 from unblur.checkpoints.folder import save_checkpoint
-from unblur.datasets.simulated import dihedral
+from unblur.datasets.simulated import apply_dihedral
 from unblur.deconvolution.kernel import smooth_kernels
 from unblur.models import KernelEstimator, KernelEstimatorConfig
 from unblur.photos.color import luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.restoration.shake import estimator_inputs
+from unblur.restoration.shake import build_estimator_inputs
 from unblur.seeds import generator_for, seed_for
 
 EDGES_DROPOUT = 0.25
@@ -43,7 +43,7 @@ kernels are wrong, and its predicted error should say so.
 """
 
 
-def relative_error(kernels: Tensor, truth: Tensor) -> Tensor:
+def compute_relative_error(kernels: Tensor, truth: Tensor) -> Tensor:
     """Squared error over squared norm after smoothing. (B, S, S), twice -> (B,)."""
     return smooth_kernels(kernels - truth).square().sum(dim=(1, 2)) / smooth_kernels(truth).square().sum(dim=(1, 2))
 
@@ -70,7 +70,7 @@ def train(
         threads: Processor threads.
     """
     torch.set_num_threads(threads)
-    inputs, truth, solved = _inputs(examples)
+    inputs, truth, solved = _load_inputs(examples)
     torch.manual_seed(seed_for(seed, "weights"))
     config = KernelEstimatorConfig()
     network = KernelEstimator(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -88,12 +88,12 @@ def train(
         which = torch.randint(held_out, len(truth), (batch,), generator=generator).tolist()
         orientations = torch.randint(8, (batch,), generator=generator).tolist()
         dropped = torch.rand(batch, generator=generator) < EDGES_DROPOUT
-        shown = torch.stack([dihedral(inputs[i].float(), o) for i, o in zip(which, orientations, strict=True)])
-        kernels = torch.stack([dihedral(truth[i], o) for i, o in zip(which, orientations, strict=True)])
+        shown = torch.stack([apply_dihedral(inputs[i].float(), o) for i, o in zip(which, orientations, strict=True)])
+        kernels = torch.stack([apply_dihedral(truth[i], o) for i, o in zip(which, orientations, strict=True)])
         shown[dropped, -1] = 0
         with torch.autocast("cpu", torch.bfloat16, enabled=native):
             logs, log_errors = network(shown.contiguous(memory_format=torch.channels_last))
-        errors = relative_error(logs.exp(), kernels)
+        errors = compute_relative_error(logs.exp(), kernels)
         divergence = (kernels * (kernels.clamp(min=1e-8).log() - logs)).sum(dim=(1, 2))
         prediction = (log_errors - (errors.detach() + 1e-4).log()).square()
         loss = (errors + CROSS_ENTROPY * divergence + ERROR_PREDICTION * prediction).mean()
@@ -105,7 +105,7 @@ def train(
         if step % 100 == 99:
             sys.stderr.write(f"step {step + 1}: error {float(errors.detach().mean()):.4f}\n")
     final = averaged.module.eval()
-    error, without = _measured(final, inputs, truth, solved, held_out)
+    error, without = _measure(final, inputs, truth, solved, held_out)
     card = CARD.format(
         examples=len(truth) - held_out,
         steps=steps,
@@ -120,7 +120,7 @@ def train(
     return 0
 
 
-def _inputs(folders: tuple[Path, ...]) -> tuple[Tensor, Tensor, Tensor]:
+def _load_inputs(folders: tuple[Path, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Inputs (N, 9, 65, 65) in float16, true kernels (N, 65, 65), and whether the solver's kernel is there (N,)."""
     inputs, truth = [], []
     for folder in folders:
@@ -129,9 +129,9 @@ def _inputs(folders: tuple[Path, ...]) -> tuple[Tensor, Tensor, Tensor]:
             if not examples.kernel[index].any():
                 break
             images = (examples.blurry[index], examples.restored[index])
-            light, rough = (luminance(srgb_to_linear(as_image(image))) for image in images)
+            light, rough = (luminance(srgb_to_linear(to_image(image))) for image in images)
             edges = torch.from_numpy(examples.edges[index].copy())
-            found = estimator_inputs(light, rough, edges)
+            found = build_estimator_inputs(light, rough, edges)
             inputs.append(found.half())
             truth.append(torch.from_numpy(examples.kernel[index].copy()))
     stacked = torch.stack(inputs)
@@ -139,12 +139,12 @@ def _inputs(folders: tuple[Path, ...]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def _measured(network: nn.Module, inputs: Tensor, truth: Tensor, solved: Tensor, held_out: int) -> tuple[float, float]:
+def _measure(network: nn.Module, inputs: Tensor, truth: Tensor, solved: Tensor, held_out: int) -> tuple[float, float]:
     """Mean error of the held-out examples, with the solver's kernel where there is one, and without any."""
     shown = inputs[:held_out].float()
-    with_edges = relative_error(network(shown)[0].exp(), truth[:held_out])[solved[:held_out]].mean()
+    with_edges = compute_relative_error(network(shown)[0].exp(), truth[:held_out])[solved[:held_out]].mean()
     shown[:, -1] = 0
-    return float(with_edges), float(relative_error(network(shown)[0].exp(), truth[:held_out]).mean())
+    return float(with_edges), float(compute_relative_error(network(shown)[0].exp(), truth[:held_out]).mean())
 
 
 if __name__ == "__main__":

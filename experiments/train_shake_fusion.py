@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from experiments.harness import run
-from experiments.shake_examples import PATCH_PX, ShakeExamples, as_image, open_examples
+from experiments.shake_examples import PATCH_PX, ShakeExamples, open_examples, to_image
 from experiments.shake_kernels import EstimatedKernels, open_kernels
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-from unblur.datasets.simulated import dihedral
-from unblur.deconvolution import CANDIDATES, deconvolve_candidates, single_kernel_path
-from unblur.deconvolution.kernel import clean_kernel, extent_px
+from unblur.datasets.simulated import apply_dihedral
+from unblur.deconvolution import CANDIDATES, deconvolve_candidates, make_single_kernel_path
+from unblur.deconvolution.kernel import clean_kernel, measure_extent_px
 from unblur.deconvolution.noise import estimate_noise
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
 from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
@@ -74,14 +74,14 @@ class Example:
     @property
     def length_px(self) -> float:
         """Length of the kernel."""
-        return extent_px(torch.from_numpy(self.kernel))
+        return measure_extent_px(torch.from_numpy(self.kernel))
 
     def stack(self) -> Tensor:
         """Blurry, restored and sharp, (3, 3, P, P) sRGB in [0, 1]."""
-        sharp = as_image(self.images.sharp[self.row])
+        sharp = to_image(self.images.sharp[self.row])
         if self.sharp:
             return torch.stack([sharp, sharp, sharp])
-        return torch.stack([as_image(self.images.blurry[self.row]), as_image(self.images.restored[self.row]), sharp])
+        return torch.stack([to_image(self.images.blurry[self.row]), to_image(self.images.restored[self.row]), sharp])
 
 
 def train(
@@ -118,11 +118,11 @@ def train(
     """
     torch.set_num_threads(threads)
     opened = [(open_examples(folder), open_kernels(folder)) for folder in examples]
-    tests = [[_as_estimated(one, found, row) for row in range(held_out)] for one, found in opened]
+    tests = [[_make_estimated_example(one, found, row) for row in range(held_out)] for one, found in opened]
     rows = [
         (one, found, row) for one, found in opened for row in range(held_out, min(found.finished, largest or 10**9))
     ]
-    chosen = [_chosen(rows, number, seed) for number in range(len(rows))]
+    chosen = [_choose_kernel(rows, number, seed) for number in range(len(rows))]
     torch.manual_seed(seed_for(seed, "weights"))
     config = ShakeFusionConfig(backbone=BACKBONE)
     network = ShakeFusion(config)
@@ -136,16 +136,16 @@ def train(
     )
     native = has_fast_bfloat16(torch.device("cpu"))
     with tempfile.TemporaryDirectory(dir=output.parent) as scratch:
-        deconvolved = _deconvolved(chosen, Path(scratch) / "training.npy", threads)
+        deconvolved = _deconvolve(chosen, Path(scratch) / "training.npy", threads)
         held = [example for group in tests for example in group]
-        held_deconvolved = _deconvolved(held, Path(scratch) / "held_out.npy", threads)
+        held_deconvolved = _deconvolve(held, Path(scratch) / "held_out.npy", threads)
         for step in range(steps):
             rate = peak_rate * min(1, step / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
             for group in optimizer.param_groups:
                 group["lr"] = rate
             generator = generator_for(seed, "batch", step)
             which = torch.randint(len(chosen), (batch,), generator=generator).tolist()
-            images = torch.stack([_patch(chosen[one], deconvolved[one], patch, generator) for one in which])
+            images = torch.stack([_cut_patch(chosen[one], deconvolved[one], patch, generator) for one in which])
             blurry, restored, sharp = images[:, :3].unbind(1)
             error = torch.tensor([chosen[one].error for one in which])
             length_px = torch.tensor([chosen[one].length_px for one in which])
@@ -164,10 +164,10 @@ def train(
             if step % 500 == 499 or step == steps - 1:
                 # Also on the way, so that an interrupted run leaves its latest weights.
                 final = averaged.module.eval()
-                scores = _measured(final, held, held_deconvolved)
+                scores = _measure(final, held, held_deconvolved)
                 for folder, first in zip(examples, range(0, len(held), held_out), strict=True):
                     part = slice(first, first + held_out)
-                    sys.stdout.write(f"step {step + 1}, {folder.name}: {_line(_means(scores[part]))}\n")
+                    sys.stdout.write(f"step {step + 1}, {folder.name}: {_format_line(_average(scores[part]))}\n")
                 sys.stdout.flush()
                 numbers = {
                     "examples": len(chosen),
@@ -177,37 +177,37 @@ def train(
                     "caution": caution,
                     "seed": seed,
                 }
-                card = CARD.format(held_out=len(held), **numbers, **_means(scores))
+                card = CARD.format(held_out=len(held), **numbers, **_average(scores))
                 save_checkpoint(output, final, config, train_patch_px=patch, card=card, dtype=torch.int8)
                 network.train()
     return 0
 
 
-def _as_estimated(images: ShakeExamples, found: EstimatedKernels, row: int) -> Example:
+def _make_estimated_example(images: ShakeExamples, found: EstimatedKernels, row: int) -> Example:
     kernel = np.array(found.kernel[row])
     return Example(images=images, row=row, kernel=kernel, error=float(found.error[row]), sharp=False)
 
 
-def _chosen(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int, seed: int) -> Example:
+def _choose_kernel(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int, seed: int) -> Example:
     """The example, with the kernel that it is trained with."""
     generator = generator_for(seed, "kernel", number)
     draw = float(torch.rand((), generator=generator))
     images, found, row = rows[number]
     if draw < TRUE and not images.kernel[row].any():
-        return _as_estimated(images, found, row)
+        return _make_estimated_example(images, found, row)
     if draw < TRUE:
         kernel = clean_kernel(torch.from_numpy(np.array(images.kernel[row])), 0.01).numpy()
         error = LARGEST_TRUE_ERROR * float(torch.rand((), generator=generator))
         return Example(images=images, row=row, kernel=kernel, error=error, sharp=False)
     _, other, its_row = rows[int(torch.randint(len(rows), (), generator=generator))]
-    borrowed = _as_estimated(images, other, its_row)
+    borrowed = _make_estimated_example(images, other, its_row)
     if draw < TRUE + WRONG + SHARP:
         sharp = draw >= TRUE + WRONG
         return Example(images=images, row=row, kernel=borrowed.kernel, error=borrowed.error, sharp=sharp)
-    return _as_estimated(images, found, row)
+    return _make_estimated_example(images, found, row)
 
 
-def _deconvolved(examples: list[Example], path: Path, threads: int) -> NDArray[np.uint8]:
+def _deconvolve(examples: list[Example], path: Path, threads: int) -> NDArray[np.uint8]:
     """Deconvolutions of examples, written into a file. (N, CANDIDATES, 3, P, P) sRGB."""
     shape = len(examples), CANDIDATES, 3, PATCH_PX, PATCH_PX
     images: NDArray[np.uint8] = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
@@ -216,7 +216,7 @@ def _deconvolved(examples: list[Example], path: Path, threads: int) -> NDArray[n
         example = examples[number]
         light = srgb_to_linear(example.stack()[0])
         noise = estimate_noise(luminance(light))
-        path = single_kernel_path(_cropped(torch.from_numpy(example.kernel)))
+        path = make_single_kernel_path(_crop(torch.from_numpy(example.kernel)))
         sharp = linear_to_srgb(deconvolve_candidates(light, path, noise).clamp(0, 1))
         images[number] = (sharp * 255).round().byte().numpy()
 
@@ -225,7 +225,7 @@ def _deconvolved(examples: list[Example], path: Path, threads: int) -> NDArray[n
     return images
 
 
-def _cropped(kernel: Tensor) -> Tensor:
+def _crop(kernel: Tensor) -> Tensor:
     """The kernel without the zeros around it, with an odd side."""
     side = len(kernel)
     used = kernel.nonzero()
@@ -233,14 +233,14 @@ def _cropped(kernel: Tensor) -> Tensor:
     return kernel[margin : side - margin, margin : side - margin]
 
 
-def _patch(example: Example, deconvolved: NDArray[np.uint8], patch: int, generator: torch.Generator) -> Tensor:
+def _cut_patch(example: Example, deconvolved: NDArray[np.uint8], patch: int, generator: torch.Generator) -> Tensor:
     """Blurry, restored, sharp and deconvolved, cut and turned alike. (3 + CANDIDATES, 3, patch, patch)."""
     room = PATCH_PX - patch
     top, left = (int(torch.randint(room // 4 + 1, (), generator=generator)) * 4 for _ in range(2))
     orientation = int(torch.randint(8, (), generator=generator))
     part = slice(top, top + patch), slice(left, left + patch)
     sharpened = torch.from_numpy(deconvolved[(..., *part)].astype(np.float32)) / 255
-    return dihedral(torch.cat([example.stack()[(..., *part)], sharpened]), orientation)
+    return apply_dihedral(torch.cat([example.stack()[(..., *part)], sharpened]), orientation)
 
 
 def _image_loss(images: Tensor, sharp: Tensor) -> Tensor:
@@ -250,7 +250,7 @@ def _image_loss(images: Tensor, sharp: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _measured(network: nn.Module, examples: list[Example], deconvolved: NDArray[np.uint8]) -> list[dict[str, float]]:
+def _measure(network: nn.Module, examples: list[Example], deconvolved: NDArray[np.uint8]) -> list[dict[str, float]]:
     """PSNR of each stage over whole examples, in dB."""
     scores = []
     for example, sharpened in zip(examples, deconvolved, strict=True):
@@ -265,11 +265,11 @@ def _measured(network: nn.Module, examples: list[Example], deconvolved: NDArray[
     return scores
 
 
-def _means(scores: list[dict[str, float]]) -> dict[str, float]:
+def _average(scores: list[dict[str, float]]) -> dict[str, float]:
     return {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
 
 
-def _line(means: dict[str, float]) -> str:
+def _format_line(means: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.2f}" for name, value in means.items())
 
 

@@ -25,7 +25,7 @@ from experiments.harness import run
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
-from unblur.recipes import named
+from unblur.recipes import find_recipe
 from unblur.training.recipe import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -284,7 +284,7 @@ def test_documented_commands_succeed(
     block: Block, desk: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(desk)
-    monkeypatch.setattr("unblur.recipes.named", with_small_batches(named))
+    monkeypatch.setattr("unblur.recipes.find_recipe", with_small_batches(find_recipe))
     for command in commands(block):
         if command == BUILD_VALIDATION_SET:
             shutil.copytree(request.getfixturevalue("validation_set"), desk / "validation")

@@ -15,6 +15,21 @@ FRAGMENT = re.compile(
 )
 """Beginnings of docstrings that are no sentence unless the name of the documented thing is read with them."""
 
+FOLDERS = (
+    "unblur",
+    "unblur/app",
+    "unblur/checkpoints",
+    "unblur/evaluation",
+    "unblur/evaluation/peers",
+    "unblur/evaluation/published",
+    "unblur/photos",
+    "unblur/restoration",
+)
+"""Folders in which the docstrings of functions begin with a verb."""
+
+NO_VERB = re.compile(r"(A|An|Each|Every|Of|One|Our|The|What|Whether|Why)\b|[^A-Z]")
+"""Beginnings of the docstrings of functions that are no verb in the imperative: articles, fragments, code, shapes."""
+
 DIALECT = re.compile(r"\b(told|seen|kept|hourglass(es)?|legs?|looks at)\b", re.IGNORECASE)
 """Words that stood for several things each; CONTRIBUTING.md has the field's words for them."""
 
@@ -27,6 +42,15 @@ def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
             match statement:
                 case ast.Expr(value=ast.Constant(value=str(text))):
                     yield statement.lineno, text.strip()
+
+
+def function_docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Docstrings of functions and methods, without those of properties, which are nouns."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text and "property" not in (ast.unparse(decorator) for decorator in node.decorator_list):
+                yield node.lineno, text
 
 
 def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -45,6 +69,26 @@ def test_names_and_docstrings_are_plain(path: Path) -> None:
     assert not [(line, text.splitlines()[0]) for line, text in texts if FRAGMENT.match(text)]
     for line, text in (*texts, *identifiers(tree)):
         assert not DIALECT.search(text), f"{path}:{line}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_docstrings_of_functions_begin_with_a_verb(folder: str) -> None:
+    wrong = [
+        f"{path.name}:{line}: {text.splitlines()[0]}"
+        for path in sorted((ROOT / folder).glob("*.py"))
+        for line, text in function_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+        if NO_VERB.match(text)
+    ]
+    assert not wrong
+
+
+def test_nouns_are_no_verbs() -> None:
+    tree = ast.parse(
+        'def twin(a):\n    """The twin of `a`."""\n\n\n'
+        'class B:\n    @property\n    def size(self):\n        """The size."""\n\n'
+        '    def move(self):\n        """Return it."""\n'
+    )
+    assert [(line, bool(NO_VERB.match(text))) for line, text in function_docstrings(tree)] == [(1, True), (10, False)]
 
 
 def test_the_patterns_find_what_they_are_for() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".unblur-tmp"
-"""Ends the hidden names that appear for an instant where a file system has no nameless files."""
+"""Suffix of the hidden files that exist for an instant where a file system has no nameless files."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -47,11 +47,11 @@ def errors_name(path: Path) -> Iterator[None]:
 
 
 def _takes_data(path: Path) -> bool:
-    """Whether what is there hands on what is written to it, and has no content to be replaced."""
+    """Return whether the path is a device or a pipe, which has no content to be replaced."""
     try:
         mode = path.stat().st_mode
     except OSError:
-        return False  # There is nothing yet, or writing tells what is wrong.
+        return False  # Nothing exists yet, or writing will raise the error.
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
@@ -62,7 +62,7 @@ def _write_nameless(folder: Path, data: bytes, name: str) -> bool:
     try:
         handle = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
     except OSError as error:
-        # Some file systems (network and older overlay ones) know no nameless files.
+        # Some file systems (network and older overlay ones) have no nameless files.
         if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
             return False
         raise

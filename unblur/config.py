@@ -25,7 +25,7 @@ _MOST_PROBLEMS, _LONGEST_PROBLEM = 20, 400
 
 
 def to_json(value: object, type_: Any = None) -> str:
-    """`value` as indented JSON; members of unions of dataclasses carry their class's name under `kind`.
+    """Return `value` as indented JSON; members of unions of dataclasses carry their class's name under `kind`.
 
     Pass the union as `type_` to have the outermost value carry it too.
     """
@@ -34,11 +34,11 @@ def to_json(value: object, type_: Any = None) -> str:
 
 
 def from_json(text: str, type_: type[T], source: str | Path = "this text") -> T:
-    """The dataclass written by `to_json`. Raises UnblurError naming every wrong entry and its place."""
+    """Parse the dataclass written by `to_json`. Raises UnblurError naming every wrong entry and its place."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        # Beside what is no JSON, numbers of thousands of digits and lists within lists without end.
+        # Invalid JSON, numbers of thousands of digits, and lists nested too deep.
         raise UnblurError(f"{source} is not valid JSON ({error}); restore it from its origin.") from error
     try:
         return _strict_converter().structure(content, type_)
@@ -55,7 +55,7 @@ def _problem(error: BaseException, type_: type | None) -> str:
 
 
 def _short(text: str) -> str:
-    """The beginning of what may be as long as the file it is from."""
+    """Return the beginning of a text that may be as long as the file that it is from."""
     return text if len(text) <= _LONGEST_PROBLEM else f"{text[:_LONGEST_PROBLEM]}..."
 
 
@@ -64,7 +64,7 @@ def _is_union(type_: Any) -> bool:
 
 
 def _members(type_: Any) -> tuple[type, ...]:
-    """The dataclasses that `type_` is a union of, if that is what it is."""
+    """Return the dataclasses of which `type_` is a union; none for any other type."""
     members = typing.get_args(type_)
     is_union = typing.get_origin(type_) in (types.UnionType, typing.Union)
     return members if is_union and all(is_dataclass(member) for member in members) else ()

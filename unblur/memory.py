@@ -13,10 +13,10 @@ _MEMORY_FILES = (
 
 
 def free_memory(control_groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes that this process may still take.
+    """Return the bytes that this process may still allocate.
 
-    The smallest of what the machine has available, what the Linux container leaves, and what the process's own limit
-    of address space leaves.
+    The result is the smallest of the available memory of the machine, the rest of the limit of the Linux container, and
+    the rest of the process's own limit of address space.
     """
     free = [psutil.virtual_memory().available]
     for group in _MEMORY_FILES:
@@ -24,7 +24,7 @@ def free_memory(control_groups: Path = Path("/sys/fs/cgroup")) -> int:
             limit, used, statistics = ((control_groups / file).read_text(encoding="ascii") for file in group)
         except (OSError, UnicodeDecodeError):
             continue  # Not Linux, or the other version of control groups.
-        # Files read not long ago count as used, but give way.
+        # The cache of recently read files counts as used, but can be reclaimed.
         cached = re.search(r"^(?:total_)?inactive_file (\d+)$", statistics, re.MULTILINE)
         if limit.strip() != "max" and cached:
             free.append(int(limit) - int(used) + int(cached[1]))

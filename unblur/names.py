@@ -1,7 +1,7 @@
-"""Names that people choose by on the command line, which must know them without loading PyTorch.
+"""Names to choose from on the command line, which must be available without loading PyTorch.
 
-What a name stands for is in the file named beside it, where a `match` over all names fails to type-check when one is
-missing.
+Each docstring gives the file that defines the meaning of the names, where a `match` over all names fails to type-check
+when one is missing.
 """
 
 from typing import Literal
@@ -19,7 +19,7 @@ ExportFormat = Literal["onnx", "openvino", "dtmodel"]
 """File formats of exported networks, `unblur/restoration/exported_files.py`."""
 
 ShakeChoice = Literal["auto", "off", "always"]
-"""Whether camera shake is solved: where it pays, never, or wherever a kernel is found,
+"""Choices of when camera shake is solved: where it pays, never, or wherever a kernel is found,
 `unblur/restoration/shake_solver.py`."""
 
 PresetName = Literal["full", "gopro", "realblur", "rsblur"]

@@ -1,4 +1,4 @@
-"""Opening files that are files: a pipe or a device with a photograph's name would make the program wait for ever."""
+"""Opening regular files only: a pipe or a device with a photograph's name would make the program wait for ever."""
 
 import errno
 import os
@@ -24,13 +24,13 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def read_regular(path: Path) -> bytes:
-    """The content of the file. Raises OSError as `open_regular` does."""
+    """Read the content of the file. Raises OSError as `open_regular` does."""
     with open_regular(path) as file:
         return file.read()
 
 
 def read_regular_text(path: Path) -> str:
-    """The content of a text file in UTF-8. Raises UnicodeDecodeError, and OSError as `open_regular` does."""
+    """Read the content of a text file in UTF-8. Raises UnicodeDecodeError, and OSError as `open_regular` does."""
     return read_regular(path).decode()
 
 

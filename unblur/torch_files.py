@@ -1,4 +1,4 @@
-"""Reading what `torch.save` wrote, as data alone: a pickle may hold a program, which is never run."""
+"""Reading files of `torch.save` as data alone: a pickle may hold a program, which is never run."""
 
 import warnings
 from pathlib import Path
@@ -10,9 +10,9 @@ from unblur.regular_files import open_regular
 
 
 def read_torch_file(path: Path) -> Any:
-    """The tensors, numbers and texts of the file, on the CPU.
+    """Read the tensors, numbers and texts of the file, on the CPU.
 
-    Raises OSError for what is no file. Damaged pickles, and those that hold more, raise exceptions of any kind.
+    Raises OSError if it is no regular file. Damaged pickles, and those that hold more, raise exceptions of any kind.
     """
     with open_regular(path) as file, warnings.catch_warnings():
         # PyTorch warns about pickles of other protocols, before it is known whether they can be read.

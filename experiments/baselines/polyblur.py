@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 
 ROUNDS = 3
 ALPHA, BETA = 6.0, 1.0
@@ -44,13 +44,13 @@ _REACH_PX = math.ceil(3 * 3 * MOST_PX)
 
 def restore(blurry: NDArray[Any]) -> NDArray[Any]:
     """Remove mild blur from an image. Shape: (H, W, 3) uint8 sRGB -> same."""
-    picture = planes_of(blurry)
+    picture = to_planes(blurry)
     along, across, _ = estimate_gaussian(picture)
     if max(along, across) <= LEAST_PX:
         return blurry.copy()
     for _ in range(ROUNDS):
-        picture = _round(picture)
-    return pixels_of(picture)
+        picture = _restore_once(picture)
+    return to_pixels(picture)
 
 
 def estimate_gaussian(picture: Tensor) -> tuple[float, float, float]:
@@ -59,28 +59,32 @@ def estimate_gaussian(picture: Tensor) -> tuple[float, float, float]:
     Takes (1, 3, H, W) in [0, 1]. Directions run from right (0) to down, half a turn.
     """
     grey = picture.mean(1, keepdim=True)
-    low, high = (_quantile(grey, share) for share in (CLIPPED_SHARE, 1 - CLIPPED_SHARE))
+    low, high = (_compute_quantile(grey, share) for share in (CLIPPED_SHARE, 1 - CLIPPED_SHARE))
     if high <= low:
         return LEAST_PX, LEAST_PX, 0.0
-    right, down = _slopes(((grey - low) / (high - low)).clamp(0, 1))
+    right, down = _compute_slopes(((grey - low) / (high - low)).clamp(0, 1))
     angles = [math.pi * step / DIRECTIONS for step in range(DIRECTIONS)]
     steepest = torch.stack([(math.cos(a) * right + math.sin(a) * down).abs().amax() for a in angles])
-    every = _interpolated(steepest)
+    every = _interpolate(steepest)
     along = int(every.argmin())
     across = (along + INTERPOLATED // 2) % INTERPOLATED
-    return _deviation(float(every[along])), _deviation(float(every[across])), math.pi * along / INTERPOLATED
+    return (
+        _compute_deviation(float(every[along])),
+        _compute_deviation(float(every[across])),
+        math.pi * along / INTERPOLATED,
+    )
 
 
-def _round(picture: Tensor) -> Tensor:
+def _restore_once(picture: Tensor) -> Tensor:
     along, across, direction = estimate_gaussian(picture)
     reach = [min(_REACH_PX, side - 1) for side in picture.shape[2:]]
     padded = F.pad(picture, (reach[1], reach[1], reach[0], reach[0]), mode="reflect")
-    filtered = _polynomial(padded, along, across, direction)
+    filtered = _apply_polynomial(padded, along, across, direction)
     restored = filtered[..., reach[0] : filtered.shape[2] - reach[0], reach[1] : filtered.shape[3] - reach[1]]
-    return _without_halos(picture, restored).clamp(0, 1)
+    return _remove_halos(picture, restored).clamp(0, 1)
 
 
-def _polynomial(picture: Tensor, along: float, across: float, direction: float) -> Tensor:
+def _apply_polynomial(picture: Tensor, along: float, across: float, direction: float) -> Tensor:
     """p(G) applied to the picture, by Horner's rule in the frequency domain."""
     height, width = picture.shape[2:]
     down = 2 * math.pi * torch.fft.fftfreq(height)[:, None]
@@ -94,24 +98,24 @@ def _polynomial(picture: Tensor, along: float, across: float, direction: float) 
     return filtered
 
 
-def _without_halos(picture: Tensor, restored: Tensor) -> Tensor:
+def _remove_halos(picture: Tensor, restored: Tensor) -> Tensor:
     """Mixes the picture in where slopes are reversed, just so far that the mixture's slope is flat.
 
     For slopes s and r, s . (z s + (1 - z) r) = 0 gives z = -s . r / (s . s - s . r).
     """
-    (right, down), (restored_right, restored_down) = _slopes(picture), _slopes(restored)
+    (right, down), (restored_right, restored_down) = _compute_slopes(picture), _compute_slopes(restored)
     reversed_by = -(right * restored_right + down * restored_down)
     steepness = right.square() + down.square()
     share = (reversed_by / (steepness + reversed_by).clamp(min=1e-12)).clamp(0, 1)
     return torch.where(reversed_by > 0, share * picture + (1 - share) * restored, restored)
 
 
-def _slopes(picture: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_slopes(picture: Tensor) -> tuple[Tensor, Tensor]:
     """Derivatives to the right and down, per pixel, of the waves that the mirrored picture is made of."""
-    return _derivative(picture, 3), _derivative(picture, 2)
+    return _compute_derivative(picture, 3), _compute_derivative(picture, 2)
 
 
-def _derivative(picture: Tensor, axis: int) -> Tensor:
+def _compute_derivative(picture: Tensor, axis: int) -> Tensor:
     length = picture.shape[axis]
     mirrored = torch.cat([picture, picture.flip(axis)], dim=axis)
     shape = [1, 1, 1, 1]
@@ -123,12 +127,12 @@ def _derivative(picture: Tensor, axis: int) -> Tensor:
     return derivative.narrow(axis, 0, length)
 
 
-def _deviation(steepest: float) -> float:
+def _compute_deviation(steepest: float) -> float:
     variance = (SLOPE / max(steepest, 1e-6)) ** 2 - OWN_BLUR_PX**2
     return min(max(math.sqrt(max(variance, 0)), LEAST_PX), MOST_PX)
 
 
-def _interpolated(values: Tensor) -> Tensor:
+def _interpolate(values: Tensor) -> Tensor:
     """DIRECTIONS values around half a turn -> INTERPOLATED, by Keys' cubic with a = -1/2."""
     place = torch.arange(INTERPOLATED) * (DIRECTIONS / INTERPOLATED)
     first = place.floor()
@@ -143,7 +147,7 @@ def _interpolated(values: Tensor) -> Tensor:
     return torch.stack([weight * values[one] for weight, one in zip(weights, places, strict=True)]).sum(0)
 
 
-def _quantile(grey: Tensor, share: float) -> float:
+def _compute_quantile(grey: Tensor, share: float) -> float:
     """Without torch.quantile, which takes no more than 16 million values."""
     flat = grey.flatten()
     place = round(share * (flat.numel() - 1)) + 1

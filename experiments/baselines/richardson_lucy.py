@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from experiments.baselines.line_blur import estimate_line_blur, line_kernel
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from experiments.baselines.line_blur import estimate_line_blur, make_line_kernel
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
 ROUNDS = 30
@@ -27,16 +27,16 @@ DARKEST = 1e-12
 
 def restore(blurry: NDArray[Any]) -> NDArray[Any]:
     """Deconvolve even, straight motion. Shape: (H, W, 3) uint8 sRGB -> same."""
-    light = srgb_to_linear(planes_of(blurry))[0]
+    light = srgb_to_linear(to_planes(blurry))[0]
     blur = estimate_line_blur(light)
     if blur.length_px == 0:
         return blurry.copy()
-    kernel = line_kernel(blur)
+    kernel = make_line_kernel(blur)
     # What lies beyond the borders is unknown; as far as rounds spread its error, it is cut off again.
     reach = min(2 * kernel.shape[0], min(light.shape[1:]) - 1)
     padded = F.pad(light[None], (reach,) * 4, mode="reflect")[0]
     restored = deconvolve(padded, kernel, ROUNDS)[:, reach:-reach, reach:-reach]
-    return pixels_of(linear_to_srgb(restored.clamp(0, 1))[None])
+    return to_pixels(linear_to_srgb(restored.clamp(0, 1))[None])
 
 
 def deconvolve(picture: Tensor, kernel: Tensor, rounds: int) -> Tensor:
@@ -52,12 +52,12 @@ def deconvolve(picture: Tensor, kernel: Tensor, rounds: int) -> Tensor:
     mirrored = torch.fft.rfft2(kernel.double().flip(0, 1), s=size)
     estimate = torch.full_like(blurry, START)
     for _ in range(rounds):
-        ratio = blurry / (_convolved(estimate, waves, size, reach) + DARKEST)
-        estimate = estimate * _convolved(ratio, mirrored, size, reach)
+        ratio = blurry / (_convolve(estimate, waves, size, reach) + DARKEST)
+        estimate = estimate * _convolve(ratio, mirrored, size, reach)
     return estimate
 
 
-def _convolved(picture: Tensor, waves: Tensor, size: list[int], reach: int) -> Tensor:
+def _convolve(picture: Tensor, waves: Tensor, size: list[int], reach: int) -> Tensor:
     """Convolve with the kernel whose transform is `waves`, `reach` pixels to each side; the size of the image stays."""
     whole: Tensor = torch.fft.irfft2(torch.fft.rfft2(picture, s=size) * waves, s=size)
     return whole[:, reach : reach + picture.shape[1], reach : reach + picture.shape[2]]

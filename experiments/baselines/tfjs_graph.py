@@ -93,7 +93,7 @@ class TensorFlowJsGraph:
         try:
             content = json.loads(model.read_text(encoding="utf-8"))
             nodes = {node["name"]: node for node in content["modelTopology"]["node"]}
-            weights = _weights(content["weightsManifest"], model.parent)
+            weights = _read_weights(content["weightsManifest"], model.parent)
         except OSError as error:
             raise UnblurError(f"{error.filename or model} cannot be read: {error.strerror or error}.") from error
         except (KeyError, TypeError, ValueError) as error:
@@ -106,7 +106,7 @@ class TensorFlowJsGraph:
                 f"{model} has operations that are not known here: {', '.join(sorted(unknown))}; export it as ONNX."
             )
         places = [name for name, node in nodes.items() if node["op"] == "Placeholder"]
-        parents = {parent for node in nodes.values() for parent in _parents(node)}
+        parents = {parent for node in nodes.values() for parent in _find_parents(node)}
         ends = [name for name, node in nodes.items() if name not in parents and node["op"] not in ("Const", "NoOp")]
         if len(places) != 1 or len(ends) != 1:
             raise UnblurError(f"{model} has {len(places)} inputs and {len(ends)} outputs; it must have one of each.")
@@ -114,20 +114,20 @@ class TensorFlowJsGraph:
         self._constants: dict[str, Tensor] = {
             name: tensor.to(device) if tensor.is_floating_point() else tensor for name, tensor in weights.items()
         }
-        self._nodes = _in_order(nodes, self._output)
+        self._nodes = _sort_nodes(nodes, self._output)
 
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> Tensor:
         """(B, H, W, 3) -> the output."""
         values: dict[str, Tensor] = self._constants | {self._input: pictures}
         for node in self._nodes:
-            values[node.name] = _result(node, [values[name] for name in node.inputs], pictures.device)
+            values[node.name] = _compute(node, [values[name] for name in node.inputs], pictures.device)
             for name in node.done_with:
                 del values[name]
         return values[self._output]
 
 
-def _weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, Tensor]:
+def _read_weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, Tensor]:
     """The constants by name; whole numbers as int64."""
     found = {}
     for group in manifest:
@@ -145,7 +145,7 @@ def _weights(manifest: list[dict[str, Any]], folder: Path) -> dict[str, Tensor]:
     return found
 
 
-def _in_order(nodes: dict[str, dict[str, Any]], output: str) -> list[Node]:
+def _sort_nodes(nodes: dict[str, dict[str, Any]], output: str) -> list[Node]:
     """Return the nodes that lead to `output`, each after all that it needs."""
     ordered: list[str] = []
     done: set[str] = set()
@@ -153,7 +153,7 @@ def _in_order(nodes: dict[str, dict[str, Any]], output: str) -> list[Node]:
     while waiting:
         name = waiting[-1]
         # Names that begin with ^ only order side effects, of which there are none.
-        missing = [parent for parent in _parents(nodes[name]) if parent not in done]
+        missing = [parent for parent in _find_parents(nodes[name]) if parent not in done]
         if missing:
             waiting += missing
             continue
@@ -161,7 +161,7 @@ def _in_order(nodes: dict[str, dict[str, Any]], output: str) -> list[Node]:
         if name not in done and nodes[name]["op"] not in ("Const", "Placeholder"):
             ordered.append(name)
         done.add(name)
-    last_use = {parent: name for name in ordered for parent in _parents(nodes[name])}
+    last_use = {parent: name for name in ordered for parent in _find_parents(nodes[name])}
     made = set(ordered)
     freed: dict[str, list[str]] = {}
     for parent, name in last_use.items():
@@ -171,7 +171,7 @@ def _in_order(nodes: dict[str, dict[str, Any]], output: str) -> list[Node]:
         Node(
             name=name,
             operation=nodes[name]["op"],
-            inputs=_parents(nodes[name]),
+            inputs=_find_parents(nodes[name]),
             attributes=nodes[name].get("attr", {}),
             done_with=tuple(freed.get(name, ())),
         )
@@ -179,11 +179,11 @@ def _in_order(nodes: dict[str, dict[str, Any]], output: str) -> list[Node]:
     ]
 
 
-def _parents(node: dict[str, Any]) -> tuple[str, ...]:
+def _find_parents(node: dict[str, Any]) -> tuple[str, ...]:
     return tuple(name.removesuffix(":0") for name in node.get("input", []) if not name.startswith("^"))
 
 
-def _result(node: Node, inputs: Sequence[Tensor], device: torch.device) -> Tensor:
+def _compute(node: Node, inputs: Sequence[Tensor], device: torch.device) -> Tensor:
     if node.operation in _UNARY:
         return _UNARY[node.operation](inputs[0])
     if node.operation in _BINARY:
@@ -198,18 +198,18 @@ def _result(node: Node, inputs: Sequence[Tensor], device: torch.device) -> Tenso
         case "ConcatV2":
             return torch.cat([*inputs[:-1]], dim=int(inputs[-1]))
         case "Conv2D":
-            return _convolved(node, first, inputs[1])
+            return _convolve(node, first, inputs[1])
         case "Conv2DBackpropInput":
-            return _convolved_back(node, inputs[0].tolist(), inputs[1], inputs[2])
+            return _convolve_transposed(node, inputs[0].tolist(), inputs[1], inputs[2])
         case "Einsum":
-            product: Tensor = torch.einsum(_text(node, "equation"), *inputs)
+            product: Tensor = torch.einsum(_decode_text(node, "equation"), *inputs)
             return product
         case "ExpandDims":
             return first.unsqueeze(int(inputs[1]))
         case "GatherV2":
             return first.index_select(int(inputs[2]), inputs[1].to(first.device))
         case "Pack":
-            return torch.stack([*inputs], dim=_number(node, "axis"))
+            return torch.stack([*inputs], dim=_read_number(node, "axis"))
         case "Range":
             return torch.arange(*(int(bound) for bound in inputs))
         case "Reshape":
@@ -221,18 +221,18 @@ def _result(node: Node, inputs: Sequence[Tensor], device: torch.device) -> Tenso
         case "Squeeze":
             return first.squeeze([int(axis) for axis in node.attributes["squeeze_dims"]["list"]["i"]])
         case "StridedSlice":
-            return _sliced(node, first, *(bounds.tolist() for bounds in inputs[1:]))
+            return _slice(node, first, *(bounds.tolist() for bounds in inputs[1:]))
         case "Sum":
             return first.sum(inputs[1].reshape(-1).tolist()) if inputs[1].numel() else first
         case _:  # "Transpose"; all others were refused.
             return first.permute(inputs[1].tolist())
 
 
-def _convolved(node: Node, pictures: Tensor, weights: Tensor) -> Tensor:
+def _convolve(node: Node, pictures: Tensor, weights: Tensor) -> Tensor:
     """(B, H, W, C) by (height, width, C, D) -> (B, H', W', D)."""
-    strides = _per_axis(node)
+    strides = _read_strides(node)
     planes = pictures.permute(0, 3, 1, 2)
-    if _text(node, "padding") == "SAME":
+    if _decode_text(node, "padding") == "SAME":
         # As many pixels as the output needs, the odd one behind.
         missing = [
             max((math.ceil(size / stride) - 1) * stride + reach - size, 0)
@@ -243,24 +243,24 @@ def _convolved(node: Node, pictures: Tensor, weights: Tensor) -> Tensor:
     return F.conv2d(planes, weights.permute(3, 2, 0, 1), stride=strides).permute(0, 2, 3, 1)
 
 
-def _convolved_back(node: Node, shape: list[int], weights: Tensor, pictures: Tensor) -> Tensor:
+def _convolve_transposed(node: Node, shape: list[int], weights: Tensor, pictures: Tensor) -> Tensor:
     """(B, H, W, C) by (height, width, D, C) -> `shape`, (B, H', W', D)."""
-    planes = F.conv_transpose2d(pictures.permute(0, 3, 1, 2), weights.permute(3, 2, 0, 1), stride=_per_axis(node))
+    planes = F.conv_transpose2d(pictures.permute(0, 3, 1, 2), weights.permute(3, 2, 0, 1), stride=_read_strides(node))
     result = planes.permute(0, 2, 3, 1)
-    if _text(node, "padding") != "VALID" or list(result.shape) != shape:
+    if _decode_text(node, "padding") != "VALID" or list(result.shape) != shape:
         raise UnblurError(f"The transposed convolution {node.name} is of a kind that is not known here.")
     return result
 
 
-def _per_axis(node: Node) -> tuple[int, int]:
+def _read_strides(node: Node) -> tuple[int, int]:
     """Strides down and right."""
     _, down, right, _ = (int(stride) for stride in node.attributes["strides"]["list"]["i"])
     return down, right
 
 
-def _sliced(node: Node, values: Tensor, starts: list[int], stops: list[int], steps: list[int]) -> Tensor:
-    begin, end, single = (_number(node, f"{which}_mask") for which in ("begin", "end", "shrink_axis"))
-    if _number(node, "ellipsis_mask") or _number(node, "new_axis_mask") or min(steps) < 1:
+def _slice(node: Node, values: Tensor, starts: list[int], stops: list[int], steps: list[int]) -> Tensor:
+    begin, end, single = (_read_number(node, f"{which}_mask") for which in ("begin", "end", "shrink_axis"))
+    if _read_number(node, "ellipsis_mask") or _read_number(node, "new_axis_mask") or min(steps) < 1:
         raise UnblurError(f"The slice {node.name} is of a kind that is not known here.")
     places: list[int | slice] = []
     for axis, (start, stop, step) in enumerate(zip(starts, stops, steps, strict=True)):
@@ -270,9 +270,9 @@ def _sliced(node: Node, values: Tensor, starts: list[int], stops: list[int], ste
     return values[tuple(places)]
 
 
-def _number(node: Node, name: str) -> int:
+def _read_number(node: Node, name: str) -> int:
     return int(node.attributes.get(name, {}).get("i", 0))
 
 
-def _text(node: Node, name: str) -> str:
+def _decode_text(node: Node, name: str) -> str:
     return base64.b64decode(node.attributes[name]["s"]).decode()

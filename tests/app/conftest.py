@@ -14,13 +14,13 @@ from unblur.models import NAFNetConfig, build
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """On pictures this small more threads only wait for each other, for seconds where the machine is busy."""
+    """Use one thread: with pictures this small more threads only wait for each other."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a network that changes a photograph visibly."""
+    """Write a folder with a network that changes a photograph visibly."""
     config = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -34,7 +34,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_photo() -> Callable[..., Path]:
-    """Writes a photograph and gives its path; folders are made as needed."""
+    """Write a photograph and return its path; folders are made as needed."""
 
     def make(path: Path, height: int = 40, width: int = 60) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from unblur.models import NAFNetConfig
 from unblur.names import RecipeName
 from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
-from unblur.training.speed import network_speed
+from unblur.training.speed import measure_network_speed
 
 TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
 
@@ -25,11 +25,11 @@ def test_the_benchmark_prints_ratios(
         """Recipes that differ in their names alone, on patches as small as the photographs of the test."""
         return replace(smoke(), name=name, model=TINY, sampling=PatchSampling(patch_px=32), batch=2)
 
-    monkeypatch.setattr("unblur.recipes.named", small)
+    monkeypatch.setattr("unblur.recipes.find_recipe", small)
     # Processors without instructions for bfloat16 take minutes for the shapes of a true measurement.
     monkeypatch.setattr("unblur.training.speed.PRODUCT_SIDES", (64,))
     monkeypatch.setattr("unblur.training.speed.CONVOLUTION_SHAPES", ((16, 16),))
-    monkeypatch.setattr("unblur.training.speed.network_speed", partial(network_speed, side_px=64))
+    monkeypatch.setattr("unblur.training.speed.measure_network_speed", partial(measure_network_speed, side_px=64))
     monkeypatch.setattr("unblur.app.bench_command.SHAKEN_SIDE_PX", 96)
     assert main(["bench", str(photos), "--pairs", "2", "--seconds", "0.1"]) == 0
     printed = capsys.readouterr().out
@@ -41,7 +41,7 @@ def test_the_benchmark_prints_ratios(
 
 
 @pytest.mark.parametrize("option", [("--pairs", "0"), ("--seconds", "inf"), ("--seconds", "nan"), ("--seconds", "-1")])
-def test_what_measures_nothing_is_refused_at_once(
+def test_settings_that_measure_nothing_are_refused_at_once(
     photos: Path, option: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", str(photos), *option]) == 2

@@ -17,7 +17,7 @@ Save = Callable[..., None]
 
 @pytest.fixture
 def save() -> Save:
-    """Writes a piece of a scene; `right` and `down` say where the piece begins."""
+    """Write a part of a scene, which begins at `right` and `down`."""
     coarse = np.random.default_rng(0).integers(0, 256, (22, 24, 3), np.uint8)
     scene = Image.fromarray(coarse).resize((240, 220), Image.Resampling.BICUBIC)
 
@@ -28,7 +28,7 @@ def save() -> Save:
     return write
 
 
-def test_a_folder_with_nothing_wrong(save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sound_data_set(save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.png", "b.png"):
         for side in ("blurry", "sharp"):
             save(tmp_path / "pairs" / side / name)
@@ -43,7 +43,7 @@ def test_a_folder_with_nothing_wrong(save: Save, tmp_path: Path, capsys: pytest.
     assert found["extra"] == []
 
 
-def test_everything_that_is_wrong_is_named(save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_error_of_a_data_set_is_reported(save: Save, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sequence = tmp_path / "test" / "GOPR0384_11_00"
     for number in range(1, 8):
         for side in ("blur", "sharp"):
@@ -113,7 +113,7 @@ def test_photographs_without_truth_are_read_too(save: Save, tmp_path: Path, caps
         (["{}", "--json", "{}/nowhere/found.json"], "make the folder first"),
     ],
 )
-def test_wrong_usage_is_said_in_one_sentence(
+def test_wrong_usage_is_reported_in_one_sentence(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", *(word.format(tmp_path) for word in arguments)]) == 2
@@ -122,7 +122,7 @@ def test_wrong_usage_is_said_in_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_data_sets_are_listed_with_their_terms(capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_sets_are_listed_with_their_licences(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets"]) == 0
     printed = capsys.readouterr().out
     table, *paragraphs = printed.split("\n\n")
@@ -135,7 +135,7 @@ def test_data_sets_are_listed_with_their_terms(capsys: pytest.CaptureFixture[str
     assert max(map(len, printed.splitlines())) <= 100
 
 
-def test_a_data_set_is_evaluated_where_it_lies(
+def test_a_data_set_is_evaluated_in_its_original_layout(
     save: Save, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for split, sequence in (("train", "GOPR0372_07_00"), ("test", "GOPR0384_11_00"), ("test", "GOPR0385_11_01")):

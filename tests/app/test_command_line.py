@@ -28,7 +28,7 @@ MakePhoto = Callable[..., Path]
 
 @pytest.fixture
 def restore(tiny_checkpoint: Path) -> Callable[..., int]:
-    """Runs `unblur restore` with the tiny checkpoint; the exit code."""
+    """Run `unblur restore` with the tiny checkpoint, and return the exit code."""
 
     def run(*arguments: str | Path) -> int:
         return main(["restore", *map(str, arguments), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"])
@@ -60,14 +60,14 @@ def test_a_photograph_is_restored_beside_its_original(tmp_path, make_photo, rest
     assert captured.err == ""
 
 
-def test_the_command_may_be_left_out(tmp_path, make_photo, tiny_checkpoint) -> None:
+def test_restore_is_the_default_command(tmp_path, make_photo, tiny_checkpoint) -> None:
     photo = make_photo(tmp_path / "photo.jpg")
     assert main([str(photo), "--checkpoint", str(tiny_checkpoint)]) == 0
     assert main(["-o", str(tmp_path / "b.jpg"), str(photo), "--checkpoint", str(tiny_checkpoint)]) == 0
     assert _files(tmp_path) == ["b.jpg", "photo.jpg", "photo_unblurred.jpg"]
 
 
-def test_strength_0_keeps_the_pixels(tmp_path, make_photo, restore) -> None:
+def test_strength_0_preserves_the_pixels(tmp_path, make_photo, restore) -> None:
     photo = make_photo(tmp_path / "photo.png")
     assert restore(photo, "--strength", "0") == 0
     assert np.array_equal(_pixels(tmp_path / "photo_unblurred.png"), _pixels(photo))
@@ -101,7 +101,7 @@ def test_the_fast_mode_restores_at_half_the_size(tmp_path, make_photo, restore, 
     assert "--seed has a meaning only with --mode generative" in capsys.readouterr().err
 
 
-def test_other_format_other_name(tmp_path, make_photo, restore) -> None:
+def test_another_format_changes_the_name(tmp_path, make_photo, restore) -> None:
     photo = make_photo(tmp_path / "photo.png")
     assert restore(photo, "--format", "webp", "--suffix", "_b", "-o", tmp_path / "new" / "folder") == 0
     with Image.open(tmp_path / "new" / "folder" / "photo_b.webp") as image:
@@ -120,7 +120,7 @@ def test_heic_becomes_jpeg(tmp_path, restore, capsys) -> None:
     assert '".heic", which is no format that photographs are written in' in capsys.readouterr().err
 
 
-def test_comparison(tmp_path, make_photo, restore) -> None:
+def test_a_comparison_shows_both_pictures(tmp_path, make_photo, restore) -> None:
     photo = make_photo(tmp_path / "photo.png", 40, 600)
     assert restore(photo, "--compare") == 0
     both = _pixels(tmp_path / "photo_unblurred_compare.png")
@@ -130,7 +130,7 @@ def test_comparison(tmp_path, make_photo, restore) -> None:
     assert np.array_equal(both[:, 603:], _pixels(tmp_path / "photo_unblurred.png"))
 
 
-def test_folders_keep_their_tree_and_results_are_not_restored_again(tmp_path, make_photo, restore) -> None:
+def test_folders_preserve_their_tree_and_results_are_not_restored_again(tmp_path, make_photo, restore) -> None:
     for name in ("a.jpg", "x/b.jpg", "x/y/ż #1 100%.jpg"):
         make_photo(tmp_path / "in" / name)
     (tmp_path / "in" / "notes.txt").write_text("not a photograph")
@@ -154,7 +154,7 @@ def test_folders_keep_their_tree_and_results_are_not_restored_again(tmp_path, ma
 # --- results that are there already ----------------------------------------------------------------------
 
 
-def test_existing_results_are_neither_lost_nor_in_the_way(tmp_path, make_photo, restore, capsys) -> None:
+def test_existing_results_are_skipped_or_replaced_on_request(tmp_path, make_photo, restore, capsys) -> None:
     photo = make_photo(tmp_path / "photo.png")
     result = tmp_path / "photo_unblurred.png"
     result.write_text("precious")
@@ -171,7 +171,7 @@ def test_existing_results_are_neither_lost_nor_in_the_way(tmp_path, make_photo, 
     assert _files(tmp_path) == ["photo.png", "photo_unblurred.png"]
 
 
-def test_nothing_is_loaded_where_nothing_is_to_do(tmp_path, make_photo) -> None:
+def test_no_network_is_loaded_without_work(tmp_path, make_photo) -> None:
     photo = make_photo(tmp_path / "photo.png")
     make_photo(tmp_path / "photo_unblurred.png")
     assert main([str(photo), "--skip-existing", "--checkpoint", str(tmp_path / "missing")]) == 0
@@ -180,7 +180,7 @@ def test_nothing_is_loaded_where_nothing_is_to_do(tmp_path, make_photo) -> None:
 # --- failures --------------------------------------------------------------------------------------------
 
 
-def test_a_bad_file_stops_nothing_and_is_listed(tmp_path, make_photo, restore, capsys) -> None:
+def test_a_bad_file_does_not_stop_a_batch_and_is_listed(tmp_path, make_photo, restore, capsys) -> None:
     good = [make_photo(tmp_path / name) for name in ("a.jpg", "c.jpg")]
     bad = tmp_path / "b.jpg"
     bad.write_bytes(b"no photograph at all")
@@ -243,7 +243,7 @@ def test_wrong_usage(arguments, reason, tmp_path, make_photo, tiny_checkpoint, m
 # --- words -----------------------------------------------------------------------------------------------
 
 
-def test_the_report_says_which_shake_was_solved(tmp_path, restore, capsys) -> None:
+def test_the_report_names_the_solved_shake(tmp_path, restore, capsys) -> None:
     Image.fromarray(photograph(14)[0]).save(tmp_path / "photo.png")
     assert restore(tmp_path / "photo.png", "--shake", "always", "--json") == 0
     record = json.loads(capsys.readouterr().out)
@@ -277,7 +277,7 @@ def test_json_is_one_object_per_photograph(tmp_path, make_photo, restore, capsys
     assert str(missing) in failed["error"]
 
 
-def test_quiet_says_nothing_but_errors(tmp_path, make_photo, restore, capsys) -> None:
+def test_quiet_writes_only_errors(tmp_path, make_photo, restore, capsys) -> None:
     assert restore(make_photo(tmp_path / "photo.jpg"), "--quiet") == 0
     captured = capsys.readouterr()
     assert captured.out + captured.err == ""
@@ -285,7 +285,7 @@ def test_quiet_says_nothing_but_errors(tmp_path, make_photo, restore, capsys) ->
     assert "missing.jpg" in capsys.readouterr().err
 
 
-def test_a_photograph_that_hardly_changes_is_explained(tmp_path, capsys) -> None:
+def test_a_hardly_changed_photograph_is_reported(tmp_path, capsys) -> None:
     from unblur.checkpoints.folder import save_checkpoint
     from unblur.models import NAFNetConfig, build
 
@@ -299,7 +299,7 @@ def test_a_photograph_that_hardly_changes_is_explained(tmp_path, capsys) -> None
     assert "already sharp" in captured.err
 
 
-def test_file_names_cannot_command_the_terminal() -> None:
+def test_escape_codes_in_file_names_are_escaped() -> None:
     assert printable("ż #1 100% 测试.jpg") == "ż #1 100% 测试.jpg"
     assert printable("a\x1b[2Jb\nc\udce9") == "a\\x1b[2Jb\\nc\\udce9"
 
@@ -320,7 +320,7 @@ def _python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_and_mistakes_are_answered_without_the_heavy_libraries() -> None:
+def test_help_and_usage_errors_load_no_heavy_libraries() -> None:
     code = (
         "import sys; from unblur.app.cli import main; code = main(sys.argv[1:]); "
         "print(sorted({'torch', 'numpy', 'pyvips'} & set(sys.modules))); sys.exit(code)"
@@ -337,7 +337,7 @@ def test_python_dash_m_and_the_version() -> None:
     assert done.stdout.startswith("unblur 0.")
 
 
-def test_closed_pipes_are_no_drama(tmp_path, make_photo, tiny_checkpoint) -> None:
+def test_a_closed_pipe_is_no_error(tmp_path, make_photo, tiny_checkpoint) -> None:
     for index in range(3):
         make_photo(tmp_path / f"{index}.jpg")
     command = [sys.executable, "-m", "unblur", str(tmp_path), "--json", "--checkpoint", str(tiny_checkpoint)]
@@ -350,7 +350,7 @@ def test_closed_pipes_are_no_drama(tmp_path, make_photo, tiny_checkpoint) -> Non
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
-def test_interrupted(tmp_path, make_photo, tiny_checkpoint) -> None:
+def test_an_interruption_ends_the_batch_cleanly(tmp_path, make_photo, tiny_checkpoint) -> None:
     for index in range(300):
         make_photo(tmp_path / "in" / f"{index:03}.png", 150, 150)
     out = tmp_path / "out"

@@ -18,7 +18,7 @@ from unblur.photos.photo import Photo
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """Six pairs of 96 x 128 in two groups."""
+    """Write six pairs of 96 x 128 in two groups."""
     folder = tmp_path / "pairs"
     for kind in ("sharp", "blurry"):
         (folder / kind).mkdir(parents=True)
@@ -40,7 +40,7 @@ def rows_in(table: Path) -> list[dict[str, str]]:
     return rows
 
 
-def test_every_row_says_how_it_was_made(pairs: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_every_row_has_its_conditions(pairs: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     command = ["evaluate", str(pairs), "--checkpoint", str(tiny_checkpoint), "--device", "cpu", "--csv", str(tmp_path)]
     assert main(command) == 0
     rows = rows_in(tmp_path / "pairs.csv")
@@ -74,7 +74,7 @@ def test_workers_change_nothing_but_the_seconds(pairs: Path, tiny_checkpoint: Pa
 
 
 @pytest.mark.slow
-def test_the_same_command_goes_on_after_a_kill(
+def test_the_same_command_continues_after_a_kill(
     pairs: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["evaluate", str(pairs), "--checkpoint", str(tiny_checkpoint), "--device", "cpu", "--protocol", "levin"]
@@ -95,9 +95,7 @@ def test_the_same_command_goes_on_after_a_kill(
     assert not partial.exists()
 
 
-def test_what_was_measured_is_not_measured_again(
-    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_images_are_not_measured_twice(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["evaluate", str(pairs), "--method", "unsharp", "--csv", str(tmp_path)]
     assert main(command) == 0
     first = capsys.readouterr()
@@ -162,7 +160,7 @@ def test_chosen_metrics_and_functions_by_processes_and_after_a_stop(
     assert "was begun with another metrics, niqe brisque piqe ss and not ssim-3d" in capsys.readouterr().err
 
 
-def test_peers_stand_in_one_table(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_peers_are_compared_in_one_table(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for method in ("identity", "unsharp", str(pairs / "sharp")):
         assert main(["evaluate", str(pairs), "--method", method, "--csv", str(tmp_path)]) == 0
     files = [str(tmp_path / f"pairs-{method}.csv") for method in ("identity", "unsharp", "sharp")]
@@ -176,7 +174,9 @@ def test_peers_stand_in_one_table(pairs: Path, tmp_path: Path, capsys: pytest.Ca
     assert r"\toprule" in capsys.readouterr().out
 
 
-def test_the_table_is_that_of_the_evaluation(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_prints_the_table_of_the_evaluation(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["evaluate", str(pairs), "--method", "unsharp", "--csv", str(tmp_path)]) == 0
     table = capsys.readouterr().out.partition("\n\n")[2].strip()
     assert main(["tables", str(tmp_path / "pairs-unsharp.csv")]) == 0
@@ -184,28 +184,30 @@ def test_the_table_is_that_of_the_evaluation(pairs: Path, tmp_path: Path, capsys
     assert "| light | 3 |" in table
 
 
-def test_restored_pictures_are_kept_and_the_worst_of_them_shown(pairs: Path, tmp_path: Path) -> None:
+def test_restored_pictures_are_saved_and_the_worst_are_shown(pairs: Path, tmp_path: Path) -> None:
     command = ["evaluate", str(pairs), "--method", "unsharp", "--csv", str(tmp_path)]
     assert main(command) == 0
     first = rows_in(tmp_path / "pairs-unsharp.csv")
-    kept = tmp_path / "kept"
-    # Measured before, but not kept: so it is measured again.
-    assert main([*command, "--restored", str(kept)]) == 0
-    assert len(list((kept / "pairs").glob("*.png"))) == 6
-    assert main(["evaluate", str(pairs), "--method", str(kept / "pairs"), "--csv", str(tmp_path / "again")]) == 0
+    saved_folder = tmp_path / "saved"
+    # Measured before, but not saved: so it is measured again.
+    assert main([*command, "--restored", str(saved_folder)]) == 0
+    assert len(list((saved_folder / "pairs").glob("*.png"))) == 6
+    assert (
+        main(["evaluate", str(pairs), "--method", str(saved_folder / "pairs"), "--csv", str(tmp_path / "again")]) == 0
+    )
     (table,) = (tmp_path / "again").iterdir()
     assert [row["psnr_after_db"] for row in rows_in(table)] == [row["psnr_after_db"] for row in first]
     show = ["tables", str(table), "--worst", str(tmp_path / "worst.png"), "--plots", str(tmp_path / "plots")]
-    assert main([*show, "--pictures", str(pairs), "--restored", str(kept / "pairs")]) == 0
+    assert main([*show, "--pictures", str(pairs), "--restored", str(saved_folder / "pairs")]) == 0
     assert (tmp_path / "worst.png").stat().st_size > 10_000
     assert {file.name for file in (tmp_path / "plots").iterdir()} == {"gain.png", "images.png"}
     assert main([*show, "--pictures", str(pairs)]) == 2
     files = {row["image"] for row in rows_in(table)}
     one = min(files)
     best = ["tables", str(table), "--best", str(tmp_path / "best.jpg"), "--pictures", str(pairs)]
-    assert main([*best, "--restored", str(kept / "pairs"), "--images", f"{one[:-1]}*"]) == 0
+    assert main([*best, "--restored", str(saved_folder / "pairs"), "--images", f"{one[:-1]}*"]) == 0
     assert (tmp_path / "best.jpg").stat().st_size > 1000
-    assert main([*best, "--restored", str(kept / "pairs"), "--images", "nothing*"]) == 2
+    assert main([*best, "--restored", str(saved_folder / "pairs"), "--images", "nothing*"]) == 2
 
 
 def test_photographs_without_twins_need_no_reference(
@@ -222,7 +224,7 @@ def test_photographs_without_twins_need_no_reference(
 
 @pytest.fixture
 def rsblur(pairs: Path, tmp_path: Path) -> Path:
-    """Three of the pairs as RSBlur's test set, one of them saturated."""
+    """Write three of the pairs as the test set of RSBlur, one of them saturated."""
     root = tmp_path / "RSBlur-root"
     lines = []
     for number, pair in enumerate(sorted((pairs / "blurry").iterdir())[:3]):
@@ -237,7 +239,7 @@ def rsblur(pairs: Path, tmp_path: Path) -> Path:
     return root
 
 
-def test_rsblur_is_reported_in_its_parts_and_beside_what_was_published(
+def test_rsblur_is_reported_in_parts_and_with_published_results(
     rsblur: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(rsblur), "--method", "identity", "--csv", str(tmp_path)]) == 0
@@ -283,7 +285,7 @@ def test_rsblur_is_reported_in_its_parts_and_beside_what_was_published(
         (["tables"], "nothing to tabulate"),
     ],
 )
-def test_mistakes_are_said_in_one_sentence(
+def test_errors_are_reported_in_one_sentence(
     pairs: Path, command: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([word.format(pairs) for word in command]) == 2

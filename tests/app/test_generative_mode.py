@@ -16,7 +16,7 @@ from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, load_c
 from unblur.models import GlowDeblur, LatentDecoder
 from unblur.photos.files import read_photo
 from unblur.restoration.generative import load_generative
-from unblur.restoration.uncertainty import uncertainty_picture
+from unblur.restoration.uncertainty import render_uncertainty
 
 pytest.importorskip("diffusers", reason="needs the extra `generative`")
 
@@ -34,7 +34,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory, tiny_glow: GlowDeblur, ti
 
 @pytest.fixture
 def restore(networks: Path) -> Callable[..., int]:
-    """Runs `unblur restore --mode generative` in two steps with tiny networks; the exit code."""
+    """Run `unblur restore --mode generative` in two steps with tiny networks, and return the exit code."""
 
     def run(*arguments: str | Path, steps: int = 2) -> int:
         fixed = ["--checkpoint", networks / "glow", "--decoder", networks / "decoder", "--device", "cpu"]
@@ -45,7 +45,7 @@ def restore(networks: Path) -> Callable[..., int]:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """Grey tones, 60 x 40."""
+    """Write grey tones, 60 x 40."""
     pixels = np.random.default_rng(0).integers(90, 160, (40, 60, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
@@ -57,7 +57,7 @@ def pixels_of(path: Path) -> np.ndarray:
 
 
 def marks_of(path: Path) -> tuple[str | None, str | None]:
-    """What EXIF says of the software and XMP of the source."""
+    """Return the software in EXIF and the source type in XMP."""
     with Image.open(path) as image:
         software = image.getexif().get(SOFTWARE)
         xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp", "").encode("latin-1")
@@ -86,7 +86,7 @@ def test_a_photograph_with_generated_detail(tmp_path: Path, photo: Path, restore
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])
-def test_marks_in_every_format_unless_they_are_not_wanted(photo: Path, restore, suffix: str) -> None:
+def test_every_format_is_marked_unless_no_mark_is_given(photo: Path, restore, suffix: str) -> None:
     folder = photo.parent / "out"
     assert restore(photo, "-o", folder, "--format", suffix, "--compare") == 0
     for name in ("photo_generated", "photo_generated_compare"):
@@ -96,7 +96,7 @@ def test_marks_in_every_format_unless_they_are_not_wanted(photo: Path, restore, 
 
 
 @pytest.mark.parametrize("options", [["--fidelity", "1"], ["--strength", "0"]])
-def test_where_nothing_was_generated_nothing_is_marked(photo: Path, restore, options: list[str], capsys) -> None:
+def test_results_without_generated_detail_are_not_marked(photo: Path, restore, options: list[str], capsys) -> None:
     assert restore(photo, *options) == 0
     said = capsys.readouterr()
     assert "no detail generated" in said.out
@@ -121,7 +121,7 @@ def test_options_reach_the_network(photo: Path, restore, networks: Path) -> None
     assert np.array_equal(pixels_of(out / "four.png"), alone.photo.pixels)
 
 
-def test_json_says_how_the_detail_came_about(photo: Path, restore, capsys, tiny_checkpoint: Path) -> None:
+def test_json_has_the_settings_of_generation(photo: Path, restore, capsys, tiny_checkpoint: Path) -> None:
     assert restore(photo, "--json", "--seed", "4", "--fidelity", "0.25", "--solver", "euler", "--uncertainty", "2") == 0
     said = json.loads(capsys.readouterr().out)
     expected = {"mode": "generative", "seed": 4, "steps": 2, "solver": "euler", "fidelity": 0.25, "marked": True}
@@ -139,7 +139,7 @@ def test_json_says_how_the_detail_came_about(photo: Path, restore, capsys, tiny_
 # --- uncertainty -----------------------------------------------------------------------------------------
 
 
-def test_a_map_of_what_is_uncertain(photo: Path, restore, capsys) -> None:
+def test_the_uncertainty_map_is_written(photo: Path, restore, capsys) -> None:
     folder = photo.parent
     assert restore(photo, "--uncertainty", "3", "--format", "jpg", "--fidelity", "0") == 0
     assert names(folder) == ["photo.png", "photo_generated.jpg", "photo_generated_uncertainty.png"]
@@ -159,9 +159,9 @@ def test_a_map_of_what_is_uncertain(photo: Path, restore, capsys) -> None:
     assert path.read_bytes() == before
 
 
-def test_the_scale_of_the_map() -> None:
+def test_the_scale_of_the_uncertainty_map() -> None:
     deviations = np.array([[0, 0.1 / 255, 1 / 255, 10 / 255], [25.5 / 255, 0.2, 1, 3]], np.float32)
-    assert uncertainty_picture(deviations).pixels[..., 0].tolist() == [[0, 1, 10, 100], [255, 255, 255, 255]]
+    assert render_uncertainty(deviations).pixels[..., 0].tolist() == [[0, 1, 10, 100], [255, 255, 255, 255]]
 
 
 # --- captions --------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def test_the_scale_of_the_map() -> None:
 
 @pytest.fixture
 def text_encoder(tmp_path: Path) -> Path:
-    """A tiny model of text that answers 16 numbers for a word."""
+    """Write a tiny text model with 16 channels."""
     transformers = pytest.importorskip("transformers", reason="needs the extra `generative`")
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -184,7 +184,7 @@ def text_encoder(tmp_path: Path) -> Path:
     return tmp_path / "text"
 
 
-def test_a_caption_is_heard(photo: Path, restore, text_encoder: Path) -> None:
+def test_a_caption_changes_the_result(photo: Path, restore, text_encoder: Path) -> None:
     out = photo.parent / "out"
     for name, caption in (("red", ["a red bus"]), ("blue", ["a blue bus"]), ("again", ["a red bus"])):
         assert restore(photo, "-o", out / f"{name}.png", "--caption", *caption, "--text-encoder", text_encoder) == 0
@@ -233,7 +233,7 @@ def test_options_without_meaning_in_faithful_mode_are_refused(
         (["--decoder", "nowhere"], "No checkpoint at nowhere"),
     ],
 )
-def test_what_makes_no_sense_is_refused(photo: Path, restore, options: list[str], reason: str, capsys) -> None:
+def test_options_out_of_range_are_refused(photo: Path, restore, options: list[str], reason: str, capsys) -> None:
     assert restore(photo, *options) == 2
     error = capsys.readouterr().err
     assert reason in error
@@ -241,7 +241,7 @@ def test_what_makes_no_sense_is_refused(photo: Path, restore, options: list[str]
     assert names(photo.parent) == ["photo.png"]
 
 
-def test_a_generative_checkpoint_is_not_taken_for_a_faithful_one(photo: Path, networks: Path, capsys) -> None:
+def test_a_generative_checkpoint_is_refused_in_faithful_mode(photo: Path, networks: Path, capsys) -> None:
     assert main([str(photo), "--checkpoint", str(networks / "glow")]) == 2
     assert "add --mode generative" in capsys.readouterr().err
 
@@ -253,7 +253,7 @@ def test_without_a_checkpoint_the_bundled_weights_are_used(photo: Path, tmp_path
     assert said["decoder"] == load_checkpoint(BUNDLED_DECODER).sha256
 
 
-def test_garbage_is_never_written(tmp_path: Path, photo: Path, restore, networks: Path, capsys) -> None:
+def test_implausible_detail_is_never_written(tmp_path: Path, photo: Path, restore, networks: Path, capsys) -> None:
     decoder = load_checkpoint(networks / "decoder")
     decoder.model.get_parameter("ending.bias").fill_(float("nan"))
     save_checkpoint(tmp_path / "broken", decoder.model, decoder.config, train_patch_px=64, card="")

@@ -26,14 +26,14 @@ def test_ctrl_c_is_raised_by_the_next_check_and_not_where_python_would_drop_it()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_pressed_twice_it_does_not_wait() -> None:
+def test_a_second_ctrl_c_is_raised_at_once() -> None:
     with Interruption():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_who_ignores_ctrl_c_goes_on_ignoring_it() -> None:
+def test_an_ignored_ctrl_c_remains_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Interruption() as interruption:
         signal.raise_signal(signal.SIGINT)

@@ -56,13 +56,13 @@ def test_suffix_format_and_comparison_are_in_the_names(tmp_path: Path) -> None:
     assert job.compare == tmp_path / "a-sharp_compare.png"
 
 
-def test_a_folder_gives_its_photographs_and_nothing_else(tmp_path: Path) -> None:
+def test_a_folder_yields_only_its_photographs(tmp_path: Path) -> None:
     _touch(*(tmp_path / name for name in ("b.jpg", "a.PNG", "notes.txt", ".hidden.jpg", "deep/c.jpg")))
     _touch(*(tmp_path / name for name in ("a_unblurred.png", "b_unblurred_compare.jpg")))
     assert _sources(_plan(tmp_path), tmp_path) == ["a.PNG", "b.jpg"]
 
 
-def test_recursive_keeps_the_tree(tmp_path: Path) -> None:
+def test_recursive_preserves_the_tree(tmp_path: Path) -> None:
     _touch(*(tmp_path / "in" / name for name in ("a.jpg", "x/b.jpg", "x/y/c.jpg", ".trash/d.jpg")))
     jobs = _plan(tmp_path / "in", output=tmp_path / "out", recursive=True)
     assert _sources(jobs, tmp_path / "in") == ["a.jpg", "x/b.jpg", "x/y/c.jpg"]
@@ -85,7 +85,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     assert _sources(_plan(tmp_path, recursive=True), tmp_path) == ["a.jpg"]
 
 
-def test_patterns_are_expanded_and_keep_the_tree(tmp_path: Path) -> None:
+def test_patterns_are_expanded_and_preserve_the_tree(tmp_path: Path) -> None:
     _touch(*(tmp_path / name for name in ("a.jpg", "b.jpg", "c.txt", "x/d.jpg", "b_unblurred.jpg")))
     assert _sources(_plan(tmp_path / "*"), tmp_path) == ["a.jpg", "b.jpg"]
     jobs = _plan(tmp_path / "**" / "*.jpg", output=tmp_path / "out")
@@ -114,7 +114,7 @@ def test_a_photograph_named_twice_is_restored_once(tmp_path: Path) -> None:
     assert len(_plan(tmp_path / "a.jpg", tmp_path, tmp_path / "*.jpg", tmp_path / "x" / ".." / "a.jpg")) == 1
 
 
-def test_a_missing_file_stays_in_the_list_to_be_reported(tmp_path: Path) -> None:
+def test_a_missing_file_is_listed(tmp_path: Path) -> None:
     (job,) = _plan(tmp_path / "missing.jpg")
     assert job.source == tmp_path / "missing.jpg"
     assert len(_plan(tmp_path / ("long" * 1000 + ".jpg"))) == 1
@@ -169,7 +169,7 @@ def test_the_original_is_never_the_output(tmp_path: Path) -> None:
             _plan(original, **arguments)
 
 
-def test_nor_is_the_original_of_another(tmp_path: Path) -> None:
+def test_the_original_of_another_job_is_never_the_output(tmp_path: Path) -> None:
     _touch(tmp_path / "a.jpg", tmp_path / "out" / "a_unblurred.jpg")
     with pytest.raises(UsageError, match="never overwritten"):
         _plan(tmp_path / "a.jpg", tmp_path / "out" / "a_unblurred.jpg", output=tmp_path / "out")
@@ -184,7 +184,7 @@ def test_two_photographs_do_not_share_a_result(tmp_path: Path) -> None:
     assert len(_plan(tmp_path / "x", tmp_path / "y")) == 3
 
 
-def test_a_suffix_is_no_path(tmp_path: Path) -> None:
+def test_a_suffix_with_a_separator_is_refused(tmp_path: Path) -> None:
     _touch(tmp_path / "a.jpg")
     with pytest.raises(UsageError, match="separator"):
         _plan(tmp_path / "a.jpg", suffix="/../b")

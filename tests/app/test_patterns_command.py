@@ -11,7 +11,7 @@ from unblur.app.simulate_command import simulate
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.config import from_json
 from unblur.errors import UnblurError
-from unblur.evaluation.motion_sources import known_motion
+from unblur.evaluation.motion_sources import read_known_motion
 from unblur.metrics.blur_patterns import BlurPatterns
 from unblur.models import MotionEstimatorConfig, build
 
@@ -24,7 +24,7 @@ def write_motion(file: Path, motion: np.ndarray) -> None:
 
 @pytest.fixture
 def shaken(tmp_path: Path) -> Path:
-    """Four images: left, right and down by 10 px, and one at rest."""
+    """Write four images: moved left, right and down by 10 px, and one at rest."""
     for name, (x, y) in {"a": (-10, 0.1), "b": (10, 0.1), "c": (0.1, 10), "d": (0, 0)}.items():
         write_motion(tmp_path / "shaken" / "motion" / f"{name}.npz", np.broadcast_to([[[x]], [[y]]], (2, 6, 9)))
     return tmp_path / "shaken"
@@ -32,7 +32,7 @@ def shaken(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def estimator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that sees some motion in everything."""
+    """Write a checkpoint that estimates some motion in everything."""
     config = MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1))
     network = build(config)
     torch.nn.init.constant_(network.get_submodule("ending").bias, 0.7)
@@ -95,8 +95,8 @@ def test_a_smaller_set_is_narrower_and_itself_as_broad(
     assert any(line.startswith("- shaken against diverse: orientation narrower by") for line in lines)
 
 
-def test_motion_comes_sorted_by_name_with_its_axes(shaken: Path) -> None:
-    images = list(known_motion(shaken))
+def test_motion_is_sorted_by_name_and_has_its_axes(shaken: Path) -> None:
+    images = list(read_known_motion(shaken))
     assert [seen.image for seen in images] == ["a", "b", "c", "d"]
     assert images[2].start.shape == (2, 6, 9)
     assert (images[2].end - images[2].start)[:, 0, 0].tolist() == pytest.approx([0.1, 10])
@@ -108,7 +108,7 @@ def test_a_name_cannot_break_the_table(shaken: Path, tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "empty", "empty/motion"])
-def test_what_holds_neither_motion_nor_photographs_is_refused(tmp_path: Path, folder: str, estimator: Path) -> None:
+def test_a_folder_without_motion_and_photographs_is_refused(tmp_path: Path, folder: str, estimator: Path) -> None:
     (tmp_path / "empty" / "motion").mkdir(parents=True)
     with pytest.raises(UnblurError, match=rf"{folder}( holds no photographs|; give a folder)"):
         patterns([tmp_path / folder], checkpoint=str(estimator), device="cpu")
@@ -128,7 +128,7 @@ def test_photographs_are_estimated_and_count_both_ways(tmp_path: Path, make_phot
     assert orientation[:18] == pytest.approx(orientation[18:])
 
 
-def test_estimates_are_held_against_the_truth_where_it_is_known(
+def test_estimates_are_compared_with_known_motion(
     tmp_path: Path, make_photo, estimator: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_photo(tmp_path / "photos" / "a.png", 90, 90)
@@ -177,21 +177,19 @@ def test_a_damaged_file_is_named(shaken: Path, content: bytes | str) -> None:
         patterns([shaken])
 
 
-def test_motion_that_cannot_be_is_named_with_its_image(shaken: Path) -> None:
+def test_impossible_motion_is_reported_with_its_image(shaken: Path) -> None:
     write_motion(shaken / "motion" / "c.npz", np.full((2, 3, 4), np.nan))
     with pytest.raises(UnblurError, match="shaken, image c: Offsets hold numbers that are not finite"):
         patterns([shaken])
 
 
-def test_a_figure_that_cannot_be_is_said_before_anything_is_measured(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_impossible_figure_is_refused_before_measuring(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UnblurError, match=r"as \.png or \.svg"):
         patterns([tmp_path / "nowhere"], output=tmp_path / "figure.pdf")
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("option", ["output", "json"])
-def test_a_place_that_cannot_be_written_is_a_sentence(shaken: Path, tmp_path: Path, option: str) -> None:
+def test_an_unwritable_output_is_reported_in_a_sentence(shaken: Path, tmp_path: Path, option: str) -> None:
     with pytest.raises(UnblurError, match=r"file\.svg cannot be written: No such file or directory"):
         patterns([shaken], **{option: tmp_path / "nowhere" / "file.svg"})

@@ -35,7 +35,7 @@ print("torch" in sys.modules, "torch._dynamo" in sys.modules)
     assert done.stdout.strip() == "True False"
 
 
-def test_every_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert dir(unblur) == [
         "Photo",
         "Shake",
@@ -87,7 +87,7 @@ def test_only_a_photo_is_written(wrong: object, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_things_are_said_in_a_sentence(tmp_path: Path, tiny_checkpoint: Path) -> None:
+def test_missing_inputs_are_reported_in_a_sentence(tmp_path: Path, tiny_checkpoint: Path) -> None:
     with pytest.raises(unblur.UnblurError, match="checkpoint"):
         unblur.load(tmp_path / "missing")
     with pytest.raises(unblur.UnblurError, match=r"missing\.jpg"):

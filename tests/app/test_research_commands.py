@@ -78,7 +78,7 @@ def test_the_still_set_has_noise_and_no_blur(photos: Path, tmp_path: Path, capsy
         (["evaluate", "{}/nowhere", "--checkpoint", "{}/none"], "No checkpoint"),
     ],
 )
-def test_what_is_missing_is_said_in_one_sentence(
+def test_missing_inputs_are_reported_in_one_sentence(
     tmp_path: Path, command: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([word.format(tmp_path) for word in command]) == 2

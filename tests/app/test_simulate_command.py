@@ -13,14 +13,21 @@ import numpy as np
 import pytest
 import tyro
 
-from unblur.app.simulate_command import ShardJob, _RayWorker, make_shard, make_shards, simulate, simulated_pairs
+from unblur.app.simulate_command import (
+    ShardJob,
+    _RayWorker,
+    make_shard,
+    make_shards,
+    open_simulated_pairs,
+    simulate,
+)
 from unblur.blur import Camera
 from unblur.datasets import SimulatedPair
 from unblur.datasets.shards import (
     ShardFolder,
     ShardSettings,
-    content_table_sha256,
-    photo_files,
+    compute_content_table_sha256,
+    describe_photos,
     shard_path,
     write_shard,
 )
@@ -33,8 +40,8 @@ SIZE_PX = 64
 
 
 def slow_pairs(photos: Path, settings: ShardSettings) -> Callable[[int], SimulatedPair]:
-    """Slow enough to be killed in the middle."""
-    fast = simulated_pairs(photos, settings)
+    """Return pairs that are slow enough to be interrupted."""
+    fast = open_simulated_pairs(photos, settings)
 
     def pair(index: int) -> SimulatedPair:
         time.sleep(0.5 if index < settings.pairs_per_shard else 600)
@@ -48,14 +55,14 @@ def failing_pairs(photos: Path, settings: ShardSettings) -> Callable[[int], Simu
 
 
 def ending_pairs(photos: Path, settings: ShardSettings) -> Callable[[int], SimulatedPair]:
-    """What the system does when memory is short."""
+    """Return pairs that end the process, as the system does when memory is short."""
     os.kill(os.getpid(), signal.SIGKILL)
-    return simulated_pairs(photos, settings)
+    return open_simulated_pairs(photos, settings)
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> ShardJob:
-    """Eight pairs in three shards."""
+    """Return the job of eight pairs in three shards."""
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(2):
@@ -68,8 +75,8 @@ def job(tmp_path: Path) -> ShardJob:
         pairs_per_shard=3,
         sampling=PatchSampling(patch_px=SIZE_PX),
         camera=Camera(extent_px=(1, 8)),
-        photos=photo_files(photos),
-        content_table_sha256=content_table_sha256(photos),
+        photos=describe_photos(photos),
+        content_table_sha256=compute_content_table_sha256(photos),
     )
     return ShardJob(photos=photos, output=tmp_path / "shards", settings=settings)
 
@@ -80,8 +87,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def expected(job: ShardJob, tmp_path: Path) -> dict[str, bytes]:
-    """The shards as this process makes them, without any worker."""
-    pair = simulated_pairs(job.photos, job.settings)
+    """Return the shards as this process makes them, without any worker."""
+    pair = open_simulated_pairs(job.photos, job.settings)
     (tmp_path / "expected").mkdir()
     for shard, indices in enumerate([range(3), range(3, 6), range(6, 8)]):
         write_shard(shard_path(tmp_path / "expected", shard), indices, pair)
@@ -116,11 +123,11 @@ def test_a_ray_cluster_makes_the_same_bytes(
     assert not ray.is_initialized()
 
 
-def test_what_goes_wrong_in_a_ray_worker_is_told_as_a_value(job: ShardJob) -> None:
-    """Ray would wrap an exception in pages of its own. Without a cluster: a process starts one only once reliably."""
-    told = _RayWorker(replace(job, source=failing_pairs))({"shard": 0})
-    assert told["shard"] == 0
-    assert "not to our taste" in str(told["problem"])
+def test_an_error_in_a_ray_worker_is_returned_as_a_value(job: ShardJob) -> None:
+    """Without a cluster: a process can start one only once reliably."""
+    result = _RayWorker(replace(job, source=failing_pairs))({"shard": 0})
+    assert result["shard"] == 0
+    assert "not to our taste" in str(result["problem"])
 
 
 def test_without_ray_the_extra_is_named(job: ShardJob, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +148,7 @@ if __name__ == "__main__":
 
 
 def running(process_group: int) -> list[int]:
-    """Processes of the group that are not mere entries in the system's table."""
+    """Return the processes of the group that have not ended."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -157,7 +164,7 @@ def running(process_group: int) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_ended_in_the_middle_and_begun_again(
+def test_an_interrupted_command_continues(
     job: ShardJob, expected: dict[str, bytes], tmp_path: Path, how: signal.Signals
 ) -> None:
     import pickle
@@ -192,7 +199,7 @@ def test_ended_in_the_middle_and_begun_again(
 
 
 @pytest.mark.slow
-def test_what_goes_wrong_in_a_worker_is_said_in_its_sentence(job: ShardJob) -> None:
+def test_an_error_in_a_worker_is_reported_in_its_sentence(job: ShardJob) -> None:
     with pytest.raises(UnblurError, match="is not to our taste; take others than 2"):
         make_shards(replace(job, source=failing_pairs), workers=1)
     with pytest.raises(UnblurError, match="ended from outside, perhaps for want of memory"):
@@ -210,7 +217,7 @@ def test_what_goes_wrong_in_a_worker_is_said_in_its_sentence(job: ShardJob) -> N
 
 
 def parsed(*words: str) -> dict[str, object]:
-    """The arguments that the command is called with."""
+    """Return the arguments that the command is called with."""
     called: dict[str, object] = {}
     from functools import wraps
 

@@ -1,4 +1,4 @@
-"""Threads that wait sleep soon, and PyTorch, which asks only when it is loaded, is told in time."""
+"""Waiting threads sleep soon: the setting is made before PyTorch, which reads it once, is loaded."""
 
 import os
 import subprocess
@@ -18,7 +18,9 @@ print(os.environ.get("GOMP_SPINCOUNT"), "torch" in sys.modules)
 @pytest.mark.parametrize(
     ("chosen", "expected"), [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")]
 )
-def test_the_command_line_says_how_to_wait_before_pytorch_is_there(chosen: dict[str, str], expected: str) -> None:
+def test_the_command_line_sets_the_waiting_policy_before_pytorch_is_loaded(
+    chosen: dict[str, str], expected: str
+) -> None:
     settings = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
     environment = {name: value for name, value in os.environ.items() if name not in settings}
     done = subprocess.run(

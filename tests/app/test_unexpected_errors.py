@@ -7,7 +7,7 @@ import pytest
 
 from unblur.app import cli
 from unblur.app.cli import main
-from unblur.app.report import reason_of
+from unblur.app.report import describe_error
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
@@ -25,7 +25,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_every_command_answers_in_a_sentence(
+def test_unexpected_errors_are_reported_in_a_sentence(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error, said = ERRORS[name]
@@ -36,20 +36,22 @@ def test_every_command_answers_in_a_sentence(
 
     monkeypatch.setitem(cli.COMMANDS, "fails", command)
     assert main(["fails"]) in (1, 2)
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
-    assert reason_of(error) in told
+    result = capsys.readouterr().err
+    assert said in result
+    assert result.count("\n") == 1
+    assert describe_error(error) in result
 
 
 @pytest.mark.parametrize("output", ["taken/sub/dir/x.jpg", "taken/x.jpg"])
-def test_a_place_that_cannot_be_made_is_named(tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Like a folder that may not be written, but also for root."""
+def test_an_output_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that cannot be made, also by root."""
     write_photo(Photo(pixels=np.zeros((16, 16, 3), np.uint8)), tmp_path / "photo.jpg")
     (tmp_path / "taken").write_text("a file")
     assert main(["restore", str(tmp_path / "photo.jpg"), "-o", str(tmp_path / output), "--mode", "fast"]) == 1
-    told = capsys.readouterr().err
-    assert f"{tmp_path / 'taken'}" in told
-    assert "Error:" not in told
-    assert "[Errno" not in told
-    assert told.count("\n") == 1
+    result = capsys.readouterr().err
+    assert f"{tmp_path / 'taken'}" in result
+    assert "Error:" not in result
+    assert "[Errno" not in result
+    assert result.count("\n") == 1

@@ -52,7 +52,7 @@ def ask(
     headers: dict[str, str] | None = None,
     presence: Presence | None = None,
 ) -> Answer:
-    """The answer to one request to `name` of the page that listens at `listening`."""
+    """Return the response to one request to `name` of the page that listens at `listening`."""
     given = {"host": name} | (headers or {})
     if method == "POST":
         given["content-length"] = str(sum(map(len, parts))) if length is None else length
@@ -106,9 +106,7 @@ def test_the_given_host_is_a_name_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "status"), [("192.168.0.9:7860", 200), ("[fe80::1]", 200), ("evil.example", 421)])
-def test_a_page_for_all_is_served_under_addresses_that_no_site_can_point_at(
-    tmp_path: Path, name: str, status: int
-) -> None:
+def test_an_open_page_is_served_under_numeric_addresses(tmp_path: Path, name: str, status: int) -> None:
     assert ask(tmp_path, name=name, listening="0.0.0.0").status == status
 
 
@@ -160,7 +158,7 @@ CLOSED = [
 
 @pytest.mark.parametrize("path", CLOSED)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_the_page_does_not_need_is_closed(tmp_path: Path, path: str, method: str) -> None:
+def test_addresses_that_the_page_does_not_need_are_closed(tmp_path: Path, path: str, method: str) -> None:
     assert ask(tmp_path, path, method).status == 404
 
 
@@ -188,11 +186,11 @@ def test_other_methods_are_refused(tmp_path: Path, method: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/api/predict/"])
-def test_unknown_calls_are_mistakes_of_the_caller(tmp_path: Path, body: object, status: int, path: str) -> None:
+def test_unknown_calls_are_client_errors(tmp_path: Path, body: object, status: int, path: str) -> None:
     assert call(tmp_path, body, path).status == status
 
 
-def test_what_fails_inside_is_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_the_server_return_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = ask(tmp_path, app=failing)
     assert answer.status == 500
     assert "KeyError" not in answer.text
@@ -201,7 +199,7 @@ def test_what_fails_inside_is_no_traceback(tmp_path: Path, capsys: pytest.Captur
     assert call(tmp_path, CALL, app=failing).status == 400
 
 
-def test_visitors_who_leave_are_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disconnected_visitor_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async def reading(_: dict[str, Any], receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -222,9 +220,7 @@ def test_uploads_have_a_limit_that_is_checked_first(tmp_path: Path, length: str)
     assert "at most 500 MB" in json.loads(answer.text)["detail"]
 
 
-def test_uploads_that_announce_less_than_they_bring_are_cut_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_uploads_longer_than_announced_are_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_doors, "LARGEST_UPLOAD_BYTES", 1000)
     parts = (bytes(600), bytes(600))
     assert ask(tmp_path, "/gradio_api/upload", "POST", parts=parts, length="10").status == 413
@@ -234,7 +230,7 @@ def test_calls_have_a_smaller_limit(tmp_path: Path) -> None:
     assert call(tmp_path, b" " * (LARGEST_CALL_BYTES + 1)).status == 413
 
 
-def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(web_doors.shutil, "disk_usage", lambda _: usage._replace(free=10**9 - 1))
     answer = ask(tmp_path, "/gradio_api/upload", "POST")
@@ -250,7 +246,7 @@ def basic(password: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/file=/tmp/x", "/monitoring", "/assets/x.js"])
-def test_nothing_is_given_without_the_password(tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_address_works_without_the_password(tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_doors, "_FAILURE_DELAY_S", 0)
     wrong = ({}, basic(""), basic("passwor"), basic("password "), {"authorization": "Basic ?"}, {"authorization": "x"})
     for headers in wrong:
@@ -270,7 +266,7 @@ def test_beyond_this_computer_a_password_is_required(host: str, capsys: pytest.C
 
 
 @pytest.mark.parametrize("options", [["--password", "x", "--open"], ["--password", " "]])
-def test_passwords_that_make_no_sense(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_useless_passwords_are_refused(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["web", "--no-browser", *options]) == 2
     assert "--password" in capsys.readouterr().err
 
@@ -280,7 +276,7 @@ def test_passwords_that_make_no_sense(options: list[str], capsys: pytest.Capture
     [("127.0.0.1", True), ("127.9.9.9", True), ("localhost", True), ("::1", True), ("[::1]", True)]
     + [(host, False) for host in ("0.0.0.0", "::", "", "localhost.evil", "10.0.0.1", "1")],
 )
-def test_what_is_local(host: str, local: bool) -> None:
+def test_is_local(host: str, local: bool) -> None:
     assert is_local(host) == local
 
 
@@ -288,7 +284,7 @@ def test_what_is_local(host: str, local: bool) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/monitoring", "/gradio_api/file=x"])
-def test_every_answer_protects_the_page(tmp_path: Path, path: str) -> None:
+def test_every_response_has_the_protecting_headers(tmp_path: Path, path: str) -> None:
     headers = ask(tmp_path, path).headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
@@ -298,7 +294,7 @@ def test_every_answer_protects_the_page(tmp_path: Path, path: str) -> None:
     assert (headers.get("cache-control") == "no-store") == path.startswith("/gradio_api")
 
 
-def test_heartbeats_are_felt_while_they_last(tmp_path: Path) -> None:
+def test_visitors_are_present_while_their_heartbeat_lasts(tmp_path: Path) -> None:
     presence = Presence()
     felt = []
 

@@ -23,7 +23,7 @@ from unblur.photos.files import read_photo
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the command keeps what visitors bring."""
+    """Return the folder of the visitors' files."""
     return tmp_path_factory.mktemp("served")
 
 
@@ -81,7 +81,7 @@ def test_visitors_do_not_see_each_other(address: str, photos: Path) -> None:
         assert [Path(file).name for file in downloads] == [name]
 
 
-def test_what_is_wrong_is_said(address: str, tmp_path: Path) -> None:
+def test_errors_are_shown(address: str, tmp_path: Path) -> None:
     (tmp_path / "notes.jpg").write_text("no picture")
     *_, report = restore(Client(address, verbose=False), tmp_path / "notes.jpg")
     assert report.startswith("notes.jpg")
@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said(address: str, tmp_path: Path) -> None:
         restore(Client(address, verbose=False))
 
 
-def test_the_page_asks_nobody_else_for_anything(address: str) -> None:
+def test_the_page_loads_nothing_from_other_servers(address: str) -> None:
     with urllib.request.urlopen(address) as answer:
         page = answer.read().decode()
     loaded = re.findall(r"""<(?:script|link|img|iframe)[^>]*(?:src|href)=["'](https?://[^"']+)""", page)
@@ -106,8 +106,8 @@ def status(address: str, path: str, body: bytes | None = None, **headers: str) -
         return error.code
 
 
-def test_doors_are_closed_to_others(address: str) -> None:
-    """What one request is answered is tested without a server; here, that it is asked at all."""
+def test_the_server_uses_the_access_control(address: str) -> None:
+    """Access control is tested without a server elsewhere; here, that the server uses it."""
     json_type = {"Content-Type": "application/json"}
     stop = json.dumps({"fn_index": 99, "data": [], "session_hash": "invented"}).encode()
     assert status(address, "/config") == 200
@@ -120,7 +120,7 @@ def test_doors_are_closed_to_others(address: str) -> None:
     assert status(address, "/gradio_api/upload", b"no form") // 100 == 4
 
 
-def test_invented_sessions_leave_nothing(address: str, folder: Path) -> None:
+def test_unknown_sessions_leave_no_files(address: str, folder: Path) -> None:
     def folders() -> int:
         return len([path for path in folder.glob("unblur-*/*") if path.is_dir()])
 
@@ -132,8 +132,8 @@ def test_invented_sessions_leave_nothing(address: str, folder: Path) -> None:
     assert folders() <= before
 
 
-def test_who_leaves_takes_everything_along(address: str, folder: Path, photos: Path) -> None:
-    """Uploads, and Gradio's copies of all that was shown."""
+def test_all_files_of_a_visitor_who_leaves_are_removed(address: str, folder: Path, photos: Path) -> None:
+    """Uploads, and Gradio's copies of all results that were shown."""
     own = photos / "own_name.png"
     own.write_bytes((photos / "1.png").read_bytes())
     client = Client(address, verbose=False)
@@ -153,12 +153,12 @@ def test_who_leaves_takes_everything_along(address: str, folder: Path, photos: P
 
 
 @pytest.mark.parametrize("port", ["-1", "0", "65536", "99999"])
-def test_ports_that_are_none_are_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_ports_are_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["web", "--no-browser", "--port", port]) == 2
     assert f"no port {port}" in capsys.readouterr().err
 
 
-def test_a_taken_port_has_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -169,7 +169,7 @@ def test_a_taken_port_has_a_sentence(capsys: pytest.CaptureFixture[str]) -> None
     assert f"Port {port} of 127.0.0.1" in said
 
 
-def test_wrong_weights_are_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_weights_are_reported_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["web", "--no-browser", "--checkpoint", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1

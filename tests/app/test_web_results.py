@@ -7,7 +7,7 @@ import pillow_heif  # noqa: TID253 - makes what it reads
 import pytest
 from PIL import Image
 
-from unblur.app.web_results import Restorers, Visit, shown
+from unblur.app.web_results import Restorers, Visit, make_preview
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Metadata, Photo
@@ -20,7 +20,7 @@ def restorers() -> Restorers:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of two photographs with edges, so small that networks restore them in little time."""
+    """Write a folder of two photographs with edges, so small that networks restore them in little time."""
     (tmp_path / "photos").mkdir()
     for number in range(2):
         coarse = np.random.default_rng(number).integers(0, 255, (12, 12, 3), dtype=np.uint8)
@@ -44,37 +44,40 @@ def nothing(share: float, name: str) -> None:
     assert name
 
 
-def test_a_photograph_gets_the_pixels_that_the_package_gives_it(
+def test_the_page_restores_the_same_pixels_as_the_package(
     visit: Visit, restorers: Restorers, photos: Path, photo: Photo
 ) -> None:
     lines = visit.restore([photos / "0.png"], "faithful", restorers, nothing)
     assert [line.split(",")[0] for line in lines] == ["0.png: 120 x 120"]
     assert visit.results[0].output.name == "0_unblurred.png"
-    expected = restorers.of("faithful").restore_photo(photo).photo.pixels
+    expected = restorers.get("faithful").restore_photo(photo).photo.pixels
     np.testing.assert_array_equal(read_photo(visit.results[0].output).pixels, expected)
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
-def test_strength_is_that_of_the_command_line_but_for_rounding(
+def test_strength_equals_that_of_the_command_line_up_to_rounding(
     visit: Visit, restorers: Restorers, photos: Path, photo: Photo, strength: float
 ) -> None:
     visit.restore([photos / "0.png"], "faithful", restorers, nothing)
     pixels = read_photo(visit.set_strength(0, strength).output).pixels
-    expected = restorers.of("faithful").restore_photo(photo, strength).photo.pixels
+    expected = restorers.get("faithful").restore_photo(photo, strength).photo.pixels
     assert np.abs(pixels.astype(int) - expected).max() <= (1 if 0 < strength < 1 else 0)
     assert read_photo(visit.results[0].after).pixels.shape == photo.pixels.shape
 
 
-def test_every_strength_is_shown_under_a_name_of_its_own(visit: Visit, restorers: Restorers, photos: Path) -> None:
-    """Browsers go on showing the picture that they have of a name."""
+def test_every_strength_has_a_preview_of_its_own_name(visit: Visit, restorers: Restorers, photos: Path) -> None:
+    """Browsers would show a cached picture of the same name."""
     visit.restore([photos / "0.png"], "fast", restorers, nothing)
-    shown = [visit.results[0].after, *(visit.set_strength(0, strength).after for strength in (0.5, 0.45, 0.0, 1.0))]
-    assert len(set(shown)) == 5
-    assert [path for path in shown if path.exists()] == [shown[-1]]
+    written = [
+        visit.results[0].after,
+        *(visit.set_strength(0, strength).after for strength in (0.5, 0.45, 0.0, 1.0)),
+    ]
+    assert len(set(written)) == 5
+    assert [path for path in written if path.exists()] == [written[-1]]
     assert visit.set_strength(0, 1.0).after.exists()
 
 
-def test_what_is_not_written_in_its_own_format_comes_as_jpeg(
+def test_formats_that_cannot_be_written_become_jpeg(
     visit: Visit, restorers: Restorers, photo: Photo, tmp_path: Path
 ) -> None:
     pillow_heif.from_pillow(Image.fromarray(photo.pixels)).save(tmp_path / "IMG_1.HEIC")
@@ -84,7 +87,7 @@ def test_what_is_not_written_in_its_own_format_comes_as_jpeg(
         assert (image.format, image.size) == ("JPEG", (120, 120))
 
 
-def test_depth_transparency_and_metadata_are_kept(visit: Visit, restorers: Restorers, tmp_path: Path) -> None:
+def test_depth_transparency_and_metadata_are_preserved(visit: Visit, restorers: Restorers, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     exif = Image.Exif()
     exif[0x010F] = "Maker"
@@ -103,7 +106,7 @@ def test_depth_transparency_and_metadata_are_kept(visit: Visit, restorers: Resto
     assert b"Maker" in result.metadata.exif
 
 
-def test_generated_detail_is_marked_unless_none_of_it_is_left(visit: Visit, restorers: Restorers, photos: Path) -> None:
+def test_generated_detail_is_marked_unless_strength_is_0(visit: Visit, restorers: Restorers, photos: Path) -> None:
     _, remark = visit.restore([photos / "0.png"], "generative", restorers, nothing)
     assert "Detail was generated" in remark
     assert visit.results[0].output.name == "0_generated.png"
@@ -112,8 +115,8 @@ def test_generated_detail_is_marked_unless_none_of_it_is_left(visit: Visit, rest
         assert (b"compositeWithTrainedAlgorithmicMedia" in xmp) == marked
 
 
-def test_how_much_is_generated_can_be_chosen(visit: Visit, restorers: Restorers, photos: Path, photo: Photo) -> None:
-    faithful = restorers.of("faithful").restore_photo(photo).photo.pixels.astype(int)
+def test_fidelity_can_be_chosen(visit: Visit, restorers: Restorers, photos: Path, photo: Photo) -> None:
+    faithful = restorers.get("faithful").restore_photo(photo).photo.pixels.astype(int)
     far = []
     for fidelity in (0.0, 0.5, 1.0):
         *_, remark = visit.restore([photos / "0.png"], "generative", restorers, nothing, fidelity)
@@ -124,16 +127,14 @@ def test_how_much_is_generated_can_be_chosen(visit: Visit, restorers: Restorers,
         visit.restore([photos / "0.png"], "generative", restorers, nothing, 2.0)
 
 
-def test_what_hardly_changes_is_said_to(visit: Visit, restorers: Restorers, tmp_path: Path) -> None:
+def test_hardly_changed_photographs_are_reported(visit: Visit, restorers: Restorers, tmp_path: Path) -> None:
     write_photo(Photo(pixels=np.full((64, 64, 3), 30, np.uint8)), tmp_path / "grey.png")
     line, remark = visit.restore([tmp_path / "grey.png"], "faithful", restorers, nothing)
     assert line.endswith("hardly changed")
     assert "sharp already" in remark
 
 
-def test_one_bad_file_has_a_sentence_and_the_others_are_restored(
-    visit: Visit, restorers: Restorers, photos: Path
-) -> None:
+def test_one_bad_file_is_reported_and_the_others_are_restored(visit: Visit, restorers: Restorers, photos: Path) -> None:
     (photos / "bad.jpg").write_bytes(b"no picture")
     lines = visit.restore([photos / "bad.jpg", photos / "0.png"], "fast", restorers, nothing)
     assert lines[0].startswith("bad.jpg")
@@ -141,7 +142,7 @@ def test_one_bad_file_has_a_sentence_and_the_others_are_restored(
     assert [result.output.name for result in visit.results] == ["0_unblurred.png"]
 
 
-def test_two_photographs_of_one_name_do_not_meet(
+def test_photographs_of_equal_names_have_separate_results(
     visit: Visit, restorers: Restorers, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -151,7 +152,9 @@ def test_two_photographs_of_one_name_do_not_meet(
     assert not np.array_equal(one, other)
 
 
-def test_stop_keeps_what_is_done_and_says_where_it_stopped(visit: Visit, restorers: Restorers, photos: Path) -> None:
+def test_stop_returns_finished_results_and_reports_where_it_stopped(
+    visit: Visit, restorers: Restorers, photos: Path
+) -> None:
     def stop_at_second(_: float, name: str) -> None:
         if name == "1.png":
             visit.stop.set()
@@ -163,12 +166,14 @@ def test_stop_keeps_what_is_done_and_says_where_it_stopped(visit: Visit, restore
     assert len(visit.restore([photos / "0.png", photos / "1.png"], "fast", restorers, nothing)) == 2
 
 
-def test_stop_counts_while_others_are_waited_for(visit: Visit, restorers: Restorers, photos: Path) -> None:
+def test_stop_works_while_waiting_for_others(visit: Visit, restorers: Restorers, photos: Path) -> None:
     visit.stop.set()
     assert visit.restore([photos / "0.png"], "fast", restorers, nothing) == ["Stopped before 0.png was done."]
 
 
-def test_nothing_is_left_of_a_visit(visit: Visit, restorers: Restorers, photos: Path, tmp_path: Path) -> None:
+def test_closing_a_visit_removes_all_its_files(
+    visit: Visit, restorers: Restorers, photos: Path, tmp_path: Path
+) -> None:
     visit.restore([photos / "0.png"], "fast", restorers, nothing)
     visit.restore([photos / "1.png"], "fast", restorers, nothing)
     assert len(list((tmp_path / "visits").glob("*/*"))) == 1
@@ -180,7 +185,7 @@ def test_nothing_is_left_of_a_visit(visit: Visit, restorers: Restorers, photos: 
 @pytest.mark.parametrize("size", [(5000, 4001), (40, 60)])
 def test_browsers_are_shown_at_most_sixteen_megapixels(size: tuple[int, int]) -> None:
     ramp = np.linspace(0, 255, size[1])[None, :, None].repeat(size[0], 0).repeat(3, 2).astype(np.uint8)
-    small = shown(Photo(pixels=ramp, metadata=Metadata(exif=b"Exif\0\0", icc=b"profile")))
+    small = make_preview(Photo(pixels=ramp, metadata=Metadata(exif=b"Exif\0\0", icc=b"profile")))
     assert small.width * small.height <= 16_000_000
     assert small.metadata == Metadata(icc=b"profile")
     step = size[0] // small.height

@@ -16,14 +16,14 @@ from unblur.restoration.restorer import Restoration
 
 
 class SlowRestorers(Restorers):
-    """Takes `seconds` over each photograph, in which nothing can interrupt it, and leaves it as it is."""
+    """Restorers that take `seconds` over each photograph, cannot be interrupted, and change nothing."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(None, "cpu")
         self.seconds = seconds
         self.begun = threading.Event()
 
-    def of(self, *_):  # type: ignore[no-untyped-def]
+    def get(self, *_):  # type: ignore[no-untyped-def]
         return self
 
     def restore_photo(self, photo: Photo, progress) -> Restoration:  # type: ignore[no-untyped-def]
@@ -49,20 +49,20 @@ def nothing(share: float, name: str) -> None:
     pass
 
 
-def test_invented_names_make_no_folders(parent: Path) -> None:
+def test_unknown_sessions_make_no_folders(parent: Path) -> None:
     visits = Visits(parent, present=())
     for number in range(50):
         assert visits.find(f"find{number}") is None
-        visits.of(f"of{number}")
+        visits.get(f"of{number}")
     assert list(parent.iterdir()) == []
 
 
-def test_visits_without_a_heartbeat_are_forgotten_soon_and_others_after_a_day(parent: Path, source: Path) -> None:
+def test_visits_without_a_heartbeat_are_removed_soon_and_others_after_a_day(parent: Path, source: Path) -> None:
     now = [0.0]
     present: set[str] = {"browser"}
     visits = Visits(parent, present=present, clock=lambda: now[0])
     for session in ("browser", "program"):
-        visits.of(session).restore([source], "fast", SlowRestorers(0), nothing)
+        visits.get(session).restore([source], "fast", SlowRestorers(0), nothing)
     assert len(list(parent.iterdir())) == 2
     now[0] = ABSENT_S - 1
     visits.forget_absent()
@@ -77,10 +77,10 @@ def test_visits_without_a_heartbeat_are_forgotten_soon_and_others_after_a_day(pa
     assert list(parent.iterdir()) == []
 
 
-def test_calls_keep_a_visit(parent: Path) -> None:
+def test_calls_prolong_a_visit(parent: Path) -> None:
     now = [0.0]
     visits = Visits(parent, present=(), clock=lambda: now[0])
-    visits.of("program")
+    visits.get("program")
     for _ in range(5):
         now[0] += ABSENT_S - 1
         visits.forget_absent()
@@ -123,11 +123,11 @@ def test_a_visitor_who_waits_for_another_can_stop(parent: Path, source: Path) ->
     first.close()
 
 
-def test_a_busy_visit_is_not_forgotten(parent: Path, source: Path) -> None:
+def test_a_busy_visit_is_not_removed(parent: Path, source: Path) -> None:
     now = [0.0]
     visits = Visits(parent, present=(), clock=lambda: now[0])
     restorers = SlowRestorers(0.5)
-    thread, lines = restored_in_a_thread(visits.of("program"), restorers, source)
+    thread, lines = restored_in_a_thread(visits.get("program"), restorers, source)
     assert restorers.begun.wait(10)
     now[0] = 10 * DAY_S
     visits.forget_absent()
@@ -137,7 +137,9 @@ def test_a_busy_visit_is_not_forgotten(parent: Path, source: Path) -> None:
     assert list(parent.iterdir()) == []
 
 
-def test_too_many_pixels_are_a_sentence(parent: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pixels_are_reported_in_a_sentence(
+    parent: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("unblur.app.web_results.MOST_PIXELS", 1000)
     lines = Visit(parent).restore([source], "fast", SlowRestorers(0), nothing)
     assert lines == ["photo.png claims 32 x 32 pixels, more than 1,000; cut it into parts first."]
@@ -149,12 +151,12 @@ def copied(parent: Path, name: str) -> Path:
     return parent / name
 
 
-def test_uploads_and_copies_go_with_the_visit_unless_another_has_them(parent: Path, tmp_path: Path) -> None:
+def test_uploads_and_copies_are_removed_with_the_visit_unless_shared(parent: Path, tmp_path: Path) -> None:
     visits = Visits(parent, present={"one", "other"})
     upload, shared = copied(parent, "upload"), copied(parent, "shared")
     elsewhere = copied(tmp_path, "elsewhere")
-    visits.note_copies(visits.of("one"), [upload, shared, elsewhere, parent])
-    visits.note_copies(visits.of("other"), [shared])
+    visits.note_copies(visits.get("one"), [upload, shared, elsewhere, parent])
+    visits.note_copies(visits.get("other"), [shared])
     visits.close("one")
     assert [path.name for path in parent.iterdir()] == ["shared"]
     assert elsewhere.exists()
@@ -162,7 +164,7 @@ def test_uploads_and_copies_go_with_the_visit_unless_another_has_them(parent: Pa
     assert list(parent.iterdir()) == []
 
 
-def test_uploads_that_nobody_restored_are_forgotten_once_everybody_has_gone(parent: Path) -> None:
+def test_unused_uploads_are_removed_after_the_last_visitor_leaves(parent: Path) -> None:
     now = [0.0]
     present = {"browser"}
     visits = Visits(parent, present=present, clock=lambda: now[0])
@@ -179,7 +181,7 @@ def test_uploads_that_nobody_restored_are_forgotten_once_everybody_has_gone(pare
     visits.forget_absent()
     assert not old.exists()
     assert new.exists()
-    visits.of("program")
+    visits.get("program")
     os.utime(new, (time.time() - 2 * ABSENT_S,) * 2)
     now[0] += 1
     visits.forget_absent()

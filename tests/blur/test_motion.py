@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unblur.blur import Camera, Exposure, Layer, motion_field, render, sample_exposure
+from unblur.blur import Camera, Exposure, Layer, compute_motion_field, render, sample_exposure
 from unblur.blur.matte import Frame, Shape
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
@@ -43,7 +43,7 @@ def smooth_photo(seed: int = 0) -> torch.Tensor:
 
 
 def test_uniform_motion_is_exported_as_it_is() -> None:
-    field = motion_field(moved([(-3.0, -4.0), (0.0, 0.0), (3.0, 4.0)]), SIDE, SIDE)
+    field = compute_motion_field(moved([(-3.0, -4.0), (0.0, 0.0), (3.0, 4.0)]), SIDE, SIDE)
     assert field.start.shape == field.end.shape == (2, 10, 10)
     torch.testing.assert_close(field.start, torch.tensor([-3.0, -4.0])[:, None, None].expand(2, 10, 10))
     torch.testing.assert_close(field.magnitude_px, torch.full((10, 10), 10.0))
@@ -52,30 +52,30 @@ def test_uniform_motion_is_exported_as_it_is() -> None:
 def test_the_quadratic_fit_of_a_quadratic_path_is_exact() -> None:
     s = torch.linspace(-1, 1, 21)
     path = [(2 * float(a) + 3 * float(a) ** 2 - 1, -float(a)) for a in s]
-    c0, c1, c2 = motion_field(moved(path), SIDE, SIDE).quadratic()[:, :, 4, 4]
+    c0, c1, c2 = compute_motion_field(moved(path), SIDE, SIDE).fit_quadratic()[:, :, 4, 4]
     torch.testing.assert_close(
         torch.stack([c0, c1, c2]), torch.tensor([[-1.0, 0.0], [2.0, -1.0], [3.0, 0.0]]), atol=1e-4, rtol=0
     )
 
 
 def test_a_still_photograph_has_no_motion() -> None:
-    field = motion_field(moved([(0.0, 0.0)]), SIDE, SIDE)
-    assert not field.quadratic().any()
+    field = compute_motion_field(moved([(0.0, 0.0)]), SIDE, SIDE)
+    assert not field.fit_quadratic().any()
     assert not field.magnitude_px.any()
 
 
 def test_the_nearest_layer_is_the_one_that_moves() -> None:
     disk = (Shape(centre=(0.5, 0.5), radii=(0.25, 0.25)),)
     own = tuple((0.0, 0.0, 0.0, x / 500, 0.0, 0.0) for x in (-6.0, 6.0))
-    field = motion_field(moved([(0.0, -1.0), (0.0, 1.0)], Layer(), Layer(matte=disk, poses=own)), SIDE, SIDE)
+    field = compute_motion_field(moved([(0.0, -1.0), (0.0, 1.0)], Layer(), Layer(matte=disk, poses=own)), SIDE, SIDE)
     torch.testing.assert_close(field.end[:, 5, 5], torch.tensor([6.0, 1.0]))
     torch.testing.assert_close(field.end[:, 0, 0], torch.tensor([0.0, 1.0]))
 
 
 def test_cropping_an_exposure_crops_its_motion() -> None:
     exposure = sample_exposure(replace(CLEAN, relief_share=1), SIDE, SIDE, seed=2)
-    whole = motion_field(exposure, SIDE, SIDE)
-    part = motion_field(exposure.cropped(32, 48), 96, 96)
+    whole = compute_motion_field(exposure, SIDE, SIDE)
+    part = compute_motion_field(exposure.crop(32, 48), 96, 96)
     torch.testing.assert_close(part.offsets, whole.offsets[:, :, 3:9, 2:8], atol=1e-3, rtol=0)
 
 
@@ -86,7 +86,7 @@ def test_reblurring_the_sharp_photograph_with_the_exported_trajectories_gives_th
     for seed in range(12):
         exposure = sample_exposure(replace(CLEAN, rolling_share=rolling), SIDE, SIDE, seed)
         rendering = render(smooth_photo(seed), exposure)
-        offsets = motion_field(exposure, SIDE, SIDE).offsets
+        offsets = compute_motion_field(exposure, SIDE, SIDE).offsets
         reblurred = linear_to_srgb(_reblurred(srgb_to_linear(rendering.sharp), offsets).clamp(0, 1))
         inner = slice(None), slice(24, -24), slice(24, -24)
         error = (reblurred - rendering.blurry)[inner].square().mean()

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 import torch
 
-from unblur.blur import motion_field, sample_exposure
-from unblur.blur.presets import preset
+from unblur.blur import compute_motion_field, sample_exposure
+from unblur.blur.presets import find_preset
 from unblur.metrics.blur_patterns import BlurPatterns, collect_patterns, measure_motion
 from unblur.names import PresetName
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 def measured() -> dict[str, BlurPatterns]:
     result = {}
     for name in get_args(PresetName):
-        camera = preset(name)
-        fields = (motion_field(sample_exposure(camera, 320, 480, seed), 320, 480, 32) for seed in range(100))
+        camera = find_preset(name)
+        fields = (compute_motion_field(sample_exposure(camera, 320, 480, seed), 320, 480, 32) for seed in range(100))
         result[name] = collect_patterns(measure_motion(field.start, field.end) for field in fields)
     return result
 

@@ -10,7 +10,7 @@ from scipy.ndimage import shift
 
 from unblur.blur import Camera
 from unblur.blur.reblur import INSTANTS, reblur
-from unblur.blur.undirected import undirected
+from unblur.blur.undirected import to_undirected
 from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.pair_files import read_rgb
 from unblur.datasets.simulated import PatchSampling
@@ -22,7 +22,7 @@ SHARP = read_rgb(Path(__file__).parent.parent.parent / "examples" / "reds_sharp.
 def path_of(start: tuple[float, float], end: tuple[float, float]) -> torch.Tensor:
     """(1, 4, 12, 16), the same everywhere."""
     ends = (torch.tensor(place, dtype=torch.float32).view(1, 2, 1, 1).expand(1, 2, 12, 16) for place in (start, end))
-    return undirected(*ends)
+    return to_undirected(*ends)
 
 
 def test_without_motion_nothing_changes() -> None:
@@ -67,8 +67,8 @@ def test_true_paths_make_what_the_simulator_made(photos: Path) -> None:
     errors = torch.zeros(2)
     for number in range(6):
         pair = simulated[number]
-        ends = pair.fitted_ends(8)
-        again, known = reblur(pair.sharp[None], undirected(ends.start, ends.end)[None])
+        ends = pair.fit_ends(8)
+        again, known = reblur(pair.sharp[None], to_undirected(ends.start, ends.end)[None])
         where = known.expand_as(again)[0]
         errors += torch.stack([(seen - pair.blurry)[where].abs().mean() for seen in (again[0], pair.sharp)])
     assert errors[0] < errors[1] / 2

@@ -12,7 +12,7 @@ from unblur.blur import Camera, Exposure, render, sample_exposure
 from unblur.blur.average import average_over_poses
 from unblur.blur.matte import Frame
 from unblur.blur.render import extend_highlights, reach_px
-from unblur.blur.scene import layer_pictures
+from unblur.blur.scene import render_layers
 from unblur.config import from_json, to_json
 from unblur.photos.color import srgb_to_linear
 
@@ -48,7 +48,7 @@ def lateral(pixels: list[float], focal_px: float = 500.0) -> tuple[tuple[float, 
 
 def averaged(light: torch.Tensor, exposure: Exposure, tolerance_px: float = 0.0) -> torch.Tensor:
     """Mean of linear `light` over the exposure."""
-    return average_over_poses(layer_pictures(light, exposure, ()), exposure, tolerance_px=tolerance_px)
+    return average_over_poses(render_layers(light, exposure, ()), exposure, tolerance_px=tolerance_px)
 
 
 def test_zero_motion_is_the_identity() -> None:
@@ -124,7 +124,7 @@ def test_the_blur_extent_is_the_one_asked_for(extent_px: float) -> None:
 def test_a_margin_equals_cropping_the_larger_picture() -> None:
     exposure = sample_exposure(replace(CLEAN, extent_px=(4, 8)), 80, 96, seed=3)
     whole = render(photo(80, 96), exposure)
-    part = render(photo(80, 96)[:, 4:72, 10:90], exposure.cropped(10, 4), margin_px=14)
+    part = render(photo(80, 96)[:, 4:72, 10:90], exposure.crop(10, 4), margin_px=14)
     torch.testing.assert_close(part.blurry, whole.blurry[:, 18:58, 24:76], atol=1e-4, rtol=0)
     assert torch.equal(part.sharp, whole.sharp[:, 18:58, 24:76])
 

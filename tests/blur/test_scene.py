@@ -10,8 +10,8 @@ from scipy.ndimage import convolve
 
 from unblur.blur import Camera, Exposure, Layer, render, sample_exposure
 from unblur.blur.average import average_over_poses
-from unblur.blur.matte import Frame, Shape, coverage, sample_figure
-from unblur.blur.scene import composite, defocused, disparity_map, filled, layer_pictures
+from unblur.blur.matte import Frame, Shape, compute_coverage, sample_figure
+from unblur.blur.scene import composite, defocus, fill_holes, interpolate_disparity, render_layers
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
 HEIGHT, WIDTH, FOCAL_PX = 60, 80, 500.0
@@ -41,11 +41,11 @@ def random_photo(seed: int = 0) -> torch.Tensor:
 
 
 def seen(light: torch.Tensor, exposure: Exposure, *pictures: torch.Tensor | None) -> torch.Tensor:
-    return average_over_poses(layer_pictures(light, exposure, pictures), exposure)
+    return average_over_poses(render_layers(light, exposure, pictures), exposure)
 
 
 def test_a_shape_covers_its_area() -> None:
-    share = coverage(DISK, FRAME, HEIGHT, WIDTH, CPU)
+    share = compute_coverage(DISK, FRAME, HEIGHT, WIDTH, CPU)
     assert math.isclose(float(share.sum()), math.pi * 15**2, rel_tol=0.01)
     assert share[0, 30, 40] == 1
     assert share[0, 0, 0] == 0
@@ -53,16 +53,16 @@ def test_a_shape_covers_its_area() -> None:
 
 def test_a_crop_of_a_frame_shows_the_same_part_of_a_shape() -> None:
     outline = sample_figure((0.5, 0.5), 0.4, 2.0, FRAME, torch.Generator().manual_seed(1))
-    whole = coverage(outline, FRAME, HEIGHT, WIDTH, CPU)
-    part = coverage(outline, replace(FRAME, left_px=-20.0, top_px=-10.0), 40, 30, CPU)
+    whole = compute_coverage(outline, FRAME, HEIGHT, WIDTH, CPU)
+    part = compute_coverage(outline, replace(FRAME, left_px=-20.0, top_px=-10.0), 40, 30, CPU)
     torch.testing.assert_close(part, whole[:, 10:50, 20:50])
     assert 0.02 < whole.mean() < 0.5
 
 
 def test_filling_keeps_what_is_there_and_continues_it() -> None:
     ramp = torch.linspace(0, 1, WIDTH).expand(3, HEIGHT, WIDTH)
-    hole = coverage(DISK, FRAME, HEIGHT, WIDTH, CPU)
-    result = filled(torch.where(hole > 0, 5.0, ramp), (hole == 0).float())
+    hole = compute_coverage(DISK, FRAME, HEIGHT, WIDTH, CPU)
+    result = fill_holes(torch.where(hole > 0, 5.0, ramp), (hole == 0).float())
     assert torch.equal(result[:, hole[0] == 0], ramp[:, hole[0] == 0])
     assert (result - ramp).abs().max() < 0.2
 
@@ -72,8 +72,8 @@ def test_defocus_is_convolution_with_a_disk() -> None:
     disk = np.clip(3.5 - np.hypot(offsets[:, None], offsets), 0, 1)
     light = random_photo()
     expected = np.stack([convolve(channel, disk / disk.sum(), mode="nearest") for channel in light.numpy()])
-    np.testing.assert_allclose(defocused(light, 3.0).numpy(), expected, atol=1e-5)
-    assert torch.equal(defocused(light, 0.0), light)
+    np.testing.assert_allclose(defocus(light, 3.0).numpy(), expected, atol=1e-5)
+    assert torch.equal(defocus(light, 0.0), light)
 
 
 def test_displacement_is_in_proportion_to_disparity() -> None:
@@ -89,7 +89,7 @@ def test_displacement_is_in_proportion_to_disparity() -> None:
 
 def test_a_relief_moves_each_place_by_its_own_disparity() -> None:
     tilted = Layer(disparity=((0.5, 1.5), (0.5, 1.5)))
-    relief = disparity_map(tilted, FRAME, HEIGHT, WIDTH, CPU)
+    relief = interpolate_disparity(tilted, FRAME, HEIGHT, WIDTH, CPU)
     assert isinstance(relief, torch.Tensor)
     torch.testing.assert_close(relief[7], torch.linspace(0.5, 1.5, WIDTH))
     ramp = torch.arange(WIDTH, dtype=torch.float32).expand(3, HEIGHT, WIDTH) / 100
@@ -109,9 +109,9 @@ def test_a_moving_object_blurs_itself_and_nothing_else() -> None:
     thing = Layer(matte=DISK, poses=sideways(steps), picture="other.png")  # type: ignore[arg-type]
     still = exposed(STILL * len(steps), Layer(), thing)
     rendering = render(random_photo(), still, pictures=[None, random_photo(1)])
-    away = coverage((replace(DISK[0], radii=(0.37, 0.37)),), FRAME, HEIGHT, WIDTH, CPU)[0] == 0
+    away = compute_coverage((replace(DISK[0], radii=(0.37, 0.37)),), FRAME, HEIGHT, WIDTH, CPU)[0] == 0
     torch.testing.assert_close(rendering.blurry[:, away], random_photo()[:, away], atol=2e-4, rtol=0)
-    within = coverage((replace(DISK[0], radii=(0.12, 0.12)),), FRAME, HEIGHT, WIDTH, CPU)[0] == 1
+    within = compute_coverage((replace(DISK[0], radii=(0.12, 0.12)),), FRAME, HEIGHT, WIDTH, CPU)[0] == 1
     assert (rendering.blurry - rendering.sharp)[:, within].abs().mean() > 0.1
     torch.testing.assert_close(rendering.sharp[:, within], random_photo(1)[:, within], atol=1e-5, rtol=0)
 
@@ -121,7 +121,7 @@ def test_a_followed_object_is_sharp_before_a_blurred_background() -> None:
     against = sideways([-x for x in steps])
     thing = Layer(matte=DISK, poses=against, picture="other.png")  # type: ignore[arg-type]
     rendering = render(random_photo(), exposed(sideways(steps), Layer(), thing), pictures=[None, random_photo(1)])
-    within = coverage((replace(DISK[0], radii=(0.2, 0.2)),), FRAME, HEIGHT, WIDTH, CPU)[0] == 1
+    within = compute_coverage((replace(DISK[0], radii=(0.2, 0.2)),), FRAME, HEIGHT, WIDTH, CPU)[0] == 1
     torch.testing.assert_close(rendering.blurry[:, within], random_photo(1)[:, within], atol=1e-4, rtol=0)
     assert (rendering.blurry - rendering.sharp)[:, :10].abs().mean() > 0.1
 
@@ -132,7 +132,7 @@ def test_light_that_an_object_blocks_for_a_share_of_the_exposure_is_missing_by_t
     thing = Layer(matte=DISK, poses=sideways(steps), picture="black.png")  # type: ignore[arg-type]
     white, black = torch.ones(3, HEIGHT, WIDTH), torch.zeros(3, HEIGHT, WIDTH)
     light = seen(white, exposed(STILL * len(steps), Layer(), thing), None, black)
-    matte = coverage(DISK, FRAME, HEIGHT, WIDTH, CPU)
+    matte = compute_coverage(DISK, FRAME, HEIGHT, WIDTH, CPU)
     covered = torch.stack([matte.roll(int(x), dims=2) for x in steps]).mean(dim=0)
     torch.testing.assert_close(light[:1], 1 - covered, atol=1e-4, rtol=0)
 
@@ -167,7 +167,7 @@ def test_convolution_equals_sampling_where_the_blur_is_uniform(margin_px: int) -
     steps = torch.randn(21, 2, generator=torch.Generator().manual_seed(3)).cumsum(0)
     steps = steps - steps.mean(0)
     poses = tuple((0.0, 0.0, 0.0, x / FOCAL_PX, y / FOCAL_PX, 0.0) for x, y in steps.tolist())
-    layers = layer_pictures(random_photo(), exposed(poses), ())
+    layers = render_layers(random_photo(), exposed(poses), ())
     sampled = average_over_poses(layers, exposed(poses), margin_px)
     convolved = average_over_poses(layers, exposed(poses), margin_px, tolerance_px=0.01)
     inner = slice(None), slice(10 - min(10, margin_px), -10 + margin_px or None), slice(14, -14)
@@ -182,7 +182,7 @@ def test_the_faster_way_stays_within_its_tolerance() -> None:
     slope = max(float(smooth.diff(dim=d).abs().max()) for d in (1, 2))
     for seed in range(20):
         exposure = sample_exposure(camera, HEIGHT, WIDTH, seed)
-        layers = layer_pictures(smooth, exposure, ())
+        layers = render_layers(smooth, exposure, ())
         inner = slice(None), slice(14, -14), slice(14, -14)
         difference = average_over_poses(layers, exposure)[inner] - average_over_poses(layers, exposure, 0, 0.1)[inner]
         assert difference.abs().max() <= 0.1 * slope * math.sqrt(2) + 1e-4
@@ -211,7 +211,7 @@ def test_views_made_together_as_on_an_accelerator_are_the_views_made_one_by_one(
     kinds = set()
     for seed in range(12):
         exposure = sample_exposure(camera, HEIGHT, WIDTH, seed)
-        layers = layer_pictures(photo, exposure, ())
+        layers = render_layers(photo, exposure, ())
         kinds.add((len(layers) > 1, exposure.readout > 0))
         alone = average_over_poses(layers, exposure, 5)
         for poses_at_once in (7, 1000):

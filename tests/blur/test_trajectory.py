@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from unblur.blur.trajectory import Kind, displacements, homographies, sample_path
+from unblur.blur.trajectory import Kind, compute_displacements, compute_homographies, sample_path
 
 DIRECTION = torch.tensor([0.3, -0.5, 0.1, 0.8, 0.2, -0.1])
 KINDS: tuple[Kind, ...] = ("bezier", "walk", "pan", "tremor")
@@ -49,7 +49,7 @@ def test_homography_of_a_rotation_against_scipy() -> None:
     focal, centre = 700.0, (310.0, 190.0)
     calibration = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
     expected = calibration @ Rotation.from_rotvec(vector).as_matrix() @ np.linalg.inv(calibration)
-    ours = homographies(torch.tensor([[*vector, 0.0, 0.0, 0.0]]), focal, centre)[0]
+    ours = compute_homographies(torch.tensor([[*vector, 0.0, 0.0, 0.0]]), focal, centre)[0]
     np.testing.assert_allclose(ours.numpy(), expected, atol=1e-5)
 
 
@@ -57,7 +57,7 @@ def test_displacements_of_pure_motions() -> None:
     focal, centre = 500.0, (100.0, 50.0)
     points = torch.tensor([[100.0, 50.0], [150.0, 50.0]])
     shifted, zoomed, rolled = (
-        displacements(torch.tensor([pose]), focal, centre, points)[0]
+        compute_displacements(torch.tensor([pose]), focal, centre, points)[0]
         for pose in ([0.0, 0, 0, 0.01, 0, 0], [0.0, 0, 0, 0, 0, 0.25], [0.0, 0, 0.1, 0, 0, 0])
     )
     torch.testing.assert_close(shifted, torch.tensor([[5.0, 0.0], [5.0, 0.0]]), atol=1e-4, rtol=0)

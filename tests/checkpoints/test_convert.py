@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from unblur.app.cli import main
 from unblur.checkpoints.folder import load_checkpoint
-from unblur.checkpoints.import_weights import key_map_of
-from unblur.checkpoints.published import published, published_card
+from unblur.checkpoints.import_weights import choose_key_map
+from unblur.checkpoints.published import get_published, make_published_card
 from unblur.models import MIMOUNetConfig
 from unblur.names import PublishedName
 
@@ -35,7 +35,7 @@ def test_the_authors_file_becomes_a_checkpoint_that_restores(
     assert checkpoint.train_patch_px == 256
     ours = checkpoint.model.state_dict()
     # To the last bit: nothing is rounded.
-    assert all(torch.equal(ours[key_map_of(config).renamed(name)], value) for name, value in weights.items())
+    assert all(torch.equal(ours[choose_key_map(config).rename(name)], value) for name, value in weights.items())
     card = (tmp_path / "mimo" / "README.md").read_text()
     assert "chosj95/MIMO-UNet" in card
     assert "MIMO-UNet.pkl" in card
@@ -51,7 +51,7 @@ def test_safetensors_become_a_checkpoint(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "naf").config == NAF_GOPRO
 
 
-def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
+def test_unsuitable_weights_are_refused_in_one_sentence_and_leave_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.save(waves(RESTORMER), tmp_path / "net.pth")
@@ -75,8 +75,8 @@ def test_a_checkpoint_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("name", get_args(PublishedName))
 def test_every_card_names_origin_and_licence(name: PublishedName) -> None:
-    network = published(name)
-    card = published_card(network, "net.pth")
-    assert key_map_of(network.config).origin in card
+    network = get_published(name)
+    card = make_published_card(network, "net.pth")
+    assert choose_key_map(network.config).origin in card
     assert f"license: {network.licence_tag}\n" in card
     assert network.licence in card

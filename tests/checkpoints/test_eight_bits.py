@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_no_weight_moves_further_than_half_a_step_of_its_channel() -> None:
+def test_the_error_of_a_weight_is_at_most_half_a_step_of_its_channel() -> None:
     weights = {"weight": torch.randn(8, 4, 3, 3) * torch.logspace(-6, 2, 8)[:, None, None, None], "bias": torch.ones(8)}
     again = from_eight_bits(to_eight_bits(weights))
     error = (again["weight"] - weights["weight"]).abs().flatten(1).amax(dim=1)
@@ -30,14 +30,14 @@ def test_no_weight_moves_further_than_half_a_step_of_its_channel() -> None:
     assert torch.equal(again["bias"].float(), weights["bias"])
 
 
-def test_zeros_stay_zeros_and_a_second_time_changes_nothing() -> None:
+def test_zeros_are_exact_and_quantisation_is_idempotent() -> None:
     weights = {"zeros": torch.zeros(3, 5), "some": torch.randn(3, 5)}
     once = from_eight_bits(to_eight_bits(weights))
     assert not once["zeros"].any()
     assert torch.allclose(from_eight_bits(to_eight_bits(once))["some"], once["some"], atol=1e-7)
 
 
-def test_a_checkpoint_takes_half_the_space_and_restores_alike(folder: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_is_half_as_large_and_restores_alike(folder: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     network = PlainUNet(CONFIG).eval()
     save_checkpoint(tmp_path / "half", network, CONFIG, train_patch_px=64, card="")

@@ -39,7 +39,7 @@ def test_half_precision_is_within_its_rounding(folder: Path) -> None:
     assert (folder / "model.safetensors").stat().st_size < 2.5 * sum(p.numel() for p in build(TINY).parameters()) + 5000
 
 
-def test_a_lone_weights_file_still_says_what_it_is(folder: Path) -> None:
+def test_a_weights_file_describes_its_network(folder: Path) -> None:
     with safe_open(folder / "model.safetensors", "pt") as file:
         assert json.loads(file.metadata()["unblur_config"])["model"]["width"] == 8
 
@@ -86,7 +86,7 @@ def test_atomic_writing_leaves_the_old_file_when_it_fails(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
-def test_a_disk_that_refuses_is_named_with_the_file(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_error_names_the_file(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise OSError(code, os.strerror(code))
 
@@ -105,7 +105,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_pipes_and_devices_stay_what_they_are(tmp_path: Path) -> None:
+def test_pipes_and_devices_are_not_replaced(tmp_path: Path) -> None:
     """For root, /dev/stdout could be replaced by a file."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

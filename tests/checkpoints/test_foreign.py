@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from original_names import MIMO, MPR, NAF, NAF_GOPRO, RESTORMER, original_shapes, wave_picture, waves
 from torch import Tensor
 
-from unblur.checkpoints.import_weights import ForeignConfig, from_foreign, key_map_of
+from unblur.checkpoints.import_weights import ForeignConfig, choose_key_map, from_foreign
 from unblur.models import MIMOUNetConfig, MPRNetConfig, MultiOutput, NAFNetConfig, RestormerConfig, build
 
 EVERY = [NAF, MIMO, MPR, RESTORMER, NAF_GOPRO, MIMOUNetConfig(blocks=20), MPRNetConfig(), RestormerConfig()]
@@ -16,7 +16,7 @@ EVERY = [NAF, MIMO, MPR, RESTORMER, NAF_GOPRO, MIMOUNetConfig(blocks=20), MPRNet
 def test_every_weight_of_the_original_is_one_of_ours(config: ForeignConfig) -> None:
     with torch.device("meta"):
         ours = {name: tuple(value.shape) for name, value in build(config).state_dict().items()}
-    renamed = [(key_map_of(config).renamed(name), shape) for name, shape in original_shapes(config).items()]
+    renamed = [(choose_key_map(config).rename(name), shape) for name, shape in original_shapes(config).items()]
     assert sorted(renamed) == sorted(ours.items())
 
 
@@ -114,7 +114,7 @@ def test_mimo_unet_with_the_original_weights_equals_the_original() -> None:
     model = from_foreign(weights, MIMO).double()
     assert isinstance(model, MultiOutput)
     with torch.no_grad():
-        outputs = model.outputs(wave_picture())
+        outputs = model.restore_all(wave_picture())
         expected = mimo_by_formula({name: value.double() for name, value in weights.items()}, MIMO, wave_picture())
     for ours, original in zip(outputs, expected, strict=True):
         assert (original - F.interpolate(wave_picture(), original.shape[2:])).abs().mean() > 0.01
@@ -138,16 +138,16 @@ def at_places(restored: Tensor) -> list[float]:
     return [restored[0, channel, row, column].item() for channel, row, column in PLACES]
 
 
-def test_mprnet_with_the_original_weights_answers_as_the_original() -> None:
+def test_mprnet_with_the_original_weights_equals_the_original() -> None:
     model = from_foreign(waves(MPR), MPR).double()
     assert isinstance(model, MultiOutput)
     with torch.no_grad():
-        outputs = model.outputs(wave_picture())
+        outputs = model.restore_all(wave_picture())
     for restored, answers in zip(outputs, MPRNET_ANSWERS, strict=True):
         assert at_places(restored) == pytest.approx(answers, abs=1e-9)
 
 
-def test_restormer_with_the_original_weights_answers_as_the_original() -> None:
+def test_restormer_with_the_original_weights_equals_the_original() -> None:
     model = from_foreign(waves(RESTORMER), RESTORMER).double()
     with torch.no_grad():
         assert at_places(model(wave_picture())) == pytest.approx(RESTORMER_ANSWERS, abs=1e-9)

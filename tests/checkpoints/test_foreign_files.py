@@ -11,7 +11,7 @@ from original_names import NAF, RESTORMER, waves
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unblur.checkpoints.import_weights import from_foreign, key_map_of, load_foreign
+from unblur.checkpoints.import_weights import choose_key_map, from_foreign, load_foreign
 from unblur.errors import UnblurError
 
 Wrap = Callable[[dict[str, Tensor]], object]
@@ -33,12 +33,12 @@ Wrap = Callable[[dict[str, Tensor]], object]
         ),
     ],
 )
-def test_wrappers_of_training_programs_are_taken_off(wrap: Wrap, tmp_path: Path) -> None:
+def test_wrappers_of_training_programs_are_removed(wrap: Wrap, tmp_path: Path) -> None:
     weights = waves(NAF)
     torch.save(wrap(weights), tmp_path / "net.pth")
     loaded = load_foreign(tmp_path / "net.pth", NAF)
     for name, value in weights.items():
-        assert torch.equal(loaded.state_dict()[key_map_of(NAF).renamed(name)], value)
+        assert torch.equal(loaded.state_dict()[choose_key_map(NAF).rename(name)], value)
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:

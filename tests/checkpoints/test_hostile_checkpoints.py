@@ -80,7 +80,7 @@ def test_absurd_patches_are_refused(checkpoint: Path, patch: object) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b"[]", b'{"model": 1e999}', b"NaN"])
-def test_configurations_that_are_none(checkpoint: Path, text: bytes) -> None:
+def test_invalid_configurations_are_refused(checkpoint: Path, text: bytes) -> None:
     (checkpoint / "config.json").write_bytes(text)
     refusal(checkpoint)
 
@@ -97,7 +97,7 @@ WEIGHTS = {
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
-def test_weights_that_are_none(checkpoint: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_weights_are_refused(checkpoint: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(checkpoint)
     (checkpoint / "model.safetensors").write_bytes(WEIGHTS[name])
     refusal(checkpoint)
@@ -105,13 +105,13 @@ def test_weights_that_are_none(checkpoint: Path, name: str, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_pipes_are_no_checkpoints(checkpoint: Path, name: str) -> None:
+def test_pipes_are_refused_as_checkpoints(checkpoint: Path, name: str) -> None:
     (checkpoint / name).unlink()
     os.mkfifo(checkpoint / name)
     assert "named pipe" in refusal(checkpoint)
 
 
-def test_numbers_that_are_none_are_no_configuration() -> None:
+def test_invalid_numbers_are_refused() -> None:
     for text in ("NaN", "Infinity", "-Infinity"):
         with pytest.raises(UnblurError, match="not a finite number"):
             from_json(text, float)
@@ -130,7 +130,9 @@ def encoder_folder(folder: Path, weights: object) -> Path:
 
 
 @pytest.mark.parametrize("weights", [Evil(), {"x": Evil()}, 7, [1, 2]], ids=["evil", "inside", "number", "list"])
-def test_text_encoders_that_are_no_weights(tmp_path: Path, weights: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_encoders_with_invalid_weights_are_refused(
+    tmp_path: Path, weights: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     folder = encoder_folder(tmp_path / "encoder", weights)
     with pytest.raises(UnblurError, match="encoder is neither a folder nor a hub id") as caught:
@@ -142,7 +144,7 @@ def test_text_encoders_that_are_no_weights(tmp_path: Path, weights: object, monk
 @pytest.mark.parametrize(
     "name", ["evil.pkl", "evil.pth", "evil.safetensors", "empty.pth", "pipe.pth", "folder.pth", "no.pth"]
 )
-def test_convert_answers_in_one_sentence(
+def test_convert_refuses_invalid_files_in_one_sentence(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -169,7 +171,7 @@ def test_convert_reads_names_alone(tmp_path: Path, content: object, capfd: pytes
     assert said.count("\n") == 1
 
 
-def test_convert_bears_a_wrapper_that_holds_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_convert_handles_a_wrapper_that_contains_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     content: dict[str, Any] = {}
     content["params"] = content
     torch.save(content, tmp_path / "own.pth")
@@ -178,7 +180,7 @@ def test_convert_bears_a_wrapper_that_holds_itself(tmp_path: Path, capfd: pytest
 
 
 @pytest.mark.parametrize("name", ["README.md", "config.json"])
-def test_files_in_the_place_of_a_checkpoint_are_left_alone(
+def test_existing_files_are_not_overwritten_by_a_checkpoint(
     checkpoint: Path, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_text("mine")
@@ -188,7 +190,7 @@ def test_files_in_the_place_of_a_checkpoint_are_left_alone(
 
 
 @pytest.mark.parametrize("card", ["none", "pipe", "folder", "bytes"])
-def test_bundle_says_when_the_card_is_none(
+def test_bundle_reports_an_unreadable_card(
     checkpoint: Path, tmp_path: Path, card: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = checkpoint / "README.md"
@@ -206,14 +208,16 @@ def test_bundle_says_when_the_card_is_none(
     assert not (tmp_path / "out").exists()
 
 
-def test_names_are_told_on_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+def test_names_are_printed_on_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["restore", "x.png", "--checkpoint", "a\nb\x1b[31m"]) == 2
     assert "a\\nb\\x1b[31m" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"hello", b"", pickle.dumps(Evil()), b"PK\x03\x04", b"\x80\x02."])
 @pytest.mark.parametrize("name", ["encoder.pth", "encoder.safetensors"])
-def test_encoders_that_are_none(tmp_path: Path, name: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_encoders_are_refused(
+    tmp_path: Path, name: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnblurError, match=f"{name} holds no weights that can be read") as caught:
@@ -222,7 +226,7 @@ def test_encoders_that_are_none(tmp_path: Path, name: str, content: bytes, monke
     assert not (tmp_path / "RUN").exists()
 
 
-def test_sizes_without_end_are_refused() -> None:
+def test_absurd_sizes_are_refused() -> None:
     with pytest.raises(UnblurError, match="8 at most"):
         with_scales(load_checkpoint(BUNDLED_RESTORER), 99_999)
     with pytest.raises(ValueError, match="leave nothing"):

@@ -22,18 +22,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_path_is_itself(tmp_path: Path) -> None:
+def test_a_local_path_is_returned(tmp_path: Path) -> None:
     (tmp_path / "alex.pth").write_bytes(b"")
     assert find_weights(tmp_path / "alex.pth") == tmp_path / "alex.pth"
     assert find_weights(str(tmp_path / "alex.pth")) == tmp_path / "alex.pth"
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_hub_id_is_the_file_of_that_repository() -> None:
+def test_a_hub_id_is_resolved_to_its_file() -> None:
     assert find_weights("nobody/lpips/v0.1/alex.pth").read_bytes() == b"heads"
 
 
-def test_a_file_here_wins_over_the_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_file_takes_precedence_over_the_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(cache)
     here = Path("nobody/lpips/v0.1/alex.pth")
     here.parent.mkdir(parents=True)
@@ -52,6 +52,6 @@ def test_a_file_here_wins_over_the_hub(cache: Path, monkeypatch: pytest.MonkeyPa
     ],
 )
 @pytest.mark.usefixtures("cache")
-def test_what_is_nowhere_is_said(source: str, said: str) -> None:
+def test_a_missing_file_is_reported(source: str, said: str) -> None:
     with pytest.raises(UnblurError, match=said):
         find_weights(source)

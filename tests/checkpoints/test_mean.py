@@ -25,7 +25,7 @@ def runs(tmp_path: Path) -> list[Path]:
     return folders
 
 
-def test_each_weight_of_the_copy_is_the_mean_of_the_runs(runs: list[Path], tmp_path: Path) -> None:
+def test_each_weight_is_the_mean_of_the_runs(runs: list[Path], tmp_path: Path) -> None:
     assert main(["bundle", *map(str, runs), str(runs[0]), "-o", str(tmp_path / "copy")]) == 0
     one, two, three = (load_checkpoint(folder).model.state_dict() for folder in runs)
     copy = load_checkpoint(tmp_path / "copy")
@@ -43,7 +43,7 @@ def test_the_mean_of_a_run_with_itself_is_that_run(runs: list[Path]) -> None:
     assert all(torch.equal(value, mean[name]) for name, value in one.model.state_dict().items())
 
 
-def test_runs_of_other_networks_have_no_mean(
+def test_runs_of_different_networks_are_refused(
     runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = replace(CONFIG, width=16)

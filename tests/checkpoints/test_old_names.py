@@ -27,9 +27,9 @@ from unblur.datasets import SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import ModelConfig, MultiScaleConfig, build
 from unblur.names import RecipeName
-from unblur.recipes import named
+from unblur.recipes import find_recipe
 from unblur.training.loop import train
-from unblur.training.precision import recorded_recipe
+from unblur.training.precision import read_recorded_recipe
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import L1Loss, PSNRLoss
 
@@ -49,7 +49,7 @@ def test_former_configurations_of_the_bundled_weights_are_read(sample: str, fold
 @pytest.mark.parametrize("name", ["multiscale-finish", "glow-joint", "restormer", "decoder"])
 def test_former_recipes_are_read(name: RecipeName) -> None:
     path = SAMPLES / f"recipe_{name}.json"
-    assert recorded_recipe(path.read_text(), path) == named(name)
+    assert read_recorded_recipe(path.read_text(), path) == find_recipe(name)
 
 
 @pytest.mark.parametrize("config", [MULTISCALE, GLOW], ids=["multiscale", "glow"])
@@ -80,7 +80,7 @@ def test_conversion_gives_the_bundled_weights(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("frozen", [(), ("nafnet",)])
-def test_an_unfinished_run_with_former_names_goes_on_bit_for_bit(
+def test_an_unfinished_run_with_former_names_continues_bit_for_bit(
     frozen: tuple[str, ...], photos: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe(
@@ -110,9 +110,9 @@ def test_an_unfinished_run_with_former_names_goes_on_bit_for_bit(
     assert from_json((tmp_path / "parts" / "recipe.json").read_text(), Recipe).frozen == frozen
 
 
-def test_settings_of_experiments_with_former_names_stay_locked(tmp_path: Path) -> None:
+def test_settings_of_experiments_with_former_names_remain_locked(tmp_path: Path) -> None:
     settings = SyntheticText(camera=Camera(), share=0.5)
-    recipe = replace(named("multiscale"), extra_sources=(settings,))
+    recipe = replace(find_recipe("multiscale"), extra_sources=(settings,))
     (tmp_path / "study.json").write_text(former_json(to_json(recipe)))
     lock_settings(tmp_path, recipe)
 
@@ -131,6 +131,6 @@ def test_current_names_are_left_as_they_are() -> None:
         for name in build(config).state_dict():
             assert modern_name(name) == name == modern_name(former_name(name))
     for name in ("multiscale-finish", "glow-joint", "restormer-prior"):
-        recipe = named(name)
+        recipe = find_recipe(name)
         assert from_json(modern_json(to_json(recipe)), Recipe) == recipe
     assert modern_json("{") == "{"

@@ -10,7 +10,7 @@ import torch
 from unblur.checkpoints.dc_autoencoder import load_dc_autoencoder
 from unblur.checkpoints.sana import load_sana
 from unblur.errors import UnblurError
-from unblur.models.dc_autoencoder import SANA_SCALING_FACTOR, sana_autoencoder
+from unblur.models.dc_autoencoder import SANA_SCALING_FACTOR, build_sana_autoencoder
 from unblur.models.tokens import Tokens
 
 diffusers = pytest.importorskip("diffusers", reason="needs the extra `generative`")
@@ -56,7 +56,7 @@ def tiny_autoencoder() -> Any:
     ).eval()
 
 
-def test_the_transformer_answers_as_that_of_diffusers_even_in_shards_and_inside_a_pipeline(tmp_path: Path) -> None:
+def test_the_transformer_equals_that_of_diffusers_even_in_shards_and_in_a_pipeline(tmp_path: Path) -> None:
     theirs = tiny_sana()
     theirs.save_pretrained(tmp_path / "whole")
     theirs.save_pretrained(tmp_path / "pipeline" / "transformer", max_shard_size="60KB")
@@ -75,18 +75,18 @@ def test_the_transformer_answers_as_that_of_diffusers_even_in_shards_and_inside_
         load_sana(tmp_path / "pipeline")
 
 
-def test_conditions_change_nothing_at_first_and_something_after_a_step(tmp_path: Path) -> None:
+def test_new_condition_channels_are_zero_initialised_and_trainable(tmp_path: Path) -> None:
     tiny_sana().save_pretrained(tmp_path)
-    alone, told = load_sana(tmp_path), load_sana(tmp_path, condition_channels=7)
+    alone, conditioned = load_sana(tmp_path), load_sana(tmp_path, condition_channels=7)
     noisy, sigma = torch.randn(2, 4, 3, 5), torch.rand(2)
     tokens = Tokens(torch.randn(2, 6, 10), torch.ones(2, 6, dtype=torch.bool))
     conditions = torch.randn(2, 7, 3, 5)
     joined = torch.cat((noisy, conditions), dim=1)
-    assert torch.equal(told(joined, sigma, tokens), alone(noisy, sigma, tokens))
-    told(joined, sigma, tokens).square().mean().backward()
-    torch.optim.SGD(told.parameters(), lr=0.1).step()
+    assert torch.equal(conditioned(joined, sigma, tokens), alone(noisy, sigma, tokens))
+    conditioned(joined, sigma, tokens).square().mean().backward()
+    torch.optim.SGD(conditioned.parameters(), lr=0.1).step()
     other = torch.cat((noisy, conditions + 1), dim=1)
-    assert not torch.equal(told(joined, sigma, tokens), told(other, sigma, tokens))
+    assert not torch.equal(conditioned(joined, sigma, tokens), conditioned(other, sigma, tokens))
 
 
 def test_half_precision_is_read_as_float32(tmp_path: Path) -> None:
@@ -113,12 +113,12 @@ def test_the_autoencoder_is_that_of_diffusers_with_its_factor_and_any_size(tmp_p
 def test_the_published_autoencoder_has_the_published_size() -> None:
     """About 312 million parameters."""
     with torch.device("meta"):
-        halves = sana_autoencoder()
+        halves = build_sana_autoencoder()
     assert round(sum(p.numel() for half in halves for p in half.parameters()) / 1e6) == 312
     assert halves[0].scaling_factor == halves[1].scaling_factor == SANA_SCALING_FACTOR
 
 
-def test_what_is_not_there_or_another_network_is_one_sentence(tmp_path: Path) -> None:
+def test_missing_files_and_other_networks_are_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match="There is no folder"):
         load_sana(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -150,7 +150,7 @@ def test_what_is_not_there_or_another_network_is_one_sentence(tmp_path: Path) ->
         ("caption_channels", 11, "instead of"),
     ],
 )
-def test_a_description_that_does_not_fit_is_one_sentence(
+def test_an_unsuitable_configuration_is_refused_in_one_sentence(
     tmp_path: Path, entry: str, value: object, complaint: str
 ) -> None:
     tiny_sana().save_pretrained(tmp_path)
@@ -161,7 +161,7 @@ def test_a_description_that_does_not_fit_is_one_sentence(
 
 
 @pytest.mark.parametrize(("entry", "value"), [("scaling_factor", None), ("encoder_block_types", ["Nothing"] * 6)])
-def test_an_autoencoder_that_cannot_be_built_is_one_sentence(tmp_path: Path, entry: str, value: object) -> None:
+def test_an_invalid_autoencoder_is_refused_in_one_sentence(tmp_path: Path, entry: str, value: object) -> None:
     tiny_autoencoder().save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {entry: value}))

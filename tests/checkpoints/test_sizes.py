@@ -12,7 +12,7 @@ from unblur.models import MultiScaleConfig, NAFNetConfig, build
 NAFNET = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
 
 
-def test_a_copy_looks_at_fewer_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_copy_with_fewer_scales_has_the_same_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = MultiScaleConfig(nafnet=NAFNET, scales=4, channels=4, blocks=1)
     network = build(config)
     for part in ("nafnet.ending", "fusion.ending"):

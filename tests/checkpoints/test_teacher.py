@@ -1,4 +1,4 @@
-"""Teachers: they recognise what is in known pictures, and bad ones are told in one sentence."""
+"""Teachers classify known photographs, and invalid ones are refused in one sentence."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-from unblur.checkpoints.teacher import describe, load_classifier, load_teacher
+from unblur.checkpoints.teacher import load_classifier, load_teacher, read_transformers_config
 from unblur.errors import UnblurError
 from unblur.models import SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
@@ -28,12 +28,12 @@ def classifier() -> torch.nn.Module:
 
 
 def picture(name: str) -> Tensor:
-    """(1, 3, H, W) in [0, 1]."""
+    """Return a photograph, (1, 3, H, W) in [0, 1]."""
     return torch.from_numpy(getattr(skimage.data, name)()).permute(2, 0, 1)[None] / 255
 
 
-def seen(classifier: torch.nn.Module, photo: Tensor) -> int:
-    """The class of the middle of a photograph at the size that the network was trained on."""
+def predict_class(classifier: torch.nn.Module, photo: Tensor) -> int:
+    """Return the class of the middle of a photograph at the size that the network was trained on."""
     side = min(photo.shape[2:])
     top, left = ((length - side) // 2 for length in photo.shape[2:])
     middle = photo[..., top : top + side, left : left + side]
@@ -41,13 +41,13 @@ def seen(classifier: torch.nn.Module, photo: Tensor) -> int:
         return int(classifier(F.interpolate(middle, (224, 224), mode="bicubic", antialias=True)).argmax())
 
 
-def test_the_teacher_knows_a_cat_a_coffee_and_a_rocket(classifier: torch.nn.Module) -> None:
-    assert seen(classifier, picture("chelsea")) in CATS
-    assert seen(classifier, picture("coffee")) == ESPRESSO
-    assert seen(classifier, picture("rocket")) == MISSILE
+def test_the_teacher_classifies_known_photographs(classifier: torch.nn.Module) -> None:
+    assert predict_class(classifier, picture("chelsea")) in CATS
+    assert predict_class(classifier, picture("coffee")) == ESPRESSO
+    assert predict_class(classifier, picture("rocket")) == MISSILE
 
 
-def test_scores_are_those_of_the_network_that_the_weights_were_made_for(classifier: torch.nn.Module) -> None:
+def test_scores_equal_those_of_the_original_network(classifier: torch.nn.Module) -> None:
     # Computed with the PyPI package efficientnet-lite-pytorch 0.1.0 and the same weights.
     expected = {
         (0, 64): [-0.9072, 0.9830, 8.5744, 9.1564, 9.3762, 0.6242],
@@ -59,7 +59,7 @@ def test_scores_are_those_of_the_network_that_the_weights_were_made_for(classifi
         torch.testing.assert_close(ours[[0, 1, 281, 282, 285, 999]], torch.tensor(scores), atol=2e-4, rtol=0)
 
 
-def test_half_precision_in_a_checkpoint_keeps_what_is_seen(classifier: torch.nn.Module) -> None:
+def test_half_precision_preserves_the_classification(classifier: torch.nn.Module) -> None:
     with torch.no_grad():
         sharp = classifier.features(picture("coffee"))
         halved = load_classifier()
@@ -78,7 +78,7 @@ def test_a_teacher_is_frozen(classifier: torch.nn.Module) -> None:
     )
 
 
-def test_weights_that_are_not_there_or_of_another_network_are_one_sentence(tmp_path: Path) -> None:
+def test_missing_or_unsuitable_weights_are_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match="efficientnet-lite0-57934424"):
         load_classifier(tmp_path / "missing.pth")
     (tmp_path / "damaged.pth").write_bytes(b"nothing")
@@ -93,7 +93,7 @@ def test_weights_that_are_not_there_or_of_another_network_are_one_sentence(tmp_p
 
 @pytest.fixture(params=["resnet", "convnext", "swin", "dinov2"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A tiny classifier of the library transformers, as its users save theirs."""
+    """Write a tiny classifier of the library transformers in its own format."""
     transformers = pytest.importorskip("transformers", reason="needs the extra `teachers`")
     torch.manual_seed(0)
     sizes = {"hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}
@@ -118,8 +118,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / request.param
 
 
-def test_any_backbone_of_transformers_is_a_teacher_and_its_student_travels_alone(folder: Path, tmp_path: Path) -> None:
-    config = SemanticPriorConfig(backbone=describe(folder), fusion_channels=8)
+def test_any_transformers_backbone_can_teach_a_self_contained_student(folder: Path, tmp_path: Path) -> None:
+    config = SemanticPriorConfig(backbone=read_transformers_config(folder), fusion_channels=8)
     assert isinstance(config.backbone, TransformersConfig)
     pyramid = (16, 16, 16, 16) if folder.name == "dinov2" else (4, 8, 16, 32)
     assert config.backbone.strides_px == pyramid
@@ -140,7 +140,7 @@ def test_any_backbone_of_transformers_is_a_teacher_and_its_student_travels_alone
 
 
 @pytest.mark.parametrize("folder", ["resnet", "dinov2"], indirect=True)
-def test_features_are_those_of_the_library(folder: Path) -> None:
+def test_features_equal_those_of_the_library(folder: Path) -> None:
     import transformers
 
     network = transformers.AutoModel.from_pretrained(folder).eval()
@@ -154,13 +154,14 @@ def test_features_are_those_of_the_library(folder: Path) -> None:
             expected = network(shown).last_hidden_state[:, 1:].transpose(1, 2).unflatten(2, (4, 4))
         else:
             expected = network(shown).last_hidden_state
-        torch.testing.assert_close(load_teacher(describe(folder))(photo)[-1], expected, atol=1e-4, rtol=1e-3)
+        teacher = load_teacher(read_transformers_config(folder))
+        torch.testing.assert_close(teacher(photo)[-1], expected, atol=1e-4, rtol=1e-3)
 
 
-def test_what_is_no_backbone_is_one_sentence(tmp_path: Path) -> None:
+def test_other_models_are_refused_in_one_sentence(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="needs the extra `teachers`")
     with pytest.raises(UnblurError, match="neither a folder nor a hub id"):
-        describe(tmp_path / "missing")
+        read_transformers_config(tmp_path / "missing")
     transformers.BertConfig().save_pretrained(tmp_path / "bert")
     with pytest.raises(UnblurError, match="cannot use as a backbone"):
-        describe(tmp_path / "bert")
+        read_transformers_config(tmp_path / "bert")

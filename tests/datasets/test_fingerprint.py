@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unblur.datasets.fingerprint import fingerprint
+from unblur.datasets.fingerprint import compute_fingerprint
 
 
 def test_a_fingerprint_changes_with_names_sizes_and_order_alone(tmp_path: Path) -> None:
@@ -17,12 +17,12 @@ def test_a_fingerprint_changes_with_names_sizes_and_order_alone(tmp_path: Path) 
         [("a", [short, long])],
         [],
     ]
-    assert len({fingerprint(one) for one in sets}) == len(sets)
-    before = fingerprint(sets[0])
+    assert len({compute_fingerprint(one) for one in sets}) == len(sets)
+    before = compute_fingerprint(sets[0])
     copy = tmp_path / "copy"
     copy.write_bytes(b"2")
-    assert fingerprint([("a", [copy]), ("b", [long])]) == before
+    assert compute_fingerprint([("a", [copy]), ("b", [long])]) == before
 
 
 def test_a_file_that_is_missing_is_somebody_elses_concern(tmp_path: Path) -> None:
-    assert fingerprint([("a", [tmp_path / "nothing"])]) != fingerprint([])
+    assert compute_fingerprint([("a", [tmp_path / "nothing"])]) != compute_fingerprint([])

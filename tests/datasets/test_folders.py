@@ -8,7 +8,7 @@ import torch
 
 from unblur.datasets import PairFolder, PhotoFolder
 from unblur.datasets.pair_files import read_rgb
-from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
@@ -75,13 +75,13 @@ def test_hidden_files_are_no_photographs(tmp_path: Path) -> None:
         save(tmp_path / "photos" / f"{name}.png", 64, 64, seed=ord(name))
     photos = PhotoFolder(tmp_path / "photos")
     settings = ValidationSet(severities=(("light", 2.0),), size_px=32)
-    before = list(validation_pairs(photos, settings))
+    before = list(simulate_validation_pairs(photos, settings))
     # What macOS leaves beside the files of a disk that is not its own.
     (tmp_path / "photos" / "._a.png").write_bytes(b"\0\5\x16\7")
     (tmp_path / "photos" / "c.png").mkdir()
     again = PhotoFolder(tmp_path / "photos")
     assert again.names == photos.names == ["a.png", "b.png"]
-    for was, pair in zip(before, validation_pairs(again, settings), strict=True):
+    for was, pair in zip(before, simulate_validation_pairs(again, settings), strict=True):
         assert was.name == pair.name
         assert torch.equal(was.blurry, pair.blurry)
     for name in ("a", "b"):
@@ -110,7 +110,7 @@ def test_the_validation_set_is_fixed_and_grows_blurrier(tmp_path: Path) -> None:
         pixels = coarse.repeat(10, 0).repeat(10, 1)
         write_photo(Photo(pixels=pixels), tmp_path / "photos" / f"photo_{number}.png")
     settings = ValidationSet(size_px=96)
-    first, again = (list(validation_pairs(PhotoFolder(tmp_path / "photos"), settings)) for _ in range(2))
+    first, again = (list(simulate_validation_pairs(PhotoFolder(tmp_path / "photos"), settings)) for _ in range(2))
     assert len(first) == 2 * len(settings.severities)
     error: dict[str, float] = {}
     for pair, twin in zip(first, again, strict=True):
@@ -139,7 +139,9 @@ def test_version_2_of_the_validation_set_is_what_it_was(tmp_path: Path, pair: st
     write_photo(Photo(pixels=pixels.astype(np.uint8)), tmp_path / "photos" / "a.png")
     settings = ValidationSet(size_px=64)
     assert settings.version == 2
-    blurry = next(p.blurry for p in validation_pairs(PhotoFolder(tmp_path / "photos"), settings) if pair in p.name)
+    blurry = next(
+        p.blurry for p in simulate_validation_pairs(PhotoFolder(tmp_path / "photos"), settings) if pair in p.name
+    )
     found = (blurry * 255).round().int()[:, ::21, ::21].flatten()[:16]
     # Other processors round a little differently, and JPEG may make two levels of that.
     assert (found - torch.tensor(values)).abs().max() <= 2

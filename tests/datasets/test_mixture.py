@@ -36,7 +36,7 @@ def test_every_item_of_every_source_is_used_once_and_in_order(shares: list[float
 @given(SHARES, st.integers(0, 10_000_000))
 def test_shares_are_kept_in_every_stretch(shares: list[float], start: int) -> None:
     mixed, length = mixture(shares), 400
-    names = [mixed.whose(index)[0] for index in range(start, start + length)]
+    names = [mixed.locate(index)[0] for index in range(start, start + length)]
     for name, share in enumerate(shares):
         # Each split into one source and the rest adds less than one item of error, on both ends.
         assert abs(names.count(name) - length * share / sum(shares)) <= 2 * len(shares)
@@ -46,20 +46,20 @@ def test_shares_are_kept_in_every_stretch(shares: list[float], start: int) -> No
 def test_two_sources_are_off_by_less_than_one_item(share: float, start: int) -> None:
     mixed = mixture([share, 1 - share])
     for length in (1, 8, 100):
-        count = sum(mixed.whose(index)[0] == 0 for index in range(start, start + length))
+        count = sum(mixed.locate(index)[0] == 0 for index in range(start, start + length))
         assert abs(count - length * share) < 1 + length / 10_000
 
 
 def test_a_quarter_is_two_of_every_batch_of_eight() -> None:
     mixed = mixture([0.75, 0.25])
     for batch in range(50):
-        assert [mixed.whose(8 * batch + item)[0] for item in range(8)].count(1) == 2
+        assert [mixed.locate(8 * batch + item)[0] for item in range(8)].count(1) == 2
 
 
 @pytest.mark.parametrize("shares", [[1 / 3] * 3, [0.1] * 10, [1e-9, 1.0], [5.0, 5.0]])
 def test_only_proportions_count(shares: list[float]) -> None:
     mixed = mixture(shares)
-    names = [mixed.whose(index)[0] for index in range(30)]
+    names = [mixed.locate(index)[0] for index in range(30)]
     assert set(names) <= set(range(len(shares)))
     for name, share in enumerate(shares):
         assert abs(names.count(name) - 30 * share / sum(shares)) <= 1

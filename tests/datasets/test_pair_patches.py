@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unblur.datasets import PairFolder, PairPatches, PairSet
-from unblur.datasets.simulated import PatchSampling, dihedral
+from unblur.datasets.simulated import PatchSampling, apply_dihedral
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
@@ -48,7 +48,7 @@ def test_patches_are_the_same_square_of_both_pictures_turned_alike(folder: Path)
         patch = source[index]
         assert patch.blurry.shape == patch.sharp.shape == (3, 16, 16)
         torch.testing.assert_close(patch.sharp, 1 - patch.blurry)
-        turns = [lies_in(dihedral(patch.sharp, back), whole[patch.name]) for back in range(8)]
+        turns = [lies_in(apply_dihedral(patch.sharp, back), whole[patch.name]) for back in range(8)]
         assert sum(turns) == 1
         seen.add(turns.index(True))
     assert len(seen) > 3
@@ -93,16 +93,16 @@ def test_nothing_to_cut_from_is_refused(folder: Path) -> None:
 
 def test_the_last_pairs_are_kept_back(folder: Path) -> None:
     pair_set = PairSet(folder=str(folder), holdout=0.4, share=1.0)
-    assert [files.name for files in pair_set.training_files()] == ["0.png", "1.png", "2.png"]
-    assert [files.name for files in pair_set.holdout_files()] == ["3.png", "4.png"]
+    assert [files.name for files in pair_set.find_training_files()] == ["0.png", "1.png", "2.png"]
+    assert [files.name for files in pair_set.find_holdout_files()] == ["3.png", "4.png"]
     everything = PairSet(folder=str(folder), share=1.0)
-    assert (len(everything.training_files()), everything.holdout_files()) == (5, [])
+    assert (len(everything.find_training_files()), everything.find_holdout_files()) == (5, [])
 
 
 def test_a_single_pair_cannot_be_kept_back(tmp_path: Path) -> None:
     save(tmp_path, "one.png")
     with pytest.raises(UnblurError, match="one pair"):
-        PairSet(folder=str(tmp_path), holdout=0.2, share=1.0).training_files()
+        PairSet(folder=str(tmp_path), holdout=0.2, share=1.0).find_training_files()
 
 
 def test_pairs_for_measuring_are_not_learnt_from(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_pairs_for_measuring_are_not_learnt_from(tmp_path: Path) -> None:
         for side in ("blur", "sharp"):
             (scene / side).mkdir(parents=True)
             write_photo(Photo(pixels=np.zeros((20, 20, 3), np.uint8)), scene / side / f"{split}.png")
-    (files,) = PairSet(folder=str(tmp_path / "data"), share=1.0).training_files()
+    (files,) = PairSet(folder=str(tmp_path / "data"), share=1.0).find_training_files()
     assert "train" in files.blurry.path.parts
     levin = tmp_path / "Levin09blurdata"
     levin.mkdir()

@@ -49,11 +49,11 @@ def test_ends_that_are_kept_and_turned_are_those_of_the_turned_motion_bit_for_bi
 ) -> None:
     for number in range(6):
         pair = simulated[number]
-        kept = AugmentedPair(pair, orientation).fitted_ends(8)
-        start, end = pair.motion_at(8).dihedral(orientation).fitted_ends()
+        kept = AugmentedPair(pair, orientation).fit_ends(8)
+        start, end = pair.compute_motion_at(8).apply_dihedral(orientation).fit_ends()
         assert torch.equal(kept.start, start)
         assert torch.equal(kept.end, end)
-        assert pair.fitted_ends(8) is pair.fitted_ends(8)
+        assert pair.fit_ends(8) is pair.fit_ends(8)
 
 
 def test_each_pair_is_shown_as_often_as_asked_and_never_twice_alike(simulated: SimulatedPairs) -> None:

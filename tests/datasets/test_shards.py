@@ -22,11 +22,11 @@ from unblur.datasets.shards import (
     ShardFolder,
     ShardSettings,
     begin_shards,
-    content_table_sha256,
-    missing_shards,
-    photo_files,
+    compute_content_table_sha256,
+    compute_shard_indices,
+    describe_photos,
+    find_missing_shards,
     read_shard,
-    shard_indices,
     shard_path,
     write_shard,
 )
@@ -46,8 +46,8 @@ def settings_for(photos: Path, pairs: int = 7) -> ShardSettings:
         pairs_per_shard=4,
         sampling=PatchSampling(patch_px=SIZE_PX),
         camera=Camera(),
-        photos=photo_files(photos),
-        content_table_sha256=content_table_sha256(photos),
+        photos=describe_photos(photos),
+        content_table_sha256=compute_content_table_sha256(photos),
     )
 
 
@@ -67,8 +67,10 @@ def pairs(photos: Path) -> SimulatedPairs:
 
 def write_missing(folder: Path, settings: ShardSettings, pair: Callable[[int], SimulatedPair]) -> None:
     begin_shards(folder, settings)
-    for shard in missing_shards(folder, settings):
-        write_shard(shard_path(folder, shard), shard_indices(shard, settings.pairs, settings.pairs_per_shard), pair)
+    for shard in find_missing_shards(folder, settings):
+        write_shard(
+            shard_path(folder, shard), compute_shard_indices(shard, settings.pairs, settings.pairs_per_shard), pair
+        )
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_what_is_written_is_read(shards: Path, pairs: SimulatedPairs) -> None:
         assert torch.equal(pair.saturated, made.saturated)
         assert torch.equal(pair.start, made.motion.start)
         assert torch.equal(pair.end, made.motion.end)
-        assert torch.equal(pair.curve, made.motion.quadratic())
+        assert torch.equal(pair.curve, made.motion.fit_quadratic())
         assert from_json(pair.record, PairRecord) == made.record
     assert any(pair.start.any() for pair in stored)
     assert any(pair.saturated.any() for pair in stored)
@@ -247,10 +249,10 @@ def test_counts_below_one_and_missing_photographs_are_refused(photos: Path, tmp_
     with pytest.raises(UnblurError, match="number of pairs must be at least 1, not 0"):
         settings_for(photos, pairs=0)
     with pytest.raises(UnblurError, match="no folder"):
-        photo_files(tmp_path / "nowhere")
+        describe_photos(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnblurError, match="no photographs"):
-        photo_files(tmp_path / "empty")
+        describe_photos(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import convolve1d, gaussian_filter
 from torch import Tensor
 
-from unblur.datasets.alignment import shift_between
+from unblur.datasets.alignment import measure_shift
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,14 @@ def blurred(scene: Tensor, path: list[float]) -> Tensor:
 
 
 def test_a_picture_is_not_shifted_against_itself(scene: Tensor) -> None:
-    assert shift_between(scene, scene).length_px < 0.01
+    assert measure_shift(scene, scene).length_px < 0.01
 
 
 @pytest.mark.parametrize(("right", "down"), [(3, 0), (0, -4), (-7, 11), (25, -20)])
 def test_a_moved_picture_is_found_where_it_is(scene: Tensor, right: int, down: int) -> None:
     wide = scene.roll((down, right), (1, 2))
     inside = (slice(None), slice(25, -25), slice(25, -25))
-    shift = shift_between(wide[inside], scene[inside])
+    shift = measure_shift(wide[inside], scene[inside])
     assert shift.right_px == pytest.approx(right, abs=0.3)
     assert shift.down_px == pytest.approx(down, abs=0.3)
 
@@ -49,7 +49,7 @@ def test_a_moved_picture_is_found_where_it_is(scene: Tensor, right: int, down: i
     ],
 )
 def test_the_middle_of_a_blur_is_found_and_not_its_ends(scene: Tensor, path: list[float], centre: float) -> None:
-    shift = shift_between(blurred(scene, path), scene)
+    shift = measure_shift(blurred(scene, path), scene)
     assert shift.right_px == pytest.approx(centre, abs=0.4)
     assert shift.down_px == pytest.approx(0, abs=0.1)
 
@@ -57,9 +57,9 @@ def test_the_middle_of_a_blur_is_found_and_not_its_ends(scene: Tensor, path: lis
 def test_noise_does_not_hide_the_shift(scene: Tensor) -> None:
     noise = torch.randn(scene.shape, generator=torch.Generator().manual_seed(0)) * 8
     noisy = (blurred(scene, [1.0] * 9).float() + noise).clamp(0, 255).to(torch.uint8)
-    assert shift_between(noisy, scene).length_px < 0.3
+    assert measure_shift(noisy, scene).length_px < 0.3
 
 
 def test_two_empty_pictures_have_no_shift() -> None:
     grey = torch.full((3, 20, 30), 128, dtype=torch.uint8)
-    assert shift_between(grey, grey).length_px == pytest.approx(0, abs=1e-6)
+    assert measure_shift(grey, grey).length_px == pytest.approx(0, abs=1e-6)

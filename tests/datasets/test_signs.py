@@ -11,7 +11,7 @@ import torch
 
 from unblur.blur import Camera
 from unblur.datasets import PhotoFolder, SimulatedPairs
-from unblur.datasets.signs import MARGIN_PX, WORDS, Sign, SignSettings, drawn_signs, sign, sign_pairs
+from unblur.datasets.signs import MARGIN_PX, WORDS, Sign, SignSettings, draw_sign, draw_signs, render_sign_pairs
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.sources import TO_LEARN
 from unblur.datasets.validation import ValidationSet
@@ -35,18 +35,18 @@ def test_severities_are_those_of_the_validation_set() -> None:
 
 @pytest.mark.slow
 def test_a_sign_depends_on_seed_and_number_only() -> None:
-    *_, last = sign_pairs(2, SETTINGS)
-    again = sign(1, SETTINGS)
+    *_, last = render_sign_pairs(2, SETTINGS)
+    again = draw_sign(1, SETTINGS)
     assert torch.equal(last.pair.sharp, again.picture)
     assert last.text == again.text
-    (blurry,) = (pair.pair.blurry for pair in sign_pairs(2, SETTINGS) if pair.pair.name == last.pair.name)
+    (blurry,) = (pair.pair.blurry for pair in render_sign_pairs(2, SETTINGS) if pair.pair.name == last.pair.name)
     assert torch.equal(last.pair.blurry, blurry)
-    assert sign(1, replace(SETTINGS, seed=1)).text != again.text != sign(0, SETTINGS).text
+    assert draw_sign(1, replace(SETTINGS, seed=1)).text != again.text != draw_sign(0, SETTINGS).text
 
 
 def test_signs_have_text_and_keep_off_the_border(photos: PhotoFolder) -> None:
     for number in range(10):
-        shown, bare = sign(number, SETTINGS, photos), sign(number, SETTINGS)
+        shown, bare = draw_sign(number, SETTINGS, photos), draw_sign(number, SETTINGS)
         assert shown.text == bare.text
         assert 1 <= len(shown.text.split("\n")) <= 3
         assert all(line.strip() == line != "" for line in shown.text.split("\n"))
@@ -66,33 +66,33 @@ def test_signs_have_text_and_keep_off_the_border(photos: PhotoFolder) -> None:
 
 def test_each_severity_blurs_more() -> None:
     errors: dict[str, float] = dict.fromkeys((name for name, _ in SETTINGS.severities), 0.0)
-    for item in sign_pairs(3, SETTINGS):
+    for item in render_sign_pairs(3, SETTINGS):
         errors[item.pair.name.split("_")[0]] += float((item.pair.blurry - item.pair.sharp).square().mean())
     assert list(errors.values()) == sorted(set(errors.values()))
 
 
 def test_a_photograph_smaller_than_the_picture_is_refused(photos: PhotoFolder) -> None:
     with pytest.raises(UnblurError, match=r"wall\.png is 400 x 300 pixels"):
-        sign(0, replace(SETTINGS, width_px=500), photos)
+        draw_sign(0, replace(SETTINGS, width_px=500), photos)
 
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_no_signs_are_refused(count: int) -> None:
     with pytest.raises(UnblurError, match="at least one"):
-        next(sign_pairs(count, SETTINGS))
+        next(render_sign_pairs(count, SETTINGS))
 
 
 @pytest.mark.parametrize("size", [{"width_px": 150}, {"height_px": 100}])
 def test_letters_that_do_not_fit_are_refused(size: dict[str, int]) -> None:
     with pytest.raises(UnblurError, match="do not fit on a sign"):
-        sign(0, replace(SETTINGS, capital_px=(40, 40), **size))
+        draw_sign(0, replace(SETTINGS, capital_px=(40, 40), **size))
 
 
 @pytest.mark.slow
 def test_signs_to_learn_have_neither_the_fonts_nor_the_words_of_those_to_be_read(photos: PhotoFolder) -> None:
     small = replace(TO_LEARN, height_px=256, width_px=384)
     assert not set(TO_LEARN.fonts) & set(SETTINGS.fonts)
-    shown = {word.upper() for number in range(20) for word in sign(number, small, photos).text.split()}
+    shown = {word.upper() for number in range(20) for word in draw_sign(number, small, photos).text.split()}
     words = {word for word in shown if word.isalpha()}
     # Among two random letters there may be a word.
     assert len(words) > 30
@@ -101,11 +101,11 @@ def test_signs_to_learn_have_neither_the_fonts_nor_the_words_of_those_to_be_read
 
 def test_drawn_signs_are_the_same_every_time_and_shown_as_often_each(photos: PhotoFolder) -> None:
     small = replace(TO_LEARN, height_px=256, width_px=384)
-    first, again = (drawn_signs(3, small, photos) for _ in range(2))
+    first, again = (draw_signs(3, small, photos) for _ in range(2))
     assert first.names == again.names
     assert len(set(first.names)) == 3
     assert torch.equal(torch.stack(list(first.photos)), torch.stack(again.photos[::-1][::-1]))
-    assert torch.equal(first.photos[1].float() / 255, sign(1, small, photos).picture)
+    assert torch.equal(first.photos[1].float() / 255, draw_sign(1, small, photos).picture)
     assert first.weights.tolist() == pytest.approx([1 / 3] * 3)
     assert first.shortest_side_px == 256
     with pytest.raises(IndexError):
@@ -119,10 +119,10 @@ def test_signs_are_drawn_when_they_are_needed_and_once_by_any_number_of_threads(
 
     def counted(number: int, *others: Any) -> Sign:
         drawn.append(number)
-        return sign(number, *others)
+        return draw_sign(number, *others)
 
-    monkeypatch.setattr("unblur.datasets.signs.sign", counted)
-    signs = drawn_signs(10_000, replace(TO_LEARN, height_px=256, width_px=384), photos)
+    monkeypatch.setattr("unblur.datasets.signs.draw_sign", counted)
+    signs = draw_signs(10_000, replace(TO_LEARN, height_px=256, width_px=384), photos)
     pairs = SimulatedPairs(signs, Camera(), PatchSampling(patch_px=64), seed=1)
     with ThreadPoolExecutor(4) as threads:
         shown = list(threads.map(signs.photos.__getitem__, [5, 7, 5, 7, 5]))
@@ -134,4 +134,4 @@ def test_signs_are_drawn_when_they_are_needed_and_once_by_any_number_of_threads(
 
 def test_signs_that_cannot_be_drawn_are_refused_at_once(photos: PhotoFolder) -> None:
     with pytest.raises(UnblurError, match="do not fit"):
-        drawn_signs(3, replace(TO_LEARN, capital_px=(200.0, 200.0)), photos)
+        draw_signs(3, replace(TO_LEARN, capital_px=(200.0, 200.0)), photos)

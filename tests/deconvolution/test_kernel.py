@@ -7,12 +7,12 @@ from scipy import ndimage
 
 from unblur.deconvolution.kernel import (
     centre_kernel,
-    centroid,
     clean_kernel,
-    connected_parts,
-    direction_deg,
-    extent_px,
-    point_kernel,
+    compute_centroid,
+    label_connected_parts,
+    make_point_kernel,
+    measure_direction_deg,
+    measure_extent_px,
     resize_kernel,
 )
 
@@ -26,7 +26,7 @@ def line(side: int, length: int, down: bool = False) -> torch.Tensor:
 
 def test_connected_parts_are_scipys() -> None:
     mask = torch.rand(40, 50) < 0.4
-    ours = connected_parts(mask).numpy()
+    ours = label_connected_parts(mask).numpy()
     theirs, count = ndimage.label(mask.numpy(), structure=np.ones((3, 3)))
     assert len(np.unique(ours)) - 1 == count
     for part in range(1, count + 1):
@@ -35,14 +35,14 @@ def test_connected_parts_are_scipys() -> None:
 
 
 def test_parts_of_a_full_and_of_an_empty_mask() -> None:
-    assert connected_parts(torch.ones(5, 5).bool()).unique().tolist() == [1]
-    assert connected_parts(torch.zeros(5, 5).bool()).unique().tolist() == [0]
+    assert label_connected_parts(torch.ones(5, 5).bool()).unique().tolist() == [1]
+    assert label_connected_parts(torch.zeros(5, 5).bool()).unique().tolist() == [0]
 
 
 def test_the_centroid_is_scipys() -> None:
     kernel = torch.rand(9, 9)
     row, column = ndimage.center_of_mass(kernel.numpy())
-    assert centroid(kernel) == pytest.approx((column - 4, row - 4), abs=1e-5)
+    assert compute_centroid(kernel) == pytest.approx((column - 4, row - 4), abs=1e-5)
 
 
 def test_a_displaced_kernel_is_centred_again() -> None:
@@ -66,21 +66,21 @@ def test_a_kernel_without_light_stays_finite() -> None:
     ("kernel", "length", "direction"), [(line(21, 9), 8, 0.0), (line(21, 13, down=True), 12, 90.0)]
 )
 def test_length_and_direction_of_lines(kernel: torch.Tensor, length: float, direction: float) -> None:
-    assert extent_px(kernel) == pytest.approx(length)
-    assert direction_deg(kernel) == pytest.approx(direction)
+    assert measure_extent_px(kernel) == pytest.approx(length)
+    assert measure_direction_deg(kernel) == pytest.approx(direction)
 
 
 def test_a_line_to_the_upper_right_has_45_degrees() -> None:
     kernel = torch.eye(15).flip(0) / 15
-    assert direction_deg(kernel) == pytest.approx(45)
-    assert extent_px(kernel) == pytest.approx(14 * math.sqrt(2))
+    assert measure_direction_deg(kernel) == pytest.approx(45)
+    assert measure_extent_px(kernel) == pytest.approx(14 * math.sqrt(2))
 
 
 def test_a_point_has_no_length() -> None:
-    assert extent_px(point_kernel(9)) == 0
+    assert measure_extent_px(make_point_kernel(9)) == 0
 
 
 def test_twice_the_size_is_twice_the_length() -> None:
     twice = resize_kernel(line(21, 9), 43)
     assert float(twice.sum()) == pytest.approx(1)
-    assert extent_px(twice) == pytest.approx(2 * extent_px(line(21, 9)), abs=2.5)
+    assert measure_extent_px(twice) == pytest.approx(2 * measure_extent_px(line(21, 9)), abs=2.5)

@@ -11,9 +11,9 @@ from unblur.deconvolution import (
     deconvolve,
     deconvolve_wiener,
     estimate_kernel_by_edges,
-    single_kernel_path,
+    make_single_kernel_path,
 )
-from unblur.deconvolution.kernel import point_kernel
+from unblur.deconvolution.kernel import make_point_kernel
 from unblur.deconvolution.least_squares import NormalEquations, correlate, fit_kernel
 from unblur.deconvolution.noise import estimate_noise
 from unblur.errors import UnblurError
@@ -34,7 +34,7 @@ def test_least_squares_finds_the_kernel_between_two_images(length: float) -> Non
 
 def test_no_blur_is_a_point() -> None:
     sharp = camera_man()
-    assert likeness(fit_kernel(sharp, sharp, 9, ridge=1e-4), point_kernel(9)) > 0.999
+    assert likeness(fit_kernel(sharp, sharp, 9, ridge=1e-4), make_point_kernel(9)) > 0.999
 
 
 def test_an_empty_image_has_no_kernel() -> None:
@@ -46,7 +46,7 @@ def test_the_true_kernel_leaves_nearly_nothing_unexplained() -> None:
     sharp, kernel = camera_man(), path_kernel(21, 3, 12)
     equations = NormalEquations(correlate(inner(sharp, 21), blurred(sharp, kernel), 21))
     assert float(equations.residual(kernel[None])) < 0.02
-    assert float(equations.residual(point_kernel(21)[None])) > 0.2
+    assert float(equations.residual(make_point_kernel(21)[None])) > 0.2
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
@@ -54,7 +54,7 @@ def test_deconvolution_with_the_true_kernel_brings_the_photograph_back(noise: fl
     sharp, kernel = camera_man(), path_kernel(21, 5, 12)
     blurry = blurred(sharp, kernel)
     noisy = blurry + noise * torch.randn(blurry.shape)
-    restored = deconvolve(noisy[None], single_kernel_path(kernel), Deconvolution(noise=noise))[0]
+    restored = deconvolve(noisy[None], make_single_kernel_path(kernel), Deconvolution(noise=noise))[0]
     gain = psnr_db(restored, inner(sharp, 21)) - psnr_db(noisy, inner(sharp, 21))
     assert gain > (8 if noise == 0 else 2)
 
@@ -64,7 +64,7 @@ def test_wiener_filters_bring_the_photograph_back_and_the_weakest_is_best_withou
     sharp, kernel = camera_man(), path_kernel(21, 5, 12)
     blurry = blurred(sharp, kernel)
     noisy = blurry + noise * torch.randn(blurry.shape)
-    levels = deconvolve_wiener(noisy[None], single_kernel_path(kernel))
+    levels = deconvolve_wiener(noisy[None], make_single_kernel_path(kernel))
     assert levels.shape == (len(PRIOR_WEIGHTS), 1, *blurry.shape)
     gains = [psnr_db(level[0], inner(sharp, 21)) - psnr_db(noisy, inner(sharp, 21)) for level in levels]
     assert max(gains) > (8 if noise == 0 else 2)
@@ -73,7 +73,7 @@ def test_wiener_filters_bring_the_photograph_back_and_the_weakest_is_best_withou
 
 def test_a_point_changes_nothing() -> None:
     blurry = camera_man()[None]
-    still = single_kernel_path(point_kernel(9))
+    still = make_single_kernel_path(make_point_kernel(9))
     restored = deconvolve(blurry, still, Deconvolution(noise=0.0))
     assert float((restored - blurry).abs().mean()) < 1e-3
     assert float((deconvolve_wiener(blurry, still)[0] - blurry).abs().mean()) < 1e-3
@@ -83,7 +83,7 @@ def test_clipped_lights_ring_less_than_if_they_were_trusted() -> None:
     sharp, kernel = camera_man().clone() * 0.5, path_kernel(21, 5, 12)
     sharp[100:104, 100:104] = 60.0
     clipped = blurred(sharp, kernel).clamp(max=1)
-    path, settings = single_kernel_path(kernel), Deconvolution(noise=0.0)
+    path, settings = make_single_kernel_path(kernel), Deconvolution(noise=0.0)
     around = torch.zeros_like(clipped).bool()
     around[60:120, 60:120] = True
     around[80:104, 80:104] = False

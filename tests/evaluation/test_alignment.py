@@ -92,7 +92,7 @@ def moved_waves(homography: Tensor, height: int = 200, width: int = 260) -> tupl
 
 
 @pytest.mark.parametrize("name", cases())
-def test_the_homography_and_the_psnr_are_those_of_opencv(name: str) -> None:
+def test_the_homography_and_the_psnr_equal_those_of_opencv(name: str) -> None:
     case = cases()[name]
     height, width = case.sharp.shape[1:]
     found = find_homography(gray(case.sharp), gray(match_brightness(case.picture, case.sharp)))
@@ -113,7 +113,7 @@ def test_the_homography_and_the_psnr_are_those_of_opencv(name: str) -> None:
     ],
     ids=["shift", "affine", "projective"],
 )
-def test_a_known_homography_is_found(entries: tuple[tuple[float, ...], ...]) -> None:
+def test_a_known_homography_is_estimated(entries: tuple[tuple[float, ...], ...]) -> None:
     true = torch.tensor(entries, dtype=torch.float64)
     picture, reference = moved_waves(true)
     # Brightness and contrast change nothing: that is the point of the correlation coefficient.
@@ -126,7 +126,7 @@ def test_a_known_homography_is_found(entries: tuple[tuple[float, ...], ...]) -> 
     assert not aligned.failed
 
 
-def test_the_edge_counts_as_it_does_in_opencv() -> None:
+def test_edges_are_weighted_as_in_opencv() -> None:
     """So weak a texture makes visible what interpolation beyond the edge does; corners by OpenCV 5.0.0, in float32."""
     true = torch.tensor(((0.995, 0.012, -1.2), (-0.009, 1.008, 2.1), (0, 0, 1)), dtype=torch.float64)
     picture, reference = moved_waves(true, 90, 120)
@@ -136,7 +136,7 @@ def test_the_edge_counts_as_it_does_in_opencv() -> None:
     assert (corners(found, 90, 120) - golden).abs().max() < 1e-3
 
 
-def test_aligned_pictures_stay_where_they_are() -> None:
+def test_aligned_pictures_are_unchanged() -> None:
     _, picture = moved_waves(torch.eye(3).double())
     found = find_homography(gray(picture), gray(picture))
     assert found is not None
@@ -147,7 +147,7 @@ def test_aligned_pictures_stay_where_they_are() -> None:
 
 
 @pytest.mark.parametrize("flat", ["picture", "sharp"])
-def test_a_failure_is_told_and_leaves_the_picture_where_it_lies(flat: str) -> None:
+def test_a_failed_alignment_is_reported_and_leaves_the_picture_unchanged(flat: str) -> None:
     _, shown = moved_waves(torch.eye(3).double())
     plain = torch.full_like(shown, 0.5)
     picture, sharp = (plain, shown) if flat == "picture" else (shown, plain)
@@ -168,7 +168,7 @@ def test_brightness_is_matched_and_a_black_picture_stays_black() -> None:
     assert not match_brightness(0 * shown, shown).any()
 
 
-def test_masked_measures_ignore_what_was_not_seen_and_equal_the_plain_ones_where_all_was() -> None:
+def test_masked_metrics_ignore_invalid_pixels_and_equal_plain_ones_without() -> None:
     case = cases()["darker and elsewhere"]
     picture, sharp = case.picture[:, :64, :80].double(), case.sharp[:, :64, :80].double()
     seen = torch.ones(64, 80, dtype=torch.bool)

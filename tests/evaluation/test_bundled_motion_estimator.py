@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import shift
 
-from unblur.blur.undirected import directed
+from unblur.blur.undirected import to_directed
 from unblur.datasets.pair_files import read_rgb
 from unblur.evaluation.estimated_motion import estimate_motion, load_estimator
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
@@ -28,18 +28,18 @@ def _shaken(length_px: float, angle_deg: float) -> torch.Tensor:
 def _line(photo: torch.Tensor) -> tuple[float, float]:
     """Length in pixels and direction in degrees, 0 to 180, of the mean path."""
     path = estimate_motion(load_estimator(None, torch.device("cpu")), photo).mean(dim=(1, 2), keepdim=True)
-    start, end = directed(path)
+    start, end = to_directed(path)
     x, y = (end - start).flatten().tolist()
     return math.hypot(x, y), math.degrees(math.atan2(y, x)) % 180
 
 
 @pytest.mark.parametrize("angle_deg", [0, 45, 90, 150])
-def test_it_sees_which_way_and_how_far_the_camera_moved(angle_deg: float) -> None:
+def test_direction_and_length_of_the_motion_are_estimated(angle_deg: float) -> None:
     length_px, seen_deg = _line(_shaken(12, angle_deg))
     assert abs((seen_deg - angle_deg + 90) % 180 - 90) < 10
     assert length_px == pytest.approx(12, rel=0.5)
 
 
-def test_it_sees_more_motion_where_there_was_more() -> None:
+def test_longer_motion_has_longer_estimates() -> None:
     lengths = [_line(_shaken(length_px, 30))[0] for length_px in (1, 5, 20)]
     assert lengths[0] < lengths[1] < lengths[2]

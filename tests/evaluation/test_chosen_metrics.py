@@ -15,7 +15,7 @@ from unblur.evaluation.chosen_metrics import NAMES, MetricChoice, open_metrics
 from unblur.evaluation.measure import measure
 from unblur.evaluation.protocol import GOPRO, NO_REFERENCE, PAIRS, REALBLUR
 from unblur.evaluation.row import Row, from_csv, to_csv
-from unblur.evaluation.tables import comparison, summary
+from unblur.evaluation.tables import compare_runs, summarise
 from unblur.metrics import brisque, ms_ssim, niqe, piqe, psnr, ssim
 from unblur.metrics.lpips import alexnet_end
 from unblur.metrics.st_lpips import load_st_lpips
@@ -34,7 +34,7 @@ def choice(*names: str) -> MetricChoice:
     return MetricChoice(names=names)
 
 
-def test_the_numbers_are_those_of_the_metrics(pair: tuple[Tensor, Tensor]) -> None:
+def test_the_numbers_equal_the_metrics(pair: tuple[Tensor, Tensor]) -> None:
     blurry, sharp = pair
     opened = open_metrics(choice("psnr", "ms-ssim", "niqe", "brisque", "piqe", "ms-ssim"), PAIRS)
     assert opened.summary == "ms-ssim niqe brisque piqe"
@@ -50,13 +50,13 @@ def test_the_numbers_are_those_of_the_metrics(pair: tuple[Tensor, Tensor]) -> No
     }
 
 
-def test_a_protocol_measures_its_own_in_any_case() -> None:
+def test_the_metrics_of_a_protocol_are_always_measured() -> None:
     assert open_metrics(choice("psnr", "ssim-3d"), GOPRO).metrics == ()
     assert [metric.name for metric in open_metrics(choice("ssim"), GOPRO).metrics] == ["ssim"]
     assert open_metrics(choice("niqe", "piqe"), NO_REFERENCE).summary == ""
 
 
-def test_comparisons_are_made_after_alignment_and_looks_before(pair: tuple[Tensor, Tensor]) -> None:
+def test_full_reference_metrics_use_aligned_pictures_and_no_reference_ones_do_not(pair: tuple[Tensor, Tensor]) -> None:
     _, sharp = pair
     moved = sharp.roll((2, -3), (1, 2))
     also = open_metrics(choice("ms-ssim", "niqe"), REALBLUR).metrics
@@ -109,7 +109,7 @@ def test_lpips_is_measured_with_the_weights_that_are_given(tmp_path: Path, pair:
         (("niqe", "psnr"), NO_REFERENCE, "psnr compares with sharp twins, which the protocol no-reference-v2 does"),
     ],
 )
-def test_metrics_that_cannot_be_had_are_told(names: tuple[str, ...], protocol: object, said: str) -> None:
+def test_unavailable_metrics_are_reported(names: tuple[str, ...], protocol: object, said: str) -> None:
     with pytest.raises(UnblurError, match=said):
         open_metrics(choice(*names), protocol)  # type: ignore[arg-type]
     assert set(names) - {"nique"} <= set(NAMES)
@@ -138,11 +138,11 @@ def test_a_picture_that_is_too_small_leaves_a_gap() -> None:
     assert first[header.index("niqe_after")] == ""
     assert to_csv(from_csv(text)) == text
     assert math.isnan(from_csv(text)[0].scores["niqe_after"])
-    table = summary([small, large])
+    table = summarise([small, large])
     cells = dict(zip(table.header, table.lines[-1], strict=True))
     assert cells["NIQE after"] == f"{large.scores['niqe_after']:.2f} (1)"
     assert cells["n"] == "2"
-    (line,) = comparison([[small]]).lines
+    (line,) = compare_runs([[small]]).lines
     assert "-" in line[-5:]
 
 

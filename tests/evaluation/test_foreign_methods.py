@@ -73,13 +73,13 @@ def test_a_function_may_load_a_checkpoint(here: Path) -> None:
         ("a mirror:mirror", "There is no method a mirror:mirror"),
     ],
 )
-def test_functions_that_are_not_there_are_told(method: str, said: str) -> None:
+def test_missing_functions_are_reported(method: str, said: str) -> None:
     with pytest.raises(UnblurError, match=said):
         open_method(MethodSpec(method=method))
 
 
 @pytest.mark.usefixtures("here")
-def test_a_function_that_fails_is_told() -> None:
+def test_a_failing_function_is_reported() -> None:
     with pytest.raises(UnblurError, match=r"a_mirror\.fail failed: .*Error: "):
         open_method(MethodSpec(method="a_mirror:fail")).apply(PICTURE, "a.png")
 
@@ -90,7 +90,7 @@ def test_without_spandrel_its_extra_is_named(tmp_path: Path, monkeypatch: pytest
         open_method(MethodSpec(method=str(tmp_path / "theirs.pth")))
 
 
-def test_spandrel_restores_with_a_network_that_it_knows(tmp_path: Path) -> None:
+def test_spandrel_restores_with_a_supported_network(tmp_path: Path) -> None:
     pytest.importorskip("spandrel", reason="spandrel needs torchvision, which is not everywhere")
     from spandrel.architectures.NAFNet import NAFNet
 
@@ -111,7 +111,7 @@ def test_spandrel_restores_with_a_network_that_it_knows(tmp_path: Path) -> None:
     assert not np.array_equal(restored, PICTURE)
 
 
-def test_what_spandrel_cannot_use_is_told(tmp_path: Path) -> None:
+def test_files_that_spandrel_cannot_load_are_reported(tmp_path: Path) -> None:
     pytest.importorskip("spandrel", reason="spandrel needs torchvision, which is not everywhere")
     from spandrel.architectures.Compact import Compact
 

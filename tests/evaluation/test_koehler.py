@@ -13,7 +13,7 @@ from unblur.datasets.pair_files import PairFiles, Picture, read_frames
 from unblur.datasets.recognition import find_data_set
 from unblur.errors import UnblurError
 from unblur.evaluation.alignment import align_by_whole_pixels
-from unblur.evaluation.measure import NamedFiles, conditions_of, measure_files
+from unblur.evaluation.measure import NamedFiles, make_conditions, measure_files
 from unblur.evaluation.method import from_function
 from unblur.evaluation.metric import LUMA_PSNR, FullReferenceMetric
 from unblur.evaluation.protocol import KOEHLER
@@ -68,7 +68,7 @@ def test_one_moment_is_measured_as_the_benchmark_does(down: int, right: int, siz
     assert numbers["psnr_after_db"] == pytest.approx(psnr_of_the_benchmark(sharp, restored), abs=1e-3)
 
 
-def test_what_came_in_from_outside_is_zero_in_both_pictures() -> None:
+def test_pixels_from_outside_are_zero_in_both_pictures() -> None:
     sharp = tensor(smooth(2))
     found = align_by_whole_pixels(sharp.roll((4, -7), (1, 2)), sharp)
     assert (~found.valid).sum() == 4 * 191 + 7 * 180 - 4 * 7
@@ -78,7 +78,7 @@ def test_what_came_in_from_outside_is_zero_in_both_pictures() -> None:
     assert torch.corrcoef(torch.stack([found.picture[:, found.valid][0], found.sharp[:, found.valid][0]]))[0, 1] > 0.999
 
 
-def test_each_number_is_that_of_its_best_moment() -> None:
+def test_each_number_is_that_of_its_best_frame() -> None:
     sharp = smooth(3)
     moments = [tensor(shifted(sharp, 0, place) // 2 + shifted(sharp, 0, 2 * place) // 2) for place in range(4)]
     picture = tensor(np.clip(smooth(3) + 4.0, 0, 255).astype(np.uint8))
@@ -111,7 +111,9 @@ def test_a_tree_is_measured_without_the_moments_that_the_benchmark_leaves_out(
     # MSSIM needs larger pictures.
     protocol = replace(KOEHLER, metrics=(LUMA_PSNR,))
     identity = from_function("identity", lambda pixels: pixels)
-    row = measure_files(NamedFiles(image=pair.name, files=pair), identity, protocol, conditions_of(identity, protocol))
+    row = measure_files(
+        NamedFiles(image=pair.name, files=pair), identity, protocol, make_conditions(identity, protocol)
+    )
     if left_out:
         expected = max(psnr_of_the_benchmark(frames[..., place], blurry) for place in range(31) if place != 29)
         assert row.scores["psnr_after_db"] == pytest.approx(expected, abs=1e-3)
@@ -146,7 +148,7 @@ def test_pictures_too_small_for_five_scales_have_no_mssim() -> None:
     assert math.isfinite(numbers["psnr_after_db"])
 
 
-def test_of_metrics_where_less_is_better_the_least_counts() -> None:
+def test_the_least_is_best_where_less_is_better() -> None:
     picture, near, far = (tensor(smooth(seed, 64, 64)) for seed in (1, 2, 3))
     off = FullReferenceMetric(
         name="off", measure=lambda pictures: float((pictures.picture - pictures.sharp).abs().mean())

@@ -15,7 +15,7 @@ from unblur.datasets import Pair
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import measure
 from unblur.evaluation.row import Row, from_csv, read_rows, to_csv
-from unblur.evaluation.tables import Table, comparison, summary
+from unblur.evaluation.tables import Table, compare_runs, summarise
 
 
 def pair(name: str, noise: float, seed: int = 0) -> Pair:
@@ -59,7 +59,7 @@ def some_rows(method: str = "function", checkpoint: str = "hash") -> list[Row]:
     return [replace(row, conditions=replace(row.conditions, method=method)) for row in rows]
 
 
-def test_the_csv_holds_every_row_and_gives_it_back() -> None:
+def test_rows_survive_the_csv() -> None:
     rows = some_rows()
     text = to_csv(rows)
     read = list(csv.DictReader(io.StringIO(text)))
@@ -69,14 +69,14 @@ def test_the_csv_holds_every_row_and_gives_it_back() -> None:
     assert to_csv(from_csv(text)) == text
 
 
-def test_names_that_csv_must_quote_come_back() -> None:
+def test_quoted_names_survive_the_csv() -> None:
     (row, *_) = some_rows()
     odd = replace(row, image='comma, "quote" and ü.png')
     assert from_csv(to_csv([odd]))[0].image == odd.image
 
 
 @pytest.mark.parametrize("damage", ["image,height\na.png,3\n", "hello\n1\n", 'a,b\n"1'])
-def test_what_is_no_csv_of_ours_is_refused(damage: str) -> None:
+def test_other_csv_files_are_refused(damage: str) -> None:
     with pytest.raises(UnblurError, match="is no CSV of `unblur evaluate`"):
         from_csv(damage)
 
@@ -97,7 +97,7 @@ def test_a_csv_without_rows_or_without_file_is_refused(tmp_path: Path) -> None:
 def test_the_table_has_a_line_a_group_and_one_for_all() -> None:
     pairs = [pair("light_a.png", 0.02), pair("light_b.png", 0.02, 1), pair("severe_a.png", 0.2)]
     rows = list(measure(pairs, lambda pixels: pixels, "hash"))
-    lines = summary(rows).markdown().splitlines()
+    lines = summarise(rows).markdown().splitlines()
     assert lines[0] == "| images | n | PSNR before | PSNR after | gain dB | SSIM before | SSIM after | worse | s/MP |"
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["light", "severe", "all"]
     assert [line.split("|")[2].strip() for line in lines[2:]] == ["2", "1", "3"]
@@ -108,7 +108,7 @@ def test_the_table_has_a_line_a_group_and_one_for_all() -> None:
 
 def test_parts_of_a_data_set_are_groups_and_old_tables_have_none() -> None:
     rows = [replace(row, part=part) for row, part in zip(some_rows(), ("saturated", "not saturated", ""), strict=True)]
-    assert [line[0] for line in summary(rows).lines] == ["saturated", "not saturated", "severe", "all"]
+    assert [line[0] for line in summarise(rows).lines] == ["saturated", "not saturated", "severe", "all"]
     assert [row.part for row in from_csv(to_csv(rows))] == ["saturated", "not saturated", ""]
     lines = list(csv.DictReader(io.StringIO(to_csv(rows))))
     text = io.StringIO(newline="")
@@ -121,42 +121,42 @@ def test_parts_of_a_data_set_are_groups_and_old_tables_have_none() -> None:
 def test_splits_are_groups_and_many_groups_are_one_line() -> None:
     (row, *_) = some_rows()
     splits = [replace(row, image=f"test-{split}/000_0001.png") for split in ("1ms8ms", "2ms16ms")]
-    assert [line[0] for line in summary(splits).lines] == ["test-1ms8ms", "test-2ms16ms", "all"]
+    assert [line[0] for line in summarise(splits).lines] == ["test-1ms8ms", "test-2ms16ms", "all"]
     many = [replace(row, image=f"scene{number}_1.png") for number in range(9)]
-    assert [line[0] for line in summary(many).lines] == ["all"]
+    assert [line[0] for line in summarise(many).lines] == ["all"]
 
 
 def test_images_that_got_worse_and_alignments_that_failed_are_counted() -> None:
     rows = some_rows()
     falls = sum(row.gain_db < 0 for row in rows)
     assert falls > 0
-    assert summary(rows).lines[-1][summary(rows).header.index("worse")] == str(falls)
+    assert summarise(rows).lines[-1][summarise(rows).header.index("worse")] == str(falls)
     failed = [replace(rows[0], aligned_before="yes", aligned_after="failed"), *rows[1:]]
-    table = summary(failed)
+    table = summarise(failed)
     assert table.lines[-1][table.header.index("not aligned")] == "0 + 1"
 
 
 def test_runs_are_compared_line_by_line() -> None:
-    table = comparison([some_rows("identity", ""), some_rows("network")])
+    table = compare_runs([some_rows("identity", ""), some_rows("network")])
     assert [line[:4] for line in table.lines] == [
         ("-", "pairs-v1", "identity", "-"),
         ("-", "pairs-v1", "network", "hash"),
     ]
     without = [replace(row, scores={"change_after": 0.01}) for row in some_rows("other")]
-    line = comparison([some_rows("network"), without]).lines[1]
+    line = compare_runs([some_rows("network"), without]).lines[1]
     assert line[4:] == ("3", "-", "-", "-", "-", "-", "0.0100", "-", line[-1])
 
 
-def test_runs_that_cannot_be_told_apart_or_are_mixed_are_refused() -> None:
+def test_indistinguishable_or_mixed_runs_are_refused() -> None:
     with pytest.raises(UnblurError, match="called"):
-        comparison([some_rows(), some_rows()])
+        compare_runs([some_rows(), some_rows()])
     with pytest.raises(UnblurError, match="different conditions"):
-        comparison([[*some_rows("one"), *some_rows("two")]])
+        compare_runs([[*some_rows("one"), *some_rows("two")]])
     with pytest.raises(UnblurError, match="Nothing was measured"):
-        summary([])
+        summarise([])
 
 
-def test_every_form_of_a_table_keeps_its_cells() -> None:
+def test_every_format_of_a_table_has_all_cells() -> None:
     table = Table(header=("method", "gain dB"), lines=(("a|b_c & 5%", "+1.00"),))
     assert table.markdown() == "| method | gain dB |\n|---|---|\n| a\\|b_c & 5% | +1.00 |\n"
     assert r"a|b\_c \& 5\% & +1.00 \\" in table.latex()

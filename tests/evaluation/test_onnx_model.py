@@ -72,7 +72,7 @@ def by_torch(blurry: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(40, 60), (41, 33), (1, 7)])
-def test_it_gives_what_torch_gives(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_outputs_equal_those_of_torch(tmp_path: Path, size: tuple[int, int]) -> None:
     method = open_method(MethodSpec(method=str(save(tmp_path / "conv.onnx", convolution())), device="cpu"))
     blurry = picture(*size)
     done = method.apply(blurry, "a.png")
@@ -83,13 +83,13 @@ def test_it_gives_what_torch_gives(tmp_path: Path, size: tuple[int, int]) -> Non
     assert method.runtime.startswith("onnxruntime ")
 
 
-def test_half_precision_is_near(tmp_path: Path) -> None:
+def test_half_precision_is_close(tmp_path: Path) -> None:
     model = OnnxModel(save(tmp_path / "half.onnx", convolution(np.float16), kind=onnx.TensorProto.FLOAT16))
     blurry = picture(20, 24)
     assert np.abs(model.restore(blurry) - by_torch(blurry)).max() < 1.5
 
 
-def test_a_fixed_size_is_laid_over_smaller_and_larger_pictures(tmp_path: Path) -> None:
+def test_a_fixed_size_is_padded_or_tiled(tmp_path: Path) -> None:
     model = OnnxModel(save(tmp_path / "fixed.onnx", convolution(), [1, 3, 96, 128]))
     assert [model.tile_px(picture(*size)) for size in ((96, 128), (50, 60), (96, 129), (200, 300))] == [0, 0, 128, 128]
     for size in ((96, 128), (200, 300), (50, 200), (97, 40)):
@@ -137,7 +137,7 @@ def test_another_file_is_another_checkpoint(tmp_path: Path) -> None:
         (None, {"inputs": ("blurry", "sigma")}, "sigma"),
     ],
 )
-def test_inputs_that_do_not_fit_are_told(
+def test_unsuitable_inputs_are_reported(
     tmp_path: Path, takes: list[object] | None, options: dict[str, object], said: str
 ) -> None:
     nodes = [onnx.helper.make_node("Identity", ["blurry"], ["restored"])]
@@ -145,7 +145,7 @@ def test_inputs_that_do_not_fit_are_told(
         OnnxModel(save(tmp_path / "wrong.onnx", nodes, takes, **options))  # type: ignore[arg-type]
 
 
-def test_values_in_another_range_are_told(tmp_path: Path) -> None:
+def test_values_out_of_range_are_reported(tmp_path: Path) -> None:
     nodes = [constant("white", np.float32([255])), onnx.helper.make_node("Mul", ["blurry", "white"], ["restored"])]
     with pytest.raises(UnblurError, match="gives values from 0 to 255, where RGB in \\[0, 1\\] is expected"):
         OnnxModel(save(tmp_path / "levels.onnx", nodes)).restore(np.repeat(picture(8, 8) // 128 * 255, 2, 1))
@@ -154,7 +154,7 @@ def test_values_in_another_range_are_told(tmp_path: Path) -> None:
         OnnxModel(save(tmp_path / "nan.onnx", nodes)).restore(np.zeros((8, 8, 3), np.uint8))
 
 
-def test_what_is_no_model_is_told(tmp_path: Path) -> None:
+def test_files_that_are_no_model_are_reported(tmp_path: Path) -> None:
     (tmp_path / "rubbish.onnx").write_bytes(b"rubbish")
     with pytest.raises(UnblurError, match=r"rubbish\.onnx is no ONNX model that can be run"):
         OnnxModel(tmp_path / "rubbish.onnx")

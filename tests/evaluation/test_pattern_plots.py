@@ -64,7 +64,7 @@ def test_sets_without_motion_can_be_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
-def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
+def test_drawing_does_not_change_the_settings_of_matplotlib(tmp_path: Path) -> None:
     program = (
         "import sys, matplotlib; before = dict(matplotlib.rcParams.copy());"
         "from pathlib import Path; from unblur.evaluation.pattern_plots import plot_patterns;"

@@ -19,8 +19,8 @@ from unblur.evaluation.protocol import (
     REDS_JPEG,
     RSBLUR,
     Protocol,
+    choose_protocol,
     find_protocol,
-    usual_protocol,
 )
 from unblur.metrics import psnr, ssim, ssim_3d
 
@@ -39,7 +39,7 @@ def scene() -> Tensor:
 @pytest.mark.parametrize(
     "protocol", [p for p in PROTOCOLS if p.alignment is None and p.needs_sharp], ids=lambda p: p.name
 )
-def test_without_alignment_the_numbers_are_the_plain_ones(protocol: Protocol, scene: Tensor) -> None:
+def test_without_alignment_the_numbers_equal_the_plain_metrics(protocol: Protocol, scene: Tensor) -> None:
     other = (scene + 0.05).clamp(0, 1)
     numbers, aligned = protocol.scores(other, scene, "after")
     assert aligned == "no"
@@ -52,7 +52,7 @@ def test_without_alignment_the_numbers_are_the_plain_ones(protocol: Protocol, sc
 
 
 @pytest.mark.parametrize("protocol", ALIGNING, ids=lambda p: p.name)
-def test_aligning_protocols_forgive_a_shift_and_tell_the_plain_number_too(protocol: Protocol, scene: Tensor) -> None:
+def test_aligning_protocols_undo_a_shift_and_report_the_plain_number_too(protocol: Protocol, scene: Tensor) -> None:
     moved = scene.roll((2, -3), (1, 2))
     numbers, aligned = protocol.scores(moved, scene, "before")
     assert aligned == "yes"
@@ -62,12 +62,12 @@ def test_aligning_protocols_forgive_a_shift_and_tell_the_plain_number_too(protoc
 
 
 @pytest.mark.parametrize(("protocol", "forgiving"), [(REALBLUR, True), (LEVIN, False), (PAIRS, False)])
-def test_only_realblur_forgives_another_brightness(protocol: Protocol, forgiving: bool, scene: Tensor) -> None:
+def test_only_realblur_matches_brightness(protocol: Protocol, forgiving: bool, scene: Tensor) -> None:
     numbers, _ = protocol.scores(0.8 * scene, scene, "after")
     assert (numbers["psnr_after_db"] > 60) == forgiving
 
 
-def test_rsblur_limits_what_matching_the_brightness_makes_too_bright(scene: Tensor) -> None:
+def test_rsblur_clips_after_matching_the_brightness(scene: Tensor) -> None:
     # Half as bright and cut off at a third: doubled by the match, the lights go beyond white.
     picture = torch.where(scene > 0.9, 0.7, 0.5 * scene)
     limited, _ = RSBLUR.scores(picture, scene, "after")
@@ -75,7 +75,7 @@ def test_rsblur_limits_what_matching_the_brightness_makes_too_bright(scene: Tens
     assert limited["psnr_after_db"] > unlimited["psnr_after_db"]
 
 
-def test_what_cannot_be_aligned_is_measured_where_it_lies(scene: Tensor) -> None:
+def test_pictures_that_cannot_be_aligned_are_measured_without_alignment(scene: Tensor) -> None:
     numbers, aligned = REALBLUR.scores(torch.full_like(scene, 0.5), scene, "after")
     assert aligned == "failed"
     assert math.isfinite(numbers["psnr_after_db"])
@@ -97,7 +97,7 @@ def test_protocols_are_found_by_name_and_title_and_have_one_each() -> None:
 
 
 def test_every_data_set_has_its_protocol() -> None:
-    usual = {one.name: usual_protocol(one.name, one.measured, has_sharp=one.ground_truth).name for one in CATALOGUE}
+    usual = {one.name: choose_protocol(one.name, one.measured, has_sharp=one.ground_truth).name for one in CATALOGUE}
     assert usual == {
         "gopro": "gopro",
         "hide": "hide",
@@ -112,6 +112,6 @@ def test_every_data_set_has_its_protocol() -> None:
         "levin": "levin",
         "folder": "pairs",
     }
-    assert usual_protocol("reds", ["val-jpeg-300"], has_sharp=True) is REDS_JPEG
-    assert usual_protocol("reds", ["val-300"], has_sharp=True) is REDS
-    assert usual_protocol("folder", ["all"], has_sharp=False) is NO_REFERENCE
+    assert choose_protocol("reds", ["val-jpeg-300"], has_sharp=True) is REDS_JPEG
+    assert choose_protocol("reds", ["val-300"], has_sharp=True) is REDS
+    assert choose_protocol("folder", ["all"], has_sharp=False) is NO_REFERENCE

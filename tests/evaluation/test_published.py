@@ -11,7 +11,7 @@ import pytest
 
 from unblur.datasets.catalogue import CATALOGUE
 from unblur.errors import UnblurError
-from unblur.evaluation.published.comparison import PublishedTable, published_tables
+from unblur.evaluation.published.comparison import PublishedTable, make_published_tables
 from unblur.evaluation.published.numbers import PublishedNumber, Standing, read_published
 from unblur.evaluation.row import Conditions, Row
 
@@ -94,7 +94,7 @@ def test_known_errors_are_noted_where_they_are_and_only_there() -> None:
     assert blurry.standing is Standing.RECALLED
 
 
-def test_what_the_page_leaves_open_is_said_of_its_numbers() -> None:
+def test_uncertain_numbers_have_notes() -> None:
     for one in NUMBERS:
         if "2601.06525" not in one.source:
             assert not any("GLOWDeblur's page" in note for note in one.notes)
@@ -127,7 +127,7 @@ def test_what_the_page_leaves_open_is_said_of_its_numbers() -> None:
         ("MLWNet-S", "realblur-j", "psnr", {}, "33.0", "approximate"),
     ],
 )
-def test_numbers_are_kept_as_they_were_printed(
+def test_numbers_have_their_printed_digits(
     method: str, data_set: str, metric: str, more: dict[str, str], printed: str, standing: str
 ) -> None:
     one = value(method, data_set, metric, **more)
@@ -166,14 +166,14 @@ def run(data_set: str, protocol: str, count: int, method: str = "network", **sco
 
 
 def beside(*runs: list[Row]) -> PublishedTable:
-    (table,) = published_tables(runs, NUMBERS)
+    (table,) = make_published_tables(runs, NUMBERS)
     return table
 
 
 GOPRO = {"psnr_before_db": 25.5, "psnr_after_db": 31.0, "ssim_3d_before": 0.85, "ssim_3d_after": 0.93}
 
 
-def test_ours_stands_among_the_published_in_order() -> None:
+def test_our_results_are_sorted_among_the_published() -> None:
     shown = beside(run("gopro test", "gopro-v1", 1111, **GOPRO)).table
     assert shown.header == ("method", "trained on", "PSNR", "SSIM", "numbers", "source", "notes")
     values = [float(line[2]) for line in shown.lines]
@@ -196,15 +196,15 @@ def test_every_mark_has_its_footnote_and_no_footnote_lacks_its_mark() -> None:
         assert all(line[-2] for line in shown.table.lines if not line[-3].startswith("measured"))
 
 
-def test_only_what_was_measured_is_shown_and_less_is_better_where_it_is() -> None:
+def test_only_measured_metrics_are_shown_and_sorted_in_their_direction() -> None:
     shown = beside(run("rwbi all", "no-reference-v1", 2, change_after=0.1, niqe_before=6.0, niqe_after=5.0))
     assert shown.table.header == ("method", "trained on", "NIQE", "numbers", "source", "notes")
     assert [line[2] for line in shown.table.lines][:3] == ["4.796", "4.886", "5.0000"]
     assert "How many pictures RWBI has is not verified" in shown.footnotes.markdown()
-    assert not published_tables([run("rwbi all", "no-reference-v1", 2, change_after=0.1)], NUMBERS)
-    assert not published_tables([run("levin test", "levin-v1", 2, psnr_after_db=30.0)], NUMBERS)
+    assert not make_published_tables([run("rwbi all", "no-reference-v1", 2, change_after=0.1)], NUMBERS)
+    assert not make_published_tables([run("levin test", "levin-v1", 2, psnr_after_db=30.0)], NUMBERS)
     # A folder of one's own that is called like a data set is none.
-    assert not published_tables([run("gopro", "pairs-v1", 2, psnr_after_db=30.0)], NUMBERS)
+    assert not make_published_tables([run("gopro", "pairs-v1", 2, psnr_after_db=30.0)], NUMBERS)
 
 
 @pytest.mark.parametrize(
@@ -218,14 +218,16 @@ def test_only_what_was_measured_is_shown_and_less_is_better_where_it_is() -> Non
         ("rsblur val", "realblur-v1", 3, "3 of 1120 pictures; measured on val, published for test; protocol realblur"),
     ],
 )
-def test_why_ours_is_not_comparable_is_said(data_set: str, protocol: str, count: int, reason: str) -> None:
+def test_the_reason_why_results_are_not_comparable_is_given(
+    data_set: str, protocol: str, count: int, reason: str
+) -> None:
     shown = beside(run(data_set, protocol, count, psnr_after_db=28.0))
     (ours,) = [line for line in shown.table.lines if line[0].startswith("network")]
     assert ours[-3] == "measured here, not comparable"
     assert reason in dict(shown.footnotes.lines)[ours[-1]]
 
 
-def test_where_a_split_has_numbers_of_its_own_those_alone_are_shown() -> None:
+def test_only_the_numbers_of_the_split_are_shown_if_it_has_its_own() -> None:
     shown = beside(run("reds val-jpeg-300", "reds-jpeg-v1", 300, psnr_after_db=28.0))
     assert [(line[0], line[3]) for line in shown.table.lines] == [
         ("NAFNet-64", "published"),
@@ -235,7 +237,7 @@ def test_where_a_split_has_numbers_of_its_own_those_alone_are_shown() -> None:
     assert "NAFNet-64" not in [line[0] for line in others.table.lines]
 
 
-def test_several_runs_of_a_data_set_stand_in_one_table_with_one_line_for_the_blurry_pictures() -> None:
+def test_runs_of_one_data_set_share_a_table_and_the_line_of_the_blurry_pictures() -> None:
     runs = [run("gopro test", "gopro-v1", 1111, method=method, **GOPRO) for method in ("network", "unsharp")]
     shown = beside(*runs, run("somebody's folder", "pairs-v1", 3, psnr_after_db=30.0))
     measured = [line[0] for line in shown.table.lines if line[4] == "measured here"]

@@ -59,7 +59,7 @@ def complete(run: Run, partial: Path | None = None, workers: int = 1) -> Progres
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40])
-def test_a_run_goes_on_where_it_was_killed(make_run: Callable[[int], Run], tmp_path: Path, cut: int) -> None:
+def test_a_killed_run_continues(make_run: Callable[[int], Run], tmp_path: Path, cut: int) -> None:
     run, partial = make_run(4), tmp_path / "partial"
     whole = timeless(complete(run).finished)
     stopped = opened(run, partial).rows()
@@ -123,7 +123,7 @@ def test_finished_rows_are_accepted_only_when_they_are_this_run(make_run: Callab
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_picture_that_cannot_be_read_is_named_and_the_rest_is_kept(
+def test_an_unreadable_picture_is_named_and_the_other_rows_are_preserved(
     make_run: Callable[[int], Run], tmp_path: Path, workers: int
 ) -> None:
     run, partial = make_run(3), tmp_path / "partial"
@@ -149,7 +149,7 @@ def test_no_workers_are_refused(make_run: Callable[[int], Run]) -> None:
         complete(make_run(1), workers=0)
 
 
-def test_without_reference_the_change_is_told_and_looks_are_guessed(make_run: Callable[[int], Run]) -> None:
+def test_without_reference_the_change_and_no_reference_metrics_are_measured(make_run: Callable[[int], Run]) -> None:
     run = replace(make_run(1), protocol=NO_REFERENCE)
     run.files[0].files.sharps[0].path.unlink()
     (row,) = complete(run).finished

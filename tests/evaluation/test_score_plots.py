@@ -11,8 +11,8 @@ from PIL import Image
 
 from unblur.errors import UnblurError
 from unblur.evaluation.row import Conditions, Row
-from unblur.evaluation.score_plots import plot_scores, severity_bins
-from unblur.evaluation.sheet import CROP_PX, Extreme, Shown, extreme_place, extreme_rows, plot_sheet
+from unblur.evaluation.score_plots import bin_by_severity, plot_scores
+from unblur.evaluation.sheet import CROP_PX, Extreme, Shown, find_extreme_place, plot_sheet, select_extreme_rows
 
 
 def row(before_db: float, after_db: float, method: str = "network") -> Row:
@@ -28,7 +28,7 @@ def row(before_db: float, after_db: float, method: str = "network") -> Row:
 
 def test_bins_hold_the_mean_gains() -> None:
     rows = [row(20.1, 21.1), row(21.9, 24.9), row(22.0, 21.0), row(math.inf, 40.0), row(30.0, math.inf)]
-    (low, high) = severity_bins(rows)
+    (low, high) = bin_by_severity(rows)
     assert low == (21.0, pytest.approx(2.0), 2)
     assert high == (23.0, pytest.approx(-1.0), 1)
 
@@ -43,7 +43,7 @@ def test_equal_rows_give_equal_figures_and_others_others(tmp_path: Path) -> None
         assert first == second != third
 
 
-def test_what_has_no_finite_score_cannot_be_drawn(tmp_path: Path) -> None:
+def test_rows_without_finite_scores_cannot_be_drawn(tmp_path: Path) -> None:
     unscored = replace(row(20, 21), scores={"change_after": 0.1})
     for rows in ([row(math.inf, 40.0)], [unscored], []):
         with pytest.raises(UnblurError, match="nothing to draw"):
@@ -53,8 +53,8 @@ def test_what_has_no_finite_score_cannot_be_drawn(tmp_path: Path) -> None:
 def test_the_worst_come_first_and_are_ten_at_most() -> None:
     rows = [row(20, 20 + gain) for gain in range(12)]
     rows += [row(math.inf, 10.0)]
-    assert [one.gain_db for one in extreme_rows(rows[::-1], "worst")] == list(range(10))
-    assert [one.gain_db for one in extreme_rows(rows, "best")] == list(range(11, 1, -1))
+    assert [one.gain_db for one in select_extreme_rows(rows[::-1], "worst")] == list(range(10))
+    assert [one.gain_db for one in select_extreme_rows(rows, "best")] == list(range(11, 1, -1))
 
 
 def shown(height: int, width: int) -> Shown:
@@ -66,17 +66,17 @@ def shown(height: int, width: int) -> Shown:
 
 
 @pytest.mark.parametrize("extreme", ["worst", "best"])
-def test_crops_are_taken_where_most_happened_pixel_for_pixel(tmp_path: Path, extreme: Extreme) -> None:
+def test_crops_show_the_largest_change_pixel_for_pixel(tmp_path: Path, extreme: Extreme) -> None:
     one = shown(400, 500)
     if extreme == "best":
         # What was wrong before and is right now.
         one = replace(one, blurry=one.restored, restored=one.sharp)
-    assert extreme_place(one, 40, extreme) == (400 - 48, 500 - 52)
+    assert find_extreme_place(one, 40, extreme) == (400 - 48, 500 - 52)
     plot_sheet([one, shown(100, 90)], tmp_path / "worst.png", extreme)
     with Image.open(tmp_path / "worst.png") as image:
         sheet = np.asarray(image.convert("RGB"))
     assert sheet.shape[1] == 3 * CROP_PX
-    top, left = extreme_place(one, CROP_PX, extreme)
+    top, left = find_extreme_place(one, CROP_PX, extreme)
     line = sheet[sheet.shape[0] // 2 - CROP_PX : sheet.shape[0] // 2]
     for column, picture in enumerate((one.blurry, one.restored, one.sharp)):
         crop = picture[:, top : top + CROP_PX, left : left + CROP_PX].permute(1, 2, 0).numpy()

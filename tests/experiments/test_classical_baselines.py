@@ -12,11 +12,11 @@ from skimage import restoration
 from torch import Tensor
 
 from experiments.baselines import polyblur, richardson_lucy
-from experiments.baselines.line_blur import LineBlur, estimate_line_blur, line_kernel
+from experiments.baselines.line_blur import LineBlur, estimate_line_blur, make_line_kernel
 from experiments.baselines.polyblur import estimate_gaussian
 from experiments.baselines.richardson_lucy import deconvolve
 from unblur.datasets.pair_files import read_rgb
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "reds_sharp.png"
@@ -37,9 +37,9 @@ def out_of_focus(sharp: Pixels, down_px: float, right_px: float) -> Pixels:
 
 def moved(sharp: Pixels, blur: LineBlur) -> Pixels:
     """Blurred by even motion in linear light."""
-    light = srgb_to_linear(planes_of(sharp).double())[0].numpy()
-    blurred = [convolve(channel, line_kernel(blur).numpy(), mode="mirror") for channel in light]
-    return pixels_of(linear_to_srgb(torch.from_numpy(np.stack(blurred)))[None])
+    light = srgb_to_linear(to_planes(sharp).double())[0].numpy()
+    blurred = [convolve(channel, make_line_kernel(blur).numpy(), mode="mirror") for channel in light]
+    return to_pixels(linear_to_srgb(torch.from_numpy(np.stack(blurred)))[None])
 
 
 def psnr_db(picture: Pixels, sharp: Pixels) -> float:
@@ -48,7 +48,7 @@ def psnr_db(picture: Pixels, sharp: Pixels) -> float:
 
 @pytest.mark.parametrize(("down_px", "right_px"), [(1.0, 1.0), (1.5, 1.5), (2.0, 1.0), (1.0, 2.0)])
 def test_the_gaussian_is_seen(sharp: Pixels, down_px: float, right_px: float) -> None:
-    along, across, direction = estimate_gaussian(planes_of(out_of_focus(sharp, down_px, right_px)))
+    along, across, direction = estimate_gaussian(to_planes(out_of_focus(sharp, down_px, right_px)))
     assert along == pytest.approx(max(down_px, right_px), rel=0.3)
     assert across == pytest.approx(min(down_px, right_px), rel=0.3)
     if down_px != right_px:
@@ -69,13 +69,13 @@ def test_polyblur_leaves_sharp_and_flat_pictures_alone(sharp: Pixels, flat: bool
 
 def test_the_polynomial_is_that_of_repeated_blur(sharp: Pixels) -> None:
     # Its terms are the picture blurred one, two and three times; scipy blurs in pixels, ours in frequencies.
-    picture = planes_of(sharp).double()
+    picture = to_planes(sharp).double()
     once = [gaussian_filter(picture[0].numpy(), (0, 1.5, 1.5), mode="wrap")]
     for _ in range(2):
         once.append(gaussian_filter(once[-1], (0, 1.5, 1.5), mode="wrap"))
     expected = picture[0].numpy() + 5 * once[0] - 9 * once[1] + 4 * once[2]
     assert (polyblur.ALPHA, polyblur.BETA) == (6, 1)
-    assert np.abs(polyblur._polynomial(picture, 1.5, 1.5, 0.3)[0].numpy() - expected).max() < 2e-3
+    assert np.abs(polyblur._apply_polynomial(picture, 1.5, 1.5, 0.3)[0].numpy() - expected).max() < 2e-3
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 3)])
@@ -92,7 +92,7 @@ MOTIONS = [LineBlur(length_px=length, angle_deg=angle) for length, angle in ((6,
 @pytest.mark.parametrize("blur", MOTIONS, ids=str)
 def test_the_motion_is_seen_and_undone(sharp: Pixels, blur: LineBlur) -> None:
     blurry = moved(sharp, blur)
-    seen = estimate_line_blur(srgb_to_linear(planes_of(blurry))[0])
+    seen = estimate_line_blur(srgb_to_linear(to_planes(blurry))[0])
     assert seen.length_px == pytest.approx(blur.length_px, abs=1.5)
     assert seen.angle_deg == pytest.approx(blur.angle_deg, abs=9)
     assert psnr_db(richardson_lucy.restore(blurry), sharp) > psnr_db(blurry, sharp) + 2
@@ -106,8 +106,8 @@ def test_richardson_lucy_leaves_alone_what_did_not_move(sharp: Pixels) -> None:
 
 @pytest.mark.parametrize("blur", MOTIONS[:2], ids=str)
 def test_richardson_lucy_is_that_of_scikit_image(sharp: Pixels, blur: LineBlur) -> None:
-    light = srgb_to_linear(planes_of(moved(sharp, blur)).double())[0]
-    kernel = line_kernel(blur)
+    light = srgb_to_linear(to_planes(moved(sharp, blur)).double())[0]
+    kernel = make_line_kernel(blur)
     ours = deconvolve(light, kernel, rounds=10)
     for channel, own in zip(light.numpy(), ours.numpy(), strict=True):
         theirs = restoration.richardson_lucy(channel, kernel.numpy(), num_iter=10, clip=False)
@@ -116,7 +116,7 @@ def test_richardson_lucy_is_that_of_scikit_image(sharp: Pixels, blur: LineBlur) 
 
 @pytest.mark.parametrize("blur", [*MOTIONS, LineBlur(length_px=9, angle_deg=0), LineBlur(length_px=9, angle_deg=90)])
 def test_a_line_is_as_long_as_it_is_said_to_be(blur: LineBlur) -> None:
-    kernel = line_kernel(blur)
+    kernel = make_line_kernel(blur)
     assert float(kernel.sum()) == pytest.approx(1)
     assert torch.allclose(kernel, kernel.flip(0, 1), atol=1e-3)
     places = torch.arange(kernel.shape[0], dtype=torch.float64) - kernel.shape[0] // 2

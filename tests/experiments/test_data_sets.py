@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.data_sets import BenchmarkSet, open_benchmark_sets, training_source
-from experiments.dataset_rows import row_recipe
-from unblur.blur.presets import preset
+from experiments.data_sets import BenchmarkSet, find_training_source, open_benchmark_sets
+from experiments.dataset_rows import make_row_recipe
+from unblur.blur.presets import find_preset
 from unblur.datasets import PairFolder, PairSet, SimulatedBlur
 from unblur.errors import UnblurError
 from unblur.evaluation.motion_sources import holds_known_motion
@@ -22,7 +22,7 @@ def sets(*texts: str, written_to: Path, held_out: Path | None = None, pairs: int
 
 def test_a_preset_is_simulated_and_its_pairs_are_written_once(photos: Path, tmp_path: Path) -> None:
     (one,) = sets("gopro", written_to=tmp_path / "sets", held_out=photos, pairs=3)
-    assert one.source == SimulatedBlur(camera=preset("gopro"), share=1.0)
+    assert one.source == SimulatedBlur(camera=find_preset("gopro"), share=1.0)
     assert [named.image for named in one.measured.files] == ["0000.png", "0001.png", "0002.png"]
     assert holds_known_motion(tmp_path / "sets" / "gopro")
     assert {pair.sharp.shape for pair in PairFolder(tmp_path / "sets" / "gopro")} == {(3, 48, 48)}
@@ -40,7 +40,7 @@ def test_of_a_set_without_splits_the_last_fifth_is_measured(pairs: Path, tmp_pat
     (one,) = sets(str(pairs), written_to=tmp_path / "sets")
     assert one.name == "real"
     assert isinstance(one.source, PairSet)
-    assert [files.name for files in one.source.training_files()] == [f"{number}.png" for number in range(8)]
+    assert [files.name for files in one.source.find_training_files()] == [f"{number}.png" for number in range(8)]
     assert [named.image for named in one.measured.files] == ["8.png", "9.png"]
     (fewer,) = sets(f"{pairs}@folder", written_to=tmp_path / "sets", pairs=1)
     assert (fewer.name, len(fewer.measured.files)) == ("folder", 1)
@@ -59,7 +59,7 @@ def test_a_set_with_splits_is_learnt_from_and_measured_as_its_authors_say(tmp_pa
     assert one.measured.protocol.name == "gopro"
     for file in (tmp_path / "data" / "train").rglob("*.png"):
         file.unlink()
-    assert training_source(str(tmp_path / "data")) is None
+    assert find_training_source(str(tmp_path / "data")) is None
 
 
 def test_what_is_no_data_set_is_one_sentence(pairs: Path, tmp_path: Path) -> None:
@@ -80,7 +80,9 @@ def test_what_is_no_data_set_is_one_sentence(pairs: Path, tmp_path: Path) -> Non
 
 
 def test_networks_differ_in_more_than_their_name() -> None:
-    recipes = [row_recipe(name, steps=50, patch_px=32, batch=2, seed=1) for name in ("small", "bundled", "restormer")]
+    recipes = [
+        make_row_recipe(name, steps=50, patch_px=32, batch=2, seed=1) for name in ("small", "bundled", "restormer")
+    ]
     assert len({recipe.model for recipe in recipes}) == 3
     assert {(recipe.steps, recipe.sampling.patch_px, recipe.batch, recipe.seed) for recipe in recipes} == {
         (50, 32, 2, 1)

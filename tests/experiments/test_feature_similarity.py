@@ -10,12 +10,12 @@ import torch.nn.functional as F
 
 from experiments.feature_similarity import (
     Severity,
-    by_severity,
+    compute_spreads,
     feature_similarity,
+    group_by_severity,
     load_prior,
+    make_similarity_table,
     measure_similarity,
-    similarity_table,
-    spreads,
 )
 from experiments.harness import run
 from unblur.checkpoints.folder import BUNDLED_RESTORER, save_checkpoint
@@ -27,7 +27,7 @@ from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.restorer import Restorer
-from unblur.training.losses import mean_cosine
+from unblur.training.losses import compute_mean_cosine
 
 CONFIG = SemanticPriorConfig(fusion_channels=8)
 with torch.random.fork_rng():
@@ -50,7 +50,9 @@ def sharp_picture() -> torch.Tensor:
 def test_similarity_is_the_mean_cosine_over_places() -> None:
     one, other = torch.randn(2, 1, 4, 3, 5).numpy()
     cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
-    assert mean_cosine(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(cosines.mean(), abs=1e-5)
+    assert compute_mean_cosine(torch.from_numpy(one), torch.from_numpy(other)) == pytest.approx(
+        cosines.mean(), abs=1e-5
+    )
 
 
 def test_a_spread_is_the_distance_between_two_places_drawn_at_random() -> None:
@@ -58,7 +60,7 @@ def test_a_spread_is_the_distance_between_two_places_drawn_at_random() -> None:
     photos = [torch.rand(3, 64, 96), torch.rand(3, 96, 64) * 0.5]
     places = torch.cat([photo.flatten(1) for photo in photos], dim=1).T.double()
     everything = torch.cdist(places[::7], places[::5]).square().mean().sqrt()
-    found = spreads(photos, TINY.backbone)
+    found = compute_spreads(photos, TINY.backbone)
     assert found.pixels == pytest.approx(everything.item(), rel=0.02)
     assert len(found.levels) == len(TINY.levels)
 
@@ -66,7 +68,7 @@ def test_a_spread_is_the_distance_between_two_places_drawn_at_random() -> None:
 def test_what_is_as_far_as_any_other_place_has_moved_by_one() -> None:
     torch.manual_seed(0)
     sharp, other = torch.rand(2, 3, 128, 128)
-    spread = spreads([sharp, other], TINY.backbone)
+    spread = compute_spreads([sharp, other], TINY.backbone)
     pair = Pair(blurry=other, sharp=sharp, name="another photograph")
     rows = list(measure_similarity([pair], TINY, TINY.backbone, spread, "0" * 64))
     assert rows[0].pixels_moved == pytest.approx(1, rel=0.02)
@@ -96,14 +98,14 @@ def test_the_gap_that_is_closed() -> None:
 def test_rows_compare_blurry_with_sharp_and_the_table_goes_from_light_to_severe() -> None:
     sharp = sharp_picture()
     pairs = [Pair(blurry=blurred(sharp, side), sharp=sharp, name=f"{side}") for side in (9, 1, 5)]
-    rows = list(measure_similarity(pairs, TINY, TINY.backbone, spreads([sharp], TINY.backbone), "0" * 64))
+    rows = list(measure_similarity(pairs, TINY, TINY.backbone, compute_spreads([sharp], TINY.backbone), "0" * 64))
     assert [row.stride_px for row in rows[:4]] == [4, 8, 16, 32]
     # A fresh student answers what the teacher sees.
     assert all(row.student == pytest.approx(row.teacher, abs=1e-5) for row in rows)
     finest = {row.image: row.teacher for row in rows if row.stride_px == 4}
     assert finest["1"] == pytest.approx(1, abs=1e-5)
     assert finest["9"] < finest["5"] < 0.999
-    lines = similarity_table(by_severity(rows, TINY.levels), TINY.levels).markdown().splitlines()[2:]
+    lines = make_similarity_table(group_by_severity(rows, TINY.levels), TINY.levels).markdown().splitlines()[2:]
     shown = [float(line.split("|")[3].split("->")[0]) for line in lines]
     assert shown == [round(finest[name], 3) for name in ("1", "5", "9")]
 
@@ -121,7 +123,7 @@ def test_a_student_that_looks_twice_is_shown_what_is_restored() -> None:
     # No value is 0 or 1, so that the guard of restorations takes them for a photograph.
     sharp = 0.25 + sharp_picture() / 2
     pair = Pair(blurry=blurred(sharp, 5), sharp=sharp, name="one")
-    spread = spreads([sharp], student.backbone)
+    spread = compute_spreads([sharp], student.backbone)
     restorer = Restorer(Sharpener())
     once, twice = (
         list(measure_similarity([pair], student, student.backbone, spread, "", given)) for given in (None, restorer)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.fidelity import fidelity, fidelity_criteria
+from experiments.fidelity import check_fidelity, fidelity
 from experiments.harness import run
-from experiments.severe_half import summarize, summary_table
+from experiments.severe_half import make_summary_table, summarize
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.evaluation.row import Conditions, Row
@@ -40,10 +40,14 @@ def test_the_severe_half_are_the_pictures_that_were_worst_before() -> None:
     assert (first.severe.psnr_db, first.severe.st_lpips) == (18.5, 0.5)
     assert second.severe.st_lpips == pytest.approx(0.4)
     assert second.whole.psnr_db == 22.75
-    perceived, niqe, psnr = fidelity_criteria("set", first, second)
+    perceived, niqe, psnr = check_fidelity("set", first, second)
     assert (perceived.holds, niqe.holds, psnr.holds) == (True, False, True)
     assert psnr.found == "-1.50"
-    assert [line[0] for line in summary_table([blurry, first, second]).lines] == ["blurry", "faithful", "fidelity 0"]
+    assert [line[0] for line in make_summary_table([blurry, first, second]).lines] == [
+        "blurry",
+        "faithful",
+        "fidelity 0",
+    ]
 
 
 def test_a_picture_that_one_restoration_has_no_number_for_counts_for_none() -> None:

@@ -11,13 +11,13 @@ import pytest
 import torch
 from tiny_networks import GLOW, NAFNET, PRIOR
 
-from experiments.glow_ablation import VARIANTS, GlowStudy, ablation_recipe, glow_ablation
+from experiments.glow_ablation import VARIANTS, GlowStudy, glow_ablation, make_ablation_recipe
 from experiments.harness import run
-from unblur.blur.presets import preset
+from unblur.blur.presets import find_preset
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.datasets import DataSource, PhotoFolder, SimulatedBlur
-from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.models import (
     AutoencoderConfig,
     GlowConfig,
@@ -35,7 +35,9 @@ from unblur.recipes.glow import glow, glow_joint
 from unblur.training.glow_training import GlowTraining
 from unblur.training.recipe import Recipe
 
-SOURCES: tuple[DataSource, ...] = tuple(SimulatedBlur(camera=preset(name), share=1.0) for name in ("gopro", "realblur"))
+SOURCES: tuple[DataSource, ...] = tuple(
+    SimulatedBlur(camera=find_preset(name), share=1.0) for name in ("gopro", "realblur")
+)
 
 # The autoencoder of this study has as many latents as SANA's.
 WIDE = replace(
@@ -47,15 +49,15 @@ WIDE = replace(
 
 
 def test_stages_differ_from_their_recipes_by_what_is_studied() -> None:
-    first = ablation_recipe(joint=False, aligned=True, sources=(), steps=50, cache_size=7, seed=3)
+    first = make_ablation_recipe(joint=False, aligned=True, sources=(), steps=50, cache_size=7, seed=3)
     alike = partial(replace, name="", warmup_steps=0, steps=1, seed=1, glow=GlowTraining())
     assert alike(first) == alike(glow())
     assert first.glow == replace(glow().glow, cache_size=7)
-    tuned = ablation_recipe(joint=True, aligned=True, sources=SOURCES, steps=50, cache_size=7, seed=3)
+    tuned = make_ablation_recipe(joint=True, aligned=True, sources=SOURCES, steps=50, cache_size=7, seed=3)
     assert tuned.peak_learning_rate == glow_joint().peak_learning_rate < first.peak_learning_rate
     assert [source.share for source in tuned.extra_sources] == [0.5, 0.5]
     assert tuned.camera_share == 0
-    plain = ablation_recipe(joint=True, aligned=False, sources=SOURCES, steps=50, cache_size=7, seed=3)
+    plain = make_ablation_recipe(joint=True, aligned=False, sources=SOURCES, steps=50, cache_size=7, seed=3)
     assert isinstance(plain.model, GlowConfig)
     assert plain.model.pre_reconstruction is None
     assert replace(plain, model=tuned.model) == tuned
@@ -102,7 +104,7 @@ def test_the_study_at_toy_scale_and_again(
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
 
     def small(**settings: object) -> Recipe:
-        recipe = ablation_recipe(**settings)  # type: ignore[arg-type]
+        recipe = make_ablation_recipe(**settings)  # type: ignore[arg-type]
         assert isinstance(recipe.model, GlowConfig)
         aligned = recipe.model.pre_reconstruction is not None
         return replace(
@@ -113,7 +115,7 @@ def test_the_study_at_toy_scale_and_again(
             repeat_gap=2,
         )
 
-    monkeypatch.setattr("experiments.glow_ablation.ablation_recipe", small)
+    monkeypatch.setattr("experiments.glow_ablation.make_ablation_recipe", small)
     severities = (("light", 2.0), ("severe", 16.0))
     monkeypatch.setattr("experiments.glow_ablation.ValidationSet", partial(ValidationSet, severities=severities))
     (tmp_path / "photos").mkdir()
@@ -144,7 +146,9 @@ def test_the_study_at_toy_scale_and_again(
     assert without.pre_reconstruction is None
     sheet = read_photo(out / "glow.png").pixels
     assert sheet.shape == (2 * 192, (2 + len(VARIANTS)) * 192, 3)
-    light = next(pair for pair in validation_pairs(PhotoFolder(tmp_path / "photos"), ValidationSet(size_px=192)))
+    light = next(
+        pair for pair in simulate_validation_pairs(PhotoFolder(tmp_path / "photos"), ValidationSet(size_px=192))
+    )
     np.testing.assert_allclose(sheet[:192, :192], light.blurry.permute(1, 2, 0).numpy() * 255, atol=0.51)
     np.testing.assert_allclose(sheet[:192, -192:], light.sharp.permute(1, 2, 0).numpy() * 255, atol=0.51)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from experiments.harness import run
-from experiments.loss_comparison import loss_comparison, loss_recipes
-from experiments.network_sizes import candidate_recipes, network_sizes
+from experiments.loss_comparison import loss_comparison, make_loss_recipes
+from experiments.network_sizes import make_candidate_recipes, network_sizes
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import NAFNetConfig, build
@@ -21,7 +21,7 @@ TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_block
 
 
 def test_candidates_differ_in_their_shape_only() -> None:
-    candidates = candidate_recipes()
+    candidates = make_candidate_recipes()
     assert len({candidate.model for candidate in candidates}) == len(candidates) > 2
     rest = {(c.camera, c.sampling, c.seed, c.batch, c.peak_learning_rate, c.repeats) for c in candidates}
     assert len(rest) == 1
@@ -34,10 +34,10 @@ def test_a_study_trains_and_measures_its_candidates(
     def small() -> tuple[Recipe, ...]:
         return tuple(
             replace(candidate, model=TINY, batch=1, sampling=PatchSampling(patch_px=64), repeat_gap=4)
-            for candidate in candidate_recipes()
+            for candidate in make_candidate_recipes()
         )
 
-    monkeypatch.setattr("experiments.network_sizes.candidate_recipes", small)
+    monkeypatch.setattr("experiments.network_sizes.make_candidate_recipes", small)
     table = tmp_path / "sizes.csv"
     arguments = [
         "--photos",
@@ -53,7 +53,7 @@ def test_a_study_trains_and_measures_its_candidates(
     ]
     assert run(network_sizes, [*arguments, "--only", "0"]) == 0
     (row,) = csv.DictReader(table.read_text().splitlines())
-    assert row["candidate"] == candidate_recipes()[0].name
+    assert row["candidate"] == make_candidate_recipes()[0].name
     assert int(row["steps"]) >= 2
     assert float(row["restoring_s_per_mp"]) > 0
     assert np.isfinite(float(row["gain_db"]))
@@ -67,7 +67,7 @@ def test_a_study_of_nothing_is_refused(photos: Path, capsys: pytest.CaptureFixtu
 
 
 def test_legs_differ_in_their_loss_only() -> None:
-    recipes = loss_recipes(steps=50, seed=3)
+    recipes = make_loss_recipes(steps=50, seed=3)
     assert len({recipe.losses for recipe in recipes}) == len(recipes) > 3
     assert len({replace(recipe, name="", losses=recipes[0].losses) for recipe in recipes}) == 1
 
@@ -84,10 +84,10 @@ def test_a_study_of_losses_trains_and_measures_its_legs_once(
     def small(*, steps: int, seed: int) -> tuple[Recipe, ...]:
         return tuple(
             replace(recipe, model=network, batch=1, sampling=PatchSampling(patch_px=64))
-            for recipe in loss_recipes(steps=steps, seed=seed)
+            for recipe in make_loss_recipes(steps=steps, seed=seed)
         )
 
-    monkeypatch.setattr("experiments.loss_comparison.loss_recipes", small)
+    monkeypatch.setattr("experiments.loss_comparison.make_loss_recipes", small)
     for side in ("blurry", "sharp"):
         (tmp_path / "pairs" / side).mkdir(parents=True)
         for number in range(2):
@@ -101,7 +101,7 @@ def test_a_study_of_losses_trains_and_measures_its_legs_once(
     assert run(loss_comparison, [*command, "--steps", "1"]) == 0
     printed = capsys.readouterr().out
     rows = list(csv.DictReader((out / "losses.csv").read_text().splitlines()))
-    recipes = [recipe.name for recipe in loss_recipes(steps=1, seed=1)]
+    recipes = [recipe.name for recipe in make_loss_recipes(steps=1, seed=1)]
     assert [row["restoration"] for row in rows] == ["blurry", "at the beginning", *recipes]
     # One step each, with other gradients.
     assert len({row["weights"] for row in rows[1:]}) == 1 + len(recipes)

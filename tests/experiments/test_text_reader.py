@@ -8,7 +8,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from experiments.text_reader import TextReader, character_accuracy, edit_distance, in_reading_order, normalized
+from experiments.text_reader import (
+    TextReader,
+    compute_character_accuracy,
+    compute_edit_distance,
+    normalize_text,
+    sort_in_reading_order,
+)
 from unblur.errors import UnblurError
 from unblur.photos.lettering import draw_line
 
@@ -45,21 +51,21 @@ def printed(*places: tuple[str, int, int], size: tuple[int, int] = (160, 320)) -
 
 @given(SHORT, SHORT)
 def test_the_distance_is_the_fewest_edits_and_symmetric(first: str, second: str) -> None:
-    assert edit_distance(first, second) == edit_distance(second, first) == brute_force(first, second)
+    assert compute_edit_distance(first, second) == compute_edit_distance(second, first) == brute_force(first, second)
 
 
 @given(st.text(), st.text(min_size=1))
 def test_an_accuracy_is_a_share(read: str, truth: str) -> None:
-    assume(normalized(truth))
-    assert 0 <= character_accuracy(read, truth) <= 1
-    assert character_accuracy(truth, truth) == 1
-    assert character_accuracy("", truth) == 0
+    assume(normalize_text(truth))
+    assert 0 <= compute_character_accuracy(read, truth) <= 1
+    assert compute_character_accuracy(truth, truth) == 1
+    assert compute_character_accuracy("", truth) == 0
 
 
 @pytest.mark.parametrize("truth", ["", " \n "])
 def test_a_truth_without_characters_is_refused(truth: str) -> None:
     with pytest.raises(UnblurError, match="holds no characters"):
-        character_accuracy("EXIT", truth)
+        compute_character_accuracy("EXIT", truth)
 
 
 @pytest.mark.parametrize(
@@ -73,18 +79,18 @@ def test_a_truth_without_characters_is_refused(truth: str) -> None:
     ],
 )
 def test_accuracy_of_known_readings(read: str, truth: str, accuracy: float) -> None:
-    assert character_accuracy(read, truth) == pytest.approx(accuracy)
+    assert compute_character_accuracy(read, truth) == pytest.approx(accuracy)
 
 
 def test_boxes_are_read_by_rows() -> None:
     high, left, right, low = (90, 0, 200, 20), (5, 42, 60, 60), (80, 38, 150, 62), (0, 70, 40, 90)
-    assert in_reading_order([low, right, high, left]) == [[2], [3, 1], [0]]
-    assert in_reading_order([]) == []
+    assert sort_in_reading_order([low, right, high, left]) == [[2], [3, 1], [0]]
+    assert sort_in_reading_order([]) == []
 
 
 def test_sharp_text_is_read_in_reading_order(reader: TextReader) -> None:
     picture = printed(("EXIT 42", 12, 20), ("B7", 250, 24), ("No parking", 40, 100))
-    assert character_accuracy(reader.read(picture), "EXIT 42 B7 No parking") == 1
+    assert compute_character_accuracy(reader.read(picture), "EXIT 42 B7 No parking") == 1
     assert [len(row) > 0 for row in reader.read(picture).split("\n")] == [True, True]
 
 

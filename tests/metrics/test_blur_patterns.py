@@ -16,9 +16,9 @@ from unblur.metrics.blur_patterns import (
     BlurPatterns,
     collect_patterns,
     compare_breadth,
-    magnitude_edges_px,
+    compute_magnitude_edges_px,
+    compute_normalised_entropy,
     measure_motion,
-    normalised_entropy,
 )
 
 
@@ -76,7 +76,7 @@ def test_random_directions_and_lengths_are_flat() -> None:
     assert measured.orientation_entropy > 0.999
     assert measured.magnitude_entropy > 0.999
     # Within an image points weigh by length, so that half an octave more is the square root of two as heavy.
-    octaves = normalised_entropy([2 ** (place / 2) for place in range(16)]) * math.log(16)
+    octaves = compute_normalised_entropy([2 ** (place / 2) for place in range(16)]) * math.log(16)
     assert measured.diversity == pytest.approx((math.log(36) + octaves) / math.log(36 * 16), abs=0.003)
 
 
@@ -228,9 +228,9 @@ def test_many_points_are_kept_as_quantiles() -> None:
     ],
 )
 def test_entropies_known_by_hand(histogram: list[float], entropy: float) -> None:
-    assert normalised_entropy(histogram) == pytest.approx(entropy, abs=1e-12)
-    assert 0 <= normalised_entropy(histogram) <= 1
-    assert math.copysign(1, normalised_entropy(histogram)) == 1
+    assert compute_normalised_entropy(histogram) == pytest.approx(entropy, abs=1e-12)
+    assert 0 <= compute_normalised_entropy(histogram) <= 1
+    assert math.copysign(1, compute_normalised_entropy(histogram)) == 1
 
 
 def test_diversity_of_four_equal_cells() -> None:
@@ -251,7 +251,7 @@ def test_breadth_says_which_is_broader_on_what() -> None:
 
 
 def test_edges_of_the_absolute_axis() -> None:
-    edges = magnitude_edges_px()
+    edges = compute_magnitude_edges_px()
     assert (len(edges), edges[0], edges[-1]) == (17, 0.5, 128)
     for place, (low, high) in enumerate(pairwise(edges)):
         assert patterns_of([uniform(5, math.sqrt(low * high))]).magnitude[place] == 1

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from unblur.errors import UnblurError
 from unblur.metrics import brisque, niqe, piqe
-from unblur.metrics.natural_scenes import fit_asymmetric_gaussian, fit_gaussian, half_size
+from unblur.metrics.natural_scenes import fit_asymmetric_gaussian, fit_gaussian, halve
 
 ALL = pytest.mark.parametrize("metric", [niqe, brisque, piqe])
 Metric = Callable[[Tensor], Tensor]
@@ -110,7 +110,7 @@ def test_the_fits_find_what_scipy_drew(shape: float) -> None:
 @pytest.mark.parametrize(("height", "width"), [(64, 48), (63, 49)])
 def test_half_size_agrees_with_pillow_inside(height: int, width: int, sharp: Tensor) -> None:
     levels = sharp[0, 1, :height, :width] * 255
-    ours = half_size(levels)
+    ours = halve(levels)
     assert ours.shape == ((height + 1) // 2, (width + 1) // 2)
     if height % 2 == 0:
         # Pillow stretches odd sides to fit, MATLAB does not.
@@ -120,4 +120,4 @@ def test_half_size_agrees_with_pillow_inside(height: int, width: int, sharp: Ten
 
 
 def test_half_size_keeps_what_is_flat() -> None:
-    torch.testing.assert_close(half_size(torch.full((1, 7, 10), 93.0)), torch.full((1, 4, 5), 93.0))
+    torch.testing.assert_close(halve(torch.full((1, 7, 10), 93.0)), torch.full((1, 4, 5), 93.0))

@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from tiny_networks import GLOW, LATENTS
 from torch import Tensor, nn
 
-from unblur.blur.undirected import undirected
+from unblur.blur.undirected import to_undirected
 from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.models import GlowConfig, GlowDeblur, GlowRestorer, build
 from unblur.models.flow import add_noise, sample_sigmas, velocity_target
 from unblur.models.glow import Conditions
 from unblur.models.glow_sizes import glow
-from unblur.models.latent_noise import latent_noise
-from unblur.models.motion_guidance import MOTION_CHANNELS, motion_map
-from unblur.models.padding import reflected_to_multiple
+from unblur.models.latent_noise import sample_latent_noise
+from unblur.models.motion_guidance import MOTION_CHANNELS, compute_motion_map
+from unblur.models.padding import reflect_to_multiple
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.samplers import Sampling
 from unblur.models.semantic_guidance import SemanticGuidanceConfig
@@ -60,7 +60,7 @@ def test_conditions_lie_on_the_grid_of_latents(height: int, width: int) -> None:
     assert conditions.motion.shape == (2, MOTION_CHANNELS, height // 32, width // 32)
     assert conditions.tokens.values.shape == (2, 4, 16)
     noisy = torch.randn(2, LATENTS, height // 32, width // 32)
-    assert network.velocity(noisy, torch.rand(2), conditions).shape == noisy.shape
+    assert network.predict_velocity(noisy, torch.rand(2), conditions).shape == noisy.shape
 
 
 def test_the_velocity_depends_on_everything_that_is_told() -> None:
@@ -68,7 +68,7 @@ def test_the_velocity_depends_on_everything_that_is_told() -> None:
     with torch.no_grad():
         conditions = network(torch.rand(2, 3, 64, 64))
         noisy, sigma = torch.randn(2, LATENTS, 2, 2), torch.rand(2)
-        known = network.velocity(noisy, sigma, conditions)
+        known = network.predict_velocity(noisy, sigma, conditions)
         others = [
             replace(conditions, aligned=conditions.aligned + 1),
             replace(conditions, motion=conditions.motion + 1),
@@ -76,9 +76,11 @@ def test_the_velocity_depends_on_everything_that_is_told() -> None:
             network.drop_conditions(conditions, every(2, False), every(2, True)),
             network.drop_conditions(conditions, every(2, True), every(2, False)),
         ]
-        assert not any(torch.allclose(network.velocity(noisy, sigma, other), known, atol=1e-5) for other in others)
+        assert not any(
+            torch.allclose(network.predict_velocity(noisy, sigma, other), known, atol=1e-5) for other in others
+        )
         whole = network.drop_conditions(conditions, every(2, True), every(2, True))
-        assert torch.equal(network.velocity(noisy, sigma, whole), known)
+        assert torch.equal(network.predict_velocity(noisy, sigma, whole), known)
 
 
 def test_what_is_withheld_from_one_example_is_told_to_the_others() -> None:
@@ -87,10 +89,10 @@ def test_what_is_withheld_from_one_example_is_told_to_the_others() -> None:
         conditions = network(blurry)
         mixed = network.drop_conditions(conditions, torch.tensor([False, True]), torch.tensor([True, False]))
         noisy, sigma = torch.randn(2, LATENTS, 2, 2), torch.rand(2)
-        answer = network.velocity(noisy, sigma, mixed)
+        answer = network.predict_velocity(noisy, sigma, mixed)
         for index, (motion, semantics) in enumerate([(False, True), (True, False)]):
             alone = network.drop_conditions(network(blurry[index : index + 1]), every(1, motion), every(1, semantics))
-            expected = network.velocity(noisy[index : index + 1], sigma[index : index + 1], alone)
+            expected = network.predict_velocity(noisy[index : index + 1], sigma[index : index + 1], alone)
             torch.testing.assert_close(answer[index : index + 1], expected, atol=1e-5, rtol=1e-4)
 
 
@@ -138,7 +140,7 @@ def test_a_prior_that_looks_twice_is_shown_what_was_restored() -> None:
 def test_the_motion_map_holds_paths_and_their_lengths() -> None:
     start = torch.randn(1, 2, 8, 12) * 10
     end = torch.randn(1, 2, 8, 12) * 10
-    drop_conditions = motion_map(undirected(start, end))[0]
+    drop_conditions = compute_motion_map(to_undirected(start, end))[0]
     assert drop_conditions.shape == (MOTION_CHANNELS, 2, 3)
     place = (slice(4, 8), slice(8, 12))
     middle = ((start + end) / 2)[0][:, place[0], place[1]].mean(dim=(1, 2))
@@ -147,7 +149,7 @@ def test_the_motion_map_holds_paths_and_their_lengths() -> None:
     torch.testing.assert_close(drop_conditions[4, 1, 2], length / 32)
     assert bool((drop_conditions[5] == 1).all())
     # Which end is the start is not told.
-    torch.testing.assert_close(motion_map(undirected(end, start))[0], drop_conditions)
+    torch.testing.assert_close(compute_motion_map(to_undirected(end, start))[0], drop_conditions)
 
 
 def test_the_first_restoration_begins_as_the_bundled_network() -> None:
@@ -169,7 +171,7 @@ def loss_of(network: GlowDeblur, blurry: Tensor, sharp: Tensor, clean: Tensor, s
     masked = network.drop_conditions(conditions, *(torch.rand(2, batch, generator=generator_for(seed, "told")) >= 0.1))
     sigma = sample_sigmas(batch, generator_for(seed, "sigma"))
     noise = torch.randn(clean.shape, generator=generator_for(seed, "noise"))
-    velocity = network.velocity(add_noise(clean, noise, sigma), sigma, masked)
+    velocity = network.predict_velocity(add_noise(clean, noise, sigma), sigma, masked)
     aligned = F.mse_loss(conditions.aligned, clean)
     restored = F.mse_loss(conditions.restored, sharp)
     return F.mse_loss(velocity, velocity_target(clean, noise)) + aligned + restored
@@ -227,7 +229,7 @@ def test_latents_begin_with_the_noise_of_their_seed() -> None:
     with torch.no_grad():
         conditions = network(torch.rand(2, 3, 64, 32))
         latents = network.sample_latents(conditions, Sampling(steps=2), seed=5)
-    noise = latent_noise(5, latents.shape[1], range(2), range(1))
+    noise = sample_latent_noise(5, latents.shape[1], range(2), range(1))
     torch.testing.assert_close(latents, noise.expand_as(latents))
 
 
@@ -235,8 +237,10 @@ def test_a_restorer_tells_only_what_it_is_allowed_to() -> None:
     caption = Tokens(torch.randn(1, 3, 16), torch.tensor([[True, True, False]]))
     blurry = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
-        drop_conditions = GlowRestorer(lively(), Enlarged(), caption=caption).conditions(blurry)
-        silent = GlowRestorer(lively(), Enlarged(), caption=caption, motion=False, semantics=False).conditions(blurry)
+        drop_conditions = GlowRestorer(lively(), Enlarged(), caption=caption).compute_conditions(blurry)
+        silent = GlowRestorer(lively(), Enlarged(), caption=caption, motion=False, semantics=False).compute_conditions(
+            blurry
+        )
     assert torch.equal(drop_conditions.tokens.values, caption.values.expand(2, -1, -1))
     assert drop_conditions.motion[:, 5].min() == 1
     assert silent.motion.abs().max() == 0
@@ -247,11 +251,11 @@ def test_bfloat16_is_near_float32() -> None:
     network, blurry = lively(), torch.rand(1, 3, 64, 64)
     noisy, sigma = torch.randn(1, LATENTS, 2, 2), torch.tensor([0.5])
     with torch.no_grad():
-        exact = network.velocity(noisy, sigma, network(blurry))
+        exact = network.predict_velocity(noisy, sigma, network(blurry))
         with torch.autocast("cpu", torch.bfloat16):
-            mixed = network.velocity(noisy, sigma, network(blurry))
+            mixed = network.predict_velocity(noisy, sigma, network(blurry))
             network.bfloat16()
-            halved = network.velocity(noisy, sigma, network(blurry))
+            halved = network.predict_velocity(noisy, sigma, network(blurry))
     for rounded in (mixed, halved):
         assert (rounded.float() - exact).square().mean().sqrt() < 0.05 * exact.std()
 
@@ -264,7 +268,7 @@ def test_saved_and_loaded_equal(tmp_path: Path) -> None:
     assert isinstance(build(GLOW), GlowDeblur)
     blurry, noisy, sigma = torch.rand(1, 3, 32, 64), torch.randn(1, LATENTS, 1, 2), torch.rand(1)
     with torch.no_grad():
-        one, other = (model.velocity(noisy, sigma, model(blurry)) for model in (network, checkpoint.model))  # type: ignore[operator]
+        one, other = (model.predict_velocity(noisy, sigma, model(blurry)) for model in (network, checkpoint.model))  # type: ignore[operator]
     assert torch.equal(one, other)
 
 
@@ -272,7 +276,7 @@ def test_saved_and_loaded_equal(tmp_path: Path) -> None:
 def test_mirrored_sides_are_those_of_numpy(side: int) -> None:
     x = torch.rand(1, 2, side, 40)
     expected = np.pad(x.numpy(), ((0, 0), (0, 0), (0, -side % 32), (0, 24)), mode="reflect")
-    assert np.array_equal(reflected_to_multiple(x, 32).numpy(), expected)
+    assert np.array_equal(reflect_to_multiple(x, 32).numpy(), expected)
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:

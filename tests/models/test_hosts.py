@@ -20,7 +20,7 @@ from unblur.models import (
     UNetConfig,
     build,
 )
-from unblur.models.mprnet import halved, joined
+from unblur.models.mprnet import join_halves, split_in_halves
 from unblur.models.pooling import use_local_pooling
 from unblur.restoration.restorer import load
 
@@ -102,7 +102,7 @@ def test_training_begins_at_the_identity(config: RestorerConfig) -> None:
     blurry = picture(1, 3, 19, 22)
     model = build(config)
     assert torch.equal(model(blurry), blurry)
-    for output in model.outputs(blurry) if isinstance(model, MultiOutput) else ():
+    for output in model.restore_all(blurry) if isinstance(model, MultiOutput) else ():
         stride = round(22 / output.shape[3])
         assert torch.equal(output, blurry[..., ::stride, ::stride])
 
@@ -122,7 +122,7 @@ def test_the_last_output_is_the_restored_photograph(config: RestorerConfig) -> N
     assert isinstance(model, MultiOutput)
     blurry = picture(1, 3, 21, 14)
     with torch.no_grad():
-        outputs = model.outputs(blurry)
+        outputs = model.restore_all(blurry)
         assert torch.equal(outputs[-1], model(blurry))
     assert len(outputs) == 3
     for output in outputs:
@@ -141,7 +141,7 @@ def test_networks_with_one_output_do_not_claim_more() -> None:
 def test_a_loss_over_all_outputs_reaches_every_parameter(config: RestorerConfig) -> None:
     model = awake(config)
     blurry, sharp = picture(1, 3, 16, 24), picture(1, 3, 16, 24).flip(3)
-    outputs = model.outputs(blurry) if isinstance(model, MultiOutput) else [model(blurry)]
+    outputs = model.restore_all(blurry) if isinstance(model, MultiOutput) else [model(blurry)]
     torch.stack([F.l1_loss(output, F.interpolate(sharp, output.shape[2:])) for output in outputs]).sum().backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
     assert not without
@@ -223,9 +223,9 @@ def test_local_pooling_keeps_what_is_far_out_of_mprnet() -> None:
 
 def test_halves_in_the_batch_come_back_in_their_places() -> None:
     x = picture(2, 3, 8, 12)
-    halves = halved(x, 2)
+    halves = split_in_halves(x, 2)
     assert torch.equal(halves[2:], x[:, :, 4:])
-    assert torch.equal(joined(joined(halved(halves, 3), 3), 2), x)
+    assert torch.equal(join_halves(join_halves(split_in_halves(halves, 3), 3), 2), x)
 
 
 def test_dropout_of_mimo_unet_plus_acts_in_training_only() -> None:

@@ -13,7 +13,7 @@ from unblur.datasets.pair_files import read_rgb
 from unblur.models import Autoencoder, AutoencoderConfig, LatentDecoder, LatentDecoderConfig, LatentSpace, build
 from unblur.models.latent_decoder import Upsampling
 from unblur.models.latent_encoder import Downsampling, LatentEncoder, LatentEncoderConfig, Standardisation
-from unblur.models.tiny_autoencoder import taef2_decoder, taef2_encoder, taesana_encoder
+from unblur.models.tiny_autoencoder import build_taef2_decoder, build_taef2_encoder, build_taesana_encoder
 
 ENCODER = LatentEncoderConfig(latent_channels=4, channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1, 1))
 DECODER = LatentDecoderConfig(latent_channels=4, channels=(16, 16, 16, 8, 8), blocks=(1, 1, 1, 1, 1))
@@ -175,7 +175,7 @@ def photograph() -> Tensor:
 def test_taesana_loads_exactly_and_takes_pictures_from_0_to_1(
     read: Callable[[str], dict[str, Tensor]], photograph: Tensor
 ) -> None:
-    encoder = taesana_encoder()
+    encoder = build_taesana_encoder()
     encoder.load_state_dict(read("taesana_encoder.pth"))
     latents = encoder(photograph)
     assert latents.shape == (1, 32, 14, 20)
@@ -188,7 +188,7 @@ def test_taesana_loads_exactly_and_takes_pictures_from_0_to_1(
 def test_taef2_loads_exactly_and_gives_the_photograph_back(
     read: Callable[[str], dict[str, Tensor]], photograph: Tensor
 ) -> None:
-    encoder, decoder = taef2_encoder(), taef2_decoder()
+    encoder, decoder = build_taef2_encoder(), build_taef2_decoder()
     encoder.load_state_dict(read("taef2_encoder.pth"))
     decoder.load_state_dict(read("taef2_decoder.pth"))
     space = LatentSpace(encoder=encoder, decoder=decoder, stride_px=8)
@@ -204,7 +204,7 @@ def test_the_tiny_blocks_are_those_of_an_independent_implementation(photograph: 
     diffusers = pytest.importorskip("diffusers", reason="needs diffusers to compare with")
     torch.manual_seed(0)
     theirs = diffusers.AutoencoderTiny(latent_channels=32)
-    encoder, decoder = taef2_encoder(), taef2_decoder()
+    encoder, decoder = build_taef2_encoder(), build_taef2_decoder()
     for ours, others in ((encoder, theirs.encoder), (decoder, theirs.decoder)):
         mixing = {name for name in ours.state_dict() if ".pool." in name}
         weights = [value for name, value in others.state_dict().items() if name.startswith("layers.")]

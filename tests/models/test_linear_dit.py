@@ -11,7 +11,7 @@ from unblur.models.linear_dit import (
     LinearDiT,
     LinearDiTBlock,
     LinearDiTConfig,
-    linear_attention,
+    attend_linearly,
 )
 from unblur.models.tokens import Tokens
 from unblur.names import GlowSize
@@ -91,12 +91,12 @@ def test_linear_attention_is_the_quadratic_form_that_it_avoids() -> None:
     query, key, value = (torch.randn(2, 3, 20, 8) for _ in range(3))
     weights = query.relu() @ key.relu().transpose(2, 3)
     expected = weights @ value / weights.sum(dim=3, keepdim=True)
-    torch.testing.assert_close(linear_attention(query, key, value), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(attend_linearly(query, key, value), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_places_that_resemble_nothing_hear_nothing() -> None:
     query, key, value = -torch.rand(1, 1, 4, 8), torch.randn(1, 1, 4, 8), torch.randn(1, 1, 4, 8)
-    assert linear_attention(query, key, value).abs().max() == 0
+    assert attend_linearly(query, key, value).abs().max() == 0
 
 
 def test_attention_does_not_care_where_places_are() -> None:
@@ -150,9 +150,9 @@ def test_bfloat16_is_near_float32() -> None:
 def test_sums_over_the_photograph_stay_in_float32_under_autocast() -> None:
     query, key, value = (torch.randn(1, 2, 300, 8).bfloat16() for _ in range(3))
     with torch.autocast("cpu", torch.bfloat16):
-        answer = linear_attention(query, key, value)
+        answer = attend_linearly(query, key, value)
     assert answer.dtype == torch.float32
-    assert torch.equal(answer, linear_attention(query, key, value))
+    assert torch.equal(answer, attend_linearly(query, key, value))
 
 
 @pytest.mark.parametrize("wrong", [{"width": 25}, {"blocks": 0}, {"cross_heads": 5}])

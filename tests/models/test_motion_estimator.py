@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unblur.blur.undirected import directed, endpoint_error_px, undirected
+from unblur.blur.undirected import compute_endpoint_error_px, to_directed, to_undirected
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.models import MotionEstimator, MotionEstimatorConfig, build
 from unblur.models.pooling import use_local_pooling
@@ -75,7 +75,7 @@ def test_learns_lines_of_any_direction() -> None:
         noise = torch.fft.fft2(torch.rand(16, 3, 32, 32))
         blurry = torch.fft.ifft2(noise * torch.sinc(2 * along)[:, None]).real
         field = ends[:, :, None, None].expand(-1, -1, 4, 4)
-        return blurry, undirected(-field, field)
+        return blurry, to_undirected(-field, field)
 
     for _ in range(150):
         blurry, truth = batch()
@@ -84,5 +84,5 @@ def test_learns_lines_of_any_direction() -> None:
         loss.backward()
         optimizer.step()
     blurry, truth = batch()
-    error_px = endpoint_error_px(*directed(network(blurry)), *directed(truth)).mean()
+    error_px = compute_endpoint_error_px(*to_directed(network(blurry)), *to_directed(truth)).mean()
     assert error_px < 0.3 * 12

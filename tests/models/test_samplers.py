@@ -7,7 +7,7 @@ from hypothesis import given
 from torch import Tensor
 
 from unblur.models.flow import SHIFT, add_noise, sample_sigmas, shift_sigma, velocity_target
-from unblur.models.samplers import Sampling, noise_schedule, sample
+from unblur.models.samplers import Sampling, compute_noise_schedule, sample
 from unblur.seeds import generator_for
 
 pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
@@ -48,11 +48,11 @@ def test_the_schedule_is_that_of_diffusers_from_pure_noise() -> None:
     )
     solver.set_timesteps(20)
     # Theirs begins a thousandth before pure noise.
-    torch.testing.assert_close(noise_schedule(20), solver.sigmas[:-1], atol=1e-3, rtol=0)
+    torch.testing.assert_close(compute_noise_schedule(20), solver.sigmas[:-1], atol=1e-3, rtol=0)
 
 
 def test_the_schedule_begins_with_noise_and_falls() -> None:
-    sigmas = noise_schedule(7)
+    sigmas = compute_noise_schedule(7)
     assert len(sigmas) == 7
     assert sigmas[0] == 1
     assert bool((sigmas.diff() < 0).all())

@@ -10,7 +10,7 @@ from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.config import from_json, to_json
 from unblur.models import SemanticPrior, SemanticPriorConfig
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-from unblur.models.semantic_prior import AttentionFusion, features_of
+from unblur.models.semantic_prior import AttentionFusion, compute_features
 
 TINY = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), fusion_channels=8)
 
@@ -33,7 +33,7 @@ def test_a_fresh_student_answers_what_it_sees_at_any_size(size: tuple[int, int])
     prior = SemanticPrior(TINY)
     blurry = torch.rand(2, 3, *size)
     with torch.no_grad():
-        answers, seen = prior(blurry), features_of(prior.backbone, blurry)
+        answers, seen = prior(blurry), compute_features(prior.backbone, blurry)
     assert [level.stride_px for level in prior.levels] == [4, 8, 16, 32]
     for level, answer, feature in zip(prior.levels, answers, seen, strict=True):
         rows, columns = (-(-side // 32) * 32 // level.stride_px for side in size)
@@ -97,7 +97,7 @@ def test_what_is_taken_is_a_share_of_what_the_second_look_shows_more() -> None:
     blurry, restored = torch.rand(2, 1, 3, 64, 64)
     with torch.no_grad():
         prior.delta_gate[1].fill_(0.25)
-        first, second = features_of(prior.backbone, blurry), features_of(prior.backbone, restored)
+        first, second = compute_features(prior.backbone, blurry), compute_features(prior.backbone, restored)
         answers = prior(blurry, restored)
     torch.testing.assert_close(answers[1], 0.75 * first[1] + 0.25 * second[1])
     assert torch.equal(answers[2], first[2])

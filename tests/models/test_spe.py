@@ -105,7 +105,7 @@ def test_a_host_hears_the_prior_at_any_size(config: RestorerConfig) -> None:
 def test_the_restoration_loss_reaches_host_and_embedding_and_leaves_the_student_alone(config: RestorerConfig) -> None:
     model = awake(replace(config, prior=TINY)).train()
     blurry, sharp = picture(1, 3, 64, 96), picture(1, 3, 64, 96).flip(3)
-    outputs = model.outputs(blurry) if isinstance(model, MultiOutput) else [model(blurry)]
+    outputs = model.restore_all(blurry) if isinstance(model, MultiOutput) else [model(blurry)]
     torch.stack([F.l1_loss(output, F.interpolate(sharp, output.shape[2:])) for output in outputs]).sum().backward()
     for name, parameter in model.named_parameters():
         if name.startswith("prior.student."):

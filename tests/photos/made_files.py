@@ -27,7 +27,7 @@ def with_segments(data: bytes, *segments: bytes) -> bytes:
 
 
 def claiming(data: bytes, width: int, height: int) -> bytes:
-    """The JPEG whose header claims another size."""
+    """Return the JPEG with a header that claims another size."""
     place = next(data.index(bytes([0xFF, sof])) for sof in (0xC0, 0xC2) if bytes([0xFF, sof]) in data)
     return data[: place + 5] + struct.pack(">HH", height, width) + data[place + 9 :]
 
@@ -37,14 +37,14 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def png(*chunks: bytes, pixels: np.ndarray | None = None) -> bytes:
-    """A PNG with these chunks before its pixels."""
+    """Return a PNG with these chunks before its pixels."""
     file = io.BytesIO()
     Image.fromarray(smooth() if pixels is None else pixels).save(file, "PNG")
     return file.getvalue()[:33] + b"".join(chunks) + file.getvalue()[33:]
 
 
 def blank_png(width: int, height: int, bits: int = 8) -> bytes:
-    """A PNG of nothing, without its pixels in memory."""
+    """Return an empty PNG, made without its pixels in memory."""
     compressor = zlib.compressobj(9)
     row = bytes(1 + 3 * width * bits // 8)
     data = b"".join(compressor.compress(row) for _ in range(height)) + compressor.flush()
@@ -62,17 +62,17 @@ def directory(*entries: bytes) -> bytes:
 
 
 def exif(*entries: bytes, more: bytes = b"") -> bytes:
-    """An EXIF block; `more` begins at offset 8 + 2 + 12 * entries + 4."""
+    """Return an EXIF block; `more` begins at offset 8 + 2 + 12 * entries + 4."""
     return b"Exif\0\0II*\0" + struct.pack("<I", 8) + directory(*entries) + more
 
 
 def fan(count: int, at: int) -> bytes:
-    """A directory that names itself `count` times."""
+    """Return a directory that refers to itself `count` times."""
     return directory(*[entry(0x8769, 4, 1, at)] * count)
 
 
 def tiff(extra: tuple[tuple[int, int, int, bytes], ...] = (), pixels: np.ndarray | None = None) -> bytes:
-    """A TIFF of one strip; `extra` has tag, type, count and bytes, and replaces what has the same tag."""
+    """Return a TIFF of one strip; `extra` has tag, type, count and bytes, and replaces entries of the same tag."""
     pixels = smooth() if pixels is None else pixels
     height, width, bands = pixels.shape
     data = pixels.tobytes()
@@ -100,7 +100,7 @@ def tiff(extra: tuple[tuple[int, int, int, bytes], ...] = (), pixels: np.ndarray
 
 
 def packet(attributes: str, inside: str = "") -> bytes:
-    """An XMP packet of one description."""
+    """Return an XMP packet of one description."""
     return (
         f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
         f'xmlns:rdf="{RDF}"><rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
@@ -121,7 +121,7 @@ def full_box(kind: bytes, body: bytes, version: int = 0, flags: int = 0) -> byte
 
 
 def coded_picture(file: bytes, kind: bytes) -> tuple[bytes, bytes]:
-    """Of a HEIC or AVIF file of one picture: the box that configures its decoder, and the coded data."""
+    """Return the decoder's configuration box and the coded data of a HEIC or AVIF file of one picture."""
     config = b"hvcC" if kind == b"hvc1" else b"av1C"
     place = file.index(config) - 4
     size = struct.unpack_from(">I", file, place)[0]
@@ -137,7 +137,7 @@ def heif(
     groups: bytes = b"",
     hidden: bool = False,
 ) -> bytes:
-    """A HEIF file of these items: type, data, properties (boxes), and content type; references by number from 1.
+    """Return a HEIF file of these items: type, data, properties (boxes), content type; references are numbers from 1.
 
     All but the primary are hidden, if asked for. Items of type `grid` and `tmap` have their data in the
     metadata, as is usual, and all others behind.

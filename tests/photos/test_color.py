@@ -6,7 +6,7 @@ from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
 
 @given(st.floats(0, 1))
-def test_there_and_back(value: float) -> None:
+def test_conversions_are_inverse(value: float) -> None:
     srgb = torch.tensor(value, dtype=torch.float64)
     torch.testing.assert_close(linear_to_srgb(srgb_to_linear(srgb)), srgb, atol=1e-7, rtol=0)
 

@@ -13,7 +13,7 @@ from made_files import chunk, jpeg, png, segment, tiff, with_segments
 from PIL import Image
 from smooth_picture import smooth
 
-from unblur.app.jobs import LONGEST_NAME_BYTES, name_of_result
+from unblur.app.jobs import LONGEST_NAME_BYTES, make_result_name
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
@@ -38,14 +38,14 @@ def missing_percent(said: str) -> int:
 
 
 @pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
-@pytest.mark.parametrize("kept", [0.1, 0.4, 0.7, 0.95])
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.95])
 @pytest.mark.parametrize("end", [b"", END], ids=["open", "closed"])
-def test_a_jpeg_cut_in_the_middle_is_damaged(tmp_path: Path, progressive: bool, kept: float, end: bytes) -> None:
+def test_a_jpeg_cut_in_the_middle_is_damaged(tmp_path: Path, progressive: bool, share: float, end: bytes) -> None:
     data = jpeg(NOISE, progressive=progressive)
-    said = refusal(tmp_path / "cut.jpg", data[: int(len(data) * kept)] + end)
+    said = refusal(tmp_path / "cut.jpg", data[: int(len(data) * share)] + end)
     assert "is damaged or cut short" in said
     if not progressive:
-        assert missing_percent(said) == pytest.approx(100 * (1 - kept), abs=10)
+        assert missing_percent(said) == pytest.approx(100 * (1 - share), abs=10)
     else:
         assert 1 <= missing_percent(said) <= 100
 
@@ -59,7 +59,7 @@ def test_a_jpeg_cut_between_two_scans_is_damaged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("lacking", [1, 2])
-def test_a_jpeg_that_lacks_only_its_end_is_whole(tmp_path: Path, progressive: bool, lacking: int) -> None:
+def test_a_jpeg_without_its_end_marker_is_complete(tmp_path: Path, progressive: bool, lacking: int) -> None:
     data = jpeg(NOISE, progressive=progressive)
     (tmp_path / "whole.jpg").write_bytes(data)
     whole = read_photo(tmp_path / "whole.jpg").pixels
@@ -147,7 +147,7 @@ WHOLE_BUT_UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", WHOLE_BUT_UNREADABLE)
-def test_kinds_that_are_not_read_are_named_and_not_called_damaged(tmp_path: Path, name: str) -> None:
+def test_unsupported_kinds_are_named_and_not_reported_as_damaged(tmp_path: Path, name: str) -> None:
     make, reason = WHOLE_BUT_UNREADABLE[name]
     said = refusal(tmp_path / name, make())
     assert re.search(reason, said.replace(str(tmp_path), ""))
@@ -178,14 +178,14 @@ def test_names_of_255_bytes_work(tmp_path: Path, letter: str) -> None:
         path = tmp_path / f"{stem}{ending}"
         write_photo(Photo(pixels=smooth()), path)
         assert read_photo(path).pixels.shape == (40, 60, 3)
-        result = tmp_path / name_of_result(stem, f"_unblurred{ending}")
+        result = tmp_path / make_result_name(stem, f"_unblurred{ending}")
         write_photo(Photo(pixels=smooth()), result)
         assert result.name.endswith(f"_unblurred{ending}")
         assert len(result.name.encode()) <= LONGEST_NAME_BYTES
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_long_names_stay_apart_and_short_ones_as_they_are() -> None:
-    assert name_of_result("photo", "_unblurred.jpg") == "photo_unblurred.jpg"
-    names = {name_of_result("写" * 80 + end, "_unblurred.jpg") for end in ("a", "b", "c")}
+def test_long_names_remain_distinct_and_short_ones_unchanged() -> None:
+    assert make_result_name("photo", "_unblurred.jpg") == "photo_unblurred.jpg"
+    names = {make_result_name("写" * 80 + end, "_unblurred.jpg") for end in ("a", "b", "c")}
     assert len(names) == 3

@@ -26,7 +26,7 @@ from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png
 from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.jpeg_file import LARGEST_XMP_BYTES
 from unblur.photos.photo import Metadata, Photo
-from unblur.photos.tiff_exif import exif_of_tiff, tiff_with_description
+from unblur.photos.tiff_exif import insert_into_tiff, read_tiff_exif
 
 LOSSLESS = (".png", ".tif")
 XMP = (
@@ -77,7 +77,7 @@ def with_thumbnail(block: bytes) -> bytes:
     size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
     seed=st.integers(0, 100),
 )
-def test_lossless_formats_keep_every_bit(
+def test_lossless_formats_preserve_every_bit(
     tmp_path_factory: pytest.TempPathFactory,
     suffix: str,
     depth: int,
@@ -100,7 +100,7 @@ def test_lossless_formats_keep_every_bit(
 
 
 @pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES))
-def test_pillow_sees_what_was_written(tmp_path: Path, suffix: str) -> None:
+def test_pillow_reads_written_files(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo{suffix}"
     write_photo(Photo(pixels=smooth()), path)
     with Image.open(path) as image:
@@ -120,7 +120,7 @@ def test_pillow_sees_what_was_written(tmp_path: Path, suffix: str) -> None:
         ("PNG", "LA"),
     ],
 )
-def test_what_pillow_wrote_is_read(tmp_path: Path, name: str, mode: str) -> None:
+def test_files_of_pillow_are_read(tmp_path: Path, name: str, mode: str) -> None:
     source = Image.fromarray(smooth()).convert(mode)
     if mode.endswith("A"):
         source.putalpha(Image.fromarray(smooth(channels=1)[:, :, 0]))
@@ -135,7 +135,7 @@ def test_what_pillow_wrote_is_read(tmp_path: Path, name: str, mode: str) -> None
     assert (photo.alpha is not None) == mode.endswith("A")
 
 
-def test_sixteen_bits_by_hand(tmp_path: Path) -> None:
+def test_a_16_bit_png_is_read_exactly(tmp_path: Path) -> None:
     """A 16-bit RGB PNG made byte by byte: no library in between that might round."""
     pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, 3), np.uint16)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
@@ -166,7 +166,7 @@ def test_deep_photographs_are_rounded_for_eight_bit_formats(tmp_path: Path) -> N
     assert set(np.unique(back.pixels)) == {101}
 
 
-def test_avif_keeps_more_than_eight_bits_of_a_deep_photograph(tmp_path: Path) -> None:
+def test_avif_preserves_more_than_eight_bits(tmp_path: Path) -> None:
     pixels = smooth(64, 256, 3, depth=16)
     write_photo(Photo(pixels=pixels), tmp_path / "photo.avif")
     back = read_photo(tmp_path / "photo.avif")
@@ -175,7 +175,7 @@ def test_avif_keeps_more_than_eight_bits_of_a_deep_photograph(tmp_path: Path) ->
     assert len(np.unique(back.pixels)) > 256
 
 
-def test_transparency_is_not_thrown_away_for_jpeg(tmp_path: Path) -> None:
+def test_transparency_is_refused_for_jpeg(tmp_path: Path) -> None:
     photo = Photo(pixels=smooth(), alpha=np.zeros((40, 60), np.uint8))
     with pytest.raises(UnblurError, match=r"transparency.*\.png"):
         write_photo(photo, tmp_path / "photo.jpg")
@@ -208,7 +208,7 @@ def test_jpeg_in_memory() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
-def test_metadata_is_kept(tmp_path: Path, suffix: str) -> None:
+def test_metadata_is_preserved(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(smooth()).save(tmp_path / "in.jpg", exif=exif_block(), icc_profile=ICC, xmp=XMP)
     write_photo(read_photo(tmp_path / "in.jpg"), tmp_path / f"out{suffix}")
     with Image.open(tmp_path / f"out{suffix}") as image:
@@ -222,7 +222,7 @@ def test_metadata_is_kept(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("target", [".tif", ".jpg", ".png"])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_metadata_of_a_deep_tiff_is_kept(tmp_path: Path, target: str, orientation: int) -> None:
+def test_metadata_of_a_deep_tiff_is_preserved(tmp_path: Path, target: str, orientation: int) -> None:
     Image.fromarray(smooth(channels=1, depth=16)[:, :, 0]).save(tmp_path / "in.tif", exif=exif_block(orientation))
     photo = read_photo(tmp_path / "in.tif")
     assert photo.bit_depth == 16
@@ -238,15 +238,15 @@ def test_metadata_of_a_deep_tiff_is_kept(tmp_path: Path, target: str, orientatio
 
 
 @given(st.binary(max_size=200), st.integers(0, 150), st.booleans())
-def test_damaged_blocks_never_harm_a_tiff(noise: bytes, place: int, header: bool) -> None:
+def test_damaged_exif_does_not_damage_a_tiff(noise: bytes, place: int, header: bool) -> None:
     tiff = tiff_of(smooth(8, 9))
     block = bytearray(exif_block())
     block[place : place + len(noise)] = noise
     exif = (exif_block()[:14] if header else b"") + bytes(block)
-    written = tiff_with_description(tiff, Metadata(exif=exif))
+    written = insert_into_tiff(tiff, Metadata(exif=exif))
     with Image.open(io.BytesIO(written)) as image:
         assert np.array_equal(np.asarray(image), smooth(8, 9))
-    exif_of_tiff(bytes(noise))
+    read_tiff_exif(bytes(noise))
 
 
 def tiff_of(pixels: np.ndarray) -> bytes:
@@ -255,7 +255,7 @@ def tiff_of(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def test_tiff_keeps_colour_profile_and_xmp(tmp_path: Path) -> None:
+def test_tiff_preserves_colour_profile_and_xmp(tmp_path: Path) -> None:
     photo = Photo(pixels=smooth(depth=16), metadata=Metadata(icc=ICC, xmp=XMP))
     write_photo(photo, tmp_path / "out.tif")
     back = read_photo(tmp_path / "out.tif")
@@ -265,7 +265,7 @@ def test_tiff_keeps_colour_profile_and_xmp(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
-def test_names_in_xmp_keep_their_letters_for_every_reader(tmp_path: Path, suffix: str) -> None:
+def test_names_in_xmp_are_encoded_for_every_reader(tmp_path: Path, suffix: str) -> None:
     xmp = XMP.replace(b"image/jpeg", "Zoë 東京".encode())
     assert "Zoë 東京" in xmp.decode()
     write_photo(Photo(pixels=smooth(), metadata=Metadata(xmp=xmp)), tmp_path / f"out{suffix}")
@@ -276,7 +276,7 @@ def test_names_in_xmp_keep_their_letters_for_every_reader(tmp_path: Path, suffix
 
 
 @pytest.mark.parametrize("exif", [None, "some"])
-def test_a_long_xmp_packet_stays_in_a_jpeg(tmp_path: Path, exif: str | None) -> None:
+def test_a_long_xmp_packet_is_preserved_in_a_jpeg(tmp_path: Path, exif: str | None) -> None:
     packet = XMP.replace(b"image/jpeg", b"x" * (LARGEST_XMP_BYTES - len(XMP) + len(b"image/jpeg")))
     described = Metadata(xmp=packet, icc=ICC, exif=exif and exif_block())
     write_photo(Photo(pixels=smooth(), metadata=described), tmp_path / "out.jpg")
@@ -296,7 +296,7 @@ def test_xmp_that_no_jpeg_can_hold_is_refused(tmp_path: Path) -> None:
     assert read_photo(tmp_path / "out.png").metadata.xmp is not None
 
 
-def test_xmp_lies_in_a_png_where_the_standard_has_it(tmp_path: Path) -> None:
+def test_xmp_is_in_the_standard_chunk_of_a_png(tmp_path: Path) -> None:
     packet = XMP.replace(b'tiff:Orientation="6" ', b"")
     write_photo(Photo(pixels=smooth(), metadata=Metadata(xmp=packet)), tmp_path / "out.png")
     png = (tmp_path / "out.png").read_bytes()
@@ -306,7 +306,7 @@ def test_xmp_lies_in_a_png_where_the_standard_has_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_orientation_is_handled_once(tmp_path: Path, orientation: int, suffix: str) -> None:
+def test_orientation_is_applied_once(tmp_path: Path, orientation: int, suffix: str) -> None:
     path = tmp_path / "in.jpg"
     Image.fromarray(smooth()).save(path, exif=exif_block(orientation), xmp=XMP, quality=95, subsampling=0)
     with Image.open(path) as image:
@@ -336,7 +336,7 @@ def test_the_stale_thumbnail_is_dropped(tmp_path: Path) -> None:
         assert image.getexif()[MAKE] == "Unblur Camera Works"
 
 
-def test_nothing_is_invented_for_a_bare_photograph(tmp_path: Path) -> None:
+def test_a_photograph_without_metadata_gets_none(tmp_path: Path) -> None:
     write_photo(Photo(pixels=smooth()), tmp_path / "bare.png")
     assert read_photo(tmp_path / "bare.png").metadata.icc is None
 
@@ -355,18 +355,18 @@ def test_awkward_names(tmp_path: Path, name: str) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_content_decides_not_the_extension(tmp_path: Path) -> None:
+def test_the_content_determines_the_format(tmp_path: Path) -> None:
     Image.fromarray(smooth()).save(tmp_path / "really_png.jpg", "PNG")
     assert np.array_equal(read_photo(tmp_path / "really_png.jpg").pixels, smooth())
 
 
 @pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES - {".jpeg", ".tiff"}))
-@pytest.mark.parametrize("kept", [0.3, 0.7, 0.95])
-def test_truncated_files_are_refused(tmp_path: Path, suffix: str, kept: float) -> None:
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+def test_truncated_files_are_refused(tmp_path: Path, suffix: str, share: float) -> None:
     path = tmp_path / f"photo{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     write_photo(Photo(pixels=noise), path)
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(UnblurError, match=f"photo{suffix} .*"):
         read_photo(path)
 
@@ -398,7 +398,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused_is_refused_in_one_sentence(
+def test_unsupported_files_are_refused_in_one_sentence(
     tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make, said = REFUSED[name]
@@ -410,7 +410,7 @@ def test_what_is_refused_is_refused_in_one_sentence(
     assert capfd.readouterr().err == ""
 
 
-def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
@@ -422,7 +422,7 @@ def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_forbidden_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
     write_photo(Photo(pixels=smooth()), tmp_path / "mine.png")
     (tmp_path / "mine.png").chmod(0)
     with pytest.raises(UnblurError, match="Permission denied"):
@@ -430,7 +430,7 @@ def test_a_forbidden_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", [b"", b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"garbage" * 10])
-def test_broken_metadata_does_not_cost_the_photograph(tmp_path: Path, block: bytes) -> None:
+def test_a_photograph_with_broken_metadata_is_read(tmp_path: Path, block: bytes) -> None:
     metadata = Metadata(exif=block or None, icc=b"not a profile", xmp=b"\xff\xfe")
     for suffix in sorted(WRITABLE_SUFFIXES):
         write_photo(Photo(pixels=smooth(), metadata=metadata), tmp_path / f"photo{suffix}")
@@ -440,14 +440,14 @@ def test_broken_metadata_does_not_cost_the_photograph(tmp_path: Path, block: byt
 # --- writing ---------------------------------------------------------------------------------------------
 
 
-def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match="cannot be written"):
         write_photo(Photo(pixels=smooth()), tmp_path / "no" / "such" / "folder.png")
     with pytest.raises(UnblurError, match="no suffix"):
         write_photo(Photo(pixels=smooth()), tmp_path / "photo.bmp")
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     if not Path("/dev/full").exists() or stat.S_ISCHR(Path("/dev/full").stat().st_mode) == 0:
         pytest.skip("no /dev/full here")
     limit = (
@@ -464,7 +464,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_killed_while_writing_leaves_whole_files_only(tmp_path: Path) -> None:
+def test_a_process_killed_while_writing_leaves_only_whole_files(tmp_path: Path) -> None:
     program = (
         "import itertools, sys; from pathlib import Path; import numpy as np\n"
         "from unblur.photos.files import write_photo; from unblur.photos.photo import Photo\n"
@@ -510,7 +510,7 @@ def test_an_existing_file_is_replaced_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_png_data_come_back_as_they_were(channels: int) -> None:
+def test_png_data_are_decoded_without_loss(channels: int) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (9, 14, channels), dtype=np.uint8)
     data = encode_png(pixels)
     assert np.array_equal(decode_png(data), pixels)

@@ -25,7 +25,7 @@ def save(path: Path, mode: str, pixels: np.ndarray, **more: object) -> Path:
     return path
 
 
-def test_pixels_are_those_that_were_encoded(tmp_path: Path) -> None:
+def test_decoded_pixels_equal_the_encoded(tmp_path: Path) -> None:
     pixels = scene()
     photo = read_photo(save(tmp_path / "photo.heic", "RGB", pixels))
     assert photo.pixels.dtype == np.uint8
@@ -43,7 +43,7 @@ def test_grey_and_transparency(tmp_path: Path) -> None:
     assert np.abs(photo.alpha.astype(int) - alpha).max() <= 8
 
 
-def test_ten_bits_stay_more_than_eight(tmp_path: Path) -> None:
+def test_ten_bits_are_decoded_as_sixteen(tmp_path: Path) -> None:
     pixels = scene().astype(np.uint16) * 257
     # Steps of a quarter of a level of eight bits, which eight bits would lose.
     pixels[:, :, 0] = np.linspace(30_000, 34_000, 64).astype(np.uint16)
@@ -73,7 +73,7 @@ def test_photographs_are_upright_once(tmp_path: Path, orientation: int) -> None:
         assert float(written.getexif().get_ifd(EXIF_IFD)[EXPOSURE]) == 0.25
 
 
-def test_the_colour_profile_is_kept(tmp_path: Path) -> None:
+def test_the_colour_profile_is_preserved(tmp_path: Path) -> None:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = io.BytesIO()
     pillow_heif.from_pillow(Image.fromarray(scene())).save(data, icc_profile=icc)
@@ -81,10 +81,10 @@ def test_the_colour_profile_is_kept(tmp_path: Path) -> None:
     assert read_photo(tmp_path / "photo.heic").metadata.icc == icc
 
 
-@pytest.mark.parametrize("kept", [0.1, 0.3, 0.7, 0.95])
-def test_truncated_files_are_refused(tmp_path: Path, kept: float) -> None:
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.7, 0.95])
+def test_truncated_files_are_refused(tmp_path: Path, share: float) -> None:
     path = save(tmp_path / "photo.heic", "RGB", np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8))
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(UnblurError, match=r"photo\.heic .*") as caught:
         read_photo(path)
     assert "\n" not in str(caught.value)

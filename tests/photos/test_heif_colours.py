@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, write_photo
-from unblur.photos.heif_colours import UNSPECIFIED, code_points
+from unblur.photos.heif_colours import UNSPECIFIED, read_code_points
 
 BT_709, BT_2020, DISPLAY_P3 = 1, 9, 12
 SRGB, LINEAR, PQ, HLG = 13, 8, 16, 18
@@ -55,7 +55,9 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path):
 def test_code_points_are_those_that_pillow_heif_reads(primaries: int, transfer: int) -> None:
     data = heic(primaries, transfer)
     read = pillow_heif.open_heif(io.BytesIO(data)).info["nclx_profile"]
-    assert code_points(data) == (read["color_primaries"], read["transfer_characteristics"]) == (primaries, transfer)
+    assert (
+        read_code_points(data) == (read["color_primaries"], read["transfer_characteristics"]) == (primaries, transfer)
+    )
 
 
 def test_display_p3_without_a_profile_gets_one(saved, tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_colours_of_srgb_need_no_profile(saved, primaries: int, transfer: int) -
         (BT_709, LINEAR, "transfer 8"),
     ],
 )
-def test_colours_that_cannot_be_kept_are_one_sentence(saved, primaries: int, transfer: int, said: str) -> None:
+def test_unsupported_colours_are_refused_in_one_sentence(saved, primaries: int, transfer: int, said: str) -> None:
     path = saved(primaries, transfer)
     with pytest.raises(UnblurError, match=said) as caught:
         read_photo(path)
@@ -89,7 +91,7 @@ def test_colours_that_cannot_be_kept_are_one_sentence(saved, primaries: int, tra
     assert "\n" not in str(caught.value)
 
 
-def test_a_profile_is_believed_before_code_points(tmp_path: Path) -> None:
+def test_a_profile_takes_precedence_over_code_points(tmp_path: Path) -> None:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     colours = {"color_primaries": DISPLAY_P3, "transfer_characteristics": SRGB}
     path = tmp_path / "photo.heic"
@@ -97,7 +99,7 @@ def test_a_profile_is_believed_before_code_points(tmp_path: Path) -> None:
     assert read_photo(path).metadata.icc == icc
 
 
-def test_pictures_beside_the_photograph_do_not_count() -> None:
+def test_code_points_of_other_pictures_are_ignored() -> None:
     several = pillow_heif.from_pillow(picture())
     several.add_from_pillow(Image.fromarray(255 - np.asarray(picture())))
     data = io.BytesIO()
@@ -105,17 +107,17 @@ def test_pictures_beside_the_photograph_do_not_count() -> None:
     first, second, third = data.getvalue().split(b"colrnclx")
     # The first is made HDR, which the primary, the second, is not.
     hdr = b"colrnclx" + struct.pack(">HH", BT_2020, PQ) + second[4:]
-    assert code_points(first + hdr + b"colrnclx" + third)[0] == DISPLAY_P3
+    assert read_code_points(first + hdr + b"colrnclx" + third)[0] == DISPLAY_P3
 
 
 @given(cut=st.integers(0, 400), place=st.integers(0, 400), value=st.integers(0, 255))
-def test_damage_is_left_to_decoders(cut: int, place: int, value: int) -> None:
+def test_damaged_boxes_raise_no_error(cut: int, place: int, value: int) -> None:
     data = bytearray(EXAMPLE)
     data[place] = value
-    primaries, transfer = code_points(bytes(data[cut:]))
+    primaries, transfer = read_code_points(bytes(data[cut:]))
     assert 0 <= primaries < 2**16
     assert 0 <= transfer < 2**16
-    assert code_points(EXAMPLE[:cut]) in {(UNSPECIFIED, UNSPECIFIED), (DISPLAY_P3, SRGB)}
+    assert read_code_points(EXAMPLE[:cut]) in {(UNSPECIFIED, UNSPECIFIED), (DISPLAY_P3, SRGB)}
 
 
 EXAMPLE = heic(DISPLAY_P3, SRGB)

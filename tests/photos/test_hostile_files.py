@@ -127,20 +127,20 @@ def test_pngs_that_claim_more_than_they_hold(tmp_path: Path) -> None:
     assert "about 100 % of it is missing" in refusal(tmp_path / "claims.png")
 
 
-def test_large_squares_of_nothing_are_refused(tmp_path: Path) -> None:
+def test_large_empty_pictures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing.png").write_bytes(blank_png(8100, 8100))
     assert "8100 x 8100 pixels in" in refusal(tmp_path / "nothing.png")
 
 
 @pytest.mark.parametrize("name", ["nothing.webp", "nothing.avif", "nothing.tif"])
-def test_nothing_is_refused_in_every_format(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_pictures_are_refused_in_every_format(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LARGEST_EMPTY_PX", 200_000)
     more = {"compression": "tiff_adobe_deflate"} if name.endswith("tif") else {}
     Image.new("RGB", (700, 600)).save(tmp_path / name, **more)
     assert "cannot hold a photograph" in refusal(tmp_path / name)
 
 
-def test_memory_is_asked_for_before_pixels_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_memory_is_checked_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "photo.png").write_bytes(png())
     monkeypatch.setattr(files, "free_memory", lambda: 40 * 60 * 3 * files.MEMORY_COPIES - 1)
     assert "GB are free; close other programs" in refusal(tmp_path / "photo.png")
@@ -156,7 +156,7 @@ def test_a_progressive_jpeg_of_endless_scans_is_refused(tmp_path: Path) -> None:
     assert "more than 100 scans" in refusal(tmp_path / "scans.jpg")
 
 
-def test_texts_that_unfold_are_left_out(tmp_path: Path) -> None:
+def test_compressed_texts_that_expand_too_far_are_left_out(tmp_path: Path) -> None:
     import zlib
 
     bomb = zlib.compress(bytes(50_000_000), 9)
@@ -176,7 +176,7 @@ def test_texts_that_unfold_are_left_out(tmp_path: Path) -> None:
         packet("").decode().replace("<?xpacket", "<!DOCTYPE x []><?xpacket", 1).encode("utf-16"),
     ],
 )
-def test_packets_that_nest_or_unfold_without_end_do_no_harm(tmp_path: Path, xmp: bytes) -> None:
+def test_packets_that_nest_or_expand_too_far_are_ignored(tmp_path: Path, xmp: bytes) -> None:
     (tmp_path / "photo.png").write_bytes(png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)))
     write_photo(read_photo(tmp_path / "photo.png"), tmp_path / "out.tif")
     assert read_photo(tmp_path / "out.tif").pixels.shape == (40, 60, 3)
@@ -198,7 +198,7 @@ def test_devices_are_not_opened(tmp_path: Path) -> None:
         assert "it is a device" in refusal(tmp_path / f"{name}.jpg")
 
 
-def test_what_is_no_photograph_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_files_are_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "sparse.jpg").open("wb") as file:
         file.truncate(6 * 10**9)
     assert "not a photograph" in refusal(tmp_path / "sparse.jpg")
@@ -216,7 +216,7 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
         read_photo(tmp_path / "a\0b.jpg")
 
 
-def test_the_pixels_of_a_good_photograph_are_not_changed_by_any_of_this(tmp_path: Path) -> None:
+def test_valid_photographs_are_read_unchanged(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
     write_photo(Photo(pixels=pixels), tmp_path / "good.png")
     assert np.array_equal(read_photo(tmp_path / "good.png").pixels, pixels)

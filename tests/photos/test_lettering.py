@@ -31,7 +31,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("font", get_args(Font))
-def test_capitals_are_as_high_as_asked_for(font: Font) -> None:
+def test_capitals_have_the_requested_height(font: Font) -> None:
     line = draw_line("H", font, 40)
     rows = line.amax(1).nonzero()
     assert line.shape[0] == round((ABOVE + BELOW) * 40)
@@ -42,7 +42,7 @@ def test_capitals_are_as_high_as_asked_for(font: Font) -> None:
 
 
 @pytest.mark.parametrize("font", get_args(Font))
-def test_the_ink_is_that_of_another_rasteriser(font: Font) -> None:
+def test_coverage_equals_that_of_another_rasteriser(font: Font) -> None:
     from matplotlib import get_data_path
 
     path = Path(get_data_path()) / "fonts" / "ttf" / f"{FILES[font]}.ttf"
@@ -57,7 +57,7 @@ def test_the_ink_is_that_of_another_rasteriser(font: Font) -> None:
     assert ours.shape[1] == pytest.approx(columns[-1] - columns[0] + 1, rel=0.02)
 
 
-def test_the_same_line_is_drawn_the_same_and_scales() -> None:
+def test_drawing_is_deterministic_and_scales() -> None:
     small, large = draw_line("Bridge 7", "serif", 12), draw_line("Bridge 7", "serif", 48)
     assert torch.equal(small, draw_line("Bridge 7", "serif", 12))
     assert float(large.sum()) == pytest.approx(16 * float(small.sum()), rel=0.02)
@@ -72,7 +72,7 @@ def test_the_same_line_is_drawn_the_same_and_scales() -> None:
         ("A", 0.5, "at least 1"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(text: str, capital_px: float, said: str) -> None:
+def test_unsupported_text_is_refused(text: str, capital_px: float, said: str) -> None:
     with pytest.raises(UnblurError, match=said):
         draw_line(text, "sans", capital_px)
 

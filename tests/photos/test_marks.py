@@ -12,7 +12,7 @@ from PIL import Image
 
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.formats import WRITABLE_SUFFIXES
-from unblur.photos.marks import COMPOSITE_WITH_GENERATED, marked
+from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 from unblur.photos.photo import Metadata, Photo
 
 SOFTWARE, MAKE, EXIF_IFD, EXPOSURE, MAKER_NOTE = 0x0131, 0x010F, 0x8769, 0x829A, 0x927C
@@ -51,7 +51,7 @@ def exif_block(big: bool = False) -> bytes:
 
 
 def mark(metadata: Metadata) -> Metadata:
-    return marked(metadata, software="unblur 0.1.0, generative", source_type=COMPOSITE_WITH_GENERATED)
+    return mark_metadata(metadata, software="unblur 0.1.0, generative", source_type=COMPOSITE_WITH_GENERATED)
 
 
 def source_types(xmp: bytes) -> list[str]:
@@ -92,14 +92,14 @@ def test_pillow_reads_the_marks_in_every_format(tmp_path: Path, suffix: str, bar
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_what_was_said_of_the_source_before_gives_way(claim: str) -> None:
+def test_an_earlier_source_type_is_replaced(claim: str) -> None:
     marks = mark(Metadata(xmp=packet(CLAIMS[claim])))
     assert marks.xmp is not None
     assert source_types(marks.xmp) == [COMPOSITE_WITH_GENERATED]
     assert ("Regatta" in marks.xmp.decode()) == (claim == "element")
 
 
-def test_descriptions_are_of_the_same_thing() -> None:
+def test_descriptions_have_the_same_subject() -> None:
     xmp = mark(Metadata(xmp=XMP)).xmp
     assert xmp is not None
     assert xmp.startswith(b"<?xpacket begin")
@@ -108,7 +108,7 @@ def test_descriptions_are_of_the_same_thing() -> None:
 
 
 @pytest.mark.parametrize("big", [False, True], ids=["little-endian", "big-endian"])
-def test_exif_keeps_everything_where_it_was(big: bool) -> None:
+def test_exif_values_remain_at_their_offsets(big: bool) -> None:
     before = exif_block(big)
     after = mark(Metadata(exif=before)).exif
     assert after is not None
@@ -142,7 +142,7 @@ def test_damaged_packets_are_replaced(xmp: bytes) -> None:
 
 
 @given(st.binary(max_size=60), st.integers(0, 60))
-def test_damaged_blocks_do_not_stop_the_marks(noise: bytes, place: int) -> None:
+def test_damaged_blocks_still_get_the_marks(noise: bytes, place: int) -> None:
     block = bytearray(exif_block())
     block[place : place + len(noise)] = noise
     after = mark(Metadata(exif=bytes(block))).exif

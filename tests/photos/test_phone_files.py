@@ -98,7 +98,7 @@ CLAIMS = (b"hdrgm:", b"MotionPhoto", b"MicroVideo", b"Container:", b"GDepth:", b
 
 @pytest.mark.parametrize("name", JPEGS)
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_the_photograph_alone_is_read(tmp_path: Path, name: str, suffix: str) -> None:
+def test_only_the_photograph_is_read(tmp_path: Path, name: str, suffix: str) -> None:
     make, beside = JPEGS[name]
     (tmp_path / "in.jpg").write_bytes(make())
     photo = read_photo(tmp_path / "in.jpg")
@@ -116,7 +116,7 @@ def test_the_photograph_alone_is_read(tmp_path: Path, name: str, suffix: str) ->
     assert left_behind(again, tmp_path / f"out{suffix}") == ()
 
 
-def test_a_plain_photograph_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_plain_photograph_has_no_extra_contents(tmp_path: Path) -> None:
     plain = packet('dc:title="Hafen"')
     (tmp_path / "in.jpg").write_bytes(with_segments(jpeg(), xmp_segment(plain)))
     photo = read_photo(tmp_path / "in.jpg")
@@ -181,7 +181,9 @@ HIDDEN = pytest.mark.parametrize("hidden", [True, False], ids=["hidden", "visibl
         (b"urn:com:apple:photo:2018:aux:portraiteffectsmatte", "the mattes"),
     ],
 )
-def test_auxiliary_pictures_stay_behind(tmp_path: Path, kind: bytes, auxiliary: bytes, name: str) -> None:
+def test_auxiliary_pictures_are_reported_as_left_behind(
+    tmp_path: Path, kind: bytes, auxiliary: bytes, name: str
+) -> None:
     (tmp_path / "photo.heic").write_bytes(with_auxiliary(kind, auxiliary))
     photo = read_photo(tmp_path / "photo.heic")
     assert np.abs(photo.pixels.astype(int) - smooth(64, 64)).max() <= 20
@@ -199,7 +201,7 @@ def test_hdr_by_a_tone_map_is_read_as_its_base(tmp_path: Path, kind: bytes, hidd
 
 @HIDDEN
 @pytest.mark.parametrize("kind", [HEVC, AV1])
-def test_tiles_are_put_together(tmp_path: Path, kind: bytes, hidden: bool) -> None:
+def test_tiles_are_assembled(tmp_path: Path, kind: bytes, hidden: bool) -> None:
     (tmp_path / "photo.heic").write_bytes(of_tiles(kind, 3, 4, smooth(64, 64), hidden))
     photo = read_photo(tmp_path / "photo.heic")
     assert photo.pixels.shape == (192, 256, 3)
@@ -213,7 +215,7 @@ def test_48_megapixels_of_tiles_are_read(tmp_path: Path) -> None:
     assert read_photo(tmp_path / "photo.heic").pixels.shape == (6144, 8192, 3)
 
 
-def test_a_video_in_a_heic_stays_behind(tmp_path: Path) -> None:
+def test_a_video_in_a_heic_is_reported_as_left_behind(tmp_path: Path) -> None:
     config, data = encoded(smooth(64, 64), HEVC)
     photo = heif(b"heic", [(HEVC, data, [config, size_property(64, 64)], b"\0")])
     (tmp_path / "photo.heic").write_bytes(photo + box(b"mpvd", VIDEO))

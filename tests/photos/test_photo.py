@@ -13,7 +13,7 @@ from unblur.photos.photo import Photo
         (np.zeros((4, 5, 3), np.float32), "uint8 or uint16"),
     ],
 )
-def test_what_is_no_photograph_is_refused(pixels: np.ndarray, said: str) -> None:
+def test_arrays_that_are_no_photograph_are_refused(pixels: np.ndarray, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Photo(pixels=pixels)
 

@@ -56,11 +56,11 @@ TOLD_300 = {
 
 @pytest.mark.parametrize("name", TOLD_300)
 @pytest.mark.parametrize("target", SUFFIXES)
-def test_300_dots_per_inch_stay_300(tmp_path: Path, name: str, target: str) -> None:
+def test_300_dots_per_inch_are_preserved(tmp_path: Path, name: str, target: str) -> None:
     assert dots_per_inch(through(TOLD_300[name], tmp_path / name, target)) == pytest.approx((300, 300), abs=0.01)
 
 
-def test_units_and_odd_pixels_stay(tmp_path: Path) -> None:
+def test_units_and_unequal_resolutions_are_preserved(tmp_path: Path) -> None:
     odd = png(chunk(b"pHYs", struct.pack(">IIB", 2, 1, 0)))
     for suffix in (".png", ".jpg", ".tif"):
         resolution = read_photo(through(odd, tmp_path / "in.png", suffix)).metadata.resolution
@@ -75,7 +75,7 @@ def test_units_and_odd_pixels_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", SUFFIXES)
 @pytest.mark.parametrize("name", ["in.jpg", "in.png", "in.tif"])
-def test_files_that_say_nothing_become_files_that_say_nothing(tmp_path: Path, name: str, target: str) -> None:
+def test_files_without_a_resolution_get_none(tmp_path: Path, name: str, target: str) -> None:
     made = {"in.jpg": jpeg, "in.png": png, "in.tif": tiff}[name]()
     written = through(made, tmp_path / name, target)
     assert read_photo(written).metadata == Metadata()
@@ -134,7 +134,7 @@ def test_grey_with_a_gamma_gets_a_profile_of_grey(tmp_path: Path) -> None:
         (chunk(b"cHRM", bytes(32)),),
     ],
 )
-def test_srgb_needs_no_profile_and_nonsense_gets_none(tmp_path: Path, chunks: tuple[bytes, ...]) -> None:
+def test_srgb_and_invalid_colours_get_no_profile(tmp_path: Path, chunks: tuple[bytes, ...]) -> None:
     (tmp_path / "in.png").write_bytes(png(*chunks))
     assert read_photo(tmp_path / "in.png").metadata.icc is None
 
@@ -146,7 +146,7 @@ def test_hdr_is_refused_as_in_avif(tmp_path: Path, points: tuple[int, int], said
         read_photo(tmp_path / "in.png")
 
 
-def test_the_order_in_which_colours_are_believed(tmp_path: Path) -> None:
+def test_the_precedence_of_colour_chunks(tmp_path: Path) -> None:
     """Code points, then a profile, then sRGB, then gamma: section 4.3 of the PNG specification."""
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     profile = chunk(b"iCCP", b"x\0\0" + zlib.compress(icc))
@@ -168,7 +168,7 @@ TEXTS = (
 TOLD = {"Author": "Zoë", "Copyright": "2026 Zoë", "Title": "Hafen 東京", "Comment": "spät", "Weather": "rain"}
 
 
-def test_texts_of_a_png_stay_in_a_png(tmp_path: Path) -> None:
+def test_texts_of_a_png_are_preserved_in_a_png(tmp_path: Path) -> None:
     written = through(png(*TEXTS), tmp_path / "in.png", ".png")
     with Image.open(written) as image:
         assert {key: str(value) for key, value in image.text.items()} == TOLD
@@ -176,7 +176,7 @@ def test_texts_of_a_png_stay_in_a_png(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", [".jpg", ".tif", ".webp", ".avif"])
-def test_texts_go_where_other_formats_have_them_or_are_named(tmp_path: Path, target: str) -> None:
+def test_texts_are_converted_for_other_formats_or_reported(tmp_path: Path, target: str) -> None:
     written = through(png(*TEXTS), tmp_path / "in.png", target)
     with Image.open(written) as image:
         tags = image.getexif()
@@ -187,7 +187,7 @@ def test_texts_go_where_other_formats_have_them_or_are_named(tmp_path: Path, tar
     assert set(left_behind(read_photo(tmp_path / "in.png"), written)) == lost
 
 
-def test_comments_of_a_jpeg_stay(tmp_path: Path) -> None:
+def test_comments_of_a_jpeg_are_preserved(tmp_path: Path) -> None:
     data = with_segments(jpeg(), segment(0xFE, b"plain"), segment(0xFE, b"Zo\xeb"))
     for target in (".jpg", ".png"):
         texts = read_photo(through(data, tmp_path / "in.jpg", target)).metadata.texts
@@ -201,7 +201,7 @@ RICH = exif(entry(MAKE, 2, 4, b"Uni\0"), entry(RATING, 3, 1, b"\5\0"), entry(UNK
 
 @pytest.mark.parametrize("target", SUFFIXES)
 @pytest.mark.parametrize("name", ["in.jpg", "in.png", "in.tif", "in.webp"])
-def test_ratings_and_tags_that_nobody_knows_stay(tmp_path: Path, name: str, target: str) -> None:
+def test_ratings_and_unknown_tags_are_preserved(tmp_path: Path, name: str, target: str) -> None:
     webp = io.BytesIO()
     Image.fromarray(smooth()).save(webp, "WEBP", exif=RICH)
     made = {
@@ -216,7 +216,7 @@ def test_ratings_and_tags_that_nobody_knows_stay(tmp_path: Path, name: str, targ
     assert 0x9000 not in tags.get_ifd(0x8769)
 
 
-def test_exif_is_the_same_byte_for_byte_but_for_what_changed(tmp_path: Path) -> None:
+def test_exif_is_byte_identical_except_for_changed_values(tmp_path: Path) -> None:
     for target in (".jpg", ".png", ".webp", ".avif"):
         photo = read_photo(through(with_segments(jpeg(), segment(0xE1, RICH)), tmp_path / "in.jpg", target))
         # AVIF may have zeros behind.
@@ -228,7 +228,7 @@ def long_exif(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(("target", "stays"), [(".png", True), (".tif", True), (".webp", True), (".jpg", False)])
-def test_exif_beyond_64_kb_stays_or_is_named(tmp_path: Path, target: str, stays: bool) -> None:
+def test_exif_beyond_64_kb_is_preserved_or_reported(tmp_path: Path, target: str, stays: bool) -> None:
     written = through(png(chunk(b"eXIf", long_exif(100_000)[6:])), tmp_path / "in.png", target)
     with Image.open(written) as image:
         assert image.getexif()[MAKE] == "Uni"
@@ -273,7 +273,7 @@ def big_tiff() -> bytes:
 
 
 @pytest.mark.parametrize("target", SUFFIXES)
-def test_make_and_copyright_of_a_big_tiff_stay(tmp_path: Path, target: str) -> None:
+def test_make_and_copyright_of_a_big_tiff_are_preserved(tmp_path: Path, target: str) -> None:
     with Image.open(through(big_tiff(), tmp_path / "in.tif", target)) as image:
         tags = image.getexif()
         assert (tags[MAKE], tags[COPYRIGHT]) == ("Unblur Camera Works", "2026 Somebody Else")
@@ -290,7 +290,7 @@ def test_a_thumbnail_leaves_no_bytes(tmp_path: Path) -> None:
     assert written.read_bytes().count(b"\xff\xd8\xff") == 1
 
 
-def test_iptc_is_kept_or_named(tmp_path: Path) -> None:
+def test_iptc_is_preserved_or_reported(tmp_path: Path) -> None:
     photo = Photo(pixels=smooth(), metadata=Metadata(iptc=b"\x1c\x02\x78\x00\x05Hafen"))
     for suffix in (".jpg", ".tif"):
         write_photo(photo, tmp_path / f"out{suffix}")

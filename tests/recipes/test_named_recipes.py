@@ -10,9 +10,9 @@ from unblur import recipes
 from unblur.config import from_json, to_json
 from unblur.models import PriorConfig, RestorerConfig
 from unblur.names import RecipeName
-from unblur.training.progressive import phases_of
+from unblur.training.progressive import list_phases
 from unblur.training.recipe import Recipe
-from unblur.training.schedule import learning_rate
+from unblur.training.schedule import compute_learning_rate
 
 HOSTS = ("unet", "mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer")
 
@@ -20,19 +20,19 @@ HOSTS = ("unet", "mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "re
 def rate(recipe: Recipe, share: float) -> float:
     """The learning rate after a share of the run."""
     step = min(recipe.steps - 1, round(share * recipe.steps))
-    of = partial(learning_rate, recipe.schedule, steps=recipe.steps, warmup_steps=recipe.warmup_steps)
+    of = partial(compute_learning_rate, recipe.schedule, steps=recipe.steps, warmup_steps=recipe.warmup_steps)
     return of(step, peak=recipe.peak_learning_rate, final=recipe.final_learning_rate)
 
 
 @pytest.mark.parametrize("name", get_args(RecipeName))
 def test_every_recipe_is_json(name: RecipeName) -> None:
-    recipe = recipes.named(name)
+    recipe = recipes.find_recipe(name)
     assert from_json(to_json(recipe), Recipe) == recipe
 
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_a_host_differs_from_the_same_with_a_prior_by_the_prior_alone(name: RecipeName) -> None:
-    plain, told = recipes.named(name), recipes.named(f"{name}-prior")  # type: ignore[arg-type]
+    plain, told = recipes.find_recipe(name), recipes.find_recipe(f"{name}-prior")  # type: ignore[arg-type]
     assert isinstance(plain.model, RestorerConfig)
     assert told.model == replace(plain.model, prior=PriorConfig())
     assert replace(told, name=plain.name, model=plain.model) == plain
@@ -51,14 +51,14 @@ def test_a_host_differs_from_the_same_with_a_prior_by_the_prior_alone(name: Reci
 def test_rates_batches_and_patches_are_those_of_the_papers(
     name: RecipeName, at_shares: dict[float, float], batch: int, patch_px: int
 ) -> None:
-    recipe = recipes.named(name)
+    recipe = recipes.find_recipe(name)
     for share, expected in at_shares.items():
         assert rate(recipe, share) == pytest.approx(expected, rel=2e-3)
     assert (recipe.batch, recipe.sampling.patch_px) == (batch, patch_px)
 
 
 def test_restormers_patches_grow_when_the_paper_says() -> None:
-    phases = phases_of(recipes.named("restormer"))
+    phases = list_phases(recipes.find_recipe("restormer"))
     assert [phase.first_step // 1000 for phase in phases] == [0, 92, 156, 204, 240, 276]
     assert [phase.patch_px for phase in phases] == [128, 160, 192, 256, 320, 384]
     assert [phase.batch for phase in phases] == [8, 5, 4, 2, 1, 1]

@@ -1,4 +1,4 @@
-"""A tiny network that does something: it is built, given random weights, and its correction is not zero."""
+"""A tiny network with random weights, whose correction is not zero."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ CONFIG = NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blo
 
 
 def make_tiny_network(seed: int = 1) -> nn.Module:
-    """The network of CONFIG with random weights; it changes a photograph by several percent."""
+    """Return the network of CONFIG with random weights; it changes a photograph by several percent."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build(CONFIG)
@@ -25,7 +25,7 @@ def make_tiny_network(seed: int = 1) -> nn.Module:
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """On pictures this small more threads only wait for each other, for seconds where the machine is busy."""
+    """Use one thread: with pictures this small more threads only wait for each other."""
     torch.set_num_threads(1)
 
 

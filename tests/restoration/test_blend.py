@@ -1,4 +1,4 @@
-"""Laws of strength: 0 is the input, 1 the restoration, and between them a straight line."""
+"""Laws of strength: 0 gives the input, 1 the restoration, and values between them interpolate linearly."""
 
 import itertools
 
@@ -19,7 +19,7 @@ def _picture(dtype, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", EVERY_TYPE)
-def test_strength_0_keeps_every_bit(dtype) -> None:
+def test_strength_0_preserves_every_bit(dtype) -> None:
     pixels = _picture(dtype)
     restored = np.random.default_rng(1).random(pixels.shape, np.float32)
     assert apply_strength(pixels, restored, 0).tobytes() == pixels.tobytes()
@@ -27,7 +27,7 @@ def test_strength_0_keeps_every_bit(dtype) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("strength", [0.1, 0.5, 1])
-def test_restoring_nothing_keeps_every_bit(dtype, strength: float) -> None:
+def test_an_unchanged_restoration_preserves_every_bit(dtype, strength: float) -> None:
     white = np.iinfo(dtype).max
     pixels = np.arange(white + 1, dtype=dtype).reshape(-1, 16, 1)
     unchanged = pixels.astype(np.float32) / white
@@ -41,7 +41,7 @@ def test_formula_for_integers(strength: float, value: int, restored: float) -> N
     assert abs(int(result[0, 0, 0]) - exact) <= 0.5 + 1e-4
 
 
-def test_linear_in_strength() -> None:
+def test_the_result_is_linear_in_strength() -> None:
     pixels, restored = _picture(np.float32), _picture(np.float32, seed=1)
     whole = apply_strength(pixels, restored, 1) - pixels
     for strength in (0.25, 0.5, 0.75):
@@ -49,7 +49,7 @@ def test_linear_in_strength() -> None:
         np.testing.assert_allclose(part, strength * whole, atol=1e-6)
 
 
-def test_more_strength_is_never_less_change() -> None:
+def test_change_grows_with_strength() -> None:
     pixels, restored = _picture(np.uint8), _picture(np.float32, seed=1)
     changes = [np.abs(apply_strength(pixels, restored, s).astype(int) - pixels.astype(int)) for s in (0, 0.3, 0.6, 1)]
     for less, more in itertools.pairwise(changes):
@@ -57,7 +57,7 @@ def test_more_strength_is_never_less_change() -> None:
     assert changes[-1].sum() > changes[1].sum() > 0
 
 
-def test_16_bits_keep_all_their_digits() -> None:
+def test_16_bits_are_exact() -> None:
     pixels = np.arange(0, 65536, 7, dtype=np.uint16).reshape(1, -1, 1)
     target = np.roll(pixels, 100, axis=1)
     result = apply_strength(pixels, (target / 65535).astype(np.float32), 1)
@@ -72,6 +72,6 @@ def test_out_of_range_is_clipped_before_it_is_blended() -> None:
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), float("inf"), -float("inf")])
-def test_senseless_strengths_are_refused(strength: float) -> None:
+def test_strengths_out_of_range_are_refused(strength: float) -> None:
     with pytest.raises(UnblurError, match="strength"):
         check_strength(strength)

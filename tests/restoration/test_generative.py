@@ -1,4 +1,4 @@
-"""Generated detail: in tiles as in the whole, the same for a seed, near to what is certain, and never garbage."""
+"""Restoration with generated detail: tiles equal the whole, seeds are reproducible, broken detail is discarded."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -20,9 +20,9 @@ from unblur.models.tokens import Tokens
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings, load_generative
-from unblur.restoration.low_frequencies import low_frequencies
+from unblur.restoration.low_frequencies import extract_low_frequencies
 from unblur.restoration.restorer import RestorationSettings, Restorer, load
-from unblur.restoration.tiles import spans
+from unblur.restoration.tiles import compute_spans
 
 pytest.importorskip("diffusers", reason="needs the extra `generative`")
 pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
@@ -31,8 +31,8 @@ QUICK = GenerativeSettings(steps=2, fidelity=0.2, precision="float32", pooling_w
 WHITE = 65535
 
 
-def photo_of(height: int, width: int, channels: int = 3, seed: int = 0) -> Photo:
-    """Grey tones with texture, in 16 bits, so that rounding hides little."""
+def make_photo(height: int, width: int, channels: int = 3, seed: int = 0) -> Photo:
+    """Return grey tones with texture, in 16 bits, so that rounding hides little."""
     rng = np.random.default_rng(seed)
     picture = np.full((height, width, channels), 0.4, np.float32)
     for scale in (1, 8, 32):
@@ -50,7 +50,7 @@ def pixels(restored: Tensor) -> np.ndarray:
 
 
 class Local(GlowDeblur):
-    """Looks at nothing but its own latent's square of pixels, so that tiles cannot matter."""
+    """A network whose outputs depend only on the pixels of their own latent, so that tiles cannot matter."""
 
     def forward(self, blurry: Tensor, *_: object) -> Conditions:
         cells = F.avg_pool2d(blurry, 32)
@@ -62,15 +62,12 @@ class Local(GlowDeblur):
             tokens=token,
         )
 
-    def told(self, conditions: Conditions, *_: Tensor) -> Conditions:
-        return conditions
-
-    def velocity(self, noisy: Tensor, _: Tensor, conditions: Conditions) -> Tensor:
+    def predict_velocity(self, noisy: Tensor, _: Tensor, conditions: Conditions) -> Tensor:
         return 0.5 * noisy - conditions.aligned
 
 
 class Painter(nn.Module):
-    """A grey square for each latent with something of it in every pixel."""
+    """A decoder that renders a grey square for each latent, with some of it in every pixel."""
 
     def __init__(self, amount: float = 0.03) -> None:
         super().__init__()
@@ -83,7 +80,7 @@ class Painter(nn.Module):
 
 
 class Broken(nn.Module):
-    """Paints `value` over a part of what it paints."""
+    """A decoder whose output is `value` in a part of the image."""
 
     def __init__(self, painter: nn.Module, value: float) -> None:
         super().__init__()
@@ -115,8 +112,8 @@ def local(tiny_glow: GlowDeblur) -> GenerativeRestorer:
 
 
 @pytest.mark.parametrize("shape", [(300, 500), (129, 700), (448, 64)])
-def test_tiles_of_a_local_network_are_the_whole(local: GenerativeRestorer, shape: tuple[int, int]) -> None:
-    photo = photo_of(*shape)
+def test_tiles_of_a_local_network_equal_the_whole(local: GenerativeRestorer, shape: tuple[int, int]) -> None:
+    photo = make_photo(*shape)
     whole, tiled = (local.restore_photo(photo, tile=tile) for tile in (0, 256))
     assert (whole.tile_px, tiled.tile_px) == (0, 256)
     assert whole.generated_share == tiled.generated_share == 1
@@ -124,35 +121,35 @@ def test_tiles_of_a_local_network_are_the_whole(local: GenerativeRestorer, shape
     assert np.abs(whole.photo.pixels.astype(int) - tiled.photo.pixels).max() <= 1
 
 
-def seams(restorer: GenerativeRestorer, photo: Photo) -> list[float]:
-    """How much steeper the steps are that tiles bring at their ends than at other squares of 32 px, down and across."""
+def measure_seams(restorer: GenerativeRestorer, photo: Photo) -> list[float]:
+    """Return the ratio of steps at ends of tiles to steps at other squares of 32 px, down and across."""
     whole, tiled = (restorer.restore_photo(photo, tile=tile).photo.pixels.astype(float) for tile in (0, 256))
     found = []
     for axis, length in enumerate(photo.pixels.shape[:2]):
         steps = np.abs(np.diff(tiled - whole, axis=axis)).mean(axis=(1 - axis, 2))
         overlap_px, feather_px = restorer.settings.overlap_px, restorer.settings.feather_px
-        windows = spans(length, tile_px=256, overlap_px=overlap_px, feather_px=feather_px)
+        windows = compute_spans(length, tile_px=256, overlap_px=overlap_px, feather_px=feather_px)
         ends = {end for span in windows for end in (span.start_px, span.stop_px)} - {0, length}
         others = set(range(32, length, 32)) - ends
         found.append(float(np.mean([steps[end - 1] for end in ends]) / np.mean([steps[end - 1] for end in others])))
     return found
 
 
-def test_no_seam_with_a_network_that_sees_far(tiny: GenerativeRestorer) -> None:
-    photo = photo_of(320, 576)
-    assert max(seams(tiny, photo)) < 1.2
-    # Tiles that share nothing would show.
-    assert max(seams(with_settings(tiny, overlap_px=0, feather_px=1), photo)) > 1.5
+def test_no_seams_with_a_large_receptive_field(tiny: GenerativeRestorer) -> None:
+    photo = make_photo(320, 576)
+    assert max(measure_seams(tiny, photo)) < 1.2
+    # Tiles without overlap would be visible.
+    assert max(measure_seams(with_settings(tiny, overlap_px=0, feather_px=1), photo)) > 1.5
 
 
-def test_what_generation_changed_is_laid_over_the_restoration(tiny: GenerativeRestorer) -> None:
-    photo = photo_of(96, 160)
+def test_the_change_by_generation_is_added_to_the_restoration(tiny: GenerativeRestorer) -> None:
+    photo = make_photo(96, 160)
     glow = GlowRestorer(tiny._glow.network, tiny._glow.decoder, Sampling(steps=2), seed=5)
     blurry = as_tensor(photo)
     with torch.no_grad():
-        conditions = glow.conditions(blurry)
+        conditions = glow.compute_conditions(blurry)
         change = glow(blurry) - glow.decoder(conditions.aligned)
-        expected = conditions.restored + change - low_frequencies(change)
+        expected = conditions.restored + change - extract_low_frequencies(change)
     result = with_settings(tiny, seed=5, fidelity=0.0).restore_photo(photo)
     assert result.generated_share == 1
     assert change.abs().mean() > 0.001
@@ -162,7 +159,7 @@ def test_what_generation_changed_is_laid_over_the_restoration(tiny: GenerativeRe
 @pytest.mark.parametrize("shape", [(1, 1), (1, 70), (33, 31), (64, 64)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_size(tiny: GenerativeRestorer, shape: tuple[int, int], channels: int) -> None:
-    photo = photo_of(*shape, channels)
+    photo = make_photo(*shape, channels)
     restoration = with_settings(tiny, samples=2).restore_photo(photo, tile=64)
     assert restoration.photo.pixels.shape == photo.pixels.shape
     assert restoration.uncertainty is not None
@@ -173,8 +170,8 @@ def test_any_size(tiny: GenerativeRestorer, shape: tuple[int, int], channels: in
 
 
 @pytest.mark.parametrize("solver", ["dpm", "euler"])
-def test_a_seed_is_a_photograph(tiny: GenerativeRestorer, solver: str) -> None:
-    photo, other = photo_of(128, 200), photo_of(50, 100, seed=1)
+def test_the_seed_determines_the_photograph(tiny: GenerativeRestorer, solver: str) -> None:
+    photo, other = make_photo(128, 200), make_photo(50, 100, seed=1)
     restorer = with_settings(tiny, solver=solver)
     first = restorer.restore_photo(photo, tile=128).photo.pixels
     restorer.restore_photo(other)
@@ -196,8 +193,8 @@ class PreReconstructionAlone(nn.Module):
         return restored
 
 
-def test_fidelity_1_is_the_pre_reconstruction_and_asks_no_decoder(tiny_glow: GlowDeblur) -> None:
-    photo = photo_of(96, 160)
+def test_fidelity_1_is_the_pre_reconstruction_without_the_decoder(tiny_glow: GlowDeblur) -> None:
+    photo = make_photo(96, 160)
     settings = replace(QUICK, fidelity=1.0)
     generative = GenerativeRestorer(tiny_glow, Broken(Painter(), float("nan")), settings, device="cpu")
     restoration = generative.restore_photo(photo)
@@ -211,12 +208,12 @@ def test_fidelity_1_is_the_pre_reconstruction_and_asks_no_decoder(tiny_glow: Glo
     assert (restoration.generated_share, restoration.fallback_share) == (0, 0)
 
 
-def test_another_first_restoration_takes_the_place_of_the_pre_reconstruction(tiny_glow: GlowDeblur) -> None:
+def test_another_first_restoration_replaces_the_pre_reconstruction(tiny_glow: GlowDeblur) -> None:
     class Brighter(nn.Module):
         def forward(self, blurry: Tensor) -> Tensor:
             return blurry + 0.1
 
-    photo = photo_of(96, 160)
+    photo = make_photo(96, 160)
     none, some = (
         GenerativeRestorer(
             tiny_glow, Painter(), replace(QUICK, fidelity=fidelity), first=Brighter(), device="cpu"
@@ -225,13 +222,13 @@ def test_another_first_restoration_takes_the_place_of_the_pre_reconstruction(tin
     )
     assert np.abs(none.photo.pixels - photo.pixels.astype(int) - 0.1 * WHITE).max() <= 1
     assert some.generated_share == 1
-    # What is laid over it, and around which brightness, is as with any other.
+    # The change is added to it, and its mean is about zero.
     change = some.photo.pixels.astype(int) - none.photo.pixels
     assert np.abs(change).mean() > 100
     assert np.abs(change.mean(axis=(0, 1))).max() < 0.1 * np.abs(change).mean()
 
 
-def test_the_bundled_weights_without_generated_detail_are_the_faithful_restoration() -> None:
+def test_bundled_weights_at_fidelity_1_equal_the_faithful_mode() -> None:
     blurry = read_photo(Path(__file__).parents[2] / "examples" / "reds_blurry.png").pixels[:250, :331]
     restored = load_generative(settings=GenerativeSettings(fidelity=1.0), device="cpu").restore_photo(
         Photo(pixels=blurry)
@@ -242,7 +239,7 @@ def test_the_bundled_weights_without_generated_detail_are_the_faithful_restorati
 
 @pytest.mark.parametrize("fidelity", [0.0, 0.3, 0.7, 0.99])
 def test_fidelity_is_continuous(tiny: GenerativeRestorer, fidelity: float) -> None:
-    photo = photo_of(64, 96)
+    photo = make_photo(64, 96)
     euler = with_settings(tiny, solver="euler", steps=4)
 
     def restored(at: float) -> np.ndarray:
@@ -255,7 +252,7 @@ def test_fidelity_is_continuous(tiny: GenerativeRestorer, fidelity: float) -> No
 
 
 def test_fidelity_leads_to_the_pre_reconstruction(tiny: GenerativeRestorer) -> None:
-    photo = photo_of(64, 96)
+    photo = make_photo(64, 96)
     end = with_settings(tiny, fidelity=1.0).restore_photo(photo).photo.pixels.astype(float)
     distances = [
         np.abs(with_settings(tiny, fidelity=at).restore_photo(photo).photo.pixels - end).mean()
@@ -270,7 +267,7 @@ def test_fidelity_leads_to_the_pre_reconstruction(tiny: GenerativeRestorer) -> N
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_uncertainty_is_the_deviation_over_seeds_and_changes_no_pixel(tiny: GenerativeRestorer, channels: int) -> None:
-    photo = photo_of(80, 100, channels)
+    photo = make_photo(80, 100, channels)
     alone = [with_settings(tiny, seed=7 + index).restore_photo(photo).photo.pixels for index in range(3)]
     compared = with_settings(tiny, seed=7, samples=3).restore_photo(photo)
     assert np.array_equal(compared.photo.pixels, alone[0])
@@ -282,7 +279,7 @@ def test_uncertainty_is_the_deviation_over_seeds_and_changes_no_pixel(tiny: Gene
 
 
 def test_uncertainty_follows_strength_and_fidelity(tiny: GenerativeRestorer) -> None:
-    photo = photo_of(64, 96)
+    photo = make_photo(64, 96)
     compared = with_settings(tiny, samples=2)
     whole, half, none = (compared.restore_photo(photo, strength).uncertainty for strength in (1.0, 0.5, 0.0))
     certain = with_settings(compared, fidelity=1.0).restore_photo(photo).uncertainty
@@ -295,7 +292,7 @@ def test_uncertainty_follows_strength_and_fidelity(tiny: GenerativeRestorer) -> 
 
 
 def test_uncertainty_has_no_seams_where_tiles_cannot_matter(local: GenerativeRestorer) -> None:
-    photo = photo_of(200, 500)
+    photo = make_photo(200, 500)
     whole, tiled = (with_settings(local, samples=2).restore_photo(photo, tile=tile).uncertainty for tile in (0, 256))
     assert whole is not None
     assert tiled is not None
@@ -306,8 +303,8 @@ def test_uncertainty_has_no_seams_where_tiles_cannot_matter(local: GenerativeRes
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 40.0])
-def test_where_generation_fails_the_pre_reconstruction_is_used(tiny_glow: GlowDeblur, value: float) -> None:
-    photo = photo_of(64, 96)
+def test_the_pre_reconstruction_replaces_failed_generation(tiny_glow: GlowDeblur, value: float) -> None:
+    photo = make_photo(64, 96)
     settings = replace(QUICK, samples=2)
     broken = GenerativeRestorer(tiny_glow, Broken(Painter(), value), settings, device="cpu").restore_photo(photo)
     certain = GenerativeRestorer(tiny_glow, Painter(), replace(settings, fidelity=1.0), device="cpu")
@@ -317,22 +314,22 @@ def test_where_generation_fails_the_pre_reconstruction_is_used(tiny_glow: GlowDe
     assert broken.uncertainty.max() == 0
 
 
-def test_a_broken_tile_does_not_cost_the_others(local: GenerativeRestorer) -> None:
+def test_a_broken_tile_does_not_affect_the_others(local: GenerativeRestorer) -> None:
     class BrokenInTheDark(Painter):
         def forward(self, latents: Tensor) -> Tensor:
             painted = super().forward(latents)
             return painted if float(latents[:, 3].mean()) > 0 else painted / 0
 
-    photo = photo_of(64, 500)
-    # The fourth latent is what the alignment made of the first colour: dark on the left.
+    photo = make_photo(64, 500)
+    # The fourth latent is the aligned feature of the first colour: dark on the left.
     photo.pixels[:, :250] //= 20
 
-    class Told(Local):
+    class BrightnessAligned(Local):
         def forward(self, blurry: Tensor, *_: object) -> Conditions:
             conditions = super().forward(blurry)
             return replace(conditions, aligned=10 * (conditions.aligned - 0.25))
 
-    network = Told(local._glow.network.config)
+    network = BrightnessAligned(local._glow.network.config)
     restorer = GenerativeRestorer(network, BrokenInTheDark(), replace(QUICK, fidelity=0.9), device="cpu")
     restoration = restorer.restore_photo(photo, tile=256)
     assert 0 < restoration.generated_share < 1
@@ -340,13 +337,13 @@ def test_a_broken_tile_does_not_cost_the_others(local: GenerativeRestorer) -> No
     assert not np.array_equal(restoration.photo.pixels, photo.pixels)
 
 
-def test_where_even_the_pre_reconstruction_fails_the_photograph_is_kept(local: GenerativeRestorer) -> None:
+def test_the_photograph_is_unchanged_where_the_pre_reconstruction_fails(local: GenerativeRestorer) -> None:
     class Nothing(Local):
         def forward(self, blurry: Tensor, *_: object) -> Conditions:
             conditions = super().forward(blurry)
             return replace(conditions, restored=conditions.restored * float("nan"))
 
-    photo = photo_of(64, 96)
+    photo = make_photo(64, 96)
     network = Nothing(local._glow.network.config)
     restoration = GenerativeRestorer(network, Painter(), replace(QUICK, samples=2), device="cpu").restore_photo(photo)
     assert np.array_equal(restoration.photo.pixels, photo.pixels)
@@ -356,8 +353,8 @@ def test_where_even_the_pre_reconstruction_fails_the_photograph_is_kept(local: G
 # --- the rest --------------------------------------------------------------------------------------------
 
 
-def test_hidden_pixels_stay(tiny: GenerativeRestorer) -> None:
-    photo = photo_of(64, 96)
+def test_hidden_pixels_are_unchanged(tiny: GenerativeRestorer) -> None:
+    photo = make_photo(64, 96)
     alpha = np.full((64, 96), WHITE, np.uint16)
     alpha[:20] = 0
     restoration = with_settings(tiny, samples=2).restore_photo(replace(photo, alpha=alpha))
@@ -367,8 +364,8 @@ def test_hidden_pixels_stay(tiny: GenerativeRestorer) -> None:
     assert restoration.uncertainty[:20].max() == 0 < restoration.uncertainty[20:].max()
 
 
-def test_bfloat16_is_near_float32_and_keeps_colours(tiny: GenerativeRestorer) -> None:
-    photo = photo_of(96, 160)
+def test_bfloat16_is_close_to_float32_and_preserves_colours(tiny: GenerativeRestorer) -> None:
+    photo = make_photo(96, 160)
     generated = {}
     for precision in ("float32", "bfloat16"):
         restorer = with_settings(tiny, precision=precision)
@@ -383,8 +380,8 @@ def test_bfloat16_is_near_float32_and_keeps_colours(tiny: GenerativeRestorer) ->
     np.testing.assert_allclose(rounded.mean(axis=(0, 1)), exact.mean(axis=(0, 1)), atol=2e-4)
 
 
-def test_strength_0_is_the_input(tiny: GenerativeRestorer) -> None:
-    photo = photo_of(64, 96)
+def test_strength_0_returns_the_input(tiny: GenerativeRestorer) -> None:
+    photo = make_photo(64, 96)
     restoration = tiny.restore_photo(photo, 0)
     assert np.array_equal(restoration.photo.pixels, photo.pixels)
     assert restoration.generated_share == 0
@@ -392,7 +389,7 @@ def test_strength_0_is_the_input(tiny: GenerativeRestorer) -> None:
 
 def test_progress_rises_with_every_step(tiny: GenerativeRestorer) -> None:
     shares: list[float] = []
-    with_settings(tiny, samples=2, steps=3).restore_photo(photo_of(64, 150), tile=128, progress=shares.append)
+    with_settings(tiny, samples=2, steps=3).restore_photo(make_photo(64, 150), tile=128, progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert len(set(shares)) == 2 * 2 * 3
@@ -408,7 +405,7 @@ def test_progress_rises_with_every_step(tiny: GenerativeRestorer) -> None:
         ({"samples": 0}, "samples"),
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong: dict[str, float], reason: str) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict[str, float], reason: str) -> None:
     with pytest.raises(UnblurError, match=reason):
         GenerativeSettings(**wrong)  # type: ignore[arg-type]
 
@@ -430,8 +427,8 @@ def saved(tmp_path: Path, tiny_glow: GlowDeblur, tiny_decoder: LatentDecoder) ->
     return tmp_path
 
 
-def test_a_checkpoint_and_its_decoder(saved: Path, tiny: GenerativeRestorer) -> None:
-    photo = photo_of(64, 96)
+def test_load_a_checkpoint_and_its_decoder(saved: Path, tiny: GenerativeRestorer) -> None:
+    photo = make_photo(64, 96)
     loaded = load_generative(saved / "glow", saved / "decoder", QUICK, device="cpu")
     assert np.array_equal(loaded.restore_photo(photo).photo.pixels, tiny.restore_photo(photo).photo.pixels)
     assert loaded.checkpoint_sha256 != loaded.decoder_sha256
@@ -439,18 +436,18 @@ def test_a_checkpoint_and_its_decoder(saved: Path, tiny: GenerativeRestorer) -> 
     assert load_generative(saved / "glow", saved / "decoder", device="cpu").settings.pooling_window_px == 96
 
 
-def test_the_decoder_of_an_autoencoder(saved: Path, tiny_decoder: LatentDecoder) -> None:
+def test_load_the_decoder_of_an_autoencoder(saved: Path, tiny_decoder: LatentDecoder) -> None:
     encoder = LatentEncoderConfig(latent_channels=4, channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1, 1))
     config = AutoencoderConfig(encoder=encoder, decoder=tiny_decoder.config)
     autoencoder = build(config)
     autoencoder.get_submodule("decoder").load_state_dict(tiny_decoder.state_dict())
     save_checkpoint(saved / "both", autoencoder, config, train_patch_px=64, card="", dtype=torch.float32)
-    photo = photo_of(64, 64)
+    photo = make_photo(64, 64)
     one, other = (load_generative(saved / "glow", saved / name, QUICK, device="cpu") for name in ("both", "decoder"))
     assert np.array_equal(one.restore_photo(photo).photo.pixels, other.restore_photo(photo).photo.pixels)
 
 
-def test_the_decoder_of_a_deep_compression_autoencoder(saved: Path) -> None:
+def test_load_the_decoder_of_a_deep_compression_autoencoder(saved: Path) -> None:
     import diffusers
 
     stages = ("ResBlock",) * 6
@@ -470,7 +467,7 @@ def test_the_decoder_of_a_deep_compression_autoencoder(saved: Path) -> None:
     theirs.save_pretrained(saved / "sana" / "vae")
     restorer = load_generative(saved / "glow", saved / "sana", QUICK, device="cpu")
     assert restorer.decoder_sha256 is None
-    assert restorer.restore_photo(photo_of(64, 64)).photo.pixels.shape == (64, 64, 3)
+    assert restorer.restore_photo(make_photo(64, 64)).photo.pixels.shape == (64, 64, 3)
 
 
 def test_bundled_weights_change_detail_and_stay_near_the_restoration() -> None:
@@ -487,7 +484,7 @@ def test_bundled_weights_change_detail_and_stay_near_the_restoration() -> None:
     assert psnrs[0] > psnrs[1] - 1.5
 
 
-def test_what_is_missing_or_does_not_fit_is_said_in_a_sentence(saved: Path) -> None:
+def test_missing_or_unsuitable_checkpoints_raise_one_sentence(saved: Path) -> None:
     wide = AutoencoderConfig()
     save_checkpoint(saved / "wide", build(wide), wide, train_patch_px=64, card="")
     for arguments, reason in (

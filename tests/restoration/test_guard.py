@@ -1,4 +1,4 @@
-"""Garbage is told from detail."""
+"""Implausible restorations are distinguished from generated detail."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from unblur.restoration.guard import is_sane, is_sane_detail
 
 
 def texture(height: int = 160, width: int = 192, seed: int = 0) -> Tensor:
-    """Grey tones at several scales with a little colour, (1, 3, h, w)."""
+    """Return grey tones at several scales with a little colour, (1, 3, h, w)."""
     generator = torch.Generator().manual_seed(seed)
     picture = torch.full((1, 3, height, width), 0.5)
     for side in (1, 4, 16):
@@ -19,21 +19,21 @@ def texture(height: int = 160, width: int = 192, seed: int = 0) -> Tensor:
     return picture
 
 
-def blurred(picture: Tensor) -> Tensor:
+def blur(picture: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(picture, (7, 7, 7, 7), mode="replicate"), 15, stride=1)
 
 
-def mosaic(side_px: int, colours: int) -> Tensor:
+def make_mosaic(side_px: int, colours: int) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     stones = torch.rand(1, colours, 160 // side_px, 192 // side_px, generator=generator)
     return F.interpolate(stones, scale_factor=side_px).expand(-1, 3, -1, -1)
 
 
-def test_a_sharp_photograph_is_plausible_detail_of_a_blurry_one() -> None:
+def test_a_sharp_photograph_is_plausible_for_its_blurry_one() -> None:
     sharp = texture()
-    assert is_sane_detail(sharp, blurred(sharp))
+    assert is_sane_detail(sharp, blur(sharp))
     assert is_sane_detail(sharp, sharp)
-    assert is_sane(sharp, blurred(sharp))
+    assert is_sane(sharp, blur(sharp))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 33), (32, 32), (97, 130)])
@@ -44,7 +44,7 @@ def test_any_size(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_one_value_that_is_no_number_is_enough(value: float) -> None:
+def test_one_nan_is_implausible(value: float) -> None:
     sharp = texture()
     broken = sharp.clone()
     broken[0, 1, 100, 3] = value
@@ -53,17 +53,17 @@ def test_one_value_that_is_no_number_is_enough(value: float) -> None:
 
 
 @pytest.mark.parametrize("side_px", [1, 2, 4, 8, 16, 32])
-def test_mosaics_are_garbage(side_px: int) -> None:
+def test_mosaics_are_implausible(side_px: int) -> None:
     sharp = texture()
-    assert not is_sane_detail(mosaic(side_px, 3), blurred(sharp))
+    assert not is_sane_detail(make_mosaic(side_px, 3), blur(sharp))
     # In a corner too.
     corner = sharp.clone()
-    corner[..., :128, :128] = mosaic(side_px, 3)[..., :128, :128]
-    assert is_sane(corner, blurred(sharp))
-    assert not is_sane_detail(corner, blurred(sharp))
+    corner[..., :128, :128] = make_mosaic(side_px, 3)[..., :128, :128]
+    assert is_sane(corner, blur(sharp))
+    assert not is_sane_detail(corner, blur(sharp))
 
 
-def test_another_picture_is_garbage_even_when_it_is_as_bright() -> None:
+def test_another_picture_of_equal_brightness_is_implausible() -> None:
     sharp = torch.full((1, 3, 160, 192), 0.5)
     sharp[..., :96] -= 0.3
     sharp[..., 96:] += 0.3

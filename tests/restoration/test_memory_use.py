@@ -52,7 +52,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform ==
 
 
 @pytest.mark.slow
-def test_24_megapixels_of_16_bits(tmp_path: Path) -> None:
+def test_24_megapixels_of_16_bits_fit_in_3_gb(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path / "large.tif")], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Every kind of picture is taken apart and put together without loss, or refused in one sentence."""
+"""Every type of picture is converted to planes and back without loss, or refused in one sentence."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from unblur.errors import UnblurError
-from unblur.restoration.pictures import is_pillow_image, picture_like, planes_of
+from unblur.restoration.pictures import extract_planes, is_pillow_image, rebuild_picture
 
 
 def _array(*shape: int, dtype=np.uint8) -> np.ndarray:
@@ -17,12 +17,12 @@ def _array(*shape: int, dtype=np.uint8) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, ">u2", np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(5, 4), (5, 4, 1), (5, 4, 2), (5, 4, 3), (5, 4, 4), (1, 1), (1, 7, 3)])
-def test_arrays_survive_the_round_trip(shape, dtype) -> None:
+def test_arrays_are_rebuilt_without_loss(shape, dtype) -> None:
     array = _array(*shape, dtype=dtype)
-    planes = planes_of(array)
+    planes = extract_planes(array)
     assert planes[0].pixels.shape == (*shape[:2], 3 if shape[2:] in ((3,), (4,)) else 1)
     assert (planes[0].alpha is not None) == (shape[2:] in ((2,), (4,)))
-    back = picture_like(array, planes)
+    back = rebuild_picture(array, planes)
     assert back.dtype == array.dtype
     assert np.array_equal(back, array)
     assert back.shape == array.shape
@@ -32,33 +32,33 @@ def test_arrays_survive_the_round_trip(shape, dtype) -> None:
     "dtype", [torch.uint8, torch.uint16, torch.float16, torch.bfloat16, torch.float32, torch.float64]
 )
 @pytest.mark.parametrize("shape", [(3, 5, 4), (1, 5, 4), (2, 3, 5, 4), (4, 1, 5, 4)])
-def test_tensors_survive_the_round_trip(shape, dtype) -> None:
+def test_tensors_are_rebuilt_without_loss(shape, dtype) -> None:
     tensor = torch.from_numpy(_array(*shape)).to(torch.float32) / 255
     tensor = tensor.to(dtype) if dtype.is_floating_point else (tensor * 255).to(dtype)
-    planes = planes_of(tensor)
+    planes = extract_planes(tensor)
     assert len(planes) == (shape[0] if len(shape) == 4 else 1)
     assert planes[0].pixels.shape == (5, 4, shape[-3])
-    back = picture_like(tensor, planes)
+    back = rebuild_picture(tensor, planes)
     assert back.dtype == dtype
     assert torch.equal(back.double(), tensor.double())
     assert back.shape == tensor.shape
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
-def test_pillow_images_survive_the_round_trip(mode: str) -> None:
+def test_pillow_images_are_rebuilt_without_loss(mode: str) -> None:
     shape = (5, 4) if mode in ("L", "I;16") else (5, 4, len(mode))
     array = _array(*shape, dtype=np.uint16 if mode == "I;16" else np.uint8)
     image = Image.fromarray(array)
     assert image.mode == mode
     image.info["icc_profile"] = b"colours"
-    back = picture_like(image, planes_of(image))
+    back = rebuild_picture(image, extract_planes(image))
     assert back.mode == mode
     assert back.size == image.size
     assert back.tobytes() == image.tobytes()
     assert back.info == image.info
 
 
-def test_pillow_images_are_known_by_their_class_and_its_children() -> None:
+def test_pillow_images_are_recognised_by_their_class_and_its_subclasses() -> None:
     class Child(Image.Image):
         pass
 
@@ -92,7 +92,7 @@ def test_pillow_images_are_known_by_their_class_and_its_children() -> None:
         ([[1, 2]], "list"),
     ],
 )
-def test_what_is_no_picture_is_refused(picture: object, reason: str) -> None:
+def test_invalid_pictures_are_refused(picture: object, reason: str) -> None:
     with pytest.raises(UnblurError, match=reason) as caught:
-        planes_of(picture)
+        extract_planes(picture)
     assert "\n" not in str(caught.value)

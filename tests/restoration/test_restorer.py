@@ -1,4 +1,4 @@
-"""A network applied to pictures of every kind and size, whole and in tiles."""
+"""A network applied to pictures of every type and size, whole and in tiles."""
 
 import threading
 
@@ -16,7 +16,7 @@ EXACT = RestorationSettings(precision="float32", pooling_window_px=96)
 
 
 def _texture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """(H, W, 3) float32 in [0, 1]: noise at several scales, like foliage."""
+    """Return (H, W, 3) float32 in [0, 1]: noise at several scales, like foliage."""
     rng = np.random.default_rng(seed)
     picture = np.zeros((height, width, 3), np.float32)
     for scale in (1, 4, 16):
@@ -26,14 +26,14 @@ def _texture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def _gradient(height: int, width: int) -> np.ndarray:
-    """(H, W, 3) float32 in [0, 1]: a clear sky."""
+    """Return (H, W, 3) float32 in [0, 1]: a clear sky."""
     row = np.linspace(0.2, 0.9, width, dtype=np.float32)
     column = np.linspace(0, 0.1, height, dtype=np.float32)
     return np.stack([row + 0 * column[:, None], row - column[:, None], 1 - row + column[:, None]], 2).clip(0, 1)
 
 
 class Local(nn.Module):
-    """A correction that looks 4 px far and no further, so that tiles cannot matter."""
+    """A correction with a reach of 4 px, so that tiles cannot matter."""
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         wide = nn.functional.pad(blurry, (4, 4, 4, 4), mode="replicate")
@@ -41,7 +41,7 @@ class Local(nn.Module):
 
 
 class Adds(nn.Module):
-    """Adds `amount` everywhere, or only where a picture is brighter than a half."""
+    """A network that adds `amount` everywhere, or only where a picture is brighter than a half."""
 
     def __init__(self, amount: float, *, bright_only: bool = False) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Adds(nn.Module):
 
 
 class Small(nn.Module):
-    """Runs out of memory on more than `side_px` squared, as PyTorch says it on a CPU."""
+    """A network that runs out of memory on more than `side_px` squared, with PyTorch's message for a CPU."""
 
     def __init__(self, side_px: int, error: Exception) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Small(nn.Module):
 
 
 @pytest.mark.parametrize("shape", [(300, 500), (129, 1000), (200, 64)])
-def test_tiles_of_a_local_network_are_the_whole(shape) -> None:
+def test_tiles_of_a_local_network_equal_the_whole(shape) -> None:
     restorer = Restorer(Local(), EXACT, device="cpu")
     picture = _texture(*shape) * 0.6 + 0.2
     whole, tiled = restorer.restore(picture, tile=0), restorer.restore(picture, tile=128)
@@ -81,13 +81,13 @@ def test_tiles_of_a_local_network_are_the_whole(shape) -> None:
 
 
 @pytest.mark.parametrize("make", [_texture, _gradient])
-def test_no_visible_seam_with_a_real_network(tiny_network, make) -> None:
+def test_no_visible_seams_with_a_real_network(tiny_network, make) -> None:
     restorer = Restorer(tiny_network, EXACT, device="cpu")
     picture = make(448, 640)
     whole, tiled = restorer.restore(picture, tile=0), restorer.restore(picture, tile=256)
     assert mean_change(picture, whole) > 5 / 255
     difference = np.abs(tiled - whole)
-    # Pooled statistics still differ within half a window of a tile's edge, but by less than anybody sees.
+    # Pooled statistics still differ within half a window of a tile's edge, but by less than is visible.
     assert difference.max() < 1 / 255
     assert difference.mean() < 0.1 / 255
     # A seam is a step: neighbouring pixels must not differ by more than they do in the whole.
@@ -96,7 +96,7 @@ def test_no_visible_seam_with_a_real_network(tiny_network, make) -> None:
         assert steps.max() < 0.5 / 255
 
 
-def test_pooling_over_tiles_is_what_the_window_cures(tiny_network) -> None:
+def test_a_pooling_window_makes_tiles_agree(tiny_network) -> None:
     picture = np.concatenate([_texture(320, 320) * 0.2, _texture(320, 320) * 0.2 + 0.8], axis=1)
     differences = {}
     for window_px in (None, 96):
@@ -120,7 +120,7 @@ def test_any_size(tiny_network, shape, channels: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_strength_0_is_the_input_and_asks_no_network(dtype) -> None:
+def test_strength_0_returns_the_input_without_the_network(dtype) -> None:
     class Refuses(nn.Module):
         def forward(self, blurry: torch.Tensor) -> torch.Tensor:
             raise AssertionError(f"asked about {blurry.shape}")
@@ -141,12 +141,12 @@ def test_strength_scales_the_change(tiny_network) -> None:
 
 
 @pytest.mark.parametrize("strength", [-1, 1.5, float("nan")])
-def test_senseless_strength_is_refused(tiny_network, strength: float) -> None:
+def test_strength_out_of_range_is_refused(tiny_network, strength: float) -> None:
     with pytest.raises(UnblurError, match="strength"):
         Restorer(tiny_network, EXACT, device="cpu").restore(_texture(8, 8), strength)
 
 
-def test_tiny_tile_is_refused(tiny_network) -> None:
+def test_tiles_that_are_too_small_are_refused(tiny_network) -> None:
     with pytest.raises(UnblurError, match="tile"):
         Restorer(tiny_network, EXACT, device="cpu").restore(_texture(8, 8), tile=3)
 
@@ -154,7 +154,7 @@ def test_tiny_tile_is_refused(tiny_network) -> None:
 # --- kinds of pictures -----------------------------------------------------------------------------------
 
 
-def test_every_kind_gives_the_same_pixels(tiny_network) -> None:
+def test_every_type_of_picture_has_the_same_pixels(tiny_network) -> None:
     restorer = Restorer(tiny_network, EXACT, device="cpu")
     array = (_texture(40, 60) * 255).astype(np.uint8)
     expected = restorer.restore(array)
@@ -168,7 +168,7 @@ def test_every_kind_gives_the_same_pixels(tiny_network) -> None:
     assert np.abs(in_float * 255 - expected).max() < 0.51
 
 
-def test_a_batch_is_its_pictures_one_by_one(tiny_network) -> None:
+def test_a_batch_equals_its_pictures_one_by_one(tiny_network) -> None:
     restorer = Restorer(tiny_network, EXACT, device="cpu")
     batch = torch.stack([torch.from_numpy(_texture(33, 47, seed)).permute(2, 0, 1) for seed in range(3)])
     restored = restorer.restore(batch)
@@ -177,7 +177,7 @@ def test_a_batch_is_its_pictures_one_by_one(tiny_network) -> None:
         assert torch.equal(restorer.restore(picture), result)
 
 
-def test_grey_is_the_mean_of_what_the_same_grey_in_colour_gives(tiny_network) -> None:
+def test_a_grey_result_is_the_mean_of_the_colour_result(tiny_network) -> None:
     restorer = Restorer(tiny_network, EXACT, device="cpu")
     # Clipping comes after the mean, so nothing may need clipping for this to be exact.
     grey = _texture(40, 60)[..., 0] * 0.1 + 0.45
@@ -196,7 +196,7 @@ def test_16_bits_are_not_passed_through_8() -> None:
     assert np.abs(result.astype(int) - picture - 6553.5).max() <= 1
 
 
-def test_hidden_pixels_and_alpha_stay(tiny_network) -> None:
+def test_hidden_pixels_and_alpha_are_unchanged(tiny_network) -> None:
     rgba = (np.random.default_rng(0).random((40, 50, 4)) * 255).astype(np.uint8)
     rgba[:20, :, 3] = 0
     result = Restorer(tiny_network, EXACT, device="cpu").restore(rgba)
@@ -213,7 +213,7 @@ def test_the_input_is_not_modified(tiny_network) -> None:
         assert np.array_equal(picture, before)
 
 
-def test_what_is_no_picture_is_refused(tiny_network) -> None:
+def test_invalid_pictures_are_refused(tiny_network) -> None:
     with pytest.raises(UnblurError, match="no picture"):
         Restorer(tiny_network, EXACT, device="cpu").restore(42)
 
@@ -233,7 +233,7 @@ def test_bfloat16_is_close_to_float32(tiny_network) -> None:
     assert np.abs(results[0].astype(int) - results[1]).max() <= 2
 
 
-def test_automatic_precision_keeps_float32_for_more_than_8_bits(tiny_network) -> None:
+def test_automatic_precision_is_float32_for_more_than_8_bits(tiny_network) -> None:
     picture = (_texture(64, 96) * 65535).astype(np.uint16)
     automatic = Restorer(tiny_network, RestorationSettings(pooling_window_px=96), device="cpu")
     exact = Restorer(tiny_network, EXACT, device="cpu")
@@ -241,7 +241,7 @@ def test_automatic_precision_keeps_float32_for_more_than_8_bits(tiny_network) ->
 
 
 @pytest.mark.parametrize("amount", [float("nan"), float("inf"), -float("inf"), 0.5])
-def test_unusable_answers_leave_the_tile_as_it_was(amount: float) -> None:
+def test_implausible_outputs_leave_the_tile_unchanged(amount: float) -> None:
     from unblur.photos.photo import Photo
 
     picture = np.full((64, 384, 3), 10, np.uint8)
@@ -252,7 +252,7 @@ def test_unusable_answers_leave_the_tile_as_it_was(amount: float) -> None:
     assert 0 < restoration.fallback_share < 1
 
 
-def test_memory_that_runs_out_means_smaller_tiles() -> None:
+def test_smaller_tiles_are_tried_when_memory_runs_out() -> None:
     from unblur.photos.photo import Photo
 
     picture = np.full((300, 300, 3), 100, np.uint8)
@@ -268,12 +268,12 @@ def test_memory_that_runs_out_means_smaller_tiles() -> None:
         assert (restoration.photo.pixels == 131).all()
 
 
-def test_no_memory_at_all_is_said_in_a_sentence() -> None:
+def test_too_little_memory_for_the_smallest_tiles_is_an_error() -> None:
     with pytest.raises(UnblurError, match="not enough memory"):
         Restorer(Small(10, MemoryError()), EXACT, device="cpu").restore(_texture(200, 200))
 
 
-def test_other_errors_are_not_taken_for_lack_of_memory() -> None:
+def test_other_errors_do_not_count_as_out_of_memory() -> None:
     assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
     assert not is_out_of_memory(ValueError("out of memory"))
     with pytest.raises(RuntimeError, match="shapes"):
@@ -283,7 +283,7 @@ def test_other_errors_are_not_taken_for_lack_of_memory() -> None:
 # --- facts -----------------------------------------------------------------------------------------------
 
 
-def test_facts() -> None:
+def test_the_facts_of_a_restoration() -> None:
     from unblur.photos.photo import Photo
 
     photo = Photo(pixels=np.full((100, 300, 3), 100, np.uint8))
@@ -297,13 +297,13 @@ def test_facts() -> None:
     assert Restorer(Adds(0.1), EXACT, device="cpu").restore_photo(photo).tile_px == 0
 
 
-def test_a_change_that_nobody_sees_is_said_to_be_one() -> None:
+def test_an_invisible_change_is_reported_as_hardly_changed() -> None:
     from unblur.photos.photo import Photo
 
     photo = Photo(pixels=np.full((20, 20, 1), 10_000, np.uint16))
     assert Restorer(Adds(0.2 / 255), EXACT, device="cpu").restore_photo(photo).hardly_changed
     assert not Restorer(Adds(0.5 / 255), EXACT, device="cpu").restore_photo(photo).hardly_changed
-    # A fifth of a visible change is not invisible, it was asked for.
+    # At a fifth of the strength, a visible change is no hint that the photograph is sharp.
     assert not Restorer(Adds(0.5 / 255), EXACT, device="cpu").restore_photo(photo, 0.2).hardly_changed
     assert not Restorer(Adds(0.0), EXACT, device="cpu").restore_photo(photo, 0).hardly_changed
 
@@ -317,7 +317,7 @@ def test_progress_rises_to_one(tiny_network) -> None:
     assert shares[-1] == 1
 
 
-def test_threads_share_a_restorer(tiny_network) -> None:
+def test_threads_can_share_a_restorer(tiny_network) -> None:
     restorer = Restorer(tiny_network, EXACT, device="cpu")
     pictures = [_texture(50, 60, seed) for seed in range(4)]
     expected = [restorer.restore(picture, tile=64) for picture in pictures]
@@ -336,6 +336,6 @@ def test_threads_share_a_restorer(tiny_network) -> None:
         assert np.array_equal(result, wanted)
 
 
-def test_a_device_that_is_not_there_is_said_to_be_missing(tiny_network) -> None:
+def test_an_unavailable_device_is_refused(tiny_network) -> None:
     with pytest.raises(UnblurError, match="no device"):
         Restorer(tiny_network, device="warp-drive")

@@ -8,15 +8,15 @@ import torch
 
 import unblur
 from tests.deconvolution.scenes import blurred, camera_man, likeness, path_kernel
-from unblur.datasets.simulated import dihedral, undo_dihedral
+from unblur.datasets.simulated import apply_dihedral, undo_dihedral
 from unblur.photos.color import linear_to_srgb
-from unblur.restoration.shake import Shake, best_textured_region, kernel_side
+from unblur.restoration.shake import Shake, choose_kernel_side, find_best_textured_region
 
 
 def photograph(
     length_px: float, seed: int = 7, noise: float = 0.002, size_px: int = 256
 ) -> tuple[np.ndarray, torch.Tensor]:
-    """A photograph of known shake, (H, W, 3) uint8, and the kernel."""
+    """Return a photograph of known shake, (H, W, 3) uint8, and the kernel."""
     kernel = path_kernel(31, seed, length_px)
     light = blurred(camera_man(size_px), kernel)
     light = (light + noise * torch.randn(light.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
@@ -30,7 +30,7 @@ def shaken() -> tuple[Shake, torch.Tensor]:
     return unblur.estimate_shake(pixels), kernel
 
 
-def test_a_kernel_drawn_by_scipy_is_found_again(shaken: tuple[Shake, torch.Tensor]) -> None:
+def test_a_kernel_applied_by_scipy_is_estimated(shaken: tuple[Shake, torch.Tensor]) -> None:
     shake, kernel = shaken
     assert likeness(shake.path.central_kernel, kernel) > 0.8
     assert shake.confidence > 0.4
@@ -38,7 +38,7 @@ def test_a_kernel_drawn_by_scipy_is_found_again(shaken: tuple[Shake, torch.Tenso
 
 
 @pytest.mark.slow
-def test_the_same_photograph_has_the_same_shake(shaken: tuple[Shake, torch.Tensor]) -> None:
+def test_the_estimate_is_deterministic(shaken: tuple[Shake, torch.Tensor]) -> None:
     again = unblur.estimate_shake(photograph(14)[0])
     assert torch.equal(again.path.weights, shaken[0].path.weights)
 
@@ -60,7 +60,7 @@ def test_a_sharp_photograph_has_no_long_shake() -> None:
 
 
 @pytest.mark.slow
-def test_clipped_lights_hardly_move_the_estimate() -> None:
+def test_clipped_lights_hardly_change_the_estimate() -> None:
     kernel = path_kernel(31, 7, 14)
     scene = camera_man()
     for row, column in ((60, 60), (180, 90), (120, 200)):
@@ -86,22 +86,22 @@ def test_pictures_that_are_too_small_or_too_many_are_refused() -> None:
         unblur.estimate_shake(3)
 
 
-def test_every_orientation_turns_back() -> None:
+def test_undo_dihedral_inverts_every_orientation() -> None:
     features = torch.rand(2, 9, 9)
     for orientation in range(8):
-        assert torch.equal(undo_dihedral(dihedral(features, orientation), orientation), features)
+        assert torch.equal(undo_dihedral(apply_dihedral(features, orientation), orientation), features)
 
 
-def test_the_part_with_most_detail_is_taken() -> None:
+def test_the_best_textured_region_has_most_detail() -> None:
     image = torch.full((3, 200, 300), 0.5)
     image[:, 100:160, 200:280] += 0.2 * torch.rand(3, 60, 80)
-    left, top, width, height = best_textured_region(image, 96)
+    left, top, width, height = find_best_textured_region(image, 96)
     assert (width, height) == (96, 96)
     assert 184 <= left <= 204
     assert 64 <= top <= 104
 
 
-def test_sides_are_odd_and_hold_the_kernel() -> None:
+def test_kernel_sides_are_odd_and_hold_the_kernel() -> None:
     kernel = path_kernel(65, 3, 20)
-    assert kernel_side(kernel) % 2 == 1
-    assert 20 < kernel_side(kernel) < 65
+    assert choose_kernel_side(kernel) % 2 == 1
+    assert 20 < choose_kernel_side(kernel) < 65

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from unblur.blur.undirected import undirected
-from unblur.deconvolution.camera_path import CameraPath, single_kernel_path
+from unblur.blur.undirected import to_undirected
+from unblur.deconvolution.camera_path import CameraPath, make_single_kernel_path
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
-from unblur.models.motion_guidance import motion_map
+from unblur.models.motion_guidance import compute_motion_map
 from unblur.restoration.shake_guidance import kernel_lines, shake_guidance
 
 
@@ -30,8 +30,8 @@ def test_a_straight_path_has_the_map_of_its_true_ends(length_px: float, degrees:
     angle = math.radians(degrees)
     end = length_px / 2 * torch.tensor([math.cos(angle), math.sin(angle)])
     grid = end.view(2, 1, 1).expand(2, 96 // OUTPUT_STRIDE_PX, 64 // OUTPUT_STRIDE_PX)
-    expected = motion_map(undirected(-grid, grid)[None])
-    found = shake_guidance(single_kernel_path(line_kernel(length_px, angle)), 0, 0, 64, 96)
+    expected = compute_motion_map(to_undirected(-grid, grid)[None])
+    found = shake_guidance(make_single_kernel_path(line_kernel(length_px, angle)), 0, 0, 64, 96)
     assert found.shape == expected.shape == (1, 6, 3, 2)
     assert torch.allclose(found, expected, atol=0.03)
 
@@ -39,7 +39,7 @@ def test_a_straight_path_has_the_map_of_its_true_ends(length_px: float, degrees:
 def test_a_point_has_no_motion_and_counts_as_known() -> None:
     point = torch.zeros(9, 9)
     point[4, 4] = 1
-    found = shake_guidance(single_kernel_path(point), 0, 0, 64, 64)
+    found = shake_guidance(make_single_kernel_path(point), 0, 0, 64, 64)
     assert not found[:, :5].any()
     assert (found[:, 5] == 1).all()
 

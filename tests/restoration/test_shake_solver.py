@@ -1,4 +1,4 @@
-"""Restoring with solved camera shake: what an untrained fusion network changes, and what the bundled one gains."""
+"""Restoration with solved camera shake: with an untrained fusion network, and the gain with the bundled one."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from unblur.checkpoints.folder import (
     load_checkpoint,
     save_checkpoint,
 )
-from unblur.deconvolution import single_kernel_path
+from unblur.deconvolution import make_single_kernel_path
 from unblur.evaluation.alignment import align_by_shift
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
 from unblur.photos.color import linear_to_srgb
@@ -29,18 +29,18 @@ CONFIG = ShakeFusionConfig(backbone=PlainUNetConfig(channels=(16, 32), blocks=(1
 
 
 def inner(sharp: torch.Tensor, side: int) -> torch.Tensor:
-    """The part of a scene that a valid convolution with a kernel of that side leaves."""
+    """Return the part of a scene that a valid convolution with a kernel of that side leaves."""
     half = side // 2
     return sharp[half : sharp.shape[0] - half, half : sharp.shape[1] - half]
 
 
 def as_tensor(pixels: np.ndarray) -> torch.Tensor:
-    """(H, W, 3) uint8 -> (1, 3, H, W) in [0, 1]."""
+    """Convert (H, W, 3) uint8 -> (1, 3, H, W) in [0, 1]."""
     return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
 
 
 def best_psnr_db(pixels: np.ndarray, sharp: np.ndarray) -> float:
-    """PSNR at the best shift: a photograph does not determine where its kernel lies."""
+    """Return the PSNR at the best shift: a photograph does not determine where its kernel lies."""
     one, two = (as_tensor(np.atleast_3d(image).repeat(3, 2)[..., :3])[0] for image in (pixels, sharp))
     aligned = align_by_shift(one, two, farthest_px=2, step_px=0.5, border_px=15)
     return psnr_db(aligned.picture.mean(dim=0), aligned.sharp.mean(dim=0))
@@ -54,7 +54,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_an_untrained_network_returns_what_the_network_alone_restores(untrained: Path) -> None:
+def test_an_untrained_fusion_returns_the_restoration_of_the_network(untrained: Path) -> None:
     photo = Photo(pixels=photograph(14)[0])
     shares: list[float] = []
     alone = unblur.load(shake="off").restore_photo(photo)
@@ -69,14 +69,14 @@ def test_an_untrained_network_returns_what_the_network_alone_restores(untrained:
 
 @pytest.fixture(scope="module")
 def shaken() -> tuple[np.ndarray, np.ndarray]:
-    """A shaken photograph and the sharp one, (H, W, 3) uint8."""
+    """Return a shaken photograph and the sharp one, (H, W, 3) uint8."""
     pixels, kernel = photograph(14)
     sharp = inner(camera_man(), len(kernel))
     return pixels, np.repeat((linear_to_srgb(sharp) * 255).round().byte().numpy()[..., None], 3, axis=2)
 
 
 @pytest.mark.slow
-def test_solving_gains_where_the_camera_shook(shaken: tuple[np.ndarray, np.ndarray]) -> None:
+def test_solving_shake_raises_the_psnr_of_shaken_photographs(shaken: tuple[np.ndarray, np.ndarray]) -> None:
     blurry, sharp = shaken
     alone = unblur.load(shake="off").restore(blurry)
     solved = unblur.load().restore_photo(Photo(pixels=blurry))
@@ -85,13 +85,13 @@ def test_solving_gains_where_the_camera_shook(shaken: tuple[np.ndarray, np.ndarr
     assert np.array_equal(unblur.load().restore(blurry), solved.photo.pixels)
 
 
-def test_a_wrong_kernel_costs_little(shaken: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_wrong_kernel_lowers_the_psnr_little(shaken: tuple[np.ndarray, np.ndarray]) -> None:
     blurry, sharp = as_tensor(shaken[0]), as_tensor(shaken[1])
     restored = unblur.load(shake="off").apply_network(blurry)
     fusion = load_checkpoint(BUNDLED_SHAKE_FUSION).model
     assert isinstance(fusion, ShakeFusion)
     for seed, confidence in ((1, 0.5), (2, 0.7), (3, 0.9)):
-        wrong = single_kernel_path(path_kernel(31, seed, 18).rot90())
+        wrong = make_single_kernel_path(path_kernel(31, seed, 18).rot90())
         shake = Shake(path=wrong, confidence=confidence, residual=0.1, noise=0.003, region_px=(0, 0, 256, 256))
         with torch.inference_mode():
             fused = SolvedShake(shake=shake, fusion=fusion).fuse(blurry, restored, 0, 0)
@@ -100,13 +100,13 @@ def test_a_wrong_kernel_costs_little(shaken: tuple[np.ndarray, np.ndarray]) -> N
 
 
 @pytest.mark.slow
-def test_a_sharp_photograph_is_left_alone() -> None:
+def test_the_shake_of_a_sharp_photograph_is_not_solved() -> None:
     sharp = (linear_to_srgb(camera_man()) * 255).round().byte().numpy()
     alone, solved = (unblur.load(shake=choice).restore(sharp) for choice in ("off", "auto"))
     assert best_psnr_db(solved, sharp) > min(40, best_psnr_db(alone, sharp) - 0.5)
 
 
-def test_fast_restoring_and_named_checkpoints_solve_no_shake() -> None:
+def test_fast_mode_and_other_checkpoints_solve_no_shake() -> None:
     photo = Photo(pixels=photograph(14)[0])
     assert unblur.load(fast=True).restore_photo(photo).shake is None
     assert unblur.load(BUNDLED_RESTORER).restore_photo(photo).shake is None
@@ -118,7 +118,7 @@ def test_strength_zero_and_small_pictures_are_not_estimated(untrained: Path) -> 
     assert restorer.restore_photo(Photo(pixels=photograph(14)[0][:40])).shake is None
 
 
-def test_other_networks_are_refused() -> None:
+def test_a_folder_with_another_network_is_refused() -> None:
     for folder in (BUNDLED_RESTORER, BUNDLED_KERNEL_ESTIMATOR):
         with pytest.raises(unblur.UnblurError, match="no fusion network"):
             load_shake_solver(CPU, fusion=folder)

@@ -39,9 +39,9 @@ from unblur.models import (
 from unblur.models.glow_sizes import glow
 from unblur.models.linear_dit import use_recomputation
 from unblur.models.samplers import Sampling
-from unblur.models.tiny_autoencoder import taesana_encoder
+from unblur.models.tiny_autoencoder import build_taesana_encoder
 from unblur.models.tokens import Tokens
-from unblur.recipes import named
+from unblur.recipes import find_recipe
 from unblur.seeds import seed_for
 from unblur.training.glow_training import GlowTraining
 from unblur.training.initialization import InitFrom
@@ -200,7 +200,7 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
                 motion=motion[one],
                 tokens=Tokens(tokens.values[one], tokens.mask[one]),
             )
-            velocity = network.velocity(noisy[one], sigma[one], alone)
+            velocity = network.predict_velocity(noisy[one], sigma[one], alone)
             expected += float((velocity - (noise - clean)[one]).square().mean()) / 4
     expected += 0.5 * float((conditions.aligned - clean).square().mean())
     expected += 2.0 * float(((conditions.restored - sharp).square() + 1e-6).sqrt().mean())
@@ -245,7 +245,7 @@ def test_an_unfinished_run_with_former_names_finds_its_cache(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = replace(TINY, glow=GlowTraining(cache_size=3))
-    digest, init = cached_flow_matching._sha256_of_frozen, InitFrom(prior=prior)
+    digest, init = cached_flow_matching._hash_frozen, InitFrom(prior=prior)
     with monkeypatch.context() as former:
         former.setattr(cached_flow_matching, "_sha256_of_frozen", lambda network, *_: digest(network, former_name))
         train_three_steps(recipe, photos, tmp_path / "run", init, encoder)
@@ -469,7 +469,7 @@ def test_without_alignment_the_blurry_latents_are_told(
     restorer = GlowRestorer(
         network, half.get_submodule("decoder"), Sampling(steps=1), encoder=half.get_submodule("encoder")
     )
-    assert torch.equal(restorer.conditions(blurry[None]).aligned[0], encoded)
+    assert torch.equal(restorer.compute_conditions(blurry[None]).aligned[0], encoded)
     assert restorer(torch.rand(1, 3, 40, 33)).shape == (1, 3, 40, 33)
 
 
@@ -489,7 +489,7 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
         trained(init=InitFrom(prior=encoder))
     with pytest.raises(UnblurError, match="holds no encoder"):
         trained(latent_encoder=prior)
-    torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
+    torch.save(build_taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="makes 32 numbers of 32 x 32 pixels"):
         trained(latent_encoder=tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="multiples of 32 px"):
@@ -535,11 +535,11 @@ def test_the_command_trains_it_with_everything_it_is_told(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recipe as it is but for fewer patches, from Stage I to II, with weights that nobody trained."""
-    monkeypatch.setattr("unblur.recipes.named", lambda name: replace(named(name), batch=2))
+    monkeypatch.setattr("unblur.recipes.find_recipe", lambda name: replace(find_recipe(name), batch=2))
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     config = SemanticPriorConfig()
     save_checkpoint(tmp_path / "prior", build(config), config, train_patch_px=64, card="tiny")
-    torch.save(taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
+    torch.save(build_taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
     large = tmp_path / "large"
     large.mkdir()
     for photo in photos.iterdir():
@@ -551,7 +551,7 @@ def test_the_command_trains_it_with_everything_it_is_told(
     given += ["--device", "cpu"]
     assert main(["train", "glow", *given, "--init-prior", str(tmp_path / "prior"), "--run", str(tmp_path / "one")]) == 0
     found = load_checkpoint(tmp_path / "one")
-    assert found.config == named("glow").model
+    assert found.config == find_recipe("glow").model
     assert isinstance(found.model, GlowDeblur)
     decoder = build(LatentDecoderConfig()).eval()
     assert GlowRestorer(found.model, decoder, Sampling(steps=1))(torch.rand(1, 3, 50, 40)).shape == (1, 3, 50, 40)

@@ -19,7 +19,7 @@ from unblur.checkpoints.folder import load_checkpoint
 from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.repeated import AugmentedPair
-from unblur.datasets.simulated import PatchSampling, dihedral
+from unblur.datasets.simulated import PatchSampling, apply_dihedral
 from unblur.errors import UnblurError
 from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke
@@ -267,11 +267,11 @@ def test_what_is_shown_and_asked_for_turns_together(photos: Path) -> None:
     pairs = SimulatedPairs(PhotoFolder(photos), TINY.camera, PatchSampling(patch_px=32), seed=3)
     pair = pairs[0]
     for orientation in range(8):
-        motion = AugmentedPair(pair, orientation).fitted_ends(8)
+        motion = AugmentedPair(pair, orientation).fit_ends(8)
         # A picture of one layer is blurred by its offsets: a picture of the offsets' places must turn with them.
         y, x = torch.meshgrid(torch.arange(4.0), torch.arange(4.0), indexing="ij")
         places = 8 * torch.stack([x, y]) - 12
-        seen_from = dihedral(torch.cat([places + pair.fitted_ends(8).start, torch.zeros(1, 4, 4)]), orientation)[:2]
+        seen_from = apply_dihedral(torch.cat([places + pair.fit_ends(8).start, torch.zeros(1, 4, 4)]), orientation)[:2]
         expected = places + motion.start
         # The same turn of the plane takes the one to the other.
         turn = {0: (1, 0, 0, 1), 1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[orientation % 4]

@@ -7,13 +7,13 @@ import scipy.ndimage
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-from unblur.blur.undirected import undirected
+from unblur.blur.undirected import to_undirected
 from unblur.training.losses import (
     absolute_loss,
     charbonnier_loss,
+    compute_laplacian,
     edge_loss,
     frequency_loss,
-    laplacian,
     path_loss,
     psnr_loss,
     reblur_loss,
@@ -59,10 +59,10 @@ def test_pixel_losses_by_formula(height: int, width: int) -> None:
 
 def test_a_laplacian_is_blind_for_what_is_flat_and_sees_what_is_not() -> None:
     flat = torch.full((1, 3, 16, 16), 0.7)
-    assert float(laplacian(flat)[..., 4:-4, 4:-4].abs().max()) < 1e-5
+    assert float(compute_laplacian(flat)[..., 4:-4, 4:-4].abs().max()) < 1e-5
     dotted = flat.clone()
     dotted[..., 8, 8] = 0
-    assert float(laplacian(dotted)[..., 8, 8].max()) < -0.3
+    assert float(compute_laplacian(dotted)[..., 8, 8].max()) < -0.3
 
 
 def test_no_error_costs_what_it_should() -> None:
@@ -88,8 +88,8 @@ def test_the_floor_bounds_what_perfection_is_worth() -> None:
 
 def test_path_loss_is_the_distance_of_the_ends_where_only_the_length_is_wrong() -> None:
     end = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
-    truth = undirected(-end, end)
-    answer = undirected(-2 * end, 2 * end)
+    truth = to_undirected(-end, end)
+    answer = to_undirected(-2 * end, 2 * end)
     # Ten pixels long; the ends are five pixels off.
     assert math.isclose(float(path_loss(answer, truth)), 5 / math.sqrt(10 + 4), rel_tol=1e-3)
 
@@ -97,11 +97,11 @@ def test_path_loss_is_the_distance_of_the_ends_where_only_the_length_is_wrong() 
 def test_path_loss_does_not_know_the_start_from_the_end_and_has_a_gradient_at_the_truth() -> None:
     start, end = torch.randn(2, 3, 2, 4, 4)
     assert torch.equal(
-        path_loss(undirected(start, end), undirected(end, start)),
-        path_loss(undirected(start, end), undirected(start, end)),
+        path_loss(to_undirected(start, end), to_undirected(end, start)),
+        path_loss(to_undirected(start, end), to_undirected(start, end)),
     )
-    answer = undirected(start, end).requires_grad_()
-    path_loss(answer, undirected(start, end)).backward()
+    answer = to_undirected(start, end).requires_grad_()
+    path_loss(answer, to_undirected(start, end)).backward()
     assert answer.grad is not None
     assert answer.grad.isfinite().all()
 

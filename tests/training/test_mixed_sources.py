@@ -15,14 +15,14 @@ from unblur.datasets import PairSet, PhotoFolder, SimulatedBlur, SyntheticText
 from unblur.datasets.mixture import Mixture
 from unblur.datasets.simulated import SimulatedPairs
 from unblur.datasets.sources import TO_LEARN
-from unblur.datasets.validation import ValidationSet, validation_pairs
+from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.datasets.written_pairs import write_pair
 from unblur.errors import UnblurError
 from unblur.models import MotionEstimatorConfig
-from unblur.recipes import named
+from unblur.recipes import find_recipe
 from unblur.training.loop import train
 from unblur.training.objectives.build import build_objective
-from unblur.training.patches import patches_of
+from unblur.training.patches import build_patches
 from unblur.training.progressive import ProgressivePatches
 from unblur.training.recipe import Recipe
 
@@ -30,7 +30,7 @@ from unblur.training.recipe import Recipe
 @pytest.fixture
 def pairs(photos: Path, tmp_path: Path) -> Path:
     settings = ValidationSet(size_px=64, severities=(("moderate", 4.0),))
-    for pair in validation_pairs(PhotoFolder(photos), settings):
+    for pair in simulate_validation_pairs(PhotoFolder(photos), settings):
         write_pair(tmp_path / "pairs", pair)
     return tmp_path / "pairs"
 
@@ -74,7 +74,7 @@ def test_sources_together_hold_no_more_pairs_in_memory_than_one_would(photos: Pa
     several = replace(one, extra_sources=tuple(SimulatedBlur(camera=Camera(), share=1 / 6) for _ in range(5)))
 
     def gaps(recipe: Recipe) -> list[int]:
-        patches = patches_of(recipe, PhotoFolder(photos), "cpu")
+        patches = build_patches(recipe, PhotoFolder(photos), "cpu")
         assert isinstance(patches, ProgressivePatches)
         phase = patches.patches_of(patches.phases[0])
         return [source.apart for source in (phase.sources if isinstance(phase, Mixture) else [phase])]
@@ -85,7 +85,7 @@ def test_sources_together_hold_no_more_pairs_in_memory_than_one_would(photos: Pa
 
 def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photos: Path) -> None:
     """Runs begun before there were mixtures go on with the same patches, and their recipes still load."""
-    recipe = replace(named("faithful"), repeats=1, extra_sources=())
+    recipe = replace(find_recipe("faithful"), repeats=1, extra_sources=())
     old = json.loads(to_json(recipe))
     del old["extra_sources"]
     assert from_json(json.dumps(old), Recipe) == recipe
@@ -164,7 +164,7 @@ def test_pairs_take_their_share_from_all_else_in_proportion(
     shown: list[Recipe] = []
     monkeypatch.setattr("unblur.training.loop.train", lambda recipe, *_, **__: shown.append(recipe))
     assert main(["train", "faithful", "-o", str(tmp_path), "--pairs", str(pairs), "--pairs-share", str(share)]) == 0
-    (recipe,), plain = shown, named("faithful")
+    (recipe,), plain = shown, find_recipe("faithful")
     assert len(plain.extra_sources) == 1
     assert recipe.extra_sources[-1] == PairSet(folder=str(pairs), share=share)
     assert recipe.needs_photos == (share < 1)

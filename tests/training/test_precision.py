@@ -19,11 +19,11 @@ from unblur.datasets import Patch, SimulatedBlur
 from unblur.errors import UnblurError
 from unblur.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteConfig
 from unblur.names import Precision, RecipeName
-from unblur.recipes import named
+from unblur.recipes import find_recipe
 from unblur.training.loop import train
 from unblur.training.objectives.autoencoding import AutoencodingObjective
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective
-from unblur.training.precision import begin_recipe, is_recipe_of, recorded_recipe
+from unblur.training.precision import begin_recipe, is_recipe_of, read_recorded_recipe
 from unblur.training.processes import SINGLE_PROCESS, Processes
 from unblur.training.recipe import Recipe
 from unblur.training.reconstruction_loss import ReconstructionLoss
@@ -132,8 +132,8 @@ def test_recipes_that_say_half_are_still_read(half: bool | None, precision: Prec
     older = json.loads(to_json(TINY))
     del older["precision"]
     older |= {} if half is None else {"half": half}
-    assert recorded_recipe(json.dumps(older), Path("recipe.json")) == replace(TINY, precision=precision)
-    assert recorded_recipe(to_json(TINY), Path("recipe.json")) == TINY
+    assert read_recorded_recipe(json.dumps(older), Path("recipe.json")) == replace(TINY, precision=precision)
+    assert read_recorded_recipe(to_json(TINY), Path("recipe.json")) == TINY
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,13 @@ def test_a_recipe_with_a_wrong_precision_is_refused(wrong: dict[str, object], na
     older = json.loads(to_json(TINY))
     del older["precision"]
     with pytest.raises(UnblurError, match=rf"recipe\.json does not fit Recipe.*{named_entry}"):
-        recorded_recipe(json.dumps(older | wrong), Path("recipe.json"))
+        read_recorded_recipe(json.dumps(older | wrong), Path("recipe.json"))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null"])
 def test_what_is_not_a_recipe_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(UnblurError, match=r"recipe\.json"):
-        recorded_recipe(text, Path("recipe.json"))
+        read_recorded_recipe(text, Path("recipe.json"))
 
 
 def test_a_state_of_a_version_with_half_is_resumed_in_bfloat16(machine: Machine, photos: Path, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_studies_train_in_the_precision_of_the_processor(
     machine(processor)
     context = RowContext(recipe=TINY, photos=photos, output=tmp_path)
     run = train_row(context, "row", [SimulatedBlur(camera=TINY.camera, share=1.0)], steps=2)
-    recorded = recorded_recipe((run / "recipe.json").read_text(), run)
+    recorded = read_recorded_recipe((run / "recipe.json").read_text(), run)
     assert recorded.precision == CHOSEN[processor]
     assert is_recipe_of(recorded, replace(recorded, precision="auto"))
     assert is_recipe_of(recorded, recorded)
@@ -265,7 +265,7 @@ def test_the_perceptual_loss_of_an_autoencoder_follows_the_processor(
 
 @pytest.mark.parametrize("name", get_args(RecipeName))
 def test_no_recipe_names_a_precision_that_some_processors_emulate(name: RecipeName) -> None:
-    assert named(name).precision in ("auto", "float32")
+    assert find_recipe(name).precision in ("auto", "float32")
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)

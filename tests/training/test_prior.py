@@ -17,12 +17,12 @@ from unblur.errors import UnblurError
 from unblur.metrics.perceptual import read_weights
 from unblur.models import NAFNetConfig, PriorConfig, SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-from unblur.models.semantic_prior import features_of
+from unblur.models.semantic_prior import compute_features
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
-from unblur.training.losses import feature_loss, hcl_loss, mean_cosine
+from unblur.training.losses import compute_mean_cosine, feature_loss, hcl_loss
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective, cosine_loss
-from unblur.training.patches import patches_of
+from unblur.training.patches import build_patches
 from unblur.training.recipe import Recipe
 
 STUDENT = SemanticPriorConfig(fusion_channels=8)
@@ -97,9 +97,9 @@ def test_a_run_begins_as_its_teacher() -> None:
     assert isinstance(student, SemanticPrior)
     blurry = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        seen = features_of(load_teacher(EfficientNetLiteConfig()), blurry)
+        seen = compute_features(load_teacher(EfficientNetLiteConfig()), blurry)
         answers = student(blurry)
-    assert all(mean_cosine(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
+    assert all(compute_mean_cosine(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
     assert all(torch.equal(one, other) for one, other in zip(answers, seen, strict=True))
 
 
@@ -131,7 +131,7 @@ def test_three_of_four_patches_are_restored_for_the_second_look(
     config = SemanticPriorConfig(backbone=EfficientNetLiteConfig(width=0.25, depth=0.1), two_pass=True)
     restorer, shown = Halving(), list[torch.Tensor]()
     task = PriorDistillationObjective(
-        patches_of(TINY, PhotoFolder(photos), "cpu"), SemanticPrior(config).backbone, restorer
+        build_patches(TINY, PhotoFolder(photos), "cpu"), SemanticPrior(config).backbone, restorer
     )
     batch = tuple(torch.stack(parts) for parts in zip(*(task.example(number) for number in numbers), strict=True))
     student = SemanticPrior(config)

@@ -15,7 +15,7 @@ from unblur.checkpoints.folder import load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import AutoencoderConfig, LatentDecoderConfig, LatentEncoderConfig
 from unblur.training.loop import train
-from unblur.training.processes import SINGLE_PROCESS, find_processes
+from unblur.training.processes import SINGLE_PROCESS, find_process_group
 
 RECIPE = replace(TINY, batch=4, steps=4, peak_learning_rate=1e-3, warmup_steps=0, workers=1, precision="float32")
 
@@ -68,11 +68,11 @@ def test_two_processes_learn_what_one_does_and_the_first_writes(photos: Path, tm
 
 def test_a_process_alone_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    assert find_processes("cpu") is SINGLE_PROCESS
+    assert find_process_group("cpu") is SINGLE_PROCESS
     assert SINGLE_PROCESS.shard(range(4, 8)) == range(4, 8)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UnblurError, match=r"unblur\[distributed\]"):
-        find_processes("cpu")
+        find_process_group("cpu")
 
 
 def test_shares_are_equal_and_all_there_is() -> None:

@@ -7,10 +7,10 @@ import torch
 
 from unblur.datasets import PhotoFolder
 from unblur.datasets.simulated import PatchSampling
-from unblur.recipes import named
+from unblur.recipes import find_recipe
 from unblur.recipes.smoke import smoke
 from unblur.training.objectives.build import build_objective
-from unblur.training.progressive import ProgressivePatches, phase_at, phases_of
+from unblur.training.progressive import ProgressivePatches, find_phase, list_phases
 from unblur.training.recipe import PatchStage
 
 RECIPE = replace(
@@ -23,23 +23,23 @@ RECIPE = replace(
 
 
 def test_examples_are_numbered_without_gaps() -> None:
-    phases = phases_of(RECIPE)
-    numbers = [number for step in range(10) for number in phase_at(phases, step).examples(step)]
+    phases = list_phases(RECIPE)
+    numbers = [number for step in range(10) for number in find_phase(phases, step).examples(step)]
     assert numbers == list(range(4 * 3 + 4 * 2 + 2 * 1))
-    assert [phase_at(phases, step).patch_px for step in range(10)] == [32] * 4 + [48] * 4 + [64] * 2
+    assert [find_phase(phases, step).patch_px for step in range(10)] == [32] * 4 + [48] * 4 + [64] * 2
 
 
 def test_a_run_that_does_not_grow_numbers_its_examples_batch_by_batch() -> None:
-    phases = phases_of(smoke())
+    phases = list_phases(smoke())
     assert len(phases) == 1
-    assert phase_at(phases, 7).examples(7) == range(28, 32)
+    assert find_phase(phases, 7).examples(7) == range(28, 32)
 
 
 def test_a_run_shorter_than_its_stages_leaves_some_out() -> None:
-    phases = phases_of(replace(RECIPE, steps=1))
-    assert phase_at(phases, 0).patch_px == 48
-    phases = phases_of(replace(named("restormer"), steps=2))
-    assert [phase_at(phases, step).batch for step in range(2)] == [8, 2]
+    phases = list_phases(replace(RECIPE, steps=1))
+    assert find_phase(phases, 0).patch_px == 48
+    phases = list_phases(replace(find_recipe("restormer"), steps=2))
+    assert [find_phase(phases, step).batch for step in range(2)] == [8, 2]
 
 
 def test_patches_are_as_large_as_their_step_wants_them_in_any_order(photos: Path) -> None:

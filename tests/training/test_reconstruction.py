@@ -18,7 +18,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.metrics import psnr
 from unblur.models import AutoencoderConfig, LatentDecoderConfig, LatentEncoderConfig
-from unblur.models.tiny_autoencoder import taesana_encoder
+from unblur.models.tiny_autoencoder import build_taesana_encoder
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 from unblur.training.adversarial import Adversary
@@ -52,7 +52,7 @@ class KilledError(Exception):
 def encoder_file(tmp_path: Path) -> Path:
     """A file in the form of TAESANA's, with weights that nobody trained."""
     torch.manual_seed(0)
-    torch.save(taesana_encoder().half().state_dict(), tmp_path / "taesana_encoder.pth")
+    torch.save(build_taesana_encoder().half().state_dict(), tmp_path / "taesana_encoder.pth")
     return tmp_path / "taesana_encoder.pth"
 
 
@@ -126,11 +126,11 @@ def test_a_discriminator_learns_to_tell_blurred_from_sharp_and_its_verdict_reach
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     assert not any(map(torch.equal, before, adversary.discriminator.parameters()))
     learnt = [p.detach().clone() for p in adversary.discriminator.parameters()]
-    adversary.fooling_loss(blurry).backward()
+    adversary.compute_fooling_loss(blurry).backward()
     assert blurry.grad is not None
     assert float(blurry.grad.abs().sum()) > 0
     assert all(map(torch.equal, learnt, adversary.discriminator.parameters()))
-    assert adversary.fooling_loss(sharp).item() < adversary.fooling_loss(blurry).item()
+    assert adversary.compute_fooling_loss(sharp).item() < adversary.compute_fooling_loss(blurry).item()
 
 
 def test_a_discriminator_is_the_seeds_and_disturbs_no_other_randomness() -> None:
@@ -247,6 +247,6 @@ def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder_file: Pat
     with pytest.raises(KeyboardInterrupt):
         train(recipe, photos, tmp_path / "run", latent_encoder=encoder_file, on_step=stop)
     torch.manual_seed(1)
-    torch.save(taesana_encoder().state_dict(), tmp_path / "other.pth")
+    torch.save(build_taesana_encoder().state_dict(), tmp_path / "other.pth")
     with pytest.raises(UnblurError, match="another encoder"):
         train(recipe, photos, tmp_path / "run", latent_encoder=tmp_path / "other.pth")

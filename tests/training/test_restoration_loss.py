@@ -17,11 +17,11 @@ from unblur.errors import UnblurError
 from unblur.metrics.st_lpips import load_st_lpips
 from unblur.models import MIMOUNetConfig, MPRNetConfig, MultiOutput, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-from unblur.models.semantic_prior import features_of
+from unblur.models.semantic_prior import compute_features
 from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
-from unblur.training.card import model_card
-from unblur.training.losses import absolute_loss, binomial_blur, edge_loss, frequency_loss, hcl_loss
+from unblur.training.card import write_model_card
+from unblur.training.losses import absolute_loss, blur_binomially, edge_loss, frequency_loss, hcl_loss
 from unblur.training.objectives.restoration import RestorationObjective
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import (
@@ -85,7 +85,7 @@ def test_features_are_those_of_the_teacher_level_by_level() -> None:
     teacher = load_teacher(EfficientNetLiteConfig())
     distances = [
         float(hcl_loss(one, other) / (other.var(dim=(0, 2, 3)).mean() + 1e-6))
-        for one, other in zip(features_of(teacher, restored), features_of(teacher, sharp), strict=True)
+        for one, other in zip(compute_features(teacher, restored), compute_features(teacher, sharp), strict=True)
     ]
     assert float(loss([restored], sharp)) == pytest.approx(2 * sum(distances) / len(distances), rel=1e-4)
     assert float(loss([sharp], sharp)) == 0
@@ -115,7 +115,7 @@ def test_softened_a_grid_of_single_pixels_is_not_seen() -> None:
     one = sharp[0, 0].double()
     line = np.array([0.25, 0.5, 0.25])
     expected = correlate1d(correlate1d(one.numpy(), line, 0, mode="mirror"), line, 1, mode="mirror")
-    np.testing.assert_allclose(binomial_blur(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(blur_binomially(one[None, None])[0, 0].numpy(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("term", EVERY, ids=lambda term: type(term).__name__)
@@ -176,20 +176,20 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     verdict, _ = take_step(model, optimizer, task, [(blurry, sharp)], 1.0, precision="float32")
     # All outputs begin as the blurry photograph.
-    small = [F.interpolate(sharp, output.shape[2:], mode="bilinear") for output in model.outputs(blurry)]
+    small = [F.interpolate(sharp, output.shape[2:], mode="bilinear") for output in model.restore_all(blurry)]
     begun = [blurry[..., :: 64 // target.shape[2], :: 64 // target.shape[2]] for target in small]
     expected = sum(float((one - other).abs().mean()) for one, other in zip(begun, small, strict=True))
     assert verdict.loss.item() == pytest.approx(expected, rel=1e-5)
     with torch.no_grad():
-        outputs = model.outputs(blurry)
+        outputs = model.restore_all(blurry)
     assert all(not torch.equal(output, start) for output, start in zip(outputs, begun, strict=True))
 
 
 def test_the_card_says_what_was_asked_for() -> None:
     """Who asks for likeness in the eyes of a network gets what is likely, and users are told so."""
-    plain = model_card(smoke(), 1)
+    plain = write_model_card(smoke(), 1)
     assert "Minimised: 1 x PSNRLoss.\n" in plain
-    perceptual = model_card(replace(smoke(), losses=(PSNRLoss(), STLPIPSLoss(weight=3.0))), 1)
+    perceptual = write_model_card(replace(smoke(), losses=(PSNRLoss(), STLPIPSLoss(weight=3.0))), 1)
     assert "Minimised: 1 x PSNRLoss + 3 x STLPIPSLoss; " in perceptual
     assert "plausible but incorrect texture" in perceptual
-    assert "Minimised" not in model_card(motion(), 1)
+    assert "Minimised" not in write_model_card(motion(), 1)

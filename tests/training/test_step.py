@@ -17,7 +17,7 @@ from unblur.names import Precision
 from unblur.training.loop import train
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 from unblur.training.recipe import Recipe
-from unblur.training.step import parameter_groups, take_step
+from unblur.training.step import make_parameter_groups, take_step
 
 
 class Listening(Objective):
@@ -38,7 +38,7 @@ class Listening(Objective):
 @pytest.mark.parametrize(("precision", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)])
 def test_the_forward_pass_computes_in_the_given_precision(precision: Precision, dtype: torch.dtype) -> None:
     model, task = nn.Conv2d(3, 3, 1), Listening()
-    optimizer = torch.optim.AdamW(parameter_groups(model, 1.0))
+    optimizer = torch.optim.AdamW(make_parameter_groups(model, 1.0))
     take_step(model, optimizer, task, [(torch.rand(1, 3, 8, 8),)], 1.0, precision=precision)
     assert task.heard == [dtype]
 
@@ -69,5 +69,5 @@ def test_a_backbone_that_may_not_learn_stays_the_teacher(photos: Path, tmp_path:
 
 def test_frozen_weights_are_in_no_group() -> None:
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1).requires_grad_(False))
-    (group,) = parameter_groups(model, 1.0)
+    (group,) = make_parameter_groups(model, 1.0)
     assert group["params"] == list(model[0].parameters())

@@ -33,9 +33,16 @@ def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 
     from unblur.blur import Camera
     from unblur.datasets import PhotoFolder
     from unblur.models import RestorerConfig
-    from unblur.recipes import named
+    from unblur.recipes import find_recipe
     from unblur.training.allocator import keep_freed_memory
-    from unblur.training.speed import bound, frame_speed, network_speed, pair_speed, shake_speed, shares_of_step
+    from unblur.training.speed import (
+        measure_bound,
+        measure_frame_speed,
+        measure_network_speed,
+        measure_pair_speed,
+        measure_shake_speed,
+        measure_step_shares,
+    )
 
     def write(*lines: str) -> None:
         sys.stdout.write("\n".join(lines) + "\n")
@@ -46,7 +53,7 @@ def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 
             f"{pairs} pairs and {seconds:g} seconds measure nothing; give at least 1 pair, and more than 0 and at most "
             f"{MOST_SECONDS} seconds."
         )
-    # What is wrong with the photographs should be said before a minute of measuring.
+    # Errors in the photographs are reported before a minute of measuring.
     folder, camera = PhotoFolder(photos), Camera()
     keep_freed_memory()
     torch.set_num_threads(1)
@@ -57,7 +64,8 @@ def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 
         "|---|---|---|",
     )
     bounds = {
-        name: bound(dtype, seconds / 4) for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
+        name: measure_bound(dtype, seconds / 4)
+        for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
     }
     for name, one in bounds.items():
         write(f"| {name} | {one.convolution_gmac_s:.0f} | {one.product_gmac_s:.0f} |")
@@ -66,28 +74,30 @@ def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 
         "| network | GMAC/MP | training core-s/MP | share of the bound | restoring core-s/MP | share of the bound |",
         "|---|---|---|---|---|---|",
     )
-    recipes = [named(name) for name in ("faithful", "multiscale", "plain")]
+    recipes = [find_recipe(name) for name in ("faithful", "multiscale", "plain")]
     for recipe in recipes:
         assert isinstance(recipe.model, RestorerConfig)
-        speed = network_speed(recipe.model, recipe.batch, recipe.sampling.patch_px, bounds["bfloat16"], seconds=seconds)
+        speed = measure_network_speed(
+            recipe.model, recipe.batch, recipe.sampling.patch_px, bounds["bfloat16"], seconds=seconds
+        )
         write(
             f"| {recipe.name} | {speed.gmac_per_mp:.1f} | {speed.training_s_per_mp:.2f} | {speed.training_share:.0%} "
             f"| {speed.restoring_s_per_mp:.2f} | {speed.restoring_share:.0%} |"
         )
     write("", "| pairs of | pairs a second and core | share of the bound |", "|---|---|---|")
     for speed_of in (
-        pair_speed(folder, camera, 256, pairs, seed),
-        frame_speed(camera, 720, 1280, max(2, pairs // 10), seed),
+        measure_pair_speed(folder, camera, 256, pairs, seed),
+        measure_frame_speed(camera, 720, 1280, max(2, pairs // 10), seed),
     ):
         size = f"{speed_of.width} x {speed_of.height}"
         write(f"| {size} | {speed_of.pairs_per_core_second:.2f} | {speed_of.share_of_bound:.2f} |")
     write("", "| training step of | simulation | loading | network |", "|---|---|---|---|")
     for recipe in recipes:
-        shares = shares_of_step(folder, recipe, steps=max(2, pairs // 5))
+        shares = measure_step_shares(folder, recipe, steps=max(2, pairs // 5))
         rest = 1 - shares.simulation - shares.loading
         write(f"| {recipe.name} | {shares.simulation:.0%} | {shares.loading:.0%} | {rest:.0%} |")
     photo = folder.photos[0][:, :SHAKEN_SIDE_PX, :SHAKEN_SIDE_PX]
-    shake = shake_speed(photo)
+    shake = measure_shake_speed(photo)
     write(
         "",
         "| restoring, core-s | network alone | camera shake solved | ratio |",

@@ -25,7 +25,7 @@ def bundle(
         part: Copy this part of the network alone, as a network of its own, for example nafnet.
         scales: Number of scales at which the copy restores, instead of the number that it was trained with.
     """
-    from unblur.app.output_file import refused
+    from unblur.app.output_file import make_write_error
     from unblur.checkpoints.average import average_checkpoints
     from unblur.checkpoints.folder import check_no_checkpoint, load_checkpoint, save_checkpoint
     from unblur.checkpoints.num_scales import with_scales
@@ -61,7 +61,7 @@ def bundle(
             output, found.model, found.config, train_patch_px=found.train_patch_px, card=card, shared_parts=shared
         )
     except OSError as error:
-        raise refused(output, error) from error
+        raise make_write_error(output, error) from error
     megabytes = (output / "model.safetensors").stat().st_size / 1e6
     parts = ", ".join(f"{one.part} ({one.source})" for one in shared) or "nothing"
     sys.stdout.write(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unblur.datasets.recognition import DetectedDataset
 
 NAMED = 5
-"""Files named on the terminal; --json has all."""
+"""Number of files listed on the terminal; --json has all."""
 
 
 def check(
@@ -40,32 +40,32 @@ def check(
     from unblur.datasets.recognition import find_data_set
 
     if json is not None and not json.absolute().parent.is_dir():
-        # Before the checking, which may take hours.
+        # Reported before the check, which may take hours.
         raise UnblurError(f"{json} cannot be written, for its folder is missing; make the folder first.")
     found = find_data_set(folder, name)
     count = 0 if quick else sum(len(split.pairs) for split in found.listing.splits if not split.part_of)
     with tqdm(total=count, unit="pair", disable=quick or not sys.stderr.isatty(), leave=False) as bar:
         checked = check_data_set(found, quick=quick, opened=bar.update)
-    sys.stdout.write(report(found, checked))
+    sys.stdout.write(format_report(found, checked))
     if json is not None:
         write_output(json, to_json(checked).encode())
     return OK if checked.is_sound else SOME_FAILED
 
 
-def report(found: "DetectedDataset", checked: "DataSetCheck") -> str:
-    """Everything a person has to know, line by line."""
+def format_report(found: "DetectedDataset", checked: "DataSetCheck") -> str:
+    """Return the report of a check as text, line by line."""
     lines = [f"{printable(checked.folder)}: {found.data_set.title}, layout: {checked.layout}", ""]
     for split in checked.splits:
-        lines += _about(split, found.data_set.ground_truth, checked.pictures_opened)
+        lines += _describe_split(split, found.data_set.ground_truth, checked.pictures_opened)
     if checked.not_there:
         lines.append(f"not there, and not needed for the rest: {', '.join(checked.not_there)}")
-    lines += _named("extra, in no pair", checked.extra, indent="")
+    lines += _list_files("extra, in no pair", checked.extra, indent="")
     verdict = "Nothing is wrong." if checked.is_sound else "Something is wrong, see above."
     closed = "" if checked.pictures_opened else " No picture was opened."
     return "\n".join([*lines, "", f"{verdict}{closed}"]) + "\n"
 
 
-def _about(split: "SplitCheck", ground_truth: bool, opened: bool) -> list[str]:
+def _describe_split(split: "SplitCheck", ground_truth: bool, opened: bool) -> list[str]:
     from unblur.datasets.check import OFF_CENTRE_PX
 
     kind = "pairs" if ground_truth else "photographs"
@@ -74,10 +74,10 @@ def _about(split: "SplitCheck", ground_truth: bool, opened: bool) -> list[str]:
     else:
         count = f"{split.pairs} of {split.expected} {kind}"
     lines = [f"{split.split}: {count}{'' if split.count_is_right else '  <- wrong'}"]
-    lines += _named("missing", split.missing)
+    lines += _list_files("missing", split.missing)
     if opened:
-        lines += _named("unreadable", split.unreadable)
-        lines += _named("of unequal size", split.unequal)
+        lines += _list_files("unreadable", split.unreadable)
+        lines += _list_files("of unequal size", split.unequal)
     if split.shifts:
         far = split.off_centre
         at_most = f", at most {far[0].length_px:.1f} px" if far else ""
@@ -86,11 +86,11 @@ def _about(split: "SplitCheck", ground_truth: bool, opened: bool) -> list[str]:
             f"{len(far)} of {len(split.shifts)}{at_most}"
         )
         apart = [f"{s.pair}: {s.right_px:+.1f} px right, {s.down_px:+.1f} px down" for s in split.misaligned]
-        lines += _named("misaligned, or not of the same scene", apart)
+        lines += _list_files("misaligned, or not of the same scene", apart)
     return lines
 
 
-def _named(what: str, files: Sequence[str], indent: str = "  ") -> list[str]:
+def _list_files(what: str, files: Sequence[str], indent: str = "  ") -> list[str]:
     if not files:
         return []
     more = [f"{indent}  ... and {len(files) - NAMED} more"] if len(files) > NAMED else []

@@ -1,4 +1,4 @@
-"""`unblur`: finds the command that was meant, runs it, and turns every failure into a sentence and a code.
+"""The command `unblur`: selects a subcommand, runs it, and turns every failure into a sentence and an exit code.
 
 Exit codes: 0 all done, 1 some photographs failed, 2 wrong usage or nothing to work with, 130 interrupted.
 A new command is a function, typed and documented, that returns the exit code, and one line in GROUPS.
@@ -42,7 +42,7 @@ GROUPS: dict[str, dict[str, Callable[..., int]]] = {
     },
     "checkpoints": {"convert": convert, "export": export, "bundle": bundle},
 }
-"""Commands by what they are for, in the order of the help."""
+"""Commands by purpose, in the order of the help."""
 
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
@@ -66,9 +66,9 @@ MOVED = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `unblur` with the given arguments, by default the process's own. The exit code."""
+    """Run `unblur` with the given arguments, by default those of the process, and return the exit code."""
     if argv is None:
-        # The process is ours.
+        # Only a process of our own may change its environment.
         wait_briefly()
     for stream in (sys.stdout, sys.stderr):
         # A file name that the terminal's encoding lacks is shown escaped; it must not end the batch.
@@ -79,23 +79,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnblurError as error:
         from unblur.app.report import printable
 
-        # On one line, whatever the names hold that it quotes.
+        # On one line, even if a quoted file name has line breaks.
         sys.stderr.write(f"unblur: {printable(str(error))}\n")
         return WRONG_USAGE
     except SystemExit as stop:
-        # The parser's way of saying that it has said everything.
+        # The parser has written its message already.
         return stop.code if isinstance(stop.code, int) else WRONG_USAGE
     except KeyboardInterrupt:
         sys.stderr.write("unblur: interrupted.\n")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output, `head` perhaps, has seen enough. Python must not try to flush it again.
+        # The reader of our output, perhaps `head`, has closed the pipe. Python must not try to flush it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception as error:
-        from unblur.app.report import printable, reason_of
+        from unblur.app.report import describe_error, printable
 
-        sys.stderr.write(f"unblur: {printable(reason_of(error))}\n")
+        sys.stderr.write(f"unblur: {printable(describe_error(error))}\n")
         return FAILED
 
 
@@ -108,7 +108,7 @@ def _run(argv: list[str]) -> int:
 
         sys.stdout.write(f"unblur {version('unblur')}\n")
         return OK
-    # `unblur photo.jpg` is what most people want to type.
+    # Without a command the arguments are photographs to restore.
     _refuse_moved(argv)
     refuse_renamed(argv)
     name = argv.pop(0) if argv[0] in COMMANDS else "restore"

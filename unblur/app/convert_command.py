@@ -26,13 +26,13 @@ def convert(
     """
     import torch
 
-    from unblur.app.output_file import refused
+    from unblur.app.output_file import make_write_error
     from unblur.checkpoints.folder import check_no_checkpoint, load_checkpoint, save_checkpoint
     from unblur.checkpoints.import_weights import load_foreign
-    from unblur.checkpoints.published import published, published_card
+    from unblur.checkpoints.published import get_published, make_published_card
 
     check_no_checkpoint(output)
-    chosen = published(network)
+    chosen = get_published(network)
     model = load_foreign(weights, chosen.config)
     try:
         save_checkpoint(
@@ -40,11 +40,11 @@ def convert(
             model,
             chosen.config,
             train_patch_px=chosen.train_patch_px,
-            card=published_card(chosen, weights.name),
+            card=make_published_card(chosen, weights.name),
             dtype=torch.float32,
         )
     except OSError as error:
-        raise refused(output, error) from error
+        raise make_write_error(output, error) from error
     sys.stdout.write(
         f"{output} holds {chosen.title}, weights {load_checkpoint(output).sha256[:12]}. "
         f"Licence of the weights: {chosen.licence}.\n"

@@ -69,18 +69,18 @@ def evaluate(
     """
     from unblur.evaluation.chosen_metrics import MetricChoice
     from unblur.evaluation.measured_pictures import find_pictures
-    from unblur.evaluation.measured_table import measured_table
+    from unblur.evaluation.measured_table import measure_table
     from unblur.evaluation.method import MethodSpec, open_method
-    from unblur.evaluation.published.comparison import published_tables
+    from unblur.evaluation.published.comparison import make_published_tables
     from unblur.evaluation.published.numbers import read_published
     from unblur.evaluation.run import Progress, Run
-    from unblur.evaluation.tables import summary
+    from unblur.evaluation.tables import summarise
 
     choice = MethodSpec(
         method=method,
         checkpoint=checkpoint,
         decoder=decoder,
-        generative=_settings(method, decoder, fidelity, steps),
+        generative=_make_settings(method, decoder, fidelity, steps),
         device=device,
         pooling_window_px=pooling_window,
         multiple_px=multiple,
@@ -102,21 +102,21 @@ def evaluate(
         else:
             own = [part for part in (split, protocol, None if method == "network" else opened.name) if part]
             table = csv / f"{'-'.join([folder.absolute().name, *own])}.csv"
-            progress = measured_table(table, run, opened, lambda progress: _measure(progress, workers), _tell)
+            progress = measure_table(table, run, opened, lambda progress: _measure(progress, workers), _write_line)
         conditions = progress.conditions
         what = "weights" if method in ("network", "fast", "generative") else "files"
         weights = f", {what} {conditions.checkpoint[:12]}" if conditions.checkpoint else ""
         sys.stdout.write(
             f"{source.title}, protocol {conditions.protocol}, {conditions.method}{weights}\n\n"
-            f"{summary(progress.finished).markdown()}\n"
+            f"{summarise(progress.finished).markdown()}\n"
         )
-        _tell_missing(progress.finished)
-        for others in published_tables([progress.finished], read_published()):
+        _report_missing(progress.finished)
+        for others in make_published_tables([progress.finished], read_published()):
             sys.stdout.write(f"{others.title}:\n\n{others.table.markdown()}\n{others.footnotes.markdown()}\n")
     return 0
 
 
-def _settings(method: str, decoder: str | None, fidelity: float | None, steps: int | None) -> "GenerativeSettings":
+def _make_settings(method: str, decoder: str | None, fidelity: float | None, steps: int | None) -> "GenerativeSettings":
     from unblur.restoration.generative import GenerativeSettings
 
     if method != "generative" and (decoder, fidelity, steps) != (None, None, None):
@@ -127,8 +127,8 @@ def _settings(method: str, decoder: str | None, fidelity: float | None, steps: i
     )
 
 
-def _tell_missing(rows: "list[Row]") -> None:
-    """Says which columns have gaps."""
+def _report_missing(rows: "list[Row]") -> None:
+    """Report columns with missing values on stderr."""
     for column in rows[0].scores:
         if gaps := sum(math.isnan(row.scores[column]) for row in rows):
             sys.stderr.write(
@@ -146,5 +146,5 @@ def _measure(progress: "Progress", workers: int) -> None:
             bar.update()
 
 
-def _tell(sentence: str) -> None:
+def _write_line(sentence: str) -> None:
     sys.stderr.write(f"{sentence}\n")

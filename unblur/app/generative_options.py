@@ -1,4 +1,4 @@
-"""The options of generated detail, which `unblur restore` takes with `--mode generative` only."""
+"""The options of generated detail, which `unblur restore` accepts with `--mode generative` only."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -39,37 +39,37 @@ class GenerativeOptions:
     """Leave out of the metadata that detail was generated. For research."""
 
     def refuse(self) -> None:
-        """Raises UsageError for the first of these options that was given."""
+        """Raise UsageError for the first of these options that was given."""
         given = [field.name for field in fields(self) if getattr(self, field.name) is not field.default]
         if given:
             name = given[0].replace("_", "-")
             raise UsageError(f"--{name} has a meaning only with --mode generative; add that, or leave it out.")
 
     def check(self) -> None:
-        """Raises UnblurError for what makes no sense, before any time is spent."""
+        """Raise UnblurError for values out of range, before any time is spent."""
         if self.uncertainty is not None and self.uncertainty < FEWEST_COMPARED:
             raise UsageError(f"--uncertainty {self.uncertainty} compares nothing; use {FEWEST_COMPARED} seeds or more.")
         if self.text_encoder is not None and self.caption is None:
             raise UsageError("--text-encoder reads a caption, and there is none; add --caption, or leave it out.")
         if self.caption is not None and not self.caption.strip():
             raise UsageError("The caption is empty; say what the photograph shows, or leave out --caption.")
-        self._settings()
+        self._make_settings()
 
     def load(self, checkpoint: str | None, device: str, shake: ShakeChoice) -> "GenerativeRestorer":
-        """The restorer with these options. Raises UnblurError when something is missing or does not fit."""
+        """Load the restorer with these options. Raises UnblurError when something is missing or does not fit."""
         from unblur.restoration.generative import load_generative
 
         return load_generative(
             checkpoint,
             self.decoder,
-            self._settings(),
+            self._make_settings(),
             caption=self.caption,
             text_encoder=self.text_encoder,
             device=device,
             shake=shake,
         )
 
-    def _settings(self) -> "GenerativeSettings":
+    def _make_settings(self) -> "GenerativeSettings":
         from unblur.restoration.generative import GenerativeSettings
 
         chosen: dict[str, Any] = {

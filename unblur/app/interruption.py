@@ -1,4 +1,4 @@
-"""Ctrl-C that cannot get lost."""
+"""Handling of Ctrl-C that never loses an interruption."""
 
 import signal
 import threading
@@ -7,10 +7,10 @@ from typing import Self
 
 
 class Interruption:
-    """While it is entered, Ctrl-C waits for the next `check`; pressed once more, it raises KeyboardInterrupt at once.
+    """Context in which Ctrl-C waits for the next `check`; pressed once more, it raises KeyboardInterrupt at once.
 
-    Python drops what is raised while it frees an object or runs a callback of a C library, with a traceback on the
-    terminal, and a batch that spends its time in libvips and PyTorch would go on as if nobody had pressed anything.
+    Python drops an exception that is raised while it frees an object or runs a callback of a C library, and prints a
+    traceback. A batch that spends its time in libvips and PyTorch would continue as if Ctrl-C had not been pressed.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Interruption:
         self._handles = False
 
     def __enter__(self) -> Self:
-        # Who ignores Ctrl-C, as background shells do, or handles it already has reasons; other threads may do neither.
+        # A handler that is not the default is left in place, as in background shells; other threads cannot set one.
         in_main_thread = threading.current_thread() is threading.main_thread()
         self._handles = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._handles:
@@ -32,7 +32,7 @@ class Interruption:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt if Ctrl-C was pressed since this was entered."""
+        """Raise KeyboardInterrupt if Ctrl-C was pressed since the context was entered."""
         if self._stop_requested:
             raise KeyboardInterrupt
 

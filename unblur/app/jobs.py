@@ -1,4 +1,4 @@
-"""Plans the jobs of a command: which photographs are restored, and where each result is written."""
+"""The jobs of a command: which photographs are restored, and where each result is written."""
 
 import glob
 import hashlib
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from unblur.errors import UnblurError
 from unblur.names import Mode
-from unblur.photos.formats import READABLE_SUFFIXES, WRITABLE_SUFFIXES, suffix_of_result
+from unblur.photos.formats import READABLE_SUFFIXES, WRITABLE_SUFFIXES, choose_result_suffix
 
 RESULT_SUFFIXES: dict[Mode, str] = {"faithful": "_unblurred", "fast": "_unblurred", "generative": "_generated"}
-"""End the name of a result where nothing else is asked for: a folder shows which pictures have invented detail."""
+"""Default endings of the names of results: a folder shows which pictures have invented detail."""
 
 COMPARE_SUFFIX = "_compare"
-"""Ends the name of a picture that shows before and after side by side."""
+"""Ending of the name of a picture that shows before and after side by side."""
 
 UNCERTAINTY_SUFFIX = "_uncertainty"
-"""Ends the name of a picture that shows where generated detail is uncertain; always a PNG, which changes no value."""
+"""Ending of the name of a map of the uncertainty of generated detail; always a PNG, which is lossless."""
 
 LONGEST_NAME_BYTES = 255
 """The longest name in the file systems of Linux; those of macOS and Windows allow as many letters."""
@@ -30,7 +30,7 @@ SAME = "same"
 
 
 class UsageError(UnblurError):
-    """Something typed that cannot be meant; nothing has been written."""
+    """Arguments that make no sense; nothing has been written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One photograph and the files that come of it."""
+    """One photograph and the files that are made of it."""
 
     source: Path
     output: Path
@@ -74,33 +74,33 @@ def plan_jobs(
     """
     if os.sep in suffix or "/" in suffix:
         raise UsageError(f'The suffix "{suffix}" contains a path separator; use -o to write to another folder.')
-    results_folder = _resolved(Path(output)) if output else None
+    results_folder = _resolve(Path(output)) if output else None
     sources = find_sources(arguments, recursive=recursive, suffix=suffix, results_folder=results_folder)
-    file_output = _as_file(output, arguments, sources)
+    file_output = _parse_output_file(output, arguments, sources)
     jobs = []
     for source in sources:
         if file_output:
             target = file_output
         else:
             folder = Path(output) / source.inside if output else source.path.parent
-            ending = suffix_of_result(source.path.suffix) if extension == SAME else f".{extension}"
-            target = folder / name_of_result(source.path.stem, f"{suffix}{ending}")
+            ending = choose_result_suffix(source.path.suffix) if extension == SAME else f".{extension}"
+            target = folder / make_result_name(source.path.stem, f"{suffix}{ending}")
         comparison = (
-            target.with_name(name_of_result(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None
+            target.with_name(make_result_name(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None
         )
         uncertainty_map = (
-            target.with_name(name_of_result(target.stem, f"{UNCERTAINTY_SUFFIX}.png")) if uncertainty else None
+            target.with_name(make_result_name(target.stem, f"{UNCERTAINTY_SUFFIX}.png")) if uncertainty else None
         )
         jobs.append(Job(source=source.path, output=target, compare=comparison, uncertainty=uncertainty_map))
     _refuse_collisions(jobs)
     return jobs
 
 
-def name_of_result(stem: str, ending: str) -> str:
-    """`stem` and `ending` together, in at most as many bytes as file systems allow.
+def make_result_name(stem: str, ending: str) -> str:
+    """Join `stem` and `ending` to at most as many bytes as file systems allow.
 
-    A stem that is too long is cut between two letters, and has a hash of the whole of it behind, so that two long ones
-    stay apart.
+    A stem that is too long is cut between two letters and followed by a hash of the whole stem, so that long names
+    remain distinct.
     """
     name = f"{stem}{ending}"
     if len(os.fsencode(name)) <= LONGEST_NAME_BYTES:
@@ -114,7 +114,7 @@ def name_of_result(stem: str, ending: str) -> str:
 def find_sources(
     arguments: Sequence[str], *, recursive: bool, suffix: str, results_folder: Path | None
 ) -> list[Source]:
-    """Every photograph named, once. A file that is named is taken at its word, also when it is missing.
+    """Return every photograph named, once. A file that is named is included even if it is missing.
 
     Folders and patterns give their photographs, without hidden files, without earlier results (names ending
     in `suffix` or in that of any mode), and without what lies in `results_folder` when that is a folder inside them.
@@ -134,8 +134,8 @@ def find_sources(
         else:
             sources = [Source(path=path, inside=Path())]
         for source in sources:
-            found.setdefault(_resolved(source.path), source)
-    # A shell that expands *.jpg also names the results of the last time.
+            found.setdefault(_resolve(source.path), source)
+    # A shell that expands *.jpg also names the results of earlier runs.
     originals = {(source.path.parent, source.path.stem) for source in found.values()}
     return [
         source
@@ -157,7 +157,7 @@ def _scan(folder: Path, root: Path, recursive: bool, suffix: str, results_folder
         if entry.name.startswith("."):
             continue
         if _is_folder(entry):
-            if recursive and not entry.is_symlink() and _resolved(entry) != results_folder:
+            if recursive and not entry.is_symlink() and _resolve(entry) != results_folder:
                 yield from _scan(entry, root, recursive, suffix, results_folder)
         elif _is_original(entry, suffix):
             yield Source(path=entry, inside=entry.parent.relative_to(root))
@@ -179,14 +179,14 @@ def _is_original(path: Path, suffix: str) -> bool:
 
 
 def _original_stems(path: Path, suffix: str) -> list[str]:
-    """Return the stems of the photographs that `path` may be a result of, judged by its name; none for an original."""
+    """Return the stems of the photographs that `path` may be a result of, by its name; none for an original."""
     of_results = {suffix, *RESULT_SUFFIXES.values()}
     endings = [one + more for one in of_results for more in ("", COMPARE_SUFFIX, UNCERTAINTY_SUFFIX) if one + more]
     return [path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending)]
 
 
-def _as_file(output: str | None, arguments: Sequence[str], sources: Sequence[Source]) -> Path | None:
-    """`output` when it names a file and not a folder."""
+def _parse_output_file(output: str | None, arguments: Sequence[str], sources: Sequence[Source]) -> Path | None:
+    """Return `output` if it names a file and not a folder, else None."""
     if output is None:
         return None
     path = Path(output)
@@ -205,7 +205,7 @@ def _as_file(output: str | None, arguments: Sequence[str], sources: Sequence[Sou
 
 
 def _refuse_collisions(jobs: Sequence[Job]) -> None:
-    # Compared as files and not as names, which sees through links and file systems that ignore case.
+    # Compared as files and not as names, because of links and of file systems that ignore case.
     originals = {_file_id(job.source): job.source for job in jobs}
     originals.pop(None, None)
     claimed: dict[str, Path] = {}
@@ -242,7 +242,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _resolved(path: Path) -> Path:
+def _resolve(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, ValueError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Files that commands write besides pictures: tables, numbers, what was found, checkpoints."""
+"""Files that commands write besides pictures: tables, numbers, findings, checkpoints."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from unblur.errors import UnblurError
 
 
 def write_output(path: Path, data: bytes) -> None:
-    """Write `data`, whole or not at all. Raises UnblurError when the place refuses it."""
+    """Write `data`, whole or not at all. Raises UnblurError when the file cannot be written."""
     try:
         write_atomically(path, data)
     except OSError as error:
-        raise refused(path, error) from error
+        raise make_write_error(path, error) from error
 
 
-def refused(path: Path, error: OSError) -> UnblurError:
+def make_write_error(path: Path, error: OSError) -> UnblurError:
     """Return the error to raise for a file that cannot be written."""
     return UnblurError(f"{path} cannot be written: {error.strerror or error}; choose another place.")

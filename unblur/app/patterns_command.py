@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from unblur.app.output_file import refused, write_output
+from unblur.app.output_file import make_write_error, write_output
 from unblur.app.report import printable
 from unblur.errors import UnblurError
 
@@ -42,7 +42,7 @@ def patterns(
     """
     from unblur.config import to_json
     from unblur.evaluation.estimated_motion import load_estimator
-    from unblur.evaluation.motion_sources import estimated_motion, holds_known_motion, known_motion
+    from unblur.evaluation.motion_sources import estimate_motions, holds_known_motion, read_known_motion
     from unblur.evaluation.pattern_plots import check_plottable, plot_patterns
     from unblur.metrics.blur_patterns import BlurPatterns
     from unblur.restoration.device import choose_device
@@ -50,21 +50,21 @@ def patterns(
     if not sources:
         raise UnblurError("There is no data set to measure; give at least one folder.")
     if output is not None:
-        # Before the measuring, which may take long.
+        # Reported before the measuring, which may take long.
         check_plottable(output)
     estimator: nn.Module | None = None
     measured: dict[str, BlurPatterns] = {}
     errors: dict[str, MotionError] = {}
-    for name, source in _named(sources).items():
+    for name, source in _name_sources(sources).items():
         if isinstance(source, Path) and holds_known_motion(source) and not estimate:
-            motion = known_motion(source)
+            motion = read_known_motion(source)
         else:
             estimator = estimator or load_estimator(checkpoint, choose_device(device))
-            motion = estimated_motion(source, estimator)
-        measured[name], error = _measured(name, motion)
+            motion = estimate_motions(source, estimator)
+        measured[name], error = _measure(name, motion)
         if error:
             errors[name] = error
-    sys.stdout.write(pattern_table(measured))
+    sys.stdout.write(format_patterns(measured))
     for name, error in errors.items():
         share, fitted = error.endpoint_px / error.length_px, error.fitted_endpoint_px / error.length_px
         sys.stdout.write(
@@ -77,12 +77,12 @@ def patterns(
         try:
             plot_patterns(measured, output)
         except OSError as error:
-            raise refused(output, error) from error
+            raise make_write_error(output, error) from error
     return 0
 
 
-def pattern_table(measured: "Mapping[str, BlurPatterns]") -> str:
-    """A Markdown table, one line a data set, and a sentence on which is broader where there are several."""
+def format_patterns(measured: "Mapping[str, BlurPatterns]") -> str:
+    """Return a Markdown table, one line a data set, followed by sentences that compare the breadth of several."""
     from unblur.metrics.blur_patterns import compare_breadth
 
     lines = [
@@ -103,19 +103,19 @@ def pattern_table(measured: "Mapping[str, BlurPatterns]") -> str:
     for position, (name, data) in enumerate(others):
         breadth = compare_breadth(reference, data)
         lines += [""] * (position == 0) + [
-            f"- {printable(first)} against {printable(name)}: orientation {_compared(breadth.orientation)}, "
-            f"magnitude {_compared(breadth.magnitude)}."
+            f"- {printable(first)} against {printable(name)}: orientation {_describe_gain(breadth.orientation)}, "
+            f"magnitude {_describe_gain(breadth.magnitude)}."
         ]
     return "\n".join(lines) + "\n"
 
 
-def _compared(gain: float) -> str:
+def _describe_gain(gain: float) -> str:
     rounded = round(gain, 3)
     return "as broad" if rounded == 0 else f"{'broader' if rounded > 0 else 'narrower'} by {abs(rounded):.3f}"
 
 
-def _named(sources: list[Path]) -> "dict[str, Path | list[Path]]":
-    """Data sets by their folders' names where these tell them apart, by whole paths where not."""
+def _name_sources(sources: list[Path]) -> "dict[str, Path | list[Path]]":
+    """Return the data sets by their folders' names where these are distinct, else by their whole paths."""
     folders: dict[Path, Path | list[Path]] = {}
     for source in sources:
         if source.is_file():
@@ -128,11 +128,11 @@ def _named(sources: list[Path]) -> "dict[str, Path | list[Path]]":
     return {str(folder) if alike else folder.resolve().name: what for folder, what in folders.items()}
 
 
-def _measured(name: str, images: "Iterable[ImageMotionPaths]") -> "tuple[BlurPatterns, MotionError | None]":
-    """The patterns of a data set, and the mean error of its estimates where the truth is known too."""
+def _measure(name: str, images: "Iterable[ImageMotionPaths]") -> "tuple[BlurPatterns, MotionError | None]":
+    """Return the patterns of a data set, and the mean error of its estimates where the truth is known too."""
     from tqdm import tqdm
 
-    from unblur.evaluation.estimated_motion import mean_error
+    from unblur.evaluation.estimated_motion import average_errors
     from unblur.metrics.blur_patterns import collect_patterns, measure_motion
 
     motions, errors = [], []
@@ -143,4 +143,4 @@ def _measured(name: str, images: "Iterable[ImageMotionPaths]") -> "tuple[BlurPat
             raise UnblurError(f"{name}, image {motion.image}: {error}") from error
         if motion.error:
             errors.append(motion.error)
-    return collect_patterns(motions), mean_error(errors) if errors else None
+    return collect_patterns(motions), average_errors(errors) if errors else None

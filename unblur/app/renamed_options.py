@@ -1,4 +1,4 @@
-"""Answers options that have another name now."""
+"""Errors for options that have another name now."""
 
 from collections.abc import Iterable
 

@@ -31,9 +31,9 @@ class Outcome:
     error: str | None = None
     compare: str | None = None
     uncertainty: str | None = None
-    """The map of where seeds disagree."""
+    """Path of the map of the disagreement between seeds."""
     mode: Mode | None = None
-    """The mode of the restoration, which says whether detail may be generated."""
+    """Mode of the restoration; detail is generated only in the mode generative."""
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
@@ -45,32 +45,32 @@ class Outcome:
     """Mean absolute difference to the input, as a share of full scale."""
     hardly_changed: bool | None = None
     fallback_share: float | None = None
-    """Share of the photograph left as it was, because the network's answer there was unusable."""
+    """Share of the photograph that is unchanged, because the network's output there was unusable."""
     checkpoint: str | None = None
     """SHA-256 of the weights."""
     shake_px: float | None = None
-    """Length of the camera shake that was solved; this and the next two only where one was."""
+    """Length of the camera shake that was solved; None, like the next two, if none was solved."""
     shake_deg: int | None = None
-    """Its main direction: 0 is horizontal, 90 vertical."""
+    """Main direction of the camera shake: 0 is horizontal, 90 vertical."""
     shake_confidence: float | None = None
-    """1 less the expected relative error of its kernel."""
+    """1 less the expected relative error of the kernel of the camera shake."""
     generated_share: float | None = None
     """Share of the photograph whose detail was generated: plausible, not certain."""
     marked: bool | None = None
-    """Whether the file's metadata say that detail was generated."""
+    """True if the metadata of the file state that detail was generated."""
     left_behind: tuple[str, ...] = ()
     """Contents of the photograph's file that the result does not have: "the video", "the gain map" and so on."""
     seed: int | None = None
     steps: int | None = None
     solver: str | None = None
     fidelity: float | None = None
-    """These only in generative mode."""
+    """Settings of the generative mode, None in the others."""
     decoder: str | None = None
     """SHA-256 of the decoder's weights, where it is a checkpoint of ours."""
 
 
 class Report:
-    """Tells about `count` photographs, one `add` each. The bar appears on a terminal only."""
+    """Report about `count` photographs, one `add` each. The bar appears on a terminal only."""
 
     def __init__(self, count: int, *, quiet: bool, json_lines: bool) -> None:
         self._count = count
@@ -94,8 +94,8 @@ class Report:
         self._bar.close()
 
     def begin(self, photo: Path) -> None:
-        """The next photograph, by name."""
-        # Loading the network is no measure of the time that photographs take.
+        """Show the name of the next photograph."""
+        # The time of loading the network must not enter the estimate of the remaining time.
         self._bar.unpause()
         position = f"{len(self._outcomes) + 1}/{self._count} " if self._count > 1 else ""
         name = printable(photo.name)
@@ -103,19 +103,19 @@ class Report:
         self._bar.set_description_str(f"{position}{short}")
 
     def progress(self, share: float) -> None:
-        """The share of the present photograph that is done."""
+        """Show the share of the present photograph that is done."""
         self._bar.update(len(self._outcomes) + share - self._bar.n)
 
     def add(self, outcome: Outcome) -> None:
-        """The present photograph is done, one way or the other."""
+        """Report the outcome of the present photograph."""
         self._outcomes.append(outcome)
         self._bar.update(len(self._outcomes) - self._bar.n)
         if self._json_lines:
-            self._say(json.dumps(asdict(outcome)), stdout=True)
+            self._write(json.dumps(asdict(outcome)), stdout=True)
         elif outcome.status == "failed":
-            self._say(f"failed: {_reason(outcome)}")
+            self._write(f"failed: {_format_reason(outcome)}")
         elif not self._quiet:
-            self._say(_line(outcome), stdout=True)
+            self._write(_format_line(outcome), stdout=True)
 
     def finish(self) -> int:
         """Write the summary of the batch, and return the exit code."""
@@ -124,28 +124,28 @@ class Report:
         unchanged = sum(bool(outcome.hardly_changed) for outcome in self._outcomes)
         if unchanged and not self._quiet and not self._json_lines:
             which = f"{unchanged} of {self._count} photographs" if self._count > 1 else "The photograph"
-            self._say(f"{which} hardly changed: already sharp, or blurred in a way these weights cannot undo.")
+            self._write(f"{which} hardly changed: already sharp, or blurred in a way these weights cannot undo.")
         generated = sum(bool(outcome.generated_share) for outcome in self._outcomes)
         if generated and not self._quiet and not self._json_lines:
             which = f"{generated} of {self._count} photographs" if self._count > 1 else "the photograph"
-            self._say(f"Detail in {which} was generated: {GENERATED_MEANS}")
+            self._write(f"Detail in {which} was generated: {GENERATED_MEANS}")
         left_behind = dict.fromkeys(name for outcome in self._outcomes for name in outcome.left_behind)
         if left_behind and not self._quiet and not self._json_lines:
-            self._say(left_behind_sentence(left_behind))
+            self._write(describe_left_behind(left_behind))
         if failed and self._count > 1:
-            self._say(f"{len(failed)} of {self._count} photographs could not be restored:")
+            self._write(f"{len(failed)} of {self._count} photographs could not be restored:")
             for outcome in failed:
-                self._say(f"  {_reason(outcome)}")
+                self._write(f"  {_format_reason(outcome)}")
         return SOME_FAILED if failed else OK
 
     def interrupt(self) -> int:
         """Write the summary after Ctrl-C, and return the exit code."""
         done = sum(outcome.status == "ok" for outcome in self._outcomes)
         of_all = f"{done} of {self._count} photographs were" if self._count > 1 else "the photograph was not"
-        self._say(f"Interrupted: {of_all} restored; no file was left half-written.")
+        self._write(f"Interrupted: {of_all} restored; no file was left half-written.")
         return INTERRUPTED
 
-    def _say(self, line: str, *, stdout: bool = False) -> None:
+    def _write(self, line: str, *, stdout: bool = False) -> None:
         stream = sys.stdout if stdout else sys.stderr
         # Clears the bar first, so that it never runs through a line of text.
         self._bar.clear()
@@ -155,12 +155,12 @@ class Report:
 
 
 def printable(text: str) -> str:
-    """`text` on one line that any terminal can show: file names may hold anything, also escape codes."""
+    """Return `text` on one line that any terminal can show: file names may hold anything, also escape codes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
-def reason_of(error: Exception) -> str:
-    """Why something could not be done, in a sentence: an UnblurError's, or one about files, memory or a defect."""
+def describe_error(error: Exception) -> str:
+    """Describe an error in a sentence: that of an UnblurError, or one about files, memory or a defect."""
     if isinstance(error, UnblurError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
@@ -172,22 +172,22 @@ def reason_of(error: Exception) -> str:
     return f"An unexpected error occurred ({type(error).__name__}: {text}); please report it with the input."
 
 
-def left_behind_sentence(names: Iterable[str]) -> str:
+def describe_left_behind(names: Iterable[str]) -> str:
     """Return a sentence about contents that results do not have; `names` such as "the video"."""
     return f"Left behind, because the result does not hold it: {', '.join(printable(name) for name in names)}."
 
 
-def left_as_it_was(fallback_share: float) -> str:
+def describe_fallback(fallback_share: float) -> str:
     """Return a sentence about the share of a photograph, above 0, that was not restored."""
     return f"{fallback_share:.0%} left as it was: the network's answer there was unusable"
 
 
-def _reason(outcome: Outcome) -> str:
+def _format_reason(outcome: Outcome) -> str:
     error = outcome.error or ""
     return printable(error if outcome.input in error else f"{outcome.input}: {error}")
 
 
-def _line(outcome: Outcome) -> str:
+def _format_line(outcome: Outcome) -> str:
     if outcome.status == "skipped":
         return f"{printable(outcome.input)}: skipped, {printable(outcome.output)} is there already"
     line = (
@@ -197,15 +197,15 @@ def _line(outcome: Outcome) -> str:
     if outcome.shake_px is not None:
         line += f"  shake: {outcome.shake_px:.0f} px, {outcome.shake_deg} degrees, solved"
     if outcome.mode == "generative":
-        line += f"  {_how_generated(outcome)}"
+        line += f"  {_describe_generation(outcome)}"
     if outcome.fallback_share:
-        line += f"  {left_as_it_was(outcome.fallback_share)}"
+        line += f"  {describe_fallback(outcome.fallback_share)}"
     elif outcome.hardly_changed:
         line += "  hardly changed"
     return line
 
 
-def _how_generated(outcome: Outcome) -> str:
+def _describe_generation(outcome: Outcome) -> str:
     how = f"(seed {outcome.seed}, {outcome.steps} steps, fidelity {outcome.fidelity:g})"
     if outcome.fidelity == 1 or outcome.strength == 0:
         return f"no detail generated {how}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from unblur.restoration.restorer import Restoration, Restorer
     from unblur.restoration.tiled import Progress, Tile
 
-# PyTorch and libvips are imported when there is work to do: help and typing errors are answered at once.
+# PyTorch and libvips are imported only before work begins, so that help and usage errors appear at once.
 
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 DeviceName = Annotated[Literal["auto", "cpu", "cuda", "mps", "xpu"], arg(metavar="auto|cpu|cuda|mps|xpu")]
@@ -109,7 +109,7 @@ def restore(
         try:
             for job in jobs:
                 interruption.check()
-                outcome = None if overwrite else _decided_by_files(job, skip_existing)
+                outcome = None if overwrite else _check_existing(job, skip_existing)
                 if outcome is None:
                     if restorer is None:
                         restorer = (
@@ -118,7 +118,7 @@ def restore(
                             else _load(checkpoint, device, shake, runtime, fast=mode == "fast")
                         )
                     report.begin(job.source)
-                    outcome = _restore(job, mode, restorer, strength, tile, progress, mark=not generative.no_mark)
+                    outcome = _restore_job(job, mode, restorer, strength, tile, progress, mark=not generative.no_mark)
                 report.add(outcome)
         except KeyboardInterrupt:
             return report.interrupt()
@@ -131,8 +131,8 @@ def _load(checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runt
     return load(checkpoint, device, fast=fast, shake=shake, runtime=runtime)
 
 
-def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
-    """The outcome where a result is there already, before any time is spent; None where there is work."""
+def _check_existing(job: "Job", skip_existing: bool) -> "Outcome | None":
+    """Return the outcome if a result exists already, before any time is spent; None if there is work to do."""
     from unblur.app.report import Outcome
 
     there = [path for path in job.targets if path.exists() or path.is_symlink()]
@@ -148,7 +148,7 @@ def _decided_by_files(job: "Job", skip_existing: bool) -> "Outcome | None":
     )
 
 
-def _restore(
+def _restore_job(
     job: "Job",
     mode: Mode,
     restorer: "Restorer | GenerativeRestorer",
@@ -159,30 +159,30 @@ def _restore(
 ) -> "Outcome":
     from dataclasses import replace
 
-    from unblur.app.report import Outcome, reason_of
-    from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
-    from unblur.restoration.uncertainty import uncertainty_picture
+    from unblur.app.report import Outcome, describe_error
+    from unblur.photos.files import check_format, left_behind, read_photo, write_photo
+    from unblur.restoration.uncertainty import render_uncertainty
 
     try:
         photo = read_photo(job.source)
-        # Now, not after minutes of work.
-        refuse_what_the_format_cannot_hold(photo, job.output)
+        # Reported here, not after minutes of work.
+        check_format(photo, job.output)
         restoration = restorer.restore_photo(photo, strength, tile, progress)
         mark = mark and restoration.generated_share > 0
-        restored = with_mark(restoration.photo) if mark else restoration.photo
+        restored = add_mark(restoration.photo) if mark else restoration.photo
         job.output.parent.mkdir(parents=True, exist_ok=True)
         write_photo(restored, job.output)
         if job.uncertainty and restoration.uncertainty is not None:
-            write_photo(uncertainty_picture(restoration.uncertainty), job.uncertainty)
+            write_photo(render_uncertainty(restoration.uncertainty), job.uncertainty)
         if job.compare:
-            write_photo(side_by_side(photo, restored), job.compare)
+            write_photo(join_side_by_side(photo, restored), job.compare)
     except Exception as error:
-        # One bad file never stops a batch, also not through a mistake of ours.
-        return Outcome(input=str(job.source), output=str(job.output), status="failed", error=reason_of(error))
-    return replace(_outcome(job, mode, restorer, restoration, mark), left_behind=left_behind(restored, job.output))
+        # One bad file never stops a batch, not even by a defect of this program.
+        return Outcome(input=str(job.source), output=str(job.output), status="failed", error=describe_error(error))
+    return replace(_make_outcome(job, mode, restorer, restoration, mark), left_behind=left_behind(restored, job.output))
 
 
-def _outcome(
+def _make_outcome(
     job: "Job", mode: Mode, restorer: "Restorer | GenerativeRestorer", restoration: "Restoration", marked: bool
 ) -> "Outcome":
     from dataclasses import replace
@@ -228,20 +228,20 @@ def _outcome(
     )
 
 
-def with_mark(photo: "Photo") -> "Photo":
-    """`photo` whose metadata say that this program generated part of it."""
+def add_mark(photo: "Photo") -> "Photo":
+    """Return `photo` with metadata that state that this program generated part of it."""
     from dataclasses import replace
     from importlib.metadata import version
 
-    from unblur.photos.marks import COMPOSITE_WITH_GENERATED, marked
+    from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 
     software = f"unblur {version('unblur')}, generative"
-    metadata = marked(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
+    metadata = mark_metadata(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
     return replace(photo, metadata=metadata)
 
 
-def side_by_side(before: "Photo", after: "Photo") -> "Photo":
-    """One photograph with `before` on the left, `after` on the right and a white line between."""
+def join_side_by_side(before: "Photo", after: "Photo") -> "Photo":
+    """Return one photograph with `before` on the left, `after` on the right and a white line between."""
     from dataclasses import replace
 
     import numpy as np
@@ -254,5 +254,5 @@ def side_by_side(before: "Photo", after: "Photo") -> "Photo":
     if alpha is not None:
         opaque = np.full(line.shape[:2], white, alpha.dtype)
         alpha = np.concatenate([alpha, opaque, alpha], axis=1)
-    # With the marks of what was made of it.
+    # The metadata are those of the result, with its marks.
     return replace(after, pixels=pixels, alpha=alpha)

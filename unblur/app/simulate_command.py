@@ -33,7 +33,7 @@ LOCAL_CLUSTER = "local"
 """The address that stands for a Ray cluster of this machine alone, which ends with the command."""
 
 
-def _address(words: list[str]) -> str:
+def _parse_address(words: list[str]) -> str:
     if len(words) > 1:
         raise ValueError("--ray takes one address or none")
     return words[0] if words else LOCAL_CLUSTER
@@ -42,7 +42,7 @@ def _address(words: list[str]) -> str:
 _OPTIONAL_ADDRESS: PrimitiveConstructorSpec[str] = PrimitiveConstructorSpec(
     nargs="*",
     metavar="[ADDRESS]",
-    instance_from_str=_address,
+    instance_from_str=_parse_address,
     is_instance=lambda value: isinstance(value, str),
     str_from_instance=lambda value: [value],
 )
@@ -78,8 +78,8 @@ def simulate(
     """
     from importlib.metadata import version
 
-    from unblur.blur.presets import preset
-    from unblur.datasets.shards import ShardSettings, content_table_sha256, photo_files
+    from unblur.blur.presets import find_preset
+    from unblur.datasets.shards import ShardSettings, compute_content_table_sha256, describe_photos
     from unblur.datasets.simulated import PatchSampling
 
     settings = ShardSettings(
@@ -88,9 +88,9 @@ def simulate(
         pairs=pairs,
         pairs_per_shard=pairs_per_shard,
         sampling=PatchSampling(patch_px=size, pristine_share=0.0),
-        camera=preset(camera),
-        photos=photo_files(photos),
-        content_table_sha256=content_table_sha256(photos),
+        camera=find_preset(camera),
+        photos=describe_photos(photos),
+        content_table_sha256=compute_content_table_sha256(photos),
     )
     # Machines of a cluster share storage, not the folder that the command was typed in.
     job = ShardJob(photos=photos.resolve(), output=output.resolve(), settings=settings)
@@ -98,8 +98,8 @@ def simulate(
     return 0
 
 
-def simulated_pairs(photos: Path, settings: "ShardSettings") -> "Callable[[int], SimulatedPair]":
-    """The simulator: the pair of every number."""
+def open_simulated_pairs(photos: Path, settings: "ShardSettings") -> "Callable[[int], SimulatedPair]":
+    """Return a function from the number of a pair to the simulated pair."""
     from unblur.datasets import PhotoFolder
     from unblur.datasets.simulated import SimulatedPairs
 
@@ -113,49 +113,49 @@ class ShardJob:
     photos: Path
     output: Path
     settings: "ShardSettings"
-    source: "Callable[[Path, ShardSettings], Callable[[int], SimulatedPair]]" = simulated_pairs
-    """A function of a module, because workers get it by its name."""
+    source: "Callable[[Path, ShardSettings], Callable[[int], SimulatedPair]]" = open_simulated_pairs
+    """Function that opens the pairs; one of a module, because it is pickled by its name."""
 
 
 def make_shards(job: ShardJob, *, workers: int | None = None, ray: str | None = None, quiet: bool = True) -> None:
     """Make the shards that are missing. Raises UnblurError for the first that cannot be made."""
     from tqdm import tqdm
 
-    from unblur.datasets.shards import begin_shards, missing_shards
+    from unblur.datasets.shards import begin_shards, find_missing_shards
 
     if workers is not None and workers < 1:
         raise UnblurError(f"The number of workers must be at least 1, not {workers}.")
     begin_shards(job.output, job.settings)
-    shards = missing_shards(job.output, job.settings)
-    missing = sum(len(_indices(job, shard)) for shard in shards)
+    shards = find_missing_shards(job.output, job.settings)
+    missing = sum(len(_list_indices(job, shard)) for shard in shards)
     total = job.settings.pairs
     with tqdm(total=total, initial=total - missing, unit="pair", disable=quiet or not sys.stderr.isatty()) as bar:
         if not shards:
             return
-        done = _by_processes(job, shards, workers) if ray is None else _by_ray(job, shards, workers, ray)
+        done = _run_in_processes(job, shards, workers) if ray is None else _run_on_ray(job, shards, workers, ray)
         with closing(done):
             for shard in done:
-                bar.update(len(_indices(job, shard)))
+                bar.update(len(_list_indices(job, shard)))
 
 
 def make_shard(job: ShardJob, shard: int) -> int:
-    """Make one shard, in whatever process this is called; its number."""
+    """Make one shard, in any process, and return its number."""
     from unblur.datasets.shards import shard_path, write_shard
 
-    write_shard(shard_path(job.output, shard), _indices(job, shard), _pairs(job))
+    write_shard(shard_path(job.output, shard), _list_indices(job, shard), _open_pairs(job))
     return shard
 
 
 @lru_cache(maxsize=1)
-def _pairs(job: ShardJob) -> "Callable[[int], SimulatedPair]":
+def _open_pairs(job: ShardJob) -> "Callable[[int], SimulatedPair]":
     """Return the pairs of a job. They are cached, because a process makes many shards of the same photographs."""
     import torch
 
-    from unblur.datasets.shards import content_table_sha256, photo_files
+    from unblur.datasets.shards import compute_content_table_sha256, describe_photos
 
     torch.set_num_threads(1)  # The other cores have workers of their own.
-    # Another machine may have another folder of that name, and a long run may outlive a photograph.
-    found = photo_files(job.photos), content_table_sha256(job.photos)
+    # Another machine may have another folder of that name, and photographs may change during a long run.
+    found = describe_photos(job.photos), compute_content_table_sha256(job.photos)
     if found != (job.settings.photos, job.settings.content_table_sha256):
         raise UnblurError(
             f"The photographs in {job.photos} are not those that the run began with; "
@@ -164,22 +164,22 @@ def _pairs(job: ShardJob) -> "Callable[[int], SimulatedPair]":
     return job.source(job.photos, job.settings)
 
 
-def _indices(job: ShardJob, shard: int) -> range:
-    from unblur.datasets.shards import shard_indices
+def _list_indices(job: ShardJob, shard: int) -> range:
+    from unblur.datasets.shards import compute_shard_indices
 
-    return shard_indices(shard, job.settings.pairs, job.settings.pairs_per_shard)
+    return compute_shard_indices(shard, job.settings.pairs, job.settings.pairs_per_shard)
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _by_processes(job: ShardJob, shards: list[int], workers: int | None) -> Generator[int, None, None]:
-    """The shards as they are done by processes of this machine."""
+def _run_in_processes(job: ShardJob, shards: list[int], workers: int | None) -> Generator[int, None, None]:
+    """Make the shards in processes of this machine, and yield the number of each when it is done."""
     # Spawned, not forked: libvips and OpenMP have threads, whose locks a fork copies in whatever state they are.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)[::-1]
-    count = min(workers or _cores(), len(shards))
+    count = min(workers or _count_cores(), len(shards))
     with ours, theirs, ProcessPoolExecutor(count, context, _start_worker, (theirs,)) as pool:
         try:
             for future in as_completed([pool.submit(make_shard, job, shard) for shard in shards]):
@@ -190,32 +190,32 @@ def _by_processes(job: ShardJob, shards: list[int], workers: int | None) -> Gene
                 "with fewer --workers, which keeps the shards that are whole."
             ) from error
         except BaseException:
-            # Nobody waits for shards that nobody will count: the workers end as if this process had died.
+            # The remaining shards are not needed: closing the pipe ends the workers.
             ours.close()
             raise
 
 
 def _start_worker(lifeline: Connection) -> None:
-    # An interruption at the keyboard reaches every process of the terminal; the command tells its workers itself.
+    # Ctrl-C reaches every process of the terminal; the command ends its workers through the pipe instead.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_command, args=(lifeline,), daemon=True).start()
 
 
 def _end_with_the_command(lifeline: Connection) -> None:
-    """Nothing is ever sent: the pipe breaks when the command ends, however it ends."""
+    """End this process when the command ends. Nothing is ever sent: the pipe breaks, however the command ends."""
     with suppress(EOFError, OSError):
         lifeline.recv()
     os._exit(1)
 
 
 class _RayWorker:
-    """Lives in a process of the cluster for as long as the work lasts."""
+    """Worker in a process of the cluster, which exists until all shards are made."""
 
     def __init__(self, job: ShardJob) -> None:
         self.job = job
 
     def __call__(self, row: dict[str, int]) -> dict[str, int | str]:
-        # As a value: Ray would wrap the exception in pages of its own, or try the shard again.
+        # Returned as a value: Ray would wrap an exception in a long traceback, or try the shard again.
         try:
             return {"shard": make_shard(self.job, row["shard"]), "problem": ""}
         except UnblurError as error:
@@ -223,7 +223,7 @@ class _RayWorker:
 
 
 def _join_cluster(ray: Any, address: str, settings: dict[str, Any]) -> None:
-    """Starts a cluster of this machine, or finds the one at `address`. Raises UnblurError if there is none."""
+    """Start a cluster of this machine, or connect to the one at `address`. Raises UnblurError if there is none."""
     # Ray gives its processes half a minute to start, which a busy machine may need more than once.
     for tries_left in (2, 1, 0):
         try:
@@ -237,16 +237,16 @@ def _join_cluster(ray: Any, address: str, settings: dict[str, Any]) -> None:
             raise UnblurError(f"The Ray cluster {address} cannot be reached ({reason}); try again.") from error
 
 
-def _by_ray(job: ShardJob, shards: list[int], workers: int | None, address: str) -> Generator[int, None, None]:
-    """The shards as they are done by the actors of a Ray Data pipeline."""
-    # Ray reports its use to its makers unless told not to.
+def _run_on_ray(job: ShardJob, shards: list[int], workers: int | None, address: str) -> Generator[int, None, None]:
+    """Make the shards by the actors of a Ray Data pipeline, and yield the number of each when it is done."""
+    # Ray sends usage statistics unless this is set.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray: Any = importlib.import_module("ray")
         data: Any = importlib.import_module("ray.data")
     except ImportError as error:
         raise UnblurError(f"--ray needs Ray ({error}); install it by: pip install 'unblur[cluster]'.") from error
-    local = {"num_cpus": workers or _cores(), "object_store_memory": 128 * 2**20, "include_dashboard": False}
+    local = {"num_cpus": workers or _count_cores(), "object_store_memory": 128 * 2**20, "include_dashboard": False}
     try:
         _join_cluster(ray, address, local if address == LOCAL_CLUSTER else {})
         data.DataContext.get_current().enable_progress_bars = False

@@ -48,23 +48,23 @@ def tables(
         published: Add published results of other methods on the same data sets, marked as published, with their
             sources and known errors.
     """
-    from unblur.evaluation.published.comparison import published_tables
+    from unblur.evaluation.published.comparison import make_published_tables
     from unblur.evaluation.published.numbers import read_published
     from unblur.evaluation.row import read_rows
     from unblur.evaluation.score_plots import check_plottable, plot_scores
-    from unblur.evaluation.tables import comparison, summary
+    from unblur.evaluation.tables import compare_runs, summarise
 
     if not files:
         raise UnblurError("There is nothing to tabulate; give at least one CSV of `unblur evaluate`.")
     if plots is not None:
         check_plottable()
-    runs = [_only(images, read_rows(file), file) for file in files]
-    table = summary(runs[0]) if len(runs) == 1 else comparison(runs)
-    sys.stdout.write(_as(form, table))
+    runs = [_select_images(images, read_rows(file), file) for file in files]
+    table = summarise(runs[0]) if len(runs) == 1 else compare_runs(runs)
+    sys.stdout.write(_format_table(form, table))
     if published:
-        for others in published_tables(runs, read_published()):
+        for others in make_published_tables(runs, read_published()):
             title = f"{others.title}:\n\n" if form == "markdown" else ""
-            sys.stdout.write(f"\n{title}{_as(form, others.table)}\n{_as(form, others.footnotes)}")
+            sys.stdout.write(f"\n{title}{_format_table(form, others.table)}\n{_format_table(form, others.footnotes)}")
     if plots is not None:
         try:
             plots.mkdir(parents=True, exist_ok=True)
@@ -77,11 +77,11 @@ def tables(
             continue
         if len(runs) != 1 or pictures is None or restored is None:
             raise UnblurError(f"--{extreme} shows the images of one CSV; give one, with --pictures and --restored.")
-        _show(runs[0], extreme, sheet, pictures, restored, split)
+        _plot_sheet(runs[0], extreme, sheet, pictures, restored, split)
     return 0
 
 
-def _only(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Row]":
+def _select_images(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Row]":
     if patterns is None:
         return rows
     selected = [row for row in rows if any(fnmatchcase(row.image, pattern) for pattern in patterns)]
@@ -90,7 +90,7 @@ def _only(patterns: list[str] | None, rows: "list[Row]", file: Path) -> "list[Ro
     return selected
 
 
-def _as(form: Form, table: "Table") -> str:
+def _format_table(form: Form, table: "Table") -> str:
     match form:
         case "markdown":
             return table.markdown()
@@ -100,18 +100,20 @@ def _as(form: Form, table: "Table") -> str:
             return table.csv()
 
 
-def _show(rows: "list[Row]", extreme: "Extreme", path: Path, pictures: Path, restored: Path, split: str | None) -> None:
+def _plot_sheet(
+    rows: "list[Row]", extreme: "Extreme", path: Path, pictures: Path, restored: Path, split: str | None
+) -> None:
     import torch
 
     from unblur.datasets.pair_files import read_picture
     from unblur.evaluation.measured_pictures import find_pictures
     from unblur.evaluation.peers.outputs import OutputFolder
-    from unblur.evaluation.sheet import Shown, extreme_rows, plot_sheet
+    from unblur.evaluation.sheet import Shown, plot_sheet, select_extreme_rows
 
     files = {named.image: named.files for named in find_pictures(pictures, split).files}
     outputs = OutputFolder(restored)
     sheet = []
-    for row in extreme_rows(rows, extreme):
+    for row in select_extreme_rows(rows, extreme):
         pair = files.get(row.image)
         if pair is None or pair.sharp is None:
             raise UnblurError(f"{pictures} has no pair called {row.image}; give the folder that was measured.")

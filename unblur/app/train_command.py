@@ -68,7 +68,7 @@ def train(
     from unblur.training.loop import train as run_training
     from unblur.training.processes import is_first_process
 
-    chosen = recipes.named(recipe)
+    chosen = recipes.find_recipe(recipe)
     if steps is not None:
         chosen = replace(chosen, steps=steps)
     if precision is not None:
@@ -109,7 +109,7 @@ def train(
 
 
 def _with_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Recipe":
-    """`pairs` take their share from all else in proportion."""
+    """Return the recipe with `pairs`, whose share reduces those of all other sources in proportion."""
     from unblur.datasets import PairSet
 
     real = tuple(PairSet(folder=str(folder), share=share / len(pairs)) for folder in pairs)

@@ -26,13 +26,13 @@ def validation(
     from unblur.app.jobs import UsageError
     from unblur.config import to_json
     from unblur.datasets import PhotoFolder
-    from unblur.datasets.validation import LONG, STILL, ValidationSet, validation_pairs
+    from unblur.datasets.validation import LONG, STILL, ValidationSet, simulate_validation_pairs
     from unblur.datasets.written_pairs import write_pair
 
     if long and still:
         raise UsageError("--long and --still are two sets; build one after the other.")
     settings = LONG if long else STILL if still else ValidationSet()
-    for pair in validation_pairs(PhotoFolder(photos), settings):
+    for pair in simulate_validation_pairs(PhotoFolder(photos), settings):
         write_pair(output, pair)
     write_output(output / "settings.json", to_json(settings).encode())
     return 0

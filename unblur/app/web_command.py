@@ -62,8 +62,8 @@ def web(
         from unblur.app.web_visits import Visits
 
         restorers = Restorers(checkpoint, device)
-        # What is wrong with the weights or the device should be said here, not to the first visitor.
-        restorers.of("faithful")
+        # Errors of the weights or the device are reported here, not to the first visitor.
+        restorers.get("faithful")
         presence = Presence()
         visits = Visits(Path(folder), presence)
         page = build_page(restorers, visits)
@@ -83,14 +83,14 @@ def web(
             ssr_mode=False,
             mcp_server=False,
             pwa=False,
-            # Of this computer: a page about private photographs asks nobody for letters.
+            # Fonts of this computer: the page loads nothing from other servers.
             theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         )
         doors = Doors(app, host=host, password=password, calls=page.fns, folder=Path(folder), presence=presence)
-        # Whoever ends it in another way than by Ctrl-C means the same.
+        # SIGTERM ends the program in the same way as Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with _served(doors, host, port) as thread, contextlib.suppress(KeyboardInterrupt):
-            address = f"http://{_as_name(host)}:{port}"
+        with _serve(doors, host, port) as thread, contextlib.suppress(KeyboardInterrupt):
+            address = f"http://{_format_host(host)}:{port}"
             sys.stdout.write(f"unblur is at {address} - Ctrl-C ends it.\n")
             sys.stdout.flush()
             if not no_browser:
@@ -104,7 +104,7 @@ def web(
 
 
 def _check_who_may_enter(host: str, password: str | None, is_open: bool) -> None:
-    """Raises UnblurError where strangers could enter unless somebody says that they may."""
+    """Raise UnblurError if others could reach the page without a password and without --open."""
     if password is not None and is_open:
         raise UnblurError("--password and --open contradict each other; use one.")
     if password is not None and not password.strip():
@@ -117,11 +117,11 @@ def _check_who_may_enter(host: str, password: str | None, is_open: bool) -> None
 
 
 @contextlib.contextmanager
-def _served(doors: Doors, host: str, port: int) -> Iterator[threading.Thread]:
-    """The server's thread, while it is entered. Raises UnblurError where the port cannot be used."""
+def _serve(doors: Doors, host: str, port: int) -> Iterator[threading.Thread]:
+    """Run the server in a thread inside this context. Raises UnblurError if the port cannot be used."""
     import uvicorn
 
-    with _listening(host, port) as listening:
+    with _listen(host, port) as listening:
         config = uvicorn.Config(
             doors, log_level="critical", ws="none", server_header=False, timeout_graceful_shutdown=2
         )
@@ -137,9 +137,9 @@ def _served(doors: Doors, host: str, port: int) -> Iterator[threading.Thread]:
             thread.join(timeout=10)
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens at the address. Raises UnblurError where that is not possible."""
-    # The system would take the number without what is above 65,535, and serve the page elsewhere.
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at the address. Raises UnblurError where that is not possible."""
+    # The system would take a larger number modulo 65,536, and serve the page at another port.
     if not 1 <= port <= 65_535:
         raise UnblurError(f"There is no port {port}; give a --port from 1 to 65535.")
     try:
@@ -162,8 +162,8 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _as_name(host: str) -> str:
-    """The host as addresses in a browser have it."""
+def _format_host(host: str) -> str:
+    """Return the host in the form that addresses in a browser have."""
     if host in ("0.0.0.0", "::", ""):
         return "localhost"
     return f"[{host}]" if ":" in host and not host.startswith("[") else host

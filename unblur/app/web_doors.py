@@ -1,8 +1,8 @@
 """Access control of the web page: every request to the server passes here first.
 
-A page on this computer can be reached by every web site that its user visits. So requests have to name this computer
-(DNS rebinding names another), come from the page itself (not from another site), carry the password where there is
-one, be of a bearable size, and ask for what the page needs; all else is refused in a sentence.
+A page on this computer can be reached by every web site that its user visits. Therefore requests have to name this
+computer (DNS rebinding names another), come from the page itself (not from another site), carry the password if there
+is one, be of a limited size, and request an address that the page needs; others are refused in a sentence.
 """
 
 import asyncio
@@ -40,14 +40,14 @@ _NEEDED = re.compile(
     r"|gradio_api/(?:info/?|upload|upload_progress|queue/join|queue/data|(?:run|api)/predict/?|cancel|reset/?|app_id/?|login_check/?"
     r"|heartbeat/[\w-]{1,64}|file=.+))"
 )
-"""Addresses that the page and clients of it ask for; monitoring, schemas and whatever else Gradio offers are closed."""
+"""Addresses that the page and its clients request; monitoring, schemas and everything else in Gradio are closed."""
 _UPLOAD = "/gradio_api/upload"
 _CALL = re.compile(r"/gradio_api/(?:queue/join|(?:run|api)/predict/?)")
 _HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([\w-]{1,64})")
 _SESSION = re.compile(r"[\w-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST"})
 _FAILURE_DELAY_S = 1.0
-"""Slows down whoever tries passwords."""
+"""Delay after a wrong password, which slows down guessing."""
 
 _HEADERS = (
     (
@@ -67,7 +67,7 @@ _HEADERS = (
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
-    """Why a request is refused: an HTTP status and a sentence."""
+    """The reason why a request is refused: an HTTP status and a sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -77,7 +77,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
 
 @dataclass(frozen=True)
 class Presence:
-    """Knows which visitors have the page open, by the heartbeat of their browsers."""
+    """The visitors who have the page open, by the heartbeat of their browsers."""
 
     connections: Counter[str] = field(default_factory=Counter)
 
@@ -92,7 +92,7 @@ class Presence:
 
 
 class Doors:
-    """Passes on to `app`, an ASGI application, what may pass, and adds headers that browsers protect the page by."""
+    """Access control in front of `app`, an ASGI application; adds headers by which browsers protect a page."""
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class Doors:
         folder: Path,
         presence: Presence,
     ) -> None:
-        """`host`: the address that is listened at. `calls`: numbers of the page's functions. `folder`: for uploads."""
+        """Wrap `app`, served at the address `host`; `calls` are the page's functions, `folder` receives uploads."""
         self._app = app
-        self._names = allowed_names(host)
+        self._names = list_allowed_names(host)
         self._takes_any_address = host in _EVERYWHERE
         self._password = password
         self._calls = frozenset(calls)
@@ -126,7 +126,7 @@ class Doors:
         try:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             await self._check(scope, headers)
-            receive = _noting(await self._checked_body(scope, headers, receive), answer)
+            receive = _record_disconnect(await self._check_body(scope, headers, receive), answer)
             with _Heartbeat(self._presence, scope["path"]):
                 await self._app(scope, receive, answer)
         except Refusal as refusal:
@@ -139,7 +139,7 @@ class Doors:
             await answer.refuse(Refusal(500, "The page could not answer this request."))
 
     async def _check(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> None:
-        """Raises Refusal for what no request may be, whatever it holds."""
+        """Raise Refusal for a request that is not allowed, whatever its body."""
         host = headers.get("host", "")
         if not self._is_this_computer(host):
             raise Refusal(421, "This page has no such name; open it under the address that unblur printed.")
@@ -154,24 +154,22 @@ class Doors:
         if not _NEEDED.fullmatch(scope["path"]):
             raise Refusal(404, "There is nothing at this address.")
 
-    async def _checked_body(
-        self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive
-    ) -> Receive:
+    async def _check_body(self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive) -> Receive:
         """Return a checked `receive`. Raises Refusal for bodies that are too large, and for unknown calls."""
         if scope["method"] != "POST":
             return receive
         most = LARGEST_UPLOAD_BYTES if scope["path"] == _UPLOAD else LARGEST_CALL_BYTES
         announced = headers.get("content-length", "0")
         if not re.fullmatch(r"[0-9]{1,15}", announced) or int(announced) > most:
-            raise _too_much(most)
+            raise _make_size_refusal(most)
         if scope["path"] == _UPLOAD:
             if shutil.disk_usage(self._folder).free < LEAST_FREE_BYTES + int(announced):
                 raise Refusal(507, "The disk of the computer that serves this page is full; try again later.")
-            return _limited(receive, most)
-        body = await _read(_limited(receive, most))
+            return _limit(receive, most)
+        body = await _read(_limit(receive, most))
         if _CALL.fullmatch(scope["path"]):
             self._check_call(body)
-        return _again(body, receive)
+        return _replay(body, receive)
 
     def _check_call(self, body: bytes) -> None:
         try:
@@ -195,14 +193,14 @@ class Doors:
 
 
 class _Answer:
-    """Sends an answer with protecting headers, and without permission for other sites to read it."""
+    """The response to one request, with protecting headers, and without permission for other sites to read it."""
 
     def __init__(self, send: Send, path: str) -> None:
         self._send = send
         self._has_begun = False
         self.nobody_waits = False
-        """Whether the visitor has gone."""
-        # Photographs are not for the caches of browsers.
+        """True if the visitor has disconnected."""
+        # Photographs must not enter the caches of browsers.
         self._is_private = path.startswith("/gradio_api/")
         self._is_call = _CALL.fullmatch(path) is not None
 
@@ -223,21 +221,21 @@ class _Answer:
         await self._send(message)
 
     async def refuse(self, refusal: Refusal) -> None:
-        """Answers with the refusal, unless an answer has begun."""
+        """Respond with the refusal, unless a response has begun."""
         if self._has_begun:
             return
         body = json.dumps({"detail": refusal.sentence}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if refusal.status == 401:
             headers.append((b"www-authenticate", b'Basic realm="unblur", charset="UTF-8"'))
-        # What was sent and not read would be taken for the next request.
+        # The unread rest of the body would be parsed as the next request.
         headers.append((b"connection", b"close"))
         await self({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
 
 
 class _Heartbeat:
-    """While it is entered, the visitor whose heartbeat `path` is, if it is one, is present."""
+    """Context in which a visitor counts as present, if `path` is the address of a heartbeat."""
 
     def __init__(self, presence: Presence, path: str) -> None:
         match = _HEARTBEAT.fullmatch(path)
@@ -255,8 +253,8 @@ class _Heartbeat:
                 del self._connections[self._session]
 
 
-def allowed_names(host: str) -> frozenset[str]:
-    """Names under which a page that listens at `host` is served: those of this computer, and `host` itself."""
+def list_allowed_names(host: str) -> frozenset[str]:
+    """Return the names under which a page that listens at `host` is served: those of this computer, and `host`."""
     names = {"localhost", "127.0.0.1", "::1", host.strip("[]").lower()}
     if host in _EVERYWHERE:
         own = socket.gethostname().lower()
@@ -265,13 +263,13 @@ def allowed_names(host: str) -> frozenset[str]:
 
 
 def is_local(host: str) -> bool:
-    """Whether only this computer itself reaches what listens at `host`."""
+    """Return whether only this computer itself can reach a server that listens at `host`."""
     name = host.strip("[]").lower()
     return name == "localhost" or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
 
 
 def _is_address(name: str) -> bool:
-    """Whether it is a numeric address, which no web site can point elsewhere."""
+    """Return whether `name` is a numeric address, which no web site can redirect."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -290,34 +288,34 @@ def _has_password(authorization: str, password: str) -> bool:
     return hmac.compare_digest(given, password.encode())
 
 
-def _too_much(most: int) -> Refusal:
+def _make_size_refusal(most: int) -> Refusal:
     return Refusal(413, f"This is too much at once; the page takes at most {most / 1e6:.0f} MB.")
 
 
-def _limited(receive: Receive, most: int) -> Receive:
-    """`receive` that raises Refusal once more than `most` bytes came."""
+def _limit(receive: Receive, most: int) -> Receive:
+    """Wrap `receive` so that it raises Refusal after more than `most` bytes."""
     received = 0
 
-    async def limited() -> Message:
+    async def receive_limited() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
         if received > most:
-            raise _too_much(most)
+            raise _make_size_refusal(most)
         return message
 
-    return limited
+    return receive_limited
 
 
-def _noting(receive: Receive, answer: _Answer) -> Receive:
-    """`receive` that notes in `answer` when the visitor goes."""
+def _record_disconnect(receive: Receive, answer: _Answer) -> Receive:
+    """Wrap `receive` so that it records in `answer` when the visitor disconnects."""
 
-    async def noting() -> Message:
+    async def receive_and_record() -> Message:
         message = await receive()
         answer.nobody_waits = answer.nobody_waits or message["type"] == "http.disconnect"
         return message
 
-    return noting
+    return receive_and_record
 
 
 async def _read(receive: Receive) -> bytes:
@@ -331,13 +329,13 @@ async def _read(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Gives `body` once, and then what else there is to receive."""
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that yields `body` once, and then everything from the original `receive`."""
     waiting = [body]
 
-    async def again() -> Message:
+    async def receive_again() -> Message:
         if waiting:
             return {"type": "http.request", "body": waiting.pop(), "more_body": False}
         return await receive()
 
-    return again
+    return receive_again

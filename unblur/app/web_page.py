@@ -25,7 +25,7 @@ HOUR_S = 3600
 """The period in seconds after which Gradio removes copies of its own that are too old."""
 
 MOST_WAITING = 100
-"""Calls that wait for their turn; more are asked to come again."""
+"""Largest number of waiting calls; further ones are refused."""
 
 ABOUT = """\
 # unblur
@@ -48,7 +48,7 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
     ) -> tuple[Any, ...]:
         if not files:
             raise gr.Error("There is no photograph yet; choose one first.", print_exception=False)
-        visit = visits.of(_session(request))
+        visit = visits.get(_get_session(request))
         visits.note_copies(visit, (Path(file).parent for file in files))
         try:
             shake: ShakeChoice = "auto" if solve_shake else "off"
@@ -56,39 +56,39 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
         except UnblurError as error:
             raise gr.Error(str(error), print_exception=False) from error
         for result in visit.results:
-            visits.note_copies(visit, _copies(result, visits.parent))
+            visits.note_copies(visit, _list_copies(result, visits.parent))
         names = [(result.output.name, index) for index, result in enumerate(visit.results)]
         chosen = gr.Dropdown(choices=names, value=0 if names else None, visible=len(names) > 1)
-        downloads = gr.File(value=_downloads(visit), visible=bool(names))
-        return chosen, *_shown(visit.results[0] if names else None), downloads, "\n".join(lines)
+        downloads = gr.File(value=_list_downloads(visit), visible=bool(names))
+        return chosen, *_show(visit.results[0] if names else None), downloads, "\n".join(lines)
 
     def on_choose(index: int | None, request: gr.Request) -> tuple[Any, ...]:
-        return _shown(_result(visits.find(_session(request)), index))
+        return _show(_find_result(visits.find(_get_session(request)), index))
 
     def on_strength(strength: float, index: int | None, request: gr.Request) -> tuple[Any, ...]:
-        visit = visits.find(_session(request))
-        if visit is None or index is None or _result(visit, index) is None:
+        visit = visits.find(_get_session(request))
+        if visit is None or index is None or _find_result(visit, index) is None:
             return gr.skip(), gr.skip()
         try:
             result = visit.set_strength(index, strength)
         except UnblurError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        visits.note_copies(visit, _copies(result, visits.parent))
-        return (str(result.before), str(result.after)), _downloads(visit)
+        visits.note_copies(visit, _list_copies(result, visits.parent))
+        return (str(result.before), str(result.after)), _list_downloads(visit)
 
     def on_mode(mode: Mode) -> Any:
         return gr.Slider(visible=mode == "generative")
 
     def on_begin(request: gr.Request) -> None:
-        visits.of(_session(request)).stop.clear()
+        visits.get(_get_session(request)).stop.clear()
 
     def on_stop(request: gr.Request) -> None:
-        visit = visits.find(_session(request))
+        visit = visits.find(_get_session(request))
         if visit is not None:
             visit.stop.set()
 
     def on_leave(request: gr.Request) -> None:
-        visits.close(_session(request))
+        visits.close(_get_session(request))
 
     with gr.Blocks(title="unblur", analytics_enabled=False, delete_cache=(HOUR_S, int(DAY_S))) as blocks:
         gr.Markdown(ABOUT)
@@ -128,7 +128,7 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
                 )
                 strength = gr.Slider(0, 1, value=1, step=0.05, label="Strength", visible=False)
         mode.input(on_mode, [mode], [fidelity], queue=False, show_progress="hidden", api_visibility="private")
-        # Stop counts from the click on, also while others' photographs are restored.
+        # Stop works from the click on, also while photographs of other visitors are restored.
         restore.click(on_begin, queue=False, show_progress="hidden", api_visibility="private").then(
             on_restore,
             [files, mode, fidelity, solve_shake],
@@ -138,10 +138,10 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
             concurrency_limit=1,
             api_name="restore",
         )
-        # Not in the queue, where it would wait for what it is to stop.
+        # Not in the queue, where it would wait for the run that it has to stop.
         stop.click(on_stop, queue=False, api_name="stop")
         chosen.input(on_choose, [chosen], [comparison, strength], api_name="choose")
-        # While it is moved; places that were passed before an answer was ready are left out.
+        # Updated while the slider moves; positions passed before a result is ready are left out.
         strength.input(
             on_strength,
             [strength, chosen],
@@ -155,28 +155,28 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
     return page
 
 
-def _session(request: gr.Request) -> str:
+def _get_session(request: gr.Request) -> str:
     return request.session_hash or ""
 
 
-def _result(visit: Visit | None, index: int | None) -> Result | None:
-    """The result of this number; None where the visit has none."""
+def _find_result(visit: Visit | None, index: int | None) -> Result | None:
+    """Return the result of this number; None where the visit has none."""
     if visit is None or not isinstance(index, int) or not 0 <= index < len(visit.results):
         return None
     return visit.results[index]
 
 
-def _shown(result: Result | None) -> tuple[Any, Any]:
-    """The comparison and the strength of a result."""
+def _show(result: Result | None) -> tuple[Any, Any]:
+    """Return the comparison and the strength of a result."""
     if result is None:
         return None, gr.Slider(visible=False)
     return (str(result.before), str(result.after)), gr.Slider(value=result.strength, visible=True)
 
 
-def _copies(result: Result, parent: Path) -> list[Path]:
-    """Folders of what Gradio serves of it: copies, each in a folder in `parent` that is named after its content."""
+def _list_copies(result: Result, parent: Path) -> list[Path]:
+    """Return the folders of Gradio's copies of a result, each in `parent` and named after its content."""
     return [parent / hash_file(file) for file in (result.output, result.before, result.after)]
 
 
-def _downloads(visit: Visit) -> list[str]:
+def _list_downloads(visit: Visit) -> list[str]:
     return [str(result.output) for result in visit.results]

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from unblur.app.jobs import RESULT_SUFFIXES, name_of_result
-from unblur.app.report import GENERATED_MEANS, left_as_it_was, left_behind_sentence, printable, reason_of
-from unblur.app.restore_command import with_mark
+from unblur.app.jobs import RESULT_SUFFIXES, make_result_name
+from unblur.app.report import GENERATED_MEANS, describe_error, describe_fallback, describe_left_behind, printable
+from unblur.app.restore_command import add_mark
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
-from unblur.photos.files import left_behind, read_photo, refuse_what_the_format_cannot_hold, write_photo
-from unblur.photos.formats import suffix_of_result
+from unblur.photos.files import check_format, left_behind, read_photo, write_photo
+from unblur.photos.formats import choose_result_suffix
 from unblur.photos.photo import Metadata, Photo
 from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.generative import GenerativeRestorer, load_generative
@@ -31,13 +31,13 @@ from unblur.restoration.restorer import Restoration, Restorer, load
 from unblur.restoration.windows import to_float
 
 SHOWN_PX = 16_000_000
-"""Larger photographs are shown smaller: browsers are slow to move them. What is downloaded has every pixel."""
+"""Largest preview in pixels: browsers are slow to move larger ones. The file to download has every pixel."""
 
 MOST_PIXELS = 150_000_000
-"""Larger photographs are for the command line: one would hold the page for all visitors for an hour."""
+"""Largest photograph of the page in pixels: a larger one would block the page for all visitors for an hour."""
 
 STOP_S = 1.0
-"""So long a visitor who presses Stop waits for what is under way to end."""
+"""Longest time in seconds from pressing Stop to the end of the call."""
 
 WHY_HARDLY_CHANGED = "What hardly changed is sharp already, or blurred in a way these weights cannot undo."
 ABOUT_GENERATED = f"Detail was generated: {GENERATED_MEANS}"
@@ -56,7 +56,7 @@ class Result:
     """The file to download, in the photograph's own format where that can be written."""
     before: Path
     after: Path
-    """Pictures that browsers show."""
+    """Previews in formats that browsers can show."""
     full: Path
     """Pixels at full strength, as NumPy saves them."""
     metadata: Metadata
@@ -71,10 +71,10 @@ class Result:
 
 
 class Restorers:
-    """The networks, each loaded when it is first asked for; visitors share them."""
+    """The networks, each loaded when it is first used and shared by all visitors."""
 
     def __init__(self, checkpoint: str | None, device: str) -> None:
-        """`checkpoint`: other weights for modes that invent nothing, or None for the bundled."""
+        """Take other weights for the modes that invent nothing in `checkpoint`, or None for the bundled ones."""
         self._checkpoint, self._device = checkpoint, device
         self._loaded: dict[tuple[Mode, ShakeChoice], Restorer | GenerativeRestorer] = {}
         self._lock = threading.Lock()
@@ -82,7 +82,7 @@ class Restorers:
 
     @contextmanager
     def turn(self, check: Callable[[], None]) -> Iterator[None]:
-        """While it is entered, nobody else restores. `check` is called while others do, and may raise."""
+        """Exclude other restorations in this context; `check`, which may raise, is called while waiting for them."""
         while not self._turn.acquire(timeout=0.1):
             check()
         try:
@@ -90,14 +90,13 @@ class Restorers:
         finally:
             self._turn.release()
 
-    def of(
+    def get(
         self, mode: Mode, fidelity: float | None = None, shake: ShakeChoice = "auto"
     ) -> Restorer | GenerativeRestorer:
-        """`fidelity`: of generated detail, None for the usual; nothing to the modes that invent nothing.
+        """Return the restorer of a mode, with this fidelity of generated detail; None is the default fidelity.
 
-        `shake` says whether camera shake is solved.
-
-        Raises UnblurError when weights or a package are missing, and for a fidelity that makes no sense.
+        `fidelity` has no effect in other modes. `shake` selects whether camera shake is solved. Raises UnblurError when
+        weights or a package are missing, and for a fidelity outside [0, 1].
         """
         with self._lock:
             if (mode, shake) not in self._loaded:
@@ -108,7 +107,7 @@ class Restorers:
                 )
             restorer = self._loaded[mode, shake]
         if isinstance(restorer, GenerativeRestorer) and fidelity is not None:
-            return restorer.at_fidelity(fidelity)
+            return restorer.with_fidelity(fidelity)
         return restorer
 
 
@@ -122,11 +121,11 @@ class _Run:
     present: str = ""
     """Name of the photograph that is being restored."""
     error: UnblurError | None = None
-    """Why nothing could be restored."""
+    """Error because of which nothing could be restored."""
     is_abandoned: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raises Stopped once the visitor has pressed Stop or gone."""
+        """Raise Stopped once the visitor has pressed Stop or gone."""
         if self.is_abandoned.is_set() or self.is_stopped():
             raise Stopped
 
@@ -138,19 +137,19 @@ class Visit:
         self.results: list[Result] = []
         self.stop = threading.Event()
         self.is_busy = False
-        """Whether photographs are being restored."""
+        """True while photographs are being restored."""
         self.copies: set[Path] = set()
-        """Folders of the server's that hold what the visitor uploaded, and copies of what the visitor was shown."""
+        """Folders of the server with the visitor's uploads, and with copies of the results that were shown."""
         self._parent = parent
         self._folder: Path | None = None
 
     @property
     def folders(self) -> set[Path]:
-        """Every folder that holds something of this visitor's."""
+        """Every folder with files of this visitor."""
         return self.copies | ({self._folder} if self._folder is not None else set())
 
     def close(self) -> None:
-        """Stops what is under way and forgets the photographs."""
+        """Stop a restoration under way and remove the photographs."""
         self.stop.set()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -168,15 +167,15 @@ class Visit:
 
         `progress` gets the share done and the present photograph's name. A photograph that fails has its line, and
         the others are restored. `stop` may have been set before, while the visitor waited; once it is set, this returns
-        within `STOP_S`, and what cannot be interrupted ends by itself. Raises UnblurError when the mode's network
-        cannot be loaded, and for a fidelity that makes no sense.
+        within `STOP_S`, and steps that cannot be interrupted end by themselves. Raises UnblurError when the mode's
+        network cannot be loaded, and for a fidelity outside [0, 1].
         """
         run = _Run(is_stopped=self.stop.is_set)
         self.is_busy = True
         try:
             self.results.clear()
             folder = self._empty_folder()
-            # In the context of the caller, by which Gradio knows whose progress it is.
+            # In the context of the caller, by which Gradio assigns the progress to a visitor.
             work = partial(_restore, run, sources, mode, fidelity, shake, restorers, folder, progress)
             thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
             thread.start()
@@ -185,14 +184,14 @@ class Visit:
             thread.join(STOP_S if self.stop.is_set() else None)
             if thread.is_alive():
                 run.is_abandoned.set()
-                run.lines.append(_stopped_before(run.present))
+                run.lines.append(_describe_stop(run.present))
         finally:
             self.is_busy = False
             self.stop.clear()
         if run.error is not None:
             raise run.error
         self.results[:] = run.results
-        return [*run.lines, *self._remarks()]
+        return [*run.lines, *self._make_remarks()]
 
     def _empty_folder(self) -> Path:
         if self._folder is None:
@@ -202,10 +201,10 @@ class Visit:
         return self._folder
 
     def set_strength(self, index: int, strength: float) -> Result:
-        """Write the result `index` again at another strength. Raises UnblurError for one that makes no sense."""
+        """Write the result `index` again at another strength. Raises UnblurError for one outside [0, 1]."""
         check_strength(strength)
         earlier = self.results[index]
-        # A browser takes a picture of the same address for the same picture, and shows the one that it has.
+        # A browser would show its cached copy of a picture at the same address.
         after = earlier.after.with_name(f"after_{strength:.6f}{earlier.after.suffix}")
         result = self.results[index] = replace(earlier, strength=strength, after=after)
         restored = photo = read_photo(result.source, most_pixels=MOST_PIXELS)
@@ -217,7 +216,7 @@ class Visit:
             earlier.after.unlink(missing_ok=True)
         return result
 
-    def _remarks(self) -> list[str]:
+    def _make_remarks(self) -> list[str]:
         """Return a text about all results together."""
         remarks = []
         if any(result.hardly_changed for result in self.results):
@@ -226,7 +225,7 @@ class Visit:
             remarks.append(ABOUT_GENERATED)
         names = dict.fromkeys(name for result in self.results for name in result.left_behind)
         if names:
-            remarks.append(left_behind_sentence(names))
+            remarks.append(describe_left_behind(names))
         return remarks
 
 
@@ -240,11 +239,11 @@ def _restore(
     folder: Path,
     progress: Callable[[float, str], None],
 ) -> None:
-    """Restore `sources` into `folder`, and say in `run` what came of each."""
+    """Restore `sources` into `folder`, and record the outcome of each in `run`."""
     try:
-        # One at a time: each takes all cores, also one whose visitor does not wait for it any more.
+        # One at a time: each takes all cores, also one whose visitor has gone.
         with restorers.turn(run.check):
-            restorer = restorers.of(mode, fidelity, shake)
+            restorer = restorers.get(mode, fidelity, shake)
             for index, source in enumerate(sources):
                 run.present = printable(source.name)
 
@@ -255,39 +254,39 @@ def _restore(
 
                 try:
                     on_tile(0.0)
-                    result = _restored(source, mode, restorer, folder, on_tile)
+                    result = _restore_one(source, mode, restorer, folder, on_tile)
                 except Stopped:
-                    run.lines.append(_stopped_before(run.present))
+                    run.lines.append(_describe_stop(run.present))
                     break
                 except Exception as error:
-                    # One bad file never stops the others, also not through a mistake of ours.
-                    why = printable(reason_of(error).replace(str(source), run.present))
+                    # One bad file never stops the others, not even by a defect of this program.
+                    why = printable(describe_error(error).replace(str(source), run.present))
                     run.lines.append(why if why.startswith(run.present) else f"{run.present}: {why}")
                 else:
                     run.results.append(result)
                     run.lines.append(result.text)
     except Stopped:
-        run.lines.append(_stopped_before(printable(sources[0].name)))
+        run.lines.append(_describe_stop(printable(sources[0].name)))
     except UnblurError as error:
         run.error = error
 
 
-def _stopped_before(name: str) -> str:
+def _describe_stop(name: str) -> str:
     return f"Stopped before {name} was done."
 
 
-def _restored(
+def _restore_one(
     source: Path, mode: Mode, restorer: Restorer | GenerativeRestorer, parent: Path, on_tile: Callable[[float], None]
 ) -> Result:
     photo = read_photo(source, most_pixels=MOST_PIXELS)
     on_tile(0.0)
     folder = Path(tempfile.mkdtemp(dir=parent))
-    ending = suffix_of_result(source.suffix)
-    output = folder / name_of_result(source.stem, f"{RESULT_SUFFIXES[mode]}{ending}")
-    # Now, not after minutes of work.
-    refuse_what_the_format_cannot_hold(photo, output)
+    ending = choose_result_suffix(source.suffix)
+    output = folder / make_result_name(source.stem, f"{RESULT_SUFFIXES[mode]}{ending}")
+    # Reported here, not after minutes of work.
+    check_format(photo, output)
     restoration = restorer.restore_photo(photo, progress=on_tile)
-    restored = with_mark(restoration.photo) if restoration.generated_share else restoration.photo
+    restored = add_mark(restoration.photo) if restoration.generated_share else restoration.photo
     full = folder / "full.npy"
     np.save(full, restored.pixels)
     shown_as = ".jpg" if photo.alpha is None else ".png"
@@ -299,12 +298,12 @@ def _restored(
         full=full,
         metadata=restored.metadata,
         strength=1.0,
-        text=_text(source, restoration),
+        text=_describe_result(source, restoration),
         hardly_changed=restoration.hardly_changed,
         generated=restoration.generated_share > 0,
         left_behind=left_behind(restored, output),
     )
-    write_photo(shown(photo), result.before)
+    write_photo(make_preview(photo), result.before)
     on_tile(1.0)
     _write(result, restored)
     return result
@@ -313,21 +312,21 @@ def _restored(
 def _write(result: Result, restored: Photo) -> None:
     """Write the file to download and the preview."""
     write_photo(restored, result.output)
-    write_photo(shown(restored), result.after)
+    write_photo(make_preview(restored), result.after)
 
 
-def shown(photo: Photo) -> Photo:
-    """`photo` for a browser: of a size that it can move, without metadata but for the colour profile."""
+def make_preview(photo: Photo) -> Photo:
+    """Return `photo` for a browser: of a size that it can move, without metadata except the colour profile."""
     step = math.ceil(math.sqrt(photo.width * photo.height / SHOWN_PX))
     return Photo(
-        pixels=_smaller(photo.pixels, step),
-        alpha=None if photo.alpha is None else _smaller(photo.alpha[..., None], step)[..., 0],
+        pixels=_shrink(photo.pixels, step),
+        alpha=None if photo.alpha is None else _shrink(photo.alpha[..., None], step)[..., 0],
         metadata=Metadata(icc=photo.metadata.icc),
     )
 
 
-def _smaller(pixels: np.ndarray, step: int) -> np.ndarray:
-    """Means of `step` x `step` squares; rows and columns that fill none are left out. Shape: (H, W, C)."""
+def _shrink(pixels: np.ndarray, step: int) -> np.ndarray:
+    """Return means of `step` x `step` squares; incomplete ones are left out. Shape: (H, W, C) -> (h, w, C)."""
     if step == 1 or min(pixels.shape[:2]) < step:
         return pixels
     height, width = (side // step for side in pixels.shape[:2])
@@ -336,11 +335,11 @@ def _smaller(pixels: np.ndarray, step: int) -> np.ndarray:
     return np.stack([np.rint(row.mean(axis=(0, 2))).astype(pixels.dtype) for row in squares])
 
 
-def _text(source: Path, restoration: Restoration) -> str:
+def _describe_result(source: Path, restoration: Restoration) -> str:
     photo = restoration.photo
     line = f"{printable(source.name)}: {photo.width} x {photo.height}, {restoration.seconds:.1f} s"
     if restoration.shake is not None:
         line += f", {restoration.shake}, solved"
     if restoration.fallback_share:
-        return f"{line}, {left_as_it_was(restoration.fallback_share)}"
+        return f"{line}, {describe_fallback(restoration.fallback_share)}"
     return f"{line}, hardly changed" if restoration.hardly_changed else line

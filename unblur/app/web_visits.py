@@ -1,4 +1,4 @@
-"""Tracks who has the page open, and forgets what visitors brought when they leave."""
+"""Tracking of the visitors who have the page open, and removal of their files when they leave."""
 
 import shutil
 import threading
@@ -10,17 +10,17 @@ from pathlib import Path
 from unblur.app.web_results import Visit
 
 ABSENT_S, DAY_S = 900.0, 86_400.0
-"""A visit without the heartbeat of a browser is forgotten so long after its last call; with one, after a day."""
+"""Times in seconds after the last call at which a visit is removed: without the heartbeat of a browser, and with it."""
 
 
 @dataclass
 class Visits:
-    """The visits, by the session that a client names; names cost nothing until a photograph is restored."""
+    """The visits, by the session that a client names; a session without a restored photograph has no files."""
 
     parent: Path
     """Folder of the visits' folders, and of the server's uploads and copies."""
     present: Collection[str]
-    """Sessions whose heartbeat is felt."""
+    """Sessions with a heartbeat."""
     clock: Callable[[], float] = time.monotonic
     _open: dict[str, Visit] = field(default_factory=dict)
     _called: dict[str, float] = field(default_factory=dict)
@@ -28,8 +28,8 @@ class Visits:
     _empty_since: float | None = None
     """Time at which the last visitor left; None while there is one."""
 
-    def of(self, session: str) -> Visit:
-        """The visit of a session, which begins now if there is none."""
+    def get(self, session: str) -> Visit:
+        """Return the visit of a session, and begin one if there is none."""
         with self._lock:
             if session not in self._open:
                 self._open[session] = Visit(self.parent)
@@ -37,18 +37,18 @@ class Visits:
             return self._open[session]
 
     def find(self, session: str) -> Visit | None:
-        """The visit of a session; None where there is none."""
+        """Return the visit of a session; None where there is none."""
         with self._lock:
             if session in self._open:
                 self._called[session] = self.clock()
             return self._open.get(session)
 
     def note_copies(self, visit: Visit, folders: Iterable[Path]) -> None:
-        """Have these folders of the server's go when the visit does; any that do not lie in `parent` stay."""
+        """Register folders of the server to be removed with the visit; any outside of `parent` are ignored."""
         visit.copies.update(folder for folder in folders if folder.parent == self.parent)
 
     def close(self, session: str) -> None:
-        """Forget the visit, if there was one, with its uploads and the server's copies of its results."""
+        """Remove the visit, if there is one, with its uploads and the server's copies of its results."""
         with self._lock:
             visit = self._open.pop(session, None)
             self._called.pop(session, None)
@@ -59,9 +59,9 @@ class Visits:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def forget_absent(self) -> None:
-        """Forget every visit whose visitor has gone, but for those whose photographs are being restored.
+        """Remove every visit whose visitor has gone, except while its photographs are being restored.
 
-        Once nobody has been there for `ABSENT_S`, forget also what was uploaded and never restored.
+        Once there has been no visitor for `ABSENT_S`, remove also uploads that were never restored.
         """
         now = self.clock()
         with self._lock:
@@ -80,12 +80,12 @@ class Visits:
             self._forget_uploads()
 
     def _retained(self) -> set[Path]:
-        """The folders of all visits."""
+        """Return the folders of all visits."""
         with self._lock:
             return {folder for visit in self._open.values() for folder in visit.folders}
 
     def _forget_uploads(self) -> None:
-        """Forget what belongs to no visit, unless it came just now."""
+        """Remove files that belong to no visit, except recent ones."""
         retained = self._retained()
         for path in self.parent.iterdir():
             try:
@@ -93,4 +93,4 @@ class Visits:
                     continue
                 path.unlink() if not path.is_dir() else shutil.rmtree(path)
             except OSError:
-                continue  # It is gone, or is in use and will be tried again.
+                continue  # It was removed meanwhile, or is in use and will be tried again.

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unblur.blur.exposure import Exposure
-from unblur.blur.scene import LayerPicture, composite, poses_of
-from unblur.blur.trajectory import calibration, displacements, homographies
+from unblur.blur.scene import LayerPicture, combine_poses, composite
+from unblur.blur.trajectory import compute_calibration, compute_displacements, compute_homographies
 
 T = TypeVar("T")
 
@@ -38,18 +38,20 @@ def average_over_poses(
     """
     height, width = layers[0].light.shape[1:]
     rows, columns = height - 2 * margin_px, width - 2 * margin_px
-    poses = [poses_of(picture.layer, exposure) for picture in layers]
+    poses = [combine_poses(picture.layer, exposure) for picture in layers]
     if not any(bool(path.any()) for path in poses):
         return composite([picture.light for picture in layers])[
             :, margin_px : margin_px + rows, margin_px : margin_px + columns
         ]
     if len(layers) == 1 and tolerance_px > 0:
-        path = _uniform_path(exposure, layers[0], poses[0], margin_px, tolerance_px)
+        path = _find_uniform_path(exposure, layers[0], poses[0], margin_px, tolerance_px)
         if path is not None:
-            return _convolved(layers[0].light, path, margin_px)
-    grids = [_sampling_grids(exposure, picture, path, margin_px) for picture, path in zip(layers, poses, strict=True)]
+            return _convolve(layers[0].light, path, margin_px)
+    grids = [
+        _compute_sampling_grids(exposure, picture, path, margin_px) for picture, path in zip(layers, poses, strict=True)
+    ]
     total, count = torch.zeros(3, rows, columns, device=layers[0].light.device), 0
-    for places in _in_batches(zip(*grids, strict=True), poses_at_once or _suitable_batch(total)):
+    for places in _split_in_batches(zip(*grids, strict=True), poses_at_once or _choose_batch(total)):
         batch = [torch.stack(of_layer) for of_layer in zip(*places, strict=True)]
         total += composite(
             [_shift_layer(picture.light, grid) for picture, grid in zip(layers, batch, strict=True)]
@@ -58,12 +60,12 @@ def average_over_poses(
     return total / count
 
 
-def _suitable_batch(view: Tensor) -> int:
+def _choose_batch(view: Tensor) -> int:
     # A processor is fastest while one view stays in its cache; an accelerator waits for work unless there is much.
     return 1 if view.device.type == "cpu" else max(1, VALUES_AT_ONCE // view.numel())
 
 
-def _in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+def _split_in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
     while batch := list(islice(items, size)):
         yield batch
 
@@ -74,7 +76,9 @@ def _shift_layer(light: Tensor, places: Tensor) -> Tensor:
     return F.grid_sample(pictures, places, padding_mode="reflection", align_corners=False)
 
 
-def _sampling_grids(exposure: Exposure, picture: LayerPicture, poses: Tensor, margin_px: int) -> Iterator[Tensor]:
+def _compute_sampling_grids(
+    exposure: Exposure, picture: LayerPicture, poses: Tensor, margin_px: int
+) -> Iterator[Tensor]:
     """Return, for each instant, the coordinates in the layer of every pixel, as grid_sample needs them: (H, W, 2)."""
     device = picture.light.device
     height, width = picture.light.shape[1:]
@@ -86,13 +90,13 @@ def _sampling_grids(exposure: Exposure, picture: LayerPicture, poses: Tensor, ma
     to_grid = torch.tensor(
         [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]], dtype=torch.float64
     )
-    maps = to_grid @ homographies(poses, exposure.focal_px, exposure.principal_px, plane) @ to_pixel
+    maps = to_grid @ compute_homographies(poses, exposure.focal_px, exposure.principal_px, plane) @ to_pixel
     # Per unit of disparity, translation adds this to the homogeneous coordinates: K t.
-    shifts = poses[:, 3:] @ (to_grid @ calibration(exposure.focal_px, exposure.principal_px)).T
+    shifts = poses[:, 3:] @ (to_grid @ compute_calibration(exposure.focal_px, exposure.principal_px)).T
     both = torch.cat([maps, shifts[:, :, None]], dim=2)
     if exposure.readout > 0:
         at_rest = torch.cat([to_grid @ to_pixel, torch.zeros(3, 1, dtype=torch.float64)], dim=1)
-        both = _rolling(both, exposure, rows, margin_px) + at_rest
+        both = _subtract_row_means(both, exposure, rows, margin_px) + at_rest
     relief: Tensor | float = 0.0
     if isinstance(disparity, Tensor):
         relief = disparity[margin_px : margin_px + rows, margin_px : margin_px + columns] - 1
@@ -103,7 +107,7 @@ def _sampling_grids(exposure: Exposure, picture: LayerPicture, poses: Tensor, ma
         yield torch.stack([u / w, v / w], dim=-1)
 
 
-def _rolling(values: Tensor, exposure: Exposure, rows: int, margin_px: int) -> Tensor:
+def _subtract_row_means(values: Tensor, exposure: Exposure, rows: int, margin_px: int) -> Tensor:
     """`values` at the poses as each row of a rolling shutter meets them, less the row's mean over its exposure.
 
     The mean is taken off because a rolling shutter also bends the picture, and the sharp photograph is bent alike.
@@ -119,7 +123,7 @@ def _rolling(values: Tensor, exposure: Exposure, rows: int, margin_px: int) -> T
     return (met - met.mean(dim=0))[:, :, None]
 
 
-def _uniform_path(
+def _find_uniform_path(
     exposure: Exposure, picture: LayerPicture, poses: Tensor, margin_px: int, tolerance_px: float
 ) -> Tensor | None:
     """Displacement (T, 2) of the crop if it is the same everywhere but for the tolerance."""
@@ -130,12 +134,12 @@ def _uniform_path(
     down = [margin_px, (height - 1) / 2, height - 1 - margin_px]
     points = torch.tensor([[x, y] for y in down for x in across])
     # The path is given in pixels of the crop, margin included, and so is the principal point.
-    moved = displacements(poses, exposure.focal_px, exposure.principal_px, points, picture.disparity)
+    moved = compute_displacements(poses, exposure.focal_px, exposure.principal_px, points, picture.disparity)
     centre = moved[:, 4]
     return centre if float((moved - centre[:, None]).norm(dim=-1).max()) <= tolerance_px else None
 
 
-def _convolved(light: Tensor, path: Tensor, margin_px: int) -> Tensor:
+def _convolve(light: Tensor, path: Tensor, margin_px: int) -> Tensor:
     """Mean of `light` displaced along `path` (T, 2) in pixels, bilinearly: one convolution, by FFT."""
     reach = math.ceil(float(path.abs().max())) + 1
     side = 2 * reach + 1

@@ -9,7 +9,7 @@ import torch
 
 from unblur.blur.exposure import Exposure, Layer, Pose
 from unblur.blur.matte import sample_blob, sample_figure
-from unblur.blur.movement import STILL, Lens, Movement, scaled_movement
+from unblur.blur.movement import STILL, Lens, Movement, sample_movement
 from unblur.blur.sensor import Pattern, Sensor
 from unblur.blur.trajectory import Kind
 from unblur.seeds import generator_for, seed_for
@@ -115,31 +115,34 @@ def sample_exposure(camera: Camera, height: int, width: int, seed: int, pictures
         focal_px=draw.log_uniform("focal", camera.focal_frames) * max(height, width), height=height, width=width
     )
     readout = draw.uniform("readout", camera.readout) if draw.happens("rolling", camera.rolling_share) else 0.0
-    movement = _camera_movement(camera, draw, lens, readout)
-    objects = _objects(camera, draw, lens, movement, pictures)
+    movement = _draw_camera_movement(camera, draw, lens, readout)
+    objects = _draw_objects(camera, draw, lens, movement, pictures)
     count = max(movement.poses, *(own.poses for _, own in objects), 1)
-    layers = [*_distances(camera, draw, lens), *(replace(layer, poses=_poses(own, count)) for layer, own in objects)]
+    layers = [
+        *_draw_distances(camera, draw, lens),
+        *(replace(layer, poses=_to_poses(own, count)) for layer, own in objects),
+    ]
     noisy = draw.happens("noise", camera.noise_share)
     lit = draw.happens("highlight", camera.highlight_share)
     compressed = draw.happens("jpeg", camera.jpeg_share)
     return Exposure(
-        poses=_poses(movement, count),
+        poses=_to_poses(movement, count),
         focal_px=lens.focal_px,
         principal_px=lens.principal_px,
         frame=lens.frame,
-        layers=_some_defocused(camera, draw, layers),
+        layers=_defocus_some(camera, draw, layers),
         readout=readout if count > 1 else 0.0,
         highlight_gain=draw.log_uniform("highlight", camera.highlight_gain) if lit else 0.0,
         shot_noise=draw.log_uniform("shot", camera.shot_noise) if noisy else 0.0,
         read_noise=draw.log_uniform("read", camera.read_noise) if noisy else 0.0,
-        sensor=_sensor(camera, draw),
+        sensor=_draw_sensor(camera, draw),
         noise_seed=seed,
         jpeg_quality=round(draw.uniform("jpeg", camera.jpeg_quality)) if compressed else None,
         jpeg_subsample_chroma=draw.happens("chroma", 0.5),
     )
 
 
-def _camera_movement(camera: Camera, draw: _Draw, lens: Lens, readout: float) -> Movement:
+def _draw_camera_movement(camera: Camera, draw: _Draw, lens: Lens, readout: float) -> Movement:
     if draw.happens("still", camera.still_share):
         return STILL
     generator = generator_for(draw.seed, "direction")
@@ -161,20 +164,20 @@ def _camera_movement(camera: Camera, draw: _Draw, lens: Lens, readout: float) ->
         ]
     )
     kind = camera.kinds[int(torch.randint(len(camera.kinds), (), generator=generator))]
-    return scaled_movement(
+    return sample_movement(
         kind,
         direction,
         # With a rolling shutter a row sees only a part of the path.
         draw.log_uniform("extent", camera.extent_px) / (1 - readout),
         lens,
-        lens.points(),
+        lens.spread_points(),
         camera.pose_spacing_px,
         camera.max_poses,
         lambda: generator_for(draw.seed, "path"),
     )
 
 
-def _distances(camera: Camera, draw: _Draw, lens: Lens) -> list[Layer]:
+def _draw_distances(camera: Camera, draw: _Draw, lens: Lens) -> list[Layer]:
     """The scene as one plane, as a relief, or as planes one before the other."""
     generator = generator_for(draw.seed, "distances")
     low, high = camera.disparity
@@ -198,7 +201,7 @@ def _distances(camera: Camera, draw: _Draw, lens: Lens) -> list[Layer]:
     return layers
 
 
-def _objects(
+def _draw_objects(
     camera: Camera, draw: _Draw, lens: Lens, movement: Movement, pictures: tuple[str, ...]
 ) -> list[tuple[Layer, Movement]]:
     """Things before the scene that move on their own, with their own movements."""
@@ -224,15 +227,15 @@ def _objects(
         if each.happens("followed", camera.followed_share):
             own = Movement(path=lambda count: -movement.path(count), poses=movement.poses)
         else:
-            own = _object_movement(camera, each, lens, (x * lens.width, y * lens.height))
+            own = _draw_object_movement(camera, each, lens, (x * lens.width, y * lens.height))
         result.append((layer, own))
     return result
 
 
-def _object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tuple[float, float]) -> Movement:
+def _draw_object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tuple[float, float]) -> Movement:
     """Along the picture, for the most part; objects that come nearer change too little during an exposure."""
     angle = draw.uniform("direction", (0.0, 2 * math.pi))
-    return scaled_movement(
+    return sample_movement(
         draw.one_of("kind", get_args(Kind)),
         torch.tensor([0.0, 0.0, 0.0, math.cos(angle), math.sin(angle), 0.0]),
         draw.log_uniform("extent", camera.object_extent_px),
@@ -244,7 +247,7 @@ def _object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tuple[f
     )
 
 
-def _some_defocused(camera: Camera, draw: _Draw, layers: list[Layer]) -> tuple[Layer, ...]:
+def _defocus_some(camera: Camera, draw: _Draw, layers: list[Layer]) -> tuple[Layer, ...]:
     """The layers, one of them perhaps out of focus; none at all if the scene is one plain plane."""
     if draw.happens("defocus", camera.defocus_share):
         which = draw.one_of("defocused", range(len(layers)))
@@ -252,7 +255,7 @@ def _some_defocused(camera: Camera, draw: _Draw, layers: list[Layer]) -> tuple[L
     return () if layers == [Layer()] else tuple(layers)
 
 
-def _sensor(camera: Camera, draw: _Draw) -> Sensor | None:
+def _draw_sensor(camera: Camera, draw: _Draw) -> Sensor | None:
     if not draw.happens("mosaic", camera.mosaic_share):
         return None
     return Sensor(
@@ -263,5 +266,5 @@ def _sensor(camera: Camera, draw: _Draw) -> Sensor | None:
     )
 
 
-def _poses(movement: Movement, count: int) -> tuple[Pose, ...]:
+def _to_poses(movement: Movement, count: int) -> tuple[Pose, ...]:
     return tuple((a, b, c, d, e, f) for a, b, c, d, e, f in movement.path(count).tolist())

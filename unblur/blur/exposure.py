@@ -70,9 +70,9 @@ class Exposure:
         lit = self.layers or self.highlight_gain or any(any(pose) for pose in self.poses)
         return not (lit or self.shot_noise or self.read_noise or self.sensor)
 
-    def cropped(self, left_px: int, top_px: int) -> "Exposure":
+    def crop(self, left_px: int, top_px: int) -> "Exposure":
         """Return the exposure of a crop that starts at (left, top) of the image."""
         x, y = self.principal_px
         frame = replace(self.frame, left_px=self.frame.left_px - left_px, top_px=self.frame.top_px - top_px)
-        sensor = self.sensor.cropped(left_px, top_px) if self.sensor else None
+        sensor = self.sensor.crop(left_px, top_px) if self.sensor else None
         return replace(self, principal_px=(x - left_px, y - top_px), frame=frame, sensor=sensor)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def path_kernel(path: Tensor) -> Tensor:
+def compute_path_kernel(path: Tensor) -> Tensor:
     """The light of a point at equally long stays along `path`, (N, 2) in pixels right and down of where it is now.
 
     (side, side) float64 with an odd side and sum 1, the origin in the middle; light between pixels is shared among the

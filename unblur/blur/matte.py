@@ -37,7 +37,7 @@ class Shape:
     """Width of the edge."""
 
 
-def coverage(shapes: Sequence[Shape], frame: Frame, rows: int, columns: int, device: torch.device) -> Tensor:
+def compute_coverage(shapes: Sequence[Shape], frame: Frame, rows: int, columns: int, device: torch.device) -> Tensor:
     """Share of each pixel that the union of `shapes` covers, (1, rows, columns) in [0, 1]."""
     x = torch.arange(columns, dtype=torch.float32, device=device) - frame.left_px
     y = (torch.arange(rows, dtype=torch.float32, device=device) - frame.top_px)[:, None]

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from unblur.blur.exposure import Exposure, Layer
-from unblur.blur.matte import coverage
-from unblur.blur.scene import disparity_map, poses_of
-from unblur.blur.trajectory import calibration, homographies
+from unblur.blur.matte import compute_coverage
+from unblur.blur.scene import combine_poses, interpolate_disparity
+from unblur.blur.trajectory import compute_calibration, compute_homographies
 
 STRIDE_PX = 16
 """GS-Blur exports its trajectories at every 16th pixel too."""
@@ -42,7 +42,7 @@ class MotionField:
         magnitude: Tensor = (self.end - self.start).norm(dim=0)
         return magnitude
 
-    def quadratic(self) -> Tensor:
+    def fit_quadratic(self) -> Tensor:
         """Least-squares coefficients (c0, c1, c2) of offset = c0 + c1 s + c2 s^2, s from -1 to 1. (3, 2, h, w)."""
         count = len(self.offsets)
         s = torch.linspace(-1, 1, count, dtype=torch.float64) if count > 1 else torch.zeros(1, dtype=torch.float64)
@@ -50,12 +50,12 @@ class MotionField:
         fit: Tensor = torch.linalg.pinv(powers) @ self.offsets.double().flatten(1)
         return fit.float().view(3, *self.offsets.shape[1:])
 
-    def fitted_ends(self) -> tuple[Tensor, Tensor]:
+    def fit_ends(self) -> tuple[Tensor, Tensor]:
         """Offsets at the start and the end of the quadratic fit, (2, h, w) each: a path without its trembling."""
-        constant, linear, square = self.quadratic()
+        constant, linear, square = self.fit_quadratic()
         return constant - linear + square, constant + linear + square
 
-    def dihedral(self, orientation: int) -> "MotionField":
+    def apply_dihedral(self, orientation: int) -> "MotionField":
         """The motion of the picture turned: mirrored left to right from 4 on, then by quarter turns to the left."""
         offsets = self.offsets
         if orientation >= 4:
@@ -67,28 +67,28 @@ class MotionField:
         return MotionField(offsets=offsets, stride_px=self.stride_px)
 
 
-def motion_field(exposure: Exposure, height: int, width: int, stride_px: int = STRIDE_PX) -> MotionField:
+def compute_motion_field(exposure: Exposure, height: int, width: int, stride_px: int = STRIDE_PX) -> MotionField:
     """The motion of a picture of `height` x `width` pixels: of the nearest layer that covers half of a place."""
     rows, columns = max(1, height // stride_px), max(1, width // stride_px)
     y = (torch.arange(rows, dtype=torch.float64) + 0.5) * stride_px - 0.5
     x = (torch.arange(columns, dtype=torch.float64) + 0.5) * stride_px - 0.5
     offsets = torch.zeros(1, 2, rows, columns)
     for layer in exposure.scene:
-        moved = _offsets(exposure, layer, x, y, height, width)
-        matte = coverage(layer.matte, exposure.frame, height, width, torch.device("cpu"))[0]
+        moved = _compute_offsets(exposure, layer, x, y, height, width)
+        matte = compute_coverage(layer.matte, exposure.frame, height, width, torch.device("cpu"))[0]
         visible = (matte[y.long()][:, x.long()] >= 0.5) if layer.matte else torch.ones(rows, columns, dtype=torch.bool)
         offsets = torch.where(visible, moved, offsets)
     return MotionField(offsets=offsets, stride_px=stride_px)
 
 
-def _offsets(exposure: Exposure, layer: Layer, x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
+def _compute_offsets(exposure: Exposure, layer: Layer, x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
     """Offsets of a layer at the grid points, (T, 2, h, w)."""
-    poses = poses_of(layer, exposure)
-    disparity = disparity_map(layer, exposure.frame, height, width, torch.device("cpu"))
+    poses = combine_poses(layer, exposure)
+    disparity = interpolate_disparity(layer, exposure.frame, height, width, torch.device("cpu"))
     relief = disparity[y.long()][:, x.long()].double() if isinstance(disparity, Tensor) else torch.tensor(disparity)
     # H = K R K^-1 plus, per unit of disparity, K t in its last column.
-    rotations = homographies(poses, exposure.focal_px, exposure.principal_px, disparity=0.0)
-    shift = poses[:, 3:] @ calibration(exposure.focal_px, exposure.principal_px).T
+    rotations = compute_homographies(poses, exposure.focal_px, exposure.principal_px, disparity=0.0)
+    shift = poses[:, 3:] @ compute_calibration(exposure.focal_px, exposure.principal_px).T
     u, v, w = (
         (
             rotations[:, i, 0, None, None] * x
@@ -100,11 +100,11 @@ def _offsets(exposure: Exposure, layer: Layer, x: Tensor, y: Tensor, height: int
     )
     offsets = torch.stack([u / w - x, v / w - y[:, None]], dim=1)
     if exposure.readout > 0:
-        offsets = _rolling(offsets, exposure, y)
+        offsets = _select_row_paths(offsets, exposure, y)
     return offsets.float()
 
 
-def _rolling(offsets: Tensor, exposure: Exposure, y: Tensor) -> Tensor:
+def _select_row_paths(offsets: Tensor, exposure: Exposure, y: Tensor) -> Tensor:
     """The part of the path that each row of a rolling shutter sees, at as many steps. (T, 2, h, w) -> same."""
     frame, last = exposure.frame, len(offsets) - 1
     row = ((y - frame.top_px) / max(1, frame.height_px - 1)).clamp(0, 1)

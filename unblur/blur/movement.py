@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unblur.blur.matte import Frame
-from unblur.blur.trajectory import Kind, displacements, sample_path
+from unblur.blur.trajectory import Kind, compute_displacements, sample_path
 
 _FEWEST_POSES = 5
 
@@ -36,7 +36,7 @@ class Lens:
         """Return the vector from the middle of the frame to its corner."""
         return math.hypot(self.height, self.width) / 2
 
-    def points(self) -> Tensor:
+    def spread_points(self) -> Tensor:
         """Nine points spread over the frame, (9, 2) as (x, y)."""
         places = (0.0, 0.5, 1.0)
         return torch.tensor([[x * (self.width - 1), y * (self.height - 1)] for x in places for y in places])
@@ -55,7 +55,7 @@ class Movement:
 STILL = Movement(path=lambda count: torch.zeros(count, 6), poses=1)
 
 
-def scaled_movement(
+def sample_movement(
     kind: Kind,
     direction: Tensor,
     extent_px: float,
@@ -71,7 +71,7 @@ def scaled_movement(
         return sample_path(kind, direction, torch.linspace(0, 1, count), generator()) / lens.focal_px
 
     # Paths are a few pixels in pictures of thousands: displacement is linear in the pose, so one step suffices.
-    offsets = displacements(unscaled(65), lens.focal_px, lens.principal_px, points)
+    offsets = compute_displacements(unscaled(65), lens.focal_px, lens.principal_px, points)
     box = offsets.amax(dim=0) - offsets.amin(dim=0)
     scale = extent_px / float(box.norm(dim=-1).mean())
     length_px = scale * float((offsets[1:] - offsets[:-1]).norm(dim=-1).sum(dim=0).mean())

@@ -12,7 +12,7 @@ from unblur.blur.camera import Camera
 from unblur.names import PresetName
 
 
-def preset(name: PresetName) -> Camera:
+def find_preset(name: PresetName) -> Camera:
     """The camera of that name."""
     match name:
         case "full":

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unblur.blur.undirected import directed
+from unblur.blur.undirected import to_directed
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 
 INSTANTS = 15
@@ -29,7 +29,7 @@ def reblur(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
     """
     height, width = sharp.shape[2:]
     dense = F.interpolate(path.float(), (height, width), mode="bilinear", align_corners=False)
-    middle, half = dense[:, :2], _half(dense)
+    middle, half = dense[:, :2], _half_vector(dense)
     rows = torch.arange(height, device=sharp.device, dtype=torch.float32)[:, None].expand(height, width)
     columns = torch.arange(width, device=sharp.device, dtype=torch.float32).expand(height, width)
     here = torch.stack((columns, rows))
@@ -49,9 +49,9 @@ def reblur(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
     return linear_to_srgb(total / INSTANTS), known
 
 
-def _half(path: Tensor) -> Tensor:
+def _half_vector(path: Tensor) -> Tensor:
     """Return the vector from the middle to the right end, (B, 2, H, W); zero, without a slope, for a zero path."""
     nowhere = path[:, 2:].square().sum(dim=1, keepdim=True) < SHORTEST_PX**2
     # The angle of nothing has no gradient, not even one that is multiplied by zero.
-    start, end = directed(torch.where(nowhere, torch.ones_like(path), path))
+    start, end = to_directed(torch.where(nowhere, torch.ones_like(path), path))
     return torch.where(nowhere, torch.zeros_like(start), (end - start) / 2)

@@ -15,9 +15,9 @@ from torch import Tensor
 from unblur.blur.average import average_over_poses
 from unblur.blur.exposure import Exposure
 from unblur.blur.noise import add_sensor_noise
-from unblur.blur.scene import composite, layer_pictures, poses_of
+from unblur.blur.scene import combine_poses, composite, render_layers
 from unblur.blur.sensor import photograph, respond
-from unblur.blur.trajectory import displacements
+from unblur.blur.trajectory import compute_displacements
 from unblur.photos.color import srgb_to_linear
 from unblur.photos.files import decode_jpeg, encode_jpeg
 
@@ -55,16 +55,18 @@ def render(
     frame = slice(margin_px, sharp.shape[1] - margin_px), slice(margin_px, sharp.shape[2] - margin_px)
     scene = extend_highlights(srgb_to_linear(sharp), exposure.highlight_gain)
     own = [None if p is None else extend_highlights(srgb_to_linear(p), exposure.highlight_gain) for p in pictures]
-    layers = layer_pictures(scene, exposure, own)
+    layers = render_layers(scene, exposure, own)
     # A demosaiced picture is worse at its borders, so they are made and cut off where there is a margin.
     border_px = min(margin_px, DEMOSAIC_REACH_PX) if exposure.sensor else 0
     light = average_over_poses(layers, exposure, margin_px - border_px, tolerance_px)
     inner = slice(border_px, light.shape[1] - border_px), slice(border_px, light.shape[2] - border_px)
     saturated = (light[:, *inner] >= 1).any(dim=0, keepdim=True)
     # Not to linear light and back for nothing: what is sharp must be its own target exactly.
-    sensed = sharp[:, *frame] if exposure.changes_nothing else _encoded(_sensed(light, exposure), exposure)[:, *inner]
+    sensed = (
+        sharp[:, *frame] if exposure.changes_nothing else _encode(_apply_sensor(light, exposure), exposure)[:, *inner]
+    )
     as_it_is = len(layers) == 1 and not (exposure.highlight_gain or layers[0].layer.defocus_px or exposure.sensor)
-    target = sharp if as_it_is else _encoded(composite([picture.light for picture in layers]), exposure)
+    target = sharp if as_it_is else _encode(composite([picture.light for picture in layers]), exposure)
     return Rendering(blurry=compress(sensed, exposure), sharp=target[:, *frame].clamp(0, 1), saturated=saturated)
 
 
@@ -98,13 +100,13 @@ def reach_px(exposure: Exposure, height: int, width: int) -> int:
     reaches = []
     for layer in exposure.scene:
         nearest = max(max(row) for row in layer.disparity)
-        poses = poses_of(layer, exposure)
-        offsets = displacements(poses, exposure.focal_px, exposure.principal_px, points, nearest)
+        poses = combine_poses(layer, exposure)
+        offsets = compute_displacements(poses, exposure.focal_px, exposure.principal_px, points, nearest)
         reaches.append(float(offsets.abs().amax()) + layer.defocus_px)
     return math.ceil(max(reaches)) + 1
 
 
-def _sensed(light: Tensor, exposure: Exposure) -> Tensor:
+def _apply_sensor(light: Tensor, exposure: Exposure) -> Tensor:
     """The picture that the sensor makes of the light, linear."""
     clipped = light.clamp(max=1.0)
     if exposure.sensor is None:
@@ -112,6 +114,6 @@ def _sensed(light: Tensor, exposure: Exposure) -> Tensor:
     return photograph(clipped, exposure.sensor, exposure.shot_noise, exposure.read_noise, exposure.noise_seed)
 
 
-def _encoded(linear: Tensor, exposure: Exposure) -> Tensor:
+def _encode(linear: Tensor, exposure: Exposure) -> Tensor:
     """Linear light as the camera writes it, in [0, 1]; the sharp photograph gets the same tones as the blurry one."""
     return respond(linear.clamp(0, 1), exposure.sensor.response if exposure.sensor else "srgb")

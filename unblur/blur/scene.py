@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unblur.blur.exposure import Exposure, Layer
-from unblur.blur.matte import Frame, coverage
+from unblur.blur.matte import Frame, compute_coverage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,18 +22,18 @@ class LayerPicture:
     layer: Layer
 
 
-def layer_pictures(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor | None]) -> list[LayerPicture]:
+def render_layers(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor | None]) -> list[LayerPicture]:
     """Return the visible layers of `exposure`, from far to near. `scene` is the exposed image, (3, H, W), linear.
 
     `pictures` holds, for each layer, the picture (3, H, W) that it shows instead of `scene`, or None.
     """
     rows, columns = scene.shape[1:]
     layers = exposure.scene
-    mattes = [coverage(layer.matte, exposure.frame, rows, columns, scene.device) for layer in layers]
+    mattes = [compute_coverage(layer.matte, exposure.frame, rows, columns, scene.device) for layer in layers]
     result: list[LayerPicture] = []
     # Behind what is cut out of the scene itself, the scene continues somehow; nobody may see it twice.
     cut_out = [matte for layer, matte in zip(layers, mattes, strict=True) if layer.matte and not layer.picture]
-    behind = filled(scene, 1 - torch.stack(cut_out).amax(dim=0)) if cut_out else scene
+    behind = fill_holes(scene, 1 - torch.stack(cut_out).amax(dim=0)) if cut_out else scene
     for layer, matte, picture in zip(layers, mattes, pictures or [None] * len(layers), strict=True):
         if layer.matte and not bool(matte.any()):
             continue  # Out of sight, as most things are in a small crop.
@@ -44,8 +44,8 @@ def layer_pictures(scene: Tensor, exposure: Exposure, pictures: Sequence[Tensor 
             light = behind if picture is None else picture
         result.append(
             LayerPicture(
-                light=defocused(light, layer.defocus_px),
-                disparity=disparity_map(layer, exposure.frame, rows, columns, scene.device),
+                light=defocus(light, layer.defocus_px),
+                disparity=interpolate_disparity(layer, exposure.frame, rows, columns, scene.device),
                 layer=layer,
             )
         )
@@ -60,13 +60,13 @@ def composite(lights: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def poses_of(layer: Layer, exposure: Exposure) -> Tensor:
+def combine_poses(layer: Layer, exposure: Exposure) -> Tensor:
     """The layer's poses: the camera's and, added to them, its own. (T, 6), float64."""
     camera = torch.tensor(exposure.poses, dtype=torch.float64)
     return camera + torch.tensor(layer.poses, dtype=torch.float64) if layer.poses else camera
 
 
-def filled(picture: Tensor, weight: Tensor) -> Tensor:
+def fill_holes(picture: Tensor, weight: Tensor) -> Tensor:
     """`picture` where `weight` is 1, and a smooth continuation of it where `weight` is 0. (3, H, W), (1, H, W).
 
     Push-pull: averages of ever larger neighbourhoods fill what the smaller ones leave open
@@ -83,7 +83,7 @@ def filled(picture: Tensor, weight: Tensor) -> Tensor:
     return fill[0]
 
 
-def defocused(light: Tensor, radius_px: float) -> Tensor:
+def defocus(light: Tensor, radius_px: float) -> Tensor:
     """Every point spread over a disk with a soft edge of one pixel. (C, H, W) -> same."""
     if radius_px == 0:
         return light
@@ -95,7 +95,7 @@ def defocused(light: Tensor, radius_px: float) -> Tensor:
     return F.conv2d(padded, kernel, groups=light.shape[0])[0]
 
 
-def disparity_map(layer: Layer, frame: Frame, rows: int, columns: int, device: torch.device) -> Tensor | float:
+def interpolate_disparity(layer: Layer, frame: Frame, rows: int, columns: int, device: torch.device) -> Tensor | float:
     """The layer's control grid, bilinear (2 x 2) or bicubic between its points, at every pixel."""
     grid = layer.disparity
     if len(grid) == len(grid[0]) == 1:

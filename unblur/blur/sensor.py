@@ -60,7 +60,7 @@ class Sensor:
     response: Response
     """The tone curve of the camera, see `respond`."""
 
-    def cropped(self, left_px: int, top_px: int) -> "Sensor":
+    def crop(self, left_px: int, top_px: int) -> "Sensor":
         """Return the sensor of a crop that starts at (left, top): odd numbers shift the pattern."""
         rows = self.pattern[:2], self.pattern[2:]
         first, second = rows[::-1] if top_px % 2 else rows
@@ -86,12 +86,12 @@ def photograph(linear: Tensor, sensor: Sensor, shot_noise: float, read_noise: fl
 def expose(light: Tensor, sensor: Sensor) -> Tensor:
     """The raw mosaic (H, W) that linear sRGB light (3, H, W) leaves on the sensor: one colour per pixel."""
     camera = _recolour(light, _TO_CAMERA)
-    return _mosaic(camera, sensor.pattern) / _white_balance(sensor, camera)
+    return _sample_mosaic(camera, sensor.pattern) / _compute_gains(sensor, camera)
 
 
 def develop(raw: Tensor, sensor: Sensor) -> Tensor:
     """Linear sRGB (3, H, W), not clipped, of a raw mosaic (H, W): white balance, demosaicing, colour matrix."""
-    return _recolour(demosaic(raw * _white_balance(sensor, raw), sensor.pattern), _FROM_CAMERA)
+    return _recolour(demosaic(raw * _compute_gains(sensor, raw), sensor.pattern), _FROM_CAMERA)
 
 
 def demosaic(mosaic: Tensor, pattern: Pattern) -> Tensor:
@@ -105,7 +105,7 @@ def demosaic(mosaic: Tensor, pattern: Pattern) -> Tensor:
         raise UnblurError(f"A picture of {width} x {height} pixels cannot be demosaiced; use at least 4 x 4.")
     # Two by two pixels at a time: each of the twelve filters makes one colour at one of the four places.
     mirrored = F.pad(mosaic[None, None], (2, 2 + width % 2, 2, 2 + height % 2), mode="reflect")
-    colours = F.pixel_shuffle(F.conv2d(mirrored, _filters(pattern).to(mosaic), stride=2), 2)
+    colours = F.pixel_shuffle(F.conv2d(mirrored, _build_filters(pattern).to(mosaic), stride=2), 2)
     return colours[0, :, :height, :width]
 
 
@@ -128,7 +128,7 @@ def _recolour(picture: Tensor, matrix: Tensor) -> Tensor:
     return (matrix.to(picture) @ picture.flatten(1)).view_as(picture)
 
 
-def _mosaic(colours: Tensor, pattern: Pattern) -> Tensor:
+def _sample_mosaic(colours: Tensor, pattern: Pattern) -> Tensor:
     """Sample the mosaic: of every pixel (3, H, W) the colour that its filter passes, (H, W)."""
     mosaic = torch.empty_like(colours[0])
     for place, colour in enumerate(pattern):
@@ -137,14 +137,14 @@ def _mosaic(colours: Tensor, pattern: Pattern) -> Tensor:
     return mosaic
 
 
-def _white_balance(sensor: Sensor, like: Tensor) -> Tensor:
+def _compute_gains(sensor: Sensor, like: Tensor) -> Tensor:
     """The gain of every pixel of the mosaic: (H, W)."""
     gains = torch.tensor([sensor.red_gain, 1.0, sensor.blue_gain]).to(like)
-    return _mosaic(gains[:, None, None].expand(3, *like.shape[-2:]), sensor.pattern)
+    return _sample_mosaic(gains[:, None, None].expand(3, *like.shape[-2:]), sensor.pattern)
 
 
 @cache
-def _filters(pattern: Pattern) -> Tensor:
+def _build_filters(pattern: Pattern) -> Tensor:
     """Filters (12, 1, 6, 6) for red, green and blue, each at the four places of two by two pixels."""
     filters = torch.zeros(3, 2, 2, 6, 6)
     for index, wanted in enumerate("RGB"):

@@ -113,7 +113,9 @@ class _Tremor:
         return path
 
 
-def homographies(poses: Tensor, focal_px: float, principal: tuple[float, float], disparity: float = 1.0) -> Tensor:
+def compute_homographies(
+    poses: Tensor, focal_px: float, principal: tuple[float, float], disparity: float = 1.0
+) -> Tensor:
     """Return, for each pose, the homography from a pixel to its origin in the sharp photograph.
 
     H = K (R + d t n^T) K^-1 for a scene plane facing the camera at distance 1/d (Hartley and Zisserman, 13.1).
@@ -126,22 +128,22 @@ def homographies(poses: Tensor, focal_px: float, principal: tuple[float, float],
     skew = torch.stack([zero, -rz, ry, rz, zero, -rx, -ry, rx, zero], dim=1).view(-1, 3, 3)
     motion = torch.matrix_exp(skew)
     motion[:, :, 2] += disparity * poses[:, 3:]
-    k = calibration(focal_px, principal)
+    k = compute_calibration(focal_px, principal)
     maps: Tensor = k @ motion @ torch.linalg.inv(k)
     return maps
 
 
-def calibration(focal_px: float, principal: tuple[float, float]) -> Tensor:
+def compute_calibration(focal_px: float, principal: tuple[float, float]) -> Tensor:
     """The camera's matrix K: rays (x, y, 1) to pixels. Shape: (3, 3), float64."""
     x, y = principal
     return torch.tensor([[focal_px, 0, x], [0, focal_px, y], [0, 0, 1]], dtype=torch.float64)
 
 
-def displacements(
+def compute_displacements(
     poses: Tensor, focal_px: float, principal: tuple[float, float], points: Tensor, disparity: float = 1.0
 ) -> Tensor:
     """Pixel offsets of `points` (N, 2) as (x, y) at every pose. Shape: (T, 6) -> (T, N, 2)."""
     points = points.double()
     homogeneous = torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], dim=1)
-    moved = torch.einsum("tij,nj->tni", homographies(poses, focal_px, principal, disparity), homogeneous)
+    moved = torch.einsum("tij,nj->tni", compute_homographies(poses, focal_px, principal, disparity), homogeneous)
     return (moved[..., :2] / moved[..., 2:] - points).float()

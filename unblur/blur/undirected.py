@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 
-def undirected(start: Tensor, end: Tensor) -> Tensor:
+def to_undirected(start: Tensor, end: Tensor) -> Tensor:
     """(middle x, middle y, doubled x, doubled y) of paths from `start` to `end`; equal when the two are exchanged.
 
     In pixels; the doubled vector has the length of end - start and twice its angle. (..., 2, h, w) -> (..., 4, h, w).
@@ -21,7 +21,7 @@ def undirected(start: Tensor, end: Tensor) -> Tensor:
     return torch.cat([(start + end) / 2, doubled], dim=-3)
 
 
-def directed(path: Tensor) -> tuple[Tensor, Tensor]:
+def to_directed(path: Tensor) -> tuple[Tensor, Tensor]:
     """A start and an end, (..., 2, h, w) pixels each, of undirected paths (..., 4, h, w), from left to right."""
     middle = path[..., :2, :, :]
     x, y = path[..., 2:, :, :].unbind(-3)
@@ -30,7 +30,7 @@ def directed(path: Tensor) -> tuple[Tensor, Tensor]:
     return middle - half, middle + half
 
 
-def endpoint_error_px(start: Tensor, end: Tensor, true_start: Tensor, true_end: Tensor) -> Tensor:
+def compute_endpoint_error_px(start: Tensor, end: Tensor, true_start: Tensor, true_end: Tensor) -> Tensor:
     """Mean distance of both ends from the true ones, the nearer way round at each place.
 
     Pixels, (..., 2, h, w) -> (..., h, w). Exchanging the start and the end of either path changes nothing.

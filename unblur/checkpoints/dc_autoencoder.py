@@ -12,7 +12,7 @@ from unblur.models.diffusers_library import import_diffusers
 
 
 def load_dc_autoencoder(source: str | Path) -> tuple[DCEncoder, DCDecoder]:
-    """The halves of an AutoencoderDC, frozen, float32, from a folder or hub id of it or of a pipeline that has one.
+    """Load the halves of an AutoencoderDC, frozen, float32, from a folder or hub id of it or of a pipeline with one.
 
     Latents are scaled by the factor in its config.json. Raises UnblurError when it is not there, damaged, of another
     kind, or diffusers is not installed.

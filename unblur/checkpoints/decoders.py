@@ -25,7 +25,7 @@ class LoadedDecoder:
 
 
 def load_decoder(source: str | Path, latent_channels: int) -> LoadedDecoder:
-    """The decoder in a checkpoint of an autoencoder or of a decoder alone, or in a DC-AE that diffusers saved.
+    """Load the decoder of an autoencoder's checkpoint, a checkpoint of a decoder alone, or a DC-AE of diffusers.
 
     Raises UnblurError when there is none, or when it paints from latents of another kind.
     """

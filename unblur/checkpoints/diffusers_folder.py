@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from unblur.checkpoints.folder import is_hub_id
-from unblur.checkpoints.hub import hub_reason
+from unblur.checkpoints.hub import describe_hub_error
 from unblur.errors import UnblurError
 
 STEM = "diffusion_pytorch_model"
@@ -47,7 +47,7 @@ class DiffusersNetwork:
 
 
 def find_network(source: str | Path, *, kind: str, part: str) -> DiffusersNetwork:
-    """The network of the library's class `kind` in a folder or at a hub id: itself, or the `part` of a pipeline.
+    """Find the network of the library's class `kind` in a folder or at a hub id: itself, or the `part` of a pipeline.
 
     Raises UnblurError when it is not there, or of another kind.
     """
@@ -55,7 +55,7 @@ def find_network(source: str | Path, *, kind: str, part: str) -> DiffusersNetwor
     if not root.is_dir():
         if not is_hub_id(str(source)):
             raise UnblurError(f"There is no folder {source}; give one that diffusers saved, or a hub id (owner/name).")
-        root = _downloaded(str(source), part)
+        root = _download(str(source), part)
     folder = next((folder for folder in (root, root / part) if (folder / "config.json").is_file()), None)
     if folder is None:
         raise UnblurError(f"{source} has no config.json, nor has its part {part}; give a folder that diffusers saved.")
@@ -70,7 +70,7 @@ def find_network(source: str | Path, *, kind: str, part: str) -> DiffusersNetwor
     return DiffusersNetwork(folder=folder, arguments=arguments)
 
 
-def _downloaded(hub_id: str, part: str) -> Path:
+def _download(hub_id: str, part: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -80,5 +80,5 @@ def _downloaded(hub_id: str, part: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
             f"{hub_id} is neither a folder here nor a repository the hub would give "
-            f"({hub_reason(error)}); check the name and the connection."
+            f"({describe_hub_error(error)}); check the name and the connection."
         ) from error

@@ -43,5 +43,5 @@ def from_eight_bits(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _expand_scale(scale: Tensor, tensor: Tensor) -> Tensor:
-    """The scales, (channels,), with as many dimensions as the tensor."""
+    """Return the scales, (channels,), with as many dimensions as the tensor."""
     return scale.view(-1, *[1] * (tensor.ndim - 1))

@@ -13,7 +13,7 @@ from torch import nn
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.eight_bits import from_eight_bits, to_eight_bits
-from unblur.checkpoints.hub import hub_reason
+from unblur.checkpoints.hub import describe_hub_error
 from unblur.checkpoints.old_names import modern_json, modern_state_dict
 from unblur.checkpoints.plausible import check_fit, refuse_absurd_numbers
 from unblur.config import from_json, to_json
@@ -138,7 +138,7 @@ def save_checkpoint(
 
 
 def check_no_checkpoint(folder: Path) -> None:
-    """Raises UnblurError where `save_checkpoint` would replace files that are there already."""
+    """Raise UnblurError where `save_checkpoint` would replace existing files."""
     if (folder / "model.safetensors").exists():
         raise UnblurError(f"{folder} holds a checkpoint already; give another folder.")
     for name in ("config.json", "README.md"):
@@ -201,7 +201,7 @@ def _shared_tensors(part: SharedPart, folder: Path) -> dict[str, torch.Tensor]:
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether `source` reads like "owner/name" and not like a path."""
+    """Return whether `source` has the form "owner/name" and is not a path."""
     parts = source.split("/")
     return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
 
@@ -215,5 +215,5 @@ def _download(hub_id: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
             f"{hub_id} is neither a folder here nor a repository the hub would give "
-            f"({hub_reason(error)}); check the name and the connection."
+            f"({describe_hub_error(error)}); check the name and the connection."
         ) from error

@@ -6,14 +6,14 @@ from pathlib import Path
 from unblur.errors import UnblurError
 
 
-def hub_reason(error: Exception) -> str:
-    """Why the hub gives nothing, in the words of its library, without the numbers of the operating system's errors."""
+def describe_hub_error(error: Exception) -> str:
+    """Describe an error of the hub in the words of its library, without error numbers of the operating system."""
     line = next(iter(str(error).splitlines()), type(error).__name__)
     return re.sub(r"\[Errno -?\d+\] ", "", line)
 
 
 def find_weights(source: str | Path) -> Path:
-    """The file at the path `source`, or the file "owner/name/path/in/the/repository" of the hub.
+    """Return the file at the path `source`, or the file "owner/name/path/in/the/repository" of the hub.
 
     A file that lies here wins over the hub; a file that was fetched before is not fetched again. Raises UnblurError
     when neither has it.
@@ -33,5 +33,5 @@ def find_weights(source: str | Path) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
             f"{source} is neither a file here nor one that the hub would give "
-            f"({hub_reason(error)}); check the name and the connection."
+            f"({describe_hub_error(error)}); check the name and the connection."
         ) from error

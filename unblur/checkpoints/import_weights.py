@@ -30,15 +30,15 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model")
 
 @dataclass(frozen=True, kw_only=True)
 class KeyMap:
-    """Maps the names of an original to ours."""
+    """A map from an original's parameter names to ours."""
 
     origin: str
     """The repository whose names these are."""
     renamings: tuple[tuple[str, str], ...]
     """Regular expressions and what takes the place of what they find, applied one after the other."""
 
-    def renamed(self, name: str) -> str:
-        """Our name of the original's parameter `name`."""
+    def rename(self, name: str) -> str:
+        """Return our name of the original's parameter `name`."""
         for pattern, replacement in self.renamings:
             name = re.sub(pattern, replacement, name)
         return name
@@ -153,8 +153,8 @@ RESTORMER_KEYS = KeyMap(
 )
 
 
-def key_map_of(config: ForeignConfig) -> KeyMap:
-    """The names that the authors of this network use."""
+def choose_key_map(config: ForeignConfig) -> KeyMap:
+    """Return the map of the names that the authors of this network use."""
     match config:
         case NAFNetConfig():
             return NAFNET_KEYS
@@ -168,7 +168,7 @@ def key_map_of(config: ForeignConfig) -> KeyMap:
 
 
 def load_foreign(path: Path, config: ForeignConfig) -> nn.Module:
-    """The network that `config` describes, with the weights that its authors' program wrote to `path`.
+    """Build the network that `config` describes, with the weights that its authors' program wrote to `path`.
 
     Takes safetensors, and files of `torch.save` with nothing in them but tensors, numbers and text. Raises
     UnblurError when the file cannot be read or does not hold exactly the weights of this network.
@@ -177,12 +177,12 @@ def load_foreign(path: Path, config: ForeignConfig) -> nn.Module:
 
 
 def from_foreign(content: Mapping[str, Any], config: ForeignConfig, source: str | Path = "these weights") -> nn.Module:
-    """The network that `config` describes, with weights under the names of its authors. `source` is for errors."""
-    key_map = key_map_of(config)
+    """Build the network that `config` describes, with weights under its authors' names. `source` is for errors."""
+    key_map = choose_key_map(config)
     model = build(config)
     ours: dict[str, Tensor] = {}
-    for name, value in _unwrapped(content).items():
-        renamed = key_map.renamed(name)
+    for name, value in _unwrap(content).items():
+        renamed = key_map.rename(name)
         if renamed in ours:
             raise UnblurError(f"{source} holds two entries for {renamed}, the second called {name}; get it again.")
         ours[renamed] = value
@@ -214,7 +214,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     return read
 
 
-def _unwrapped(content: Mapping[str, Any]) -> dict[str, Any]:
+def _unwrap(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the weights without the wrappers of training programs and the prefixes of their names."""
     unwrapped: list[Mapping[str, Any]] = []
     # A file may name a wrapper as its own content.

@@ -16,9 +16,9 @@ from unblur.models.tiny_autoencoder import (
     LATENT_CHANNELS,
     TAEF2_STRIDE_PX,
     TAESANA_STRIDE_PX,
-    taef2_decoder,
-    taef2_encoder,
-    taesana_encoder,
+    build_taef2_decoder,
+    build_taef2_encoder,
+    build_taesana_encoder,
 )
 
 TAESANA = "give taesana_encoder.pth out of the repository madebyollin/taesd"
@@ -26,7 +26,7 @@ TAESANA = "give taesana_encoder.pth out of the repository madebyollin/taesd"
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedLatentSpace:
-    """A latent space on a device, and what tables say of it."""
+    """A latent space on a device, and its description for tables."""
 
     space: LatentSpace
     name: str
@@ -46,7 +46,7 @@ class FrozenEncoder:
 
 
 def load_encoder(path: Path) -> FrozenEncoder:
-    """TAESANA's encoder out of its file, or ours out of a checkpoint folder of an autoencoder; frozen, in float32.
+    """Load TAESANA's encoder from its file, or ours from a checkpoint folder of an autoencoder; frozen, in float32.
 
     Raises UnblurError when `path` holds neither.
     """
@@ -67,9 +67,9 @@ def load_encoder(path: Path) -> FrozenEncoder:
 
 
 def load_taesana_encoder(path: Path) -> FrozenEncoder:
-    """TAESANA's encoder, frozen, in float32. Raises UnblurError when `path` does not hold exactly its weights."""
+    """Load TAESANA's encoder, frozen, in float32. Raises UnblurError when `path` does not hold exactly its weights."""
     return FrozenEncoder(
-        network=_loaded(taesana_encoder(), path, TAESANA),
+        network=_load(build_taesana_encoder(), path, TAESANA),
         sha256=_sha256(path),
         latent_channels=LATENT_CHANNELS,
         stride_px=TAESANA_STRIDE_PX,
@@ -79,7 +79,7 @@ def load_taesana_encoder(path: Path) -> FrozenEncoder:
 def open_latent_space(
     checkpoint: str | Path | None, encoder: Path | None, decoder: Path | None, device: torch.device
 ) -> LoadedLatentSpace:
-    """The latent space of `checkpoint`, or of the files `encoder` and `decoder` of TAEF2.
+    """Open the latent space of `checkpoint`, or of the files `encoder` and `decoder` of TAEF2.
 
     A checkpoint that is a decoder alone needs `encoder`, the file it was trained with. Raises UnblurError when they do
     not go together, are missing, or hold something else.
@@ -89,8 +89,8 @@ def open_latent_space(
             raise UnblurError("A latent space needs a checkpoint, or TAEF2's encoder and decoder; give those.")
         whose = "give taef2_encoder.pth and taef2_decoder.pth out of the repository madebyollin/taesd"
         space = LatentSpace(
-            encoder=_loaded(taef2_encoder(), encoder, whose).to(device),
-            decoder=_loaded(taef2_decoder(), decoder, whose).to(device),
+            encoder=_load(build_taef2_encoder(), encoder, whose).to(device),
+            decoder=_load(build_taef2_decoder(), decoder, whose).to(device),
             stride_px=TAEF2_STRIDE_PX,
         )
         return LoadedLatentSpace(
@@ -122,7 +122,7 @@ def open_latent_space(
     )
 
 
-def _loaded(network: nn.Module, path: Path, whose: str) -> nn.Module:
+def _load(network: nn.Module, path: Path, whose: str) -> nn.Module:
     try:
         network.load_state_dict(read_weights(path, whose))
     except RuntimeError as error:

@@ -28,5 +28,5 @@ def state_dict_mismatch(expected: Mapping[str, Tensor], given: Mapping[str, Any]
 
 
 def _shape(value: object) -> tuple[int, ...] | None:
-    """None for what is no tensor at all, which fits nothing."""
+    """Return the shape of a tensor; None for other objects, which match nothing."""
     return tuple(value.shape) if isinstance(value, Tensor) else None

@@ -8,14 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from unblur.errors import UnblurError
-from unblur.models import ModelConfig, shapes
+from unblur.models import ModelConfig, find_shapes
 
 _LARGEST_NUMBER, _MOST_BLOCKS = 1_000_000, 1_000
 """No network that this program knows has more channels, pixels or words, or more blocks in one of its stages."""
 
 
 def refuse_absurd_numbers(config: object, source: Path) -> None:
-    """Raises UnblurError for whole numbers that no network has, so that nothing is built for hours."""
+    """Raise UnblurError for whole numbers that no network has, before a huge network is built."""
     for name, number in _numbers(config):
         most = _MOST_BLOCKS if "blocks" in name or "depth" in name or "layers" in name else _LARGEST_NUMBER
         least = 1 if name == "train_patch_px" else 0
@@ -24,8 +24,8 @@ def refuse_absurd_numbers(config: object, source: Path) -> None:
 
 
 def check_fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Raises ValueError when the network has other tensors than these; builds it without memory for them."""
-    expected = shapes(config)
+    """Raise ValueError when the network has other tensors than these; it is built without memory for them."""
+    expected = find_shapes(config)
     for name in sorted(expected.keys() | tensors.keys()):
         there = tensors[name].shape if name in tensors else None
         if expected.get(name) != there:
@@ -35,7 +35,7 @@ def check_fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, int]]:
-    """Every whole number in the configuration, with the name of its field."""
+    """Yield every whole number in the configuration, with the name of its field."""
     if is_dataclass(value):
         for part in fields(value):
             yield from _numbers(getattr(value, part.name), part.name)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from unblur.checkpoints.import_weights import ForeignConfig, key_map_of
+from unblur.checkpoints.import_weights import ForeignConfig, choose_key_map
 from unblur.models import MIMOUNetConfig, MPRNetConfig, NAFNetConfig, RestormerConfig
 from unblur.names import PublishedName
 
@@ -22,8 +22,8 @@ class PublishedNetwork:
     """The same, as the Hugging Face hub names licences."""
 
 
-def published(name: PublishedName) -> PublishedNetwork:
-    """The network of that name."""
+def get_published(name: PublishedName) -> PublishedNetwork:
+    """Return the published network of that name."""
     match name:
         case "mimo-unet":
             return _mimo_unet("MIMO-UNet", MIMOUNetConfig())
@@ -40,8 +40,8 @@ def published(name: PublishedName) -> PublishedNetwork:
     assert_never(name)
 
 
-def published_card(network: PublishedNetwork, file: str) -> str:
-    """The model card of a checkpoint that was made of the authors' weights in `file`."""
+def make_published_card(network: PublishedNetwork, file: str) -> str:
+    """Return the model card of a checkpoint that was made of the authors' weights in `file`."""
     return f"""---
 license: {network.licence_tag}
 library_name: unblur
@@ -54,7 +54,7 @@ Weights of the network's authors, converted by `unblur convert` from {file}: the
 forensic or identity use.
 
 - Network: {network.config}
-- Origin: https://github.com/{key_map_of(network.config).origin}
+- Origin: https://github.com/{choose_key_map(network.config).origin}
 - Licence of the weights: {network.licence}
 - Use: `unblur restore photo.jpg --checkpoint FOLDER`
 """

@@ -53,17 +53,17 @@ SANA_KEYS = KeyMap(
 
 
 def load_sana(source: str | Path, condition_channels: int = 0) -> LinearDiT:
-    """The denoiser with SANA's weights, float32, from a folder or hub id of the transformer or of its pipeline.
+    """Load the denoiser with SANA's weights, float32, from a folder or hub id of the transformer or of its pipeline.
 
     `condition_channels` more channels can be concatenated to the latents; their weights are zero, so at first they
     change nothing. Raises UnblurError when it is not there, damaged, or of a kind that our denoiser is not.
     """
     found = find_network(source, kind="SanaTransformer2DModel", part="transformer")
-    config = _config_of(found.arguments, condition_channels, found.folder)
+    config = _convert_config(found.arguments, condition_channels, found.folder)
     # Without random weights, which for a billion parameters take longer than reading the file.
     with torch.device("meta"):
         model = LinearDiT(config)
-    weights = {SANA_KEYS.renamed(name): value.float() for name, value in found.weights().items()}
+    weights = {SANA_KEYS.rename(name): value.float() for name, value in found.weights().items()}
     if (intro := weights.get("intro.weight")) is not None:
         weights["intro.weight"] = torch.cat((intro, intro.new_zeros(len(intro), condition_channels, 1, 1)), dim=1)
     if problems := state_dict_mismatch(model.state_dict(), weights):
@@ -72,8 +72,8 @@ def load_sana(source: str | Path, condition_channels: int = 0) -> LinearDiT:
     return model
 
 
-def _config_of(arguments: dict[str, object], condition_channels: int, folder: Path) -> LinearDiTConfig:
-    """Ours for the library's `arguments`."""
+def _convert_config(arguments: dict[str, object], condition_channels: int, folder: Path) -> LinearDiTConfig:
+    """Return our configuration for the library's `arguments`."""
     other = [f"{name} {arguments[name]}" for name, value in EXPECTED.items() if arguments.get(name, value) != value]
     if other:
         raise UnblurError(f"{folder} holds a SANA of another kind ({', '.join(other)}); give one of SANA 1.0.")

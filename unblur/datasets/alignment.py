@@ -23,7 +23,7 @@ class Shift:
         return float((self.right_px**2 + self.down_px**2) ** 0.5)
 
 
-def shift_between(blurry: Tensor, sharp: Tensor) -> Shift:
+def measure_shift(blurry: Tensor, sharp: Tensor) -> Shift:
     """The global shift between two pictures (3, H, W) of equal size.
 
     Phase correlation alone (Kuglin and Hines, 1975) fails here: the spectrum of a blur changes its sign, and the
@@ -32,8 +32,8 @@ def shift_between(blurry: Tensor, sharp: Tensor) -> Shift:
     blur itself, smoothed; the shift is the centre of all that exceeds half of its maximum.
     """
     height, width = sharp.shape[1:]
-    window = _hann(height)[:, None] * _hann(width)
-    blurry_spectrum, sharp_spectrum = (torch.fft.rfft2(_grey(picture) * window) for picture in (blurry, sharp))
+    window = _compute_hann_window(height)[:, None] * _compute_hann_window(width)
+    blurry_spectrum, sharp_spectrum = (torch.fft.rfft2(_to_grey(picture) * window) for picture in (blurry, sharp))
     power = sharp_spectrum.abs().square()
     frequency = torch.fft.fftfreq(height)[:, None].square() + torch.fft.rfftfreq(width).square()
     smooth = torch.exp(-2 * (torch.pi * _SMOOTHING_PX) ** 2 * frequency)
@@ -46,17 +46,17 @@ def shift_between(blurry: Tensor, sharp: Tensor) -> Shift:
     mass = mass / mass.sum().clamp(min=1e-12)
     down = float((mass.sum(1) * (torch.arange(height) - height // 2)).sum()) + peak // width
     right = float((mass.sum(0) * (torch.arange(width) - width // 2)).sum()) + peak % width
-    return Shift(right_px=_signed(right, width), down_px=_signed(down, height))
+    return Shift(right_px=_to_signed(right, width), down_px=_to_signed(down, height))
 
 
-def _grey(picture: Tensor) -> Tensor:
+def _to_grey(picture: Tensor) -> Tensor:
     grey = torch.einsum("chw,c->hw", picture.float(), torch.tensor(_WEIGHTS))
     return grey - grey.mean()
 
 
-def _hann(length: int) -> Tensor:
+def _compute_hann_window(length: int) -> Tensor:
     return torch.hann_window(length + 2, periodic=False)[1:-1]
 
 
-def _signed(shift: float, length: int) -> float:
+def _to_signed(shift: float, length: int) -> float:
     return shift - length if shift > length / 2 else shift

@@ -59,7 +59,7 @@ GOPRO = DataSet(
     ),
     measured=("test",),
     trained=("train", "train-crops"),
-    find=layouts.gopro,
+    find=layouts.find_gopro,
 )
 
 HIDE = DataSet(
@@ -73,7 +73,7 @@ HIDE = DataSet(
     sizes=(SplitSize(split="train", pairs=6397), SplitSize(split="test", pairs=2025)),
     measured=("test",),
     trained=("train", "train-crops"),
-    find=layouts.hide,
+    find=layouts.find_hide,
 )
 
 REDS = DataSet(
@@ -94,7 +94,7 @@ REDS = DataSet(
     + tuple(SplitSize(split=f"val{c}-300", pairs=300) for c in ("", "-jpeg", "-mpeg")),
     measured=("val",),
     trained=("train",),
-    find=layouts.reds,
+    find=layouts.find_reds,
 )
 
 _REALBLUR_ABOUT = (
@@ -114,7 +114,7 @@ REALBLUR_J = DataSet(
     sizes=_REALBLUR_SIZES,
     measured=("test",),
     trained=("train", "train-crops"),
-    find=layouts.realblur_j,
+    find=layouts.find_realblur_j,
 )
 
 REALBLUR_R = DataSet(
@@ -128,7 +128,7 @@ REALBLUR_R = DataSet(
     sizes=_REALBLUR_SIZES,
     measured=("test",),
     trained=("train", "train-crops"),
-    find=layouts.realblur_r,
+    find=layouts.find_realblur_r,
 )
 
 BSD = DataSet(
@@ -147,7 +147,7 @@ BSD = DataSet(
     ),
     measured=tuple(f"test-{exposure}" for exposure in BSD_EXPOSURES),
     trained=tuple(f"train-{exposure}" for exposure in BSD_EXPOSURES),
-    find=layouts.bsd,
+    find=layouts.find_bsd,
 )
 
 RSBLUR = DataSet(
@@ -168,7 +168,7 @@ RSBLUR = DataSet(
     ),
     measured=("test",),
     trained=("train",),
-    find=layouts.rsblur,
+    find=layouts.find_rsblur,
 )
 
 GS_BLUR = DataSet(
@@ -183,7 +183,7 @@ GS_BLUR = DataSet(
     sizes=(),
     measured=("all",),
     trained=("all",),
-    find=layouts.gs_blur,
+    find=layouts.find_gs_blur,
 )
 
 RWBI = DataSet(
@@ -198,7 +198,7 @@ RWBI = DataSet(
     sizes=(),
     measured=("all",),
     trained=(),
-    find=layouts.rwbi,
+    find=layouts.find_rwbi,
 )
 
 KOEHLER = DataSet(
@@ -213,7 +213,7 @@ KOEHLER = DataSet(
     sizes=(SplitSize(split="test", pairs=48),),
     measured=("test",),
     trained=(),
-    find=layouts.koehler,
+    find=layouts.find_koehler,
 )
 
 LEVIN = DataSet(
@@ -227,7 +227,7 @@ LEVIN = DataSet(
     sizes=(SplitSize(split="test", pairs=32),),
     measured=("test",),
     trained=(),
-    find=layouts.levin,
+    find=layouts.find_levin,
 )
 
 FOLDER = DataSet(
@@ -241,7 +241,7 @@ FOLDER = DataSet(
     sizes=(),
     measured=("all",),
     trained=("all",),
-    find=layouts.pair_folder,
+    find=layouts.find_pair_folder,
 )
 
 CATALOGUE = (GOPRO, HIDE, REDS, REALBLUR_J, REALBLUR_R, BSD, RSBLUR, GS_BLUR, RWBI, KOEHLER, LEVIN, FOLDER)

@@ -6,9 +6,9 @@ from statistics import median
 
 from torch import Tensor
 
-from unblur.datasets.alignment import shift_between
+from unblur.datasets.alignment import measure_shift
 from unblur.datasets.listing import Split
-from unblur.datasets.pair_files import Picture, read_picture, size_of
+from unblur.datasets.pair_files import Picture, format_size, read_picture
 from unblur.datasets.recognition import DetectedDataset
 from unblur.errors import UnblurError
 
@@ -117,13 +117,13 @@ def _check_split(split: Split, expected: int | None, quick: bool, opened: Callab
             except UnblurError as error:
                 unreadable.append(str(error))
                 continue
-            sizes[size_of(pixels)] = None
+            sizes[format_size(pixels)] = None
             if picture in (files.blurry, files.sharp):
                 retained[picture] = pixels
         if len(sizes) > 1:
             unequal.append(f"{files.name}: {' and '.join(sizes)}")
         elif files.sharp is not None and len(retained) == 2:
-            shifts.append(_shift(files.name, retained[files.blurry], retained[files.sharp]))
+            shifts.append(_measure_pair_shift(files.name, retained[files.blurry], retained[files.sharp]))
         opened()
     return SplitCheck(
         split=split.name,
@@ -136,8 +136,8 @@ def _check_split(split: Split, expected: int | None, quick: bool, opened: Callab
     )
 
 
-def _shift(pair: str, blurry: Tensor, sharp: Tensor) -> PairShift:
-    shift = shift_between(blurry, sharp)
+def _measure_pair_shift(pair: str, blurry: Tensor, sharp: Tensor) -> PairShift:
+    shift = measure_shift(blurry, sharp)
     limit_px = max(MISALIGNED_PX, MISALIGNED_SHARE * max(sharp.shape))
     return PairShift(
         pair=pair,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def fingerprint(pictures: Iterable[tuple[str, Iterable[Path]]]) -> str:
+def compute_fingerprint(pictures: Iterable[tuple[str, Iterable[Path]]]) -> str:
     """64 digits that change with the names of pictures and the sizes in bytes of their files; order counts."""
     digest = hashlib.sha256()
     for name, paths in pictures:

@@ -13,12 +13,12 @@ from pathlib import Path
 from unblur.datasets.listing import (
     Listing,
     Split,
-    folders_in,
-    listed,
+    find_unmatched_files,
+    list_folders,
+    list_pictures,
+    make_unpaired_split,
     match_pairs,
-    pictures_in,
-    unmatched_files,
-    unpaired,
+    read_split,
 )
 from unblur.datasets.pair_files import PairFiles, Picture
 from unblur.photos.formats import READABLE_SUFFIXES
@@ -37,48 +37,48 @@ BSD_EXPOSURES = ("1ms8ms", "2ms16ms", "3ms24ms")
 """Exposures of the sharp and of the blurry camera."""
 
 
-def pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+def find_pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """Any folder with blurry/ and sharp/, which hold photographs of equal names, or with blurry/ alone."""
-    blurry, sharp = pictures_in(root / "blurry"), pictures_in(root / "sharp")
+    blurry, sharp = list_pictures(root / "blurry"), list_pictures(root / "sharp")
     if not blurry and not sharp:
         return None
     if (root / "sharp").is_dir():
         split, layout = match_pairs("all", blurry, sharp, root), "blurry/ and sharp/"
     else:
-        split, layout = unpaired("all", blurry), "blurry/ alone"
+        split, layout = make_unpaired_split("all", blurry), "blurry/ alone"
     known = [*blurry.values(), *sharp.values()]
-    extra = unmatched_files([split], known, [root / "blurry", root / "sharp"], root)
+    extra = find_unmatched_files([split], known, [root / "blurry", root / "sharp"], root)
     return Listing(layout=layout, splits=(split,), extra=extra)
 
 
-def gopro(root: Path, named: bool) -> Listing | None:
+def find_gopro(root: Path, named: bool) -> Listing | None:
     """{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
     for split in ("train", "test"):
-        sequences = [folder for folder in folders_in(root / split) if (folder / "sharp").is_dir()]
-        sharp = _by_folder(sequences, "sharp")
+        sequences = [folder for folder in list_folders(root / split) if (folder / "sharp").is_dir()]
+        sharp = _find_by_folder(sequences, "sharp")
         for side, suffix in (("blur", ""), ("blur_gamma", "-gamma")):
-            blurry = _by_folder(sequences, side)
+            blurry = _find_by_folder(sequences, side)
             if blurry:
                 splits.append(match_pairs(f"{split}{suffix}", blurry, sharp, root))
                 known += blurry.values()
         known += sharp.values()
         folders += [root / split] if sequences else []
     if not splits:
-        return _converted(root, "GoPro", named)
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
+        return _find_converted(root, "GoPro", named)
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=find_unmatched_files(splits, known, folders, root))
 
 
-def hide(root: Path, named: bool) -> Listing | None:
+def find_hide(root: Path, named: bool) -> Listing | None:
     """train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/."""
-    truth = pictures_in(root / "GT")
+    truth = list_pictures(root / "GT")
     if not truth:
-        return _converted(root, "HIDE", named)
-    blurry = {"train": pictures_in(root / "train"), "test": {}}
-    for folder in folders_in(root / "test"):
-        blurry["test"] |= pictures_in(folder)
+        return _find_converted(root, "HIDE", named)
+    blurry = {"train": list_pictures(root / "train"), "test": {}}
+    for folder in list_folders(root / "test"):
+        blurry["test"] |= list_pictures(folder)
     splits = []
     for name, photos in blurry.items():
         if photos:
@@ -90,11 +90,11 @@ def hide(root: Path, named: bool) -> Listing | None:
     known = truth.values() if len(splits) < len(blurry) else ()
     unmatched = [path for photos in blurry.values() for path in photos.values()]
     folders = [root / "GT", root / "train", root / "test"]
-    extra = unmatched_files(splits, [*known, *unmatched], folders, root)
+    extra = find_unmatched_files(splits, [*known, *unmatched], folders, root)
     return Listing(layout=OFFICIAL, splits=tuple(splits), extra=extra)
 
 
-def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+def find_reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """{train,val,test}/{split}_{sharp,blur,blur_jpeg,blur_comp}/SSS/NNNNNNNN.png, or without the first folder.
 
     NAFNet's "val-300" are the frames whose numbers end in 9 (its scripts/data_preparation/reds.py).
@@ -105,38 +105,40 @@ def reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     for split, sequences in (("train", 240), ("val", 30), ("test", 30)):
         above = root / split if (root / split).is_dir() else root
         expected = frozenset(f"{sequence:03}_{frame:08}" for sequence in range(sequences) for frame in range(100))
-        sharp = _frames(above / f"{split}_sharp", expected)
+        sharp = _find_frames(above / f"{split}_sharp", expected)
         for side, suffix in (("blur", ""), ("blur_jpeg", "-jpeg"), ("blur_comp", "-mpeg")):
-            blurry = _frames(above / f"{split}_{side}", expected)
+            blurry = _find_frames(above / f"{split}_{side}", expected)
             if not blurry:
                 continue
             name = f"{split}{suffix}"
             holdout = split == "test" and not sharp
             splits.append(
-                unpaired(name, blurry, expected) if holdout else match_pairs(name, blurry, sharp, root, expected)
+                make_unpaired_split(name, blurry, expected)
+                if holdout
+                else match_pairs(name, blurry, sharp, root, expected)
             )
             if split == "val":
-                splits.append(_every_tenth(splits[-1]))
+                splits.append(_select_every_tenth(splits[-1]))
             known += blurry.values()
             folders.append(above / f"{split}_{side}")
         known += sharp.values()
         folders += [above / f"{split}_sharp"] if sharp else []
     if not splits:
         return None
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=find_unmatched_files(splits, known, folders, root))
 
 
-def realblur_j(root: Path, named: bool) -> Listing | None:
+def find_realblur_j(root: Path, named: bool) -> Listing | None:
     """RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it."""
-    return _realblur(root, named, "J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref")
+    return _find_realblur(root, named, "J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref")
 
 
-def realblur_r(root: Path, named: bool) -> Listing | None:
+def find_realblur_r(root: Path, named: bool) -> Listing | None:
     """RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it."""
-    return _realblur(root, named, "R", "RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref")
+    return _find_realblur(root, named, "R", "RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref")
 
 
-def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+def find_bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}."""
     splits: list[Split] = []
     known: list[Path] = []
@@ -144,25 +146,25 @@ def bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     for exposure in BSD_EXPOSURES:
         setup = root if root.name == f"BSD_{exposure}" else root / f"BSD_{exposure}"
         for split, short in (("train", "train"), ("valid", "val"), ("test", "test")):
-            sequences = folders_in(setup / split)
-            blurry = _by_folder(sequences, "Blur/RGB", f"{exposure}_")
-            sharp = _by_folder(sequences, "Sharp/RGB", f"{exposure}_")
+            sequences = list_folders(setup / split)
+            blurry = _find_by_folder(sequences, "Blur/RGB", f"{exposure}_")
+            sharp = _find_by_folder(sequences, "Sharp/RGB", f"{exposure}_")
             if blurry or sharp:
                 splits.append(match_pairs(f"{short}-{exposure}", blurry, sharp, root))
                 known += [*blurry.values(), *sharp.values()]
                 folders += [folder / side / "RGB" for folder in sequences for side in ("Blur", "Sharp")]
     if not splits:
         return None
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=find_unmatched_files(splits, known, folders, root))
 
 
-def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+def find_rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository.
 
     Lists that tell the saturated pictures of the test set from the others make its parts, where they are there.
     """
     folder = root / "RSBlur" if (root / "RSBlur").is_dir() else root
-    scenes = [scene for day in folders_in(folder) if re.fullmatch(r"\d{4}", day.name) for scene in folders_in(day)]
+    scenes = [scene for day in list_folders(folder) if re.fullmatch(r"\d{4}", day.name) for scene in list_folders(day)]
     blurry = {f"{s.parent.name}-{s.name}": s / "real_blur" / "real_blur.png" for s in scenes}
     sharp = {f"{s.parent.name}-{s.name}": s / "gt" / "gt_sharp.png" for s in scenes}
     blurry, sharp = ({key: path for key, path in side.items() if path.is_file()} for side in (blurry, sharp))
@@ -170,12 +172,12 @@ def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         return None
     watched = [scene / side for scene in scenes for side in ("real_blur", "gt")]
     names = {name: f"RSBlur_real_{name}.txt" for name in ("train", "val", "test")}
-    listing = _with_lists(root, folder, names, blurry, sharp, watched)
+    listing = _split_by_lists(root, folder, names, blurry, sharp, watched)
     parts = {part: f"RSBlur_real_test_{name}.txt" for part, name in RSBLUR_PARTS}
     part_of = {
         pair.name: part
-        for part, file in _lists_found(root, folder, parts).items()
-        for pair in listed(part, file, folder, root).pairs
+        for part, file in _find_lists(root, folder, parts).items()
+        for pair in read_split(part, file, folder, root).pairs
     }
     if not part_of:
         return listing
@@ -188,27 +190,27 @@ def rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     return replace(listing, splits=tuple(splits))
 
 
-def gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+def find_gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are left alone."""
-    blurry, sharp = pictures_in(root / "input_noise"), pictures_in(root / "target")
+    blurry, sharp = list_pictures(root / "input_noise"), list_pictures(root / "target")
     if not blurry:
         return None
     split = match_pairs("all", blurry, sharp, root)
     known = [*blurry.values(), *sharp.values()]
-    extra = unmatched_files([split], known, [root / "input_noise", root / "target"], root)
+    extra = find_unmatched_files([split], known, [root / "input_noise", root / "target"], root)
     return Listing(layout=OFFICIAL, splits=(split,), extra=extra)
 
 
-def rwbi(root: Path, named: bool) -> Listing | None:
+def find_rwbi(root: Path, named: bool) -> Listing | None:
     """Find blurry photographs without any truth; only their name distinguishes them from other folders."""
-    photos = pictures_in(root)
+    photos = list_pictures(root)
     if not photos or not (named or "rwbi" in root.name.lower()):
         return None
-    split = unpaired("all", photos)
-    return Listing(layout=OFFICIAL, splits=(split,), extra=unmatched_files([split], (), [root], root))
+    split = make_unpaired_split("all", photos)
+    return Listing(layout=OFFICIAL, splits=(split,), extra=find_unmatched_files([split], (), [root], root))
 
 
-def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+def find_koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png.
 
     The truth are all moments of the exposure but those that the authors' evaluation passes over.
@@ -216,7 +218,7 @@ def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     pattern = re.compile(r"Blurry([1-4])_([1-9]|1[0-2])")
     blurry: dict[str, Path] = {}
     for folder in (root, root / "BlurryImages"):
-        blurry |= {path.stem: path for path in pictures_in(folder).values() if pattern.fullmatch(path.stem)}
+        blurry |= {path.stem: path for path in list_pictures(folder).values() if pattern.fullmatch(path.stem)}
     if not blurry:
         return None
     frames: dict[str, list[tuple[int, Path]]] = {}
@@ -238,11 +240,11 @@ def koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         else:
             pairs.append(PairFiles(name=f"{key}.png", blurry=Picture(path=blurry[key]), sharps=sharps))
     split = Split(name="test", pairs=tuple(sorted(pairs, key=lambda pair: pair.name)), missing=tuple(missing))
-    extra = unmatched_files([split], blurry.values(), [root / "BlurryImages"], root)
+    extra = find_unmatched_files([split], blurry.values(), [root / "BlurryImages"], root)
     return Listing(layout=OFFICIAL, splits=(split,), extra=extra)
 
 
-def levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+def find_levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)."""
     expected = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
     for folder in (root, root / "Levin09blurdata", root / "LevinEtalCVPR09Data" / "Levin09blurdata"):
@@ -260,24 +262,24 @@ def levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
         for key, path in files.items()
     )
     split = Split(name="test", pairs=pairs, missing=tuple(f"{key}.mat" for key in expected if key not in files))
-    return Listing(layout=OFFICIAL, splits=(split,), extra=unmatched_files([split], (), [folder], root))
+    return Listing(layout=OFFICIAL, splits=(split,), extra=find_unmatched_files([split], (), [folder], root))
 
 
-def _realblur(root: Path, named: bool, camera: str, official: str) -> Listing | None:
+def _find_realblur(root: Path, named: bool, camera: str, official: str) -> Listing | None:
     folder = root if root.name == official else root / official
     if not folder.is_dir():
-        return _converted(root, f"RealBlur_{camera}", named)
+        return _find_converted(root, f"RealBlur_{camera}", named)
     blurry: dict[str, Path] = {}
     sharp: dict[str, Path] = {}
-    for scene in folders_in(folder):
+    for scene in list_folders(folder):
         for side, photos in (("blur", blurry), ("gt", sharp)):
-            for path in pictures_in(scene / side).values():
+            for path in list_pictures(scene / side).values():
                 photos[f"{scene.name}-blur_{path.name.removeprefix(f'{side}_')}"] = path
     names = {name: f"RealBlur_{camera}_{name}_list.txt" for name in ("train", "test")}
-    return _with_lists(root, folder, names, blurry, sharp, [folder])
+    return _split_by_lists(root, folder, names, blurry, sharp, [folder])
 
 
-def _with_lists(
+def _split_by_lists(
     root: Path,
     folder: Path,
     lists: Mapping[str, str],
@@ -286,24 +288,24 @@ def _with_lists(
     watched: Iterable[Path],
 ) -> Listing:
     """The pairs below `folder`, split as the authors' lists say, which lie beside it or in `root`."""
-    found = _lists_found(root, folder, lists)
-    splits = [listed(name, found[name], folder, root) for name in lists if name in found]
+    found = _find_lists(root, folder, lists)
+    splits = [read_split(name, found[name], folder, root) for name in lists if name in found]
     if not found:
         split = match_pairs("all", blurry, sharp, root)
         lost = f"{', '.join(lists.values())}, which tell the pairs for training from those for testing"
         splits = [Split(name="all", pairs=split.pairs, missing=(lost, *split.missing))]
     # A file that is in no list that is there may be in one that is not.
     known = () if len(found) == len(lists) else (*blurry.values(), *sharp.values())
-    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=unmatched_files(splits, known, watched, root))
+    return Listing(layout=OFFICIAL, splits=tuple(splits), extra=find_unmatched_files(splits, known, watched, root))
 
 
-def _lists_found(root: Path, folder: Path, lists: Mapping[str, str]) -> dict[str, Path]:
+def _find_lists(root: Path, folder: Path, lists: Mapping[str, str]) -> dict[str, Path]:
     """Return the official list files that exist, keyed by their content."""
     places = [root, folder.parent, root / "datalist" / "RSBlur"]
     return {name: place / file for place in places[::-1] for name, file in lists.items() if (place / file).is_file()}
 
 
-def _converted(root: Path, data_set: str, named: bool) -> Listing | None:
+def _find_converted(root: Path, data_set: str, named: bool) -> Listing | None:
     """{train,test}/NAME/{input,target}, NAME/{train,test}/{input,target} or NAME/{input,target}, where `root` lies.
 
     Training pictures that were cut into patches lie in input_crops/ and target_crops/.
@@ -318,32 +320,32 @@ def _converted(root: Path, data_set: str, named: bool) -> Listing | None:
         places += [root] if is_it and split == (root.parent.name if root.parent.name == "train" else "test") else []
         for place in places:
             for suffix in ("", "_crops"):
-                blurry, sharp = pictures_in(place / f"input{suffix}"), pictures_in(place / f"target{suffix}")
+                blurry, sharp = list_pictures(place / f"input{suffix}"), list_pictures(place / f"target{suffix}")
                 if blurry or sharp:
                     splits.append(match_pairs(f"{split}{suffix.replace('_', '-')}", blurry, sharp, root))
                     known += [*blurry.values(), *sharp.values()]
                     folders += [place / f"{side}{suffix}" for side in ("input", "target")]
     if not splits:
         return None
-    return Listing(layout=CONVERTED, splits=tuple(splits), extra=unmatched_files(splits, known, folders, root))
+    return Listing(layout=CONVERTED, splits=tuple(splits), extra=find_unmatched_files(splits, known, folders, root))
 
 
-def _by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[str, Path]:
+def _find_by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[str, Path]:
     """The photographs in the folder `side` of each sequence, called sequence-photograph."""
     return {
         f"{prefix}{folder.name}-{name}": path
         for folder in sequences
-        for name, path in pictures_in(folder / side).items()
+        for name, path in list_pictures(folder / side).items()
     }
 
 
-def _frames(folder: Path, expected: frozenset[str]) -> dict[str, Path]:
+def _find_frames(folder: Path, expected: frozenset[str]) -> dict[str, Path]:
     """SSS/NNNNNNNN.png, or SSS_NNNNNNNN.png as NAFNet flattens it; the sharp ones may be PNG and the others JPEG."""
-    nested = {f"{s.name}_{path.stem}": path for s in folders_in(folder) for path in pictures_in(s).values()}
-    frames = nested | {path.stem: path for path in pictures_in(folder).values()}
+    nested = {f"{s.name}_{path.stem}": path for s in list_folders(folder) for path in list_pictures(s).values()}
+    frames = nested | {path.stem: path for path in list_pictures(folder).values()}
     return {key: path for key, path in frames.items() if key in expected}
 
 
-def _every_tenth(split: Split) -> Split:
+def _select_every_tenth(split: Split) -> Split:
     pairs = tuple(pair for pair in split.pairs if Path(pair.name).stem.endswith("9"))
     return Split(name=f"{split.name}-300", pairs=pairs, part_of=split.name)

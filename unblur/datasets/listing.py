@@ -36,7 +36,7 @@ class Listing:
     """Files that belong to no pair, relative to the folder."""
 
 
-def pictures_in(folder: Path) -> dict[str, Path]:
+def list_pictures(folder: Path) -> dict[str, Path]:
     """The photographs that lie in `folder` itself, by name, sorted; none when there is no such folder.
 
     Hidden files are none: beside a.jpg macOS leaves ._a.jpg, which holds no picture.
@@ -46,7 +46,7 @@ def pictures_in(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(folder.iterdir()) if _is_picture(path)}
 
 
-def folders_in(folder: Path) -> list[Path]:
+def list_folders(folder: Path) -> list[Path]:
     """The folders that lie in `folder`, sorted; none when there is no such folder."""
     if not folder.is_dir():
         return []
@@ -58,23 +58,23 @@ def match_pairs(
 ) -> Split:
     """The split whose pairs are the pictures of equal keys; `expected` are the keys that the whole data set has."""
     pairs = [
-        PairFiles(name=_file_name(key), blurry=Picture(path=blurry[key]), sharps=(Picture(path=sharp[key]),))
+        PairFiles(name=_extract_file_name(key), blurry=Picture(path=blurry[key]), sharps=(Picture(path=sharp[key]),))
         for key in sorted(blurry.keys() & sharp.keys())
     ]
-    missing = [f"the sharp twin of {_inside(blurry[key], root)}" for key in sorted(blurry.keys() - sharp.keys())]
-    missing += [f"the blurry twin of {_inside(sharp[key], root)}" for key in sorted(sharp.keys() - blurry.keys())]
-    missing += [f"both of {_file_name(key)}" for key in sorted(set(expected) - blurry.keys() - sharp.keys())]
+    missing = [f"the sharp twin of {_strip_folder(blurry[key], root)}" for key in sorted(blurry.keys() - sharp.keys())]
+    missing += [f"the blurry twin of {_strip_folder(sharp[key], root)}" for key in sorted(sharp.keys() - blurry.keys())]
+    missing += [f"both of {_extract_file_name(key)}" for key in sorted(set(expected) - blurry.keys() - sharp.keys())]
     return Split(name=name, pairs=tuple(pairs), missing=tuple(missing))
 
 
-def unpaired(name: str, blurry: Mapping[str, Path], expected: Iterable[str] = ()) -> Split:
+def make_unpaired_split(name: str, blurry: Mapping[str, Path], expected: Iterable[str] = ()) -> Split:
     """The split of blurry photographs whose sharp twins nobody knows."""
-    pairs = [PairFiles(name=_file_name(key), blurry=Picture(path=blurry[key])) for key in sorted(blurry)]
-    missing = [_file_name(key) for key in sorted(set(expected) - blurry.keys())]
+    pairs = [PairFiles(name=_extract_file_name(key), blurry=Picture(path=blurry[key])) for key in sorted(blurry)]
+    missing = [_extract_file_name(key) for key in sorted(set(expected) - blurry.keys())]
     return Split(name=name, pairs=tuple(pairs), missing=tuple(missing))
 
 
-def listed(name: str, list_file: Path, folder: Path, root: Path) -> Split:
+def read_split(name: str, list_file: Path, folder: Path, root: Path) -> Split:
     """The pairs that the lines `gt_path blurry_path ...` of an official list name.
 
     The paths begin with the name that the authors gave `folder`, whatever it is called here. A pair is named by its
@@ -96,7 +96,7 @@ def listed(name: str, list_file: Path, folder: Path, root: Path) -> Split:
             )
         sharp, blurry = (folder.joinpath(*Path(word).parts[1:]) for word in words[:2])
         there = [path.is_file() for path in (sharp, blurry)]
-        missing += [_inside(path, root) for path, found in zip((sharp, blurry), there, strict=True) if not found]
+        missing += [_strip_folder(path, root) for path, found in zip((sharp, blurry), there, strict=True) if not found]
         if all(there):
             inside = Path(words[1]).parts[1:]
             # scene230/blur/blur_7.png, but 0014/000422/real_blur/real_blur.png.
@@ -105,17 +105,17 @@ def listed(name: str, list_file: Path, folder: Path, root: Path) -> Split:
     return Split(name=name, pairs=tuple(sorted(pairs, key=lambda pair: pair.name)), missing=tuple(sorted(missing)))
 
 
-def unmatched_files(
+def find_unmatched_files(
     splits: Iterable[Split], known: Iterable[Path], folders: Iterable[Path], root: Path
 ) -> tuple[str, ...]:
     """The files in and below `folders` that are neither in `splits` nor `known`, without notes and hidden files."""
     used = {picture.path for split in splits for pair in split.pairs for picture in (pair.blurry, *pair.sharps)}
     used.update(known)
-    beyond = {path for folder in folders for path in _files_below(folder) if path.suffix.lower() not in _NOTES}
-    return tuple(sorted(_inside(path, root) for path in beyond - used))
+    beyond = {path for folder in folders for path in _find_files(folder) if path.suffix.lower() not in _NOTES}
+    return tuple(sorted(_strip_folder(path, root) for path in beyond - used))
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def _find_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         if path.is_file() and not path.name.startswith(".") and path.name not in ("Thumbs.db", "desktop.ini"):
             yield path
@@ -125,9 +125,9 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _file_name(key: str) -> str:
+def _extract_file_name(key: str) -> str:
     return key if Path(key).suffix.lower() in READABLE_SUFFIXES else f"{key}.png"
 
 
-def _inside(path: Path, root: Path) -> str:
+def _strip_folder(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -34,9 +34,9 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
     order = "<" if data[126:128] == b"IM" else ">"
     names = []
     try:
-        for kind, body in _elements(memoryview(data)[128:], order):
+        for kind, body in _read_elements(memoryview(data)[128:], order):
             if kind == _MATRIX:
-                found, array = _matrix(body, order, name)
+                found, array = _read_matrix(body, order, name)
                 if array is not None:
                     return array
                 names.append(found)
@@ -45,7 +45,7 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
     raise UnblurError(f'{path} holds no array of numbers called "{name}", only {", ".join(names) or "nothing"}.')
 
 
-def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
+def _read_elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
     """Kind and content of each element in `data`; what was compressed is given as it was before."""
     at = 0
     while at < len(data):
@@ -60,16 +60,16 @@ def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
         if len(body) < size:
             raise ValueError(f"{size} bytes announced, {len(body)} there")
         if kind == _COMPRESSED:
-            yield from _elements(memoryview(zlib.decompress(body)), order)
+            yield from _read_elements(memoryview(zlib.decompress(body)), order)
             at += 8 + size
         else:
             yield kind, body
             at += 8 + size + -size % 8
 
 
-def _matrix(body: memoryview, order: str, wanted: str) -> tuple[str, NDArray[Any] | None]:
+def _read_matrix(body: memoryview, order: str, wanted: str) -> tuple[str, NDArray[Any] | None]:
     """The name of an array and, if it is the one wanted, its numbers."""
-    parts = _elements(body, order)
+    parts = _read_elements(body, order)
     flags, shape, label = next(parts)[1], next(parts)[1], next(parts)[1]
     name = bytes(label).decode("ascii", "replace")
     if name != wanted or struct.unpack_from(f"{order}I", flags)[0] & 0xFF not in _NUMERIC_CLASSES:

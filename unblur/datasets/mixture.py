@@ -29,10 +29,10 @@ class Mixture:
         self._portions = [part / rest for part, rest in zip(parts, rests, strict=True)]
 
     def __getitem__(self, index: int) -> Patch:
-        place, number = self.whose(index)
+        place, number = self.locate(index)
         return self.sources[place][number]
 
-    def whose(self, index: int) -> tuple[int, int]:
+    def locate(self, index: int) -> tuple[int, int]:
         """The place of the source that item `index` comes from, and the item's number there."""
         for place, portion in enumerate(self._portions):
             before, after = (math.floor(count * portion) for count in (index, index + 1))

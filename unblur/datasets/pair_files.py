@@ -57,8 +57,8 @@ def read_matched(files: PairFiles) -> tuple[Tensor, Tensor]:
     blurry, sharp = read_picture(files.blurry), read_picture(files.sharp)
     if blurry.shape != sharp.shape:
         raise UnblurError(
-            f"{files.blurry.path} and its sharp twin {files.sharp.path} differ in size, {size_of(blurry)} and "
-            f"{size_of(sharp)}; crop them alike."
+            f"{files.blurry.path} and its sharp twin {files.sharp.path} differ in size, {format_size(blurry)} and "
+            f"{format_size(sharp)}; crop them alike."
         )
     return blurry, sharp
 
@@ -68,7 +68,7 @@ def read_picture(picture: Picture) -> Tensor:
     if not picture.variable:
         return read_rgb(picture.path)
     stack = _read_stack(picture)
-    return _eight_bits(stack[..., stack.shape[3] // 2])
+    return _to_eight_bits(stack[..., stack.shape[3] // 2])
 
 
 def read_frames(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
@@ -82,7 +82,7 @@ def read_frames(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
         if picture.variable:
             stack = _read_stack(picture)
             used = (number for number in range(stack.shape[3]) if number + 1 not in picture.without)
-            frames += [_eight_bits(stack[..., number]) for number in used]
+            frames += [_to_eight_bits(stack[..., number]) for number in used]
         else:
             frames.append(read_rgb(picture.path))
     if not frames:
@@ -101,7 +101,7 @@ def read_rgb(path: Path) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1).expand(3, -1, -1).contiguous()
 
 
-def size_of(picture: Tensor) -> str:
+def format_size(picture: Tensor) -> str:
     """Width and height as people write them."""
     return f"{picture.shape[-1]} x {picture.shape[-2]}"
 
@@ -115,7 +115,7 @@ def _read_stack(picture: Picture) -> NDArray[Any]:
     return stack
 
 
-def _eight_bits(array: NDArray[Any]) -> Tensor:
+def _to_eight_bits(array: NDArray[Any]) -> Tensor:
     if array.dtype != np.uint8:
         # As MATLAB shows them, numbers with a fraction are in [0, 1]; beyond 2 they can only mean that 255 is white.
         white = 1 if array.max() <= 2 else 255

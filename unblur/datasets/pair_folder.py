@@ -31,7 +31,7 @@ class PairFolder:
         if split is not None:
             self.splits = [found.split(split)]
         else:
-            self.splits = found.training_splits() if for_training else found.measured_splits()
+            self.splits = found.select_training_splits() if for_training else found.select_measured_splits()
         self.files = [files for part in self.splits for files in part.pairs]
         if missing := [file for part in self.splits for file in part.missing]:
             raise UnblurError(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unblur.datasets.pair import Pair
 from unblur.datasets.pair_files import PairFiles, read_matched, read_picture
-from unblur.datasets.simulated import PatchSampling, detail, dihedral
+from unblur.datasets.simulated import PatchSampling, apply_dihedral, measure_detail
 from unblur.errors import UnblurError
 from unblur.photos.files import shortest_side_px
 from unblur.seeds import generator_for
@@ -44,18 +44,18 @@ class PairPatches:
         number = int(torch.randint(len(self.files), (), generator=generator))
         orientation = int(torch.randint(8, (), generator=generator))
         places = torch.rand(self.sampling.candidates, 2, generator=generator).tolist()
-        blurry, sharp = self._twins(number)
+        blurry, sharp = self._read_twins(number)
         side_px = self.sampling.patch_px
         _, height, width = sharp.shape
         corners = [(int(x * (width - side_px + 1)), int(y * (height - side_px + 1))) for y, x in places]
-        left, top = max(corners, key=lambda corner: detail(sharp, corner, side_px))
+        left, top = max(corners, key=lambda corner: measure_detail(sharp, corner, side_px))
         blurry, sharp = (
-            dihedral(picture[:, top : top + side_px, left : left + side_px].float() / 255, orientation)
+            apply_dihedral(picture[:, top : top + side_px, left : left + side_px].float() / 255, orientation)
             for picture in (blurry, sharp)
         )
         return Pair(blurry=blurry, sharp=sharp, name=self.files[number].name)
 
-    def _twins(self, number: int) -> tuple[Tensor, Tensor]:
+    def _read_twins(self, number: int) -> tuple[Tensor, Tensor]:
         """The pair of that number, (3, H, W) uint8 each; two threads may read the same one, which does no harm."""
         with self._lock:
             if number in self._cached:
@@ -65,9 +65,9 @@ class PairPatches:
         with self._lock:
             if number not in self._cached:
                 self._cached[number] = twins
-                self._cached_bytes += _bytes_of(twins)
+                self._cached_bytes += _count_bytes(twins)
             while self._cached_bytes > self.memory_bytes:
-                self._cached_bytes -= _bytes_of(self._cached.popitem(last=False)[1])
+                self._cached_bytes -= _count_bytes(self._cached.popitem(last=False)[1])
         return twins
 
 
@@ -81,5 +81,5 @@ def _refuse_smaller(pair: PairFiles, patch_px: int) -> None:
         )
 
 
-def _bytes_of(twins: tuple[Tensor, Tensor]) -> int:
+def _count_bytes(twins: tuple[Tensor, Tensor]) -> int:
     return sum(picture.numel() for picture in twins)

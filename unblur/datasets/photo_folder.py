@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unblur.datasets.fingerprint import fingerprint
-from unblur.datasets.listing import pictures_in
+from unblur.datasets.fingerprint import compute_fingerprint
+from unblur.datasets.listing import list_pictures
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
 from unblur.photos.formats import READABLE_SUFFIXES
@@ -45,25 +45,25 @@ class PhotoFolder(Photographs):
     """
 
     def __init__(self, folder: Path) -> None:
-        paths = photo_paths(folder)
+        paths = find_photos(folder)
         names = [path.name for path in paths]
-        weights = _balanced_weights(names, content_table(folder))
+        weights = _read_balanced_weights(names, content_table(folder))
         super().__init__(source=str(folder), names=names, photos=[read_rgb(path) for path in paths], weights=weights)
 
 
-def photo_paths(folder: Path) -> list[Path]:
+def find_photos(folder: Path) -> list[Path]:
     """The photographs of a folder, sorted by name. Raises UnblurError when there are none."""
     if not folder.is_dir():
         raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
-    paths = list(pictures_in(folder).values())
+    paths = list(list_pictures(folder).values())
     if not paths:
         raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
     return paths
 
 
-def photos_fingerprint(folder: Path) -> str:
-    """Return the fingerprint of the photographs of a folder, see `fingerprint`. Raises UnblurError without any."""
-    return fingerprint((path.name, (path,)) for path in photo_paths(folder))
+def compute_photos_fingerprint(folder: Path) -> str:
+    """Compute the fingerprint of a folder's photographs, see `compute_fingerprint`. Raises UnblurError without any."""
+    return compute_fingerprint((path.name, (path,)) for path in find_photos(folder))
 
 
 def content_table(folder: Path) -> Path:
@@ -71,7 +71,7 @@ def content_table(folder: Path) -> Path:
     return folder.with_suffix(".csv")
 
 
-def _balanced_weights(names: list[str], table: Path) -> Tensor:
+def _read_balanced_weights(names: list[str], table: Path) -> Tensor:
     content: dict[str, str] = {}
     if table.is_file():
         try:

@@ -24,12 +24,12 @@ class DetectedDataset:
         there = ", ".join(split.name for split in self.listing.splits)
         raise UnblurError(f"{self.folder} is {self.data_set.title} and has no split {name}; it has {there}.")
 
-    def measured_splits(self) -> list[Split]:
+    def select_measured_splits(self) -> list[Split]:
         """The splits of the data set that results are reported on. Raises UnblurError when none is there."""
         splits = [split for split in self.listing.splits if split.name in self.data_set.measured]
         return splits or [self.split(self.data_set.measured[0])]
 
-    def training_splits(self) -> list[Split]:
+    def select_training_splits(self) -> list[Split]:
         """The splits of the data set that are for training. Raises UnblurError when none is there."""
         if not self.data_set.trained:
             raise UnblurError(f"{self.folder} is {self.data_set.title}, which is for measuring; train on another set.")
@@ -43,8 +43,8 @@ def find_data_set(folder: Path, name: str | None = None) -> DetectedDataset:
     Raises UnblurError when the folder is missing, and when none or more than one data set fits.
     """
     if name is not None:
-        return _as_named(folder, name)
-    found = fitting_data_sets(folder)
+        return _find_named(folder, name)
+    found = detect_data_sets(folder)
     if not found:
         raise UnblurError(
             f"{folder} is no data set in a known layout; give a folder with blurry/ and sharp/, or one of those that "
@@ -58,15 +58,15 @@ def find_data_set(folder: Path, name: str | None = None) -> DetectedDataset:
     return found[0]
 
 
-def fitting_data_sets(folder: Path) -> list[DetectedDataset]:
+def detect_data_sets(folder: Path) -> list[DetectedDataset]:
     """Every data set whose layout is that of `folder`. Raises UnblurError when there is no such folder."""
-    return [found for data_set in CATALOGUE if (found := _found(folder, data_set, named=False)) is not None]
+    return [found for data_set in CATALOGUE if (found := _detect(folder, data_set, named=False)) is not None]
 
 
-def _as_named(folder: Path, name: str) -> DetectedDataset:
+def _find_named(folder: Path, name: str) -> DetectedDataset:
     for data_set in CATALOGUE:
         if data_set.name == name:
-            found = _found(folder, data_set, named=True)
+            found = _detect(folder, data_set, named=True)
             if found is None:
                 layout = (data_set.find.__doc__ or "").partition("\n")[0].rstrip(".")
                 raise UnblurError(
@@ -76,7 +76,7 @@ def _as_named(folder: Path, name: str) -> DetectedDataset:
     raise UnblurError(f"There is no data set {name}; the names are {', '.join(s.name for s in CATALOGUE)}.")
 
 
-def _found(folder: Path, data_set: DataSet, *, named: bool) -> DetectedDataset | None:
+def _detect(folder: Path, data_set: DataSet, *, named: bool) -> DetectedDataset | None:
     if not folder.is_dir():
         raise UnblurError(f"There is no folder {folder}; give the folder of a data set.")
     # Names of folders tell data sets apart: "." has none.

@@ -8,7 +8,7 @@ from threading import Lock
 from torch import Tensor
 
 from unblur.blur import MotionField
-from unblur.datasets.simulated import SimulatedPair, SimulatedPairs, dihedral
+from unblur.datasets.simulated import SimulatedPair, SimulatedPairs, apply_dihedral
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class AugmentedPair:
     @property
     def blurry(self) -> Tensor:
         """(3, P, P) sRGB in [0, 1]."""
-        return dihedral(self.pair.blurry, self.orientation)
+        return apply_dihedral(self.pair.blurry, self.orientation)
 
     @property
     def sharp(self) -> Tensor:
         """(3, P, P) sRGB in [0, 1]."""
-        return dihedral(self.pair.sharp, self.orientation)
+        return apply_dihedral(self.pair.sharp, self.orientation)
 
-    def fitted_ends(self, stride_px: int) -> MotionField:
+    def fit_ends(self, stride_px: int) -> MotionField:
         """Start and end of the true motion's quadratic fit at every `stride_px`th pixel, which must divide P."""
-        return self.pair.fitted_ends(stride_px).dihedral(self.orientation)
+        return self.pair.fit_ends(stride_px).apply_dihedral(self.orientation)
 
 
 class RepeatedPairs:
@@ -51,9 +51,9 @@ class RepeatedPairs:
             return AugmentedPair(self.pairs[index], 0)
         number, use = divmod(index, self.repeats)
         # 3 and 8 have no common factor: the uses of a pair differ, and go through all orientations.
-        return AugmentedPair(self._rendered(number - use * self.apart), 3 * use % 8)
+        return AugmentedPair(self._render(number - use * self.apart), 3 * use % 8)
 
-    def _rendered(self, number: int) -> SimulatedPair:
+    def _render(self, number: int) -> SimulatedPair:
         with self._lock:
             made_by_another = number in self._cached
             future = self._cached.setdefault(number, Future())

@@ -20,7 +20,7 @@ from torch import Tensor
 from unblur.atomic import write_atomically
 from unblur.blur import Camera
 from unblur.config import to_json
-from unblur.datasets.photo_folder import content_table, photo_paths
+from unblur.datasets.photo_folder import content_table, find_photos
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.errors import UnblurError
 from unblur.photos.files import decode_png, encode_png
@@ -90,15 +90,15 @@ MOST_PAIRS = 1_000_000_000
 """Names of members have nine digits."""
 
 
-def photo_files(folder: Path) -> tuple[PhotoFile, ...]:
+def describe_photos(folder: Path) -> tuple[PhotoFile, ...]:
     """The photographs of a `PhotoFolder`, by name and content. Raises UnblurError when there are none."""
-    return tuple(PhotoFile(name=path.name, sha256=_sha256(path)) for path in photo_paths(folder))
+    return tuple(PhotoFile(name=path.name, sha256=_compute_sha256(path)) for path in find_photos(folder))
 
 
-def content_table_sha256(folder: Path) -> str | None:
+def compute_content_table_sha256(folder: Path) -> str | None:
     """Return the SHA-256 of the file that balances the photographs of `folder`; None where there is none."""
     table = content_table(folder)
-    return _sha256(table) if table.is_file() else None
+    return _compute_sha256(table) if table.is_file() else None
 
 
 def shard_path(folder: Path, shard: int) -> Path:
@@ -106,12 +106,12 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"pairs-{shard:06d}.tar"
 
 
-def shard_indices(shard: int, pairs: int, pairs_per_shard: int) -> range:
+def compute_shard_indices(shard: int, pairs: int, pairs_per_shard: int) -> range:
     """Numbers of the pairs in a shard; the last shard may hold fewer than the others."""
     return range(shard * pairs_per_shard, min((shard + 1) * pairs_per_shard, pairs))
 
 
-def missing_shards(folder: Path, settings: ShardSettings) -> list[int]:
+def find_missing_shards(folder: Path, settings: ShardSettings) -> list[int]:
     """Numbers of the shards still to be made. Those that exist are whole, because they are written atomically."""
     shards = range(-(-settings.pairs // settings.pairs_per_shard))
     return [shard for shard in shards if not shard_path(folder, shard).exists()]
@@ -143,7 +143,7 @@ def write_shard(path: Path, indices: range, pair: Callable[[int], SimulatedPair]
     try:
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for index in indices:
-                for name, data in zip(_member_names(index), _encode(pair(index)), strict=True):
+                for name, data in zip(_format_member_names(index), _encode(pair(index)), strict=True):
                     member = tarfile.TarInfo(name)  # Made in 1970 by nobody, readable by all.
                     member.size = len(data)
                     tar.addfile(member, io.BytesIO(data))
@@ -163,7 +163,7 @@ def read_shard(path: Path, indices: range) -> Iterator[StoredPair]:
     try:
         with open_regular(path) as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for index in indices:
-                yield _decode(index, [_read_member(tar, name) for name in _member_names(index)])
+                yield _decode(index, [_read_member(tar, name) for name in _format_member_names(index)])
     except (tarfile.TarError, OSError, EOFError, zipfile.BadZipFile, LookupError, ValueError, UnblurError) as error:
         raise UnblurError(
             f"{path} is cut short or damaged ({str(error).rstrip('.')}); "
@@ -193,7 +193,9 @@ class ShardFolder:
                 f"{folder} lacks {max(1, len(shards) - len(present))} of {len(shards)} shards, for example "
                 f"{shard_path(folder, absent).name}; run the same `unblur simulate` again, which makes what is missing."
             )
-        self.shards = [(shard_path(folder, shard), shard_indices(shard, pairs, pairs_per_shard)) for shard in shards]
+        self.shards = [
+            (shard_path(folder, shard), compute_shard_indices(shard, pairs, pairs_per_shard)) for shard in shards
+        ]
         """Files, and the numbers of the pairs in each."""
 
     def __len__(self) -> int:
@@ -204,7 +206,7 @@ class ShardFolder:
             yield from read_shard(path, indices)
 
 
-def _sha256(path: Path) -> str:
+def _compute_sha256(path: Path) -> str:
     try:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -235,7 +237,7 @@ def _refuse_other_settings(folder: Path, ours: dict[str, object]) -> None:
         )
 
 
-def _member_names(index: int) -> list[str]:
+def _format_member_names(index: int) -> list[str]:
     return [f"{index:09d}.{part}" for part in PARTS]
 
 
@@ -244,7 +246,7 @@ def _encode(pair: SimulatedPair) -> tuple[bytes, ...]:
     motion = io.BytesIO()
     # numpy stamps the entries of the archive with 1980, not with today.
     np.savez(
-        motion, start=pair.motion.start.numpy(), end=pair.motion.end.numpy(), curve=pair.motion.quadratic().numpy()
+        motion, start=pair.motion.start.numpy(), end=pair.motion.end.numpy(), curve=pair.motion.fit_quadratic().numpy()
     )
     return (
         _to_png((pair.blurry * 255).round()),

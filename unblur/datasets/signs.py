@@ -102,7 +102,7 @@ class TextPair:
     """The area of the text, which limits the search for it."""
 
 
-def sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = None) -> Iterator[TextPair]:
+def render_sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = None) -> Iterator[TextPair]:
     """`count` signs, each with every severity of blur: a sign's own exposures, one after the other.
 
     The same everywhere for the same photographs and settings. Raises UnblurError for none, and as `sign` does.
@@ -110,7 +110,7 @@ def sign_pairs(count: int, settings: SignSettings, photos: Photographs | None = 
     if count < 1:
         raise UnblurError(f"A set of {count} signs holds nothing to read; ask for at least one.")
     for number in range(count):
-        shown = sign(number, settings, photos)
+        shown = draw_sign(number, settings, photos)
         top, left, height, width = shown.board
         # What else is written in the photograph behind is not asked for.
         around = (top - MARGIN_PX, left - MARGIN_PX, height + 2 * MARGIN_PX, width + 2 * MARGIN_PX)
@@ -165,12 +165,12 @@ class _Pictures(Sequence[Tensor]):
         place = self.numbers[number]
         with self._lock:
             if place not in self._drawn:
-                picture = sign(place, self.style, self.behind).picture
+                picture = draw_sign(place, self.style, self.behind).picture
                 self._drawn[place] = (picture * 255).round().to(torch.uint8)
             return self._drawn[place]
 
 
-def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> DrawnSigns:
+def draw_signs(count: int, style: SignStyle, photos: Photographs) -> DrawnSigns:
     """Signs before parts of those of `photos` that are large enough, before soft colours where none is.
 
     Raises UnblurError as `sign` does.
@@ -185,7 +185,7 @@ def drawn_signs(count: int, style: SignStyle, photos: Photographs) -> DrawnSigns
     return DrawnSigns(count, style, behind if len(behind) else None, f"Signs before {photos.source}")
 
 
-def sign(number: int, settings: SignStyle, photos: Photographs | None = None) -> Sign:
+def draw_sign(number: int, settings: SignStyle, photos: Photographs | None = None) -> Sign:
     """Sign `number` of a set, before a part of a photograph, or before soft colours where there are none.
 
     Raises UnblurError when letters do not fit, when a photograph is smaller than the picture, and when Matplotlib,
@@ -193,9 +193,9 @@ def sign(number: int, settings: SignStyle, photos: Photographs | None = None) ->
     """
     generator = generator_for(settings.seed, "sign", number)
     low, high = settings.capital_px
-    capital_px = low * (high / low) ** _uniform(generator)
-    font = settings.fonts[_below(len(settings.fonts), generator)]
-    board, letters = BOARDS[_below(len(BOARDS), generator)]
+    capital_px = low * (high / low) ** _draw_uniform(generator)
+    font = settings.fonts[_draw_below(len(settings.fonts), generator)]
+    board, letters = BOARDS[_draw_below(len(BOARDS), generator)]
     border_px, spacing_px = round(2 * SPACING * capital_px), round(SPACING * capital_px)
     width_px, height_px = (side - 2 * (MARGIN_PX + border_px) for side in (settings.width_px, settings.height_px))
     most = int((height_px + spacing_px) / (math.ceil((ABOVE + BELOW) * capital_px) + spacing_px))
@@ -205,29 +205,29 @@ def sign(number: int, settings: SignStyle, photos: Photographs | None = None) ->
             "pixels; ask for larger pictures or smaller letters."
         )
     texts, lines = [], []
-    for _ in range(min(1 + _below(settings.most_lines, generator), most)):
-        text, line = _fitting_line(width_px, font, capital_px, settings.invented, generator)
+    for _ in range(min(1 + _draw_below(settings.most_lines, generator), most)):
+        text, line = _choose_line(width_px, font, capital_px, settings.invented, generator)
         texts.append(text)
         lines.append(line)
-    coverage = _stacked(lines, spacing_px, border_px)
+    coverage = _stack_lines(lines, spacing_px, border_px)
     height, width = coverage.shape
-    top = MARGIN_PX + _below(settings.height_px - 2 * MARGIN_PX - height + 1, generator)
-    left = MARGIN_PX + _below(settings.width_px - 2 * MARGIN_PX - width + 1, generator)
-    light = srgb_to_linear(_background(settings, photos, number))
+    top = MARGIN_PX + _draw_below(settings.height_px - 2 * MARGIN_PX - height + 1, generator)
+    left = MARGIN_PX + _draw_below(settings.width_px - 2 * MARGIN_PX - width + 1, generator)
+    light = srgb_to_linear(_draw_background(settings, photos, number))
     ink, plain = (srgb_to_linear(torch.tensor(colour).view(3, 1, 1) / 255) for colour in (letters, board))
     light[:, top : top + height, left : left + width] = plain + coverage * (ink - plain)
     picture = (linear_to_srgb(light) * 255).round() / 255
     return Sign(picture=picture, text="\n".join(texts), board=(top, left, height, width))
 
 
-def _fitting_line(
+def _choose_line(
     room_px: int, font: Font, capital_px: float, invented: bool, generator: torch.Generator
 ) -> tuple[str, Tensor]:
     """One to three words or numbers, as many as fit, and their coverage."""
     text, line = "", torch.empty(0, 0)
-    wanted = 1 + _below(3, generator)
+    wanted = 1 + _draw_below(3, generator)
     while wanted > 0:
-        longer = f"{text} {_item(invented, generator)}".strip()
+        longer = f"{text} {_draw_item(invented, generator)}".strip()
         drawn = draw_line(longer, font, capital_px)
         if drawn.shape[1] > room_px:
             if text:
@@ -237,24 +237,24 @@ def _fitting_line(
     return text, line
 
 
-def _item(invented: bool, generator: torch.Generator) -> str:
+def _draw_item(invented: bool, generator: torch.Generator) -> str:
     """A word, or, as often, something that no dictionary knows: a number, or a letter and a number."""
-    kind = _uniform(generator)
+    kind = _draw_uniform(generator)
     if kind < 0.5:
-        words = [_invented_word(generator)] if invented else WORDS.split()
-        word = words[_below(len(words), generator)]
-        return word if _uniform(generator) < 0.6 else word.capitalize()
-    digits = str(1 + _below(9999, generator))
-    return digits if kind < 0.8 else f"{'ABCDEFGHKLMNPRSTUVWXYZ'[_below(22, generator)]}{digits}"
+        words = [_invent_word(generator)] if invented else WORDS.split()
+        word = words[_draw_below(len(words), generator)]
+        return word if _draw_uniform(generator) < 0.6 else word.capitalize()
+    digits = str(1 + _draw_below(9999, generator))
+    return digits if kind < 0.8 else f"{'ABCDEFGHKLMNPRSTUVWXYZ'[_draw_below(22, generator)]}{digits}"
 
 
-def _invented_word(generator: torch.Generator) -> str:
-    letters = [ascii_uppercase[_below(26, generator)] for _ in range(2 + _below(8, generator))]
+def _invent_word(generator: torch.Generator) -> str:
+    letters = [ascii_uppercase[_draw_below(26, generator)] for _ in range(2 + _draw_below(8, generator))]
     word = "".join(letters)
-    return word if _uniform(generator) < 0.5 else word.lower()
+    return word if _draw_uniform(generator) < 0.5 else word.lower()
 
 
-def _stacked(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor:
+def _stack_lines(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor:
     """Lines one below the other, centred, (H, W)."""
     width = max(line.shape[1] for line in lines)
     rows = []
@@ -265,7 +265,7 @@ def _stacked(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor:
     return F.pad(torch.cat(rows), (border_px, border_px, border_px, border_px - spacing_px))
 
 
-def _background(settings: SignStyle, photos: Photographs | None, number: int) -> Tensor:
+def _draw_background(settings: SignStyle, photos: Photographs | None, number: int) -> Tensor:
     """Return the background of sign `number`, (3, H, W) sRGB in [0, 1]."""
     generator = generator_for(settings.seed, "background", number)
     height, width = settings.height_px, settings.width_px
@@ -274,20 +274,20 @@ def _background(settings: SignStyle, photos: Photographs | None, number: int) ->
             0.2 + 0.5 * torch.rand(1, 1, 5, 7, generator=generator) + 0.2 * torch.rand(1, 3, 5, 7, generator=generator)
         )
         return F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)[0].clamp(0, 1)
-    which = _below(len(photos), generator)
+    which = _draw_below(len(photos), generator)
     photo = photos.photos[which]
     if photo.shape[1] < height or photo.shape[2] < width:
         raise UnblurError(
             f"In {photos.source}, {photos.names[which]} is {photo.shape[2]} x {photo.shape[1]} pixels; "
             f"signs hang before photographs of at least {width} x {height}, so remove it."
         )
-    top, left = _below(photo.shape[1] - height + 1, generator), _below(photo.shape[2] - width + 1, generator)
+    top, left = _draw_below(photo.shape[1] - height + 1, generator), _draw_below(photo.shape[2] - width + 1, generator)
     return photo[:, top : top + height, left : left + width].float() / 255
 
 
-def _uniform(generator: torch.Generator) -> float:
+def _draw_uniform(generator: torch.Generator) -> float:
     return float(torch.rand((), generator=generator))
 
 
-def _below(count: int, generator: torch.Generator) -> int:
+def _draw_below(count: int, generator: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=generator))

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unblur.blur import Camera, Exposure, MotionField, motion_field, render, sample_exposure
+from unblur.blur import Camera, Exposure, MotionField, compute_motion_field, render, sample_exposure
 from unblur.blur.motion import STRIDE_PX
 from unblur.blur.render import reach_px
 from unblur.datasets.photo_folder import Photographs
@@ -70,21 +70,21 @@ class SimulatedPair:
     @cached_property
     def motion(self) -> MotionField:
         """The true motion at every 16th pixel."""
-        return self.motion_at(STRIDE_PX)
+        return self.compute_motion_at(STRIDE_PX)
 
-    def motion_at(self, stride_px: int) -> MotionField:
+    def compute_motion_at(self, stride_px: int) -> MotionField:
         """The true motion at every `stride_px`th pixel."""
         margin_px = self.record.margin_px
         _, height, width = self.blurry.shape
-        return motion_field(self.record.exposure.cropped(margin_px, margin_px), height, width, stride_px)
+        return compute_motion_field(self.record.exposure.crop(margin_px, margin_px), height, width, stride_px)
 
-    def fitted_ends(self, stride_px: int) -> MotionField:
+    def fit_ends(self, stride_px: int) -> MotionField:
         """Return start and end of the true motion's quadratic fit at every `stride_px`th pixel.
 
         They are cached, because a pair is used several times and the whole path is long.
         """
         if stride_px not in self._ends:
-            ends = self.motion_at(stride_px).fitted_ends()
+            ends = self.compute_motion_at(stride_px).fit_ends()
             self._ends[stride_px] = MotionField(offsets=torch.stack(ends), stride_px=stride_px)
         return self._ends[stride_px]
 
@@ -128,13 +128,13 @@ class SimulatedPairs:
             self.camera, height, width, seed_for(self.seed, "exposure", index), tuple(self.photos.names)
         )
         if pristine:
-            exposure = _untouched(exposure)
+            exposure = _make_identity_exposure(exposure)
         room_px = (min(height, width) - patch_px) // 2
         margin_px = 0 if pristine else min(reach_px(exposure, height, width), room_px)
         side_px = patch_px + 2 * margin_px
         places = torch.rand(self.sampling.candidates, 2, generator=generator).tolist()
         corners = [(int(x * (width - side_px + 1)), int(y * (height - side_px + 1))) for y, x in places]
-        corner = max(corners, key=lambda corner: detail(photo, corner, side_px, scale))
+        corner = max(corners, key=lambda corner: measure_detail(photo, corner, side_px, scale))
         return PairRecord(
             photo=self.photos.names[which],
             scale=scale,
@@ -142,18 +142,18 @@ class SimulatedPairs:
             side_px=side_px,
             margin_px=margin_px,
             orientation=orientation,
-            exposure=exposure.cropped(*corner),
+            exposure=exposure.crop(*corner),
         )
 
     def expose(self, record: PairRecord) -> SimulatedPair:
         """The pair of `record`. Raises UnblurError when a photograph that it names is missing."""
-        source = _scaled_crop(self._photo(record.photo), record.corner_px, record.side_px, record.scale)
+        source = _scale_and_crop(self._find_photo(record.photo), record.corner_px, record.side_px, record.scale)
         rendering = render(
-            dihedral(source.to(self.device), record.orientation),
+            apply_dihedral(source.to(self.device), record.orientation),
             record.exposure,
             record.margin_px,
             [
-                _picture(self._photo(layer.picture), layer.picture_place, record.side_px).to(self.device)
+                _crop_picture(self._find_photo(layer.picture), layer.picture_place, record.side_px).to(self.device)
                 if layer.picture
                 else None
                 for layer in record.exposure.layers
@@ -164,7 +164,7 @@ class SimulatedPairs:
             blurry=rendering.blurry, sharp=rendering.sharp, saturated=rendering.saturated, record=record
         )
 
-    def _photo(self, name: str) -> Tensor:
+    def _find_photo(self, name: str) -> Tensor:
         if name not in self.places:
             raise UnblurError(
                 f"{self.photos.source} has no {name}, which a record asks for; give the same photographs."
@@ -172,7 +172,7 @@ class SimulatedPairs:
         return self.photos.photos[self.places[name]]
 
 
-def _untouched(exposure: Exposure) -> Exposure:
+def _make_identity_exposure(exposure: Exposure) -> Exposure:
     """An exposure that changes nothing."""
     return Exposure(
         poses=((0.0,) * 6,),
@@ -182,7 +182,7 @@ def _untouched(exposure: Exposure) -> Exposure:
     )
 
 
-def dihedral(patch: Tensor, orientation: int) -> Tensor:
+def apply_dihedral(patch: Tensor, orientation: int) -> Tensor:
     """One of the eight flips and quarter turns, named 0 to 7. (..., P, P) -> (..., P, P)."""
     if orientation >= 4:
         patch = patch.flip(-1)
@@ -190,22 +190,22 @@ def dihedral(patch: Tensor, orientation: int) -> Tensor:
 
 
 def undo_dihedral(patch: Tensor, orientation: int) -> Tensor:
-    """The inverse of `dihedral`."""
+    """The inverse of `apply_dihedral`."""
     patch = patch.rot90(-(orientation % 4), (-2, -1))
     return (patch.flip(-1) if orientation >= 4 else patch).contiguous()
 
 
-def detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float = 1.0) -> float:
+def measure_detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float = 1.0) -> float:
     """Mean step between neighbouring pixels of a square at (left, top), sparsely sampled, of (3, H, W) uint8.
 
-    The square is that of the photograph scaled by `scale`, as `_scaled_crop` would cut it.
+    The square is that of the photograph scaled by `scale`, as `_scale_and_crop` would cut it.
     """
     column, row, source_px = int(corner_px[0] / scale), int(corner_px[1] / scale), round(side_px / scale)
     green = photo[1, row : row + source_px : 3, column : column + source_px].short()
     return float((green[:, 1:] - green[:, :-1]).abs().float().mean())
 
 
-def _scaled_crop(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float) -> Tensor:
+def _scale_and_crop(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float) -> Tensor:
     """The square at (left, top) of `photo` scaled by `scale` <= 1, without scaling the rest. uint8 -> [0, 1]."""
     left, top = corner_px
     if scale == 1:
@@ -217,7 +217,7 @@ def _scaled_crop(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale:
     return resized[0].clamp(0, 255) / 255
 
 
-def _picture(photo: Tensor, place: tuple[float, float], side_px: int) -> Tensor:
+def _crop_picture(photo: Tensor, place: tuple[float, float], side_px: int) -> Tensor:
     """A square of another photograph, enlarged if it is too small. uint8 -> (3, side, side) in [0, 1]."""
     height, width = photo.shape[1:]
     left, top = int(place[0] * max(0, width - side_px)), int(place[1] * max(0, height - side_px))

@@ -56,19 +56,19 @@ class PairSet:
     share: float
     """Share of all patches, above 0 and at most 1."""
 
-    def training_files(self) -> list[PairFiles]:
+    def find_training_files(self) -> list[PairFiles]:
         """The pairs to learn from. Raises UnblurError when there are none."""
-        return _cut(self)[0]
+        return _split_holdout(self)[0]
 
-    def holdout_files(self) -> list[PairFiles]:
+    def find_holdout_files(self) -> list[PairFiles]:
         """The pairs that are left out. Raises UnblurError when there are none to learn from."""
-        return _cut(self)[1]
+        return _split_holdout(self)[1]
 
 
 DataSource = SimulatedBlur | SyntheticText | PairSet
 
 
-def _cut(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]:
+def _split_holdout(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]:
     """The last, and not every fifth: neighbours in a video are nearly the same picture."""
     files = PairFolder(Path(pair_set.folder), name=pair_set.data_set, for_training=True).files
     if not pair_set.holdout:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from unblur.blur import Camera, motion_field, render, sample_exposure
+from unblur.blur import Camera, compute_motion_field, render, sample_exposure
 from unblur.blur.render import reach_px
 from unblur.datasets.pair import Pair
 from unblur.datasets.photo_folder import PhotoFolder
@@ -61,7 +61,7 @@ STILL = ValidationSet(severities=(("still", 0.0),), camera=replace(CAMERA, still
 """Nothing moves: what is left of the difference between blurry and sharp are the sensor's noise and the JPEG."""
 
 
-def validation_pairs(photos: PhotoFolder, settings: ValidationSet) -> Iterator[Pair]:
+def simulate_validation_pairs(photos: PhotoFolder, settings: ValidationSet) -> Iterator[Pair]:
     """Pairs named `<severity>_<photo>.png`; the same on every machine for the same photographs and settings."""
     for name, photo in zip(photos.names, photos.photos, strict=True):
         for severity, extent_px in settings.severities:
@@ -73,10 +73,10 @@ def validation_pairs(photos: PhotoFolder, settings: ValidationSet) -> Iterator[P
             # Whatever can enter the crop from outside during the exposure is real where the photograph has it.
             margin = min(reach_px(exposure, height, width), top, left)
             source = photo[:, top - margin : top + rows + margin, left - margin : left + columns + margin]
-            rendering = render(source.float() / 255, exposure.cropped(left - margin, top - margin), margin_px=margin)
+            rendering = render(source.float() / 255, exposure.crop(left - margin, top - margin), margin_px=margin)
             yield Pair(
                 blurry=rendering.blurry,
                 sharp=rendering.sharp,
                 name=f"{severity}_{name.rsplit('.', 1)[0]}.png",
-                motion=motion_field(exposure.cropped(left, top), rows, columns),
+                motion=compute_motion_field(exposure.crop(left, top), rows, columns),
             )

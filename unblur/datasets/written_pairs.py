@@ -23,7 +23,7 @@ def write_pair(folder: Path, pair: Pair) -> None:
     try:
         for side, picture in (("blurry", pair.blurry), ("sharp", pair.sharp)):
             (folder / side).mkdir(parents=True, exist_ok=True)
-            write_photo(Photo(pixels=_pixels(picture)), folder / side / pair.name)
+            write_photo(Photo(pixels=_to_pixels(picture)), folder / side / pair.name)
         if pair.motion is not None:
             (folder / "motion").mkdir(exist_ok=True)
             arrays = io.BytesIO()
@@ -49,5 +49,5 @@ def write_set(folder: Path, settings: object, pairs: Callable[[], Iterable[Pair]
     write_atomically(path, to_json(settings).encode())
 
 
-def _pixels(picture: Tensor) -> np.ndarray:
+def _to_pixels(picture: Tensor) -> np.ndarray:
     return (picture * 255).round().byte().permute(1, 2, 0).contiguous().numpy()

@@ -1,6 +1,6 @@
 """Deconvolution without learned weights: blur kernels, camera paths, and the sharp image that explains a blurry one."""
 
-from unblur.deconvolution.camera_path import CameraPath, single_kernel_path
+from unblur.deconvolution.camera_path import CameraPath, make_single_kernel_path
 from unblur.deconvolution.candidates import CANDIDATES, deconvolve_candidates
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
 from unblur.deconvolution.non_blind import Deconvolution, deconvolve
@@ -15,6 +15,6 @@ __all__ = [
     "deconvolve_candidates",
     "deconvolve_wiener",
     "estimate_kernel_by_edges",
+    "make_single_kernel_path",
     "refine_kernel_by_edges",
-    "single_kernel_path",
 ]

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unblur.deconvolution.kernel import centroid, direction_deg, extent_px, resize_kernel
+from unblur.deconvolution.kernel import compute_centroid, measure_direction_deg, measure_extent_px, resize_kernel
 from unblur.deconvolution.least_squares import RIDGE, Correlations, NormalEquations, minimise_non_negative
 
 
@@ -36,29 +36,29 @@ class CameraPath:
         """S."""
         return self.weights.shape[-1]
 
-    def kernels_at(self, places_px: Tensor) -> Tensor:
+    def compute_kernels_at(self, places_px: Tensor) -> Tensor:
         """The blur kernels at places (x, y) of the photograph, as convolution kernels. (N, 2) -> (N, S, S), sum 1."""
-        kernels = _displaced(self.weights, _roll_displacements(places_px, self))
+        kernels = _displace_and_sum(self.weights, _compute_roll_displacements(places_px, self))
         return kernels / kernels.sum(dim=(1, 2), keepdim=True).clamp(min=1e-8)
 
-    def kernel_at(self, x_px: float, y_px: float) -> Tensor:
+    def compute_kernel_at(self, x_px: float, y_px: float) -> Tensor:
         """The blur kernel at one place, (S, S) with sum 1."""
-        return self.kernels_at(torch.tensor([[x_px, y_px]]))[0]
+        return self.compute_kernels_at(torch.tensor([[x_px, y_px]]))[0]
 
     @property
     def central_kernel(self) -> Tensor:
         """The kernel at `centre_px`, (S, S) with sum 1."""
-        return self.kernel_at(*self.centre_px)
+        return self.compute_kernel_at(*self.centre_px)
 
     @property
     def length_px(self) -> float:
-        """Length of the central kernel, see `extent_px`."""
-        return extent_px(self.central_kernel)
+        """Length of the central kernel, see `measure_extent_px`."""
+        return measure_extent_px(self.central_kernel)
 
     @property
     def direction_deg(self) -> float:
         """Return the main direction of the central kernel: 0 is horizontal, 90 vertical, counter-clockwise."""
-        return direction_deg(self.central_kernel)
+        return measure_direction_deg(self.central_kernel)
 
     @property
     def concentration(self) -> float:
@@ -79,18 +79,18 @@ class CameraPath:
         ]
         return max(used) - min(used) if used else 0.0
 
-    def variation_px(self, height_px: int, width_px: int) -> float:
+    def compute_variation_px(self, height_px: int, width_px: int) -> float:
         """The largest difference in pixels that roll makes between the kernels at two corners of a window."""
         return self.roll_range_rad * math.hypot(height_px, width_px)
 
-    def scaled(self, factor: float) -> "CameraPath":
+    def scale(self, factor: float) -> "CameraPath":
         """The same movement in the photograph scaled by `factor`."""
         side = max(3, round(self.side * factor) | 1)
         weights = torch.stack([layer.sum() * resize_kernel(layer, side) for layer in self.weights])
         x, y = self.centre_px
         return replace(self, weights=weights, centre_px=(x * factor, y * factor))
 
-    def facts(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """The path for JSON: poses with their shares of the exposure, without those below 0.001 of the largest."""
         half = self.side // 2
         largest = float(self.weights.max())
@@ -107,7 +107,7 @@ class CameraPath:
             "poses": poses,
         }
 
-    def picture(self, height_px: int, width_px: int, rows: int = 5, columns: int = 5) -> Tensor:
+    def draw(self, height_px: int, width_px: int, rows: int = 5, columns: int = 5) -> Tensor:
         """The kernels over a photograph of that size as one image, brightest values white. (H, W) in [0, 1]."""
         places = torch.tensor(
             [
@@ -116,17 +116,17 @@ class CameraPath:
                 for column in range(columns)
             ]
         )
-        kernels = self.kernels_at(places)
+        kernels = self.compute_kernels_at(places)
         framed = F.pad(kernels / kernels.amax(dim=(1, 2), keepdim=True), (1,) * 4)
         return framed.view(rows, columns, self.side + 2, self.side + 2).transpose(1, 2).flatten(2).flatten(0, 1)
 
 
-def single_kernel_path(kernel: Tensor, centre_px: tuple[float, float] = (0.0, 0.0)) -> CameraPath:
+def make_single_kernel_path(kernel: Tensor, centre_px: tuple[float, float] = (0.0, 0.0)) -> CameraPath:
     """A path without roll, whose kernel is the same everywhere. `kernel`: (S, S), not negative."""
     return CameraPath(weights=(kernel / kernel.sum())[None], roll_rad=(0.0,), centre_px=centre_px)
 
 
-def with_rolls(path: CameraPath, roll_rad: tuple[float, ...]) -> CameraPath:
+def add_rolls(path: CameraPath, roll_rad: tuple[float, ...]) -> CameraPath:
     """The same path on a finer set of rolls, all of its time at the one that is nearest to zero."""
     weights = path.weights.new_zeros(len(roll_rad), path.side, path.side)
     weights[min(range(len(roll_rad)), key=lambda index: abs(roll_rad[index]))] = path.weights.sum(dim=0)
@@ -141,46 +141,46 @@ def fit_path(
     `places_px`, (P, 2), are the middles (x, y) of the windows that `correlations` belong to.
     """
     equations = NormalEquations(correlations)
-    moved = _roll_displacements(places_px, start)
+    moved = _compute_roll_displacements(places_px, start)
     energy = float(correlations.energy.sum())
     bound = float(equations.largest_eigenvalue.sum()) * len(start.roll_rad) + ridge * energy
 
     def gradient(weights: Tensor) -> Tensor:
-        error = equations.apply(_displaced(weights, moved)) - correlations.cross
-        return _collected(error, moved) + ridge * energy * weights
+        error = equations.apply(_displace_and_sum(weights, moved)) - correlations.cross
+        return _displace_back(error, moved) + ridge * energy * weights
 
     weights = minimise_non_negative(gradient, start.weights, step=1 / bound, iterations=iterations)
     return replace(start, weights=weights / weights.sum().clamp(min=1e-8))
 
 
-def centred_path(path: CameraPath) -> CameraPath:
+def centre_path(path: CameraPath) -> CameraPath:
     """The path with the centre of mass of its translations in the middle, by whole pixels."""
-    x, y = (round(value) for value in centroid(path.weights.sum(dim=0)))
+    x, y = (round(value) for value in compute_centroid(path.weights.sum(dim=0)))
     return replace(path, weights=path.weights.roll((-y, -x), (1, 2)))
 
 
-def _roll_displacements(places_px: Tensor, path: CameraPath) -> Tensor:
+def _compute_roll_displacements(places_px: Tensor, path: CameraPath) -> Tensor:
     """The displacement (x, y) in pixels of each place by each roll. (N, 2) -> (N, R, 2)."""
     away = places_px - torch.tensor(path.centre_px)
     turned = torch.stack([-away[:, 1], away[:, 0]], dim=1)
     return turned[:, None] * torch.tensor(path.roll_rad)[:, None]
 
 
-def _displaced(weights: Tensor, moved_px: Tensor) -> Tensor:
+def _displace_and_sum(weights: Tensor, moved_px: Tensor) -> Tensor:
     """The sum of all layers, each displaced. (R, S, S) and (N, R, 2) -> (N, S, S)."""
     count, rolls = moved_px.shape[:2]
     layers = weights.expand(count, -1, -1, -1).reshape(count * rolls, 1, *weights.shape[1:])
-    return _shifted(layers, moved_px.flatten(0, 1)).view(count, rolls, *weights.shape[1:]).sum(dim=1)
+    return _shift(layers, moved_px.flatten(0, 1)).view(count, rolls, *weights.shape[1:]).sum(dim=1)
 
 
-def _collected(kernels: Tensor, moved_px: Tensor) -> Tensor:
-    """The adjoint of `_displaced`. (N, S, S) and (N, R, 2) -> (R, S, S)."""
+def _displace_back(kernels: Tensor, moved_px: Tensor) -> Tensor:
+    """The adjoint of `_displace_and_sum`. (N, S, S) and (N, R, 2) -> (R, S, S)."""
     count, rolls = moved_px.shape[:2]
     layers = kernels[:, None].expand(-1, rolls, -1, -1).reshape(count * rolls, 1, *kernels.shape[1:])
-    return _shifted(layers, -moved_px.flatten(0, 1)).view(count, rolls, *kernels.shape[1:]).sum(dim=0)
+    return _shift(layers, -moved_px.flatten(0, 1)).view(count, rolls, *kernels.shape[1:]).sum(dim=0)
 
 
-def _shifted(images: Tensor, moved_px: Tensor) -> Tensor:
+def _shift(images: Tensor, moved_px: Tensor) -> Tensor:
     """Images displaced by (x, y) pixels, right and down, bilinearly; zero comes in. (M, 1, S, S) and (M, 2) -> same."""
     side = images.shape[-1]
     if not bool(moved_px.any()):

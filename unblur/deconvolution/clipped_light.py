@@ -27,13 +27,13 @@ class ClippedLight:
     clipped: Tensor
     """(C, H, W) bool."""
 
-    def completed(self, again: Tensor) -> Tensor:
+    def complete(self, again: Tensor) -> Tensor:
         """The image with its missing light from `again`, the estimate blurred again. Shape: (C, H, W) -> same."""
         image = self.extended.image
         at_least = torch.where(self.clipped, torch.maximum(again, image), again)
         return torch.where((self.extended.known > 0) & ~self.clipped, image, at_least)
 
-    def blended(self, sharp: Tensor, power: Tensor) -> Tensor:
+    def blend(self, sharp: Tensor, power: Tensor) -> Tensor:
         """The deconvolved image, blurry where clipped pixels reach. Shape: (..., C, H, W) -> same.
 
         `power` is the squared transfer function of the kernel.

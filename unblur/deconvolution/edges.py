@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fft
 
-from unblur.deconvolution.fourier import Extended, difference_transfers, extend, transfer_function
-from unblur.deconvolution.kernel import clean_kernel, point_kernel, resize_kernel
+from unblur.deconvolution.fourier import Extended, compute_difference_transfers, compute_transfer_function, extend
+from unblur.deconvolution.kernel import clean_kernel, make_point_kernel, resize_kernel
 from unblur.deconvolution.least_squares import fit_kernel
 
 FIRST_WEIGHT, LAST_WEIGHT, DECAY = 4e-3, 1e-4, 1.1
@@ -61,7 +61,7 @@ def estimate_kernel_by_edges(
             # The work grows with the number of pixels.
             on_size(scale**2)
     assert kernel is not None
-    return _or_point(kernel)
+    return _replace_empty(kernel)
 
 
 def refine_kernel_by_edges(blurry: Tensor, start: Tensor, *, fits: int = 4) -> Tensor:
@@ -75,7 +75,7 @@ def refine_kernel_by_edges(blurry: Tensor, start: Tensor, *, fits: int = 4) -> T
         kernel = clean_kernel(kernel if len(kernel) == side else resize_kernel(kernel, side), SMALLEST_REFINED_VALUE)
         resized = blurry if scale == 1 else _resize(blurry, scale)
         kernel, weight = _fit(resized, kernel, weight, fits, SMALLEST_REFINED_VALUE)
-    return _or_point(kernel)
+    return _replace_empty(kernel)
 
 
 def _fit(blurry: Tensor, kernel: Tensor, weight: float, fits: int, smallest: float) -> tuple[Tensor, float]:
@@ -92,16 +92,16 @@ def _fit(blurry: Tensor, kernel: Tensor, weight: float, fits: int, smallest: flo
     return kernel, weight
 
 
-def _or_point(kernel: Tensor) -> Tensor:
+def _replace_empty(kernel: Tensor) -> Tensor:
     """A point where nothing was found, because the photograph has no edges."""
-    return kernel if bool(kernel.any()) else point_kernel(len(kernel))
+    return kernel if bool(kernel.any()) else make_point_kernel(len(kernel))
 
 
 def restore_edges(blurry: Extended, kernel: Tensor, weight: float) -> Tensor:
     """The image with few non-zero gradients that `kernel` blurs to `blurry`, by half-quadratic splitting. (H, W)."""
     size = blurry.size
-    transfer = transfer_function(kernel, size)
-    steps = difference_transfers(size, blurry.image)
+    transfer = compute_transfer_function(kernel, size)
+    steps = compute_difference_transfers(size, blurry.image)
     gradient_power = steps.abs().square().sum(0)
     spectrum = fft.rfft2(blurry.image)
     data, power = transfer.conj() * spectrum, transfer.abs().square()

@@ -32,7 +32,7 @@ class Extended:
         return extended[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-def fast_length(shortest: int) -> int:
+def find_fast_length(shortest: int) -> int:
     """The smallest even number of at least `shortest` whose only prime factors are 2, 3 and 5."""
     length = shortest + shortest % 2
     while True:
@@ -51,7 +51,7 @@ def extend(image: Tensor, reach_px: int) -> Extended:
     The extension fades from each border to the opposite one along half a cosine, so that it wraps around smoothly.
     """
     height, width = image.shape[-2:]
-    rows, columns = fast_length(height + 2 * reach_px), fast_length(width + 2 * reach_px)
+    rows, columns = find_fast_length(height + 2 * reach_px), find_fast_length(width + 2 * reach_px)
     top, left = (rows - height) // 2, (columns - width) // 2
     extended = _extend_last(image, left, columns - width - left)
     extended = _extend_last(extended.mT, top, rows - height - top).mT
@@ -68,7 +68,7 @@ def _extend_last(image: Tensor, before: int, after: int) -> Tensor:
     return torch.cat([fill[..., after:], image, fill[..., :after]], dim=-1)
 
 
-def transfer_function(kernel: Tensor, size: tuple[int, int]) -> Tensor:
+def compute_transfer_function(kernel: Tensor, size: tuple[int, int]) -> Tensor:
     """The transform of a kernel, (..., S, S) with odd S and its origin in the middle, for images of `size`."""
     side = kernel.shape[-1]
     whole = F.pad(kernel, (0, size[1] - side, 0, size[0] - side))
@@ -76,7 +76,7 @@ def transfer_function(kernel: Tensor, size: tuple[int, int]) -> Tensor:
     return transfer
 
 
-def difference_transfers(size: tuple[int, int], like: Tensor) -> Tensor:
+def compute_difference_transfers(size: tuple[int, int], like: Tensor) -> Tensor:
     """The transforms of the differences to the right and to the lower neighbour. Shape: (2, H, W // 2 + 1), complex."""
     steps = torch.zeros(2, *size, dtype=like.dtype, device=like.device)
     steps[:, 0, 0] = -1
@@ -86,14 +86,14 @@ def difference_transfers(size: tuple[int, int], like: Tensor) -> Tensor:
     return transfers
 
 
-def differences(image: Tensor) -> Tensor:
+def compute_differences(image: Tensor) -> Tensor:
     """Differences to the right and to the lower neighbour, 0 in the last column and row. (H, W) -> (2, H, W)."""
     across = F.pad(image[:, 1:] - image[:, :-1], (0, 1))
     down = F.pad(image[1:] - image[:-1], (0, 0, 0, 1))
     return torch.stack([across, down])
 
 
-def taper(height: int, width: int, reach_px: int) -> Tensor:
+def compute_taper(height: int, width: int, reach_px: int) -> Tensor:
     """A window that rises from 0 to 1 over `reach_px`, at most a quarter, at each border. Shape: (height, width)."""
 
     def rise(length: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def point_kernel(side: int) -> Tensor:
+def make_point_kernel(side: int) -> Tensor:
     """The kernel that changes nothing."""
     kernel = torch.zeros(side, side)
     kernel[side // 2, side // 2] = 1
@@ -29,7 +29,7 @@ def clean_kernel(kernel: Tensor, smallest_value: float, smallest_part: float = 0
     the sum.
     """
     kernel = torch.where(kernel < smallest_value * kernel.max(), 0, kernel)
-    labels = connected_parts(kernel > 0)
+    labels = label_connected_parts(kernel > 0)
     sums = torch.zeros(int(labels.max()) + 1).index_add_(0, labels.flatten(), kernel.flatten())
     kernel = torch.where(sums[labels] < smallest_part * sums.sum(), 0, kernel)
     return centre_kernel(kernel / kernel.sum().clamp(min=1e-8))
@@ -42,7 +42,7 @@ def smooth_kernels(kernels: Tensor) -> Tensor:
     return smooth
 
 
-def connected_parts(mask: Tensor) -> Tensor:
+def label_connected_parts(mask: Tensor) -> Tensor:
     """Number the parts of a mask, (H, W) bool, that are connected by sides or corners; 0 is outside. (H, W) int64."""
     numbers = torch.arange(1, mask.numel() + 1, dtype=torch.float32).view_as(mask) * mask
     while True:
@@ -57,7 +57,7 @@ def connected_parts(mask: Tensor) -> Tensor:
     return parts
 
 
-def centroid(kernel: Tensor) -> tuple[float, float]:
+def compute_centroid(kernel: Tensor) -> tuple[float, float]:
     """Centre of mass (x, y) in pixels from the middle, right and down."""
     side = kernel.shape[-1]
     places = torch.arange(side, dtype=kernel.dtype) - side // 2
@@ -70,11 +70,11 @@ def centre_kernel(kernel: Tensor) -> Tensor:
 
     A photograph does not determine the position of its kernel; the simulator and RealBlur use the same convention.
     """
-    x, y = centroid(kernel)
+    x, y = compute_centroid(kernel)
     return kernel.roll((-round(y), -round(x)), (0, 1))
 
 
-def extent_px(kernel: Tensor) -> float:
+def measure_extent_px(kernel: Tensor) -> float:
     """Length of the kernel: the diagonal of the box that holds all but 1 % of its light on each side, in pixels."""
 
     def span(profile: Tensor) -> float:
@@ -85,11 +85,11 @@ def extent_px(kernel: Tensor) -> float:
     return math.hypot(span(kernel.sum(0)), span(kernel.sum(1)))
 
 
-def direction_deg(kernel: Tensor) -> float:
+def measure_direction_deg(kernel: Tensor) -> float:
     """Return the main direction of the blur: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise."""
     side = kernel.shape[-1]
     places = torch.arange(side, dtype=kernel.dtype) - side // 2
-    x, y = centroid(kernel)
+    x, y = compute_centroid(kernel)
     total = kernel.sum().clamp(min=1e-8)
     across = float((kernel.sum(0) * (places - x).square()).sum() / total)
     down = float((kernel.sum(1) * (places - y).square()).sum() / total)

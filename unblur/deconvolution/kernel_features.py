@@ -7,7 +7,7 @@ or mirroring both images turns or mirrors all features, and the kernel with them
 import torch
 from torch import Tensor, fft
 
-from unblur.deconvolution.fourier import differences, fast_length, taper
+from unblur.deconvolution.fourier import compute_differences, compute_taper, find_fast_length
 
 WINDOW_PX = 65
 """Side of the features: kernels up to about this long can be described."""
@@ -18,7 +18,7 @@ _QUOTIENTS = ((0.003, 8.0), (0.03, 8.0), (0.3, 16.0), (3.0, 64.0))
 """Regularisation of each quotient, relative to the mean power of the sharp gradients, and its scale factor."""
 
 
-def kernel_features(blurry: Tensor, sharp: Tensor) -> Tensor:
+def compute_kernel_features(blurry: Tensor, sharp: Tensor) -> Tensor:
     """Features of the kernel with `sharp * kernel ~ blurry`. (H, W) linear light, twice -> (FEATURES, 65, 65).
 
     The first four are quotients of cross and power spectra (Wiener's estimate of the kernel), the fifth is the
@@ -26,9 +26,9 @@ def kernel_features(blurry: Tensor, sharp: Tensor) -> Tensor:
     phases and therefore does not depend on errors of `sharp`.
     """
     height, width = blurry.shape
-    window = taper(height, width, min(height, width) // 6)
-    size = fast_length(height + WINDOW_PX), fast_length(width + WINDOW_PX)
-    ours, theirs = (fft.rfft2(differences(image) * window, s=size) for image in (sharp, blurry))
+    window = compute_taper(height, width, min(height, width) // 6)
+    size = find_fast_length(height + WINDOW_PX), find_fast_length(width + WINDOW_PX)
+    ours, theirs = (fft.rfft2(compute_differences(image) * window, s=size) for image in (sharp, blurry))
     cross, power = (ours.conj() * theirs).sum(0), ours.abs().square().sum(0)
     blurry_power = theirs.abs().square().sum(0)
     mean = power.mean() + 1e-12

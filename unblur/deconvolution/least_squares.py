@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fft
 
-from unblur.deconvolution.fourier import differences, fast_length, taper
+from unblur.deconvolution.fourier import compute_differences, compute_taper, find_fast_length
 
 RIDGE = 2e-2
 """Weight of the squared kernel, relative to the energy of the sharp gradients."""
@@ -46,12 +46,12 @@ def correlate(sharp: Tensor, blurry: Tensor, side: int, weights: Tensor | None =
     Gradients are multiplied by `weights`, in [0, 1], and fade out at the borders, across which light came from outside.
     """
     height, width = blurry.shape
-    window = taper(height, width, side)
+    window = compute_taper(height, width, side)
     if weights is not None:
         window = window * weights
-    size = fast_length(height + side), fast_length(width + side)
-    gradients = differences(blurry) * window
-    ours, theirs = (fft.rfft2(own, s=size) for own in (differences(sharp) * window, gradients))
+    size = find_fast_length(height + side), find_fast_length(width + side)
+    gradients = compute_differences(blurry) * window
+    ours, theirs = (fft.rfft2(own, s=size) for own in (compute_differences(sharp) * window, gradients))
     reach = side // 2
     cross = fft.irfft2((ours.conj() * theirs).sum(0), s=size).roll((reach, reach), (0, 1))
     own = fft.irfft2(ours.abs().square().sum(0), s=size).roll((side - 1, side - 1), (0, 1))
@@ -77,7 +77,7 @@ class NormalEquations:
     def __init__(self, correlations: Correlations) -> None:
         self.correlations = correlations
         self.side = correlations.side
-        length = fast_length(3 * self.side - 2)
+        length = find_fast_length(3 * self.side - 2)
         self._size = (length, length)
         self._spectrum = fft.rfft2(correlations.sharp, s=self._size)
 

@@ -12,7 +12,7 @@ from torch import Tensor, fft
 
 from unblur.deconvolution.camera_path import CameraPath
 from unblur.deconvolution.clipped_light import find_clipped_light
-from unblur.deconvolution.fourier import difference_transfers, extend, transfer_function
+from unblur.deconvolution.fourier import compute_difference_transfers, compute_transfer_function, extend
 from unblur.deconvolution.varying_blur import solve_by_windows
 
 EXPONENT = 0.8
@@ -49,25 +49,25 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor, weight: float) -> Tensor:
     """Deconvolve a window with one kernel. (C, H, W) -> same."""
     extended = extend(blurry, kernel.shape[-1])
     size = extended.size
-    transfer = transfer_function(kernel, size)
-    steps = difference_transfers(size, blurry)
+    transfer = compute_transfer_function(kernel, size)
+    steps = compute_difference_transfers(size, blurry)
     power, gradient_power = transfer.abs().square(), steps.abs().square().sum(0)
     missing = find_clipped_light(extended)
     spectrum = light_spectrum = fft.rfft2(extended.image)
     coupling = 2 * weight
     for step in range(ROUNDS):
         if step:
-            light_spectrum = fft.rfft2(missing.completed(fft.irfft2(transfer * spectrum, s=size)))
+            light_spectrum = fft.rfft2(missing.complete(fft.irfft2(transfer * spectrum, s=size)))
         gradients = fft.irfft2(spectrum[:, None] * steps, s=size)
-        gradients = gradients * _shrinkage(gradients, weight / coupling)
+        gradients = gradients * _compute_shrinkage(gradients, weight / coupling)
         target = (steps.conj() * fft.rfft2(gradients)).sum(1)
         data = transfer.conj() * light_spectrum
         spectrum = (data + coupling * target) / (power + coupling * gradient_power + 1e-7)
         coupling *= 4
-    return extended.crop(missing.blended(fft.irfft2(spectrum, s=size), power))
+    return extended.crop(missing.blend(fft.irfft2(spectrum, s=size), power))
 
 
-def _shrinkage(gradients: Tensor, threshold: float) -> Tensor:
+def _compute_shrinkage(gradients: Tensor, threshold: float) -> Tensor:
     """The factor that minimises `threshold |v|^p + (|v| - |g|)^2 / 2` for all colours and both directions together.
 
     A few fixed-point iterations. Shape: (C, 2, H, W) -> (H, W).

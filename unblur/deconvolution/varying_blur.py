@@ -25,10 +25,10 @@ def solve_by_windows(blurry: Tensor, path: CameraPath, solve: SolveWindow, left_
     Where one kernel serves the whole part, `solve` gets the whole part. (C, H, W) linear light -> (..., C, H, W).
     """
     height, width = blurry.shape[1:]
-    window_px = _window_px(path)
-    whole = path.variation_px(height, width) <= LARGEST_VARIATION_PX
-    rows = [(0, height)] if whole else _spans(height, window_px)
-    columns = [(0, width)] if whole else _spans(width, window_px)
+    window_px = _choose_window_px(path)
+    whole = path.compute_variation_px(height, width) <= LARGEST_VARIATION_PX
+    rows = [(0, height)] if whole else _split_in_spans(height, window_px)
+    columns = [(0, width)] if whole else _split_in_spans(width, window_px)
     places = torch.tensor(
         [
             [left_px + (left + right - 1) / 2, top_px + (top + bottom - 1) / 2]
@@ -36,7 +36,7 @@ def solve_by_windows(blurry: Tensor, path: CameraPath, solve: SolveWindow, left_
             for left, right in columns
         ]
     )
-    kernels = iter(path.kernels_at(places))
+    kernels = iter(path.compute_kernels_at(places))
     if len(rows) == len(columns) == 1:
         return solve(blurry, next(kernels))
     total: Tensor | None = None
@@ -44,7 +44,7 @@ def solve_by_windows(blurry: Tensor, path: CameraPath, solve: SolveWindow, left_
     for top, bottom in rows:
         for left, right in columns:
             solved = solve(blurry[:, top:bottom, left:right], next(kernels))
-            share = _blending_weights(bottom - top)[:, None] * _blending_weights(right - left)
+            share = _compute_blending_weights(bottom - top)[:, None] * _compute_blending_weights(right - left)
             total = blurry.new_zeros(*solved.shape[:-2], height, width) if total is None else total
             total[..., top:bottom, left:right] += share * solved
             weights[:, top:bottom, left:right] += share
@@ -52,15 +52,15 @@ def solve_by_windows(blurry: Tensor, path: CameraPath, solve: SolveWindow, left_
     return total / weights
 
 
-def _window_px(path: CameraPath) -> int:
+def _choose_window_px(path: CameraPath) -> int:
     """The side of windows in which the kernel is nearly the same, not much smaller than the kernel."""
-    variation_px = path.variation_px(1, 1)
+    variation_px = path.compute_variation_px(1, 1)
     fitting = LARGEST_WINDOW_PX if variation_px == 0 else int(LARGEST_VARIATION_PX / variation_px)
     smallest = max(SMALLEST_WINDOW_PX, 2 * round(path.length_px))
     return min(max(fitting, smallest), max(LARGEST_WINDOW_PX, smallest))
 
 
-def _spans(length: int, window_px: int) -> list[tuple[int, int]]:
+def _split_in_spans(length: int, window_px: int) -> list[tuple[int, int]]:
     """Windows of equal size that overlap by a half, or one that holds everything."""
     if length <= window_px:
         return [(0, length)]
@@ -69,6 +69,6 @@ def _spans(length: int, window_px: int) -> list[tuple[int, int]]:
     return [(start, start + window_px) for start in starts]
 
 
-def _blending_weights(length: int) -> Tensor:
+def _compute_blending_weights(length: int) -> Tensor:
     """A Hann window without its zeros, (length,)."""
     return torch.hann_window(length + 2, periodic=False)[1:-1]

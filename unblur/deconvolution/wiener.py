@@ -14,7 +14,7 @@ from torch import Tensor, fft
 
 from unblur.deconvolution.camera_path import CameraPath
 from unblur.deconvolution.clipped_light import find_clipped_light
-from unblur.deconvolution.fourier import difference_transfers, extend, transfer_function
+from unblur.deconvolution.fourier import compute_difference_transfers, compute_transfer_function, extend
 from unblur.deconvolution.varying_blur import solve_by_windows
 
 PRIOR_WEIGHTS = (1e-3, 8e-3, 6.4e-2)
@@ -41,15 +41,15 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor, weights: tuple[float, ...
     """(C, H, W) and a kernel (S, S) -> (len(weights), C, H, W)."""
     extended = extend(blurry, kernel.shape[-1])
     size = extended.size
-    transfer = transfer_function(kernel, size)
+    transfer = compute_transfer_function(kernel, size)
     power = transfer.abs().square()
-    gradient_power = difference_transfers(size, blurry).abs().square().sum(0)
+    gradient_power = compute_difference_transfers(size, blurry).abs().square().sum(0)
     missing = find_clipped_light(extended)
     light = extended.image
     for _ in range(ROUNDS):
         again = fft.irfft2(fft.rfft2(light) * (power / (power + COMPLETING_WEIGHT * gradient_power + 1e-7)), s=size)
-        light = missing.completed(again)
+        light = missing.complete(again)
     data = transfer.conj() * fft.rfft2(light)
     filtered = [data / (power + weight * gradient_power + 1e-7) for weight in weights]
     sharp = torch.stack([fft.irfft2(spectrum, s=size) for spectrum in filtered])
-    return extended.crop(missing.blended(sharp, power))
+    return extended.crop(missing.blend(sharp, power))

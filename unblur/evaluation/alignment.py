@@ -34,13 +34,13 @@ class Aligned:
 
 
 def match_brightness(picture: Tensor, sharp: Tensor) -> Tensor:
-    """`picture` times the number that brings it nearest to `sharp` in squared error. Unchanged when it is black."""
+    """Scale `picture` by the factor with the least squared error to `sharp`. A black picture is unchanged."""
     power = picture.square().sum()
     return picture * ((picture * sharp).sum() / power) if bool(power > 0) else picture
 
 
 def align_by_homography(picture: Tensor, sharp: Tensor, *, clip: bool) -> Aligned:
-    """(3, H, W) sRGB in [0, 1], twice. `clip` limits the warped picture to [0, 1] (RSBlur does, RealBlur does not).
+    """Warp `picture`, (3, H, W) sRGB in [0, 1], onto `sharp`. `clip` limits it to [0, 1] (RSBlur does, RealBlur not).
 
     Where no homography is found the picture, its brightness matched, is compared where it lies: `failed` says so.
     """
@@ -58,7 +58,7 @@ def align_by_homography(picture: Tensor, sharp: Tensor, *, clip: bool) -> Aligne
 
 
 def align_by_shift(picture: Tensor, sharp: Tensor, *, farthest_px: int, step_px: float, border_px: int) -> Aligned:
-    """(3, H, W) twice -> (3, H - 2 border, W - 2 border) twice: the shift of `picture` with the least squared error.
+    """Cut both, (3, H, W) -> (3, H - 2 border, W - 2 border), at the shift of `picture` with the least squared error.
 
     Between pixels it is interpolated linearly. The pictures must be larger than two borders.
     """
@@ -79,7 +79,7 @@ def align_by_shift(picture: Tensor, sharp: Tensor, *, farthest_px: int, step_px:
 
 
 def align_by_whole_pixels(picture: Tensor, sharp: Tensor) -> Aligned:
-    """(3, H, W) twice: `picture` where its grey, the mean of the channels, correlates best with that of `sharp`."""
+    """Shift `picture`, (3, H, W), so that the mean of its channels correlates best with that of `sharp`."""
     scaled, sharp = match_brightness(picture.double(), sharp.double()), sharp.double()
     height, width = sharp.shape[1:]
     spectrum = torch.fft.rfft2(sharp.mean(0)) * torch.fft.rfft2(scaled.mean(0)).conj()
@@ -102,9 +102,9 @@ def _overlap(shift: int, size: int) -> tuple[slice, slice]:
 
 
 def _sample_bicubic(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """(C, H, W) at N places -> (C, N) by Keys' kernel with a = -0.75, as OpenCV has it; mirrored at the edges."""
+    """Sample (C, H, W) at N places -> (C, N) by Keys' kernel with a = -0.75, as OpenCV has it; edges are mirrored."""
     height, width = (length + 2 * _BICUBIC_REACH_PX for length in picture.shape[1:])
-    rows, columns = (_mirrored(length, _BICUBIC_REACH_PX) for length in picture.shape[1:])
+    rows, columns = (_mirror_indices(length, _BICUBIC_REACH_PX) for length in picture.shape[1:])
     padded = picture[:, rows][:, :, columns]
     grid = torch.stack(
         [2 * (x + _BICUBIC_REACH_PX) / (width - 1) - 1, 2 * (y + _BICUBIC_REACH_PX) / (height - 1) - 1], dim=-1
@@ -112,8 +112,8 @@ def _sample_bicubic(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return F.grid_sample(padded[None], grid[None, None], mode="bicubic", align_corners=True)[0, :, 0]
 
 
-def _mirrored(length: int, reach: int) -> Tensor:
-    """Indices of a row that goes on `reach` pixels beyond both its ends, mirrored, the last pixel repeated."""
+def _mirror_indices(length: int, reach: int) -> Tensor:
+    """Return the indices of a row extended by `reach` pixels at both ends, mirrored, the last pixel repeated."""
     place = torch.arange(-reach, length + reach) % (2 * length)
     return torch.minimum(place, 2 * length - 1 - place)
 

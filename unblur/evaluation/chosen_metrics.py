@@ -20,7 +20,7 @@ from unblur.evaluation.metric import (
 )
 from unblur.evaluation.protocol import Protocol
 from unblur.metrics.lpips import load_lpips
-from unblur.metrics.st_lpips import load_st_lpips, packaged_weights
+from unblur.metrics.st_lpips import find_packaged_weights, load_st_lpips
 
 WITHOUT_WEIGHTS: dict[str, Metric] = {
     "psnr": PSNR,
@@ -55,13 +55,13 @@ class OpenMetrics:
 
 
 def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
-    """The chosen metrics, ready to use.
+    """Open the chosen metrics.
 
     Raises UnblurError for an unknown name, one that needs sharp twins where there are none, and missing weights.
     """
     opened, summary = [], []
     for name in dict.fromkeys(choice.names):
-        metric, digits = _opened(name, choice)
+        metric, digits = _open(name, choice)
         # By its name: Koehler's PSNR is another one, and the protocol says which is meant.
         if metric.name in [own.name for own in protocol.metrics]:
             continue
@@ -72,11 +72,11 @@ def open_metrics(choice: MetricChoice, protocol: Protocol) -> OpenMetrics:
     return OpenMetrics(metrics=tuple(opened), summary=" ".join(summary))
 
 
-def _opened(name: str, choice: MetricChoice) -> tuple[Metric, str]:
-    """The metric, and digits that stand for its weights."""
+def _open(name: str, choice: MetricChoice) -> tuple[Metric, str]:
+    """Open a metric, and return it with the first digits of the hash of its weights."""
     match name:
         case "st-lpips":
-            path = packaged_weights("alex")
+            path = find_packaged_weights("alex")
             measure = full_reference(load_st_lpips("alex", path))
             return FullReferenceMetric(name="st_lpips", measure=measure, lower_is_better=True), _digits(path)
         case "lpips":

@@ -18,16 +18,16 @@ _SMOOTHING = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def find_homography(reference: Tensor, picture: Tensor) -> Tensor | None:
-    """The (3, 3) float64 matrix that takes pixels (x, y, 1) of `reference` to where `picture` shows the same.
+    """Return the (3, 3) float64 matrix from pixels (x, y, 1) of `reference` to the same points of `picture`.
 
     Both are grey, (H, W) and (h, w). None where the search fails: the pictures do not overlap, one is flat, or the
     correlation would fall (the cases in which OpenCV raises an error).
     """
-    template, image = _smoothed(reference.double()), _smoothed(picture.double())
+    template, image = _smooth(reference.double()), _smooth(picture.double())
     across, down = _differences(image)
     planes = torch.stack([image, across, down])
     height, width = template.shape
-    y, x = (axis.reshape(-1) for axis in torch.meshgrid(_places(height), _places(width), indexing="ij"))
+    y, x = (axis.reshape(-1) for axis in torch.meshgrid(_make_places(height), _make_places(width), indexing="ij"))
     template = template.reshape(-1)
     homography = torch.eye(3, dtype=torch.float64)
     for _ in range(ITERATIONS):
@@ -38,9 +38,9 @@ def find_homography(reference: Tensor, picture: Tensor) -> Tensor | None:
         )
         if step is None:
             return None
-        before = _corners(homography, height, width)
+        before = _list_corners(homography, height, width)
         homography = homography + step
-        moved = (_corners(homography, height, width) - before).abs().max()
+        moved = (_list_corners(homography, height, width) - before).abs().max()
         if not bool(torch.isfinite(moved)):
             return None
         if moved < STILL_PX:
@@ -50,13 +50,13 @@ def find_homography(reference: Tensor, picture: Tensor) -> Tensor | None:
 
 def project(homography: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Return the x and the y to which `homography` maps each pixel of an image (H, W), (H * W,) each, in rows."""
-    y, x = (axis.reshape(-1) for axis in torch.meshgrid(_places(height), _places(width), indexing="ij"))
+    y, x = (axis.reshape(-1) for axis in torch.meshgrid(_make_places(height), _make_places(width), indexing="ij"))
     valid_x, valid_y, _ = _project(homography, x, y)
     return valid_x, valid_y
 
 
 def inside(x: Tensor, y: Tensor, shape: torch.Size) -> Tensor:
-    """Whether the pixel nearest to each place lies in a picture of `shape` (..., H, W)."""
+    """Return whether the pixel nearest to each place lies in a picture of `shape` (..., H, W)."""
     return (x > -0.5) & (x < shape[-1] - 0.5) & (y > -0.5) & (y < shape[-2] - 0.5)
 
 
@@ -93,20 +93,20 @@ def _project(homography: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, 
     return (a * x + b * y + c) / depth, (d * x + e * y + f) / depth, depth
 
 
-def _corners(homography: Tensor, height: int, width: int) -> Tensor:
+def _list_corners(homography: Tensor, height: int, width: int) -> Tensor:
     x = torch.tensor([0.0, width - 1, 0, width - 1], dtype=torch.float64)
     y = torch.tensor([0.0, 0, height - 1, height - 1], dtype=torch.float64)
     return torch.stack(_project(homography, x, y)[:2])
 
 
 def _sample_bilinear(planes: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Planes (C, H, W) at N places -> (C, N); zero outside."""
+    """Sample planes (C, H, W) at N places -> (C, N); zero outside."""
     height, width = planes.shape[1:]
     grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], dim=-1)
     return F.grid_sample(planes[None], grid[None, None], mode="bilinear", align_corners=True)[0, :, 0]
 
 
-def _smoothed(picture: Tensor) -> Tensor:
+def _smooth(picture: Tensor) -> Tensor:
     kernel = picture.new_tensor(_SMOOTHING)
     padded = F.pad(picture[None, None], (2, 2, 2, 2), mode="reflect")[0, 0]
     return (padded.unfold(0, 5, 1) @ kernel).unfold(1, 5, 1) @ kernel
@@ -117,5 +117,5 @@ def _differences(picture: Tensor) -> tuple[Tensor, Tensor]:
     return (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2, (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
 
 
-def _places(length: int) -> Tensor:
+def _make_places(length: int) -> Tensor:
     return torch.arange(length, dtype=torch.float64)

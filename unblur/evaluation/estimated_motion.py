@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.blur.undirected import directed, endpoint_error_px
+from unblur.blur.undirected import compute_endpoint_error_px, to_directed
 from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import MotionEstimatorConfig
@@ -36,7 +36,7 @@ class MotionError:
 
 
 def load_estimator(source: str | Path | None, device: torch.device) -> nn.Module:
-    """The motion estimator in a checkpoint, the bundled one for None. Raises UnblurError if there is none in it."""
+    """Load the motion estimator in a checkpoint, the bundled one for None. Raises UnblurError for other networks."""
     checkpoint = load_checkpoint(BUNDLED_MOTION_ESTIMATOR if source is None else source)
     if not isinstance(checkpoint.config, MotionEstimatorConfig):
         raise UnblurError(f"{checkpoint.folder} holds no motion estimator; give a checkpoint of `unblur train motion`.")
@@ -47,7 +47,7 @@ def load_estimator(source: str | Path | None, device: torch.device) -> nn.Module
 
 @torch.inference_mode()
 def estimate_motion(estimator: nn.Module, blurry: Tensor) -> Tensor:
-    """Undirected paths (4, h, w) in pixels, at every 8th pixel of `blurry`, (3, H, W) sRGB in [0, 1]."""
+    """Estimate undirected paths (4, h, w) in pixels, at every 8th pixel of `blurry`, (3, H, W) sRGB in [0, 1]."""
     device = next(estimator.parameters()).device
     _, height, width = blurry.shape
     bands = []
@@ -64,24 +64,24 @@ def estimate_motion(estimator: nn.Module, blurry: Tensor) -> Tensor:
     return torch.cat(bands, dim=1)
 
 
-def motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor) -> MotionError:
+def compute_motion_error(path: Tensor, start: Tensor, end: Tensor, curve: Tensor) -> MotionError:
     """Return the error of an estimated undirected path (4, 2h, 2w) against the truth at every 16th pixel.
 
     `start` and `end` are (2, h, w), `curve` the coefficients (3, 2, h, w) of the quadratic fit.
     """
-    ends = directed(F.avg_pool2d(path[None], 2)[0])
+    ends = to_directed(F.avg_pool2d(path[None], 2)[0])
     constant, linear, square = curve
     return MotionError(
-        endpoint_px=float(endpoint_error_px(*ends, start, end).mean()),
+        endpoint_px=float(compute_endpoint_error_px(*ends, start, end).mean()),
         fitted_endpoint_px=float(
-            endpoint_error_px(*ends, constant - linear + square, constant + linear + square).mean()
+            compute_endpoint_error_px(*ends, constant - linear + square, constant + linear + square).mean()
         ),
         length_px=float((end - start).norm(dim=0).mean()),
     )
 
 
-def mean_error(errors: Sequence[MotionError]) -> MotionError:
-    """Over images of one size; there must be one at least."""
+def average_errors(errors: Sequence[MotionError]) -> MotionError:
+    """Average errors over images of one size; there must be one at least."""
     return MotionError(
         endpoint_px=fmean(error.endpoint_px for error in errors),
         fitted_endpoint_px=fmean(error.fitted_endpoint_px for error in errors),

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.datasets import Pair
-from unblur.datasets.fingerprint import fingerprint
-from unblur.datasets.pair_files import PairFiles, read_frames, read_pair, read_picture, size_of
+from unblur.datasets.fingerprint import compute_fingerprint
+from unblur.datasets.pair_files import PairFiles, format_size, read_frames, read_pair, read_picture
 from unblur.errors import UnblurError
 from unblur.evaluation.method import Method, from_function
 from unblur.evaluation.metric import Metric
-from unblur.evaluation.peers.outputs import keep_output
+from unblur.evaluation.peers.outputs import save_output
 from unblur.evaluation.protocol import PAIRS, Protocol
 from unblur.evaluation.row import Conditions, Row
 from unblur.restoration.restorer import mean_change
@@ -29,7 +29,7 @@ RestoreArray = Callable[[NDArray[Any]], NDArray[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class NamedFiles:
-    """The files of a pair, and what its row is called."""
+    """The files of a pair, and the name of its row."""
 
     image: str
     files: PairFiles
@@ -38,9 +38,11 @@ class NamedFiles:
 def measure(pairs: Iterable[Pair], restore: RestoreArray, checkpoint: str, protocol: Protocol = PAIRS) -> Iterator[Row]:
     """Restore each blurry photograph by any function, and compare it with its sharp twin."""
     method = from_function("function", restore)
-    conditions = conditions_of(method, protocol, checkpoint=checkpoint)
+    conditions = make_conditions(method, protocol, checkpoint=checkpoint)
     for pair in pairs:
-        yield _measured(pair.name, _eight_bits(pair.blurry), [_eight_bits(pair.sharp)], method, protocol, conditions)
+        yield _measure_image(
+            pair.name, _eight_bits(pair.blurry), [_eight_bits(pair.sharp)], method, protocol, conditions
+        )
 
 
 def measure_files(
@@ -59,18 +61,18 @@ def measure_files(
     """
     if not protocol.needs_sharp:
         blurry = read_picture(named.files.blurry)
-        row = _measured(named.image, blurry, [], method, protocol, conditions, keep, also)
+        row = _measure_image(named.image, blurry, [], method, protocol, conditions, keep, also)
     elif protocol.best_of_frames:
         blurry, frames = read_frames(named.files)
-        row = _measured(named.image, blurry, frames, method, protocol, conditions, keep, also)
+        row = _measure_image(named.image, blurry, frames, method, protocol, conditions, keep, also)
     else:
         pair = read_pair(named.files)
         blurry, sharp = _eight_bits(pair.blurry), _eight_bits(pair.sharp)
-        row = _measured(named.image, blurry, [sharp], method, protocol, conditions, keep, also)
+        row = _measure_image(named.image, blurry, [sharp], method, protocol, conditions, keep, also)
     return replace(row, part=named.files.part)
 
 
-def conditions_of(
+def make_conditions(
     method: Method,
     protocol: Protocol,
     *,
@@ -96,13 +98,13 @@ def conditions_of(
     )
 
 
-def pictures_of(files: Sequence[NamedFiles]) -> str:
-    """Twelve digits of their fingerprint, for the conditions of rows."""
+def fingerprint_pictures(files: Sequence[NamedFiles]) -> str:
+    """Return twelve digits of the fingerprint of the pictures, for the conditions of rows."""
     paths = ((named.image, (side.path for side in (named.files.blurry, *named.files.sharps))) for named in files)
-    return fingerprint(paths)[:12]
+    return compute_fingerprint(paths)[:12]
 
 
-def _measured(
+def _measure_image(
     image: str,
     blurry: Tensor,
     sharps: Sequence[Tensor],
@@ -119,11 +121,11 @@ def _measured(
     seconds = time.perf_counter() - began
     if done.pixels.shape != pixels.shape or done.pixels.dtype != np.uint8:
         raise UnblurError(
-            f"{method.name} made of {image}, {size_of(blurry)}, an array {done.pixels.shape} of {done.pixels.dtype}; "
-            "it must give a picture of the same size in eight bits."
+            f"{method.name} made of {image}, {format_size(blurry)}, an array {done.pixels.shape} of {done.pixels.dtype}"
+            "; it must give a picture of the same size in eight bits."
         )
     if keep is not None:
-        keep_output(keep, image, done.pixels)
+        save_output(keep, image, done.pixels)
     scores: dict[str, float] = {}
     if not sharps:
         scores["change_after"] = mean_change(pixels, done.pixels)

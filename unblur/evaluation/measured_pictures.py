@@ -5,13 +5,13 @@ from pathlib import Path
 
 from unblur.datasets import PairFolder
 from unblur.datasets.catalogue import FOLDER
-from unblur.datasets.listing import pictures_in
+from unblur.datasets.listing import list_pictures
 from unblur.datasets.pair_files import PairFiles, Picture
-from unblur.datasets.photo_folder import photo_paths
-from unblur.datasets.recognition import fitting_data_sets
+from unblur.datasets.photo_folder import find_photos
+from unblur.datasets.recognition import detect_data_sets
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import NamedFiles
-from unblur.evaluation.protocol import PAIRS, Protocol, find_protocol, usual_protocol
+from unblur.evaluation.protocol import PAIRS, Protocol, choose_protocol, find_protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +36,13 @@ class MeasuredPictures:
 def find_pictures(
     folder: Path, split: str | None = None, name: str | None = None, protocol: str | None = None
 ) -> MeasuredPictures:
-    """The data set in `folder`, or the photographs in it, each of which is to stay as it is.
+    """Find the data set in `folder`, or the photographs in it, each of which is expected to stay unchanged.
 
     `split`, `name` and `protocol` instead of the usual ones. Raises UnblurError when there is nothing to measure.
     """
     wanted = None if protocol is None else find_protocol(protocol)
-    if split is None and name is None and pictures_in(folder) and not fitting_data_sets(folder):
-        pictures = [Picture(path=path) for path in photo_paths(folder)]
+    if split is None and name is None and list_pictures(folder) and not detect_data_sets(folder):
+        pictures = [Picture(path=path) for path in find_photos(folder)]
         photos = [PairFiles(name=own.path.name, blurry=own, sharps=(own,)) for own in pictures]
         return MeasuredPictures(
             title=f"{folder}",
@@ -52,7 +52,7 @@ def find_pictures(
         )
     pairs = PairFolder(folder, split, name, need_sharp=False)
     splits = [part.name for part in pairs.splits]
-    chosen = wanted or usual_protocol(pairs.data_set.name, splits, has_sharp=pairs.has_sharp)
+    chosen = wanted or choose_protocol(pairs.data_set.name, splits, has_sharp=pairs.has_sharp)
     if chosen.needs_sharp and not pairs.has_sharp:
         raise UnblurError(f"{folder} has photographs without sharp twins; measure them with --protocol no-reference.")
     files = tuple(

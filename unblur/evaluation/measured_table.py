@@ -10,7 +10,7 @@ from unblur.evaluation.row import Row, from_csv, read_rows, to_csv
 from unblur.evaluation.run import Progress, Run
 
 
-def measured_table(
+def measure_table(
     table: Path,
     run: Run,
     method: Method,

@@ -12,7 +12,7 @@ from unblur.errors import UnblurError
 from unblur.evaluation.peers.identity import identity
 from unblur.evaluation.peers.onnx_model import OnnxModel
 from unblur.evaluation.peers.outputs import OutputFolder
-from unblur.evaluation.peers.python_function import PythonFunction, names_function
+from unblur.evaluation.peers.python_function import PythonFunction, is_function_name
 from unblur.evaluation.peers.spandrel_model import SUFFIXES, SpandrelModel
 from unblur.evaluation.peers.unsharp import unsharp_mask
 from unblur.photos.photo import Photo
@@ -38,7 +38,7 @@ MOVED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """A restored picture and how it was cut for it."""
+    """A restored picture and the size of its tiles."""
 
     pixels: Pixels
     tile_px: int = 0
@@ -47,7 +47,7 @@ class Restored:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """Restores one picture after the other, and says what a table must say of it."""
+    """A function that restores one picture after the other, and its description for tables."""
 
     name: str
     apply: Callable[[Pixels, str], Restored]
@@ -81,7 +81,7 @@ class MethodSpec:
 
 
 def open_method(choice: MethodSpec) -> Method:
-    """The method that was chosen, ready to use. Raises UnblurError when there is none of that name."""
+    """Open the chosen method. Raises UnblurError when there is none of that name."""
     match choice.method:
         case "faithful" | "network" | "fast":
             restorer = load(
@@ -111,7 +111,7 @@ def open_method(choice: MethodSpec) -> Method:
                 apply=lambda _, image: Restored(pixels=outputs.picture(image)),
                 checkpoint=outputs.fingerprint,
             )
-        case name if names_function(name):
+        case name if is_function_name(name):
             device = choose_device(choice.device)
             function = PythonFunction(name, choice.checkpoint, device)
             return from_function(function.name, function.restore, checkpoint=function.sha256, device=device.type)
@@ -126,7 +126,7 @@ def open_method(choice: MethodSpec) -> Method:
 
 
 def network(restorer: Restorer, *, name: str = "network") -> Method:
-    """Our network, with the settings of `restorer`."""
+    """Return the method of our network, with the settings of `restorer`."""
     return _ours(name, restorer, restorer.settings.pooling_window_px, half=restorer.uses_bfloat16(EIGHT_BITS))
 
 
@@ -159,7 +159,7 @@ def _ours(name: str, restorer: Restorer | GenerativeRestorer, window_px: int | N
 def from_function(
     name: str, restore: Callable[[Pixels], Pixels], *, checkpoint: str = "", device: str = "cpu"
 ) -> Method:
-    """Any Python function from (H, W, 3) uint8 to the same."""
+    """Return the method of a Python function from (H, W, 3) uint8 to the same."""
     return Method(
         name=name, apply=lambda blurry, _: Restored(pixels=restore(blurry)), checkpoint=checkpoint, device=device
     )

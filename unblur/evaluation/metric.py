@@ -18,7 +18,7 @@ from torch import Tensor
 
 from unblur.evaluation.alignment import Aligned
 from unblur.metrics import brisque, ms_ssim, mssim, niqe, piqe, psnr, ssim, ssim_3d
-from unblur.metrics.ssim import RADIUS_PX, similarity_maps
+from unblur.metrics.ssim import RADIUS_PX, compute_similarity_maps
 from unblur.photos.color import luma
 
 When = Literal["before", "after"]
@@ -68,7 +68,7 @@ def _ssim(pictures: Aligned) -> float:
     if bool(pictures.valid.all()):
         return float(ssim(pictures.picture[None], pictures.sharp[None]))
     valid = pictures.valid[RADIUS_PX:-RADIUS_PX, RADIUS_PX:-RADIUS_PX]
-    luminance, contrast_structure = similarity_maps(pictures.picture.double(), pictures.sharp.double())
+    luminance, contrast_structure = compute_similarity_maps(pictures.picture.double(), pictures.sharp.double())
     return float((luminance * contrast_structure * valid).sum(dim=(1, 2)).div(valid.sum()).mean())
 
 

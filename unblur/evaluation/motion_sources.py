@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unblur.blur.undirected import directed
+from unblur.blur.undirected import to_directed
 from unblur.datasets.pair_files import read_rgb
-from unblur.datasets.photo_folder import photo_paths
+from unblur.datasets.photo_folder import find_photos
 from unblur.datasets.shards import ShardFolder
 from unblur.errors import UnblurError
-from unblur.evaluation.estimated_motion import MotionError, estimate_motion, motion_error
+from unblur.evaluation.estimated_motion import MotionError, compute_motion_error, estimate_motion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,11 @@ class ImageMotionPaths:
 
 
 def holds_known_motion(folder: Path) -> bool:
-    """Whether `known_motion` can read the folder."""
+    """Return whether the folder holds motion that `read_known_motion` can read."""
     return _holds_shards(folder) or any((folder / "motion").glob("*.npz"))
 
 
-def known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
+def read_known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
     """Yield the motion of shards of `unblur simulate`, or of motion/*.npz. Raises UnblurError for a damaged file."""
     if _holds_shards(folder):
         for pair in ShardFolder(folder):
@@ -49,7 +49,7 @@ def known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
         yield ImageMotionPaths(image=file.stem, start=start, end=end, estimated=False)
 
 
-def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Iterator[ImageMotionPaths]:
+def estimate_motions(source: Path | Sequence[Path], estimator: nn.Module) -> Iterator[ImageMotionPaths]:
     """Estimate the motion of the blurry images of shards, of a folder or its blurry/, or of those named.
 
     Raises UnblurError when there are none, or one cannot be read.
@@ -57,14 +57,14 @@ def estimated_motion(source: Path | Sequence[Path], estimator: nn.Module) -> Ite
     if isinstance(source, Path) and _holds_shards(source):
         for pair in ShardFolder(source):
             path = estimate_motion(estimator, pair.blurry)
-            start, end = directed(path)
-            error = motion_error(path, pair.start, pair.end, pair.curve)
+            start, end = to_directed(path)
+            error = compute_motion_error(path, pair.start, pair.end, pair.curve)
             yield ImageMotionPaths(image=str(pair.index), start=start, end=end, estimated=True, error=error)
         return
     if isinstance(source, Path):
-        source = photo_paths(source / "blurry" if (source / "blurry").is_dir() else source)
+        source = find_photos(source / "blurry" if (source / "blurry").is_dir() else source)
     for photo in source:
-        start, end = directed(estimate_motion(estimator, read_rgb(photo).float() / 255))
+        start, end = to_directed(estimate_motion(estimator, read_rgb(photo).float() / 255))
         yield ImageMotionPaths(image=photo.name, start=start, end=end, estimated=True)
 
 

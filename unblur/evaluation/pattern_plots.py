@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
-from unblur.metrics.blur_patterns import ORIENTATION_BINS, RELATIVE_BINS, BlurPatterns, magnitude_edges_px
+from unblur.metrics.blur_patterns import ORIENTATION_BINS, RELATIVE_BINS, BlurPatterns, compute_magnitude_edges_px
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ BAR_COLOUR, LINE_COLOUR = "#3b6ea5", "#444444"
 
 
 def check_plottable(path: Path) -> None:
-    """Raises UnblurError unless a figure can be drawn here and `path` names a PNG or an SVG file."""
+    """Raise UnblurError unless a figure can be drawn here and `path` names a PNG or an SVG file."""
     if path.suffix.lower() not in FORMATS:
         raise UnblurError(f"A figure is written as .png or .svg, not as {path.name}; give such a name.")
     try:
@@ -108,7 +108,7 @@ def _draw_relative_magnitude(panel: "Axes", data: BlurPatterns) -> None:
 
 
 def _draw_magnitude(panel: "Axes", data: BlurPatterns) -> None:
-    edges = [math.log2(edge) for edge in magnitude_edges_px()]
+    edges = [math.log2(edge) for edge in compute_magnitude_edges_px()]
     _draw_bars(panel, edges[:-1], data.magnitude, edges[1] - edges[0])
     panel.set_xlim(edges[0], edges[-1])
     octaves = range(math.ceil(edges[0]), math.floor(edges[-1]) + 1)

@@ -33,7 +33,7 @@ Pictures = TypeVar("Pictures", Tensor, Aligned)
 
 @dataclass(frozen=True, kw_only=True)
 class Homography:
-    """Aligns by a homography, matches brightness, and measures inside the valid mask; see `alignment`."""
+    """Alignment by a homography, brightness matched, measured inside the valid mask; see `alignment`."""
 
     clip: bool
     """Whether the aligned picture is limited to [0, 1] before it is measured."""
@@ -75,13 +75,13 @@ class Protocol:
 
     @property
     def needs_sharp(self) -> bool:
-        """Whether pictures without sharp twins cannot be measured."""
+        """True if pictures without sharp twins cannot be measured."""
         return any(isinstance(metric, FullReferenceMetric) for metric in self.metrics)
 
     def scores(
         self, picture: Tensor, sharp: Tensor | None, when: When, also: Sequence[Metric] = ()
     ) -> tuple[dict[str, float], str]:
-        """The numbers by their columns, and whether the pictures were aligned: "no", "yes" or "failed".
+        """Return the numbers by their columns, and whether the pictures were aligned: "no", "yes" or "failed".
 
         Both are (3, H, W) sRGB in [0, 1], rounded to eight bits; `sharp` may be None where nothing compares. `also` is
         measured beside the protocol's own. A number is NaN where its metric cannot measure such a picture.
@@ -243,15 +243,15 @@ PROTOCOLS = (PAIRS, GOPRO, HIDE, REDS, REDS_JPEG, REALBLUR, RSBLUR, BSD, LEVIN, 
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of that name. Raises UnblurError when there is none."""
+    """Return the protocol of that name. Raises UnblurError when there is none."""
     for protocol in PROTOCOLS:
         if name in (protocol.name, protocol.title):
             return protocol
     raise UnblurError(f"There is no protocol {name}; the names are {', '.join(p.name for p in PROTOCOLS)}.")
 
 
-def usual_protocol(data_set: str, splits: Iterable[str], *, has_sharp: bool) -> Protocol:
-    """The protocol by which results on a data set of the catalogue are published."""
+def choose_protocol(data_set: str, splits: Iterable[str], *, has_sharp: bool) -> Protocol:
+    """Return the protocol by which results on a data set of the catalogue are published."""
     if not has_sharp:
         return NO_REFERENCE
     match data_set:

@@ -57,7 +57,7 @@ class Row:
 
     @property
     def group(self) -> str:
-        """The line of a table that the image belongs to: its part of the data set, its split or its severity."""
+        """Line of a table that the image belongs to: its part of the data set, its split or its severity."""
         return self.part or re.split("/" if "/" in self.image else "_", self.image, maxsplit=1)[0]
 
     @property
@@ -73,18 +73,18 @@ _LATER = ("part", "runtime", "metrics")
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """The rows with a header line; columns are those of the first row. Numbers with four decimals."""
+    """Return the rows with a header line; columns are those of the first row. Numbers have four decimals."""
     rows = list(rows)
     return (csv_header(rows[0]) if rows else "") + "".join(map(csv_line, rows))
 
 
 def csv_header(row: Row) -> str:
-    """The names of the columns."""
+    """Return the names of the columns as a line."""
     return _joined([*_FIRST, *row.scores, *_LAST])
 
 
 def csv_line(row: Row) -> str:
-    """One row; `from_csv` gives it back, rounded to four decimals."""
+    """Return one row as a line; `from_csv` parses it, rounded to four decimals."""
     values = vars(row) | vars(row.conditions)
     return _joined(
         [_text(value) for value in (*(values[k] for k in _FIRST), *row.scores.values(), *(values[k] for k in _LAST))]
@@ -92,7 +92,7 @@ def csv_line(row: Row) -> str:
 
 
 def from_csv(text: str, source: str | Path = "this text") -> list[Row]:
-    """The rows of a CSV. Raises UnblurError when it is none of ours."""
+    """Parse the rows of a CSV. Raises UnblurError for a file of another program."""
     try:
         return [_row(line) for line in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
     except (KeyError, ValueError, TypeError, csv.Error) as error:
@@ -102,7 +102,7 @@ def from_csv(text: str, source: str | Path = "this text") -> list[Row]:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a CSV file. Raises UnblurError when it cannot be read, is none of ours or holds no row."""
+    """Read the rows of a CSV file. Raises UnblurError when it cannot be read, is of another program or is empty."""
     try:
         text = read_regular_text(path)
     except (OSError, UnicodeDecodeError) as error:

@@ -17,7 +17,7 @@ import torch
 
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
-from unblur.evaluation.measure import NamedFiles, conditions_of, measure_files, pictures_of
+from unblur.evaluation.measure import NamedFiles, fingerprint_pictures, make_conditions, measure_files
 from unblur.evaluation.method import Method, MethodSpec, open_method
 from unblur.evaluation.peers.outputs import output_path
 from unblur.evaluation.protocol import Protocol
@@ -42,10 +42,10 @@ class Run:
 
 
 class Progress:
-    """A run under way: `rows` measures what is missing; `finished` are all rows, in the order of the pictures."""
+    """A run under way: `rows` measures the missing images; `finished` are all rows, in the order of the pictures."""
 
     def __init__(self, run: Run, method: Method, partial: Path | None = None) -> None:
-        """`method` is `run.choice` opened, or for a single process any other, such as `called`.
+        """Begin with `method`, which is `run.choice` opened, or for a single process any other.
 
         Reads what an interrupted run left in `partial`. Raises UnblurError.
         """
@@ -53,8 +53,12 @@ class Progress:
         self._method = method
         also = open_metrics(run.metrics, run.protocol)
         self._also = also.metrics
-        self.conditions = conditions_of(
-            self._method, run.protocol, data_set=run.data_set, pictures=pictures_of(run.files), metrics=also.summary
+        self.conditions = make_conditions(
+            self._method,
+            run.protocol,
+            data_set=run.data_set,
+            pictures=fingerprint_pictures(run.files),
+            metrics=also.summary,
         )
         self._partial = partial
         self._rows: dict[str, Row] = {}
@@ -64,11 +68,11 @@ class Progress:
 
     @property
     def finished(self) -> list[Row]:
-        """The rows that are there."""
+        """Rows that are measured already."""
         return [self._rows[named.image] for named in self.run.files if named.image in self._rows]
 
     def accept(self, rows: list[Row]) -> bool:
-        """Whether these rows are this very run, complete; if so there is nothing left to measure."""
+        """Accept these rows if they are this very run, complete, and return whether they are."""
         if {row.conditions for row in rows} != {self.conditions}:
             return False
         if [row.image for row in rows] != [named.image for named in self.run.files]:
@@ -79,7 +83,7 @@ class Progress:
         return True
 
     def rows(self, workers: int = 1) -> Iterator[Row]:
-        """Measures what is missing, by that many processes, and gives each row when it is there."""
+        """Measure the missing images in that many processes, and yield each row when it is there."""
         missing = [named for named in self.run.files if named.image not in self._rows]
         if workers < 1:
             raise UnblurError(f"{workers} workers measure nothing; give at least 1.")
@@ -97,7 +101,7 @@ class Progress:
         return measure_files(named, self._method, self.run.protocol, self.conditions, self.run.keep, self._also)
 
     def _is_selected(self, image: str) -> bool:
-        """Whether the restored picture is where it was asked for."""
+        """Return whether the restored picture exists where it was requested."""
         return self.run.keep is None or output_path(self.run.keep, image).is_file()
 
     def _append(self, row: Row) -> None:

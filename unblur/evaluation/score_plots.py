@@ -23,36 +23,36 @@ COLOURS = ("#3b6ea5", "#e0863a", "#4f8f4f", "#a5473b", "#7a5ba5", "#777777", "#b
 
 
 def check_plottable() -> None:
-    """Raises UnblurError unless figures can be drawn here."""
+    """Raise UnblurError unless figures can be drawn here."""
     try:
         importlib.import_module("matplotlib.figure")
     except ImportError as error:
         raise UnblurError("Figures need matplotlib, which is missing; run: pip install 'unblur[plots]'") from error
 
 
-def severity_bins(rows: Sequence[Row]) -> list[tuple[float, float, int]]:
-    """Middle of the bin in dB, mean gain in dB and number of images, for every bin that has images.
+def bin_by_severity(rows: Sequence[Row]) -> list[tuple[float, float, int]]:
+    """Return the middle in dB, the mean gain in dB and the number of images of every bin that has images.
 
     Images that equal their sharp twins, whose PSNR is infinite, are in none.
     """
     bins: dict[int, list[float]] = {}
-    for row in finite_rows(rows):
+    for row in select_finite_rows(rows):
         bins.setdefault(math.floor(row.scores["psnr_before_db"] / BIN_DB), []).append(row.gain_db)
     return [((place + 0.5) * BIN_DB, fmean(gains), len(gains)) for place, gains in sorted(bins.items())]
 
 
-def finite_rows(rows: Sequence[Row]) -> list[Row]:
+def select_finite_rows(rows: Sequence[Row]) -> list[Row]:
     """Return the rows whose PSNR is a number, before and after."""
     return [row for row in rows if "psnr_after_db" in row.scores and math.isfinite(row.gain_db)]
 
 
 def plot_scores(runs: Sequence[Sequence[Row]], folder: Path) -> None:
-    """Writes gain.png and images.png into `folder`; equal rows give equal bytes.
+    """Write gain.png and images.png into `folder`; equal rows give equal bytes.
 
     Raises UnblurError when matplotlib is missing or nothing can be drawn, and OSError when the disk refuses.
     """
     check_plottable()
-    if not any(finite_rows(rows) for rows in runs):
+    if not any(select_finite_rows(rows) for rows in runs):
         raise UnblurError("No image has a finite PSNR before and after, so there is nothing to draw.")
     from matplotlib.figure import Figure
 
@@ -60,15 +60,15 @@ def plot_scores(runs: Sequence[Sequence[Row]], folder: Path) -> None:
         figure = Figure(figsize=(SIDE_INCHES, SIDE_INCHES), dpi=DOTS_PER_INCH, layout="constrained")
         panel = figure.subplots()
         for place, rows in enumerate(runs):
-            if finite_rows(rows):
+            if select_finite_rows(rows):
                 draw(panel, rows, COLOURS[place % len(COLOURS)])
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(fontsize=8)
-        write_atomically(folder / name, png(figure))
+        write_atomically(folder / name, encode_figure(figure))
 
 
 def _draw_gain(panel: "Axes", rows: Sequence[Row], colour: str) -> None:
-    bins = severity_bins(rows)
+    bins = bin_by_severity(rows)
     panel.plot([b[0] for b in bins], [b[1] for b in bins], "o-", color=colour, label=_label(rows), markersize=4)
     for middle, gain, count in bins:
         panel.annotate(str(count), (middle, gain), textcoords="offset points", xytext=(0, 5), fontsize=7, ha="center")
@@ -78,7 +78,7 @@ def _draw_gain(panel: "Axes", rows: Sequence[Row], colour: str) -> None:
 
 
 def _draw_images(panel: "Axes", rows: Sequence[Row], colour: str) -> None:
-    finite = finite_rows(rows)
+    finite = select_finite_rows(rows)
     before = [row.scores["psnr_before_db"] for row in finite]
     after = [row.scores["psnr_after_db"] for row in finite]
     panel.plot(before, after, ".", color=colour, label=_label(rows), alpha=0.6)
@@ -95,8 +95,8 @@ def _label(rows: Sequence[Row]) -> str:
     return text.replace("$", r"\$")
 
 
-def png(figure: "Figure") -> bytes:
-    """The figure as a file, the same bytes every time."""
+def encode_figure(figure: "Figure") -> bytes:
+    """Encode the figure as a PNG file, the same bytes every time."""
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

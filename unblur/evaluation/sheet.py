@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.evaluation.row import Row
-from unblur.evaluation.score_plots import DOTS_PER_INCH, check_plottable, finite_rows
+from unblur.evaluation.score_plots import DOTS_PER_INCH, check_plottable, select_finite_rows
 
 COUNT = 10
 CROP_PX = 240
@@ -32,14 +32,14 @@ class Shown:
     sharp: Tensor
 
 
-def extreme_rows(rows: Sequence[Row], extreme: Extreme) -> list[Row]:
+def select_extreme_rows(rows: Sequence[Row], extreme: Extreme) -> list[Row]:
     """Return the rows with the least gain, the worst first, or with the most, the best first; at most ten."""
     sign = 1 if extreme == "worst" else -1
-    return sorted(finite_rows(rows), key=lambda row: (sign * row.gain_db, row.image))[:COUNT]
+    return sorted(select_finite_rows(rows), key=lambda row: (sign * row.gain_db, row.image))[:COUNT]
 
 
-def extreme_place(shown: Shown, side_px: int, extreme: Extreme) -> tuple[int, int]:
-    """Top and left of the square in which the squared error rose most, or fell most, to within a few pixels."""
+def find_extreme_place(shown: Shown, side_px: int, extreme: Extreme) -> tuple[int, int]:
+    """Return top and left of the square in which the squared error rose most, or fell most, within a few pixels."""
     blurry, restored, sharp = (picture.double() for picture in (shown.blurry, shown.restored, shown.sharp))
     rise = (restored - sharp).square().sum(0) - (blurry - sharp).square().sum(0)
     height, width = (min(side_px, length) for length in rise.shape)
@@ -49,7 +49,7 @@ def extreme_place(shown: Shown, side_px: int, extreme: Extreme) -> tuple[int, in
 
 
 def plot_sheet(sheet: Sequence[Shown], path: Path, extreme: Extreme) -> None:
-    """Writes the sheet, a line an image: blurry, restored, sharp where most went wrong, or well.
+    """Write the sheet, a line an image: blurry, restored, sharp at the place of the largest change.
 
     As PNG, pixel for pixel, or as JPEG where `path` ends so. Raises UnblurError when matplotlib is missing or there is
     nothing to show, and OSError when the disk refuses.
@@ -62,7 +62,7 @@ def plot_sheet(sheet: Sequence[Shown], path: Path, extreme: Extreme) -> None:
     inches = CROP_PX / DOTS_PER_INCH
     figure = Figure(figsize=(3 * inches, len(sheet) * (inches + 0.3)), dpi=DOTS_PER_INCH)
     for line, shown in enumerate(sheet):
-        top, left = extreme_place(shown, CROP_PX, extreme)
+        top, left = find_extreme_place(shown, CROP_PX, extreme)
         for column, picture in enumerate((shown.blurry, shown.restored, shown.sharp)):
             crop = picture[:, top : top + CROP_PX, left : left + CROP_PX].permute(1, 2, 0).numpy()
             # Placed by hand: any layout engine would resample the pixels.

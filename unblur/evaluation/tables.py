@@ -23,7 +23,7 @@ _LATEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Cells as they are printed."""
+    """A table of formatted cells."""
 
     header: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
@@ -35,7 +35,7 @@ class Table:
         return "".join(f"| {' | '.join(row)} |\n" if row[0] != "---" else f"|{'|'.join(row)}|\n" for row in texts)
 
     def latex(self) -> str:
-        """A `tabular` with the rules of the package booktabs, names to the left, numbers to the right."""
+        """Return a `tabular` with the rules of the package booktabs, names to the left, numbers to the right."""
         columns = "l" + "r" * (len(self.header) - 1)
         body = [_latex_line(line) for line in self.lines]
         rows = [_latex_line(self.header), r"\midrule", *body]
@@ -43,14 +43,14 @@ class Table:
         return f"\\begin{{tabular}}{{{columns}}}\n{inner}\n\\end{{tabular}}\n"
 
     def csv(self) -> str:
-        """Comma-separated, with a header."""
+        """Return comma-separated values with a header."""
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows([self.header, *self.lines])
         return text.getvalue()
 
 
-def summary(rows: Sequence[Row]) -> Table:
-    """One line a group of images (see `Row.group`), unless there are many, and one for all. Raises UnblurError."""
+def summarise(rows: Sequence[Row]) -> Table:
+    """Return one line for each group of images (see `Row.group`), if few, and one for all. Raises UnblurError."""
     if not rows:
         raise UnblurError("Nothing was measured, so there is nothing to tabulate; give at least one row.")
     groups: dict[str, list[Row]] = {}
@@ -60,8 +60,8 @@ def summary(rows: Sequence[Row]) -> Table:
     return _table(("images",), {(name,): members for name, members in [*few, ("all", list(rows))]})
 
 
-def comparison(runs: Sequence[Sequence[Row]]) -> Table:
-    """One line a run, the means over all its images: methods and data sets below each other. Raises UnblurError.
+def compare_runs(runs: Sequence[Sequence[Row]]) -> Table:
+    """Return one line for each run, the means over its images; runs lie below each other. Raises UnblurError.
 
     Runs by protocols that measure other things have empty cells there.
     """

@@ -79,7 +79,7 @@ class BlurPatterns:
     relative_magnitude: tuple[float, ...]
     """30 bins over 0 to 1, the data set's largest magnitude."""
     magnitude: tuple[float, ...]
-    """16 bins whose edges are `magnitude_edges_px()`."""
+    """16 bins whose edges are `compute_magnitude_edges_px()`."""
     joint: tuple[tuple[float, ...], ...]
     """36 orientations of 16 magnitudes."""
     orientation_entropy: float
@@ -125,9 +125,9 @@ def measure_motion(
     count = min(QUANTILES, len(ascending))
     ranks = (torch.arange(count) * 2 + 1) * len(ascending) // (2 * count)
     return ImageMotion(
-        kind=_kind(magnitude_px),
-        joint=_shares(joint),
-        magnitude=_shares(magnitude),
+        kind=_classify(magnitude_px),
+        joint=_to_shares(joint),
+        magnitude=_to_shares(magnitude),
         quantiles_px=ascending[ranks].float(),
         largest_px=ascending[-1].float().item(),
     )
@@ -150,11 +150,11 @@ def collect_patterns(images: Iterable[ImageMotion]) -> BlurPatterns:
         largest_px = max(largest_px, image.largest_px)
     if not any(kinds.values()):
         raise UnblurError("Blur patterns were asked of no images; give at least one image's motion.")
-    joint_shares = tuple(_normalised(row, joint.sum()) for row in joint)
-    orientation = _normalised(joint.sum(1), joint.sum())
-    relative_magnitude = _relative_histogram(quantiles_px, largest_px)
-    absolute_magnitude = _normalised(magnitude, magnitude.sum())
-    median_px, percentile_90_px = _percentiles(quantiles_px, (50, 90))
+    joint_shares = tuple(_normalise(row, joint.sum()) for row in joint)
+    orientation = _normalise(joint.sum(1), joint.sum())
+    relative_magnitude = _compute_relative_histogram(quantiles_px, largest_px)
+    absolute_magnitude = _normalise(magnitude, magnitude.sum())
+    median_px, percentile_90_px = _compute_percentiles(quantiles_px, (50, 90))
     return BlurPatterns(
         images=sum(kinds.values()),
         global_images=kinds["global"],
@@ -167,10 +167,10 @@ def collect_patterns(images: Iterable[ImageMotion]) -> BlurPatterns:
         relative_magnitude=relative_magnitude,
         magnitude=absolute_magnitude,
         joint=joint_shares,
-        orientation_entropy=normalised_entropy(orientation),
-        relative_magnitude_entropy=normalised_entropy(relative_magnitude),
-        magnitude_entropy=normalised_entropy(absolute_magnitude),
-        diversity=normalised_entropy(tuple(chain.from_iterable(joint_shares))),
+        orientation_entropy=compute_normalised_entropy(orientation),
+        relative_magnitude_entropy=compute_normalised_entropy(relative_magnitude),
+        magnitude_entropy=compute_normalised_entropy(absolute_magnitude),
+        diversity=compute_normalised_entropy(tuple(chain.from_iterable(joint_shares))),
     )
 
 
@@ -182,7 +182,7 @@ def compare_breadth(first: BlurPatterns, second: BlurPatterns) -> Breadth:
     )
 
 
-def normalised_entropy(histogram: Sequence[float]) -> float:
+def compute_normalised_entropy(histogram: Sequence[float]) -> float:
     """Shannon entropy (Bell System Technical Journal 27, 1948) over the logarithm of the number of bins, 0 to 1.
 
     The histogram, of at least two bins, need not sum to 1; one of zeros has entropy 0.
@@ -193,7 +193,7 @@ def normalised_entropy(histogram: Sequence[float]) -> float:
     return min(1.0, abs(math.fsum(share * math.log(share) for share in shares)) / math.log(len(histogram)))
 
 
-def magnitude_edges_px() -> tuple[float, ...]:
+def compute_magnitude_edges_px() -> tuple[float, ...]:
     """The 17 edges of the absolute magnitude's bins."""
     return tuple(SHORTEST_PX * 2 ** (edge / BINS_PER_OCTAVE) for edge in range(MAGNITUDE_BINS + 1))
 
@@ -220,7 +220,7 @@ def _check_offsets(start: Tensor, end: Tensor, extent_px: Tensor | None) -> None
         raise UnblurError("Path extents hold negative numbers; give lengths in pixels.")
 
 
-def _kind(magnitude_px: Tensor) -> Kind:
+def _classify(magnitude_px: Tensor) -> Kind:
     if magnitude_px.max() < SHORTEST_PX:
         return "still"
     low_px, high_px = torch.quantile(magnitude_px, magnitude_px.new_tensor([0.1, 0.9])).tolist()
@@ -228,25 +228,25 @@ def _kind(magnitude_px: Tensor) -> Kind:
     return "local" if moving_share < MOVING_SHARE or high_px > UNEVEN_RATIO * low_px else "global"
 
 
-def _shares(histogram: Tensor) -> Tensor:
+def _to_shares(histogram: Tensor) -> Tensor:
     """Integers that sum to ONE, but for their rounding; zeros stay zeros."""
     total = histogram.sum()
     return (histogram * (ONE / total)).round().long() if total > 0 else histogram.long()
 
 
-def _normalised(counts: Tensor, total: Tensor) -> tuple[float, ...]:
+def _normalise(counts: Tensor, total: Tensor) -> tuple[float, ...]:
     return tuple((counts.double() / max(1, int(total))).tolist())
 
 
-def _relative_histogram(quantiles_px: list[Tensor], largest_px: float) -> tuple[float, ...]:
+def _compute_relative_histogram(quantiles_px: list[Tensor], largest_px: float) -> tuple[float, ...]:
     counts = torch.zeros(RELATIVE_BINS, dtype=torch.int64)
     for magnitudes_px in quantiles_px:
         places = (magnitudes_px.double() / largest_px * RELATIVE_BINS).long().clamp(max=RELATIVE_BINS - 1)
-        counts += _shares(torch.bincount(places, minlength=RELATIVE_BINS).double())
-    return _normalised(counts, counts.sum())
+        counts += _to_shares(torch.bincount(places, minlength=RELATIVE_BINS).double())
+    return _normalise(counts, counts.sum())
 
 
-def _percentiles(quantiles_px: list[Tensor], percents: Sequence[int]) -> list[float]:
+def _compute_percentiles(quantiles_px: list[Tensor], percents: Sequence[int]) -> list[float]:
     """Return percentiles of all images' magnitudes together, each image weighing the same; 0 without images."""
     if not quantiles_px:
         return [0.0 for _ in percents]

@@ -19,14 +19,14 @@ from torch import Tensor
 from unblur.errors import UnblurError
 from unblur.metrics.checks import check_alone
 from unblur.metrics.natural_scenes import (
-    asymmetric_mean,
+    compute_asymmetric_mean,
+    compute_scale,
     fit_asymmetric_gaussian,
     fit_gaussian,
-    gray_levels,
-    half_size,
-    neighbour_products,
-    normalised_luminance,
-    scale_of,
+    halve,
+    multiply_neighbours,
+    normalise_luminance,
+    to_gray_levels,
 )
 
 SMALLEST_PX = 32
@@ -55,10 +55,10 @@ def brisque(image: Tensor) -> Tensor:
     pixels, NaN, and flat images.
     """
     check_alone(image, metric="BRISQUE", smallest_px=SMALLEST_PX)
-    features = brisque_features(image)
+    features = compute_brisque_features(image)
     if not features.isfinite().all():
         raise UnblurError("BRISQUE cannot measure a flat image, which has no statistics; leave it out.")
-    regression = _regression()
+    regression = _read_regression()
     support, coefficients, lowest, highest = (
         part.to(image.device)
         for part in (regression.support, regression.coefficients, regression.lowest, regression.highest)
@@ -68,24 +68,24 @@ def brisque(image: Tensor) -> Tensor:
     return ((-regression.gamma * squared_distance).exp() @ coefficients - regression.rho).to(image.dtype)
 
 
-def brisque_features(image: Tensor) -> Tensor:
+def compute_brisque_features(image: Tensor) -> Tensor:
     """The 36 features of the paper, unscaled: (B, 3, H, W) -> (B, 36) float64."""
-    levels = gray_levels(image)
-    return torch.cat([_features(levels), _features(half_size(levels))], dim=1)
+    levels = to_gray_levels(image)
+    return torch.cat([_compute_features(levels), _compute_features(halve(levels))], dim=1)
 
 
-def _features(levels: Tensor) -> Tensor:
-    normalised = normalised_luminance(levels, border="constant")
+def _compute_features(levels: Tensor) -> Tensor:
+    normalised = normalise_luminance(levels, border="constant")
     features = [*fit_gaussian(normalised)]
-    for product in neighbour_products(normalised):
+    for product in multiply_neighbours(normalised):
         shape, left, right = fit_asymmetric_gaussian(product)
-        mean = asymmetric_mean(shape, scale_of(shape, left), scale_of(shape, right))
+        mean = compute_asymmetric_mean(shape, compute_scale(shape, left), compute_scale(shape, right))
         features += [shape, mean, left.square(), right.square()]
     return torch.stack(features, dim=1)
 
 
 @cache
-def _regression() -> Regression:
+def _read_regression() -> Regression:
     with np.load(Path(__file__).parent / "parameters" / "brisque.npz") as file:
         return Regression(
             support=torch.from_numpy(file["support"]),

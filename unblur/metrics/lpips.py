@@ -36,11 +36,11 @@ def load_lpips(network: Network, *, backbone: Path, heads: Path) -> PerceptualDi
     heads_state = read_weights(
         heads, f"LPIPS needs {network}.pth out of the folder lpips/weights/v0.1 of the PyPI package lpips"
     )
-    take_features(features, backbone_state, _place, backbone)
+    take_features(features, backbone_state, _shorten_key, backbone)
     return PerceptualDistance(features, TAPS[network], take_heads(heads_state, CHANNELS[network], heads))
 
 
-def _place(name: str) -> str | None:
+def _shorten_key(name: str) -> str | None:
     return name.removeprefix("features.") if name.startswith("features.") else None
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unblur.metrics.checks import check_pair
-from unblur.metrics.ssim import SMALLEST_PX, similarity_maps
+from unblur.metrics.ssim import SMALLEST_PX, compute_similarity_maps
 
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the scales, finest first."""
@@ -30,13 +30,13 @@ def ms_ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     x, y = restored.double(), sharp.double()
     similarity = torch.ones(x.shape[:2], dtype=x.dtype, device=x.device)
     for scale, exponent in enumerate(EXPONENTS, start=1):
-        luminance, contrast_structure = similarity_maps(x, y)
+        luminance, contrast_structure = compute_similarity_maps(x, y)
         term = contrast_structure if scale < len(EXPONENTS) else luminance * contrast_structure
         similarity = similarity * term.mean(dim=(2, 3)).clamp(min=0) ** exponent
-        x, y = _half_size(x), _half_size(y)
+        x, y = _halve(x), _halve(y)
     return similarity.mean(dim=1).to(restored.dtype)
 
 
-def _half_size(image: Tensor) -> Tensor:
+def _halve(image: Tensor) -> Tensor:
     height, width = image.shape[2:]
     return F.avg_pool2d(F.pad(image, (0, width % 2, 0, height % 2), mode="replicate"), 2)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from unblur.metrics.checks import check_pair
 from unblur.metrics.ms_ssim import EXPONENTS
-from unblur.metrics.ssim import SMALLEST_PX, similarity_terms
-from unblur.metrics.windows import window_means
+from unblur.metrics.ssim import SMALLEST_PX, compute_similarity_terms
+from unblur.metrics.windows import compute_window_means
 from unblur.photos.color import luma
 
 _HALF_FILTER = (0.602949018236, 0.266864118443, -0.078223266529, -0.016864118443, 0.026748757411)
@@ -29,19 +29,19 @@ def mssim(restored: Tensor, sharp: Tensor) -> Tensor:
     x, y = luma(restored.double()), luma(sharp.double())
     similarity = torch.ones(len(x), dtype=x.dtype, device=x.device)
     for scale, exponent in enumerate(EXPONENTS, start=1):
-        luminance, contrast, structure = (term.mean(dim=(1, 2)) for term in similarity_terms(x, y))
+        luminance, contrast, structure = (term.mean(dim=(1, 2)) for term in compute_similarity_terms(x, y))
         coarsest = scale == len(EXPONENTS)
         term = luminance * contrast * structure if coarsest else contrast * structure
         # A mean below zero has a complex power; the benchmark takes its magnitude.
         similarity = similarity * term.abs() ** exponent
-        x, y = _half_size(x), _half_size(y)
+        x, y = _halve(x), _halve(y)
     return similarity.to(restored.dtype)
 
 
-def _half_size(image: Tensor) -> Tensor:
+def _halve(image: Tensor) -> Tensor:
     weights = torch.tensor((*_HALF_FILTER[:0:-1], *_HALF_FILTER), dtype=image.dtype, device=image.device)
     reach = len(_HALF_FILTER) - 1
     for axis in (1, 2):
         before, after = image.narrow(axis, 0, reach), image.narrow(axis, image.shape[axis] - reach, reach)
         image = torch.cat([before.flip(axis), image, after.flip(axis)], dim=axis)
-    return window_means(image, weights)[..., ::2, ::2]
+    return compute_window_means(image, weights)[..., ::2, ::2]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unblur.metrics.windows import gaussian_weights, window_means
+from unblur.metrics.windows import compute_gaussian_weights, compute_window_means
 
 RADIUS_PX = 3
 SIGMA_PX = 7 / 6
@@ -27,28 +27,28 @@ LUMA_OFFSET = 16
 """MATLAB's `rgb2ycbcr`: ITU-R BT.601 with 219 levels for RGB in [0, 1]."""
 
 
-def gray_levels(image: Tensor) -> Tensor:
+def to_gray_levels(image: Tensor) -> Tensor:
     """Convert as `rgb2gray` does 8-bit images: RGB in [0, 1], (B, 3, H, W) -> whole levels 0 to 255, (B, H, W)."""
     weights = torch.tensor(GRAY, dtype=torch.float64, device=image.device)
     return ((image.double() * 255).movedim(1, -1) @ weights).round()
 
 
-def luma_levels(image: Tensor) -> Tensor:
+def to_luma_levels(image: Tensor) -> Tensor:
     """The Y of `rgb2ycbcr` of an 8-bit image: RGB in [0, 1], (B, 3, H, W) -> whole levels 16 to 235, (B, H, W)."""
     weights = torch.tensor(LUMA, dtype=torch.float64, device=image.device)
     return (image.double().movedim(1, -1) @ weights + LUMA_OFFSET).round()
 
 
-def normalised_luminance(levels: Tensor, border: str) -> Tensor:
+def normalise_luminance(levels: Tensor, border: str) -> Tensor:
     """Levels less their local mean, over their local deviation plus one: (B, H, W) -> the same shape.
 
     `border` is "replicate" or "constant" (zeros): the two differ in what lies beyond the image. Where the levels are
     flat the result is zero, as in exact arithmetic: the fits count signs, which the rounding of a mean must not decide.
     """
-    weights = gaussian_weights(RADIUS_PX, SIGMA_PX, levels)
+    weights = compute_gaussian_weights(RADIUS_PX, SIGMA_PX, levels)
 
     def mean(values: Tensor) -> Tensor:
-        return window_means(F.pad(values[:, None], (RADIUS_PX,) * 4, mode=border)[:, 0], weights)
+        return compute_window_means(F.pad(values[:, None], (RADIUS_PX,) * 4, mode=border)[:, 0], weights)
 
     local_mean = mean(levels)
     deviation = (mean(levels.square()) - local_mean.square()).abs().sqrt()
@@ -56,7 +56,7 @@ def normalised_luminance(levels: Tensor, border: str) -> Tensor:
     return torch.where(excess.abs() < FLAT_LEVELS, 0, excess / (deviation + 1))
 
 
-def half_size(levels: Tensor) -> Tensor:
+def halve(levels: Tensor) -> Tensor:
     """MATLAB's `imresize(levels, 0.5)`: Keys' bicubic kernel stretched to eight taps, edges mirrored. (..., H, W).
 
     Keys, "Cubic convolution interpolation for digital image processing", IEEE Transactions on Acoustics, Speech, and
@@ -76,7 +76,7 @@ def half_size(levels: Tensor) -> Tensor:
     return levels
 
 
-def neighbour_products(normalised: Tensor) -> list[Tensor]:
+def multiply_neighbours(normalised: Tensor) -> list[Tensor]:
     """Each value times its neighbour to the right, below, and on both diagonals, round the edges: (N, h, w) each."""
     shifts = ((0, 1), (1, 0), (1, 1), (1, -1))
     return [normalised * normalised.roll(shift, dims=(1, 2)) for shift in shifts]
@@ -88,7 +88,7 @@ def fit_gaussian(values: Tensor) -> tuple[Tensor, Tensor]:
     variance = values.square().mean(1)
     ratio = values.abs().mean(1).square() / variance
     # Nearest in the inverse of the ratio, as in the authors' release; minus, because it falls where shapes rise.
-    return _nearest_shape(-1 / _moment_ratios(values.device), -1 / ratio), variance
+    return _find_nearest_shape(-1 / _compute_moment_ratios(values.device), -1 / ratio), variance
 
 
 def fit_asymmetric_gaussian(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,31 +104,31 @@ def fit_asymmetric_gaussian(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     skew = left_deviation / right_deviation
     ratio = values.abs().mean(1).square() / squares.mean(1)
     ratio = ratio * (skew**3 + 1) * (skew + 1) / (skew.square() + 1).square()
-    return _nearest_shape(_moment_ratios(values.device), ratio), left_deviation, right_deviation
+    return _find_nearest_shape(_compute_moment_ratios(values.device), ratio), left_deviation, right_deviation
 
 
-def asymmetric_mean(shape: Tensor, left_scale: Tensor, right_scale: Tensor) -> Tensor:
-    """The mean of an asymmetric Gaussian of these scales (`scale_of` its deviations)."""
+def compute_asymmetric_mean(shape: Tensor, left_scale: Tensor, right_scale: Tensor) -> Tensor:
+    """The mean of an asymmetric Gaussian of these scales (`compute_scale` its deviations)."""
     return (right_scale - left_scale) * (torch.lgamma(2 / shape) - torch.lgamma(1 / shape)).exp()
 
 
-def scale_of(shape: Tensor, deviation: Tensor) -> Tensor:
+def compute_scale(shape: Tensor, deviation: Tensor) -> Tensor:
     """The scale, beta in the papers, of a generalised Gaussian of this shape and deviation."""
     return deviation * ((torch.lgamma(1 / shape) - torch.lgamma(3 / shape)) / 2).exp()
 
 
-def _shapes(device: torch.device) -> Tensor:
+def _list_shapes(device: torch.device) -> Tensor:
     return SHAPES_FROM + SHAPES_STEP * torch.arange(SHAPES, dtype=torch.float64, device=device)
 
 
-def _moment_ratios(device: torch.device) -> Tensor:
+def _compute_moment_ratios(device: torch.device) -> Tensor:
     """Squared mean magnitude over variance for every shape; rises with the shape."""
-    inverse = 1 / _shapes(device)
+    inverse = 1 / _list_shapes(device)
     return (2 * torch.lgamma(2 * inverse) - torch.lgamma(inverse) - torch.lgamma(3 * inverse)).exp()
 
 
-def _nearest_shape(table: Tensor, wanted: Tensor) -> Tensor:
+def _find_nearest_shape(table: Tensor, wanted: Tensor) -> Tensor:
     """The shape whose entry in the ascending `table` lies nearest to each of `wanted`; the first for NaN."""
     above = torch.searchsorted(table, wanted).clamp(1, len(table) - 1)
     place = torch.where(wanted - table[above - 1] <= table[above] - wanted, above - 1, above)
-    return _shapes(wanted.device)[torch.where(wanted.isnan(), 0, place)]
+    return _list_shapes(wanted.device)[torch.where(wanted.isnan(), 0, place)]

@@ -20,13 +20,13 @@ from torch import Tensor
 from unblur.errors import UnblurError
 from unblur.metrics.checks import check_alone
 from unblur.metrics.natural_scenes import (
-    asymmetric_mean,
+    compute_asymmetric_mean,
+    compute_scale,
     fit_asymmetric_gaussian,
-    half_size,
-    luma_levels,
-    neighbour_products,
-    normalised_luminance,
-    scale_of,
+    halve,
+    multiply_neighbours,
+    normalise_luminance,
+    to_luma_levels,
 )
 
 BLOCK_PX = 96
@@ -45,27 +45,27 @@ def niqe(image: Tensor) -> Tensor:
             f"NIQE needs two blocks of {BLOCK_PX} x {BLOCK_PX} pixels at least, which an image of "
             f"{image.shape[3]} x {image.shape[2]} does not hold; give a larger one."
         )
-    levels = luma_levels(image)[:, : rows * BLOCK_PX, : columns * BLOCK_PX]
-    fine = _features(levels, BLOCK_PX)
-    coarse = _features(half_size(levels), BLOCK_PX // 2)
+    levels = to_luma_levels(image)[:, : rows * BLOCK_PX, : columns * BLOCK_PX]
+    fine = _compute_features(levels, BLOCK_PX)
+    coarse = _compute_features(halve(levels), BLOCK_PX // 2)
     features = torch.cat([fine, coarse], dim=2)
-    return torch.stack([_distance(blocks) for blocks in features]).to(image.dtype)
+    return torch.stack([_compute_distance(blocks) for blocks in features]).to(image.dtype)
 
 
-def _features(levels: Tensor, block_px: int) -> Tensor:
+def _compute_features(levels: Tensor, block_px: int) -> Tensor:
     """The 18 numbers of every block: (B, H, W) -> (B, blocks, 18)."""
-    normalised = normalised_luminance(levels, border="replicate")
+    normalised = normalise_luminance(levels, border="replicate")
     blocks = normalised.unfold(1, block_px, block_px).unfold(2, block_px, block_px).reshape(-1, block_px, block_px)
     shape, left, right = fit_asymmetric_gaussian(blocks)
-    features = [shape, (scale_of(shape, left) + scale_of(shape, right)) / 2]
-    for product in neighbour_products(blocks):
+    features = [shape, (compute_scale(shape, left) + compute_scale(shape, right)) / 2]
+    for product in multiply_neighbours(blocks):
         shape, left, right = fit_asymmetric_gaussian(product)
-        left, right = scale_of(shape, left), scale_of(shape, right)
-        features += [shape, asymmetric_mean(shape, left, right), left, right]
+        left, right = compute_scale(shape, left), compute_scale(shape, right)
+        features += [shape, compute_asymmetric_mean(shape, left, right), left, right]
     return torch.stack(features, dim=1).reshape(len(levels), -1, len(features))
 
 
-def _distance(blocks: Tensor) -> Tensor:
+def _compute_distance(blocks: Tensor) -> Tensor:
     """Equation 10 of the paper, for the (blocks, 36) features of one image."""
     whole = blocks[~blocks.isnan().any(dim=1)]
     if len(whole) < 2:
@@ -73,7 +73,7 @@ def _distance(blocks: Tensor) -> Tensor:
             f"NIQE found {len(whole)} of {len(blocks)} blocks with any texture and needs two; "
             "it cannot measure flat images."
         )
-    pristine_mean, pristine_covariance = (part.to(blocks.device) for part in _pristine())
+    pristine_mean, pristine_covariance = (part.to(blocks.device) for part in _read_pristine_model())
     offset = pristine_mean - blocks.nanmean(dim=0)
     inverse = torch.linalg.pinv((pristine_covariance + torch.cov(whole.T)) / 2)
     squared: Tensor = offset @ inverse @ offset
@@ -81,6 +81,6 @@ def _distance(blocks: Tensor) -> Tensor:
 
 
 @cache
-def _pristine() -> tuple[Tensor, Tensor]:
+def _read_pristine_model() -> tuple[Tensor, Tensor]:
     with np.load(Path(__file__).parent / "parameters" / "niqe.npz") as file:
         return torch.from_numpy(file["mean"]), torch.from_numpy(file["covariance"])

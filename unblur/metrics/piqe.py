@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from unblur.metrics.checks import check_alone
-from unblur.metrics.natural_scenes import gray_levels, normalised_luminance
+from unblur.metrics.natural_scenes import normalise_luminance, to_gray_levels
 
 BLOCK_PX = 16
 SEGMENT_PX = 6
@@ -31,9 +31,9 @@ def piqe(image: Tensor) -> Tensor:
     16 pixels.
     """
     check_alone(image, metric="PIQE", smallest_px=BLOCK_PX)
-    levels = _whole_blocks(gray_levels(image))
+    levels = _pad_to_blocks(to_gray_levels(image))
     brightest = levels.amax(dim=(1, 2), keepdim=True).clamp(min=1)
-    normalised = normalised_luminance((255 * (levels / brightest)).round(), border="replicate")
+    normalised = normalise_luminance((255 * (levels / brightest)).round(), border="replicate")
     blocks = normalised.unfold(1, BLOCK_PX, BLOCK_PX).unfold(2, BLOCK_PX, BLOCK_PX)
     variance = blocks.flatten(3).var(dim=3)
     active = variance > ACTIVE_VARIANCE
@@ -42,7 +42,7 @@ def piqe(image: Tensor) -> Tensor:
     return (100 * (distorted + STABILITY) / (active.sum(dim=(1, 2)) + STABILITY)).to(image.dtype)
 
 
-def _whole_blocks(levels: Tensor) -> Tensor:
+def _pad_to_blocks(levels: Tensor) -> Tensor:
     """Mirrored at the right and the bottom, the edge included, to whole blocks."""
     for axis in (1, 2):
         missing = -levels.shape[axis] % BLOCK_PX

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unblur.metrics.checks import check_pair
-from unblur.metrics.windows import gaussian_weights, window_means
+from unblur.metrics.windows import compute_gaussian_weights, compute_window_means
 
 SIGMA_PX = 1.5
 RADIUS_PX = 5
@@ -34,7 +34,7 @@ def ssim(restored: Tensor, sharp: Tensor) -> Tensor:
     """
     check_pair(restored, sharp, metric="SSIM", smallest_px=SMALLEST_PX)
     # Variances are differences of nearly equal numbers: float32 would lose their digits in flat regions.
-    luminance, contrast_structure = similarity_maps(restored.double(), sharp.double())
+    luminance, contrast_structure = compute_similarity_maps(restored.double(), sharp.double())
     return (luminance * contrast_structure).mean(dim=(1, 2, 3)).to(restored.dtype)
 
 
@@ -45,29 +45,29 @@ def ssim_3d(restored: Tensor, sharp: Tensor) -> Tensor:
     """
     check_pair(restored, sharp, metric="SSIM", smallest_px=SMALLEST_PX)
     x, y = (F.pad(image.double()[:, None], (RADIUS_PX,) * 6, mode="replicate") for image in (restored, sharp))
-    luminance, contrast_structure = similarity_maps(x, y, axes=(2, 3, 4))
+    luminance, contrast_structure = compute_similarity_maps(x, y, axes=(2, 3, 4))
     return (luminance * contrast_structure).mean(dim=(1, 2, 3, 4)).to(restored.dtype)
 
 
-def similarity_maps(x: Tensor, y: Tensor, axes: tuple[int, ...] = (-2, -1)) -> tuple[Tensor, Tensor]:
+def compute_similarity_maps(x: Tensor, y: Tensor, axes: tuple[int, ...] = (-2, -1)) -> tuple[Tensor, Tensor]:
     """The luminance term and the contrast-structure term of every window along `axes` inside two float64 images."""
-    luminance, variance_x, variance_y, covariance = _statistics(x, y, axes)
+    luminance, variance_x, variance_y, covariance = _compute_statistics(x, y, axes)
     return luminance, (2 * covariance + C2) / (variance_x + variance_y + C2)
 
 
-def similarity_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def compute_similarity_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Luminance, contrast and structure of every window inside two float64 images, the paper's equations 6, 9, 10."""
-    luminance, variance_x, variance_y, covariance = _statistics(x, y, (-2, -1))
+    luminance, variance_x, variance_y, covariance = _compute_statistics(x, y, (-2, -1))
     deviations = (variance_x.clamp(min=0) * variance_y.clamp(min=0)).sqrt()
     contrast = (2 * deviations + C2) / (variance_x + variance_y + C2)
     return luminance, contrast, (covariance + C2 / 2) / (deviations + C2 / 2)
 
 
-def _statistics(x: Tensor, y: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _compute_statistics(x: Tensor, y: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The luminance term, the two variances and the covariance of every window."""
-    weights = gaussian_weights(RADIUS_PX, SIGMA_PX, x)
-    mean_x, mean_y = window_means(x, weights, axes), window_means(y, weights, axes)
-    variance_x = window_means(x * x, weights, axes) - mean_x * mean_x
-    variance_y = window_means(y * y, weights, axes) - mean_y * mean_y
-    covariance = window_means(x * y, weights, axes) - mean_x * mean_y
+    weights = compute_gaussian_weights(RADIUS_PX, SIGMA_PX, x)
+    mean_x, mean_y = compute_window_means(x, weights, axes), compute_window_means(y, weights, axes)
+    variance_x = compute_window_means(x * x, weights, axes) - mean_x * mean_x
+    variance_y = compute_window_means(y * y, weights, axes) - mean_y * mean_y
+    covariance = compute_window_means(x * y, weights, axes) - mean_x * mean_y
     return (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1), variance_x, variance_y, covariance

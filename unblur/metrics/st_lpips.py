@@ -30,10 +30,10 @@ def load_st_lpips(network: Network, weights: Path | None = None) -> PerceptualDi
 
     Raises UnblurError when they are missing, damaged, or of another network.
     """
-    path = packaged_weights(network) if weights is None else weights
+    path = find_packaged_weights(network) if weights is None else weights
     state = read_weights(path, f"ST-LPIPS needs {network}_shift_tolerant.pth out of the PyPI package stlpips-pytorch")
     features = _alexnet() if network == "alex" else vgg16(lambda: [nn.MaxPool2d(2, stride=1), BlurPool()])
-    take_features(features, state, _place, path)
+    take_features(features, state, _shorten_key, path)
     return PerceptualDistance(features, TAPS[network], take_heads(state, CHANNELS[network], path))
 
 
@@ -46,7 +46,7 @@ class BlurPool(nn.Module):
         return F.conv2d(F.pad(values, (2, 2, 2, 2), mode="reflect"), window, stride=2, groups=values.shape[1])
 
 
-def packaged_weights(network: Network) -> Path:
+def find_packaged_weights(network: Network) -> Path:
     """The file inside the installed package. Raises UnblurError when the package is missing."""
     found = find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
@@ -57,7 +57,7 @@ def packaged_weights(network: Network) -> Path:
     return Path(found.submodule_search_locations[0]) / "weights" / "vST0.0" / f"{network}_shift_tolerant.pth"
 
 
-def _place(name: str) -> str | None:
+def _shorten_key(name: str) -> str | None:
     """Shorten a key: "net.slice2.5.weight" -> "5.weight"."""
     match = re.fullmatch(r"net\.slice\d\.(\d+\.(?:weight|bias))", name)
     return match[1] if match else None

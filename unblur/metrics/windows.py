@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def gaussian_weights(radius_px: int, sigma_px: float, like: Tensor) -> Tensor:
+def compute_gaussian_weights(radius_px: int, sigma_px: float, like: Tensor) -> Tensor:
     """The 2 radius + 1 samples of a Gaussian, scaled to sum 1, of the type and on the device of `like`.
 
     Their outer product is MATLAB's `fspecial('gaussian', 2 * radius + 1, sigma)`.
@@ -14,7 +14,7 @@ def gaussian_weights(radius_px: int, sigma_px: float, like: Tensor) -> Tensor:
     return weights / weights.sum()
 
 
-def window_means(image: Tensor, weights: Tensor, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+def compute_window_means(image: Tensor, weights: Tensor, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
     """Means over all windows inside the image, weighted along each of `axes`: (..., H, W) -> (..., H - n, W - n).
 
     n is one less than the number of weights.

@@ -1,7 +1,7 @@
-"""Networks. Those that restore keep a promise: `forward(blurry) -> restored`, (B, 3, H, W) RGB in [0, 1], any size."""
+"""Networks. Restoring networks share one interface: `forward(blurry) -> restored`, (B, 3, H, W) in [0, 1], any size."""
 
 from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
-from unblur.models.build import HostConfig, ModelConfig, RestorerConfig, build, shapes
+from unblur.models.build import HostConfig, ModelConfig, RestorerConfig, build, find_shapes
 from unblur.models.glow import GlowConfig, GlowDeblur, GlowRestorer
 from unblur.models.host import DecoderScale, MultiOutput
 from unblur.models.kernel_estimator import KernelEstimator, KernelEstimatorConfig
@@ -62,5 +62,5 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "build",
-    "shapes",
+    "find_shapes",
 ]

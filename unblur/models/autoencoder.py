@@ -10,7 +10,7 @@ from unblur.models.latent_encoder import LatentEncoder, LatentEncoderConfig
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig:
-    """Sizes of both halves."""
+    """Sizes of the encoder and the decoder."""
 
     encoder: LatentEncoderConfig = LatentEncoderConfig()
     decoder: LatentDecoderConfig = LatentDecoderConfig()
@@ -22,7 +22,7 @@ class AutoencoderConfig:
 
 
 class Autoencoder(nn.Module):
-    """Photograph in, what its latents keep of it out. Shape: (B, 3, H, W) RGB in [0, 1], multiples of 32 -> same.
+    """Autoencoder of photographs. Shape: (B, 3, H, W) RGB in [0, 1], multiples of 32 -> same.
 
     The output is not clipped.
     """

@@ -6,14 +6,14 @@ from unblur.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteCo
 from unblur.models.transformers_backbone import TransformersBackbone, TransformersConfig
 
 BackboneConfig = EfficientNetLiteConfig | TransformersConfig
-"""Networks whose features can be taught and used as a prior."""
+"""Networks whose features can be distilled and used as a prior."""
 
 Backbone = EfficientNetLite | TransformersBackbone
 """`forward(picture) -> features of every level`, and `levels`."""
 
 
 def build_backbone(config: BackboneConfig) -> Backbone:
-    """The network described by `config`, with freshly initialised weights."""
+    """Build the network described by `config`, with freshly initialised weights."""
     match config:
         case EfficientNetLiteConfig():
             return EfficientNetLite(config)

@@ -44,7 +44,7 @@ ModelConfig = (
 
 
 def build(config: ModelConfig) -> nn.Module:
-    """The network described by `config`, with freshly initialised weights."""
+    """Build the network described by `config`, with freshly initialised weights."""
     match config:
         case NAFNetConfig():
             return NAFNet(config)
@@ -79,16 +79,16 @@ def build(config: ModelConfig) -> nn.Module:
     assert_never(config)
 
 
-def shapes(config: ModelConfig) -> dict[str, Size]:
-    """The shape of each tensor of the network described by `config`, found without memory for them."""
+def find_shapes(config: ModelConfig) -> dict[str, Size]:
+    """Find the shape of each tensor of the network described by `config`, without allocating the tensors."""
     with torch.device("meta"), _WithoutRandomNumbers():
         return {name: tensor.shape for name, tensor in build(config).state_dict().items()}
 
 
 class _WithoutRandomNumbers(TorchFunctionMode):
-    """Leaves tensors as they are where random numbers would be written into them.
+    """Mode in which the functions that fill tensors with random numbers do nothing.
 
-    Where tensors have no memory, PyTorch writes them by Python code that loads its compiler, which takes seconds.
+    For tensors without memory PyTorch fills in Python code that loads its compiler, which takes seconds.
     """
 
     def __torch_function__(

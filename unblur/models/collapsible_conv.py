@@ -1,7 +1,7 @@
-"""A 3x3 convolution that is trained as two and costs one.
+"""A 3x3 convolution that is trained as two and costs as much as one.
 
-One idea: two convolutions without anything between them are one, whose weights are the product of theirs. It learns as
-two, which other authors found to be better, and costs one. docs/explain/networks.md has what we found.
+One idea: two convolutions without anything between them equal one, whose weights are the product of theirs. Training
+two is better according to other authors, and inference costs one. docs/explain/networks.md has what we found.
 
 Source: collapsible linear blocks (SESR, Bhardwaj et al. 2021, arXiv 2103.09404), which multiply the weights in training
 too, so that no photograph ever passes the expanded channels; RepVGG (Ding et al. 2021, arXiv 2101.03697) for the idea.
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class CollapsibleConv2d(nn.Module):
-    """3x3, padded by zeros. Shape: (B, `channels_in`, H, W) -> (B, `channels`, H, W).
+    """Convolution with a 3x3 kernel, padded by zeros. Shape: (B, `channels_in`, H, W) -> (B, `channels`, H, W).
 
     Equals a 3x3 convolution to `expanded` channels followed by a 1x1 convolution to `channels`.
     """

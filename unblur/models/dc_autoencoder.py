@@ -1,7 +1,7 @@
 """The deep compression autoencoder of the library diffusers: its two halves, with photographs and latents as ours.
 
 Source: DC-AE (Chen et al. 2024, arXiv 2410.10733), which GLOWDeblur (arXiv 2601.06525) draws frozen: the encoder for
-training only, the decoder for the answer. Differences from the library: photographs in [0, 1] instead of [-1, 1], of
+training only, the decoder for the result. Differences from the library: photographs in [0, 1] instead of [-1, 1], of
 any size, mirrored up to a multiple of 32; latents are multiplied by the scaling factor that is published with the
 weights, which makes their root mean square about 1.
 """
@@ -12,14 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from unblur.models.diffusers_library import import_diffusers
-from unblur.models.padding import reflected_to_multiple
+from unblur.models.padding import reflect_to_multiple
 
 SANA_SCALING_FACTOR = 0.41407
 """The scaling factor of "f32c32-sana-1.0"."""
 
 
 class DCEncoder(nn.Module):
-    """Latents of a photograph. Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, C, H / 32, W / 32), sides rounded up."""
+    """Encoder of photographs into latents.
+
+    Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, C, H / 32, W / 32), sides rounded up.
+    """
 
     def __init__(self, network: Any, scaling_factor: float) -> None:
         """Take the encoder of the library's AutoencoderDC."""
@@ -28,12 +31,12 @@ class DCEncoder(nn.Module):
         self.stride_px, self.scaling_factor = int(network.spatial_compression_ratio), scaling_factor
 
     def forward(self, photo: Tensor) -> Tensor:
-        latents: Tensor = self.network(reflected_to_multiple(photo, self.stride_px) * 2 - 1)
+        latents: Tensor = self.network(reflect_to_multiple(photo, self.stride_px) * 2 - 1)
         return latents * self.scaling_factor
 
 
 class DCDecoder(nn.Module):
-    """The photograph of latents. Shape: (B, C, h, w) -> (B, 3, 32 h, 32 w) sRGB in [0, 1], not clipped."""
+    """Decoder of latents into photographs. Shape: (B, C, h, w) -> (B, 3, 32 h, 32 w) sRGB in [0, 1], not clipped."""
 
     def __init__(self, network: Any, scaling_factor: float) -> None:
         """Take the decoder of the library's AutoencoderDC."""
@@ -46,8 +49,8 @@ class DCDecoder(nn.Module):
         return (photo + 1) / 2
 
 
-def sana_autoencoder() -> tuple[DCEncoder, DCDecoder]:
-    """Halves of the sizes that SANA was trained with, "f32c32-sana-1.0", with random weights.
+def build_sana_autoencoder() -> tuple[DCEncoder, DCDecoder]:
+    """Build encoder and decoder in the size of SANA's, "f32c32-sana-1.0", with random weights.
 
     Raises UnblurError when diffusers is not installed.
     """

@@ -6,7 +6,7 @@ from unblur.errors import UnblurError
 
 
 def import_diffusers() -> Any:
-    """The library. Raises UnblurError when it is not installed."""
+    """Import the library. Raises UnblurError when it is not installed."""
     try:
         import diffusers
     except ImportError as error:

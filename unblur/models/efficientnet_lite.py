@@ -1,6 +1,6 @@
 """EfficientNet-Lite: a small classifier of ImageNet's thousand classes, and its features at five strides.
 
-One idea: blocks that are narrow outside and wide inside, where the only spatial step is a cheap depthwise one.
+One idea: blocks with few channels outside and many inside, whose only spatial operation is a depthwise convolution.
 
 Sources: "EfficientNet" (Tan, Le 2019, arXiv 1905.11946) for the table of stages and the two coefficients that scale
 it; "MobileNetV2" (Sandler et al. 2018, arXiv 1801.04381) for the block; Lite is its authors' version for phones
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.models.features import FEATURE_GRID_PX, FeatureLevel, as_imagenet
-from unblur.models.padding import padded_to_multiple
+from unblur.models.features import FEATURE_GRID_PX, FeatureLevel, normalize_for_imagenet
+from unblur.models.padding import pad_to_multiple
 
 STAGES = (
     (1, 16, 1, 1, 3),
@@ -32,7 +32,7 @@ STAGES = (
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 )
-"""Expansion, channels, blocks, stride and kernel of the paper's stages, as Lite0 has them."""
+"""Expansion, channels, blocks, stride and kernel of each stage of the paper and of Lite0."""
 
 STEM_CHANNELS, HEAD_CHANNELS, CLASSES = 32, 1280, 1000
 
@@ -42,16 +42,16 @@ class EfficientNetLiteConfig:
     """Sizes of an EfficientNet-Lite. The defaults are Lite0, the one whose weights the extra `prior` brings."""
 
     width: float = 1.0
-    """Times as many channels; rounded to multiples of 8."""
+    """Factor on the channels, which are rounded to multiples of 8."""
     depth: float = 1.0
-    """Times as many blocks, rounded up, in all stages but the first and the last."""
+    """Factor on the blocks of all stages but the first and the last, rounded up."""
 
     def __post_init__(self) -> None:
         if not (self.width > 0 and self.depth > 0):
             raise ValueError(f"width and depth must be positive: {self}")
 
     def channels(self, of_lite0: int) -> int:
-        """Channels where Lite0 has `of_lite0`: the nearest multiple of 8, but never a tenth too few."""
+        """Return the channels in place of `of_lite0` of Lite0: the nearest multiple of 8, at most a tenth fewer."""
         scaled = of_lite0 * self.width
         rounded = max(8, int(scaled + 4) // 8 * 8)
         return rounded if rounded >= 0.9 * scaled else rounded + 8
@@ -74,7 +74,10 @@ class Convolution(nn.Conv2d):
 
 
 class InvertedBottleneck(nn.Module):
-    """Few channels in, many inside, few out (MBConv). Shape: (B, C, H, W) -> (B, C', H / stride, W / stride)."""
+    """Block with few channels outside and many inside (MBConv).
+
+    Shape: (B, C, H, W) -> (B, C', H / stride, W / stride).
+    """
 
     def __init__(self, channels_in: int, channels: int, *, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -109,15 +112,15 @@ class EfficientNetLite(nn.Module):
                 )
                 self.blocks.append(block)
                 channels_in = channels
-            # The last stage of each stride knows most: later ones replace earlier ones.
+            # Of several stages with one stride the last has the features of that level.
             ends[stride_px] = len(self.blocks) - 1, FeatureLevel(stride_px=stride_px, channels=channels)
         self._taps = {end for end, _ in ends.values()}
         self.levels = tuple(level for _, level in ends.values())
 
     def forward(self, picture: Tensor) -> list[Tensor]:
         """Compute the features of each level, finest first, at strides 2, 4, 8, 16 and 32."""
-        # Padded before it is normalised: what is padded later is the grey that the network takes for nothing.
-        x = F.relu6(self.stem(as_imagenet(padded_to_multiple(picture, FEATURE_GRID_PX))))
+        # Edges are replicated before normalisation; convolutions pad with zeros, which are grey after it.
+        x = F.relu6(self.stem(normalize_for_imagenet(pad_to_multiple(picture, FEATURE_GRID_PX))))
         features = []
         for index, block in enumerate(self.blocks):
             x = block(x)
@@ -127,7 +130,7 @@ class EfficientNetLite(nn.Module):
 
 
 class EfficientNetLiteClassifier(nn.Module):
-    """Classifies an image. Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, 1000), unnormalised log probabilities."""
+    """Classifier of images. Shape: (B, 3, H, W) sRGB in [0, 1] -> (B, 1000), unnormalised log probabilities."""
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class FeatureLevel:
     channels: int
 
 
-def as_imagenet(picture: Tensor) -> Tensor:
-    """`picture`, (B, 3, H, W) sRGB in [0, 1], as a classifier expects it: mean 0 and deviation 1."""
+def normalize_for_imagenet(picture: Tensor) -> Tensor:
+    """Normalise `picture`, (B, 3, H, W) sRGB in [0, 1], by ImageNet's mean and deviation, as classifiers expect."""
     mean, deviation = (picture.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_DEVIATION))
     return (picture - mean) / deviation

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
-from unblur.models.latent_noise import latent_noise
+from unblur.models.latent_noise import sample_latent_noise
 from unblur.models.linear_dit import LinearDiT, LinearDiTConfig
 from unblur.models.motion_estimator import MotionEstimatorConfig
 from unblur.models.motion_guidance import MOTION_CHANNELS, MotionGuidance
-from unblur.models.padding import reflected_to_multiple
+from unblur.models.padding import reflect_to_multiple
 from unblur.models.pre_reconstruction import STRIDE_PX, PreReconstruction, PreReconstructionConfig
 from unblur.models.samplers import Sampling, sample
 from unblur.models.semantic_guidance import SemanticGuidance, SemanticGuidanceConfig
@@ -35,7 +35,7 @@ from unblur.models.tokens import Tokens
 
 @dataclass(frozen=True, kw_only=True)
 class GlowConfig:
-    """Sizes of GLOWDeblur's parts, without the autoencoder, which is trained before and frozen."""
+    """Sizes of GLOWDeblur's parts, without the autoencoder, which is trained earlier and frozen."""
 
     denoiser: LinearDiTConfig
     pre_reconstruction: PreReconstructionConfig | None = PreReconstructionConfig()
@@ -56,7 +56,7 @@ class GlowConfig:
 
 @dataclass(frozen=True)
 class FrozenFeatures:
-    """Outputs of the parts that are trained before the denoiser."""
+    """Outputs of the frozen parts, which are trained before the denoiser."""
 
     restored: Tensor
     """(B, 3, H, W) sRGB in [0, 1], not clipped: the pre-reconstruction; without one the blurry photograph."""
@@ -65,7 +65,7 @@ class FrozenFeatures:
     motion: Tensor
     """(B, 6, H/32, W/32), see `motion_guidance`."""
     regions: Tensor
-    """(B, regions squared, C), see `SemanticGuidance.region_features`."""
+    """(B, regions squared, C), see `SemanticGuidance.average_regions`."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Conditions:
 class GlowDeblur(nn.Module):
     """The network between the encoder and the decoder of an autoencoder.
 
-    `forward` computes the conditions once; `velocity` runs once in each training step and several times in
+    `forward` computes the conditions once; `predict_velocity` runs once in each training step and several times in
     `sample_latents`.
     """
 
@@ -103,7 +103,7 @@ class GlowDeblur(nn.Module):
 
         `encoded`, the scaled latents of `blurry`, is needed by a network without pre-reconstruction only.
         """
-        return self.conditions(self.encode_frozen(blurry, encoded), captions)
+        return self.compute_conditions(self.encode_frozen(blurry, encoded), captions)
 
     def encode_frozen(self, blurry: Tensor, encoded: Tensor | None = None) -> FrozenFeatures:
         """Run the parts that may be frozen while the rest is trained; arguments as in `forward`."""
@@ -117,21 +117,21 @@ class GlowDeblur(nn.Module):
             restored=restored,
             coarse=coarse,
             motion=self.motion_guidance(blurry),
-            regions=self.semantic_guidance.region_features(blurry, restored),
+            regions=self.semantic_guidance.average_regions(blurry, restored),
         )
 
-    def conditions(self, features: FrozenFeatures, captions: Tokens | None = None) -> Conditions:
+    def compute_conditions(self, features: FrozenFeatures, captions: Tokens | None = None) -> Conditions:
         """Turn frozen features into conditions: align the latents and compute tokens."""
         first = self.pre_reconstruction
         return Conditions(
             restored=features.restored,
             aligned=features.coarse if first is None else first.align(features.restored, features.coarse),
             motion=features.motion,
-            tokens=self.semantic_guidance.tokens(features.regions) if captions is None else captions,
+            tokens=self.semantic_guidance.project_tokens(features.regions) if captions is None else captions,
         )
 
     def drop_conditions(self, conditions: Conditions, keep_motion: Tensor, keep_tokens: Tensor) -> Conditions:
-        """Keep motion and tokens only of examples where `keep_motion` and `keep_tokens`, (B,) bool, are true.
+        """Drop motion and tokens of all but the examples where `keep_motion` and `keep_tokens`, (B,) bool, are true.
 
         Training uses it as condition dropout; restoration uses it to switch a condition off.
         """
@@ -141,7 +141,7 @@ class GlowDeblur(nn.Module):
             tokens=self.semantic_guidance.drop_tokens(conditions.tokens, keep_tokens),
         )
 
-    def velocity(self, noisy: Tensor, sigma: Tensor, conditions: Conditions) -> Tensor:
+    def predict_velocity(self, noisy: Tensor, sigma: Tensor, conditions: Conditions) -> Tensor:
         """Predict the velocity, noise - clean. Shape: (B, C, h, w), (B,) in [0, 1] -> same.
 
         In training `noisy` is `flow.add_noise` of the sharp image's scaled latents, and the target is
@@ -158,7 +158,7 @@ class GlowDeblur(nn.Module):
         Raises UnblurError when diffusers is not installed.
         """
         _, channels, rows, columns = conditions.aligned.shape
-        noise = latent_noise(seed, channels, range(rows), range(columns))
+        noise = sample_latent_noise(seed, channels, range(rows), range(columns))
         return self.denoise(noise, conditions, sampling)
 
     @torch.no_grad()
@@ -168,7 +168,7 @@ class GlowDeblur(nn.Module):
         """Sample latents from the given noise, (1, C, h, w); `on_step` is called after each step of the denoiser."""
 
         def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:
-            output = self.velocity(noisy, sigma, conditions)
+            output = self.predict_velocity(noisy, sigma, conditions)
             on_step()
             return output
 
@@ -176,7 +176,7 @@ class GlowDeblur(nn.Module):
 
 
 class GlowRestorer(nn.Module):
-    """Restores a blurry image generatively. Shape: (B, 3, H, W) sRGB in [0, 1] -> same, any H and W.
+    """Network that restores a blurry image generatively. Shape: (B, 3, H, W) sRGB in [0, 1] -> same, any H and W.
 
     The output is not clipped. Its details are generated: plausible, not certain.
     """
@@ -209,11 +209,11 @@ class GlowRestorer(nn.Module):
     @torch.no_grad()
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        conditions = self.conditions(reflected_to_multiple(blurry, STRIDE_PX))
+        conditions = self.compute_conditions(reflect_to_multiple(blurry, STRIDE_PX))
         restored: Tensor = self.decoder(self.network.sample_latents(conditions, self.sampling, self.seed))
         return restored[..., :height, :width]
 
-    def conditions(self, blurry: Tensor) -> Conditions:
+    def compute_conditions(self, blurry: Tensor) -> Conditions:
         """Compute the conditions. Shape: (B, 3, H, W), multiples of 32."""
         everywhere = torch.ones(len(blurry), dtype=torch.bool, device=blurry.device)
         captions = None

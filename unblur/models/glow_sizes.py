@@ -1,4 +1,4 @@
-"""The sizes of GLOWDeblur that have names."""
+"""Named sizes of GLOWDeblur."""
 
 from functools import partial
 from typing import assert_never
@@ -18,12 +18,12 @@ MINILM_CHANNELS = 384
 
 
 def glow(size: GlowSize) -> GlowConfig:
-    """GLOWDeblur with the denoiser of `denoiser(size)`; the other parts are the same in all sizes."""
+    """Return the configuration of GLOWDeblur with `denoiser(size)`; the other parts are the same in all sizes."""
     return GlowConfig(denoiser=denoiser(size, condition_channels=LATENT_CHANNELS + MOTION_CHANNELS))
 
 
 def denoiser(size: GlowSize, condition_channels: int = 0) -> LinearDiTConfig:
-    """SANA's transformer with 0.6 or 1.6 billion parameters (Xie et al. 2024), or one that a CPU can train."""
+    """Return SANA's transformer with 0.6 or 1.6 billion parameters (Xie et al. 2024), or one that a CPU can train."""
     sized = partial(LinearDiTConfig, condition_channels=condition_channels)
     match size:
         case "small":

@@ -24,10 +24,10 @@ class DecoderScale:
 
 @runtime_checkable
 class MultiOutput(Protocol):
-    """A network that restores in several steps, all of which a loss may judge: MIMO-UNet's scales, MPRNet's stages."""
+    """A network with several restorations, each of which can have a loss: MIMO-UNet's scales, MPRNet's stages."""
 
-    def outputs(self, blurry: Tensor) -> list[Tensor]:
-        """Every restored photograph, the coarsest or earliest first; the last one is what `forward` returns.
+    def restore_all(self, blurry: Tensor) -> list[Tensor]:
+        """Return every restoration, the coarsest or earliest first; the last one is the result of `forward`.
 
         Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 3, H / s, W / s) each, sides rounded up, where s is 1 for the last
         and a power of 2 for every other. Position (i, j) of an output at scale s stands for the square of s x s

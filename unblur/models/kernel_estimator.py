@@ -1,10 +1,10 @@
 """The kernel estimator: from correlations of a blurry photograph with a rough restoration to the blur kernel.
 
-One idea: least squares already shows the kernel, through noise and through the errors of the restoration; what is
-missing is the knowledge of what kernels look like. A small U-net on images of the kernel's size has it, and runs in a
-few milliseconds whatever the size of the photograph. Another input is the kernel of a solver without learned weights
+One idea: least squares already shows the kernel, with noise and with the errors of the restoration; what is missing is
+a prior on the shape of kernels. A small U-net on images of the kernel's size learns this prior, and runs in a few
+milliseconds whatever the size of the photograph. Another input is the kernel of a solver without learned weights
 (`unblur.deconvolution.edges`), which is better than correlations for long blur and useless where it diverged; the
-network learns which to believe. A second output predicts the error of the first.
+network learns which of the two is more reliable. A second output predicts the error of the first.
 
 Source: ours. Learned kernels from correlations go back to Schuler et al. 2016, "Learning to Deblur", where a network
 alternates with quotients of spectra.
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STEM_STRIDE = 2
-"""Side of the pixel squares that are folded into channels: large tensors with few channels wait for memory."""
+"""Side of the pixel squares that are folded into channels: large tensors with few channels are limited by memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class ResidualBlock(nn.Module):
 
 
 class KernelEstimator(nn.Module):
-    """Features of a kernel in; the logarithm of the kernel and of its expected error out.
+    """Network that computes the logarithm of a kernel and of its expected error from features of the kernel.
 
     Shape: (B, inputs, S, S) -> (B, S, S), whose exponential sums to 1, and (B,): the logarithm of the expected squared
     error relative to the kernel's squared norm, both after smoothing over two pixels.
@@ -71,7 +71,7 @@ class KernelEstimator(nn.Module):
 
     @property
     def multiple_of(self) -> int:
-        """Sides are padded to a multiple of this."""
+        """The multiple to which sides are padded."""
         return int(STEM_STRIDE * 2 ** len(self.downs))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:

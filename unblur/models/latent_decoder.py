@@ -1,13 +1,13 @@
-"""A photograph from its latents: 32 numbers for each square of 32 x 32 pixels, and the decoder that paints from them.
+"""A decoder of photographs from latents, which are 32 numbers for each square of 32 x 32 pixels.
 
-One idea: shortcuts without weights. Every upsampling adds, to what it learnt, its input with channels repeated and laid
-out as pixels, so that the blocks between learn corrections only, at every scale.
+One idea: shortcuts without weights. Every upsampling adds its input, with channels repeated and rearranged to pixels,
+to its learned output, so that the blocks learn corrections only, at every scale.
 
 Source: "Deep Compression Autoencoder for Efficient High-Resolution Diffusion Models" (DC-AE, Chen et al. 2024, arXiv
 2410.10733) for residual autoencoding and the latents, which are SANA's (Xie et al. 2024, arXiv 2410.10629).
 Differences, for two CPU cores: fewer channels and blocks, the plain residual block without normalisation instead of
 RMS norms and linear attention, 1x1 instead of 3x3 convolutions where pixels are laid out, and the last scale is half
-size, four pixels at a time. All is convolutions: what is decoded in tiles equals the whole beyond their reach.
+size, four pixels at a time. All layers are convolutions: beyond their receptive field a decoded tile equals the whole.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.models.residual_block import residual_blocks
+from unblur.models.residual_block import build_residual_blocks
 
 MIDDLE_GREY = 0.5
 """The output of an untrained decoder: half way from black to white."""
@@ -25,7 +25,7 @@ MIDDLE_GREY = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class LatentDecoderConfig:
-    """Sizes of a latent decoder. Each scale is twice as fine as the one before; the last is at stride 2."""
+    """Sizes of a latent decoder. The resolution doubles from scale to scale; the last has stride 2."""
 
     latent_channels: int = 32
     channels: tuple[int, ...] = (192, 192, 96, 48, 48)
@@ -41,12 +41,12 @@ class LatentDecoderConfig:
 
     @property
     def stride_px(self) -> int:
-        """Pixels from one latent to the next."""
+        """The distance between neighbouring latents in pixels."""
         return int(2 ** len(self.channels))
 
 
 class Upsampling(nn.Module):
-    """Channels laid out as pixels. Shape: (B, C, H, W) -> (B, `channels`, 2H, 2W)."""
+    """Upsampling by rearranging channels to pixels. Shape: (B, C, H, W) -> (B, `channels`, 2H, 2W)."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -58,9 +58,9 @@ class Upsampling(nn.Module):
 
 
 class LatentDecoder(nn.Module):
-    """Latents in, photograph out. Shape: (B, 32, h, w), about unit deviation -> (B, 3, 32h, 32w) RGB, about [0, 1].
+    """Decoder of latents into photographs.
 
-    The output is not clipped.
+    Shape: (B, 32, h, w), about unit deviation -> (B, 3, 32h, 32w) RGB, about [0, 1]. The output is not clipped.
     """
 
     def __init__(self, config: LatentDecoderConfig) -> None:
@@ -70,11 +70,12 @@ class LatentDecoder(nn.Module):
         self.repeats = first // config.latent_channels
         self.intro = nn.Conv2d(config.latent_channels, first, 3, padding=1)
         self.scales = nn.ModuleList(
-            residual_blocks(channels, count) for channels, count in zip(config.channels, config.blocks, strict=True)
+            build_residual_blocks(channels, count)
+            for channels, count in zip(config.channels, config.blocks, strict=True)
         )
         self.ups = nn.ModuleList(Upsampling(into, out) for into, out in pairwise(config.channels))
         self.ending = nn.Conv2d(last, 12, 3, padding=1)
-        # A flat picture is nearer to every photograph than random colours are.
+        # Training begins at middle grey, which is nearer to photographs than random colours are.
         nn.init.zeros_(self.ending.weight)
         nn.init.constant_(cast(Tensor, self.ending.bias), MIDDLE_GREY)
 

@@ -1,12 +1,12 @@
-"""Latents of a photograph: the decoder's mirror image, for a latent space of our own.
+"""An encoder of photographs into latents, which mirrors the decoder, for a latent space of our own.
 
-One idea: shortcuts without weights. Every downsampling adds, to what it learnt, its pixels laid out as channels and
-averaged in groups.
+One idea: shortcuts without weights. Every downsampling adds its pixels, rearranged to channels and averaged in groups,
+to its learned output.
 
-Source and differences: those of `unblur.models.latent_decoder`. One more: the encoder ends in
-a standardisation of each channel, so that latents are centred at 0 with a deviation of 1 by construction, as diffusion
-wants it, where DC-AE measures one factor after training. That leaves the scale of all that comes before without
-meaning, so each scale ends in a layer normalisation: without, features grew to millions within two hundred steps.
+Source and differences: those of `unblur.models.latent_decoder`. One more: the encoder ends in a standardisation of each
+channel, so that latents are centred at 0 with a deviation of 1 by construction, as diffusion needs them, where DC-AE
+measures one factor after training. That leaves the scale of all that comes before without meaning, so each scale ends
+in a layer normalisation: without, features grew to millions within two hundred steps.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.models.layer_norm import ChannelLayerNorm
-from unblur.models.residual_block import residual_blocks
+from unblur.models.residual_block import build_residual_blocks
 
 MEMORY = 0.02
 """Share of each batch in the statistics that are used after training."""
@@ -26,7 +26,7 @@ PRIOR_WEIGHT = 1e-6
 """Weight of the initial mean 0 and deviation 1 of these statistics: a few batches outweigh it."""
 
 SMALLEST_VARIANCE = 1e-10
-"""Added to variances: a channel may be faint before it is standardised."""
+"""Constant added to variances, because a channel may be nearly constant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,15 @@ class LatentEncoderConfig:
 
     @property
     def stride_px(self) -> int:
-        """Pixels from one latent to the next."""
+        """The distance between neighbouring latents in pixels."""
         return int(2 ** len(self.channels))
 
 
 class Downsampling(nn.Module):
-    """Pixels laid out as channels. Shape: (B, C, H, W) -> (B, `channels`, H/2, W/2), H and W even."""
+    """Downsampling by rearranging pixels to channels.
+
+    Shape: (B, C, H, W) -> (B, `channels`, H/2, W/2), H and W even.
+    """
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -61,14 +64,14 @@ class Downsampling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         reduced: Tensor = self.reduce(x)
-        return reduced + group_means(F.pixel_unshuffle(x, 2), self.channels)
+        return reduced + average_groups(F.pixel_unshuffle(x, 2), self.channels)
 
 
 class Standardisation(nn.Module):
-    """Each channel with mean 0 and deviation 1: over the batch in training, over those of training later.
+    """Standardisation of each channel to mean 0 and deviation 1, by the statistics of the batch or, later, of training.
 
-    Shape: (B, C, H, W) -> same, in float32; in training more than one place. Batch normalisation (Ioffe, Szegedy 2015,
-    arXiv 1502.03167) without learnt scales.
+    Shape: (B, C, H, W) -> same, in float32; in training more than one position. Batch normalisation (Ioffe, Szegedy
+    2015, arXiv 1502.03167) without learnt scales.
     """
 
     mean: Tensor
@@ -97,14 +100,18 @@ class Standardisation(nn.Module):
 
 
 class LatentEncoder(nn.Module):
-    """Photograph in, latents out. Shape: (B, 3, H, W) RGB in [0, 1], multiples of 32 -> (B, 32, H/32, W/32)."""
+    """Encoder of photographs into latents.
+
+    Shape: (B, 3, H, W) RGB in [0, 1], multiples of 32 -> (B, 32, H/32, W/32).
+    """
 
     def __init__(self, config: LatentEncoderConfig) -> None:
         super().__init__()
         self.config = config
         self.intro = nn.Conv2d(12, config.channels[0], 3, padding=1)
         self.scales = nn.ModuleList(
-            residual_blocks(channels, count) for channels, count in zip(config.channels, config.blocks, strict=True)
+            build_residual_blocks(channels, count)
+            for channels, count in zip(config.channels, config.blocks, strict=True)
         )
         self.norms = nn.ModuleList(ChannelLayerNorm(channels, eps=1e-6) for channels in config.channels)
         self.downs = nn.ModuleList(Downsampling(into, out) for into, out in pairwise(config.channels))
@@ -115,11 +122,11 @@ class LatentEncoder(nn.Module):
         x = self.norms[0](self.scales[0](self.intro(F.pixel_unshuffle(image - 0.5, 2))))
         for down, blocks, norm in zip(self.downs, self.scales[1:], self.norms[1:], strict=True):
             x = norm(blocks(down(x)))
-        latents: Tensor = self.standardise(self.ending(x) + group_means(x, self.config.latent_channels))
+        latents: Tensor = self.standardise(self.ending(x) + average_groups(x, self.config.latent_channels))
         return latents
 
 
-def group_means(x: Tensor, channels: int) -> Tensor:
-    """Means of neighbouring channels, in as many groups as `channels`. Shape: (B, C, H, W) -> (B, channels, H, W)."""
+def average_groups(x: Tensor, channels: int) -> Tensor:
+    """Average neighbouring channels, in as many groups as `channels`. Shape: (B, C, H, W) -> (B, channels, H, W)."""
     batch, _, height, width = x.shape
     return x.reshape(batch, channels, -1, height, width).mean(dim=2)

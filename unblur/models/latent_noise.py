@@ -1,4 +1,4 @@
-"""The noise that restoration among latents begins with: one field for a whole photograph, from which tiles are cut."""
+"""Initial noise of generative restoration: one field for a whole photograph, of which tiles are crops."""
 
 import torch
 from torch import Tensor
@@ -6,11 +6,11 @@ from torch import Tensor
 from unblur.seeds import generator_for
 
 
-def latent_noise(seed: int, channels: int, rows: range, columns: range) -> Tensor:
-    """Standard normal noise at the places `rows` x `columns` of the grid of latents, (1, channels, rows, columns).
+def sample_latent_noise(seed: int, channels: int, rows: range, columns: range) -> Tensor:
+    """Sample standard normal noise at `rows` x `columns` of the grid of latents, (1, channels, rows, columns).
 
-    What is drawn at a place depends on `seed` and the place alone, so that windows that overlap begin alike, whatever
-    their size and their order.
+    The noise at a position depends on `seed` and the position alone, so overlapping windows have equal noise, whatever
+    their size and order.
     """
     places = [
         [torch.randn(channels, generator=generator_for(seed, "noise of latents", row, column)) for column in columns]

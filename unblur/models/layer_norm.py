@@ -1,4 +1,4 @@
-"""Layer normalisation for pictures."""
+"""Layer normalisation for images."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ class ChannelLayerNorm(nn.Module):
     """Layer normalisation over the channels of each position. Shape: (B, C, H, W) -> same."""
 
     def __init__(self, channels: int, eps: float) -> None:
-        """`eps`: added to the variance; papers differ in it."""
+        """Add `eps` to the variance; papers differ in it."""
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(channels))

@@ -83,17 +83,17 @@ class LinearAttention(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        query, key, value = (_by_head(layer(x), self.heads) for layer in (self.query, self.key, self.value))
-        mixed: Tensor = self.project(_joined(linear_attention(query, key, value).to(x.dtype)))
+        query, key, value = (_split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
+        mixed: Tensor = self.project(_join_heads(attend_linearly(query, key, value).to(x.dtype)))
         return mixed
 
 
-def linear_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend_linearly(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Average values with weights relu(q) . relu(k), in float32. Shape: (B, heads, N, d) each -> same.
 
     The values are padded with ones, so that the same product also gives the sum of the weights.
     """
-    with _without_autocast(query.device):
+    with _disable_autocast(query.device):
         query, key = query.float().relu(), key.float().relu()
         table = key.transpose(2, 3) @ F.pad(value.float(), (0, 1), value=1.0)
         sums = query @ table
@@ -112,15 +112,15 @@ class CrossAttention(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, x: Tensor, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        query = _by_head(self.query(x), self.heads)
-        key, value = (_by_head(layer(tokens), self.heads) for layer in (self.key, self.value))
+        query = _split_heads(self.query(x), self.heads)
+        key, value = (_split_heads(layer(tokens), self.heads) for layer in (self.key, self.value))
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask.to(query.dtype))
-        context: Tensor = self.project(_joined(mixed))
+        context: Tensor = self.project(_join_heads(mixed))
         return context
 
 
 class MixFFN(nn.Module):
-    """Expands channels, convolves, gates, and projects back (SANA's GLUMBConv). Shape: (B, D, h, w) -> same."""
+    """Feed-forward layer with a depthwise convolution and a gate (SANA's GLUMBConv). Shape: (B, D, h, w) -> same."""
 
     def __init__(self, width: int, ratio: float) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class MixFFN(nn.Module):
 
 
 class LinearDiTBlock(nn.Module):
-    """Applies linear attention, cross attention and Mix-FFN with skip connections. Shape: (B, N, D), N = h * w -> same.
+    """Linear attention, cross attention and Mix-FFN with skip connections. Shape: (B, N, D), N = h * w -> same.
 
     `modulation`, (B, 6, D), depends on the noise level and is shared by all blocks; each block adds its own table.
     """
@@ -154,7 +154,7 @@ class LinearDiTBlock(nn.Module):
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + modulation).chunk(6, dim=1)
         x = x + gate1 * self.attention(modulate(x, shift1, scale1))
         x = x + self.cross_attention(x, tokens, attention_mask)
-        grid = _as_grid(modulate(x, shift2, scale2), size)
+        grid = _reshape_to_grid(modulate(x, shift2, scale2), size)
         fed: Tensor = self.feed_forward(grid)
         return x + gate2 * fed.flatten(2).transpose(1, 2)
 
@@ -165,7 +165,7 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 class TimeEmbedding(nn.Module):
-    """Embeds the noise level. Shape: (B,) in [0, 1] -> (B, D) and, for all blocks, (B, 6, D)."""
+    """Embedding of the noise level. Shape: (B,) in [0, 1] -> (B, D) and, for all blocks, (B, 6, D)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class TimeEmbedding(nn.Module):
 
 
 class TokenEmbedding(nn.Module):
-    """Projects tokens to the denoiser's width and normalises them. Shape: (B, M, C) -> (B, M, D)."""
+    """Projection of tokens to the denoiser's width, with normalisation. Shape: (B, M, C) -> (B, M, D)."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -194,13 +194,14 @@ class TokenEmbedding(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         context = self.second(F.gelu(self.first(tokens.to(self.first.weight.dtype)), approximate="tanh"))
-        # Autocast rounds layers' outputs but not the weights of norms, and torch has a fast path for equal ones alone.
+        # Autocast rounds the outputs of layers but not the weights of norms; torch has a fast path for equal types
+        # only.
         embedded: Tensor = self.norm(context.to(self.norm.weight.dtype))
         return embedded
 
 
 class LinearDiT(nn.Module):
-    """Predicts the velocity of noisy latents.
+    """Denoiser, which predicts the velocity of noisy latents.
 
     Shape: (B, latents + conditions, h, w) any h and w, (B,) noise level in [0, 1], tokens -> (B, latents, h, w).
     """
@@ -234,11 +235,11 @@ class LinearDiT(nn.Module):
             else:
                 x = block(x, size, modulation, context, attention_mask)
         shift, scale = (self.modulation + embedded[:, None]).chunk(2, dim=1)
-        return _as_grid(self.ending(modulate(x, shift, scale)), size)
+        return _reshape_to_grid(self.ending(modulate(x, shift, scale)), size)
 
 
 def use_recomputation(model: nn.Module) -> None:
-    """Let every LinearDiT in `model` compute its blocks again in the backward pass instead of storing activations.
+    """Make every LinearDiT in `model` compute its blocks again in the backward pass instead of storing activations.
 
     Gradients are the same, memory grows with one block and not with all (Chen et al. 2016, arXiv 1604.06174).
     """
@@ -247,22 +248,22 @@ def use_recomputation(model: nn.Module) -> None:
             part.recomputes = True
 
 
-def _by_head(x: Tensor, heads: int) -> Tensor:
+def _split_heads(x: Tensor, heads: int) -> Tensor:
     """Split channels into heads: (B, N, heads * d) -> (B, heads, N, d)."""
     return x.reshape(len(x), x.shape[1], heads, -1).transpose(1, 2)
 
 
-def _joined(x: Tensor) -> Tensor:
+def _join_heads(x: Tensor) -> Tensor:
     """Join heads: (B, heads, N, d) -> (B, N, heads * d)."""
     return x.transpose(1, 2).flatten(2)
 
 
-def _as_grid(x: Tensor, size: tuple[int, int]) -> Tensor:
+def _reshape_to_grid(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Reshape positions to a grid: (B, h * w, D) -> (B, D, h, w)."""
     return x.transpose(1, 2).reshape(len(x), x.shape[2], *size)
 
 
-def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
+def _disable_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Return a context without autocast, because sums over a whole image need float32."""
     available = torch.amp.autocast_mode.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if available else nullcontext()

@@ -1,6 +1,6 @@
 """MIMO-UNet and MIMO-UNet+: one U-shaped network instead of a chain of networks from coarse to fine.
 
-One idea: a single encoder is shown the photograph at three sizes, a single decoder gives it back at three sizes.
+One idea: a single encoder gets the photograph at three sizes, and a single decoder restores it at three sizes.
 
 Source: "Rethinking Coarse-to-Fine Approach in Single Image Deblurring" (Cho et al. 2021, arXiv 2108.05054); sizes
 of layers that the paper does not give (the shallow module's, the kernels) are facts of the authors' published
@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.models.host import DecoderScale
-from unblur.models.padding import padded_to_multiple
-from unblur.models.residual_block import residual_blocks
-from unblur.models.spe import PriorConfig, PriorSource, embeddings
+from unblur.models.padding import pad_to_multiple
+from unblur.models.residual_block import build_residual_blocks
+from unblur.models.spe import PriorConfig, PriorSource, build_embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class MIMOUNetConfig:
     blocks: int = 8
     """Residual blocks in each of the three encoders and three decoders."""
     dropout: float = 0.0
-    """Share of the channels of each fused skip connection that is left out of a training step."""
+    """Share of the channels of each fused skip connection that is dropped in a training step."""
     prior: PriorConfig | None = None
     """The semantic prior that conditions the decoder; None for a network without one."""
 
@@ -67,7 +67,7 @@ class ShallowModule(nn.Module):
 
 
 class FeatureAttention(nn.Module):
-    """Features of the scale above, corrected where a smaller photograph agrees (FAM). Shape: (B, C, H, W) -> same."""
+    """Features of the finer scale, modulated by those of the smaller photograph (FAM). Shape: (B, C, H, W) -> same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class FeatureAttention(nn.Module):
 
 
 class AsymmetricFusion(nn.Module):
-    """A skip connection made of all three scales (AFF). Shape: (B, 7 width, H, W) -> (B, C, H, W)."""
+    """Skip connection that fuses the features of all three scales (AFF). Shape: (B, 7 width, H, W) -> (B, C, H, W)."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -92,9 +92,9 @@ class AsymmetricFusion(nn.Module):
 
 
 class MIMOUNet(nn.Module):
-    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+    """Network that restores a blurry photograph. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
 
-    The output is not clipped. `outputs` gives the photograph at a quarter, half and full size.
+    The output is not clipped. `restore_all` returns the photograph at a quarter, half and full size.
     """
 
     def __init__(self, config: MIMOUNetConfig) -> None:
@@ -105,11 +105,11 @@ class MIMOUNet(nn.Module):
         self.downs = nn.ModuleList(nn.Conv2d(c, 2 * c, 3, stride=2, padding=1) for c in (full, half))
         self.shallow = nn.ModuleList(ShallowModule(c) for c in (half, quarter))
         self.attentions = nn.ModuleList(FeatureAttention(c) for c in (half, quarter))
-        self.encoders = nn.ModuleList(residual_blocks(c, config.blocks) for c in config.channels)
+        self.encoders = nn.ModuleList(build_residual_blocks(c, config.blocks) for c in config.channels)
         self.fusions = nn.ModuleList(AsymmetricFusion(sum(config.channels), c) for c in (full, half))
         self.dropout = nn.Dropout2d(config.dropout)
         coarse_to_fine = config.channels[::-1]
-        self.decoders = nn.ModuleList(residual_blocks(c, config.blocks) for c in coarse_to_fine)
+        self.decoders = nn.ModuleList(build_residual_blocks(c, config.blocks) for c in coarse_to_fine)
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(c, finer, 4, stride=2, padding=1) for c, finer in pairwise(coarse_to_fine)
         )
@@ -118,13 +118,13 @@ class MIMOUNet(nn.Module):
         for ending in self.endings:
             nn.init.zeros_(cast(Tensor, ending.weight))
             nn.init.zeros_(cast(Tensor, ending.bias))
-        # Last, so that the network without a prior begins with the same random weights.
+        # Created last, so that the network without a prior has the same random weights.
         self.prior = PriorSource(config.prior, self.decoder_scales)
-        self.embeddings = embeddings(config.prior, self.decoder_scales)
+        self.embeddings = build_embeddings(config.prior, self.decoder_scales)
 
     @property
     def multiple_of(self) -> int:
-        """Heights and widths are padded to a multiple of this."""
+        """The multiple to which heights and widths are padded."""
         return 4
 
     @property
@@ -138,22 +138,22 @@ class MIMOUNet(nn.Module):
         )
 
     def forward(self, blurry: Tensor) -> Tensor:
-        return self.outputs(blurry)[-1]
+        return self.restore_all(blurry)[-1]
 
-    def outputs(self, blurry: Tensor) -> list[Tensor]:
-        """The restored photograph at a quarter, half and full size, sides rounded up. See `MultiOutput`."""
-        whole = padded_to_multiple(blurry, self.multiple_of)
+    def restore_all(self, blurry: Tensor) -> list[Tensor]:
+        """Restore the photograph at a quarter, half and full size, sides rounded up. See `MultiOutput`."""
+        whole = pad_to_multiple(blurry, self.multiple_of)
         corrections = self.decode(self.encode(whole), self.prior(whole))
         restored = []
         for stride, correction in zip((4, 2, 1), corrections, strict=True):
-            # Nearest neighbours, as the authors have it: no pixel is a mixture of others.
+            # Nearest neighbours, as in the authors' network.
             smaller = blurry[..., ::stride, ::stride]
             height, width = smaller.shape[2:]
             restored.append(smaller + correction[..., :height, :width].to(blurry.dtype))
         return restored
 
     def encode(self, blurry: Tensor) -> list[Tensor]:
-        """Features at strides 1, 2 and 4."""
+        """Compute features at strides 1, 2 and 4."""
         features = [self.encoders[0](self.intro(blurry).relu())]
         for level, stride in ((1, 2), (2, 4)):
             shallow = self.shallow[level - 1](blurry[..., ::stride, ::stride])
@@ -162,7 +162,7 @@ class MIMOUNet(nn.Module):
         return features
 
     def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> list[Tensor]:
-        """Corrections at a quarter, half and full size. Shape: features of `encode`, `prior`'s -> (B, 3, ...) each."""
+        """Compute corrections at a quarter, half and full size, (B, 3, ...) each, from features and the priors."""
         full, half, quarter = features
         quarter_doubled = F.interpolate(quarter, scale_factor=2.0)
         skips = (

@@ -1,14 +1,14 @@
 """The motion estimator: predicts the path of every position during the exposure from a blurry image.
 
-One idea: an encoder of NAF blocks, which ends early because paths change slowly over a photograph. Their gates
-multiply and their normalisation divides: the direction of blur shows in the ratio of contrasts along it and
-across, and a network of plain convolutions of this size had not found that out after two thousand steps.
+One idea: an encoder of NAF blocks, which ends early because paths change slowly over a photograph. Their gates multiply
+and their normalisation divides: the direction of blur is visible in the ratio of contrasts along and across it, which a
+network of plain convolutions of this size had not learned after two thousand steps.
 
 Sources: GLOWDeblur (arXiv 2601.06525) names a "lightweight" estimator of trajectories and draws a U shape;
 Motion-ETR (Zhang et al. 2021) gives its scale: space-to-depth 2, a start and an end offset for each place, 1.1 M
 parameters. Differences from Motion-ETR: NAF blocks (Chen et al. 2022, arXiv 2204.04676) instead of 5x5 convolutions,
 one more stride, output at every 8th pixel instead of at each, and paths without direction (see
-`unblur.blur.undirected`), so that learning never has to choose between two equally good answers.
+`unblur.blur.undirected`), so that each photograph has one target.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.models.nafnet import NAFBlock
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 
 OUTPUT_STRIDE_PX = 8
 """Pixels between neighbouring paths."""
 
 UNIT_PX = 10.0
-"""Pixels that 1 stands for inside the network: training is easiest around 1."""
+"""Pixels for each unit inside the network, because training is easiest with values around 1."""
 
 FIRST_SHARE = 0.5
 """Initial weight of a block's output. NAFNet begins with 0, for a network whose input is close to its target."""
@@ -44,9 +44,10 @@ class MotionEstimatorConfig:
 
 
 class MotionEstimator(nn.Module):
-    """Undirected paths of a blurry photograph. Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 4, H/8, W/8), at least 1.
+    """Estimator of undirected paths in a blurry photograph.
 
-    Channels are those of `undirected`, in pixels; path (i, j) belongs to the middle of its square of 8 x 8 pixels.
+    Shape: (B, 3, H, W) RGB in [0, 1] -> (B, 4, H/8, W/8), at least 1. Channels are those of `to_undirected`, in pixels;
+    path (i, j) belongs to the centre of its square of 8 x 8 pixels.
     """
 
     def __init__(self, config: MotionEstimatorConfig) -> None:
@@ -70,7 +71,7 @@ class MotionEstimator(nn.Module):
 
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        x = self.intro(F.pixel_unshuffle(padded_to_multiple(blurry, 16) - 0.5, 2))
+        x = self.intro(F.pixel_unshuffle(pad_to_multiple(blurry, 16) - 0.5, 2))
         features = []
         for encoder, down in zip(self.encoders, self.downs, strict=False):
             x = encoder(x)

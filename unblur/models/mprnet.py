@@ -1,7 +1,7 @@
-"""MPRNet: three networks in a row, each of which is shown the photograph anew and hands on what it found.
+"""MPRNet: three networks in a row, each of which gets the photograph again and passes on its features.
 
-One idea: two U-shaped stages learn what is where from quarters and halves of the photograph, a third stage that never
-leaves full size puts the detail in its place. Each stage restores, so each can be taught directly.
+One idea: two U-shaped stages compute context from quarters and halves of the photograph, and a third stage at full size
+restores the detail. Each stage restores, so each has a loss of its own.
 
 Source: "Multi-Stage Progressive Image Restoration" (Zamir et al. 2021, arXiv 2102.02808). The defaults are its
 deblurring network. Differences: any size, by edge replication; every block has a PReLU slope of its own where the
@@ -9,9 +9,9 @@ authors share one slope among all blocks (54 parameters of 20 million); layers t
 so that training begins at the identity in all stages; quarters and halves go through a stage as one batch, and 1x1
 convolutions are applied before upsampling instead of after, which gives the same numbers in less time.
 
-Tiles: channel means are `ChannelMean`, so they can be made local. The first stage still cuts what it is given into
-quarters and the second into halves; the cuts of a tile lie elsewhere than those of the whole photograph, so a tile
-equals the whole only beyond the reach of the convolutions from both.
+Tiles: channel means are `ChannelMean`, so they can be made local. The first stage still cuts its input into quarters
+and the second into halves; the cuts of a tile lie elsewhere than those of the whole photograph, so a tile equals the
+whole only beyond the receptive field of the convolutions from both.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.models.host import DecoderScale
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 from unblur.models.pooling import ChannelMean
-from unblur.models.spe import PriorConfig, PriorSource, embeddings
+from unblur.models.spe import PriorConfig, PriorSource, build_embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def _convolution(channels_in: int, channels: int) -> nn.Conv2d:
 
 
 class ChannelAttention(nn.Module):
-    """Channels scaled by 0 to 1, as their means suggest. Shape: (B, C, H, W) -> same."""
+    """Channels scaled by factors from 0 to 1 that depend on their means. Shape: (B, C, H, W) -> same."""
 
     def __init__(self, channels: int, reduction: int, stride_px: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ChannelAttention(nn.Module):
 
 
 class ChannelAttentionBlock(nn.Module):
-    """Two 3x3 convolutions, scaled channel by channel and added to their input (CAB). Shape: (B, C, H, W) -> same."""
+    """Two 3x3 convolutions with channel attention, added to their input (CAB). Shape: (B, C, H, W) -> same."""
 
     def __init__(self, channels: int, reduction: int, stride_px: int) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Encoder(nn.Module):
     def forward(
         self, x: Tensor, encoded: list[Tensor] | None = None, decoded: list[Tensor] | None = None
     ) -> list[Tensor]:
-        """(B, C, H, W) and, in a stage that follows another, that stage's features -> features, finest first."""
+        """Encode (B, C, H, W), with the features of the stage before if there is one; return features, finest first."""
         features: list[Tensor] = []
         for index, level in enumerate(self.levels):
             # The mean of 2 x 2 is what bilinear interpolation to half the size gives.
@@ -123,7 +123,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features at strides 1, 2 and 4 -> the same, decoded. What the prior tells at each comes coarsest first."""
+    """Decoder of features at strides 1, 2 and 4, into as many; the outputs of the prior come coarsest first."""
 
     def __init__(self, config: MPRNetConfig) -> None:
         super().__init__()
@@ -137,14 +137,14 @@ class Decoder(nn.Module):
         decoded: list[Tensor] = []
         for index, level in enumerate(self.levels):
             if index:
-                x = _doubled(self.ups[index - 1](x)) + self.skips[index - 1](features[-1 - index])
+                x = _upsample_2x(self.ups[index - 1](x)) + self.skips[index - 1](features[-1 - index])
             x = level(embed[index](x, priors[index]))
             decoded.insert(0, x)
         return decoded
 
 
 class SupervisedAttention(nn.Module):
-    """A stage's picture, and its features scaled by 0 to 1 as that picture suggests (the paper's SAM)."""
+    """The restoration of a stage, and its features scaled by attention to that restoration (the paper's SAM)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class SupervisedAttention(nn.Module):
         nn.init.zeros_(self.ending.weight)
 
     def forward(self, x: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) and (B, 3, H, W) -> features to hand on, (B, C, H, W), and the restored picture."""
+        """Return the features for the next stage, (B, C, H, W), and the restored image, (B, 3, H, W)."""
         restored = blurry + self.ending(x).to(blurry.dtype)
         return x + self.mix(x) * self.attend(restored).sigmoid(), restored
 
@@ -175,15 +175,15 @@ class DetailGroup(nn.Module):
 
     def forward(self, x: Tensor, encoded: Tensor, decoded: Tensor) -> Tensor:
         for up_encoded, up_decoded in zip(self.ups_encoded, self.ups_decoded, strict=True):
-            encoded, decoded = _doubled(up_encoded(encoded)), _doubled(up_decoded(decoded))
+            encoded, decoded = _upsample_2x(up_encoded(encoded)), _upsample_2x(up_decoded(decoded))
         correction: Tensor = self.mix(self.blocks(x)) + self.from_encoder(encoded) + self.from_decoder(decoded)
         return x + correction
 
 
 class MPRNet(nn.Module):
-    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+    """Network that restores a blurry photograph. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
 
-    The output is not clipped. `outputs` gives the photograph as each of the three stages restored it.
+    The output is not clipped. `restore_all` returns the restorations of all three stages.
     """
 
     def __init__(self, config: MPRNetConfig) -> None:
@@ -202,13 +202,13 @@ class MPRNet(nn.Module):
         self.details = nn.ModuleList(DetailGroup(config, stride_px) for stride_px in (1, 2, 4))
         self.ending = _convolution(detail, 3)
         nn.init.zeros_(self.ending.weight)
-        # Last, so that the network without a prior begins with the same random weights.
+        # Created last, so that the network without a prior has the same random weights.
         self.prior = PriorSource(config.prior, self.decoder_scales)
-        self.embeddings = nn.ModuleList(embeddings(config.prior, self.decoder_scales) for _ in range(2))
+        self.embeddings = nn.ModuleList(build_embeddings(config.prior, self.decoder_scales) for _ in range(2))
 
     @property
     def multiple_of(self) -> int:
-        """Heights and widths are padded to a multiple of this: the strides reach 4 in quarters of the photograph."""
+        """The multiple to which heights and widths are padded: strides reach 4 in quarters of the photograph."""
         return 8
 
     @property
@@ -221,25 +221,25 @@ class MPRNet(nn.Module):
         return tuple(DecoderScale(stride_px=2**level, channels=channels) for level, channels in reversed(strided))
 
     def forward(self, blurry: Tensor) -> Tensor:
-        return self.outputs(blurry)[-1]
+        return self.restore_all(blurry)[-1]
 
-    def outputs(self, blurry: Tensor) -> list[Tensor]:
-        """The photograph restored by the first, second and third stage, each at full size. See `MultiOutput`."""
+    def restore_all(self, blurry: Tensor) -> list[Tensor]:
+        """Restore the photograph by the first, second and third stage, each at full size. See `MultiOutput`."""
         height, width = blurry.shape[2:]
-        whole = padded_to_multiple(blurry, self.multiple_of)
-        halves = halved(whole, 2)
+        whole = pad_to_multiple(blurry, self.multiple_of)
+        halves = split_in_halves(whole, 2)
         priors = self.prior(whole)
 
         # Stage 1: quarters are encoded, halves decoded.
-        encoded = [joined(x, 3) for x in self.encoder1(self.intros[0](halved(halves, 3)))]
+        encoded = [join_halves(x, 3) for x in self.encoder1(self.intros[0](split_in_halves(halves, 3)))]
         decoded = self.decoder1(
-            encoded, self.embeddings[0], [None if prior is None else halved(prior, 2) for prior in priors]
+            encoded, self.embeddings[0], [None if prior is None else split_in_halves(prior, 2) for prior in priors]
         )
         handed_on, restored1 = self.attention1(decoded[0], halves)
 
         # Stage 2: halves are encoded, the whole decoded.
         x = self.merge2(torch.cat((self.intros[1](halves), handed_on), dim=1))
-        encoded = [joined(x, 2) for x in self.encoder2(x, encoded, decoded)]
+        encoded = [join_halves(x, 2) for x in self.encoder2(x, encoded, decoded)]
         decoded = self.decoder2(encoded, self.embeddings[1], priors)
         handed_on, restored2 = self.attention2(decoded[0], whole)
 
@@ -249,18 +249,21 @@ class MPRNet(nn.Module):
             x = detail(x, from_encoder, from_decoder)
         restored3 = whole + self.ending(x).to(blurry.dtype)
 
-        return [restored[..., :height, :width] for restored in (joined(restored1, 2), restored2, restored3)]
+        return [restored[..., :height, :width] for restored in (join_halves(restored1, 2), restored2, restored3)]
 
 
-def halved(x: Tensor, dim: int) -> Tensor:
-    """Both halves along `dim`, one after the other in the batch. Shape: e. g. (B, C, H, W) -> (2 B, C, H / 2, W)."""
+def split_in_halves(x: Tensor, dim: int) -> Tensor:
+    """Split along `dim` into halves that follow each other in the batch.
+
+    Shape: e. g. (B, C, H, W) -> (2 B, C, H / 2, W).
+    """
     return torch.cat(x.chunk(2, dim=dim))
 
 
-def joined(x: Tensor, dim: int) -> Tensor:
-    """Undoes `halved`."""
+def join_halves(x: Tensor, dim: int) -> Tensor:
+    """Undo `split_in_halves`."""
     return torch.cat(x.chunk(2), dim=dim)
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _upsample_2x(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.models.nafnet import NAFBlock, NAFNet, NAFNetConfig
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 from unblur.models.pooling import share_weights_at_scale
 
 FOLD_PX = 4
@@ -31,7 +31,7 @@ FIRST_BIAS = -3.0
 """Initial logit of the coarser result's weight: training begins with a weight of 0.05."""
 
 MOST_SCALES = 8
-"""At the last of them a photograph is a hundredth as long as it is."""
+"""Largest number of scales: at the last of eight a photograph is a hundredth of its size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,10 @@ class MultiScaleConfig:
 
 
 class ScaleFusion(nn.Module):
-    """Fuses restorations of two scales. Shape: three times (B, 3, H, W), multiples of 4 -> (B, 3, H, W)."""
+    """Network that fuses restorations of two scales.
+
+    Shape: three times (B, 3, H, W), multiples of 4 -> (B, 3, H, W).
+    """
 
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
@@ -79,7 +82,10 @@ class ScaleFusion(nn.Module):
 
 
 class MultiScale(nn.Module):
-    """Restores a blurry image. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W."""
+    """Network that restores a blurry image at several scales.
+
+    Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+    """
 
     def __init__(self, config: MultiScaleConfig) -> None:
         super().__init__()
@@ -95,8 +101,8 @@ class MultiScale(nn.Module):
     def forward(self, blurry: Tensor) -> Tensor:
         """Restore the image at the smallest scale, then refine it at each larger one."""
         height, width = blurry.shape[2:]
-        # At every scale but the smallest the fusion needs whole squares.
-        images = [padded_to_multiple(blurry, FOLD_PX * 2 ** (self.config.scales - 2))]
+        # At every scale but the smallest the fusion needs multiples of its square.
+        images = [pad_to_multiple(blurry, FOLD_PX * 2 ** (self.config.scales - 2))]
         for _ in range(self.config.scales - 1):
             images.append(F.avg_pool2d(images[-1], 2))
         correction: Tensor = self._nafnets[-1](images[-1]) - images[-1]
@@ -111,7 +117,7 @@ class MultiScale(nn.Module):
         """Project the upsampled correction to features. Shape: (B, 3, H, W) -> (B, C, H / stem, W / stem), padded."""
         if self.coarse_proj is None:
             return None
-        whole = padded_to_multiple(CORRECTION_SCALE * correction, self.nafnet.multiple_of)
+        whole = pad_to_multiple(CORRECTION_SCALE * correction, self.nafnet.multiple_of)
         features: Tensor = self.coarse_proj(F.pixel_unshuffle(whole, self.config.nafnet.stem_stride))
         return features
 
@@ -125,7 +131,7 @@ def _zero_projection(config: NAFNetConfig) -> nn.Conv2d:
 
 
 class HalfResolution(nn.Module):
-    """Runs a network at half resolution and adds the upsampled correction: a quarter of the time, but fine blur stays.
+    """Network that runs another one at half resolution and adds the upsampled correction, in a quarter of the time.
 
     Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
     """
@@ -139,7 +145,7 @@ class HalfResolution(nn.Module):
         """Restore the image from its half size."""
         height, width = blurry.shape[2:]
         (network,) = self._smaller
-        half = F.avg_pool2d(padded_to_multiple(blurry, 2), 2)
+        half = F.avg_pool2d(pad_to_multiple(blurry, 2), 2)
         return blurry + upsample2x(network(half) - half)[..., :height, :width]
 
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from unblur.models.host import DecoderScale
 from unblur.models.layer_norm import ChannelLayerNorm
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 from unblur.models.pooling import ChannelMean
-from unblur.models.spe import PriorConfig, PriorSource, embeddings
+from unblur.models.spe import PriorConfig, PriorSource, build_embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +91,13 @@ class NAFBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mixed: Tensor = self.attention(self.gate(self.depthwise(self.expand1(self.norm1(x)))))
-        x = x + _scaled(self.project1, mixed, self.beta)
+        x = x + _convolve_and_scale(self.project1, mixed, self.beta)
         mixed = self.gate(self.expand2(self.norm2(x)))
-        return x + _scaled(self.project2, mixed, self.gamma)
+        return x + _convolve_and_scale(self.project2, mixed, self.gamma)
 
 
-def _scaled(conv: nn.Conv2d, x: Tensor, scale: Tensor) -> Tensor:
-    """conv(x) * scale, with the scale applied to the weights, which are far fewer than the pixels.
+def _convolve_and_scale(conv: nn.Conv2d, x: Tensor, scale: Tensor) -> Tensor:
+    """Compute conv(x) * scale, with the scale applied to the weights, which are far fewer than the pixels.
 
     Shape: (B, C, H, W), scale (1, C, 1, 1) -> (B, C, H, W).
     """
@@ -105,9 +105,9 @@ def _scaled(conv: nn.Conv2d, x: Tensor, scale: Tensor) -> Tensor:
 
 
 class NAFNet(nn.Module):
-    """Restores a blurry image. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+    """Network that restores a blurry image. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
 
-    The output is not clipped. It is the input plus a learned correction, so 0 correction is the identity.
+    The output is not clipped. It is the input plus a learned correction.
     """
 
     def __init__(self, config: NAFNetConfig) -> None:
@@ -129,16 +129,16 @@ class NAFNet(nn.Module):
             channels, stride = channels // 2, stride // 2
             self.decoders.append(nn.Sequential(*(NAFBlock(channels, stride) for _ in range(blocks))))
         self.ending = nn.Conv2d(channels, pixels, 3, padding=1)
-        # Training begins at the identity, which is nearer to every restoration than a random correction is.
+        # The correction is zero-initialised: training begins at the identity.
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))
-        # Last, so that the network without a prior begins with the same random weights.
+        # Created last, so that the network without a prior has the same random weights.
         self.prior = PriorSource(config.prior, self.decoder_scales)
-        self.embeddings = embeddings(config.prior, self.decoder_scales)
+        self.embeddings = build_embeddings(config.prior, self.decoder_scales)
 
     @property
     def multiple_of(self) -> int:
-        """Heights and widths are padded to a multiple of this."""
+        """The multiple to which heights and widths are padded."""
         return int(self.config.stem_stride * 2 ** len(self.config.encoder_blocks))
 
     @property
@@ -153,7 +153,7 @@ class NAFNet(nn.Module):
     def forward(self, blurry: Tensor, extra_features: Tensor | None = None) -> Tensor:
         """Restore the image; `extra_features` are added to the first features, see `encode`."""
         height, width = blurry.shape[2:]
-        whole = padded_to_multiple(blurry, self.multiple_of)
+        whole = pad_to_multiple(blurry, self.multiple_of)
         correction = self.decode(self.encode(whole, extra_features), self.prior(whole))
         # Added in the input's own precision: bfloat16 has too few digits for a photograph, not for a correction.
         return blurry + correction[..., :height, :width].to(blurry.dtype)

@@ -1,4 +1,4 @@
-"""Counting the parameters and the multiply-accumulates (MACs) of networks."""
+"""Counts of the parameters and the multiply-accumulates (MACs) of networks."""
 
 from collections.abc import Callable
 

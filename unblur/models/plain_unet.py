@@ -1,10 +1,10 @@
-"""A U-Net shaped for processors: wide 3x3 convolutions with ReLU at coarse strides, and next to nothing between them.
+"""A U-Net for processors: wide 3x3 convolutions with ReLU at coarse strides, and little else.
 
 Processors with matrix units compute wide 3x3 convolutions near their peak, while depthwise convolutions, normalisation,
-gates and attention wait for memory. So this network has residual blocks of two 3x3 convolutions and nothing else. Its
-stem folds squares of pixels into channels before the first convolution, which makes tensors few times smaller and
-channels many. Where it enlarges, a 1x1 convolution reduces the channels first and nearest-neighbour interpolation
-enlarges the result, which takes a third of the time of PixelShuffle. `experiments.shape_race` compares it with others.
+gates and attention are limited by memory. So this network has residual blocks of two 3x3 convolutions and nothing else.
+Its stem folds squares of pixels into channels before the first convolution, which makes tensors smaller and channels
+many. For upsampling, a 1x1 convolution reduces the channels first and nearest-neighbour interpolation enlarges the
+result, which takes a third of the time of PixelShuffle. `experiments.shape_race` compares it with others.
 
 Sources: U-Net (Ronneberger et al. 2015, arXiv 1505.04597) for the shape; DeepDeblur (Nah et al. 2017, arXiv 1612.02177)
 for residual blocks without normalisation; NAFNet (Chen et al. 2022, arXiv 2204.04676) for skip connections that are
@@ -21,10 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 
 _FIRST_SCALE = 0.1
-"""Initial scale of residual branches, so that sums of many stay as small as their input."""
+"""Initial scale of residual branches, so that sums of many have the magnitude of their input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainUNet(nn.Module):
-    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+    """Network that restores a blurry photograph. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
 
     The output is not clipped. It is the input plus a learned correction, so a correction of zero is the identity.
     """
@@ -88,13 +88,13 @@ class PlainUNet(nn.Module):
 
     @property
     def multiple_of(self) -> int:
-        """Heights and widths are padded to a multiple of this."""
+        """The multiple to which heights and widths are padded."""
         return int(self.config.stem_stride * 2 ** len(self.downs))
 
     def forward(self, blurry: Tensor, extra_features: Tensor | None = None) -> Tensor:
-        """`extra_features`, (B, channels[0], H / stem stride, W / stem stride) of the padded image, join the first."""
+        """Restore the image; add `extra_features`, (B, channels[0], H / stem stride, W / stem stride), to the first."""
         height, width = blurry.shape[2:]
-        whole = padded_to_multiple(blurry, self.multiple_of)
+        whole = pad_to_multiple(blurry, self.multiple_of)
         x = self.intro(F.pixel_unshuffle(whole, self.config.stem_stride))
         if extra_features is not None:
             x = x + extra_features

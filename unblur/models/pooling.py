@@ -1,4 +1,4 @@
-"""Channel means whose reach can be limited, so that a tile of a photograph gives what the whole gives.
+"""Channel means whose window can be limited, so that the result for a tile equals that for the whole photograph.
 
 A network trained on small patches pools over small patches. Pooling over a whole photograph at test time
 shifts those statistics, and pooling over a tile makes them depend on where the tile ends. Averaging over a
@@ -25,7 +25,7 @@ class ChannelMean(nn.Module):
     """
 
     def __init__(self, stride_px: int) -> None:
-        """`stride_px`: how many pixels of the photograph one step on this map stands for."""
+        """Set the stride of the map in pixels of the photograph."""
         super().__init__()
         self.stride_px = stride_px
         self.window_px: int | None = None
@@ -33,11 +33,11 @@ class ChannelMean(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.window_px is None:
             return x.mean(dim=(2, 3), keepdim=True)
-        return sliding_mean(x, max(1, self.window_px // self.stride_px))
+        return average_over_windows(x, max(1, self.window_px // self.stride_px))
 
 
 class ScaledChannelMean(ChannelMean):
-    """Wraps a mean for a smaller scale of the image, so that it covers the same part of the scene."""
+    """Mean of another module for a smaller scale of the image, over the same part of the scene."""
 
     def __init__(self, wrapped: ChannelMean, scale: int) -> None:
         nn.Module.__init__(self)
@@ -47,12 +47,12 @@ class ScaledChannelMean(ChannelMean):
 
     @property
     def stride_px(self) -> int:  # type: ignore[override]
-        """Stride of the wrapped mean multiplied by `scale`."""
+        """The stride of the wrapped mean multiplied by `scale`."""
         return self.wrapped[0].stride_px * self.scale
 
     @property
     def window_px(self) -> int | None:  # type: ignore[override]
-        """Window of the wrapped mean."""
+        """The window of the wrapped mean."""
         return self.wrapped[0].window_px
 
 
@@ -66,14 +66,14 @@ def share_weights_at_scale(network: Network, scale: int) -> Network:
     return copy.deepcopy(network, same)
 
 
-def sliding_mean(x: Tensor, window: int) -> Tensor:
-    """Mean over a window of `window` x `window` positions that is moved inward at the borders.
+def average_over_windows(x: Tensor, window: int) -> Tensor:
+    """Average over a window of `window` x `window` positions that is moved inward at the borders.
 
     Shape: (B, C, H, W) -> (B, C, H, W), or (B, C, 1, 1) when the window covers the map.
     """
     if has_torch_function_unary(x):
         # A tensor in an export has no sizes yet; see `unblur.restoration.onnx_recording`.
-        mean: Tensor = handle_torch_function(sliding_mean, (x,), x, window)
+        mean: Tensor = handle_torch_function(average_over_windows, (x,), x, window)
         return mean
     rows, columns = min(window, x.shape[2]), min(window, x.shape[3])
     if rows == x.shape[2] and columns == x.shape[3]:

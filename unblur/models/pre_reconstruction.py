@@ -5,9 +5,9 @@ estimate of the sharp image's latents, which conditions the denoiser.
 
 Source: GLOWDeblur (arXiv 2601.06525) draws a U-shaped convolutional network with four groups of two blocks down and up,
 SimpleGate and simplified channel attention, whose "aligned feature" is concatenated to the latents. That is our
-`NAFNet` with a stem of stride 2, the bundled network, whose weights it can begin with. Inferred: that the feature is
-trained to equal the scaled latents of the sharp photograph (that is what makes its domain the latents'), and the
-head that makes it, which the paper does not describe.
+`NAFNet` with a stem of stride 2, the bundled network, with whose weights it can be initialised. Inferred: that the
+feature is trained to equal the scaled latents of the sharp photograph (that is what makes its domain the latents'), and
+the head that makes it, which the paper does not describe.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from unblur.models.nafnet import NAFBlock, NAFNet, NAFNetConfig
 
 STRIDE_PX = 32
-"""Pixels of the photograph from one latent to the next."""
+"""The distance between neighbouring latents in pixels."""
 
 FIRST_STRIDE_PX = 8
 """Side of the squares of the restoration that are folded into channels first."""
@@ -45,7 +45,10 @@ class PreReconstructionConfig:
 
 
 class DomainAlignment(nn.Module):
-    """Latents of a restoration. Shape: (B, 3, H, W) and features (B, C, H/32, W/32) -> (B, latents, H/32, W/32)."""
+    """Estimator of the sharp image's latents.
+
+    Shape: (B, 3, H, W) and features (B, C, H/32, W/32) -> (B, latents, H/32, W/32).
+    """
 
     def __init__(self, features: int, channels: int, latents: int) -> None:
         """Take the number of channels of the NAFNet's coarsest features."""
@@ -68,7 +71,7 @@ class DomainAlignment(nn.Module):
 
 
 class PreReconstruction(nn.Module):
-    """A first restoration, and the guess of its latents.
+    """First restoration and an estimate of the sharp image's latents.
 
     Shape: (B, 3, H, W) RGB in [0, 1], multiples of 32 -> (B, 3, H, W) and (B, latents, H/32, W/32).
     """

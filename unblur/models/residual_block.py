@@ -21,8 +21,8 @@ class ResidualBlock(nn.Module):
         return x + correction
 
 
-def residual_blocks(channels: int, count: int, expanded: int | None = None) -> nn.Sequential:
-    """`count` of them in a row."""
+def build_residual_blocks(channels: int, count: int, expanded: int | None = None) -> nn.Sequential:
+    """Build a sequence of `count` residual blocks."""
     return nn.Sequential(*(ResidualBlock(channels, expanded) for _ in range(count)))
 
 

@@ -1,6 +1,6 @@
 """Restormer: a transformer whose attention compares channels instead of positions.
 
-One idea: attention between C channels costs C x C, however many pixels there are, and still sees all of them.
+One idea: the attention matrix of C channels is C x C, however many pixels there are, and still depends on all of them.
 
 Source: "Restormer: Efficient Transformer for High-Resolution Image Restoration" (Zamir et al. 2022, arXiv
 2111.09881). The defaults are its deblurring network. Differences: any size, by edge replication; the last layer
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from unblur.models.host import DecoderScale
 from unblur.models.layer_norm import ChannelLayerNorm
-from unblur.models.padding import padded_to_multiple
-from unblur.models.spe import PriorConfig, PriorSource, embeddings
+from unblur.models.padding import pad_to_multiple
+from unblur.models.spe import PriorConfig, PriorSource, build_embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,11 @@ class RestormerConfig:
     blocks: tuple[int, ...] = (4, 6, 6, 8)
     """Blocks at each level, finest first: in the encoder and, but for the coarsest, again in the decoder."""
     heads: tuple[int, ...] = (1, 2, 4, 8)
-    """Groups of channels that are compared among themselves, at each level."""
+    """Attention heads, which are groups of channels, at each level."""
     refinement_blocks: int = 4
     """Blocks at full size, after the decoder."""
     expansion: float = 2.66
-    """Channels inside a feed-forward part, relative to those outside, rounded down."""
+    """Hidden channels of a feed-forward layer, relative to its width, rounded down."""
     prior: PriorConfig | None = None
     """The semantic prior that conditions the decoder; None for a network without one."""
 
@@ -50,7 +50,7 @@ class RestormerConfig:
 
 
 class TransposedAttention(nn.Module):
-    """Every channel becomes a mixture of the channels that resemble it (MDTA). Shape: (B, C, H, W) -> same."""
+    """Attention between channels instead of positions (MDTA). Shape: (B, C, H, W) -> same."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class TransposedAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         parts = self.depthwise(self.expand(x)).chunk(3, dim=1)
         query, key, value = (part.unflatten(1, (self.heads, -1)).flatten(3) for part in parts)  # (B, heads, c, H W)
-        # Cosines between channels, each seen as one long vector of its pixels.
+        # Cosines between channels, each of which is a vector of its pixels.
         cosines = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)  # (B, heads, c, c)
         mixed = (cosines * self.temperature).softmax(dim=-1) @ value
         projected: Tensor = self.project(mixed.flatten(1, 2).unflatten(2, x.shape[2:]))
@@ -71,7 +71,10 @@ class TransposedAttention(nn.Module):
 
 
 class GatedFeedForward(nn.Module):
-    """Each position by itself and its neighbours, one half gating the other (GDFN). Shape: (B, C, H, W) -> same."""
+    """Feed-forward layer with depthwise convolutions, one half of the channels gating the other (GDFN).
+
+    Shape: (B, C, H, W) -> same.
+    """
 
     def __init__(self, channels: int, expansion: float) -> None:
         super().__init__()
@@ -103,7 +106,7 @@ class TransformerBlock(nn.Module):
 
 
 class Restormer(nn.Module):
-    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+    """Network that restores a blurry photograph. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
 
     The output is not clipped.
     """
@@ -129,39 +132,39 @@ class Restormer(nn.Module):
             double = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
             self.ups.append(nn.Sequential(double, nn.PixelShuffle(2)))
             channels //= 2
-            # At full size the decoder keeps the channels of both sides.
+            # At full size the decoder has the channels of the skip connection too.
             merge = nn.Conv2d(2 * channels, channels, 1, bias=False) if level else nn.Identity()
             self.merges.append(merge)
             self.decoders.append(blocks(config.blocks[level], channels if level else 2 * channels, config.heads[level]))
         self.refinement = blocks(config.refinement_blocks, 2 * config.width, config.heads[0])
         self.ending = nn.Conv2d(2 * config.width, 3, 3, padding=1, bias=False)
         nn.init.zeros_(self.ending.weight)
-        # Last, so that the network without a prior begins with the same random weights.
+        # Created last, so that the network without a prior has the same random weights.
         self.prior = PriorSource(config.prior, self.decoder_scales)
-        self.embeddings = embeddings(config.prior, self.decoder_scales)
+        self.embeddings = build_embeddings(config.prior, self.decoder_scales)
 
     @property
     def multiple_of(self) -> int:
-        """Heights and widths are padded to a multiple of this."""
+        """The multiple to which heights and widths are padded."""
         return int(2 ** (len(self.config.blocks) - 1))
 
     @property
     def decoder_scales(self) -> tuple[DecoderScale, ...]:
         """The scales of the decoder, coarsest first."""
         return tuple(
-            # The finest keeps twice its channels, which makes them those of the level below it.
+            # The finest level has twice its channels, as many as the next coarser one.
             DecoderScale(stride_px=2**level, channels=self.config.width * 2 ** max(1, level))
             for level in reversed(range(len(self.config.blocks) - 1))
         )
 
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        whole = padded_to_multiple(blurry, self.multiple_of)
+        whole = pad_to_multiple(blurry, self.multiple_of)
         correction = self.decode(self.encode(whole), self.prior(whole))
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
     def encode(self, blurry: Tensor) -> list[Tensor]:
-        """Features at every stride, finest first."""
+        """Compute features at every stride, finest first."""
         x = self.intro(blurry)
         features = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
@@ -171,7 +174,7 @@ class Restormer(nn.Module):
         return [*features, self.middle(x)]
 
     def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> Tensor:
-        """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
+        """Compute the correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
         skips = reversed(features[:-1])
         layers = zip(self.ups, self.merges, self.embeddings, self.decoders, strict=True)

@@ -1,7 +1,7 @@
 """Samplers: integrate the denoiser's velocity from noise to latents with the solvers of the library diffusers.
 
-Euler follows straight pieces; DPM-Solver++ of second order (Lu et al. 2022, arXiv 2211.01095), in the form for flows
-that SANA is used with, also remembers the step before. Both are given the same shares of noise.
+Euler takes straight steps; DPM-Solver++ of second order (Lu et al. 2022, arXiv 2211.01095), in the form for flows that
+SANA uses, also depends on the step before. Both get the same noise levels.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from unblur.models.diffusers_library import import_diffusers
 from unblur.models.flow import shift_sigma
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
-"""Latents (B, C, h, w) and their share of noise (B,) -> velocity (B, C, h, w)."""
+"""Function of latents (B, C, h, w) and their noise level (B,) that returns the velocity (B, C, h, w)."""
 
 Solver = Literal["dpm", "euler"]
 
@@ -33,18 +33,18 @@ class Sampling:
             raise ValueError(f"steps must be positive: {self}")
 
 
-def noise_schedule(steps: int) -> Tensor:
-    """Shares of noise before each step, falling from 1, (steps,) float32; after the last step there is none."""
+def compute_noise_schedule(steps: int) -> Tensor:
+    """Compute the noise level before each step, falling from 1, (steps,) float32; after the last step it is 0."""
     return shift_sigma(torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1]).float()
 
 
 def sample(velocity: Velocity, noise: Tensor, sampling: Sampling) -> Tensor:
-    """Latents that `noise`, (B, C, h, w), leads to. Shape: same, float32.
+    """Sample latents from `noise`, (B, C, h, w). Shape: same, float32.
 
     Raises UnblurError when diffusers is not installed.
     """
-    sigmas = noise_schedule(sampling.steps)
-    solver = _solver(sampling, sigmas)
+    sigmas = compute_noise_schedule(sampling.steps)
+    solver = _build_solver(sampling, sigmas)
     latents = noise.float()
     for sigma, time in zip(sigmas, solver.timesteps, strict=True):
         share = sigma.to(latents.device).expand(len(latents))
@@ -52,7 +52,7 @@ def sample(velocity: Velocity, noise: Tensor, sampling: Sampling) -> Tensor:
     return latents
 
 
-def _solver(sampling: Sampling, sigmas: Tensor) -> Any:
+def _build_solver(sampling: Sampling, sigmas: Tensor) -> Any:
     diffusers = import_diffusers()
     match sampling.solver:
         case "euler":
@@ -61,7 +61,8 @@ def _solver(sampling: Sampling, sigmas: Tensor) -> Any:
         case "dpm":
             solver = diffusers.DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction")
             solver.set_timesteps(sampling.steps)
-            # It makes its own shares from the number of steps alone, beginning a thousandth before pure noise.
+            # Without `sigmas` it would compute levels from the number of steps, beginning a thousandth before pure
+            # noise.
             solver.sigmas = torch.cat((sigmas, sigmas.new_zeros(1)))
             solver.timesteps = sigmas * solver.config.num_train_timesteps
         case _:

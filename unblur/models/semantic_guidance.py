@@ -31,7 +31,7 @@ class SemanticGuidanceConfig:
 
 
 class SemanticGuidance(nn.Module):
-    """Computes tokens of a blurry image and its restoration.
+    """Network that computes tokens from a blurry image and its restoration.
 
     Shape: (B, 3, H, W) sRGB in [0, 1] twice -> (B, regions squared, `channels`).
     """
@@ -48,16 +48,16 @@ class SemanticGuidance(nn.Module):
         self.null_token = nn.Parameter(torch.zeros(channels))
 
     def forward(self, blurry: Tensor, restored: Tensor) -> Tokens:
-        return self.tokens(self.region_features(blurry, restored))
+        return self.project_tokens(self.average_regions(blurry, restored))
 
     @torch.no_grad()
-    def region_features(self, blurry: Tensor, restored: Tensor) -> Tensor:
+    def average_regions(self, blurry: Tensor, restored: Tensor) -> Tensor:
         """Average the features of all levels over regions: (B, regions squared, channels of all levels)."""
         means = [F.adaptive_avg_pool2d(feature.float(), self.regions) for feature in self.prior(blurry, restored)]
         return torch.cat(means, dim=1).flatten(2).transpose(1, 2)
 
-    def tokens(self, features: Tensor) -> Tokens:
-        """Turn features of regions into tokens with the trained layers."""
+    def project_tokens(self, features: Tensor) -> Tokens:
+        """Project features of regions to tokens with the trained layers."""
         levels = torch.split(
             features.to(self.region_embedding.dtype), [level.channels for level in self.prior.levels], dim=2
         )
@@ -66,7 +66,7 @@ class SemanticGuidance(nn.Module):
         return Tokens(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
 
     def drop_tokens(self, tokens: Tokens, keep: Tensor) -> Tokens:
-        """`tokens`, regions' or a caption's, where `semantics`, (B,) bool, is True; `null_token` elsewhere."""
+        """Replace `tokens`, of regions or a caption, by `null_token` where `keep`, (B,) bool, is False."""
         null_token = self.null_token.to(tokens.values.dtype).expand_as(tokens.values)
         first = torch.arange(tokens.mask.shape[1], device=tokens.mask.device) == 0
         return Tokens(

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from unblur.models.backbone import BackboneConfig, build_backbone
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.models.features import FeatureLevel
-from unblur.models.residual_block import residual_blocks
+from unblur.models.residual_block import build_residual_blocks
 
 FINEST_STRIDE_PX = 4
 
@@ -54,7 +54,7 @@ class SemanticPriorConfig:
 
 
 class AttentionFusion(nn.Module):
-    """Weighs the features of this level and of the deeper ones at each position (ReviewKD's ABF).
+    """Fusion of the features of this level and of the deeper ones by attention at each position (ReviewKD's ABF).
 
     Shape: (B, C, H, W) and the deeper (B, C, h, w) -> (B, C, H, W).
     """
@@ -71,7 +71,7 @@ class AttentionFusion(nn.Module):
 
 
 class SemanticPrior(nn.Module):
-    """Predicts the teacher's features of the sharp image. Shape: (B, 3, H, W) sRGB in [0, 1] -> see `levels`.
+    """Predictor of the teacher's features of the sharp image. Shape: (B, 3, H, W) sRGB in [0, 1] -> see `levels`.
 
     Any H and W are padded to multiples of 32 first. Without a restored image a two-pass student has the output of a
     single-pass one.
@@ -84,7 +84,7 @@ class SemanticPrior(nn.Module):
         channels = config.fusion_channels
         self.reduce = nn.ModuleList(nn.Conv2d(level.channels, channels, 1) for level in self.levels)
         self.fuse = nn.ModuleList(AttentionFusion(channels) for _ in self.levels[1:])
-        self.refine = nn.ModuleList(residual_blocks(channels, config.blocks) for _ in self.levels)
+        self.refine = nn.ModuleList(build_residual_blocks(channels, config.blocks) for _ in self.levels)
         self.correct = nn.ModuleList(nn.Conv2d(channels, level.channels, 3, padding=1) for level in self.levels)
         for correct in self.correct:
             nn.init.zeros_(cast(Tensor, correct.weight))
@@ -103,8 +103,8 @@ class SemanticPrior(nn.Module):
 
     def forward(self, blurry: Tensor, restored: Tensor | None = None) -> list[Tensor]:
         """Predict features at every level, finest first. `restored`, of the same shape, is for two-pass students."""
-        features = features_of(self.backbone, blurry)
-        again = features_of(self.backbone, restored) if restored is not None and self.config.two_pass else None
+        features = compute_features(self.backbone, blurry)
+        again = compute_features(self.backbone, restored) if restored is not None and self.config.two_pass else None
         deeper: Tensor | None = None
         levels = []
         for index in reversed(range(len(features))):
@@ -117,7 +117,7 @@ class SemanticPrior(nn.Module):
         return levels[::-1]
 
 
-def features_of(backbone: nn.Module, picture: Tensor) -> list[Tensor]:
-    """Return the features of a teacher or student at the levels of a semantic prior, finest first."""
+def compute_features(backbone: nn.Module, picture: Tensor) -> list[Tensor]:
+    """Compute the features of a teacher or student at the levels of a semantic prior, finest first."""
     features = zip(cast(tuple[FeatureLevel, ...], backbone.levels), backbone(picture), strict=True)
     return [feature for level, feature in features if level.stride_px >= FINEST_STRIDE_PX]

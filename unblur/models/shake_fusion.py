@@ -1,12 +1,12 @@
 """The fusion network: one result from the network's restoration of a photograph and several deconvolutions of it.
 
-One idea: a deconvolution with the right kernel shows detail that no network can guess, and with a wrong kernel it shows
-ripples; a network that gets both beside the blurry photograph learns to tell them apart at every place. Before training
-it returns the restoration unchanged, and it learns corrections.
+One idea: a deconvolution with the right kernel has detail that no network can estimate, and with a wrong kernel it has
+ripples; a network that gets deconvolutions and the blurry photograph learns to distinguish them at every position.
+Before training it returns the restoration unchanged, and it learns corrections.
 
-Source: ours, with the shape of `unblur.models.plain_unet`. Networks that finish a deconvolution: Schuler
-et al. 2013, "A Machine Learning Approach for Non-blind Image Deconvolution"; that learn from estimated, not true
-kernels: Vasu et al. 2018, "Non-blind Deblurring: Handling Kernel Uncertainty with CNNs".
+Source: ours, with the shape of `unblur.models.plain_unet`. Networks that refine a deconvolution: Schuler et al. 2013,
+"A Machine Learning Approach for Non-blind Image Deconvolution"; networks trained on estimated, not true kernels: Vasu
+et al. 2018, "Non-blind Deblurring: Handling Kernel Uncertainty with CNNs".
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.deconvolution.candidates import CANDIDATES
-from unblur.models.padding import padded_to_multiple
+from unblur.models.padding import pad_to_multiple
 from unblur.models.plain_unet import PlainUNet, PlainUNetConfig
 
 DIFFERENCE_SCALE = 8.0
-"""Differences of images are a few hundredths of white; times this they are about as large as other inputs."""
+"""Factor on differences of images, which are a few hundredths of white, so that inputs have about unit range."""
 
 CONTEXT_CHANNELS = 2
-"""The expected error of the kernel and its length, the same at every place."""
+"""Number of constant input channels: the expected error of the kernel and its length."""
 
 LENGTH_UNIT_PX = 32.0
 
@@ -34,11 +34,11 @@ class ShakeFusionConfig:
 
     backbone: PlainUNetConfig
     deconvolutions: int = CANDIDATES
-    """Number of deconvolutions, `unblur.deconvolution.candidates`."""
+    """Number of deconvolutions, see `unblur.deconvolution.candidates`."""
 
 
 class ShakeFusion(nn.Module):
-    """Images in, one image out: (B, 3, H, W) sRGB in [0, 1], any H and W."""
+    """Network that fuses restorations of an image, (B, 3, H, W) sRGB in [0, 1], any H and W."""
 
     def __init__(self, config: ShakeFusionConfig) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class ShakeFusion(nn.Module):
             ],
             dim=1,
         )
-        whole = padded_to_multiple(inputs, self.backbone.multiple_of)
+        whole = pad_to_multiple(inputs, self.backbone.multiple_of)
         features = self.intro(F.pixel_unshuffle(whole, self.config.backbone.stem_stride))
         fused: Tensor = self.backbone(restored, features)
         return fused

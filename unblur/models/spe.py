@@ -10,9 +10,8 @@ part; for the second, attention between channels as in Restormer (Zamir et al. 2
 from the host and keys and values from the prior, then spatial scale and shift (SFT, Wang et al. 2018, arXiv
 1804.02815). A last scale for each channel begins at zero, so plugging the layer in changes nothing, bit for bit.
 
-Tiles: the resemblance of two channels is a mean over positions. `use_local_pooling` limits it to a window around each
-position, as it limits every other mean, so that a tile gives what the whole gives beyond the reach of window and
-convolutions.
+Tiles: the similarity of two channels is a mean over positions. `use_local_pooling` limits it to a window around each
+position, as it limits every other mean, so that a tile equals the whole beyond the reach of window and convolutions.
 """
 
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ SHORTEST = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class PriorConfig:
-    """A semantic prior plugged into a network that restores."""
+    """Settings of a semantic prior in a restoring network."""
 
     network: SemanticPriorConfig = SemanticPriorConfig()
     """The network of the prior. Its weights are frozen and part of the host's checkpoint: 6.5 MB for the default."""
@@ -55,9 +54,9 @@ class PriorConfig:
 
 
 class MultiLevelAggregation(nn.Module):
-    """Weighs the levels of the prior at each position of a decoder scale. Shape: levels -> (B, C, H / s, W / s).
+    """Weighted mean of the prior's levels at each position of a decoder scale. Shape: levels -> (B, C, H / s, W / s).
 
-    A single level gets no weight.
+    A single level is not weighted.
     """
 
     def __init__(self, levels: tuple[FeatureLevel, ...], channels: int, stride_px: int) -> None:
@@ -71,7 +70,7 @@ class MultiLevelAggregation(nn.Module):
 
     def forward(self, features: list[Tensor]) -> Tensor:
         reduced = [
-            _at_stride(reduce(norm(feature)), stride_px, self.stride_px)
+            _resample_to_stride(reduce(norm(feature)), stride_px, self.stride_px)
             for norm, reduce, feature, stride_px in zip(self.norms, self.reduce, features, self.strides_px, strict=True)
         ]
         if self.weigh is not None:
@@ -82,7 +81,7 @@ class MultiLevelAggregation(nn.Module):
 
 
 class SemanticAttention(nn.Module):
-    """Scales and shifts the host's features by attention to the prior (semantic attention transformation).
+    """Scaling and shifting of the host's features by attention to the prior (semantic attention transformation).
 
     Shape: (B, C, H, W) and the prior (B, P, H, W) -> (B, C, H, W).
     """
@@ -130,7 +129,7 @@ class SemanticAttention(nn.Module):
 
 
 class PlainModulation(nn.Module):
-    """Scales and shifts the host's features by the prior alone: an ablation of `SemanticAttention`.
+    """Scaling and shifting of the host's features by the prior alone: an ablation of `SemanticAttention`.
 
     Shape: (B, C, H, W) and the prior (B, P, H, W) -> (B, C, H, W).
     """
@@ -147,14 +146,14 @@ class PlainModulation(nn.Module):
 
 
 class Untouched(nn.Module):
-    """Passes the features of a decoder scale without a prior."""
+    """Identity in place of an embedding, for a decoder scale without a prior."""
 
     def forward(self, x: Tensor, _prior: None) -> Tensor:
         return x
 
 
 class PriorSource(nn.Module):
-    """Computes the prior for each decoder scale of a host, with None for scales that have none.
+    """Network that computes the prior for each decoder scale of a host, with None for scales that have none.
 
     Shape: (B, 3, H, W) sRGB in [0, 1], padded to the host's multiple -> (B, P, H / s, W / s) at stride s.
     """
@@ -197,8 +196,8 @@ class PriorSource(nn.Module):
         return priors + [None] * self.num_unconditioned
 
 
-def embeddings(config: PriorConfig | None, scales: tuple[DecoderScale, ...]) -> nn.ModuleList:
-    """Return one module for each decoder scale, coarsest first: `module(x, prior) -> x`."""
+def build_embeddings(config: PriorConfig | None, scales: tuple[DecoderScale, ...]) -> nn.ModuleList:
+    """Build one module for each decoder scale, coarsest first: `module(x, prior) -> x`."""
     if config is None:
         return nn.ModuleList(Untouched() for _ in scales)
     embedding = SemanticAttention if config.attention else PlainModulation
@@ -207,7 +206,7 @@ def embeddings(config: PriorConfig | None, scales: tuple[DecoderScale, ...]) -> 
     )
 
 
-def _at_stride(x: Tensor, stride_px: int, wanted_px: int) -> Tensor:
+def _resample_to_stride(x: Tensor, stride_px: int, wanted_px: int) -> Tensor:
     """Resample `x` from a stride of `stride_px` to `wanted_px`; positions stay aligned."""
     if wanted_px > stride_px:
         return F.avg_pool2d(x, wanted_px // stride_px)

@@ -1,13 +1,13 @@
-"""Tiny autoencoders that others trained: TAESANA, the way into the latents of SANA, and TAEF2, a finer reference.
+"""Tiny autoencoders by another author: TAESANA, an encoder into the latents of SANA, and TAEF2, a finer reference.
 
 Source: Ollin Boer Bohan's TAESD (github.com/madebyollin/taesd, MIT), which distils large autoencoders into rows of
-3x3 convolutions; the tables below are read off the weight files, whose names are the places in these rows. TAESANA's
+3x3 convolutions; the tables below follow from the weight files, whose keys are the indices in these rows. TAESANA's
 encoder is distilled from `dc-ae-f32c32-sana-1.0`, its author says (issue 29 there): 32 numbers for each 32 x 32 pixels.
 TAEF2, for the latents of FLUX.2, has as many for each 8 x 8, and a mixing of channels before the coarsest blocks.
 
-Images are in [0, 1] and latents are what the diffusion model sees, factor included: the author's convention (issues 3
-and 18 there). It shows: photographs in [0, 1] give TAESANA's latents a deviation of 0.89 and hardly correlated
-channels, in [-1, 1] one of 2.5; the factor 0.41407 of the large one is no longer to be multiplied.
+Images are in [0, 1] and latents are the inputs of the diffusion model, factor included: the author's convention (issues
+3 and 18 there). Measurements agree: photographs in [0, 1] give TAESANA's latents a deviation of 0.89 and hardly
+correlated channels, in [-1, 1] one of 2.5; the factor 0.41407 of the large one is no longer to be multiplied.
 """
 
 import torch
@@ -21,14 +21,14 @@ MIXED_CHANNELS, MIXED_GROUPS = 256, 4
 """Channels and groups of the mixing before TAEF2's coarsest blocks."""
 
 FURTHEST_LATENT = 3.0
-"""Latents beyond it are bent back to it by TAEF2's decoder."""
+"""Absolute value to which TAEF2's decoder limits latents."""
 
 
 class TinyBlock(nn.Module):
     """Three 3x3 convolutions added to their input. Shape: (B, 64, H, W) -> same."""
 
     def __init__(self, *, mixes: bool = False) -> None:
-        """`mixes`: 1x1 convolutions with statistics of the whole picture come first."""
+        """Begin with 1x1 convolutions and statistics of the whole image if `mixes`."""
         super().__init__()
         self.conv = nn.Sequential(_conv(), nn.ReLU(), _conv(), nn.ReLU(), _conv())
         self.pool = None
@@ -48,14 +48,14 @@ class TinyBlock(nn.Module):
 
 
 class Bend(nn.Module):
-    """Limits latents to +-3 smoothly."""
+    """Smooth limit of latents to +-3."""
 
     def forward(self, latents: Tensor) -> Tensor:
         return torch.tanh(latents / FURTHEST_LATENT) * FURTHEST_LATENT
 
 
-def taesana_encoder() -> nn.Sequential:
-    """(B, 3, H, W) RGB in [0, 1], multiples of 32 -> (B, 32, H/32, W/32), of unit deviation."""
+def build_taesana_encoder() -> nn.Sequential:
+    """Build the encoder (B, 3, H, W) RGB in [0, 1], multiples of 32 -> (B, 32, H/32, W/32), of unit deviation."""
     return nn.Sequential(
         nn.Conv2d(3, 32, 3, stride=2, padding=1),
         nn.ReLU(),
@@ -67,8 +67,8 @@ def taesana_encoder() -> nn.Sequential:
     )
 
 
-def taef2_encoder() -> nn.Sequential:
-    """(B, 3, H, W) RGB in [0, 1], multiples of 8 -> (B, 32, H/8, W/8)."""
+def build_taef2_encoder() -> nn.Sequential:
+    """Build the encoder (B, 3, H, W) RGB in [0, 1], multiples of 8 -> (B, 32, H/8, W/8)."""
     return nn.Sequential(
         nn.Conv2d(3, CHANNELS, 3, padding=1),
         TinyBlock(),
@@ -79,8 +79,8 @@ def taef2_encoder() -> nn.Sequential:
     )
 
 
-def taef2_decoder() -> nn.Sequential:
-    """(B, 32, h, w) -> (B, 3, 8h, 8w), about [0, 1]."""
+def build_taef2_decoder() -> nn.Sequential:
+    """Build the decoder (B, 32, h, w) -> (B, 3, 8h, 8w), about [0, 1]."""
     return nn.Sequential(
         Bend(),
         nn.Conv2d(LATENT_CHANNELS, CHANNELS, 3, padding=1),

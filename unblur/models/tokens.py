@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens of a caption's words or an image's regions; every example of a batch has as many, some of them padding."""
+    """Tokens of a caption's words or an image's regions; all examples of a batch have the same number."""
 
     values: Tensor
     """(B, N, C)."""
@@ -16,5 +16,5 @@ class Tokens:
     """(B, N), True where there is a token and False where there is padding."""
 
     def to(self, device: torch.device) -> "Tokens":
-        """The same on another device."""
+        """Return the tokens on another device."""
         return Tokens(self.values.to(device), self.mask.to(device))

@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.models.host import DecoderScale
-from unblur.models.padding import padded_to_multiple
-from unblur.models.residual_block import residual_blocks
-from unblur.models.spe import PriorConfig, PriorSource, embeddings
+from unblur.models.padding import pad_to_multiple
+from unblur.models.residual_block import build_residual_blocks
+from unblur.models.spe import PriorConfig, PriorSource, build_embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +31,11 @@ class UNetConfig:
     channels: tuple[int, ...] = (32, 64, 128, 256)
     """Channels at strides 1, 2, 4 and so on, each times `stem_stride`."""
     blocks: int = 4
-    """Residual blocks at each stride, on the way down and, but for the coarsest, again on the way up."""
+    """Residual blocks at each stride: of the encoder and, except at the coarsest stride, of the decoder."""
     stem_stride: int = 1
     """Side of the pixel square folded into channels before the first convolution."""
     expanded: int | None = None
-    """Channels between the two convolutions that each one of the blocks is trained as; None for plain ones."""
+    """Channels between the two convolutions as which each convolution of the blocks is trained; None for plain ones."""
     prior: PriorConfig | None = None
     """The semantic prior that conditions the decoder; None for a network without one."""
 
@@ -47,7 +47,7 @@ class UNetConfig:
 
 
 class UNet(nn.Module):
-    """Blurry photograph in, restored photograph out. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
+    """Network that restores a blurry photograph. Shape: (B, 3, H, W) RGB in [0, 1] -> same, any H and W.
 
     The output is not clipped. Training begins at the identity. A tile equals the whole beyond the reach of the
     convolutions.
@@ -61,24 +61,24 @@ class UNet(nn.Module):
         self.intro = nn.Conv2d(pixels, finest, 3, padding=1)
         self.encoders, self.downs = nn.ModuleList(), nn.ModuleList()
         for channels, coarser in pairwise(config.channels):
-            self.encoders.append(residual_blocks(channels, config.blocks, config.expanded))
+            self.encoders.append(build_residual_blocks(channels, config.blocks, config.expanded))
             self.downs.append(nn.Conv2d(channels, coarser, 3, stride=2, padding=1))
-        self.middle = residual_blocks(coarsest, config.blocks, config.expanded)
+        self.middle = build_residual_blocks(coarsest, config.blocks, config.expanded)
         self.ups, self.merges, self.decoders = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for channels, finer in pairwise(reversed(config.channels)):
             self.ups.append(nn.ConvTranspose2d(channels, finer, 2, stride=2))
             self.merges.append(nn.Conv2d(2 * finer, finer, 1))
-            self.decoders.append(residual_blocks(finer, config.blocks, config.expanded))
+            self.decoders.append(build_residual_blocks(finer, config.blocks, config.expanded))
         self.ending = nn.Conv2d(finest, pixels, 3, padding=1)
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))
-        # Last, so that the network without a prior begins with the same random weights.
+        # Created last, so that the network without a prior has the same random weights.
         self.prior = PriorSource(config.prior, self.decoder_scales)
-        self.embeddings = embeddings(config.prior, self.decoder_scales)
+        self.embeddings = build_embeddings(config.prior, self.decoder_scales)
 
     @property
     def multiple_of(self) -> int:
-        """Heights and widths are padded to a multiple of this."""
+        """The multiple to which heights and widths are padded."""
         return int(self.config.stem_stride * 2 ** (len(self.config.channels) - 1))
 
     @property
@@ -90,12 +90,12 @@ class UNet(nn.Module):
 
     def forward(self, blurry: Tensor) -> Tensor:
         height, width = blurry.shape[2:]
-        whole = padded_to_multiple(blurry, self.multiple_of)
+        whole = pad_to_multiple(blurry, self.multiple_of)
         correction = self.decode(self.encode(whole), self.prior(whole))
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
     def encode(self, blurry: Tensor) -> list[Tensor]:
-        """Features at every stride, finest first."""
+        """Compute features at every stride, finest first."""
         x = self.intro(F.pixel_unshuffle(blurry, self.config.stem_stride))
         features = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
@@ -105,7 +105,7 @@ class UNet(nn.Module):
         return [*features, self.middle(x)]
 
     def decode(self, features: list[Tensor], priors: list[Tensor | None]) -> Tensor:
-        """The correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
+        """Compute the correction to the blurry photograph. Shape: features of `encode`, `prior`'s -> (B, 3, H, W)."""
         x = features[-1]
         skips = reversed(features[:-1])
         layers = zip(self.ups, self.merges, self.embeddings, self.decoders, strict=True)

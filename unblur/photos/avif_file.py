@@ -15,14 +15,14 @@ _FILLING = b"\1"
 _DESCRIPTION = 0x010E
 
 
-def placeholder(exif: bytes) -> bytes:
-    """A block, for libvips, that leaves at least as much room as `exif` needs."""
+def make_placeholder(exif: bytes) -> bytes:
+    """Return a block, for libvips, that leaves at least as much room as `exif` needs."""
     size = len(exif)
     text = _FILLING * (size - 1) + b"\0"
     entry = struct.pack("<HHII", _DESCRIPTION, ASCII, size, 8 + 2 + 12 + 4)
     return EXIF_HEADER + b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4) + text
 
 
-def avif_with_exif(avif: bytes, placed: bytes, exif: bytes) -> bytes:
-    """The AVIF file with `exif`, and zeros behind, in place of the block `placed` that libvips made."""
+def insert_exif(avif: bytes, placed: bytes, exif: bytes) -> bytes:
+    """Return the AVIF file with `exif`, and zeros behind, in place of the block `placed` that libvips made."""
     return avif.replace(placed, exif.ljust(len(placed), b"\0"), 1)

@@ -16,16 +16,16 @@ def srgb_to_linear(srgb: Tensor) -> Tensor:
 
 
 def linear_to_srgb(linear: Tensor) -> Tensor:
-    """Linear light in [0, 1] to sRGB values in [0, 1]. Any shape; inverse of `srgb_to_linear`."""
+    """Convert linear light in [0, 1] to sRGB values in [0, 1]. Any shape; inverse of `srgb_to_linear`."""
     curved = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(linear <= 0.0031308, linear * 12.92, curved)
 
 
 def luma(picture: Tensor) -> Tensor:
-    """(..., 3, H, W) sRGB -> (..., H, W), weighted as ITU-R BT.601 does."""
+    """Compute luma by ITU-R BT.601: (..., 3, H, W) sRGB -> (..., H, W)."""
     return torch.einsum("...chw,c->...hw", picture, picture.new_tensor(_BT601))
 
 
 def luminance(light: Tensor) -> Tensor:
-    """(..., 3, H, W) linear light -> (..., H, W), weighted as ITU-R BT.709 does."""
+    """Compute luminance by ITU-R BT.709: (..., 3, H, W) linear light -> (..., H, W)."""
     return torch.einsum("...chw,c->...hw", light, light.new_tensor(_BT709))

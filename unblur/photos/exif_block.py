@@ -18,9 +18,9 @@ from unblur.photos.tiff_directories import (
     Entry,
     Layout,
     entries,
-    layout_of,
-    resolution_in,
-    whole_number,
+    read_layout,
+    read_resolution,
+    read_whole_number,
 )
 from unblur.photos.tiff_exif import resolution_entries
 
@@ -30,16 +30,16 @@ _THUMBNAIL_PLACE, _THUMBNAIL_BYTES = 0x0201, 0x0202
 _ENTRY_BYTES = 12
 
 
-def normalised(exif: bytes) -> bytes:
-    """The block with its header, which some formats leave out, and without its thumbnail, which shows the blur."""
+def normalise(exif: bytes) -> bytes:
+    """Return the block with its header, which some formats leave out, and without its thumbnail, which is blurry."""
     block = bytearray(exif.removeprefix(EXIF_HEADER))
     with suppress(struct.error, ValueError):
-        layout = layout_of(bytes(block))
+        layout = read_layout(bytes(block))
         first = layout.first_directory(bytes(block))
         link = layout.first_entry(first) + _ENTRY_BYTES * layout.entry_count(bytes(block), first)
         second = layout.number(bytes(block), link)
         if second:
-            numbers = {e.tag: whole_number(bytes(block), layout, e) for e in entries(bytes(block), layout, second)}
+            numbers = {e.tag: read_whole_number(bytes(block), layout, e) for e in entries(bytes(block), layout, second)}
             start, size = numbers.get(_THUMBNAIL_PLACE) or 0, numbers.get(_THUMBNAIL_BYTES) or 0
             # Only what is a JPEG picture: a hostile entry may point at anything.
             if bytes(block[start : start + 2]) == b"\xff\xd8" and start + size <= len(block):
@@ -50,16 +50,16 @@ def normalised(exif: bytes) -> bytes:
     return EXIF_HEADER + bytes(block)
 
 
-def upright(exif: bytes, width: int, height: int) -> bytes:
-    """The block of a photograph that was turned upright and measures `width` x `height` pixels."""
+def set_upright(exif: bytes, width: int, height: int) -> bytes:
+    """Return the block of a photograph that was turned upright and measures `width` x `height` pixels."""
     block = bytearray(exif.removeprefix(EXIF_HEADER))
     with suppress(struct.error, ValueError):
-        layout = layout_of(bytes(block))
+        layout = read_layout(bytes(block))
         first = {e.tag: e for e in entries(bytes(block), layout, layout.first_directory(bytes(block)))}
         _write(block, layout, first.get(_ORIENTATION), 1)
         _write(block, layout, first.get(_WIDTH), width)
         _write(block, layout, first.get(_HEIGHT), height)
-        place = first.get(EXIF) and whole_number(bytes(block), layout, first[EXIF])
+        place = first.get(EXIF) and read_whole_number(bytes(block), layout, first[EXIF])
         if place:
             exif_directory = {e.tag: e for e in entries(bytes(block), layout, place)}
             _write(block, layout, exif_directory.get(_PIXEL_X), width)
@@ -67,35 +67,35 @@ def upright(exif: bytes, width: int, height: int) -> bytes:
     return EXIF_HEADER + bytes(block)
 
 
-def orientation_of(exif: bytes | None) -> int:
-    """Return the orientation of the image, 1 to 8; 1, which is upright, where the block does not say it."""
+def read_orientation(exif: bytes | None) -> int:
+    """Return the orientation of the image, 1 to 8; 1, which is upright, if the block has none."""
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
-        layout = layout_of(block)
+        layout = read_layout(block)
         for entry in entries(block, layout, layout.first_directory(block)):
             if entry.tag == _ORIENTATION:
-                number = whole_number(block, layout, entry)
+                number = read_whole_number(block, layout, entry)
                 return number if number is not None and 1 <= number <= 8 else 1
     return 1
 
 
-def resolution_of_exif(exif: bytes | None) -> Resolution | None:
-    """The resolution that the block tells; None where it tells none."""
+def read_exif_resolution(exif: bytes | None) -> Resolution | None:
+    """Return the resolution in the block; None if it has none."""
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
-        layout = layout_of(block)
-        return resolution_in(block, layout, layout.first_directory(block))
+        layout = read_layout(block)
+        return read_resolution(block, layout, layout.first_directory(block))
     return None
 
 
-def with_resolution(exif: bytes | None, resolution: Resolution) -> bytes:
-    """The block that tells this resolution, unless it tells one already."""
+def add_resolution(exif: bytes | None, resolution: Resolution) -> bytes:
+    """Return the block with this resolution, unless it has one already."""
     order, tags = _order_and_tags((exif or b"").removeprefix(EXIF_HEADER))
     return exif if exif and X_RESOLUTION in tags else with_entries(exif, resolution_entries(resolution, order))
 
 
 def with_entries(exif: bytes | None, added: Mapping[int, tuple[int, int, bytes]]) -> bytes:
-    """The block whose first directory has these entries in place of its own.
+    """Return the block with these entries in its first directory in place of its own.
 
     `added` has the type, the count and the bytes of each tag's values, in the block's own byte order. A block that is
     missing, or so damaged that nobody can read it, is begun anew.
@@ -114,8 +114,8 @@ def with_entries(exif: bytes | None, added: Mapping[int, tuple[int, int, bytes]]
     return EXIF_HEADER + block[:4] + struct.pack(f"{order}I", len(block)) + block[8:] + directory
 
 
-def tags_of(exif: bytes | None) -> set[int]:
-    """Tags of the first directory."""
+def list_tags(exif: bytes | None) -> set[int]:
+    """Return the tags of the first directory."""
     return _order_and_tags((exif or b"").removeprefix(EXIF_HEADER))[1]
 
 
@@ -125,12 +125,12 @@ def _order_and_tags(block: bytes) -> tuple[str, set[int]]:
 
 
 def _first_directory(block: bytes) -> tuple[bytes, str, list[bytes], bytes]:
-    """The block, its byte order, the entries of its first directory, and the link to the next directory.
+    """Return the block, its byte order, the entries of its first directory, and the link to the next directory.
 
     Those of an empty block where none can be read.
     """
     with suppress(struct.error, ValueError):
-        layout = layout_of(block)
+        layout = read_layout(block)
         if not layout.is_big:
             first = layout.first_directory(block)
             start = layout.first_entry(first)
@@ -147,7 +147,7 @@ def _first_directory(block: bytes) -> tuple[bytes, str, list[bytes], bytes]:
 
 
 def _write(block: bytearray, layout: Layout, entry: Entry | None, number: int) -> None:
-    """Put `number` in the place of the entry's value, where that holds it."""
+    """Write `number` in place of the entry's value, if it fits there."""
     if entry is not None and entry.count == 1 and entry.kind in (SHORT, LONG):
         if entry.kind == SHORT and number >= 2**16:
             # The value of one entry has room for a LONG.

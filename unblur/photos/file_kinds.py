@@ -43,8 +43,8 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 """Place, bytes that stand there, and what the file is then."""
 
 
-def kind_of(head: bytes) -> Kind | None:
-    """The format of the file that begins with `head`; None for what is not read."""
+def detect_kind(head: bytes) -> Kind | None:
+    """Return the format of the file that begins with `head`; None for formats that are not read."""
     match head[:4]:
         case b"\x89PNG":
             return "PNG"
@@ -57,8 +57,8 @@ def kind_of(head: bytes) -> Kind | None:
     return "HEIF" if _HEIF_BRANDS & _brands(head) else None
 
 
-def name_of_other(head: bytes) -> str:
-    """Name a file that `kind_of` does not know, as far as its first bytes say: "GIF file", "video" and so on."""
+def name_other_kind(head: bytes) -> str:
+    """Name a file of a format that is not read, as far as its first bytes allow: "GIF file", "video" and so on."""
     for place, signature, name in _OTHERS:
         if head.startswith(signature, place):
             return name
@@ -70,7 +70,7 @@ def name_of_other(head: bytes) -> str:
 
 
 def _brands(head: bytes) -> set[bytes]:
-    """The brands that a file of the family of MP4 and HEIF names in its first box; none for any other file."""
+    """Return the brands in the first box of a file of the family of MP4 and HEIF; none for any other file."""
     if head[4:8] != b"ftyp":
         return set()
     end = min(int.from_bytes(head[:4], "big"), len(head))

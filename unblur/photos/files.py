@@ -20,27 +20,27 @@ from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.memory import free_memory
 from unblur.photos import avif_file, exif_block, heif_file, jpeg_file, webp_file, xmp_packet
-from unblur.photos.exif_block import resolution_of_exif
+from unblur.photos.exif_block import read_exif_resolution
 from unblur.photos.file_kinds import Kind
 from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
 from unblur.photos.heic import decode_heic
-from unblur.photos.heif_colours import code_points, is_display_p3
-from unblur.photos.icc_profile import SRGB_CHROMATICITIES, grey_profile, rgb_profile
+from unblur.photos.heif_colours import is_display_p3, read_code_points
+from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, make_rgb_profile
 from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
-from unblur.photos.jpeg_file import comments_that_fit, jpeg_contents, jpeg_with
+from unblur.photos.jpeg_file import insert_into_jpeg, read_jpeg_contents, select_comments
 from unblur.photos.opening import check_kind, read_whole
 from unblur.photos.photo import Metadata, Photo, Pixels, Text
-from unblur.photos.png_file import PngContents, png_contents, png_with
+from unblur.photos.png_file import PngContents, insert_into_png, read_png_contents
 from unblur.photos.tiff_directories import ASCII, EXIF_HEADER
 from unblur.photos.tiff_exif import (
-    exif_of_at_most,
-    exif_of_tiff,
-    iptc_of_tiff,
-    resolution_of_tiff,
-    tiff_with_description,
+    insert_into_tiff,
+    limit_exif,
+    read_tiff_exif,
+    read_tiff_iptc,
+    read_tiff_resolution,
 )
-from unblur.photos.tiff_kinds import why_unreadable
-from unblur.photos.webp_file import webp_with
+from unblur.photos.tiff_kinds import describe_unreadable
+from unblur.photos.webp_file import insert_into_webp
 
 MAX_PIXELS = 1_000_000_000
 """Larger pictures are refused before memory is asked for: they are damaged headers, or bombs."""
@@ -91,7 +91,7 @@ class _Opened:
 
 
 def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
-    """The photograph in `path`, turned upright, of at most `most_pixels` pixels.
+    """Read the photograph in `path`, turned upright, of at most `most_pixels` pixels.
 
     Raises UnblurError saying why it cannot be restored.
 
@@ -103,13 +103,13 @@ def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
     pyvips.vips_lib.vips_error_clear()
     try:
         opened = _open(path, data, kind, most_pixels)
-        _refuse_what_is_no_photograph(path, opened)
-        _refuse_what_does_not_fit(path, opened.image, len(data), most_pixels)
+        _refuse_other_pictures(path, opened)
+        _refuse_too_large(path, opened.image, len(data), most_pixels)
         is_heic = kind == "HEIF" and opened.image.get("heif-compression") != "av1"
     except _DECODER_ERRORS as error:
-        raise UnblurError(f"{path} {_what_is_wrong(error, data, kind)}") from error
-    metadata = _of_the_photograph_alone(opened.metadata)
-    pixels = decode_heic(path, data) if is_heic else _upright_pixels(path, data, kind, opened)
+        raise UnblurError(f"{path} {_describe_error(error, data, kind)}") from error
+    metadata = _select_metadata(opened.metadata)
+    pixels = decode_heic(path, data) if is_heic else _decode_upright(path, data, kind, opened)
     if pixels.shape[2] in (2, 4):
         return Photo(
             pixels=np.ascontiguousarray(pixels[:, :, :-1]),
@@ -120,7 +120,7 @@ def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def shortest_side_px(path: Path) -> int:
-    """The smaller of width and height of a photograph, from its header alone. Raises UnblurError if it has none."""
+    """Return the smaller of width and height of a photograph, from its header alone. Raises UnblurError without one."""
     check_kind(path)
     try:
         # A source, because libvips takes `[...]` in a plain name for options.
@@ -144,7 +144,7 @@ def write_photo(photo: Photo, path: str | Path) -> None:
             f"{path} was not written, because a {type(photo).__name__} is not a Photo; give what read_photo returns, "
             "or Photo(pixels=array) with an 8 or 16 bit array (height, width, channels)."
         )
-    refuse_what_the_format_cannot_hold(photo, path)
+    check_format(photo, path)
     try:
         data = _encode(photo, path.suffix.lower())
     except _DECODER_ERRORS as error:
@@ -155,8 +155,8 @@ def write_photo(photo: Photo, path: str | Path) -> None:
         raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def refuse_what_the_format_cannot_hold(photo: Photo, path: Path) -> None:
-    """Raises UnblurError when `write_photo` would, because of the format that the suffix of `path` names."""
+def check_format(photo: Photo, path: Path) -> None:
+    """Raise UnblurError if `write_photo` would, because of the format that the suffix of `path` names."""
     suffix = path.suffix.lower()
     if suffix not in WRITABLE_SUFFIXES:
         raise UnblurError(
@@ -184,34 +184,34 @@ def left_behind(photo: Photo, path: Path) -> tuple[str, ...]:
     names = list(photo.metadata.left_behind)
     if len(photo.metadata.exif or b"") > _LARGEST_EXIF_BYTES.get(suffix, 2**32):
         names.append("the largest values of EXIF")
-    if photo.metadata.iptc is not None and _iptc_for(photo, suffix) is None:
+    if photo.metadata.iptc is not None and _select_iptc(photo, suffix) is None:
         names.append("the IPTC block")
-    lost = [text for text in photo.metadata.texts if text not in _texts_held(photo.metadata.texts, suffix)]
+    lost = [text for text in photo.metadata.texts if text not in _select_texts(photo.metadata.texts, suffix)]
     names += [f'the text "{text.keyword}"' for text in lost]
     return tuple(dict.fromkeys(names))
 
 
 def encode_jpeg(pixels: Pixels, quality: int, subsample_chroma: bool = True) -> bytes:
-    """(H, W, 3) uint8 as a JPEG file, the same bytes every time."""
+    """Encode (H, W, 3) uint8 as a JPEG file, the same bytes every time."""
     mode = "on" if subsample_chroma else "off"
     data: bytes = _to_vips(pixels).jpegsave_buffer(Q=quality, subsample_mode=mode)
     return data
 
 
 def decode_jpeg(data: bytes) -> Pixels:
-    """The pixels of a JPEG file, (H, W, 3) uint8."""
+    """Decode the pixels of a JPEG file, (H, W, 3) uint8."""
     pixels: Pixels = pyvips.Image.jpegload_buffer(data).numpy()
     return pixels
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """(H, W, 1 or 3) uint8 as a PNG file, the same bytes every time."""
+    """Encode (H, W, 1 or 3) uint8 as a PNG file, the same bytes every time."""
     data: bytes = _to_vips(pixels).pngsave_buffer()
     return data
 
 
 def decode_png(data: bytes) -> Pixels:
-    """The pixels of a PNG file, (H, W, 1 or 3) uint8. Raises UnblurError when the data are damaged."""
+    """Decode the pixels of a PNG file, (H, W, 1 or 3) uint8. Raises UnblurError when the data are damaged."""
     try:
         # Without this, libvips gives back what it could read of a damaged file.
         pixels: Pixels = pyvips.Image.pngload_buffer(data, fail_on="truncated").numpy()
@@ -221,30 +221,30 @@ def decode_png(data: bytes) -> Pixels:
 
 
 def _open(path: Path, data: bytes, kind: Kind, most_pixels: int) -> _Opened:
-    """The file's header and all that it says. Raises UnblurError for kinds that are not read, and pyvips.Error."""
+    """Read the file's header and metadata. Raises UnblurError for formats that are not read, and pyvips.Error."""
     match kind:
         case "JPEG":
             return _open_jpeg(path, data)
         case "PNG":
             return _open_png(path, data, most_pixels)
         case "WebP":
-            hidden, exif = webp_file.without_exif(data)
+            hidden, exif = webp_file.split_exif(data)
             image = pyvips.Image.webpload_buffer(hidden, fail_on="error")
             return _Opened(
                 image=image,
                 metadata=_blocks(image, exif),
-                orientation=exif_block.orientation_of(exif),
+                orientation=exif_block.read_orientation(exif),
                 pictures=_pages(image),
                 rows=lambda: pyvips.Image.webpload_buffer(hidden, fail_on="error"),
                 missing_share_if_cut=0.0,
             )
         case "TIFF":
             image = pyvips.Image.tiffload_buffer(data, fail_on="error")
-            exif, is_all = exif_of_tiff(data)
+            exif, is_all = read_tiff_exif(data)
             metadata = replace(
                 _blocks(image, exif),
-                iptc=iptc_of_tiff(data),
-                resolution=resolution_of_tiff(data),
+                iptc=read_tiff_iptc(data),
+                resolution=read_tiff_resolution(data),
                 left_behind=() if is_all else ("the largest values of EXIF",),
             )
             rows = partial(pyvips.Image.tiffload_buffer, data, fail_on="error", access="sequential")
@@ -254,7 +254,7 @@ def _open(path: Path, data: bytes, kind: Kind, most_pixels: int) -> _Opened:
 
 
 def _open_jpeg(path: Path, data: bytes) -> _Opened:
-    contents = jpeg_contents(data)
+    contents = read_jpeg_contents(data)
     if contents.unreadable:
         raise UnblurError(
             f"{path} cannot be read, because {contents.unreadable}; save it as a usual JPEG or a PNG first."
@@ -273,7 +273,7 @@ def _open_jpeg(path: Path, data: bytes) -> _Opened:
             texts=contents.texts,
             left_behind=contents.left_behind,
         ),
-        orientation=exif_block.orientation_of(contents.exif),
+        orientation=exif_block.read_orientation(contents.exif),
         pictures=1,
         rows=partial(pyvips.Image.jpegload_buffer, contents.picture, fail_on="warning", access="sequential"),
         missing_share_if_cut=contents.missing_share_if_cut if is_progressive else None,
@@ -281,7 +281,7 @@ def _open_jpeg(path: Path, data: bytes) -> _Opened:
 
 
 def _open_png(path: Path, data: bytes, most_pixels: int) -> _Opened:
-    png = png_contents(data)
+    png = read_png_contents(data)
     # libvips complains on the terminal of a header with more rows than it can count.
     _refuse_too_many_pixels(path, *png.size, most_pixels)
     # libvips shows an animated PNG as its first picture.
@@ -293,29 +293,29 @@ def _open_png(path: Path, data: bytes, most_pixels: int) -> _Opened:
         image=image,
         metadata=replace(
             metadata,
-            icc=_profile_of_png(path, png, metadata, image),
+            icc=_make_png_profile(path, png, metadata, image),
             resolution=png.resolution,
             texts=png.texts,
             left_behind=png.left_behind,
         ),
-        orientation=exif_block.orientation_of(png.exif),
+        orientation=exif_block.read_orientation(png.exif),
         pictures=1,
         rows=partial(pyvips.Image.pngload_buffer, png.picture, fail_on="error", access="sequential"),
     )
 
 
 def _open_heif(path: Path, data: bytes) -> _Opened:
-    hidden = heif_file.without_exif(data)
+    hidden = heif_file.hide_exif(data)
     image = pyvips.Image.heifload_buffer(hidden, fail_on="error")
-    metadata = _blocks(image, heif_file.exif_at(data, _block(image, "exif-data"), hidden))
-    if metadata.icc is None and is_display_p3(path, *code_points(data)):
+    metadata = _blocks(image, heif_file.read_exif(data, _block(image, "exif-data"), hidden))
+    if metadata.icc is None and is_display_p3(path, *read_code_points(data)):
         metadata = replace(metadata, icc=_display_p3())
     return _Opened(
         image=image,
         metadata=replace(metadata, left_behind=heif_file.name_extra_contents(data)),
         orientation=None,
         # Tiles and gain maps, which libvips counts unless they are hidden, are parts.
-        pictures=heif_file.pictures_that_stand_alone(data) or _pages(image),
+        pictures=heif_file.count_pictures(data) or _pages(image),
         rows=partial(pyvips.Image.heifload_buffer, hidden, fail_on="error"),
         missing_share_if_cut=0.0,
     )
@@ -333,15 +333,15 @@ def _blocks(image: Any, exif: bytes | None) -> Metadata:
     )
 
 
-def _of_the_photograph_alone(metadata: Metadata) -> Metadata:
-    """Without what is about other pictures in the file, or not true any more."""
-    xmp, named = xmp_packet.of_the_photograph_alone(metadata.xmp)
-    exif = None if metadata.exif is None else exif_block.normalised(metadata.exif)
+def _select_metadata(metadata: Metadata) -> Metadata:
+    """Remove metadata about other pictures in the file, and metadata that no longer apply."""
+    xmp, named = xmp_packet.remove_other_claims(metadata.xmp)
+    exif = None if metadata.exif is None else exif_block.normalise(metadata.exif)
     left_behind = tuple(dict.fromkeys([*named, *metadata.left_behind]))
     return replace(metadata, exif=exif, xmp=xmp, left_behind=left_behind)
 
 
-def _refuse_what_is_no_photograph(path: Path, opened: _Opened) -> None:
+def _refuse_other_pictures(path: Path, opened: _Opened) -> None:
     image = opened.image
     if opened.pictures > 1:
         raise UnblurError(
@@ -364,7 +364,7 @@ def _refuse_too_many_pixels(path: Path, width: int, height: int, most_pixels: in
         )
 
 
-def _refuse_what_does_not_fit(path: Path, image: Any, file_bytes: int, most_pixels: int) -> None:
+def _refuse_too_large(path: Path, image: Any, file_bytes: int, most_pixels: int) -> None:
     """Refuse images with too many pixels, too many for the size of the file, or too many for the memory."""
     pixels = image.width * image.height
     claim = f"{path} claims {image.width} x {image.height} pixels"
@@ -381,8 +381,8 @@ def _refuse_what_does_not_fit(path: Path, image: Any, file_bytes: int, most_pixe
         )
 
 
-def _profile_of_png(path: Path, png: PngContents, metadata: Metadata, image: Any) -> bytes | None:
-    """The profile of a PNG's colours, made from what its chunks tell where it has none; None for those of sRGB."""
+def _make_png_profile(path: Path, png: PngContents, metadata: Metadata, image: Any) -> bytes | None:
+    """Return the profile of a PNG's colours, made of its chunks if it has none; None for the colours of sRGB."""
     if png.code_points is not None:
         return _display_p3() if is_display_p3(path, *png.code_points) else None
     if metadata.icc is not None or png.says_srgb:
@@ -393,8 +393,8 @@ def _profile_of_png(path: Path, png: PngContents, metadata: Metadata, image: Any
         return None
     with suppress(ValueError):
         if image.bands <= 2:
-            return None if gamma is None or abs(gamma - _USUAL_GAMMA) < 0.02 else grey_profile(gamma)
-        return rgb_profile(chromaticities, gamma or _USUAL_GAMMA)
+            return None if gamma is None or abs(gamma - _USUAL_GAMMA) < 0.02 else make_grey_profile(gamma)
+        return make_rgb_profile(chromaticities, gamma or _USUAL_GAMMA)
     return None
 
 
@@ -410,8 +410,8 @@ def _block(image: Any, field: str) -> bytes | None:
     return (bytes(image.get(field)) or None) if image.get_typeof(field) else None
 
 
-def _upright_pixels(path: Path, data: bytes, kind: Kind, opened: _Opened) -> Pixels:
-    """Shape (H, W, C). Raises UnblurError where they are damaged, with the share that is missing if that is known."""
+def _decode_upright(path: Path, data: bytes, kind: Kind, opened: _Opened) -> Pixels:
+    """Decode the pixels, (H, W, C). Raises UnblurError where they are damaged, with the missing share if known."""
     try:
         picture = opened.image.copy()
         if opened.orientation is not None:
@@ -419,14 +419,14 @@ def _upright_pixels(path: Path, data: bytes, kind: Kind, opened: _Opened) -> Pix
         upright = picture.autorot()
         memory = upright.write_to_memory()
     except _DECODER_ERRORS as error:
-        reason = _what_is_wrong(error, data, kind, lambda: _missing_share(opened))
+        reason = _describe_error(error, data, kind, lambda: _missing_share(opened))
         raise UnblurError(f"{path} {reason}") from error
     dtype = np.uint8 if upright.format == "uchar" else np.uint16
     return np.frombuffer(memory, dtype).reshape(upright.height, upright.width, upright.bands)
 
 
 def _missing_share(opened: _Opened) -> float:
-    """Share of the rows from the first one on that cannot be read; 0 where it is not known."""
+    """Return the share of the rows from the first unreadable one on; 0 if it is not known."""
     if opened.missing_share_if_cut is not None:
         return opened.missing_share_if_cut
     row = 0
@@ -449,32 +449,34 @@ def _encode(photo: Photo, suffix: str) -> bytes:
         bands = ((bands.astype(np.uint32) + 128) // 257).astype(np.uint8)
     image = _to_vips(bands)
     metadata = photo.metadata
-    xmp = None if metadata.xmp is None else xmp_packet.upright(metadata.xmp)
-    exif = _exif_for(photo, suffix)
+    xmp = None if metadata.xmp is None else xmp_packet.set_upright(metadata.xmp)
+    exif = _select_exif(photo, suffix)
     block = None if exif is None else exif.removeprefix(EXIF_HEADER)
-    resolution = metadata.resolution or resolution_of_exif(exif)
-    texts = tuple(_texts_held(metadata.texts, suffix))
+    resolution = metadata.resolution or read_exif_resolution(exif)
+    texts = tuple(_select_texts(metadata.texts, suffix))
     for field, content in (("icc-profile-data", metadata.icc), ("xmp-data", xmp)):
         if content is not None:
             image.set_type(pyvips.GValue.blob_type, field, content)
     match suffix:
         case ".jpg" | ".jpeg":
             jpeg = image.jpegsave_buffer(Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True, keep=_KEEP_ICC)
-            return jpeg_with(
-                bytes(jpeg), exif=exif, xmp=xmp, iptc=_iptc_for(photo, suffix), resolution=resolution, texts=texts
+            return insert_into_jpeg(
+                bytes(jpeg), exif=exif, xmp=xmp, iptc=_select_iptc(photo, suffix), resolution=resolution, texts=texts
             )
         case ".png":
             png = image.pngsave_buffer(compression=6, keep=0)
-            return png_with(bytes(png), icc=metadata.icc, exif=block, xmp=xmp, resolution=resolution, texts=texts)
+            return insert_into_png(
+                bytes(png), icc=metadata.icc, exif=block, xmp=xmp, resolution=resolution, texts=texts
+            )
         case ".webp":
             webp = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True, keep=_KEEP_ICC)
-            return webp_with(bytes(webp), width=photo.width, height=photo.height, exif=block, xmp=xmp)
+            return insert_into_webp(bytes(webp), width=photo.width, height=photo.height, exif=block, xmp=xmp)
         case ".tif" | ".tiff":
             tiff = image.tiffsave_buffer(compression="deflate", predictor="horizontal", keep=_KEEP_ICC | _KEEP_XMP)
-            return tiff_with_description(bytes(tiff), replace(metadata, exif=exif))
+            return insert_into_tiff(bytes(tiff), replace(metadata, exif=exif))
         case _:
             if exif is not None:
-                image.set_type(pyvips.GValue.blob_type, "exif-data", avif_file.placeholder(exif))
+                image.set_type(pyvips.GValue.blob_type, "exif-data", avif_file.make_placeholder(exif))
             avif = image.heifsave_buffer(
                 Q=AVIF_QUALITY,
                 compression="av1",
@@ -486,14 +488,14 @@ def _encode(photo: Photo, suffix: str) -> bytes:
             if exif is None:
                 return bytes(avif)
             placed = _block(pyvips.Image.heifload_buffer(avif), "exif-data") or b""
-            return avif_file.avif_with_exif(bytes(avif), placed, exif)
+            return avif_file.insert_exif(bytes(avif), placed, exif)
 
 
-def _exif_for(photo: Photo, suffix: str) -> bytes | None:
-    """The EXIF block for a file of this suffix, with what the format has no other place for; None for none."""
+def _select_exif(photo: Photo, suffix: str) -> bytes | None:
+    """Return the EXIF block for a file of this suffix, with entries that its format has no other place for, or None."""
     metadata = photo.metadata
-    exif = None if metadata.exif is None else exif_block.upright(metadata.exif, photo.width, photo.height)
-    present = exif_block.tags_of(exif)
+    exif = None if metadata.exif is None else exif_block.set_upright(metadata.exif, photo.width, photo.height)
+    present = exif_block.list_tags(exif)
     described = {
         tag: (ASCII, len(content), content)
         for text in metadata.texts
@@ -503,22 +505,22 @@ def _exif_for(photo: Photo, suffix: str) -> bytes | None:
     if described:
         exif = exif_block.with_entries(exif, described)
     if metadata.resolution is not None and suffix in (".webp", ".avif"):
-        exif = exif_block.with_resolution(exif, metadata.resolution)
-    return None if exif is None else exif_of_at_most(exif, _LARGEST_EXIF_BYTES.get(suffix, 2**32))
+        exif = exif_block.add_resolution(exif, metadata.resolution)
+    return None if exif is None else limit_exif(exif, _LARGEST_EXIF_BYTES.get(suffix, 2**32))
 
 
-def _iptc_for(photo: Photo, suffix: str) -> bytes | None:
-    """The IPTC records for a file of this suffix; None where it holds none, or not so many."""
+def _select_iptc(photo: Photo, suffix: str) -> bytes | None:
+    """Return the IPTC records for a file of this suffix; None if its format holds none, or not so many."""
     iptc = photo.metadata.iptc
     return iptc if len(iptc or b"") <= _LARGEST_IPTC_BYTES.get(suffix, 0) else None
 
 
-def _texts_held(texts: tuple[Text, ...], suffix: str) -> list[Text]:
+def _select_texts(texts: tuple[Text, ...], suffix: str) -> list[Text]:
     """Return the texts that a file of this suffix holds, in EXIF or in a place of their own."""
     if suffix == ".png":
         return list(texts)
     in_exif = [text for text in texts if text.keyword in _TEXTS_IN_EXIF]
-    return in_exif + (comments_that_fit(texts) if suffix in (".jpg", ".jpeg") else [])
+    return in_exif + (select_comments(texts) if suffix in (".jpg", ".jpeg") else [])
 
 
 def _to_vips(pixels: Pixels) -> Any:
@@ -530,9 +532,9 @@ def _to_vips(pixels: Pixels) -> Any:
     return image.copy(interpretation=colours[kind, bands - 1 + bands % 2])
 
 
-def _what_is_wrong(error: Exception, data: bytes, kind: Kind, missing_share: Callable[[], float] = lambda: 0.0) -> str:
-    """Why a file cannot be read: it is of a kind that decoders lack, or damaged."""
-    whole = why_unreadable(data) if kind == "TIFF" else None
+def _describe_error(error: Exception, data: bytes, kind: Kind, missing_share: Callable[[], float] = lambda: 0.0) -> str:
+    """Describe why a file cannot be read: its format is not decoded, or it is damaged."""
+    whole = describe_unreadable(data) if kind == "TIFF" else None
     if whole is not None:
         return f"cannot be read, because {whole}; save it as a usual TIFF or a PNG first."
     return _damaged(_first_line(error), missing_share())

@@ -13,6 +13,6 @@ LARGEST_SIDE_PX = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383, ".avif": 16
 """The largest side of a format or its library; the others hold any photograph."""
 
 
-def suffix_of_result(suffix: str) -> str:
-    """The suffix of a photograph's result: that of the photograph, but .jpg where that is not written."""
+def choose_result_suffix(suffix: str) -> str:
+    """Return the suffix of a photograph's result: that of the photograph, but .jpg if that is not written."""
     return ".jpg" if suffix.lower() in READABLE_SUFFIXES - WRITABLE_SUFFIXES else suffix

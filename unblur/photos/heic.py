@@ -14,7 +14,7 @@ from unblur.photos.photo import Pixels
 
 
 def decode_heic(path: Path, data: bytes) -> Pixels:
-    """The picture in `data`, the content of `path`, upright.
+    """Decode the picture in `data`, the content of `path`, upright.
 
     (H, W, C), uint8, or uint16 for 10 and 12 bits; C is 1 or 3, and one more with transparency. Raises UnblurError
     where pillow-heif is missing or the file is damaged.

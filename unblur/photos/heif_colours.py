@@ -19,7 +19,7 @@ _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 
 def is_display_p3(path: Path, primaries: int, transfer: int) -> bool:
-    """Whether these are the colours of Display P3; else they are those of sRGB.
+    """Return whether the colours are those of Display P3; else they are those of sRGB.
 
     Raises UnblurError, about the photograph `path`, when they are neither, such as those of HDR.
     """
@@ -36,7 +36,7 @@ def is_display_p3(path: Path, primaries: int, transfer: int) -> bool:
     return primaries == _DISPLAY_P3_PRIMARIES
 
 
-def code_points(data: bytes) -> tuple[int, int]:
+def read_code_points(data: bytes) -> tuple[int, int]:
     """Return primaries and transfer of the photograph itself, not of thumbnails or gain maps; UNSPECIFIED if absent."""
     try:
         # `meta`, `pitm` and `ipma` are full boxes: a version and flags come before what they hold.
@@ -61,7 +61,7 @@ def code_points(data: bytes) -> tuple[int, int]:
 
 
 def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, beginning and end of what each box between `start` and `end` holds."""
+    """Yield kind, beginning and end of the content of each box between `start` and `end`."""
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, start)
         inside = start + 8
@@ -85,7 +85,7 @@ def _primary_item(data: bytes, start: int) -> int:
 
 
 def _associations(data: bytes, start: int) -> Iterator[tuple[int, int]]:
-    """Each item with the number of each of its properties, counted from 1."""
+    """Return each item with the number of each of its properties, counted from 1."""
     (version_and_flags, items) = struct.unpack_from(">II", data, start)
     wide_items, wide_numbers = version_and_flags >> 24 > 0, version_and_flags & 1
     place = start + 8

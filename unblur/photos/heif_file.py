@@ -24,19 +24,19 @@ _AUXILIARY = (
 )
 
 
-def without_exif(data: bytes) -> bytes:
-    """The file whose EXIF blocks libvips, which spends seconds on hostile ones, cannot read; all else in its place."""
+def hide_exif(data: bytes) -> bytes:
+    """Return the file with EXIF blocks that libvips skips, as it spends seconds on hostile ones; all else is equal."""
     return _EXIF_BLOCK.sub(EXIF_HEADER + bytes(4), data)
 
 
-def exif_at(data: bytes, changed: bytes | None, hidden: bytes) -> bytes | None:
-    """The EXIF block of the file `data` that libvips gave as `changed` out of what `without_exif` made of it."""
+def read_exif(data: bytes, changed: bytes | None, hidden: bytes) -> bytes | None:
+    """Return the EXIF block of the file `data` at the place of `changed`, which libvips read after `hide_exif`."""
     place = -1 if changed is None else hidden.find(changed)
     return None if changed is None or place < 0 else data[place : place + len(changed)]
 
 
-def pictures_that_stand_alone(data: bytes) -> int | None:
-    """Number of pictures that are neither hidden nor part of another, such as tiles; None where it is not clear."""
+def count_pictures(data: bytes) -> int | None:
+    """Count the pictures that are neither hidden nor part of another, such as tiles; None if it is unclear."""
     types: dict[int, bytes] = {}
     hidden: set[int] = set()
     parts: set[int] = set()
@@ -54,7 +54,7 @@ def pictures_that_stand_alone(data: bytes) -> int | None:
 
 
 def _items(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, bool]]:
-    """Number, type, and whether it is hidden, of each item of the box `iinf`."""
+    """Return number and type of each item of the box `iinf`, and whether it is hidden."""
     for kind, inside, _ in boxes(data, start + (6 if data[start] == 0 else 8), end):
         if kind == b"infe" and data[inside] >= 2:
             layout = ">HH4s" if data[inside] == 2 else ">IH4s"
@@ -63,7 +63,7 @@ def _items(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, bool
 
 
 def _parts(data: bytes, start: int, end: int, types: dict[int, bytes]) -> set[int]:
-    """Numbers of the items that belong to another, in the box `iref`: tiles, gain maps, auxiliaries and thumbnails."""
+    """Return the numbers of items that belong to another in `iref`: tiles, gain maps, auxiliaries, thumbnails."""
     code = "H" if data[start] == 0 else "I"
     found: set[int] = set()
     for kind, inside, _ in boxes(data, start + 4, end):
@@ -78,7 +78,7 @@ def _parts(data: bytes, start: int, end: int, types: dict[int, bytes]) -> set[in
 
 
 def name_extra_contents(data: bytes) -> tuple[str, ...]:
-    """Names of what the file holds beside the photograph, such as "the gain map"."""
+    """Return names of the contents of the file besides the photograph, such as "the gain map"."""
     found = []
     try:
         for kind, start, end in boxes(data, 0, len(data)):

@@ -16,8 +16,8 @@ _D50 = np.array([0.96422, 1.0, 0.82521])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
-def rgb_profile(chromaticities: tuple[float, ...], gamma: float) -> bytes:
-    """A profile of these primaries (x and y of white, red, green, blue) whose values are light to the power 1 / gamma.
+def make_rgb_profile(chromaticities: tuple[float, ...], gamma: float) -> bytes:
+    """Make a profile of these primaries (x and y of white, red, green, blue) with values light to the power 1 / gamma.
 
     Raises ValueError for primaries that span no colours.
     """
@@ -27,13 +27,13 @@ def rgb_profile(chromaticities: tuple[float, ...], gamma: float) -> bytes:
     return _profile(b"RGB ", tags | {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
 
 
-def grey_profile(gamma: float) -> bytes:
-    """A profile of grey values that are light to the power 1 / gamma."""
+def make_grey_profile(gamma: float) -> bytes:
+    """Make a profile of grey values that are light to the power 1 / gamma."""
     return _profile(b"GRAY", {b"kTRC": _curve(gamma)})
 
 
 def _colorants(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
-    """XYZ of red, green and blue under D50, one to a column."""
+    """Compute XYZ of red, green and blue under D50, one in each column."""
     points = np.array(chromaticities).reshape(4, 2)
     if (points[:, 1] <= 0).any() or (points > 2).any():
         raise ValueError(f"chromaticities {chromaticities} are none of light")
@@ -77,12 +77,12 @@ def _xyz(values: NDArray[np.float64]) -> bytes:
 
 
 def _curve(gamma: float) -> bytes:
-    """A parametric curve of type 0: the power alone."""
+    """Encode a parametric curve of type 0: the power alone."""
     if not 0.01 <= gamma <= 100:
         raise ValueError(f"a gamma of {gamma} is none of a photograph")
     return b"para" + struct.pack(">IHH", 0, 0, 0) + _fixed(gamma)
 
 
 def _fixed(value: float) -> bytes:
-    """A number of 16 bits before the point and 16 behind it."""
+    """Encode a number of 16 bits before the point and 16 behind it."""
     return struct.pack(">i", round(value * 65536))

@@ -15,14 +15,14 @@ _ABOUT_THE_FILE = frozenset({0x03ED, 0x0404, 0x0409, 0x040C, 0x0425})
 """Resolution, IPTC, thumbnails, and a digest of IPTC: stored elsewhere, or not true of another file."""
 
 
-def records_among(photoshop: bytes) -> tuple[bytes | None, bool]:
-    """The IPTC records among resources of Photoshop (without their header), and whether there is more among them."""
+def find_records(photoshop: bytes) -> tuple[bytes | None, bool]:
+    """Return the IPTC records among resources of Photoshop (without their header), and whether there are others."""
     found = dict(_resources(photoshop))
     return found.get(_IPTC) or None, not found.keys() <= _ABOUT_THE_FILE
 
 
-def as_photoshop(records: bytes) -> bytes:
-    """The records as the only resource of Photoshop, with the header, for a segment of JPEG."""
+def wrap_as_photoshop(records: bytes) -> bytes:
+    """Return the records as the only resource of Photoshop, with the header, for a segment of JPEG."""
     return (
         PHOTOSHOP_HEADER
         + _RESOURCE

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from unblur.photos.iptc import PHOTOSHOP_HEADER, as_photoshop, records_among
+from unblur.photos.iptc import PHOTOSHOP_HEADER, find_records, wrap_as_photoshop
 from unblur.photos.photo import Resolution, Text
 from unblur.photos.tiff_directories import EXIF_HEADER
 
@@ -93,10 +93,10 @@ class _Walk:
     photoshop: list[bytes] = field(default_factory=list)
 
 
-def jpeg_contents(data: bytes) -> JpegContents:
+def read_jpeg_contents(data: bytes) -> JpegContents:
     """Return the contents of the JPEG file `data`, which begins with the start marker."""
-    walk, end = _walked(data)
-    iptc, has_more = records_among(b"".join(walk.photoshop))
+    walk, end = _walk(data)
+    iptc, has_more = find_records(b"".join(walk.photoshop))
     extra = [*_extra_contents(walk, data[end:]), *(["the resources of Photoshop"] if has_more else [])]
     return JpegContents(
         picture=b"".join([*walk.picture, b"\xff\xd9"]),
@@ -107,13 +107,13 @@ def jpeg_contents(data: bytes) -> JpegContents:
         unreadable=_why_unreadable(walk),
         resolution=walk.resolution,
         texts=tuple(
-            Text(keyword="Comment", text=_decoded(comment)) for comment in walk.comments if comment.strip(b"\0 ")
+            Text(keyword="Comment", text=_decode(comment)) for comment in walk.comments if comment.strip(b"\0 ")
         ),
         left_behind=tuple(dict.fromkeys(extra)),
     )
 
 
-def jpeg_with(
+def insert_into_jpeg(
     jpeg: bytes,
     *,
     exif: bytes | None,
@@ -122,7 +122,7 @@ def jpeg_with(
     resolution: Resolution | None,
     texts: tuple[Text, ...],
 ) -> bytes:
-    """The JPEG file, which holds none of these yet, with them; each has to fit into one segment.
+    """Return the JPEG file, which holds none of these yet, with them; each has to fit into one segment.
 
     JFIF's segment is first, with the resolution, then EXIF and XMP, as their specifications have it, then the others.
     """
@@ -135,17 +135,17 @@ def jpeg_with(
     if xmp is not None:
         segments.append(_segment(_APP1, _XMP_HEADER + xmp))
     if iptc is not None:
-        segments.append(_segment(_APP13, as_photoshop(iptc)))
-    segments += [_segment(_COMMENT, text.text.encode()) for text in comments_that_fit(texts)]
+        segments.append(_segment(_APP13, wrap_as_photoshop(iptc)))
+    segments += [_segment(_COMMENT, text.text.encode()) for text in select_comments(texts)]
     return jpeg[:2] + b"".join(segments) + jpeg[place:]
 
 
-def comments_that_fit(texts: tuple[Text, ...]) -> list[Text]:
+def select_comments(texts: tuple[Text, ...]) -> list[Text]:
     """Return the texts that a JPEG file holds as comments."""
     return [text for text in texts if text.keyword == "Comment" and len(text.text.encode()) <= _LARGEST_COMMENT_BYTES]
 
 
-def _walked(data: bytes) -> tuple[_Walk, int]:
+def _walk(data: bytes) -> tuple[_Walk, int]:
     """Return the contents of the segments of the first image, and its end."""
     walk = _Walk()
     place = 2
@@ -171,7 +171,7 @@ def _walked(data: bytes) -> tuple[_Walk, int]:
             end = _END_OF_SCAN.search(data, after)
             after = end.start() if end else len(data)
             coded = _without_padding(data[place + 4 + len(body) : after])
-            walk.picture.append(_sequential(walk, data[place : place + 4] + body) + coded)
+            walk.picture.append(_normalise_scan(walk, data[place : place + 4] + body) + coded)
             walk.scans.append(body)
             if len(walk.scans) > MOST_SCANS:
                 return walk, len(data)
@@ -182,7 +182,7 @@ def _walked(data: bytes) -> tuple[_Walk, int]:
 
 
 def _add(walk: _Walk, marker: int, body: bytes) -> None:
-    """One segment, to the picture or to what is said about it."""
+    """Add one segment to the picture or to the metadata."""
     if marker in _FRAMES and walk.frame is None and len(body) >= 6:
         walk.frame, walk.precision = marker, body[0]
         walk.components = list(body[6::3][: body[5]])
@@ -208,7 +208,7 @@ def _add(walk: _Walk, marker: int, body: bytes) -> None:
 
 
 def _without_padding(coded: bytes) -> bytes:
-    """Coded data without zeros behind them, of which a decoder of progressive pictures complains.
+    """Return coded data without the zeros behind them, of which a decoder of progressive pictures warns.
 
     Two stay: encoders may fill up their last bits with zeros, and a zero follows every 255.
     """
@@ -216,13 +216,13 @@ def _without_padding(coded: bytes) -> bytes:
     return coded[: len(bare) + 2]
 
 
-def _sequential(walk: _Walk, start_of_scan: bytes) -> bytes:
-    """The beginning of a scan; what only progressive pictures have is set right where other pictures have it wrong."""
+def _normalise_scan(walk: _Walk, start_of_scan: bytes) -> bytes:
+    """Return the beginning of a scan with the fields that only progressive pictures have set to their fixed values."""
     return start_of_scan[:-3] + b"\0\x3f\0" if walk.frame in (0xC0, 0xC1, 0xC9) else start_of_scan
 
 
 def _missing_share(walk: _Walk, scans: list[bytes]) -> float:
-    """Share of coefficients (of components, in a picture that is not progressive) that none of `scans` completes."""
+    """Return the share of coefficients (of components, if not progressive) that none of `scans` completes."""
     components = set(walk.components) or {0}
     if walk.frame not in (0xC2, 0xCA):
         there = {component for scan in scans for component in _components(scan)}
@@ -285,8 +285,8 @@ def _segment(marker: int, body: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", 2 + len(body)) + body
 
 
-def _decoded(comment: bytes) -> str:
-    """A comment, whose encoding the format leaves open."""
+def _decode(comment: bytes) -> str:
+    """Decode a comment, whose encoding the format does not define."""
     text = comment.rstrip(b"\0")
     try:
         return text.decode()

@@ -10,7 +10,7 @@ from xml.dom.minidom import Element
 from unblur.photos.exif_block import with_entries
 from unblur.photos.photo import Metadata
 from unblur.photos.tiff_directories import ASCII
-from unblur.photos.xmp_packet import RDF, parsed, serialised
+from unblur.photos.xmp_packet import RDF, parse, serialise
 
 COMPOSITE_WITH_GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """A photograph in which part was made by a trained network."""
@@ -21,8 +21,8 @@ _IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _SOURCE_TYPE = "DigitalSourceType"
 
 
-def marked(metadata: Metadata, *, software: str, source_type: str) -> Metadata:
-    """`metadata` that also says which `software`, in ASCII, made the photograph, and of which `source_type` it is.
+def mark_metadata(metadata: Metadata, *, software: str, source_type: str) -> Metadata:
+    """Return `metadata` with the `software`, in ASCII, that made the photograph, and its `source_type`.
 
     A block that is so damaged that nobody can read it is replaced.
     """
@@ -30,17 +30,17 @@ def marked(metadata: Metadata, *, software: str, source_type: str) -> Metadata:
 
 
 def _exif_with(exif: bytes | None, software: str) -> bytes:
-    """The EXIF block with another Software."""
+    """Return the EXIF block with another Software."""
     text = software.encode("ascii") + b"\0"
     return with_entries(exif, {_SOFTWARE: (ASCII, len(text), text)})
 
 
 def _xmp_with(xmp: bytes | None, source_type: str) -> bytes:
-    """The XMP packet with another Digital Source Type, in a description of its own.
+    """Return the XMP packet with another Digital Source Type, in a description of its own.
 
     The document model keeps every prefix as it is, which other programs, and ours, look for by their usual names.
     """
-    document, rdf = parsed(xmp)
+    document, rdf = parse(xmp)
     descriptions = [
         child for child in rdf.childNodes if isinstance(child, Element) and child.localName == "Description"
     ]
@@ -55,7 +55,7 @@ def _xmp_with(xmp: bytes | None, source_type: str) -> bytes:
     mark.setAttribute("xmlns:Iptc4xmpExt", _IPTC_EXTENSION)
     mark.setAttribute(f"Iptc4xmpExt:{_SOURCE_TYPE}", source_type)
     rdf.appendChild(mark)
-    return serialised(document)
+    return serialise(document)
 
 
 def _remove_source_type(description: Element) -> None:

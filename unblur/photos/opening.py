@@ -5,7 +5,7 @@ from pathlib import Path
 
 from unblur.errors import UnblurError
 from unblur.memory import free_memory
-from unblur.photos.file_kinds import HEAD_BYTES, Kind, kind_of, name_of_other
+from unblur.photos.file_kinds import HEAD_BYTES, Kind, detect_kind, name_other_kind
 from unblur.photos.formats import RAW_SUFFIXES
 from unblur.regular_files import open_regular
 
@@ -13,7 +13,7 @@ READABLE = "give a JPEG, PNG, WebP, TIFF, AVIF or HEIC photograph"
 
 
 def read_whole(path: Path) -> tuple[bytes, Kind]:
-    """The content of a photograph's file, and its format.
+    """Read a photograph's file, and return its content and its format.
 
     Raises UnblurError for what is no regular file, is empty, is no photograph by its first bytes, is larger than the
     memory that is free, or cannot be read.
@@ -35,7 +35,7 @@ def read_whole(path: Path) -> tuple[bytes, Kind]:
 
 
 def check_kind(path: Path) -> None:
-    """Raises UnblurError as `read_whole` does, but reads only the first bytes."""
+    """Raise UnblurError as `read_whole` does, but read only the first bytes."""
     try:
         with open_regular(path) as file:
             _kind_of(path, file.read(HEAD_BYTES))
@@ -53,9 +53,9 @@ def _kind_of(path: Path, head: bytes) -> Kind:
         raise UnblurError(f"{path} is empty; get the photograph again from its origin.")
     if path.suffix.lower() in RAW_SUFFIXES:
         raise UnblurError(f"{path} is a raw file; develop it, and restore what your raw converter exports as TIFF.")
-    kind = kind_of(head)
+    kind = detect_kind(head)
     if kind is None:
-        name = name_of_other(head)
+        name = name_other_kind(head)
         article = "an" if name.startswith(("OpenEXR", "SVG")) else "a"
         raise UnblurError(f"{path} is {article} {name} and not a photograph that can be read; {READABLE}.")
     return kind

@@ -19,7 +19,7 @@ class Resolution:
     """"none" tells the shape of a pixel alone."""
 
     def per_inch(self) -> tuple[float, float]:
-        """Pixels per inch, across and down. Raises ValueError where no unit is given."""
+        """Return the pixels per inch, across and down. Raises ValueError where no unit is given."""
         match self.unit:
             case "inch":
                 return self.x, self.y
@@ -78,21 +78,21 @@ class Photo:
 
     @property
     def height(self) -> int:
-        """Return the height in pixels."""
+        """Height in pixels."""
         return int(self.pixels.shape[0])
 
     @property
     def width(self) -> int:
-        """Return the width in pixels."""
+        """Width in pixels."""
         return int(self.pixels.shape[1])
 
     @property
     def bit_depth(self) -> int:
-        """8 or 16."""
+        """Bits of a channel of a pixel, 8 or 16."""
         return self.pixels.dtype.itemsize * 8
 
     def with_pixels(self, pixels: Pixels) -> "Photo":
-        """The same photograph with other pixels of the same shape and type."""
+        """Return the same photograph with other pixels of the same shape and type."""
         if pixels.shape != self.pixels.shape or pixels.dtype != self.pixels.dtype:
             raise ValueError(
                 f"new pixels must be {self.pixels.shape} {self.pixels.dtype}, not {pixels.shape} {pixels.dtype}"

@@ -46,7 +46,7 @@ class PngContents:
     left_behind: tuple[str, ...]
 
 
-def png_contents(data: bytes) -> PngContents:
+def read_png_contents(data: bytes) -> PngContents:
     """Return the contents of the PNG file `data`; damaged chunks are ignored."""
     chunks: dict[bytes, bytes] = {}
     texts: list[Text] = []
@@ -87,7 +87,7 @@ def png_contents(data: bytes) -> PngContents:
     )
 
 
-def png_with(
+def insert_into_png(
     png: bytes,
     *,
     icc: bytes | None,
@@ -96,7 +96,7 @@ def png_with(
     resolution: Resolution | None,
     texts: tuple[Text, ...],
 ) -> bytes:
-    """The PNG file, which holds none of these but perhaps a resolution, with them; `exif` without its header."""
+    """Return the PNG file, which holds none of these but perhaps a resolution, with them; `exif` without its header."""
     added = []
     if icc is not None:
         added.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
@@ -121,7 +121,7 @@ def png_with(
 
 
 def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Place, kind and content of each chunk, without those of the pixels, which are only passed."""
+    """Yield place, kind and content of each chunk, without those of the pixels, which are skipped."""
     place = _SIGNATURE_BYTES
     pixels_began = False
     for _ in range(_MOST_CHUNKS):
@@ -166,7 +166,7 @@ def _limited(value: float) -> int:
 
 
 def _text(kind: bytes, body: bytes) -> Text | None:
-    """The text of a chunk; None for XMP, which is not meant for readers, and for what is damaged or very long."""
+    """Return the text of a chunk; None for XMP, for damaged texts and for very long ones."""
     keyword, _, rest = body.partition(b"\0")
     if keyword == _XMP_KEYWORD or not 1 <= len(keyword) <= 79:
         return None
@@ -175,16 +175,16 @@ def _text(kind: bytes, body: bytes) -> Text | None:
             case b"tEXt":
                 text = rest.decode("latin-1")
             case b"zTXt":
-                text = _inflated(rest[1:]).decode("latin-1")
+                text = _inflate(rest[1:]).decode("latin-1")
             case _:
                 is_compressed, (_, _, content) = rest[0], rest[2:].split(b"\0", 2)
-                text = (_inflated(content) if is_compressed else content).decode()
+                text = (_inflate(content) if is_compressed else content).decode()
     except (ValueError, IndexError, zlib.error):
         return None
     return Text(keyword=keyword.decode("latin-1"), text=text) if len(text) <= _LARGEST_TEXT_BYTES else None
 
 
-def _inflated(data: bytes) -> bytes:
+def _inflate(data: bytes) -> bytes:
     """Decompress a text. Raises ValueError if it is longer than a text may be."""
     inflater = zlib.decompressobj()
     text = inflater.decompress(data, _LARGEST_TEXT_BYTES)

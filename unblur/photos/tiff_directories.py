@@ -37,25 +37,25 @@ class Layout:
 
     @property
     def entry_bytes(self) -> int:
-        """Return the size of a directory's entry in bytes."""
+        """Size of a directory's entry in bytes."""
         return 20 if self.is_big else 12
 
     def number(self, data: bytes, place: int) -> int:
-        """The count or the offset at `place`, in the size that the layout has for them. Raises struct.error."""
+        """Return the count or the offset at `place`, in the size that the layout has for them. Raises struct.error."""
         value: int = struct.unpack_from(f"{self.order}{'Q' if self.is_big else 'I'}", data, place)[0]
         return value
 
     def first_directory(self, data: bytes) -> int:
-        """The place of the first directory. Raises struct.error when `data` end before it."""
+        """Return the place of the first directory. Raises struct.error when `data` end before it."""
         return self.number(data, 8 if self.is_big else 4)
 
     def entry_count(self, data: bytes, directory: int) -> int:
-        """The number of entries that the directory claims. Raises struct.error when it lies outside of `data`."""
+        """Return the number of entries that the directory claims. Raises struct.error if it lies outside of `data`."""
         count: int = struct.unpack_from(f"{self.order}{'Q' if self.is_big else 'H'}", data, directory)[0]
         return count
 
     def first_entry(self, directory: int) -> int:
-        """The place of the first entry of the directory."""
+        """Return the place of the first entry of the directory."""
         return directory + (8 if self.is_big else 2)
 
 
@@ -78,8 +78,8 @@ class Entry:
         return VALUE_BYTES[self.kind] * self.count
 
 
-def layout_of(data: bytes) -> Layout:
-    """The layout of a TIFF or BigTIFF file, or of EXIF without its header. Raises ValueError for anything else."""
+def read_layout(data: bytes) -> Layout:
+    """Return the layout of a TIFF or BigTIFF file, or of EXIF without its header. Raises ValueError for others."""
     match data[:4]:
         case b"II*\0":
             return Layout(order="<")
@@ -93,7 +93,7 @@ def layout_of(data: bytes) -> Layout:
 
 
 def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
-    """The entries of the directory at place `directory` whose values lie inside `data`, the first of each tag.
+    """Return the entries of the directory at place `directory` whose values lie inside `data`, the first of each tag.
 
     Ends early where the directory is cut off or has more than MOST_ENTRIES.
     """
@@ -117,14 +117,14 @@ def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
             yield Entry(place=place, tag=tag, kind=kind, count=values, start=start)
 
 
-def whole_number(data: bytes, layout: Layout, entry: Entry) -> int | None:
-    """The first value of the entry where that is a SHORT, a LONG or an offset; None for any other type."""
+def read_whole_number(data: bytes, layout: Layout, entry: Entry) -> int | None:
+    """Return the first value of the entry if it is a SHORT, a LONG or an offset; None for any other type."""
     code = {SHORT: "H", LONG: "I", 13: "I", 16: "Q", 18: "Q"}.get(entry.kind)
     return None if code is None else int(struct.unpack_from(f"{layout.order}{code}", data, entry.start)[0])
 
 
-def resolution_in(data: bytes, layout: Layout, directory: int) -> Resolution | None:
-    """The resolution that the directory at place `directory` tells; None where it tells none that makes sense."""
+def read_resolution(data: bytes, layout: Layout, directory: int) -> Resolution | None:
+    """Return the resolution in the directory at place `directory`; None if it has no valid one."""
     found = {entry.tag: entry for entry in entries(data, layout, directory)}
     values = []
     for tag in (X_RESOLUTION, Y_RESOLUTION):
@@ -137,7 +137,7 @@ def resolution_in(data: bytes, layout: Layout, directory: int) -> Resolution | N
         values.append(numerator / denominator)
     unit = found.get(RESOLUTION_UNIT)
     # An inch where none is given, as TIFF 6.0 has it.
-    number = 2 if unit is None else whole_number(data, layout, unit)
+    number = 2 if unit is None else read_whole_number(data, layout, unit)
     if number not in _UNITS:
         return None
     return Resolution(x=values[0], y=values[1], unit=_UNITS[number])  # type: ignore[arg-type]

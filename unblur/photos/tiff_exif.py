@@ -20,9 +20,9 @@ from unblur.photos.tiff_directories import (
     Y_RESOLUTION,
     Layout,
     entries,
-    layout_of,
-    resolution_in,
-    whole_number,
+    read_layout,
+    read_resolution,
+    read_whole_number,
 )
 
 _ABOUT_THE_FILE = frozenset(
@@ -62,7 +62,7 @@ class _Budget:
     was_enough: bool = True
 
     def allows(self, size: int) -> bool:
-        """Takes `size` bytes where there are so many left."""
+        """Take `size` bytes if there are so many left, and return whether there were."""
         if size > self.left:
             self.was_enough = False
             return False
@@ -73,14 +73,14 @@ class _Budget:
 _Directory = dict[int, "_Value | _Directory"]
 
 
-def exif_of_tiff(tiff: bytes) -> tuple[bytes | None, bool]:
-    """The EXIF block of a TIFF file, as a JPEG file would hold it, and whether that is all; None if there is none.
+def read_tiff_exif(tiff: bytes) -> tuple[bytes | None, bool]:
+    """Return the EXIF block of a TIFF file as in a JPEG file, and whether it is complete; None if there is none.
 
     Values that lie outside of the file, or take more than MOST_BYTES together, are left out.
     """
     budget = _Budget()
     try:
-        layout = layout_of(tiff)
+        layout = read_layout(tiff)
         directory = _read(tiff, layout, layout.first_directory(tiff), _describes, budget)
     except (struct.error, ValueError):
         return None, True
@@ -91,19 +91,19 @@ def exif_of_tiff(tiff: bytes) -> tuple[bytes | None, bool]:
     return block, budget.was_enough
 
 
-def resolution_of_tiff(tiff: bytes) -> Resolution | None:
-    """The resolution that a TIFF file tells; None where it tells none."""
+def read_tiff_resolution(tiff: bytes) -> Resolution | None:
+    """Return the resolution in a TIFF file; None if it has none."""
     try:
-        layout = layout_of(tiff)
-        return resolution_in(tiff, layout, layout.first_directory(tiff))
+        layout = read_layout(tiff)
+        return read_resolution(tiff, layout, layout.first_directory(tiff))
     except (struct.error, ValueError):
         return None
 
 
-def iptc_of_tiff(tiff: bytes) -> bytes | None:
-    """The IPTC records in a TIFF file; None where it has none."""
+def read_tiff_iptc(tiff: bytes) -> bytes | None:
+    """Return the IPTC records in a TIFF file; None if it has none."""
     try:
-        layout = layout_of(tiff)
+        layout = read_layout(tiff)
         directory = _read(tiff, layout, layout.first_directory(tiff), lambda tag: tag == _IPTC)
     except (struct.error, ValueError):
         return None
@@ -111,24 +111,24 @@ def iptc_of_tiff(tiff: bytes) -> bytes | None:
     return value.data if isinstance(value, _Value) else None
 
 
-def numbers_of_tiff(tiff: bytes, *tags: int) -> dict[int, int]:
-    """The first number of each of these tags in the first directory, by tag; without those that are missing."""
+def read_tiff_numbers(tiff: bytes, *tags: int) -> dict[int, int]:
+    """Return the first number of each of these tags in the first directory, by tag; missing ones are left out."""
     try:
-        layout = layout_of(tiff)
-        found = {e.tag: whole_number(tiff, layout, e) for e in entries(tiff, layout, layout.first_directory(tiff))}
+        layout = read_layout(tiff)
+        found = {e.tag: read_whole_number(tiff, layout, e) for e in entries(tiff, layout, layout.first_directory(tiff))}
     except (struct.error, ValueError):
         return {}
     return {tag: number for tag in tags if (number := found.get(tag)) is not None}
 
 
-def exif_of_at_most(exif: bytes, most_bytes: int) -> bytes:
-    """The EXIF block, without its largest values where it has more than `most_bytes`; unchanged if it is damaged."""
+def limit_exif(exif: bytes, most_bytes: int) -> bytes:
+    """Return the EXIF block, without its largest values if it exceeds `most_bytes`; unchanged if it is damaged."""
     block = exif.removeprefix(EXIF_HEADER)
     limit = most_bytes
     while len(exif) > most_bytes and limit > 64:
         limit //= 2
         try:
-            layout = layout_of(block)
+            layout = read_layout(block)
             read = _read(block, layout, layout.first_directory(block), lambda _: True)
         except (struct.error, ValueError):
             return exif
@@ -137,19 +137,19 @@ def exif_of_at_most(exif: bytes, most_bytes: int) -> bytes:
     return exif
 
 
-def tiff_with_description(tiff: bytes, metadata: Metadata) -> bytes:
-    """The TIFF file with the description in the EXIF block, and the resolution, in place of its own.
+def insert_into_tiff(tiff: bytes, metadata: Metadata) -> bytes:
+    """Return the TIFF file with the description in the EXIF block, and the resolution, in place of its own.
 
     Only the first directory is written anew, at the end of the file: pixels stay where they are.
     """
     try:
-        layout = layout_of(tiff)
+        layout = read_layout(tiff)
         directory = _read(tiff, layout, layout.first_directory(tiff), lambda _: True)
     except (struct.error, ValueError):
         return tiff
     if layout.is_big:
         return tiff
-    described = _described(metadata.exif or b"", layout.order)
+    described = _read_descriptions(metadata.exif or b"", layout.order)
     for tag in (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT):
         directory.pop(tag, None)
     directory |= {tag: value for tag, value in described.items() if tag not in directory}
@@ -167,7 +167,7 @@ def tiff_with_description(tiff: bytes, metadata: Metadata) -> bytes:
 
 
 def resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[int, int, bytes]]:
-    """Type, count and bytes of the values of each tag that tells a resolution."""
+    """Return type, count and bytes of the values of each tag of the resolution."""
     unit = {"none": 1, "inch": 2, "centimetre": 3}[resolution.unit]
     return {
         X_RESOLUTION: (RATIONAL, 1, struct.pack(f"{order}II", *_ratio(resolution.x))),
@@ -177,7 +177,7 @@ def resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[in
 
 
 def _ratio(value: float) -> tuple[int, int]:
-    """`value` as a quotient of two numbers of 32 bits."""
+    """Return `value` as a quotient of two numbers of 32 bits."""
     whole = round(value)
     # 11,811 pixels a metre, which PNG has for 300 an inch, are 299.9994 an inch.
     if abs(value - whole) < 0.005 and 0 < whole < 2**32:
@@ -192,15 +192,15 @@ def _resolution_values(resolution: Resolution, order: str) -> _Directory:
     }
 
 
-def _described(exif: bytes, order: str) -> _Directory:
+def _read_descriptions(exif: bytes, order: str) -> _Directory:
     """Return the descriptions of the EXIF block, in byte order `order`; nothing where it is damaged."""
     block = exif.removeprefix(EXIF_HEADER)
     try:
-        layout = layout_of(block)
+        layout = read_layout(block)
         described = _read(block, layout, layout.first_directory(block), lambda tag: _describes(tag) or _prints(tag))
     except (struct.error, ValueError):
         return {}
-    return described if layout.order == order else _swapped(described)
+    return described if layout.order == order else _swap_bytes(described)
 
 
 def _describes(tag: int) -> bool:
@@ -219,7 +219,7 @@ def _read(
     budget: _Budget | None = None,
     depth: int = 0,
 ) -> _Directory:
-    """The directory at `offset` and those it names, with the values whose tags are wanted.
+    """Read the directory at `offset` and those it refers to, with the values of the wanted tags.
 
     EXIF nests two deep; a hostile block may nest without end.
     """
@@ -227,7 +227,7 @@ def _read(
     directory: _Directory = {}
     for entry in entries(data, layout, offset):
         if entry.tag in SUBDIRECTORIES:
-            place = whole_number(data, layout, entry)
+            place = read_whole_number(data, layout, entry)
             if place is not None and depth < 3:
                 directory[entry.tag] = _read(data, layout, place, lambda _: True, budget, depth + 1)
         elif is_wanted(entry.tag) and entry.kind in _EXIF_KINDS and budget.allows(entry.size):
@@ -251,7 +251,7 @@ def _of_small_values(directory: _Directory, most_bytes: int) -> _Directory:
 
 
 def _serialise(directory: _Directory, order: str, start: int) -> bytes:
-    """The directory and all it holds, to be placed at offset `start`."""
+    """Serialise the directory and its contents, to be placed at offset `start`."""
     head = [struct.pack(f"{order}H", len(directory))]
     values: list[bytes] = []
     place = start + 2 + 12 * len(directory) + 4
@@ -272,12 +272,12 @@ def _serialise(directory: _Directory, order: str, start: int) -> bytes:
     return b"".join([*head, bytes(4), *values])
 
 
-def _swapped(directory: _Directory) -> _Directory:
-    """The same values in the other byte order."""
+def _swap_bytes(directory: _Directory) -> _Directory:
+    """Return the same values in the other byte order."""
     result: _Directory = {}
     for tag, value in directory.items():
         if isinstance(value, dict):
-            result[tag] = _swapped(value)
+            result[tag] = _swap_bytes(value)
             continue
         size = _SWAPPED_BYTES.get(value.kind, 1)
         numbers = (value.data[i : i + size][::-1] for i in range(0, len(value.data), size))

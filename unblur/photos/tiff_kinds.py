@@ -1,6 +1,6 @@
 """Kinds of TIFF that libvips does not read, although such files are whole."""
 
-from unblur.photos.tiff_exif import numbers_of_tiff
+from unblur.photos.tiff_exif import read_tiff_numbers
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _TILE_WIDTH, _SAMPLE_FORMAT = 258, 259, 262, 284, 322, 339
 _READABLE_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000, 50001})
@@ -34,9 +34,9 @@ _COLOURS = {
 _BITS_OF_PHOTOGRAPHS = frozenset({1, 2, 4, 8, 16})
 
 
-def why_unreadable(tiff: bytes) -> str | None:
-    """Why decoders may not read a TIFF file that is whole: its compression, colours, depth or layout."""
-    said = numbers_of_tiff(tiff, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _TILE_WIDTH, _SAMPLE_FORMAT)
+def describe_unreadable(tiff: bytes) -> str | None:
+    """Describe why decoders may not read an intact TIFF file: its compression, colours, depth or layout."""
+    said = read_tiff_numbers(tiff, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _TILE_WIDTH, _SAMPLE_FORMAT)
     compression, colours, bits = said.get(_COMPRESSION, 1), said.get(_PHOTOMETRIC), said.get(_BITS, 1)
     if compression not in _READABLE_COMPRESSIONS:
         name = _COMPRESSIONS.get(compression, f"method {compression}")

@@ -9,8 +9,8 @@ _EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG = 0x08, 0x04, 0x10
 _LOSSLESS_ALPHA_BIT = 28
 
 
-def without_exif(webp: bytes) -> tuple[bytes, bytes | None]:
-    """The WebP file whose EXIF block libvips, which spends seconds on hostile ones, does not see; and the block."""
+def split_exif(webp: bytes) -> tuple[bytes, bytes | None]:
+    """Return the WebP file without its EXIF block, as libvips spends seconds on hostile ones; and the block."""
     place = 12
     while place + 8 <= len(webp):
         size = struct.unpack_from("<I", webp, place + 4)[0]
@@ -20,8 +20,8 @@ def without_exif(webp: bytes) -> tuple[bytes, bytes | None]:
     return webp, None
 
 
-def webp_with(webp: bytes, *, width: int, height: int, exif: bytes | None, xmp: bytes | None) -> bytes:
-    """The WebP file of `width` x `height` pixels, which holds neither yet, with them; `exif` without its header."""
+def insert_into_webp(webp: bytes, *, width: int, height: int, exif: bytes | None, xmp: bytes | None) -> bytes:
+    """Return the WebP file of `width` x `height` pixels, which holds neither yet, with them; `exif` has no header."""
     added = [(kind, body) for kind, body in ((b"EXIF", exif), (b"XMP ", xmp)) if body is not None]
     if not added:
         return webp

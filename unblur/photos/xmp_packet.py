@@ -38,25 +38,25 @@ _EMPTY_PACKET = (
 ).encode()
 
 
-def parsed(xmp: bytes | None) -> tuple[Document, Element]:
-    """The packet and its rdf:RDF; those of an empty packet where there is none that can be read."""
+def parse(xmp: bytes | None) -> tuple[Document, Element]:
+    """Parse the packet and its rdf:RDF; return those of an empty packet if it cannot be parsed."""
     return _read(xmp or b"") or _parsed_empty()
 
 
-def serialised(document: Document) -> bytes:
-    """The packet again."""
+def serialise(document: Document) -> bytes:
+    """Serialise the packet."""
     # Not of the whole document, which would begin with a declaration where the packet's must be.
     return "".join(node.toxml() for node in document.childNodes).encode()
 
 
-def upright(xmp: bytes) -> bytes:
-    """XMP repeats the orientation; viewers that believe it would turn the upright pixels again."""
+def set_upright(xmp: bytes) -> bytes:
+    """Set the orientation in the packet to upright; viewers that obey it would else turn the upright pixels again."""
     attribute = re.sub(rb'(tiff:Orientation\s*=\s*["\'])\d(["\'])', rb"\g<1>1\g<2>", xmp)
     return re.sub(rb"(<tiff:Orientation>)\s*\d\s*(</tiff:Orientation>)", rb"\g<1>1\g<2>", attribute)
 
 
-def of_the_photograph_alone(xmp: bytes | None) -> tuple[bytes | None, tuple[str, ...]]:
-    """The packet without claims of a gain map, a video, a depth map or another packet in the file, and their names.
+def remove_other_claims(xmp: bytes | None) -> tuple[bytes | None, tuple[str, ...]]:
+    """Remove claims of a gain map, a video, a depth map or another packet in the file; return their names too.
 
     Unchanged where there are none, or where it cannot be read.
     """
@@ -79,7 +79,7 @@ def of_the_photograph_alone(xmp: bytes | None) -> tuple[bytes | None, tuple[str,
             element.parentNode.removeChild(element)
     if not removed:
         return xmp, ()
-    return serialised(document), tuple(dict.fromkeys(name for name in removed if name))
+    return serialise(document), tuple(dict.fromkeys(name for name in removed if name))
 
 
 def _claim_of(namespace: str | None, name: str | None) -> str | None:
@@ -92,7 +92,7 @@ def _claim_of(namespace: str | None, name: str | None) -> str | None:
 
 
 def _elements(root: Element) -> Iterator[Element]:
-    """`root` and the elements inside it, the outer before the inner. Raises ValueError where they nest too deep."""
+    """Yield `root` and the elements inside it, the outer before the inner. Raises ValueError if too deep."""
     waiting = [(root, 0)]
     while waiting:
         element, depth = waiting.pop()
@@ -103,7 +103,7 @@ def _elements(root: Element) -> Iterator[Element]:
 
 
 def _read(xmp: bytes) -> tuple[Document, Element] | None:
-    """The document and its rdf:RDF; None where the packet is damaged or so large or deep that no camera wrote it."""
+    """Parse the document and its rdf:RDF; None if the packet is damaged, or larger or deeper than those of cameras."""
     # Packets have no document type; the entities of one could be made to unfold without end. The zeros of UTF-16 are
     # left out to find it there too.
     if len(xmp) > _LARGEST_BYTES or b"<!DOCTYPE" in xmp.replace(b"\0", b""):

@@ -15,7 +15,7 @@ from unblur.recipes.smoke import smoke
 from unblur.training.recipe import Recipe
 
 
-def named(name: RecipeName) -> Recipe:
+def find_recipe(name: RecipeName) -> Recipe:
     """Return the recipe of `unblur train NAME`; names that end in -prior are of hosts with the semantic prior."""
     with_prior = name.endswith("-prior")
     match name:

@@ -10,7 +10,7 @@ with its schedule.
 import math
 from dataclasses import replace
 
-from unblur.checkpoints.published import published
+from unblur.checkpoints.published import get_published
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import HostConfig, PriorConfig, UNetConfig
 from unblur.names import PublishedName
@@ -33,8 +33,8 @@ def unet(*, with_prior: bool) -> Recipe:
     batch; the rest is what `faithful` was trained with.
     """
     return Recipe(
-        name=_named("unet", with_prior),
-        model=_maybe_with_prior(UNetConfig(), with_prior),
+        name=_format_name("unet", with_prior),
+        model=_add_prior(UNetConfig(), with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
@@ -48,12 +48,12 @@ def unet(*, with_prior: bool) -> Recipe:
 def mimo_unet(*, plus: bool, with_prior: bool) -> Recipe:
     """L1 and a tenth of the frequency loss at three scales; 3000 epochs, halved every 500."""
     return Recipe(
-        name=_named("mimo-unet+" if plus else "mimo-unet", with_prior),
-        model=_maybe_with_prior(published("mimo-unet+" if plus else "mimo-unet").config, with_prior),
+        name=_format_name("mimo-unet+" if plus else "mimo-unet", with_prior),
+        model=_add_prior(get_published("mimo-unet+" if plus else "mimo-unet").config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
-        steps=_steps(epochs=3000, batch=4),
+        steps=_convert_epochs(epochs=3000, batch=4),
         batch=4,
         peak_learning_rate=1e-4,
         warmup_steps=0,
@@ -69,16 +69,16 @@ def mimo_unet(*, plus: bool, with_prior: bool) -> Recipe:
 def mprnet(*, with_prior: bool) -> Recipe:
     """Charbonnier and a twentieth of the edge loss at three stages; 3000 epochs, of which three are warmup."""
     return Recipe(
-        name=_named("mprnet", with_prior),
-        model=_maybe_with_prior(published("mprnet").config, with_prior),
+        name=_format_name("mprnet", with_prior),
+        model=_add_prior(get_published("mprnet").config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
-        steps=_steps(epochs=3000, batch=16),
+        steps=_convert_epochs(epochs=3000, batch=16),
         batch=16,
         peak_learning_rate=2e-4,
         final_learning_rate=1e-6,
-        warmup_steps=_steps(epochs=3, batch=16),
+        warmup_steps=_convert_epochs(epochs=3, batch=16),
         weight_decay=0.0,
         betas=(0.9, 0.999),
         clip_norm=NEVER_CLIPPED,
@@ -89,12 +89,12 @@ def mprnet(*, with_prior: bool) -> Recipe:
 
 def nafnet(*, with_prior: bool) -> Recipe:
     """Width 32: negative PSNR, 200,000 steps of 32 patches."""
-    return replace(_nafnet("nafnet", 200_000, batch=32, with_prior=with_prior), weight_decay=0.0)
+    return replace(_make_nafnet("nafnet", 200_000, batch=32, with_prior=with_prior), weight_decay=0.0)
 
 
 def nafnet_64(*, with_prior: bool) -> Recipe:
     """Width 64: negative PSNR, 400,000 steps of 64 patches."""
-    return _nafnet("nafnet-64", 400_000, batch=64, with_prior=with_prior)
+    return _make_nafnet("nafnet-64", 400_000, batch=64, with_prior=with_prior)
 
 
 def restormer(*, with_prior: bool) -> Recipe:
@@ -103,8 +103,8 @@ def restormer(*, with_prior: bool) -> Recipe:
     begun = [sum(thousands for thousands, _, _ in RESTORMER_STEPS[:stage]) for stage in range(len(RESTORMER_STEPS))]
     (_, first_px, first_batch), *later = RESTORMER_STEPS
     return Recipe(
-        name=_named("restormer", with_prior),
-        model=_maybe_with_prior(published("restormer").config, with_prior),
+        name=_format_name("restormer", with_prior),
+        model=_add_prior(get_published("restormer").config, with_prior),
         sampling=PatchSampling(patch_px=first_px),
         repeats=4,
         repeat_gap=32,
@@ -126,10 +126,10 @@ def restormer(*, with_prior: bool) -> Recipe:
     )
 
 
-def _nafnet(name: PublishedName, steps: int, *, batch: int, with_prior: bool) -> Recipe:
+def _make_nafnet(name: PublishedName, steps: int, *, batch: int, with_prior: bool) -> Recipe:
     return Recipe(
-        name=_named(name, with_prior),
-        model=_maybe_with_prior(published(name).config, with_prior),
+        name=_format_name(name, with_prior),
+        model=_add_prior(get_published(name).config, with_prior),
         sampling=PatchSampling(patch_px=256),
         repeats=4,
         repeat_gap=32,
@@ -146,13 +146,13 @@ def _nafnet(name: PublishedName, steps: int, *, batch: int, with_prior: bool) ->
     )
 
 
-def _steps(*, epochs: int, batch: int) -> int:
+def _convert_epochs(*, epochs: int, batch: int) -> int:
     return epochs * math.ceil(GOPRO_PAIRS / batch)
 
 
-def _named(name: str, with_prior: bool) -> str:
+def _format_name(name: str, with_prior: bool) -> str:
     return f"unblur-{name}-prior" if with_prior else f"unblur-{name}"
 
 
-def _maybe_with_prior(config: HostConfig, with_prior: bool) -> HostConfig:
+def _add_prior(config: HostConfig, with_prior: bool) -> HostConfig:
     return replace(config, prior=PriorConfig()) if with_prior else config

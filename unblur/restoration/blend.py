@@ -1,4 +1,4 @@
-"""Applies a restoration with a strength: converts restored values back to a photograph's own numbers."""
+"""Conversion of restored values to a photograph's own numbers, at a chosen strength."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from unblur.errors import UnblurError
 
 
 def check_strength(strength: float) -> None:
-    """Raises UnblurError unless `strength` lies in 0..1; NaN does not."""
+    """Raise UnblurError unless `strength` is a number in [0, 1]; NaN is not."""
     if not 0 <= strength <= 1:
         raise UnblurError(f"A strength of {strength} makes no sense; use 0 (keep the photograph) to 1 (full effect).")
 
 
 def full_scale(dtype: np.dtype[Any]) -> int:
-    """The number that stands for white: 255, 65535, or 1 for floating point."""
+    """Return the value of white: 255, 65535, or 1 for floating point."""
     return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
 
 
 def apply_strength(pixels: NDArray[Any], restored: NDArray[np.float32], strength: float) -> NDArray[Any]:
-    """`pixels + strength * (restored - pixels)`, clipped, and for integers rounded, in the dtype of `pixels`.
+    """Return `pixels + strength * (restored - pixels)`, clipped, and rounded for integers, in the dtype of `pixels`.
 
     Shape: (H, W, C) both. `restored` is in [0, 1] and `pixels` in 0..full scale.
     """

@@ -1,4 +1,4 @@
-"""`unblur.estimate_shake`: the camera shake of one photograph, by itself."""
+"""`unblur.estimate_shake`: the camera shake of one photograph, without restoring it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
-from unblur.restoration.pictures import planes_of
+from unblur.restoration.pictures import extract_planes
 from unblur.restoration.restorer import load
 from unblur.restoration.shake import Shake, ShakeEstimator
 
@@ -30,7 +30,7 @@ def estimate_shake(picture: Any, device: str = "auto") -> Shake:
     if isinstance(picture, Photo):
         pixels = picture.pixels
     else:
-        planes = planes_of(picture)
+        planes = extract_planes(picture)
         if len(planes) != 1:
             raise UnblurError(f"The shake of {len(planes)} pictures cannot be estimated at once; give one at a time.")
         pixels = planes[0].pixels

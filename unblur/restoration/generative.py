@@ -1,16 +1,16 @@
 """GLOWDeblur applied to a photograph of any size: detail is generated where blur left none.
 
-Every tile is restored twice: without invention, by the pre-reconstruction or, with the bundled weights, by the bundled
-network at several sizes, of which the pre-reconstruction is a part; and among latents. Latents cannot hold all
-that the pre-reconstruction saw: what the decoder makes even of true ones is softer, and its texture is its own. So only
-what generation changed counts, which is the difference between what the decoder paints of the generated latents and of
-the aligned feature. It is laid over the first restoration, whose certain detail stays; colours and brightness are the
-latter's too (see `low_frequencies`), and so is the whole tile where generation is garbage (see `guard`). All tiles
-begin with windows of one field of noise (see `latent_noise`), so that they begin alike where they overlap, and the same
+Every tile is restored twice: without generated detail, by the pre-reconstruction or, with the bundled weights, by the
+bundled network at several scales, of which the pre-reconstruction is a part; and in latent space. Latents cannot
+represent everything in the pre-reconstruction: even true latents are decoded to a softer image with another texture.
+Therefore only the change by generation is used: the decoded generated latents minus the decoded aligned feature. It is
+added to the first restoration, whose certain detail stays. Colours and brightness are those of the first restoration
+too (see `low_frequencies`), and so is the whole tile where the generated detail is implausible (see `guard`). All tiles
+start from windows of one field of noise (see `latent_noise`), so that they agree where they overlap, and the same
 seed gives the same photograph.
 
-Fidelity f leads from generation (0) to the first restoration (1): a share 1 - f of the change is laid over it. (What
-was tried too, to begin with less noise and more of the aligned feature, gains less in ST-LPIPS at equal PSNR.)
+Fidelity f leads from generation (0) to the first restoration (1): a share 1 - f of the change is added to it. (The
+alternative, starting with less noise and more of the aligned feature, gains less in ST-LPIPS at equal PSNR.)
 """
 
 import copy
@@ -32,8 +32,8 @@ from unblur.errors import UnblurError
 from unblur.models import GlowDeblur, GlowRestorer, LatentDecoder
 from unblur.models.diffusers_library import import_diffusers
 from unblur.models.glow import Conditions
-from unblur.models.latent_noise import latent_noise
-from unblur.models.padding import reflected_to_multiple
+from unblur.models.latent_noise import sample_latent_noise
+from unblur.models.padding import reflect_to_multiple
 from unblur.models.pooling import use_local_pooling, usual_window_px
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.samplers import Sampling, Solver
@@ -42,19 +42,19 @@ from unblur.names import Precision, ShakeChoice
 from unblur.photos.photo import Photo
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane, is_sane_detail
-from unblur.restoration.low_frequencies import with_low_frequencies_of
+from unblur.restoration.low_frequencies import replace_low_frequencies
 from unblur.restoration.restorer import SHARE_OF_ESTIMATING, Restoration, mean_change
 from unblur.restoration.shake_guidance import shake_guidance
 from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
 from unblur.restoration.tiled import (
-    Answer,
     Kind,
     Progress,
     Tile,
     Tiling,
     Window,
-    part_of,
+    WindowResult,
     restore_in_tiles,
+    scale_progress,
     split_progress,
 )
 from unblur.restoration.windows import to_array, to_channels, to_float, to_tensor
@@ -70,25 +70,26 @@ BYTES_PER_TILE_PX_OF_OTHERS = 10_000
 class GenerativeSettings:
     """Settings of a generative restoration, besides the networks and the photograph.
 
-    Raises UnblurError for what makes no sense.
+    Raises UnblurError for values out of range.
     """
 
     seed: int = 0
-    """Another one invents other detail."""
+    """Seed of the noise: another one generates other detail."""
     steps: int = 4
-    """More generate more, and at equal PSNR look no better (docs/results/benchmarks.md)."""
+    """Denoising steps: more of them generate more detail, no better at equal PSNR (docs/results/benchmarks.md)."""
     solver: Solver = "dpm"
     fidelity: float = 0.5
-    """0 invents most, 1 nothing. The default is measured (docs/results/benchmarks.md)."""
+    """Share of the change by generation that is left out: at 0 most detail is generated, at 1 none. The default is
+    measured (docs/results/benchmarks.md)."""
     samples: int = 1
     """Number of seeds, counted up from `seed`, that are compared for the uncertainty; 1 compares none."""
     pooling_window_px: int | None = None
     """Reach of averages inside the networks; None averages over the tile."""
     overlap_px: int = 128
     feather_px: int = 64
-    """Feather as in a restoration without invention. A latent stands for 32 px, and low frequencies reach 31."""
+    """Feather as in a faithful restoration. A latent represents 32 px, and low frequencies reach 31."""
     precision: Precision = "auto"
-    """Precision as in a restoration without invention."""
+    """Precision as in a faithful restoration."""
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -111,14 +112,14 @@ def load_generative(
     device: str = "auto",
     shake: ShakeChoice = "auto",
 ) -> "GenerativeRestorer":
-    """The generative restorer for a checkpoint of GLOWDeblur and one of the decoder that it was trained with.
+    """Load the generative restorer for a checkpoint of GLOWDeblur and one of the decoder that it was trained with.
 
-    Both are folders or names on the Hugging Face hub, or None for the bundled ones. `caption` says what the photograph
-    shows, through `text_encoder` (None for MiniLM). Where `settings` name no pooling window it is 1.5 training patches,
-    as without invention. `shake` says whether camera shake is solved first, as in `unblur.load`; only the bundled
-    checkpoint does so. Raises UnblurError when something is missing or does not fit.
+    Both are folders or names on the Hugging Face hub, or None for the bundled ones. `caption` describes the photograph
+    and is encoded by `text_encoder` (None for MiniLM). The default pooling window is 1.5 training patches, as in a
+    faithful restoration. `shake` selects whether camera shake is solved first, as in `unblur.load`, with the bundled
+    checkpoint alone. Raises UnblurError when something is missing or does not fit.
     """
-    # Now, not when a photograph has been read.
+    # A missing library is reported here, before any photograph is read.
     import_diffusers()
     checkpoint = load_checkpoint(source or BUNDLED_GENERATOR)
     if not isinstance(checkpoint.model, GlowDeblur):
@@ -128,7 +129,7 @@ def load_generative(
     settings = settings or GenerativeSettings()
     if settings.pooling_window_px is None:
         settings = replace(settings, pooling_window_px=usual_window_px(checkpoint.train_patch_px))
-    tokens = None if caption is None else _tokens(caption, text_encoder, denoiser.token_channels, device)
+    tokens = None if caption is None else _encode_caption(caption, text_encoder, denoiser.token_channels, device)
     first = solver = None
     if source is None:
         if shake != "off":
@@ -149,18 +150,18 @@ def load_generative(
     )
 
 
-def _tokens(caption: str, text_encoder: str | Path | None, channels: int, device: str) -> Tokens:
+def _encode_caption(caption: str, text_encoder: str | Path | None, channels: int, device: str) -> Tokens:
     encoder = load_text_encoder(text_encoder, device=str(choose_device(device)))
     if encoder.channels != channels:
         raise UnblurError(
-            f"The text encoder {text_encoder or 'MiniLM'} tells {encoder.channels} numbers of a word where this "
+            f"The text encoder {text_encoder or 'MiniLM'} returns {encoder.channels} channels for a token where this "
             f"checkpoint expects {channels}; give the text encoder that it was trained with."
         )
     return encoder([caption])
 
 
 class GenerativeRestorer:
-    """Restores photographs with generated detail. Nothing changes after construction: threads may share it."""
+    """Restorer of photographs with generated detail. It never changes after construction: threads may share it."""
 
     def __init__(
         self,
@@ -177,7 +178,8 @@ class GenerativeRestorer:
     ) -> None:
         """Take over the networks: move them to `device` and set the pooling of `network`.
 
-        `first`: what restores without invention, (B, 3, H, W) in [0, 1] -> same; None is the pre-reconstruction.
+        `first`: the network that restores without generation, (B, 3, H, W) in [0, 1] -> same, or None for the
+        pre-reconstruction.
         `shake_solver`: joins a deconvolution of camera shake with that restoration; None solves no shake.
         `decoder`: scaled latents (B, C, h, w) -> (B, 3, 32 h, 32 w) in [0, 1]. `caption`: (1, N, C), used for
         every tile.
@@ -194,10 +196,10 @@ class GenerativeRestorer:
         self._shake_solver = shake_solver
         self._bytes_per_px = BYTES_PER_TILE_PX if isinstance(decoder, LatentDecoder) else BYTES_PER_TILE_PX_OF_OTHERS
 
-    def at_fidelity(self, fidelity: float) -> "GenerativeRestorer":
-        """The same networks, nearer to what can be restored without inventing (1), or further from it (0).
+    def with_fidelity(self, fidelity: float) -> "GenerativeRestorer":
+        """Return a restorer with the same networks and another fidelity, from 0 (most generated detail) to 1 (none).
 
-        Raises UnblurError for a fidelity that makes no sense.
+        Raises UnblurError for a fidelity outside [0, 1].
         """
         other = copy.copy(self)
         other.settings = replace(self.settings, fidelity=fidelity)
@@ -206,10 +208,10 @@ class GenerativeRestorer:
     def restore_photo(
         self, photo: Photo, strength: float = 1.0, tile: Tile = "auto", progress: Progress | None = None
     ) -> Restoration:
-        """`photo` restored, with its metadata and alpha, and the facts about it.
+        """Restore `photo`, with its metadata and alpha, and return it with the facts about its restoration.
 
-        With more than one sample its uncertainty too. Raises UnblurError for a strength or tile that makes no sense,
-        without memory, and when diffusers is not installed.
+        The facts include the uncertainty if there is more than one sample. Raises UnblurError for a strength or tile
+        out of range, without enough memory, and when diffusers is not installed.
         """
         began = time.perf_counter()
         compares = self.settings.samples > 1
@@ -245,7 +247,7 @@ class GenerativeRestorer:
         )
 
     def _restore_first(self, blurry: Tensor) -> Tensor:
-        """The restoration without invention of a whole image. (1, 3, h, w) on the CPU -> same."""
+        """Restore a whole image without generated detail. (1, 3, h, w) on the CPU -> same."""
         assert self._first is not None
         image = blurry.to(self.device, memory_format=torch.channels_last)
         bfloat16 = uses_bfloat16(self.settings.precision, self.device, np.dtype(np.uint8))
@@ -253,34 +255,34 @@ class GenerativeRestorer:
             restored: Tensor = self._first(image)
         return restored.float().cpu()
 
-    def _restore_window(self, solved: SolvedShake | None, window: Window, progress: Progress | None) -> Answer:
+    def _restore_window(self, solved: SolvedShake | None, window: Window, progress: Progress | None) -> WindowResult:
         values = to_float(window.pixels)
         height, width, channels = values.shape
         blurry = to_tensor(values, self.device)
         bfloat16 = uses_bfloat16(self.settings.precision, self.device, window.pixels.dtype)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            padded = reflected_to_multiple(blurry, STRIDE_PX)
-            conditions = self._glow.conditions(padded)
+            padded = reflect_to_multiple(blurry, STRIDE_PX)
+            conditions = self._glow.compute_conditions(padded)
             first = conditions.restored if self._first is None else self._first(blurry)
             restored = first[..., :height, :width].float()
             if not is_sane(restored, blurry):
-                return Answer(self._with_disagreement(values), "unchanged")
+                return WindowResult(self._append_disagreement(values), "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
                 sides = padded.shape[3], padded.shape[2]
                 motion = shake_guidance(solved.shake.path, window.left_px, window.top_px, *sides)
                 conditions = replace(conditions, motion=motion.to(conditions.motion))
             if self.settings.fidelity == 1:
-                return Answer(self._with_disagreement(to_array(to_channels(restored, channels))), "restored")
+                return WindowResult(self._append_disagreement(to_array(to_channels(restored, channels))), "restored")
             painted = self._glow.decoder(conditions.aligned.float()).float()[..., :height, :width]
             samples = []
             for index in range(self.settings.samples):
-                part = part_of(progress, index, self.settings.samples)
+                part = scale_progress(progress, index, self.settings.samples)
                 samples.append(self._sample(conditions, painted, restored, window, self.settings.seed + index, part))
             pictures = [to_channels(restored if sample is None else sample, channels) for sample in samples]
-            disagreement = _disagreement(pictures) if len(pictures) > 1 else None
+            disagreement = _compute_disagreement(pictures) if len(pictures) > 1 else None
             kind: Kind = "restored" if samples[0] is None else "generated"
-            return Answer(self._with_disagreement(to_array(pictures[0]), disagreement), kind)
+            return WindowResult(self._append_disagreement(to_array(pictures[0]), disagreement), kind)
 
     def _sample(
         self,
@@ -291,14 +293,14 @@ class GenerativeRestorer:
         seed: int,
         progress: Progress | None,
     ) -> Tensor | None:
-        """One restoration with generated detail, (1, 3, h, w), not clipped; None when it was garbage.
+        """Restore with generated detail, (1, 3, h, w), not clipped; None when the detail is implausible.
 
-        `painted` is what the decoder makes of the aligned feature.
+        `painted` is the decoded aligned feature.
         """
         height, width = restored.shape[2:]
         _, channels, rows, columns = conditions.aligned.shape
         top, left = window.top_px // STRIDE_PX, window.left_px // STRIDE_PX
-        noise = latent_noise(seed, channels, range(top, top + rows), range(left, left + columns))
+        noise = sample_latent_noise(seed, channels, range(top, top + rows), range(left, left + columns))
         sampling = Sampling(solver=self.settings.solver, steps=self.settings.steps)
         steps = count(1)
 
@@ -310,23 +312,23 @@ class GenerativeRestorer:
         generated: Tensor = self._glow.decoder(latents).float()[..., :height, :width]
         # Colours need more digits than detail does.
         with torch.autocast(self.device.type, enabled=False):
-            # What a broken decoder paints in both would not show in the result, but its differences mean nothing.
+            # An error that a broken decoder makes in both images would cancel out, but the difference means nothing.
             if not is_sane_detail(generated, restored):
                 return None
             change = (1 - self.settings.fidelity) * (generated - painted)
-            result = with_low_frequencies_of(restored, restored + change)
+            result = replace_low_frequencies(restored, restored + change)
             return result if is_sane_detail(result, restored) else None
 
-    def _with_disagreement(
+    def _append_disagreement(
         self, picture: NDArray[np.float32], disagreement: Tensor | None = None
     ) -> NDArray[np.float32]:
-        """(h, w, C), and with samples to compare (h, w, C + 1); where there is nothing to compare they agree."""
+        """Append the disagreement of the samples, if compared: (h, w, C) -> (h, w, C + 1). None counts as 0."""
         if self.settings.samples == 1:
             return picture
         spread = np.zeros_like(picture[..., :1]) if disagreement is None else to_array(disagreement)
         return np.concatenate([picture, spread], axis=2)
 
 
-def _disagreement(pictures: list[Tensor]) -> Tensor:
+def _compute_disagreement(pictures: list[Tensor]) -> Tensor:
     """Return the standard deviation over images (1, C, h, w), root mean square of the colours: (1, 1, h, w)."""
     return torch.stack(pictures).clamp(0, 1).std(dim=0).square().mean(dim=1, keepdim=True).sqrt()

@@ -1,10 +1,10 @@
-"""Colours that stay: the low frequencies of a generated photograph are those of the restoration that nothing invented.
+"""Colour correction: a generated photograph gets the low frequencies of the restoration without generated detail.
 
-One idea: networks that generate detail drift in colour and brightness, which nobody asked them for. Everything coarser
-than a few dozen pixels is taken from the reference, everything finer from what was generated.
+Networks that generate detail drift in colour and brightness. Everything coarser than a few dozen pixels is taken from
+the reference, everything finer from the generated image.
 
 Source: the wavelet colour correction of StableSR (Wang et al. 2023, arXiv 2305.07015), whose low frequencies are those
-of the undecimated ("a trous") wavelet transform: smoothed five times with (1, 2, 1) / 4, with ever wider holes.
+of the undecimated ("a trous") wavelet transform: smoothed five times with (1, 2, 1) / 4, with a growing dilation.
 """
 
 import torch.nn.functional as F
@@ -19,8 +19,8 @@ REACH_PX = sum(HOLES_PX)
 _TAPS = (0.25, 0.5, 0.25)
 
 
-def low_frequencies(picture: Tensor) -> Tensor:
-    """`picture` smoothed with about a Gaussian of 13 px deviation; edges are repeated. Shape: (B, C, H, W)."""
+def extract_low_frequencies(picture: Tensor) -> Tensor:
+    """Smooth `picture` with about a Gaussian of 13 px standard deviation; edges are repeated. Shape: (B, C, H, W)."""
     channels = picture.shape[1]
     taps = picture.new_tensor(_TAPS)
     rows, columns = taps.view(1, 1, 3, 1).expand(channels, 1, 3, 1), taps.view(1, 1, 1, 3).expand(channels, 1, 1, 3)
@@ -31,6 +31,6 @@ def low_frequencies(picture: Tensor) -> Tensor:
     return picture
 
 
-def with_low_frequencies_of(reference: Tensor, picture: Tensor) -> Tensor:
-    """The detail of `picture` on the colours of `reference`. Shape: (B, C, H, W) each -> same."""
-    return picture + low_frequencies(reference - picture)
+def replace_low_frequencies(reference: Tensor, picture: Tensor) -> Tensor:
+    """Return the detail of `picture` on the colours of `reference`. Shape: (B, C, H, W) each -> same."""
+    return picture + extract_low_frequencies(reference - picture)

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unblur.errors import UnblurError
-from unblur.models.padding import padded_to_multiple
-from unblur.models.pooling import sliding_mean
+from unblur.models.padding import pad_to_multiple
+from unblur.models.pooling import average_over_windows
 from unblur.restoration.onnx_graph import OnnxGraph, Side
 
 _SAMPLE_PX = 256
@@ -33,7 +33,7 @@ class RecordedTensor:
     """A tensor with data of a graph; its height and width are known only when the graph is run."""
 
     def __init__(self, graph: OnnxGraph, name: str, like: Tensor, sides: tuple[int, int] = (2, 3)) -> None:
-        """`like`: a tensor of the same shape at one size, on device "meta". `sides`: dimensions of height and width."""
+        """Name a tensor of the shape of `like`, on device "meta"; `sides` are the dimensions of height and width."""
         self.graph, self.name, self.like, self.sides = graph, name, like, sides
         self.dtype, self.device = torch.float32, torch.device("cpu")
 
@@ -337,11 +337,14 @@ def _padded_to_multiple(x: RecordedTensor, of: int) -> RecordedTensor:
     graph = x.graph
     missing = graph.add("Mod", graph.add("Neg", x.height_and_width()), graph.add_integers(of))
     pads = graph.add("Concat", graph.add_integers(0, 0, 0, 0, 0, 0), missing, axis=0)
-    return RecordedTensor(graph, graph.add("Pad", x.name, pads, mode="edge"), padded_to_multiple(x.like, of))
+    return RecordedTensor(graph, graph.add("Pad", x.name, pads, mode="edge"), pad_to_multiple(x.like, of))
 
 
 def _sliding_mean(x: RecordedTensor, window: int) -> RecordedTensor:
-    """Record `sliding_mean`. Where the window covers the map, the formula gives the mean of the map everywhere."""
+    """Record `average_over_windows`.
+
+    Where the window covers the map, the formula gives the mean of the map everywhere.
+    """
     graph = x.graph
     windows = graph.add("Min", x.height_and_width(), graph.add_integers(window, window))
     centre = graph.add("ReduceMean", x.name, axes=[2, 3], keepdims=1)
@@ -387,7 +390,7 @@ _WRITERS: dict[str, Callable[..., Any]] = {
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     "interpolate": _interpolate,
-    padded_to_multiple.__name__: _padded_to_multiple,
-    sliding_mean.__name__: _sliding_mean,
+    pad_to_multiple.__name__: _padded_to_multiple,
+    average_over_windows.__name__: _sliding_mean,
 }
 """Recording functions by PyTorch's names of the operations, and those of two functions that depend on sizes."""

@@ -1,4 +1,4 @@
-"""Arrays, tensors and Pillow images, taken apart into planes (H, W, C) and put together as they came."""
+"""Conversion of arrays, tensors and Pillow images to planes (H, W, C) and back."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ PILLOW_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 
 
 class Planes(NamedTuple):
-    """One picture without its wrapping."""
+    """The pixels of one picture, whatever type it came in."""
 
     pixels: NDArray[Any]
     """(H, W, 1) grey or (H, W, 3) RGB; uint8, uint16, or floating point in [0, 1]."""
@@ -23,26 +23,26 @@ class Planes(NamedTuple):
     """(H, W) or (H, W, 1), 0 where the picture is fully transparent."""
 
 
-def planes_of(picture: object) -> list[Planes]:
-    """The pictures in an array, a tensor or a Pillow image; more than one only for a tensor with a batch.
+def extract_planes(picture: object) -> list[Planes]:
+    """Return the pictures in an array, a tensor or a Pillow image; several only for a tensor with a batch.
 
     Shape: arrays (H, W) or (H, W, C) with C from 1 (grey) to 4 (RGB, alpha); tensors (C, H, W) or
     (B, C, H, W) with C 1 or 3. Raises UnblurError for any other kind, shape, dtype or range of values.
     """
     if isinstance(picture, Tensor):
-        return [Planes(pixels, None) for pixels in _tensor_pixels(picture)]
+        return [Planes(pixels, None) for pixels in _split_tensor(picture)]
     if isinstance(picture, np.ndarray):
-        return [_array_planes(picture)]
+        return [_split_array(picture)]
     if is_pillow_image(picture):
-        return [_array_planes(_pillow_array(picture))]
+        return [_split_array(_pillow_to_array(picture))]
     raise UnblurError(
         f"A {type(picture).__name__} is no picture; give a path, a Photo, a Pillow image, "
         "a NumPy array or a PyTorch tensor."
     )
 
 
-def picture_like(picture: Any, planes: Sequence[Planes]) -> Any:
-    """`planes` as the same kind of thing as `picture`, from which they were taken."""
+def rebuild_picture(picture: Any, planes: Sequence[Planes]) -> Any:
+    """Return `planes` as the type and shape of `picture`, from which they were extracted."""
     if isinstance(picture, Tensor):
         stacked = torch.stack([torch.from_numpy(pixels).permute(2, 0, 1) for pixels, _ in planes])
         return stacked.to(device=picture.device, dtype=picture.dtype).reshape(picture.shape)
@@ -57,11 +57,11 @@ def picture_like(picture: Any, planes: Sequence[Planes]) -> Any:
 
 
 def is_pillow_image(picture: object) -> bool:
-    """Whether `picture` is a PIL.Image.Image; Pillow is not imported."""
+    """Return whether `picture` is a PIL.Image.Image, without importing Pillow."""
     return any((c.__module__, c.__name__) == ("PIL.Image", "Image") for c in type(picture).__mro__)
 
 
-def _array_planes(array: NDArray[Any]) -> Planes:
+def _split_array(array: NDArray[Any]) -> Planes:
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] > 4):
         raise UnblurError(
             f"An array of shape {array.shape} is no picture; its shape must be (height, width) or "
@@ -73,7 +73,7 @@ def _array_planes(array: NDArray[Any]) -> Planes:
     return Planes(planes[..., :colours], planes[..., colours:] if planes.shape[2] > colours else None)
 
 
-def _tensor_pixels(tensor: Tensor) -> list[NDArray[Any]]:
+def _split_tensor(tensor: Tensor) -> list[NDArray[Any]]:
     if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3) or tensor.numel() == 0:
         raise UnblurError(
             f"A tensor of shape {tuple(tensor.shape)} is no picture; its shape must be (channels, height, "
@@ -98,7 +98,7 @@ def _check_values(pixels: NDArray[Any]) -> None:
         raise UnblurError(f"Pixels of type {pixels.dtype} are not supported; use uint8, uint16, or floats in 0..1.")
 
 
-def _pillow_array(image: Any) -> NDArray[Any]:
+def _pillow_to_array(image: Any) -> NDArray[Any]:
     if image.mode not in PILLOW_MODES:
         raise UnblurError(f'A Pillow image of mode "{image.mode}" is not supported; use image.convert("RGB") first.')
     return np.asarray(image)

@@ -1,6 +1,6 @@
 """A network applied to a photograph of any size and kind, in bounded memory.
 
-The photograph is restored in tiles (see `tiled`). Networks that average over all they see would give each tile a
+The photograph is restored in tiles (see `tiled`). Networks with averages over their whole input would give each tile a
 result of its own; `pooling_window_px` limits such averages to a sliding window, which is the same inside a tile as
 inside the whole photograph except within half a window of an edge that is not the photograph's.
 """
@@ -28,19 +28,19 @@ from unblur.photos.photo import Photo
 from unblur.restoration.blend import full_scale
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane
-from unblur.restoration.pictures import Planes, picture_like, planes_of
+from unblur.restoration.pictures import Planes, extract_planes, rebuild_picture
 from unblur.restoration.runtimes import NetworkRuntime, TorchRuntime, choose_runtime_device, load_runtime
 from unblur.restoration.shake import Shake
 from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
 from unblur.restoration.tiled import (
-    Answer,
     Progress,
     Tile,
     TiledPixels,
     Tiling,
     Window,
-    part_of,
+    WindowResult,
     restore_in_tiles,
+    scale_progress,
     split_progress,
 )
 from unblur.restoration.windows import to_array, to_channels, to_float, to_tensor
@@ -48,13 +48,13 @@ from unblur.restoration.windows import to_array, to_channels, to_float, to_tenso
 Picture = TypeVar("Picture")
 
 BYTES_PER_TILE_PX = 2000
-"""Measured at 1300 for the bundled network in float32 on a CPU, with room to spare."""
+"""Bytes for each pixel of a tile: 1300 measured for the bundled network in float32 on a CPU, and reserve."""
 
 SHARE_OF_ESTIMATING = 0.3
 """Share of the progress of a photograph for estimating its shake."""
 
 HARDLY_CHANGED = 0.3 / 255
-"""Mean absolute change, as a share of full scale, below which nobody sees a difference."""
+"""Mean absolute change, as a share of full scale, below which no difference is visible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Restoration:
     change: float
     """Mean absolute difference to the input, as a share of full scale."""
     fallback_share: float
-    """Share of the tiles that are the input's, because the network's answer was not finite or was garbage."""
+    """Share of the tiles that are the input's, because the network's output was not finite or was implausible."""
     strength: float
     generated_share: float = 0.0
     """Share of the tiles whose detail was generated."""
@@ -95,7 +95,7 @@ class Restoration:
 
     @property
     def hardly_changed(self) -> bool:
-        """Whether even full strength would be invisible. False at strength 0, which asks for no change."""
+        """True if even full strength would change nothing visibly. False at strength 0, where no change is expected."""
         return self.strength > 0 and self.change / self.strength < HARDLY_CHANGED
 
 
@@ -162,7 +162,7 @@ def load(
 
 
 class Restorer:
-    """Restores photographs with one network. Nothing changes after construction: threads may share it."""
+    """Restorer of photographs with one network. It never changes after construction: threads may share it."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Restorer:
         shake_solver: ShakeSolver | None = None,
         runtime: NetworkRuntime | None = None,
     ) -> None:
-        """Takes over `model`, (B, 3, H, W) in [0, 1] -> same: moves it to `device` and sets its pooling.
+        """Take over `model`, (B, 3, H, W) in [0, 1] -> same: move it to `device` and set its pooling.
 
         With a `shake_solver`, camera shake is estimated and deconvolved where that is worth it. `runtime` runs an
         exported copy of `model`; None runs `model` in PyTorch.
@@ -210,7 +210,7 @@ class Restorer:
         tile: Tile = "auto",
         progress: Progress | None = None,
     ) -> Any:
-        """The same kind of thing as `picture`, restored; for a path, the Photo read from it.
+        """Return `picture` restored, as the same type; for a path, the Photo read from it.
 
         Pictures are paths, Photos, Pillow images, arrays (H, W) or (H, W, C), tensors (C, H, W) or
         (B, C, H, W); 8 or 16 bits, or floating point in [0, 1]. `strength` 0 returns equal pixels. Raises
@@ -220,13 +220,13 @@ class Restorer:
             return self.restore_photo(read_photo(Path(picture)), strength, tile, progress).photo
         if isinstance(picture, Photo):
             return self.restore_photo(picture, strength, tile, progress).photo
-        planes = planes_of(picture)
+        planes = extract_planes(picture)
         restored = []
         for index, (pixels, alpha) in enumerate(planes):
-            part = part_of(progress, index, len(planes))
+            part = scale_progress(progress, index, len(planes))
             result, _ = self._restore_pixels(pixels, alpha, strength, tile, part)
             restored.append(Planes(result.pixels, alpha))
-        return picture_like(picture, restored)
+        return rebuild_picture(picture, restored)
 
     def restore_photo(
         self,
@@ -235,7 +235,10 @@ class Restorer:
         tile: Tile = "auto",
         progress: Progress | None = None,
     ) -> Restoration:
-        """`photo` restored, with its metadata and alpha, and the facts about it. Errors as in `restore`."""
+        """Restore `photo`, with its metadata and alpha, and return it with the facts about its restoration.
+
+        Errors are those of `restore`.
+        """
         began = time.perf_counter()
         result, shake = self._restore_pixels(photo.pixels, photo.alpha, strength, tile, progress)
         return Restoration(
@@ -256,12 +259,12 @@ class Restorer:
         tile: Tile,
         progress: Progress | None,
     ) -> tuple[TiledPixels, Shake | None]:
-        """(H, W, C) -> same, and the shake that was solved."""
+        """Restore (H, W, C) -> same, and return the shake that was solved too."""
         solved = None
         if self._shake_solver is not None and strength > 0:
             estimating, progress = split_progress(progress, SHARE_OF_ESTIMATING)
             solved = self._shake_solver.solve(pixels, self.apply_network, estimating)
-        # Deconvolution near a border of a tile lacks the light from beyond it.
+        # Near a border of a tile, deconvolution lacks the light from outside.
         reach_px = 0 if solved is None else 2 * math.ceil(solved.shake.length_px)
         tiling = Tiling(
             overlap_px=max(self.settings.overlap_px, self.settings.feather_px + reach_px),
@@ -281,29 +284,29 @@ class Restorer:
         return result, None if solved is None else solved.shake
 
     def apply_network(self, blurry: Tensor) -> Tensor:
-        """The network applied to a whole image, without tiles or safeguards. (1, 3, h, w) on the CPU -> same."""
+        """Apply the network to a whole image, without tiles or safeguards. (1, 3, h, w) on the CPU -> same."""
         image = blurry.to(self.device, memory_format=torch.channels_last)
         return self._run(image, bfloat16=self.uses_bfloat16(np.dtype(np.uint8))).cpu()
 
-    def _restore_window(self, solved: SolvedShake | None, window: Window, _: Progress | None) -> Answer:
+    def _restore_window(self, solved: SolvedShake | None, window: Window, _: Progress | None) -> WindowResult:
         values = to_float(window.pixels)
         blurry = to_tensor(values, self.device)
         bfloat16 = self.uses_bfloat16(window.pixels.dtype)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
             restored = self._run(blurry, bfloat16=bfloat16)
             if not is_sane(restored, blurry):
-                return Answer(values, "unchanged")
+                return WindowResult(values, "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
-            return Answer(to_array(to_channels(restored, values.shape[2])), "restored")
+            return WindowResult(to_array(to_channels(restored, values.shape[2])), "restored")
 
     def uses_bfloat16(self, dtype: np.dtype[Any]) -> bool:
-        """Whether photographs of this type are restored in bfloat16, and not in float32."""
+        """Return whether photographs of this dtype are restored in bfloat16 instead of float32."""
         return uses_bfloat16(self.settings.precision, self.device, dtype)
 
 
 def mean_change(before: NDArray[Any], after: NDArray[Any]) -> float:
-    """Mean absolute difference of two (H, W, C), as a share of full scale."""
+    """Return the mean absolute difference of two (H, W, C), as a share of full scale."""
     # Row by row: a float copy of a large photograph would double the memory of the whole program.
     total = sum(float(np.abs(new - old.astype(np.float32)).sum()) for old, new in zip(before, after, strict=True))
     return total / before.size / full_scale(before.dtype)

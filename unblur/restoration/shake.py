@@ -1,8 +1,8 @@
 """The camera shake of one photograph, estimated on the photograph itself.
 
-Coarse to fine, in linear light: correlations of the blurry photograph with what the restoring network makes of it give
-a first kernel and its size; a solver without learned weights finds a second one from strong edges; the kernel estimator
-judges both and says how wrong it expects to be; windows over the frame then refine it to one camera path with roll.
+Coarse to fine, in linear light: correlations of the blurry photograph with its restoration by the network give a first
+kernel and its size; a solver without learned weights finds a second one from strong edges; the kernel estimator
+combines both and predicts its own error; windows over the frame then refine the kernel to one camera path with roll.
 """
 
 import json
@@ -16,19 +16,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unblur.datasets.simulated import dihedral, undo_dihedral
+from unblur.datasets.simulated import apply_dihedral, undo_dihedral
 from unblur.deconvolution.camera_path import (
     CameraPath,
-    centred_path,
+    add_rolls,
+    centre_path,
     fit_path,
-    single_kernel_path,
-    with_rolls,
+    make_single_kernel_path,
 )
 from unblur.deconvolution.clipped_light import CLIPPED
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
-from unblur.deconvolution.fourier import differences
-from unblur.deconvolution.kernel import clean_kernel, extent_px, point_kernel
-from unblur.deconvolution.kernel_features import WINDOW_PX, kernel_features
+from unblur.deconvolution.fourier import compute_differences
+from unblur.deconvolution.kernel import clean_kernel, make_point_kernel, measure_extent_px
+from unblur.deconvolution.kernel_features import WINDOW_PX, compute_kernel_features
 from unblur.deconvolution.least_squares import NormalEquations, correlate, join
 from unblur.deconvolution.noise import estimate_noise
 from unblur.deconvolution.non_blind import Deconvolution, deconvolve
@@ -45,16 +45,16 @@ Restore = Callable[[Tensor], Tensor]
 """A restoring network: (1, 3, H, W) sRGB in [0, 1] -> same."""
 
 SMALLEST_PX = 64
-"""A photograph with a shorter side is too small: its blur is about as large as itself."""
+"""Shortest side of a photograph whose shake is estimated; blur is about as large as smaller ones."""
 
 LARGEST_REGION_PX = 1024
-"""Side of the best-textured square that the estimate is made on, where the photograph is larger."""
+"""Side of the best-textured square that is estimated on, where the photograph is larger."""
 
 LARGEST_EDGES_PX = 512
-"""The same for the solver without learned weights, which takes most of the time."""
+"""Side of that square for the solver without learned weights, which takes most of the time."""
 
 LONGEST_KERNEL_PX = 48.0
-"""Longer blur is estimated in a smaller photograph: with its surroundings it would not fit the features' window."""
+"""Length above which blur is estimated in a reduced photograph, so that it fits the window of the features."""
 
 SHARE_OF_EDGES = 0.6
 """Share of the progress of an estimate for the first networks and the solver without learned weights."""
@@ -69,8 +69,8 @@ LEAST_IMPROVEMENT = 0.8
 """Residual with roll, as a share of that without, above which roll is not accepted: it always explains a little."""
 
 LARGEST_GROWTH = 1.3
-"""Roll hardly changes the kernel in the middle. Where the fit makes it longer than this times its length before, and
-two pixels, it has explained something else by roll, such as a moving object before a still scene."""
+"""Largest factor, besides two pixels, by which a fit with roll may lengthen the kernel in the middle. Roll hardly
+changes that kernel; a longer one means that the fit explains something else by roll, such as a moving object."""
 
 ROLLS = 9
 """Roll angles that are tried, evenly spread."""
@@ -104,23 +104,23 @@ class Shake:
 
     @property
     def direction_deg(self) -> float:
-        """Return the main direction: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise."""
+        """Main direction: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise."""
         return self.path.direction_deg
 
     def to_json(self) -> str:
-        """The shake and its path as JSON."""
+        """Return the shake and its path as JSON."""
         facts = {
             "confidence": round(self.confidence, 4),
             "residual": round(self.residual, 4),
             "noise": round(self.noise, 5),
             "region_px": list(self.region_px),
         }
-        return json.dumps(facts | self.path.facts(), indent=2) + "\n"
+        return json.dumps(facts | self.path.describe(), indent=2) + "\n"
 
     def picture(self, rows: int = 5, columns: int = 5) -> Photo:
-        """The kernels over the frame, `rows` x `columns` of them, as a grey picture."""
+        """Return the kernels over the frame, `rows` x `columns` of them, as a grey picture."""
         width, height = (round(2 * centre) for centre in self.path.centre_px)
-        values = self.path.picture(height, width, rows, columns)
+        values = self.path.draw(height, width, rows, columns)
         return Photo(pixels=(values * 255).round().byte().numpy()[..., None])
 
     def __str__(self) -> str:
@@ -128,7 +128,7 @@ class Shake:
 
 
 class ShakeEstimator:
-    """Estimates camera shake with a restoring network and a kernel estimator."""
+    """Estimator of camera shake from a restoring network and a kernel estimator."""
 
     def __init__(self, restore: Restore, kernel_estimator: KernelEstimator) -> None:
         """Take over networks that are in evaluation mode, on the CPU."""
@@ -149,32 +149,32 @@ class ShakeEstimator:
             )
         stride = max(1, max(height, width) // LARGEST_REGION_PX)
         overview = to_tensor(to_float(pixels[::stride, ::stride]), CPU)[0]
-        place = best_textured_region(overview, LARGEST_REGION_PX // stride)
+        place = find_best_textured_region(overview, LARGEST_REGION_PX // stride)
         left, top = place[0] * stride, place[1] * stride
         side_x, side_y = min(width, LARGEST_REGION_PX), min(height, LARGEST_REGION_PX)
         left, top = min(left, width - side_x), min(top, height - side_y)
         region = to_tensor(to_float(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
         light = luminance(srgb_to_linear(region))
         noise = estimate_noise(light)
-        if float(differences(light).square().mean()) < LEAST_DETAIL:
-            still = single_kernel_path(point_kernel(SMALLEST_SIDE_PX), (width / 2, height / 2))
+        if float(compute_differences(light).square().mean()) < LEAST_DETAIL:
+            still = make_single_kernel_path(make_point_kernel(SMALLEST_SIDE_PX), (width / 2, height / 2))
             region_px = left, top, side_x, side_y
             return Shake(path=still, confidence=0.0, residual=0.0, noise=noise, region_px=region_px)
-        # The scale at which the kernel fits the features' window, from a first kernel at a small size.
+        # A first kernel at a small size gives the scale at which the kernel fits the window of the features.
         coarse = min(1.0, LARGEST_EDGES_PX / max(region.shape[1:]))
-        small = _scaled(region, coarse)
-        restored, first = self._first_kernel(small)
-        scale = min(1.0, LONGEST_KERNEL_PX / max(extent_px(first) / coarse, 1e-3))
+        small = _resize(region, coarse)
+        restored, first = self._estimate_first_kernel(small)
+        scale = min(1.0, LONGEST_KERNEL_PX / max(measure_extent_px(first) / coarse, 1e-3))
         if scale != coarse:
-            small = _scaled(region, scale)
-            restored, first = self._first_kernel(small)
+            small = _resize(region, scale)
+            restored, first = self._estimate_first_kernel(small)
         edges, judging = split_progress(progress, SHARE_OF_EDGES)
-        kernel, error = self._kernel(small, restored, first, edges)
+        kernel, error = self._estimate_kernel(small, restored, first, edges)
         if judging:
             judging(0.5)
         centre = (width / 2 - left) * scale, (height / 2 - top) * scale
-        path, residual = self._with_roll(small, single_kernel_path(kernel, centre), noise)
-        path = path if scale == 1 else path.scaled(1 / scale)
+        path, residual = self._fit_roll(small, make_single_kernel_path(kernel, centre), noise)
+        path = path if scale == 1 else path.scale(1 / scale)
         if judging:
             judging(1.0)
         return Shake(
@@ -185,124 +185,126 @@ class ShakeEstimator:
             region_px=(left, top, side_x, side_y),
         )
 
-    def _first_kernel(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The network's restoration of (3, H, W) sRGB, and the kernel that the estimator finds without the solver."""
+    def _estimate_first_kernel(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """Restore (3, H, W) sRGB by the network, and estimate the kernel without the solver; return both."""
         restored = self._restore(blurry[None])[0].clamp(0, 1)
-        return restored, judged_kernel(self._estimator, blurry, restored, None)[0]
+        return restored, predict_kernel(self._estimator, blurry, restored, None)[0]
 
-    def _kernel(
+    def _estimate_kernel(
         self, blurry: Tensor, restored: Tensor, first: Tensor, progress: Progress | None
     ) -> tuple[Tensor, float]:
-        """The kernel of (3, H, W) sRGB and its expected relative error, given what `_first_kernel` returned."""
-        left, top, side_x, side_y = best_textured_region(blurry, LARGEST_EDGES_PX)
+        """Estimate the kernel of (3, H, W) sRGB and its error, given the results of `_estimate_first_kernel`."""
+        left, top, side_x, side_y = find_best_textured_region(blurry, LARGEST_EDGES_PX)
         light = luminance(srgb_to_linear(blurry[:, top : top + side_y, left : left + side_x]))
-        by_edges = estimate_kernel_by_edges(light, kernel_side(first), fits=4, on_size=progress)
-        return refined_kernel(self._estimator, blurry, restored, by_edges, light)
+        by_edges = estimate_kernel_by_edges(light, choose_kernel_side(first), fits=4, on_size=progress)
+        return refine_kernel(self._estimator, blurry, restored, by_edges, light)
 
-    def _with_roll(self, blurry: Tensor, path: CameraPath, noise: float) -> tuple[CameraPath, float]:
-        """The path refined over windows, if roll explains the photograph better, and the residual."""
+    def _fit_roll(self, blurry: Tensor, path: CameraPath, noise: float) -> tuple[CameraPath, float]:
+        """Refine the path over windows, if roll explains the photograph better, and return it with its residual."""
         light = srgb_to_linear(blurry)
-        grey, unclipped = luminance(light), _unclipped(light)
+        grey, unclipped = luminance(light), _mask_unclipped(light)
         sharp = deconvolve(grey[None], path, Deconvolution(noise=noise))[0].clamp(0, 1)
-        side = _room_for_roll(path)
+        side = _choose_side_with_roll(path)
         windows, places = [], []
-        for top, bottom in _thirds(grey.shape[0]):
-            for left, right in _thirds(grey.shape[1]):
+        for top, bottom in _split_in_windows(grey.shape[0]):
+            for left, right in _split_in_windows(grey.shape[1]):
                 part = slice(top, bottom), slice(left, right)
                 windows.append(correlate(sharp[part], grey[part], side, unclipped[part]))
                 places.append([(left + right - 1) / 2, (top + bottom - 1) / 2])
         correlations, where = join(windows), torch.tensor(places)
         equations = NormalEquations(correlations)
 
-        def unexplained(candidate: CameraPath) -> float:
-            share = equations.residual(candidate.kernels_at(where))
+        def compute_residual(candidate: CameraPath) -> float:
+            share = equations.residual(candidate.compute_kernels_at(where))
             return float((share * correlations.blurry).sum() / correlations.blurry.sum().clamp(min=1e-20))
 
-        start = replace(path, weights=_padded(path.weights, side))
-        before = unexplained(start)
-        rolls = _rolls(path, *grey.shape)
-        refined = centred_path(fit_path(correlations, where, with_rolls(start, rolls)))
-        after = unexplained(refined)
+        start = replace(path, weights=_pad(path.weights, side))
+        before = compute_residual(start)
+        rolls = _choose_rolls(path, *grey.shape)
+        refined = centre_path(fit_path(correlations, where, add_rolls(start, rolls)))
+        after = compute_residual(refined)
         plausible = refined.length_px <= LARGEST_GROWTH * path.length_px + 2
         return (refined, after) if plausible and after < LEAST_IMPROVEMENT * before else (path, before)
 
 
-def judged_kernel(
+def predict_kernel(
     estimator: nn.Module, blurry: Tensor, restored: Tensor, by_edges: Tensor | None
 ) -> tuple[Tensor, float]:
-    """The kernel estimator's kernel and its expected relative error, the mean over the eight orientations.
+    """Predict the kernel and its expected relative error, averaged over the eight orientations.
 
     `blurry` and `restored` are (3, H, W) sRGB in [0, 1]; `by_edges` is the kernel of the solver that has no learned
     weights. A turned photograph has the turned kernel.
     """
     light, rough = (luminance(srgb_to_linear(image)) for image in (blurry, restored))
-    features = estimator_inputs(light, rough, by_edges)
-    log_kernels, log_errors = estimator(torch.stack([dihedral(features, orientation) for orientation in range(8)]))
+    features = build_estimator_inputs(light, rough, by_edges)
+    log_kernels, log_errors = estimator(
+        torch.stack([apply_dihedral(features, orientation) for orientation in range(8)])
+    )
     kernels = [undo_dihedral(kernel, orientation) for orientation, kernel in enumerate(log_kernels.exp())]
     mean = torch.stack(kernels).mean(dim=0)
     return clean_kernel(mean, SMALLEST_VALUE, smallest_part=0.02), math.exp(float(log_errors.mean()) / 2)
 
 
-def kernel_side(kernel: Tensor) -> int:
-    """An odd side that holds a kernel about as long as `kernel`, and some room."""
-    return min(WINDOW_PX, max(SMALLEST_SIDE_PX, round(1.4 * extent_px(kernel) + 8) | 1))
+def choose_kernel_side(kernel: Tensor) -> int:
+    """Return an odd side that holds a kernel about as long as `kernel`, and some room."""
+    return min(WINDOW_PX, max(SMALLEST_SIDE_PX, round(1.4 * measure_extent_px(kernel) + 8) | 1))
 
 
-def refined_kernel(
+def refine_kernel(
     estimator: nn.Module, blurry: Tensor, restored: Tensor, by_edges: Tensor, light: Tensor
 ) -> tuple[Tensor, float]:
-    """The kernel that is used, and its expected relative error.
+    """Predict the kernel, sharpen it by the solver, and return it with its expected relative error.
 
-    The estimator's kernel is an average of those that are possible, and therefore soft; the solver sharpens it.
+    The estimator's kernel is an average of the possible ones, and therefore soft; the solver sharpens it.
     `blurry` and `restored` are (3, H, W) sRGB in [0, 1]; `by_edges` is the solver's first kernel, one of the
     estimator's inputs; `light`, (H, W), is the linear luminance of a textured part.
     """
-    judged, error = judged_kernel(estimator, blurry, restored, by_edges)
-    margin = (WINDOW_PX - kernel_side(judged)) // 2
+    judged, error = predict_kernel(estimator, blurry, restored, by_edges)
+    margin = (WINDOW_PX - choose_kernel_side(judged)) // 2
     inner = judged[margin : WINDOW_PX - margin, margin : WINDOW_PX - margin]
     return refine_kernel_by_edges(light, inner / inner.sum().clamp(min=1e-8)), error
 
 
-def _rolls(path: CameraPath, height: int, width: int) -> tuple[float, ...]:
-    """Angles that move the corners of the frame by up to half the kernel's length and two pixels."""
+def _choose_rolls(path: CameraPath, height: int, width: int) -> tuple[float, ...]:
+    """Return angles that move the corners of the frame by up to half the kernel's length and two pixels."""
     largest_px = 0.5 * path.length_px + 2
     radius_px = math.hypot(height, width) / 2
     step = 2 * largest_px / (ROLLS - 1) / radius_px
     return tuple((index - ROLLS // 2) * step for index in range(ROLLS))
 
 
-def _room_for_roll(path: CameraPath) -> int:
-    """An odd side that also holds the kernels of the corners."""
+def _choose_side_with_roll(path: CameraPath) -> int:
+    """Return an odd side that also holds the kernels of the corners."""
     return (path.side + 2 * round(0.5 * path.length_px + 2)) | 1
 
 
-def _padded(weights: Tensor, side: int) -> Tensor:
+def _pad(weights: Tensor, side: int) -> Tensor:
     margin = (side - weights.shape[-1]) // 2
     return F.pad(weights, (margin,) * 4)
 
 
-def _thirds(length: int) -> list[tuple[int, int]]:
-    """Three windows of half the length that overlap by a half."""
+def _split_in_windows(length: int) -> list[tuple[int, int]]:
+    """Return the bounds of three windows of half the length that overlap by a half."""
     return [(start, start + length // 2) for start in (0, length // 4, length - length // 2)]
 
 
-def _unclipped(light: Tensor) -> Tensor:
-    """1 where no colour is clipped, and not near such places either. (3, H, W) -> (H, W)."""
+def _mask_unclipped(light: Tensor) -> Tensor:
+    """Return a mask: 1 where no colour is clipped in a 5 x 5 neighbourhood, else 0. (3, H, W) -> (H, W)."""
     clipped = (light >= CLIPPED).any(dim=0).float()
     return 1 - F.max_pool2d(clipped[None, None], 5, stride=1, padding=2)[0, 0]
 
 
-def estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> Tensor:
+def build_estimator_inputs(blurry: Tensor, sharp: Tensor, by_edges: Tensor | None) -> Tensor:
     """Return the inputs of the kernel estimator. (H, W) linear light, twice, and a kernel or None -> (9, 65, 65)."""
     kernel = torch.zeros(WINDOW_PX, WINDOW_PX)
     if by_edges is not None:
         margin = (WINDOW_PX - by_edges.shape[-1]) // 2
         kernel = F.pad(by_edges, (margin,) * 4)
-    return torch.cat([kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
+    return torch.cat([compute_kernel_features(blurry, sharp), EDGES_SCALE * kernel[None]])
 
 
-def best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int, int, int]:
-    """(left, top, width, height) of the part with most gradients and fewest clipped pixels.
+def find_best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int, int, int]:
+    """Return (left, top, width, height) of the part with most gradients and fewest clipped pixels.
 
     `blurry` is (3, H, W) sRGB in [0, 1]; the part has sides of at most `largest_px`.
     """
@@ -312,7 +314,7 @@ def best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int, int
         return 0, 0, width, height
     grey = blurry.mean(dim=0)
     detail = (grey[1:, 1:] - grey[:-1, 1:]).abs() + (grey[1:, 1:] - grey[1:, :-1]).abs()
-    # Strong edges count, but one of them not for everything.
+    # Clamped, so that a single strong edge does not decide.
     detail = F.pad(detail.clamp(max=0.1) * ((blurry < 0.99).all(dim=0)[1:, 1:]), (1, 0, 1, 0))
     sums = F.pad(detail.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
     boxes = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
@@ -321,8 +323,8 @@ def best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int, int
     return left, top, columns, rows
 
 
-def _scaled(image: Tensor, scale: float) -> Tensor:
-    """(3, H, W) -> (3, scale * H, scale * W), in linear light, as a smaller photograph of the same scene."""
+def _resize(image: Tensor, scale: float) -> Tensor:
+    """Resize (3, H, W) -> (3, scale * H, scale * W), in linear light, as a smaller photograph of the same scene."""
     if scale == 1:
         return image
     height, width = (max(SMALLEST_PX, round(length * scale)) for length in image.shape[1:])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unblur.deconvolution.camera_path import CameraPath
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
-from unblur.models.motion_guidance import motion_map
+from unblur.models.motion_guidance import compute_motion_map
 
 GRID_PX = 64
 """Distance of the places whose kernels are computed; roll changes them little between."""
@@ -26,9 +26,9 @@ def shake_guidance(path: CameraPath, left_px: int, top_px: int, width_px: int, h
     x = left_px + (torch.arange(columns) + 0.5) * width_px / columns
     y = top_px + (torch.arange(rows) + 0.5) * height_px / rows
     places = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
-    lines = kernel_lines(path.kernels_at(places)).T.reshape(1, 4, rows, columns)
+    lines = kernel_lines(path.compute_kernels_at(places)).T.reshape(1, 4, rows, columns)
     size = height_px // OUTPUT_STRIDE_PX, width_px // OUTPUT_STRIDE_PX
-    return motion_map(F.interpolate(lines, size, mode="bilinear", align_corners=False))
+    return compute_motion_map(F.interpolate(lines, size, mode="bilinear", align_corners=False))
 
 
 def kernel_lines(kernels: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from unblur.restoration.shake import SMALLEST_PX, Shake, ShakeEstimator
 from unblur.restoration.tiled import Progress
 
 MOST_CONCENTRATED = 0.8
-"""Concentration of the kernel above which the photograph is the network's alone. Kernels that are estimated on sharp
-photographs have 0.93 and more, and are up to 10 px long by faint tails; deconvolution would sharpen noise."""
+"""Concentration of the kernel above which only the network restores. Kernels that are estimated on sharp photographs
+have 0.93 and more, and are up to 10 px long by faint tails; deconvolution would sharpen noise."""
 
 LEAST_CONFIDENCE = 0.2
 """Confidence below which a kernel is not used."""
@@ -28,7 +28,7 @@ LEAST_CONFIDENCE = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class SolvedShake:
-    """A shake that is worth using, and the network that uses it."""
+    """A shake that improves the restoration, and the network that joins its deconvolution."""
 
     shake: Shake
     fusion: ShakeFusion
@@ -49,7 +49,7 @@ class SolvedShake:
 
 
 class ShakeSolver:
-    """Decides for each photograph whether its shake is worth solving."""
+    """Solver of camera shake that leaves out photographs where it would not improve the restoration."""
 
     def __init__(self, estimator: KernelEstimator, fusion: ShakeFusion, *, always: bool = False) -> None:
         """Take over networks that are in evaluation mode. With `always`, short and uncertain shake is solved too."""
@@ -60,7 +60,7 @@ class ShakeSolver:
     def solve(
         self, pixels: NDArray[Any], restore: Callable[[Tensor], Tensor], progress: Progress | None = None
     ) -> SolvedShake | None:
-        """Estimate the shake of (H, W, C) pixels; None where it is too small, too short or too uncertain to use.
+        """Estimate the shake of (H, W, C) pixels; None where they are too few, or it is too short or uncertain to use.
 
         `restore` is the restoring network, (1, 3, H, W) sRGB in [0, 1] -> same, on the CPU. `progress` is called with
         the share of the estimate that is done.

@@ -1,4 +1,4 @@
-"""One walk over a photograph in tiles, in bounded memory, whatever it is that restores a tile.
+"""Restoration of a photograph tile by tile, in bounded memory, with any function that restores a tile.
 
 The photograph is cut into overlapping tiles (see `tiles`), restored tile by tile, and blended in float32, one row of
 tiles at a time, so that memory grows with the photograph's width and not with its area.
@@ -21,13 +21,13 @@ from unblur.restoration.memory import (
     largest_tile_px,
     release_cached_memory,
 )
-from unblur.restoration.tiles import GRID_PX, SMALLEST_TILE_PX, Span, check_tile_px, spans
+from unblur.restoration.tiles import GRID_PX, SMALLEST_TILE_PX, Span, check_tile_px, compute_spans
 
 Tile = Literal["auto"] | int
 """Largest side of a tile in pixels; 0 is the whole photograph. Made smaller wherever memory is short."""
 
 Progress = Callable[[float], None]
-"""Called with the share done, from above 0 to 1, after each tile at least."""
+"""Callback that receives the share done, from above 0 to 1, after each tile at least."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Window:
 
 
 Kind = Literal["unchanged", "restored", "generated"]
-"""Whether a picture is the input's, restored from it, or has detail that was generated."""
+"""Origin of a picture: the unchanged input, restored from it, or restored with generated detail."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class WindowResult:
     """The restoration of a window."""
 
     values: NDArray[np.float32]
@@ -54,7 +54,7 @@ class Answer:
     kind: Kind
 
 
-RestoreWindow = Callable[[Window, Progress | None], Answer]
+RestoreWindow = Callable[[Window, Progress | None], WindowResult]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class TiledPixels:
     """Largest side of the tiles, 0 when there was one or none."""
     fallback_share: float = 0.0
     generated_share: float = 0.0
-    """Shares of the tiles whose answers were of these kinds."""
+    """Shares of the tiles that are of these kinds."""
 
 
 def restore_in_tiles(
@@ -98,7 +98,7 @@ def restore_in_tiles(
 ) -> TiledPixels:
     """Restore (H, W, C) -> same, with `extra_channels` more channels; smaller tiles are tried while memory runs out.
 
-    Raises UnblurError for a strength or tile that makes no sense, and when there is no memory for the smallest tiles.
+    Raises UnblurError for a strength or tile out of range, and when there is no memory for the smallest tiles.
     """
     check_strength(strength)
     if tile != "auto":
@@ -108,7 +108,7 @@ def restore_in_tiles(
         return TiledPixels(
             pixels=pixels.copy(), extras=np.zeros((height, width, extra_channels), np.float32), tile_px=0
         )
-    tile_px = _tile_px(tile, height, width, largest_tile_px(device, tiling.bytes_per_px))
+    tile_px = _choose_tile_px(tile, height, width, largest_tile_px(device, tiling.bytes_per_px))
     while True:
         try:
             result = _restore(pixels, restore_window, strength, tile_px, tiling, extra_channels, progress)
@@ -124,26 +124,26 @@ def restore_in_tiles(
         release_cached_memory(device)
         tile_px = max(SMALLEST_TILE_PX, tile_px // 2 // GRID_PX * GRID_PX)
     if alpha is not None:
-        # What nobody can see is not a photograph: programs leave anything there, and expect it back.
+        # Fully transparent pixels may hold anything, and programs expect it back.
         hidden = alpha.reshape(alpha.shape[:2]) == 0
         result.pixels[hidden] = pixels[hidden]
         result.extras[hidden] = 0
     return result
 
 
-def part_of(progress: Progress | None, index: int, count: int) -> Progress | None:
-    """Return the progress of part `index` of `count` equal ones."""
+def scale_progress(progress: Progress | None, index: int, count: int) -> Progress | None:
+    """Return the progress callback of part `index` of `count` equal parts."""
     return progress and (lambda share: progress((index + share) / count))
 
 
 def split_progress(progress: Progress | None, share: float) -> tuple[Progress | None, Progress | None]:
-    """The progress of a first part, which takes `share` of the time, and of the rest."""
+    """Return the progress callbacks of a first part, which takes `share` of the time, and of the rest."""
     if progress is None:
         return None, None
     return (lambda done: progress(share * done)), (lambda done: progress(share + (1 - share) * done))
 
 
-def _tile_px(tile: Tile, height: int, width: int, largest_px: int) -> int:
+def _choose_tile_px(tile: Tile, height: int, width: int, largest_px: int) -> int:
     longest = max(height, width)
     tile_px = min(longest, DEFAULT_TILE_PX if tile == "auto" else tile or longest)
     return tile_px if min(tile_px, height) * min(tile_px, width) <= largest_px**2 else largest_px
@@ -160,7 +160,7 @@ def _restore(
 ) -> TiledPixels:
     height, width, channels = pixels.shape
     rows, columns = (
-        spans(length, tile_px=tile_px, overlap_px=tiling.overlap_px, feather_px=tiling.feather_px)
+        compute_spans(length, tile_px=tile_px, overlap_px=tiling.overlap_px, feather_px=tiling.feather_px)
         for length in (height, width)
     )
     count = len(rows) * len(columns)
@@ -173,9 +173,9 @@ def _restore(
             band[: len(blended_below)] = blended_below
         for column_index, column in enumerate(columns):
             done = row_index * len(columns) + column_index
-            answer = restore_window(_window(pixels, row, column), part_of(progress, done, count))
-            kinds[answer.kind] += 1
-            restored = answer.values
+            window_result = restore_window(_cut_window(pixels, row, column), scale_progress(progress, done, count))
+            kinds[window_result.kind] += 1
+            restored = window_result.values
             restored *= column.weights[:, None]
             restored *= row.weights[:, None, None]
             band[:, column.start_px : column.stop_px] += restored
@@ -197,6 +197,6 @@ def _restore(
     )
 
 
-def _window(pixels: NDArray[Any], row: Span, column: Span) -> Window:
+def _cut_window(pixels: NDArray[Any], row: Span, column: Span) -> Window:
     inside = pixels[row.start_px : row.stop_px, column.start_px : column.stop_px]
     return Window(inside, top_px=row.start_px, left_px=column.start_px)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from unblur.errors import UnblurError
 
 GRID_PX = 32
-"""Starts of windows are multiples of this, and so are their sizes except at the end of the photograph."""
+"""Divisor of all starts of windows, and of their sizes except at the end of the photograph."""
 
 SMALLEST_TILE_PX = 64
-"""Below this a tile would be nearly all overlap."""
+"""Smallest size of a tile; smaller ones would be nearly all overlap."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Span:
 
 
 def check_tile_px(tile_px: int) -> None:
-    """Raises UnblurError unless `tile_px` is 0 (the whole photograph) or at least SMALLEST_TILE_PX."""
+    """Raise UnblurError unless `tile_px` is 0 (the whole photograph) or at least SMALLEST_TILE_PX."""
     if tile_px != 0 and tile_px < SMALLEST_TILE_PX:
         raise UnblurError(
             f"A tile of {tile_px} px is too small; use at least {SMALLEST_TILE_PX}, 0 for the whole "
@@ -40,11 +40,11 @@ def check_tile_px(tile_px: int) -> None:
         )
 
 
-def spans(length_px: int, *, tile_px: int, overlap_px: int, feather_px: int) -> tuple[Span, ...]:
-    """Windows of at most `tile_px` that cover `length_px` pixels, with at least `overlap_px` in common.
+def compute_spans(length_px: int, *, tile_px: int, overlap_px: int, feather_px: int) -> tuple[Span, ...]:
+    """Cover `length_px` pixels by windows of at most `tile_px` that share at least `overlap_px`.
 
     The overlap is rounded up to the grid and limited to half a tile. Only its middle `feather_px`, at most half of it,
-    are blended: the pixels outside come from the window that sees further around them.
+    are blended: the pixels outside come from the window with the larger context around them.
     """
     if length_px <= tile_px:
         return (Span(start_px=0, stop_px=length_px, weights=np.ones(length_px, np.float32)),)
@@ -52,7 +52,7 @@ def spans(length_px: int, *, tile_px: int, overlap_px: int, feather_px: int) -> 
     total = math.ceil(length_px / GRID_PX)
     overlap = min(math.ceil(overlap_px / GRID_PX), longest // 2)
     count = math.ceil((total - overlap) / (longest - overlap))
-    # Windows as equal and as small as this count allows: no work is spent on more overlap than was asked for.
+    # Windows as equal and as small as this count allows, so that they overlap no more than necessary.
     size = math.ceil((total + (count - 1) * overlap) / count)
     starts = [index * (total - size) // (count - 1) * GRID_PX for index in range(count)]
     stops = [min(start + size * GRID_PX, length_px) for start in starts]

@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from unblur.photos.photo import Photo
 
 WHITE = 0.1
-"""Standard deviation, as a share of full scale, that is shown white, as are larger ones; 0 is black. A grey level is a
-tenth of a level of an 8-bit photograph."""
+"""Standard deviation, as a share of full scale, from which on a pixel is white; 0 is black. A grey level is a tenth of
+a level of an 8-bit photograph."""
 
 
-def uncertainty_picture(uncertainty: NDArray[np.float32]) -> Photo:
-    """(H, W) standard deviations -> 8-bit grey, 255 for WHITE."""
+def render_uncertainty(uncertainty: NDArray[np.float32]) -> Photo:
+    """Render standard deviations (H, W) as 8-bit grey, 255 for WHITE."""
     levels = np.rint(np.clip(uncertainty / WHITE, 0, 1) * 255).astype(np.uint8)
     return Photo(pixels=levels[..., None])

@@ -53,7 +53,7 @@ class Adversary:
         self.optimizer.step()
         return float(loss.detach())
 
-    def fooling_loss(self, reconstructed: Tensor) -> Tensor:
+    def compute_fooling_loss(self, reconstructed: Tensor) -> Tensor:
         """Return the adversarial loss of (B, 3, H, W) for the generator; the discriminator gets no gradient. Scalar."""
         self.discriminator.eval().requires_grad_(False)
         found: Tensor = self.discriminator(reconstructed - 0.5)

@@ -8,7 +8,7 @@ from unblur.errors import UnblurError
 from unblur.training.objectives.objective import Example, Objective
 from unblur.training.prefetch import prefetch
 from unblur.training.processes import Processes
-from unblur.training.progressive import phase_at, phases_of
+from unblur.training.progressive import find_phase, list_phases
 from unblur.training.recipe import Recipe
 
 
@@ -17,7 +17,7 @@ def check_batches(recipe: Recipe, objective: Objective, processes: Processes) ->
     parts = processes.count * recipe.accumulate
     if parts > 1 and objective.whole_batches:
         raise UnblurError(f"{recipe.name} learns from whole batches; train it in one process, without accumulation.")
-    if odd := [phase.batch for phase in phases_of(recipe) if phase.batch % parts]:
+    if odd := [phase.batch for phase in list_phases(recipe) if phase.batch % parts]:
         raise UnblurError(
             f"A batch of {odd[0]} cannot be divided among {processes.count} process(es) in {recipe.accumulate} part(s) "
             "each; change batch or accumulate in the recipe, or the number of processes."
@@ -26,10 +26,10 @@ def check_batches(recipe: Recipe, objective: Objective, processes: Processes) ->
 
 def batches(recipe: Recipe, objective: Objective, start: int, processes: Processes) -> Iterator[list[Example]]:
     """Yield this process's micro-batches of every step from `start` to the last; each example is in one alone."""
-    phases = phases_of(recipe)
+    phases = list_phases(recipe)
 
     def batch(step: int) -> list[Example]:
-        own = processes.shard(phase_at(phases, step).examples(step))
+        own = processes.shard(find_phase(phases, step).examples(step))
         size = len(own) // recipe.accumulate
         return [
             tuple(map(torch.stack, zip(*map(objective.example, own[first : first + size]), strict=True)))

@@ -16,13 +16,14 @@ from unblur.models import (
     SemanticPriorConfig,
     ShakeFusionConfig,
 )
-from unblur.training.progressive import phases_of
+from unblur.training.progressive import list_phases
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import FeatureLoss, STLPIPSLoss
 
 
-def model_card(recipe: Recipe, steps_done: int) -> str:
+def write_model_card(recipe: Recipe, steps_done: int) -> str:
     """Return the text of a hub README.md for a checkpoint of `recipe` after `steps_done` updates."""
+    patches = _describe_patches(recipe)
     return f"""---
 license: apache-2.0
 library_name: unblur
@@ -31,21 +32,21 @@ tags: [deblurring, image-restoration]
 ---
 # {recipe.name}
 
-{_purpose(recipe.model)} Not for forensic or identity use.
+{_describe_purpose(recipe.model)} Not for forensic or identity use.
 
 - Network: {recipe.model}
-- Trained for {steps_done} of {recipe.steps} steps of {_patches(recipe)}, seed {recipe.seed}, in {recipe.precision}.
-- Data: {_data(recipe)}.
-{_losses(recipe)}- Use: `{_use(recipe.model)}`
+- Trained for {steps_done} of {recipe.steps} steps of {patches}, seed {recipe.seed}, in {recipe.precision}.
+- Data: {_describe_data(recipe)}.
+{_describe_losses(recipe)}- Use: `{_describe_use(recipe.model)}`
 """
 
 
-def _patches(recipe: Recipe) -> str:
-    texts = [f"{phase.batch} patches of {phase.patch_px} px" for phase in phases_of(recipe)]
+def _describe_patches(recipe: Recipe) -> str:
+    texts = [f"{phase.batch} patches of {phase.patch_px} px" for phase in list_phases(recipe)]
     return ", then ".join(texts)
 
 
-def _data(recipe: Recipe) -> str:
+def _describe_data(recipe: Recipe) -> str:
     if isinstance(recipe.model, AutoencoderConfig | LatentDecoderConfig):
         return "sharp photographs, as they are"
     parts = ["sharp photographs blurred by the simulator of `unblur`"] if recipe.needs_photos else []
@@ -60,7 +61,7 @@ def _data(recipe: Recipe) -> str:
     return "; ".join(parts)
 
 
-def _losses(recipe: Recipe) -> str:
+def _describe_losses(recipe: Recipe) -> str:
     """Return a line with the loss of a restoring network, and a warning if a term compares more than pixels."""
     if not isinstance(recipe.model, RestorerConfig):
         return ""
@@ -70,7 +71,7 @@ def _losses(recipe: Recipe) -> str:
     return f"- Minimised: {text}.\n"
 
 
-def _purpose(model: ModelConfig) -> str:
+def _describe_purpose(model: ModelConfig) -> str:
     if isinstance(model, RestorerConfig):
         return (
             "Restores motion-blurred photographs. Faithful: a regression network, it averages over what may have "
@@ -114,7 +115,7 @@ def _purpose(model: ModelConfig) -> str:
     assert_never(model)
 
 
-def _use(model: ModelConfig) -> str:
+def _describe_use(model: ModelConfig) -> str:
     if isinstance(model, RestorerConfig):
         return "unblur restore photo.jpg --checkpoint FOLDER"
     match model:

@@ -29,7 +29,7 @@ from unblur.models import (
     PreReconstruction,
     PreReconstructionConfig,
     SemanticPriorConfig,
-    shapes,
+    find_shapes,
 )
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.tiny_autoencoder import TAESANA_STRIDE_PX
@@ -79,7 +79,7 @@ class InitFrom:
         if prior is None and self.prior is not None:
             raise UnblurError(f"The recipe's network has no semantic prior; leave out {self.prior}.")
         if prior is not None and (self.prior is not None or start is None or start.config != config):
-            model.get_submodule("prior.student").load_state_dict(_prior_weights(self.prior, prior.network))
+            model.get_submodule("prior.student").load_state_dict(_load_prior_weights(self.prior, prior.network))
 
     def _apply_to_glow(self, network: GlowDeblur, start: Checkpoint | None) -> None:
         """Load a run of the same network, or the parts, which are all trained before; named parts replace either.
@@ -88,14 +88,14 @@ class InitFrom:
         unchanged.
         """
         config = network.config
-        whole = start is not None and start.config in (config, _with_single_pass_prior(config))
+        whole = start is not None and start.config in (config, _replace_with_single_pass_prior(config))
         if whole:
             assert start is not None
             network.load_state_dict(network.state_dict() | start.model.state_dict())
         elif network.pre_reconstruction is not None:
             _load_around_nafnet(network.pre_reconstruction, start)
         elif start is not None:
-            raise _wrong_checkpoint(start, "GLOWDeblur without pre-reconstruction")
+            raise _make_checkpoint_error(start, "GLOWDeblur without pre-reconstruction")
         if self.nafnet is not None:
             if network.pre_reconstruction is None:
                 raise UnblurError(f"The recipe's network has no NAFNet; leave out {self.nafnet}.")
@@ -103,23 +103,23 @@ class InitFrom:
         if self.motion is not None or not whole:
             _load_motion(network, self.motion)
         if self.prior is not None or not whole:
-            network.semantic_guidance.prior.load_state_dict(_prior_weights(self.prior, config.semantics.prior))
+            network.semantic_guidance.prior.load_state_dict(_load_prior_weights(self.prior, config.semantics.prior))
         if self.denoiser is not None:
             _load_denoiser(network, self.denoiser)
 
 
-def frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> FrozenEncoder | None:
+def load_frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> FrozenEncoder | None:
     """Load the encoder of `path`, whose latents a network decodes or generates; None for one that does neither.
 
     Raises UnblurError when it is missing, cannot be read, does not fit, or is not needed.
     """
     match config:
         case LatentDecoderConfig():
-            found = _taesana_encoder(config, path)
+            found = _load_taesana_encoder(config, path)
         case GlowConfig():
-            found = _latent_encoder(config.denoiser.latent_channels, path)
+            found = _load_latent_encoder(config.denoiser.latent_channels, path)
         case PreReconstructionConfig():
-            found = _latent_encoder(config.latent_channels, path)
+            found = _load_latent_encoder(config.latent_channels, path)
         case _ if path is not None:
             raise UnblurError(f"The recipe needs no encoder by others; leave {path} out.")
         case _:
@@ -127,7 +127,7 @@ def frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> Froze
     return replace(found, network=found.network.to(device))
 
 
-def _taesana_encoder(config: LatentDecoderConfig, path: Path | None) -> FrozenEncoder:
+def _load_taesana_encoder(config: LatentDecoderConfig, path: Path | None) -> FrozenEncoder:
     if path is None:
         raise UnblurError("The recipe trains a decoder alone; give taesana_encoder.pth by --latent-encoder.")
     if config.stride_px != TAESANA_STRIDE_PX:
@@ -135,7 +135,7 @@ def _taesana_encoder(config: LatentDecoderConfig, path: Path | None) -> FrozenEn
     return load_taesana_encoder(path)
 
 
-def _latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
+def _load_latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
     if path is None:
         raise UnblurError(
             "The recipe learns the latents of sharp photographs; give their encoder by --latent-encoder: "
@@ -154,14 +154,14 @@ def _load(model: nn.Module, config: ModelConfig, start: Checkpoint) -> None:
     """Load a checkpoint of the same network, of the same without its prior, or of a prior with other passes."""
     weights = start.model.state_dict()
     if isinstance(config, SemanticPriorConfig):
-        weights = _weights_for_passes(start, config) or weights
+        weights = _convert_passes(start, config) or weights
     if isinstance(config, HostConfig) and start.config == replace(config, prior=None):
         own = {name: value for name, value in model.state_dict().items() if name.startswith(PARTS_OF_A_PRIOR)}
         weights = own | weights
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise _wrong_checkpoint(start, str(config)) from error
+        raise _make_checkpoint_error(start, str(config)) from error
 
 
 def _load_around_nafnet(network: PreReconstruction | MultiScale, start: Checkpoint | None) -> None:
@@ -179,7 +179,7 @@ def _load_around_nafnet(network: PreReconstruction | MultiScale, start: Checkpoi
     elif found.config == network.config.nafnet:
         network.nafnet.load_state_dict(found.model.state_dict())
     elif start is not None:
-        raise _wrong_checkpoint(start, str(network.config))
+        raise _make_checkpoint_error(start, str(network.config))
 
 
 def _lacks_coarse_conditioning(found: Checkpoint, network: PreReconstruction | MultiScale) -> bool:
@@ -188,20 +188,20 @@ def _lacks_coarse_conditioning(found: Checkpoint, network: PreReconstruction | M
 
 def _replace_nafnet(network: PreReconstruction | MultiScale, source: Path) -> None:
     """Load the NAFNet of a checkpoint. Raises UnblurError when it has none of the same shape."""
-    found = _nafnet_of(load_checkpoint(source), network.config.nafnet)
+    found = _load_nafnet(load_checkpoint(source), network.config.nafnet)
     network.nafnet.load_state_dict(found.state_dict())
 
 
-def _nafnet_of(found: Checkpoint, expected: NAFNetConfig) -> nn.Module:
+def _load_nafnet(found: Checkpoint, expected: NAFNetConfig) -> nn.Module:
     """Return the NAFNet of a checkpoint of it alone, or of a multi-scale network."""
     if found.config == expected:
         return found.model
     if isinstance(found.model, MultiScale) and found.model.config.nafnet == expected:
         return found.model.nafnet
-    raise _wrong_checkpoint(found, str(expected))
+    raise _make_checkpoint_error(found, str(expected))
 
 
-def _with_single_pass_prior(config: GlowConfig) -> GlowConfig:
+def _replace_with_single_pass_prior(config: GlowConfig) -> GlowConfig:
     prior = replace(config.semantics.prior, two_pass=False)
     return replace(config, semantics=replace(config.semantics, prior=prior))
 
@@ -225,13 +225,13 @@ def _load_denoiser(network: GlowDeblur, source: Path | str) -> None:
     network.denoiser.load_state_dict(found.state_dict())
 
 
-def _prior_weights(source: Path | None, expected: SemanticPriorConfig) -> dict[str, Tensor]:
+def _load_prior_weights(source: Path | None, expected: SemanticPriorConfig) -> dict[str, Tensor]:
     """Return the weights of a checkpoint of `unblur train prior`, or of the bundled one for None.
 
     Raises UnblurError when they are of another network.
     """
     checkpoint = load_checkpoint(BUNDLED_PRIOR if source is None else source)
-    weights = _weights_for_passes(checkpoint, expected)
+    weights = _convert_passes(checkpoint, expected)
     if weights is None:
         raise UnblurError(
             f"{checkpoint.folder} holds {checkpoint.config}, which is not the semantic prior of the recipe, "
@@ -240,7 +240,7 @@ def _prior_weights(source: Path | None, expected: SemanticPriorConfig) -> dict[s
     return weights
 
 
-def _weights_for_passes(checkpoint: Checkpoint, expected: SemanticPriorConfig) -> dict[str, Tensor] | None:
+def _convert_passes(checkpoint: Checkpoint, expected: SemanticPriorConfig) -> dict[str, Tensor] | None:
     """Return a prior's weights for the number of passes of `expected`; None for another network.
 
     The weights of a second pass are dropped, or zero, which leaves the output unchanged.
@@ -249,10 +249,10 @@ def _weights_for_passes(checkpoint: Checkpoint, expected: SemanticPriorConfig) -
     if not isinstance(found, SemanticPriorConfig) or replace(found, two_pass=expected.two_pass) != expected:
         return None
     weights = checkpoint.model.state_dict()
-    return {name: weights[name] if name in weights else torch.zeros(one) for name, one in shapes(expected).items()}
+    return {name: weights[name] if name in weights else torch.zeros(one) for name, one in find_shapes(expected).items()}
 
 
-def _wrong_checkpoint(start: Checkpoint, trained: str) -> UnblurError:
+def _make_checkpoint_error(start: Checkpoint, trained: str) -> UnblurError:
     return UnblurError(
         f"{start.folder} holds {start.config}, but the recipe trains {trained}; give a checkpoint of that."
     )

@@ -12,10 +12,10 @@ from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
 from unblur.seeds import seed_for
 from unblur.training.batches import batches, check_batches
-from unblur.training.initialization import InitFrom, frozen_encoder
+from unblur.training.initialization import InitFrom, load_frozen_encoder
 from unblur.training.objectives.build import build_objective
 from unblur.training.objectives.objective import LossOutput, Objective
-from unblur.training.processes import find_processes
+from unblur.training.processes import find_process_group
 from unblur.training.recipe import Recipe
 from unblur.training.run_folder import RunFolder
 from unblur.training.state import TrainState
@@ -46,14 +46,14 @@ def train(
     The precision is chosen when the run begins, recorded in its recipe, and fixed from then on. Raises UnblurError when
     `run` holds another recipe, when `device` only emulates its bfloat16, or when training diverges.
     """
-    processes = find_processes(device)
+    processes = find_process_group(device)
     device = processes.device or device
     folder = RunFolder(run, recipe, device, processes)
     recipe = folder.recipe
     objective: Objective | None = None
     if not folder.is_finished:
         sharp = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
-        encoder = frozen_encoder(recipe.model, latent_encoder, device)
+        encoder = load_frozen_encoder(recipe.model, latent_encoder, device)
         cache = run / "cache"
         use_former_cache(run, cache)
         objective = build_objective(recipe, sharp, device, encoder, cache)
@@ -83,7 +83,7 @@ def train(
             precision=recipe.precision,
         )
         if output.diverged or not math.isfinite(norm):
-            raise _diverged(run, state.step, output, norm)
+            raise _make_divergence_error(run, state.step, output, norm)
         state.update_average(recipe.ema_decay)
         state.step += 1
         seconds = time.perf_counter() - began
@@ -104,7 +104,7 @@ def train(
     processes.wait()
 
 
-def _diverged(run: Path, step: int, output: LossOutput, norm: float) -> UnblurError:
+def _make_divergence_error(run: Path, step: int, output: LossOutput, norm: float) -> UnblurError:
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in output.metrics.items())
     return UnblurError(
         f"Training stopped at step {step + 1}: the loss exploded ({numbers}, gradient {norm:.3g}); "

@@ -31,18 +31,18 @@ def charbonnier_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
 
 def edge_loss(restored: Tensor, sharp: Tensor, epsilon: float) -> Tensor:
     """Charbonnier loss of Laplacians (MPRNet, eq. 4). (B, C, H, W) -> scalar."""
-    return charbonnier_loss(laplacian(restored), laplacian(sharp), epsilon)
+    return charbonnier_loss(compute_laplacian(restored), compute_laplacian(sharp), epsilon)
 
 
-def laplacian(picture: Tensor) -> Tensor:
+def compute_laplacian(picture: Tensor) -> Tensor:
     """Return the detail that one step down the Laplacian pyramid removes. (B, C, H, W) -> same.
 
     The pyramid of Burt and Adelson (1983) with a = 0.4: blurred, every other pixel set to zero, blurred again.
     """
     sparse = torch.zeros_like(picture)
     # Four times: of four pixels one is left.
-    sparse[..., ::2, ::2] = 4 * _blurred(picture)[..., ::2, ::2]
-    return picture - _blurred(sparse)
+    sparse[..., ::2, ::2] = 4 * _blur(picture)[..., ::2, ::2]
+    return picture - _blur(sparse)
 
 
 def frequency_loss(restored: Tensor, sharp: Tensor) -> Tensor:
@@ -53,12 +53,12 @@ def frequency_loss(restored: Tensor, sharp: Tensor) -> Tensor:
     return torch.view_as_real(torch.fft.fft2(restored.float() - sharp.float())).abs().mean()
 
 
-def binomial_blur(picture: Tensor) -> Tensor:
+def blur_binomially(picture: Tensor) -> Tensor:
     """Filter with (1 2 1) / 4 across and down, which removes the highest frequency. (B, C, H, W) -> same.
 
     Edges are mirrored.
     """
-    return _both_ways(picture, (0.25, 0.5, 0.25), "reflect")
+    return _filter_both_ways(picture, (0.25, 0.5, 0.25), "reflect")
 
 
 def path_loss(predicted: Tensor, truth: Tensor) -> Tensor:
@@ -68,8 +68,8 @@ def path_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     """
     off = predicted.float() - truth
     # The norm of nothing has no gradient.
-    distance = _norm(off[:, :2]) + _norm(off[:, 2:]) / 2
-    return (distance / (_norm(truth[:, 2:]) + SOFTENING_PX).sqrt()).mean()
+    distance = _compute_norm(off[:, :2]) + _compute_norm(off[:, 2:]) / 2
+    return (distance / (_compute_norm(truth[:, 2:]) + SOFTENING_PX).sqrt()).mean()
 
 
 REBLUR_SQUARE_PX = 4
@@ -115,17 +115,17 @@ def hcl_loss(answer: Tensor, truth: Tensor) -> Tensor:
     return distance / weights
 
 
-def mean_cosine(features: Tensor, others: Tensor) -> float:
+def compute_mean_cosine(features: Tensor, others: Tensor) -> float:
     """Return the cosine similarity of features, (B, C, H, W) each, at every place, averaged over places."""
     return F.cosine_similarity(features.float(), others.float(), dim=1).mean().item()
 
 
-def _blurred(picture: Tensor) -> Tensor:
+def _blur(picture: Tensor) -> Tensor:
     """Weights of 1/20, 1/4, 2/5, 1/4, 1/20 in both directions, edges replicated. (B, C, H, W) -> same."""
-    return _both_ways(picture, (0.05, 0.25, 0.4, 0.25, 0.05), "replicate")
+    return _filter_both_ways(picture, (0.05, 0.25, 0.4, 0.25, 0.05), "replicate")
 
 
-def _both_ways(picture: Tensor, weights: tuple[float, ...], edges: str) -> Tensor:
+def _filter_both_ways(picture: Tensor, weights: tuple[float, ...], edges: str) -> Tensor:
     """An odd number of weights across and down. `edges`: how they are padded. (B, C, H, W) -> same."""
     channels, side = picture.shape[1], len(weights)
     line = picture.new_tensor(weights)
@@ -133,5 +133,5 @@ def _both_ways(picture: Tensor, weights: tuple[float, ...], edges: str) -> Tenso
     return F.conv2d(F.pad(picture, (side // 2,) * 4, mode=edges), window, groups=channels)
 
 
-def _norm(vectors: Tensor) -> Tensor:
+def _compute_norm(vectors: Tensor) -> Tensor:
     return (vectors.square().sum(dim=1) + 1e-6).sqrt()

@@ -16,22 +16,22 @@ from unblur.datasets import (
     SyntheticText,
 )
 from unblur.datasets.repeated import AugmentedPair
-from unblur.datasets.signs import drawn_signs
+from unblur.datasets.signs import draw_signs
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.errors import UnblurError
 from unblur.seeds import seed_for
-from unblur.training.progressive import PatchPhase, ProgressivePatches, phases_of
+from unblur.training.progressive import PatchPhase, ProgressivePatches, list_phases
 from unblur.training.recipe import Recipe
 
 
-def patches_of(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[Patch]:
+def build_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[Patch]:
     """All that `recipe` learns from, `photos` being what is blurred. Raises UnblurError when something is missing."""
     if photos is None and recipe.needs_photos:
         raise UnblurError(f"{recipe.name} learns from simulated blur; give a folder of sharp photographs (--photos).")
-    return ProgressivePatches(phases_of(recipe), lambda phase: _mixed(recipe, phase, photos, device))
+    return ProgressivePatches(list_phases(recipe), lambda phase: _mix(recipe, phase, photos, device))
 
 
-def simulated_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[AugmentedPair]:
+def build_simulated_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[AugmentedPair]:
     """Simulate patches of `photos` with the recipe's own camera; their true motion is known.
 
     Raises UnblurError when there are none, or something else is to be mixed in.
@@ -42,37 +42,37 @@ def simulated_patches(recipe: Recipe, photos: Photographs | None, device: str) -
             "(--photos), and mix nothing in."
         )
     return ProgressivePatches(
-        phases_of(recipe),
-        lambda phase: _simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=1.0),
+        list_phases(recipe),
+        lambda phase: _build_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=1.0),
     )
 
 
-def _mixed(recipe: Recipe, phase: PatchPhase, photos: Photographs | None, device: str) -> Patches[Patch]:
+def _mix(recipe: Recipe, phase: PatchPhase, photos: Photographs | None, device: str) -> Patches[Patch]:
     sources: list[Patches[Patch]] = []
     shares: list[float] = []
     if recipe.camera_share > 0:
         share = recipe.camera_share
-        sources.append(_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=share))
+        sources.append(_build_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=share))
         shares.append(share)
     for place, ingredient in enumerate(recipe.extra_sources):
         # Of its own, lest two cameras always show the same corner of the same photograph.
         seed = seed_for(recipe.seed, "mixed in", place)
         match ingredient:
             case SimulatedBlur(camera=camera):
-                sources.append(_simulated(recipe, phase, camera, seed, photos, device, share=ingredient.share))
+                sources.append(_build_simulated(recipe, phase, camera, seed, photos, device, share=ingredient.share))
             case SyntheticText(camera=camera):
                 assert photos is not None
-                signs = drawn_signs(ingredient.count, ingredient.signs, photos)
-                sources.append(_simulated(recipe, phase, camera, seed, signs, device, share=ingredient.share))
+                signs = draw_signs(ingredient.count, ingredient.signs, photos)
+                sources.append(_build_simulated(recipe, phase, camera, seed, signs, device, share=ingredient.share))
             case PairSet():
-                sources.append(PairPatches(ingredient.training_files(), _sampling(recipe, phase), seed))
+                sources.append(PairPatches(ingredient.find_training_files(), _make_sampling(recipe, phase), seed))
             case _:
                 assert_never(ingredient)
         shares.append(ingredient.share)
     return sources[0] if len(sources) == 1 else Mixture(sources, shares)
 
 
-def _simulated(
+def _build_simulated(
     recipe: Recipe,
     phase: PatchPhase,
     camera: Camera,
@@ -88,9 +88,9 @@ def _simulated(
     of steps between two uses, and the sources together hold no more pairs than a single one would.
     """
     assert photos is not None
-    pairs = SimulatedPairs(photos, camera, _sampling(recipe, phase), seed, device)
+    pairs = SimulatedPairs(photos, camera, _make_sampling(recipe, phase), seed, device)
     return RepeatedPairs(pairs, recipe.repeats, max(1, round(recipe.repeat_gap * share)))
 
 
-def _sampling(recipe: Recipe, phase: PatchPhase) -> PatchSampling:
+def _make_sampling(recipe: Recipe, phase: PatchPhase) -> PatchSampling:
     return replace(recipe.sampling, patch_px=phase.patch_px)

@@ -55,15 +55,15 @@ def refuse_emulation(recorded: Recipe, recipe: Recipe, device: str, run: Path) -
         )
 
 
-def recorded_recipe(text: str, source: Path) -> Recipe:
+def read_recorded_recipe(text: str, source: Path) -> Recipe:
     """The recipe that a run recorded as JSON in `source`. Raises UnblurError when it is not one.
 
     Runs that began before recipes had a precision computed in bfloat16, unless they recorded `half` as false.
     """
-    return from_json(_with_precision(modern_json(text)), Recipe, source)
+    return from_json(_add_precision(modern_json(text)), Recipe, source)
 
 
-def _with_precision(text: str) -> str:
+def _add_precision(text: str) -> str:
     """Add the precision to a recipe of those versions; `from_json` reads or refuses anything else."""
     try:
         entries = json.loads(text)

@@ -68,7 +68,7 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def find_processes(device: str) -> Processes:
+def find_process_group(device: str) -> Processes:
     """Return the processes that were started together with this one, each on a device of the kind of `device`.
 
     Raises UnblurError when there are several and the library accelerate is not installed.

@@ -33,7 +33,7 @@ class PatchPhase:
         return range(first, first + self.batch)
 
 
-def phases_of(recipe: Recipe) -> list[PatchPhase]:
+def list_phases(recipe: Recipe) -> list[PatchPhase]:
     """Return the phases in their order. Short runs may have phases without a step."""
     phases = [PatchPhase(first_step=0, first_example=0, patch_px=recipe.sampling.patch_px, batch=recipe.batch)]
     for stage in recipe.progressive:
@@ -45,7 +45,7 @@ def phases_of(recipe: Recipe) -> list[PatchPhase]:
     return phases
 
 
-def phase_at(phases: list[PatchPhase], step: int) -> PatchPhase:
+def find_phase(phases: list[PatchPhase], step: int) -> PatchPhase:
     """The phase of a step, counted from 0."""
     return phases[bisect_right(phases, step, key=lambda phase: phase.first_step) - 1]
 

@@ -44,7 +44,7 @@ def spectrum_loss(reconstructed: Tensor, sharp: Tensor) -> Tensor:
 
 
 def perceptual_loss(reconstructed: Tensor, sharp: Tensor, distance: nn.Module, share: float) -> Tensor:
-    """Mean of `distance` over the first `share` of a batch, one image at least. Scalar."""
+    """Mean of `compute_distance` over the first `share` of a batch, one image at least. Scalar."""
     count = max(1, round(share * len(sharp)))
     values: Tensor = distance(reconstructed[:count].clamp(0, 1), sharp[:count])
     return values.float().mean()

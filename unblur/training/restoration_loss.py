@@ -17,10 +17,10 @@ from unblur.metrics.lpips import Network
 from unblur.metrics.st_lpips import load_st_lpips
 from unblur.models.backbone import BackboneConfig
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-from unblur.models.semantic_prior import features_of
+from unblur.models.semantic_prior import compute_features
 from unblur.training.losses import (
     absolute_loss,
-    binomial_blur,
+    blur_binomially,
     charbonnier_loss,
     edge_loss,
     feature_loss,
@@ -104,7 +104,7 @@ class RestorationLoss:
 
     def __call__(self, outputs: list[Tensor], sharp: Tensor) -> Tensor:
         """Compute the loss of one or several outputs; sharp is (B, 3, H, W) in [0, 1]. Scalar."""
-        sharps = [_at_size_of(output, sharp) for output in outputs]
+        sharps = [_resize_like(output, sharp) for output in outputs]
         parts = []
         for term, measure in self._measures:
             first = 0 if isinstance(term, PixelTerm) else -1
@@ -127,16 +127,18 @@ def _measure(term: LossTerm, loss_floor: float, device: str) -> Measure:
             return frequency_loss
         case FeatureLoss(backbone=backbone):
             teacher = load_teacher(backbone).to(device)
-            return lambda restored, sharp: feature_loss(features_of(teacher, restored), features_of(teacher, sharp))
+            return lambda restored, sharp: feature_loss(
+                compute_features(teacher, restored), compute_features(teacher, sharp)
+            )
         case STLPIPSLoss(network=network, low_pass=low_pass):
             distance = load_st_lpips(network).to(device)
             if low_pass:
-                return lambda restored, sharp: distance(binomial_blur(restored), binomial_blur(sharp)).mean()
+                return lambda restored, sharp: distance(blur_binomially(restored), blur_binomially(sharp)).mean()
             return lambda restored, sharp: distance(restored, sharp).mean()
     assert_never(term)
 
 
-def _at_size_of(output: Tensor, sharp: Tensor) -> Tensor:
+def _resize_like(output: Tensor, sharp: Tensor) -> Tensor:
     """Resize `sharp` to `output` bilinearly, as MIMO-UNet's authors make their smaller targets."""
     if output.shape == sharp.shape:
         return sharp

@@ -9,11 +9,11 @@ from unblur.config import to_json
 from unblur.errors import UnblurError
 from unblur.models import build
 from unblur.regular_files import read_regular_text
-from unblur.training.card import model_card
+from unblur.training.card import write_model_card
 from unblur.training.objectives.objective import Objective
-from unblur.training.precision import begin_recipe, recorded_recipe, refuse_emulation, resume_recipe
+from unblur.training.precision import begin_recipe, read_recorded_recipe, refuse_emulation, resume_recipe
 from unblur.training.processes import Processes
-from unblur.training.progressive import phase_at, phases_of
+from unblur.training.progressive import find_phase, list_phases
 from unblur.training.recipe import Recipe
 from unblur.training.state import SavedState, TrainState, load_state, save_state
 
@@ -35,7 +35,7 @@ class RunFolder:
             self.recipe = begin_recipe(recipe, device, processes)
         else:
             # Compared as recipes: a setting that has come since then with a default is no difference.
-            self.recipe = resume_recipe(recipe, recorded_recipe(self.saved["recipe"], self._state_path), path)
+            self.recipe = resume_recipe(recipe, read_recorded_recipe(self.saved["recipe"], self._state_path), path)
             if self.saved["step"] > self.recipe.steps:
                 raise UnblurError(
                     f"{self._state_path} is of step {self.saved['step']}, where its recipe has {self.recipe.steps} "
@@ -83,9 +83,9 @@ class RunFolder:
             return
         recipe = self.recipe
         if not self.is_finished:
-            save_state(self._state_path, state.to_save(to_json(recipe), objective))
+            save_state(self._state_path, state.to_saved_state(to_json(recipe), objective))
         averaged = build(recipe.model)
         averaged.load_state_dict(state.ema)
-        patch_px = phase_at(phases_of(recipe), state.step - 1).patch_px
-        card = model_card(recipe, state.step)
+        patch_px = find_phase(list_phases(recipe), state.step - 1).patch_px
+        card = write_model_card(recipe, state.step)
         save_checkpoint(self.path, averaged, recipe.model, train_patch_px=patch_px, card=card)

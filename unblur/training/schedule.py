@@ -35,21 +35,23 @@ class Halving:
 Schedule = Cosine | ConstantThenCosine | Halving
 
 
-def learning_rate(schedule: Schedule, step: int, *, steps: int, warmup_steps: int, peak: float, final: float) -> float:
+def compute_learning_rate(
+    schedule: Schedule, step: int, *, steps: int, warmup_steps: int, peak: float, final: float
+) -> float:
     """The rate of update `step`, from 0, of `steps`: first a linear rise to `peak`, then what `schedule` says."""
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
     match schedule:
         case Cosine():
-            return _half_cosine(step, warmup_steps, steps, peak, final)
+            return _compute_half_cosine(step, warmup_steps, steps, peak, final)
         case ConstantThenCosine(constant_share=share):
-            return _half_cosine(step, max(warmup_steps, round(share * steps)), steps, peak, final)
+            return _compute_half_cosine(step, max(warmup_steps, round(share * steps)), steps, peak, final)
         case Halving(times=times):
             return peak / float(2 ** (step * (times + 1) // steps))
     assert_never(schedule)
 
 
-def _half_cosine(step: int, begin: int, steps: int, peak: float, final: float) -> float:
+def _compute_half_cosine(step: int, begin: int, steps: int, peak: float, final: float) -> float:
     """`peak` until step `begin`, `final` at the last one."""
     progress = max(0, step - begin) / max(1, steps - 1 - begin)
     return final + (peak - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

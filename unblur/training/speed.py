@@ -66,29 +66,29 @@ class NetworkSpeed:
     """Share of the bound, 0 to 1."""
 
 
-def bound(dtype: torch.dtype, seconds: float = 0.3) -> Bound:
+def measure_bound(dtype: torch.dtype, seconds: float = 0.3) -> Bound:
     """Measure what one thread reaches in `dtype`, about `seconds` for each shape."""
     products, convolutions = [], []
     with torch.inference_mode():
         for side in PRODUCT_SIDES:
             first, second = torch.rand(2, side, side).to(dtype).unbind(0)
-            products.append(side**3 / _mean_processor_s(lambda a=first, b=second: a @ b, seconds))  # type: ignore[misc]
+            products.append(side**3 / _measure_processor_s(lambda a=first, b=second: a @ b, seconds))  # type: ignore[misc]
         for channels, side in CONVOLUTION_SHAPES:
-            picture = _channels_last(torch.rand(1, channels, side, side).to(dtype))
-            weight = _channels_last(torch.rand(channels, channels, 3, 3).to(dtype))
-            spent_s = _mean_processor_s(lambda x=picture, w=weight: F.conv2d(x, w, padding=1), seconds)  # type: ignore[misc]
+            picture = _to_channels_last(torch.rand(1, channels, side, side).to(dtype))
+            weight = _to_channels_last(torch.rand(channels, channels, 3, 3).to(dtype))
+            spent_s = _measure_processor_s(lambda x=picture, w=weight: F.conv2d(x, w, padding=1), seconds)  # type: ignore[misc]
             convolutions.append(9 * channels**2 * side**2 / spent_s)
     return Bound(dtype=dtype, convolution_gmac_s=max(convolutions) / 1e9, product_gmac_s=max(products) / 1e9)
 
 
-def network_speed(
+def measure_network_speed(
     config: RestorerConfig, batch: int, patch_px: int, within: Bound, side_px: int = 768, seconds: float = 2.0
 ) -> NetworkSpeed:
     """Train on `batch` patches and restore one photograph of `side_px`, about `seconds` each, in bfloat16."""
     model: nn.Module = build(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     gmac_per_mp = count_macs(lambda: model(torch.zeros(1, 3, 256, 256))) / 256**2 / 1e3
-    photograph = _channels_last(torch.rand(1, 3, side_px, side_px))
-    patches = _channels_last(torch.rand(batch, 3, patch_px, patch_px))
+    photograph = _to_channels_last(torch.rand(1, 3, side_px, side_px))
+    patches = _to_channels_last(torch.rand(batch, 3, patch_px, patch_px))
     sharp = torch.rand_like(patches)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
 
@@ -103,9 +103,9 @@ def network_speed(
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             model(photograph)
 
-    training_s = _mean_processor_s(step, seconds) / (batch * patch_px**2 / 1e6)
+    training_s = _measure_processor_s(step, seconds) / (batch * patch_px**2 / 1e6)
     model.eval()
-    restoring_s = _mean_processor_s(restore, seconds) / (side_px**2 / 1e6)
+    restoring_s = _measure_processor_s(restore, seconds) / (side_px**2 / 1e6)
     return NetworkSpeed(
         gmac_per_mp=gmac_per_mp,
         training_s_per_mp=training_s,
@@ -115,11 +115,11 @@ def network_speed(
     )
 
 
-def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+def _to_channels_last(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
-def _mean_processor_s(work: Callable[[], object], seconds: float) -> float:
+def _measure_processor_s(work: Callable[[], object], seconds: float) -> float:
     """Mean processor seconds of `work` after two calls for warming up, repeated for about `seconds`."""
     work()
     work()
@@ -160,44 +160,44 @@ class ShakeSpeed:
     """Seconds with its camera shake solved."""
 
 
-def shake_speed(photo: Tensor) -> ShakeSpeed:
+def measure_shake_speed(photo: Tensor) -> ShakeSpeed:
     """Restore a sharp photograph, (3, H, W) sRGB uint8, that is blurred along 15 px, without and with solving."""
     line = torch.full((3, 1, 1, 15), 1 / 15)
     blurry = F.conv2d(photo[None] / 255, line, padding=(0, 7), groups=3)[0].clamp(0, 1)
 
     def seconds(shake: ShakeChoice) -> float:
         restorer = load(device="cpu", shake=shake, runtime="torch")
-        return _processor_s(lambda: restorer.restore(blurry))
+        return _read_processor_s(lambda: restorer.restore(blurry))
 
     return ShakeSpeed(alone_s=seconds("off"), solved_s=seconds("always"))
 
 
-def pair_speed(photos: PhotoFolder, camera: Camera, side_px: int, pairs: int, seed: int) -> SimulationSpeed:
+def measure_pair_speed(photos: PhotoFolder, camera: Camera, side_px: int, pairs: int, seed: int) -> SimulationSpeed:
     """Measure the simulation of square pairs, cut and scaled as for training."""
     simulated = SimulatedPairs(photos, camera, PatchSampling(patch_px=side_px), seed)
     exposures = [simulated.draw(index).exposure for index in range(pairs)]
-    whole_s = _processor_s(lambda: [simulated[index] for index in range(pairs)])
-    bound_s = _sampling_s(exposures, side_px, side_px)
+    whole_s = _read_processor_s(lambda: [simulated[index] for index in range(pairs)])
+    bound_s = _measure_sampling_s(exposures, side_px, side_px)
     return SimulationSpeed(
         height=side_px, width=side_px, pairs_per_core_second=pairs / whole_s, share_of_bound=bound_s / whole_s
     )
 
 
-def frame_speed(camera: Camera, height: int, width: int, pairs: int, seed: int) -> SimulationSpeed:
+def measure_frame_speed(camera: Camera, height: int, width: int, pairs: int, seed: int) -> SimulationSpeed:
     """Measure the simulation of whole frames of video size, without reading or scaling photographs."""
     generator = torch.Generator().manual_seed(seed)
     sharp = F.interpolate(
         torch.rand(1, 3, height // 8, width // 8, generator=generator), (height, width), mode="bicubic"
     )[0].clamp(0, 1)
     exposures = [sample_exposure(camera, height, width, seed_for(seed, "frame", index)) for index in range(pairs)]
-    whole_s = _processor_s(lambda: [render(sharp, exposure, tolerance_px=0.1) for exposure in exposures])
-    bound_s = _sampling_s(exposures, height, width)
+    whole_s = _read_processor_s(lambda: [render(sharp, exposure, tolerance_px=0.1) for exposure in exposures])
+    bound_s = _measure_sampling_s(exposures, height, width)
     return SimulationSpeed(
         height=height, width=width, pairs_per_core_second=pairs / whole_s, share_of_bound=bound_s / whole_s
     )
 
 
-def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShares:
+def measure_step_shares(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShares:
     """Return the shares of the processor time of a training step of `recipe` on the CPU."""
     model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
@@ -212,17 +212,17 @@ def shares_of_step(photos: PhotoFolder, recipe: Recipe, steps: int) -> StepShare
         take_step(model, optimizer, task, [batch], recipe.clip_norm, precision=recipe.precision)
 
     step()
-    step_s = _processor_s(step, steps) / steps
+    step_s = _read_processor_s(step, steps) / steps
     # Its pairs are in memory now where a recipe uses them several times.
-    loading_s = _processor_s(load, steps) / steps if recipe.repeats > 1 else 0.0
+    loading_s = _read_processor_s(load, steps) / steps if recipe.repeats > 1 else 0.0
     once = build_objective(replace(recipe, repeats=1), photos)
-    simulation_s = _processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
+    simulation_s = _read_processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
     simulation_s /= steps * recipe.repeats
     whole_s = step_s + loading_s + simulation_s
     return StepShares(simulation=simulation_s / whole_s, loading=loading_s / whole_s)
 
 
-def _sampling_s(exposures: list[Exposure], height: int, width: int) -> float:
+def _measure_sampling_s(exposures: list[Exposure], height: int, width: int) -> float:
     """Processor seconds of the bilinear sampling alone that `exposures` need."""
     picture = torch.rand(1, 3, height, width)
     y, x = torch.meshgrid(torch.linspace(-0.99, 0.99, height), torch.linspace(-0.99, 0.99, width), indexing="ij")
@@ -233,10 +233,10 @@ def _sampling_s(exposures: list[Exposure], height: int, width: int) -> float:
         for _ in range(samplings):
             F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)
 
-    return _processor_s(sample)
+    return _read_processor_s(sample)
 
 
-def _processor_s(work: Callable[[], object], times: int = 1) -> float:
+def _read_processor_s(work: Callable[[], object], times: int = 1) -> float:
     began = time.process_time()
     for _ in range(times):
         work()

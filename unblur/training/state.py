@@ -22,8 +22,8 @@ from unblur.torch_files import read_torch_file
 from unblur.training.initialization import InitFrom
 from unblur.training.objectives.objective import Objective
 from unblur.training.recipe import Recipe
-from unblur.training.schedule import learning_rate
-from unblur.training.step import parameter_groups
+from unblur.training.schedule import compute_learning_rate
+from unblur.training.step import make_parameter_groups
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "step": (int,),
@@ -65,7 +65,7 @@ class TrainState:
         Raises UnblurError when a checkpoint does not fit the recipe's network.
         """
         if saved is not None and objective is not None and "objective" in saved:
-            with _refusing_damage(run):
+            with _refuse_damage(run):
                 objective.load_state_dict(saved["objective"])
         torch.manual_seed(seed_for(recipe.seed, "weights"))
         model = build(recipe.model)
@@ -83,7 +83,7 @@ class TrainState:
             self.model.get_submodule(part).requires_grad_(False)
         if objective is not None:
             objective.prepare(self.model)
-        self._groups = parameter_groups(self.model, recipe.backbone_lr_scale)
+        self._groups = make_parameter_groups(self.model, recipe.backbone_lr_scale)
         self.optimizer = torch.optim.AdamW(
             self._groups, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
@@ -91,7 +91,7 @@ class TrainState:
         self.step = 0
         if saved is not None:
             try:
-                with _refusing_damage(run):
+                with _refuse_damage(run):
                     self.optimizer.load_state_dict(saved["optimizer"])
             except ValueError as error:
                 raise UnblurError(
@@ -102,7 +102,7 @@ class TrainState:
 
     def set_learning_rate(self, recipe: Recipe) -> float:
         """Set the learning rate of the coming step, and return it."""
-        rate = learning_rate(
+        rate = compute_learning_rate(
             recipe.schedule,
             self.step,
             steps=recipe.steps,
@@ -127,7 +127,7 @@ class TrainState:
         averaged, values = map(list, zip(*pairs, strict=True))
         torch._foreach_lerp_(averaged, values, 1 - decay)
 
-    def to_save(self, recipe_json: str, objective: Objective | None) -> SavedState:
+    def to_saved_state(self, recipe_json: str, objective: Objective | None) -> SavedState:
         """Return what `save_state` writes."""
         saved = SavedState(
             step=self.step,
@@ -149,7 +149,7 @@ def _check_fit(run: Path, expected: Mapping[str, Tensor], given: Mapping[str, An
 
 
 @contextmanager
-def _refusing_damage(run: Path) -> Iterator[None]:
+def _refuse_damage(run: Path) -> Iterator[None]:
     """While it is entered, what entries of a wrong kind raise becomes UnblurError."""
     try:
         yield
@@ -163,7 +163,7 @@ def _refusing_damage(run: Path) -> Iterator[None]:
 def save_state(path: Path, state: SavedState) -> None:
     """Write the state; a kill at any instant leaves the old or the new one, whole."""
     buffer = io.BytesIO()
-    torch.save(_canonical(state), buffer)
+    torch.save(_canonicalise(state), buffer)
     write_atomically(path, buffer.getvalue())
 
 
@@ -173,29 +173,29 @@ def load_state(path: Path) -> SavedState:
         state = read_torch_file(path)
     except Exception as error:  # A damaged pickle can raise anything.
         reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
-        raise _no_state(path, reason) from error
+        raise _make_state_error(path, reason) from error
     if not isinstance(state, dict):
-        raise _no_state(path, f"it holds a {type(state).__name__}")
+        raise _make_state_error(path, f"it holds a {type(state).__name__}")
     wrong = [name for name, kinds in _KINDS.items() if type(state.get(name)) not in kinds]
     if wrong or state["step"] < 0:
-        raise _no_state(path, f"it has no usable {', '.join(wrong or ['step'])}")
+        raise _make_state_error(path, f"it has no usable {', '.join(wrong or ['step'])}")
     state |= {"model": modern_state_dict(state["model"]), "ema": modern_state_dict(state["ema"])}
     if former := state.pop("task", None):
         state["objective"] = modern_objective_state(former)
     return cast(SavedState, state)
 
 
-def _no_state(path: Path, reason: str) -> UnblurError:
+def _make_state_error(path: Path, reason: str) -> UnblurError:
     return UnblurError(
         f"{path} cannot be read as a training state ({reason}); "
         f"give another folder, or move {path.parent} away to begin again."
     )
 
 
-def _canonical(value: Any) -> Any:
+def _canonicalise(value: Any) -> Any:
     """The same with one object for equal texts: pickles show which objects were one, and a resumed run's are others."""
     if isinstance(value, dict):
-        return type(value)({_canonical(key): _canonical(item) for key, item in value.items()})
+        return type(value)({_canonicalise(key): _canonicalise(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_canonical, value))
+        return type(value)(map(_canonicalise, value))
     return sys.intern(value) if isinstance(value, str) else value

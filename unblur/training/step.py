@@ -41,14 +41,14 @@ def take_step(
         torch.autograd.backward(output.loss / len(micro_batches))
         outputs.append(output)
     processes.all_reduce_gradients([p.grad for p in model.parameters() if p.grad is not None])
-    output = _mean(outputs, processes)
+    output = _average(outputs, processes)
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     if not output.diverged and bool(norm.isfinite()):
         optimizer.step()
     return output, norm.item()
 
 
-def parameter_groups(model: nn.Module, backbone_lr_scale: float) -> list[dict[str, Any]]:
+def make_parameter_groups(model: nn.Module, backbone_lr_scale: float) -> list[dict[str, Any]]:
     """Return parameter groups for an optimizer, with the backbone apart if its share of the learning rate differs.
 
     `share` is an entry of each group.
@@ -68,7 +68,7 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
 
-def _mean(outputs: Sequence[LossOutput], processes: Processes) -> LossOutput:
+def _average(outputs: Sequence[LossOutput], processes: Processes) -> LossOutput:
     """Average the outputs of all micro-batches and processes."""
     names = list(outputs[0].metrics)
     diverged = fmean(output.diverged for output in outputs)

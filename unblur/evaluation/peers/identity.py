@@ -6,5 +6,5 @@ from numpy.typing import NDArray
 
 
 def identity(blurry: NDArray[Any]) -> NDArray[Any]:
-    """(H, W, 3) -> the same."""
+    """Return the picture unchanged, (H, W, 3)."""
     return blurry.copy()

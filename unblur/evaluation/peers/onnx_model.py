@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unblur.errors import UnblurError
-from unblur.evaluation.peers.planes import pixels_of, planes_of
-from unblur.models.padding import padded_to_multiple
-from unblur.restoration.tiles import SMALLEST_TILE_PX, Span, spans
+from unblur.evaluation.peers.planes import to_pixels, to_planes
+from unblur.models.padding import pad_to_multiple
+from unblur.restoration.tiles import SMALLEST_TILE_PX, Span, compute_spans
 
 OVERLAP_PX = 32
 """Overlap in pixels of neighbouring tiles of a model with a fixed size."""
@@ -23,14 +23,14 @@ _KINDS: dict[str, np.dtype[Any]] = {"tensor(float)": np.dtype(np.float32), "tens
 
 
 class OnnxModel:
-    """Restores RGB in [0, 1], (1, 3, H, W) in and out, of any size or of the one that the model was exported for.
+    """A model from RGB in [0, 1], (1, 3, H, W), to the same, of any size or of the one that it was exported for.
 
     Sides are padded to a multiple by repeating the last row and column. Larger pictures than a fixed size are cut into
     overlapping tiles, smaller ones padded. Raises UnblurError for what is no such model.
     """
 
     def __init__(self, path: Path, *, device: str = "auto", multiple_px: int = 1) -> None:
-        """`device`: auto, cpu or cuda. `multiple_px`: what both sides must be multiples of."""
+        """Open the model on `device`: auto, cpu or cuda. Both sides of its input are multiples of `multiple_px`."""
         try:
             import onnxruntime
         except ImportError as error:
@@ -56,10 +56,10 @@ class OnnxModel:
             raise UnblurError(f"{path} is no ONNX model that can be run ({_first_line(error)}); export it anew.") from (
                 error
             )
-        self._input, self._kind, self._fixed = self._described()
+        self._input, self._kind, self._fixed = self._describe()
 
-    def _described(self) -> tuple[str, np.dtype[Any], tuple[int, int] | None]:
-        """The input's name and type, and its height and width where they are fixed."""
+    def _describe(self) -> tuple[str, np.dtype[Any], tuple[int, int] | None]:
+        """Return the name and the type of the input, and its height and width where they are fixed."""
         inputs = self._session.get_inputs()
         summary = ", ".join(f"{one.name} {one.type} {one.shape}" for one in inputs)
         wrong = UnblurError(
@@ -76,21 +76,23 @@ class OnnxModel:
         return inputs[0].name, _KINDS[inputs[0].type], fixed
 
     def restore(self, blurry: NDArray[Any]) -> NDArray[Any]:
-        """(H, W, 3) uint8 -> the same."""
-        planes = planes_of(blurry)
-        restored = self._of_any_size(planes) if self._fixed is None else self._in_tiles(planes, *self._fixed)
-        return pixels_of(restored)
+        """Restore (H, W, 3) uint8 -> same."""
+        planes = to_planes(blurry)
+        restored = (
+            self._restore_any_size(planes) if self._fixed is None else self._restore_in_tiles(planes, *self._fixed)
+        )
+        return to_pixels(restored)
 
     def tile_px(self, blurry: NDArray[Any]) -> int:
-        """Largest side of the tiles into which a picture (H, W, 3) is cut; 0 where it is not."""
+        """Return the largest side of the tiles into which a picture (H, W, 3) is cut; 0 if it is not."""
         if self._fixed is None or (blurry.shape[0] <= self._fixed[0] and blurry.shape[1] <= self._fixed[1]):
             return 0
         return max(self._fixed)
 
-    def _of_any_size(self, planes: Tensor) -> Tensor:
-        return self._run(padded_to_multiple(planes, self._multiple_px))[..., : planes.shape[2], : planes.shape[3]]
+    def _restore_any_size(self, planes: Tensor) -> Tensor:
+        return self._run(pad_to_multiple(planes, self._multiple_px))[..., : planes.shape[2], : planes.shape[3]]
 
-    def _in_tiles(self, planes: Tensor, height: int, width: int) -> Tensor:
+    def _restore_in_tiles(self, planes: Tensor, height: int, width: int) -> Tensor:
         rows, columns = _windows(planes.shape[2], height), _windows(planes.shape[3], width)
         whole = torch.zeros_like(planes)
         for row in rows:
@@ -105,7 +107,7 @@ class OnnxModel:
         return whole
 
     def _run(self, planes: Tensor) -> Tensor:
-        """(1, 3, H, W) -> the same: the first output that has this shape."""
+        """Run the model, (1, 3, H, W) -> same, and return its first output of this shape."""
         shape = tuple(planes.shape)
         try:
             outputs = self._session.run(None, {self._input: planes.numpy().astype(self._kind)})
@@ -128,7 +130,7 @@ class OnnxModel:
 
 
 def _providers(device: str, available: list[str]) -> tuple[str, list[str]]:
-    """The device's name for tables, and who runs the model there."""
+    """Return the device's name for tables, and the execution providers for it."""
     if device.startswith("cuda") and "CUDAExecutionProvider" not in available:
         raise UnblurError("This onnxruntime cannot use CUDA; install onnxruntime-gpu instead, or use --device cpu.")
     if device != "cpu" and "CUDAExecutionProvider" in available:
@@ -142,7 +144,7 @@ def _windows(length_px: int, tile_px: int) -> tuple[Span, ...]:
             f"A model for {tile_px} px cannot be laid over {length_px} px; export it for at least {SMALLEST_TILE_PX} "
             "px, or for any size."
         )
-    return spans(length_px, tile_px=tile_px, overlap_px=OVERLAP_PX, feather_px=OVERLAP_PX)
+    return compute_spans(length_px, tile_px=tile_px, overlap_px=OVERLAP_PX, feather_px=OVERLAP_PX)
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from unblur.datasets.fingerprint import fingerprint
+from unblur.datasets.fingerprint import compute_fingerprint
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
@@ -14,7 +14,7 @@ from unblur.photos.photo import Photo
 
 
 class OutputFolder:
-    """Finds the restored picture by the name of the blurry one, whatever its format. Raises UnblurError."""
+    """Restored pictures in a folder, found by the names of the blurry ones, whatever their formats."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -24,13 +24,13 @@ class OutputFolder:
             if path.suffix.lower() in READABLE_SUFFIXES:
                 self._paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
         # Other pictures in the same folder are another result.
-        self.fingerprint = fingerprint(self._paths.items())
+        self.fingerprint = compute_fingerprint(self._paths.items())
         if not self._paths:
             raise UnblurError(f"{folder} holds no pictures; give the folder of restored ones.")
 
     def picture(self, image: str) -> NDArray[Any]:
-        """(H, W, 3) uint8. Raises UnblurError when the folder has none of that name, or two."""
-        bare = bare_name(image)
+        """Read the picture of this name, (H, W, 3) uint8. Raises UnblurError when the folder has none, or two."""
+        bare = remove_suffix(image)
         paths = self._paths.get(bare, [])
         if len(paths) != 1:
             there = f"{len(paths)} pictures" if paths else "no picture"
@@ -38,18 +38,18 @@ class OutputFolder:
         return read_rgb(paths[0]).permute(1, 2, 0).contiguous().numpy()
 
 
-def bare_name(image: str) -> str:
-    """The name of a measured image without the suffix of a photograph, which it may have or lack."""
+def remove_suffix(image: str) -> str:
+    """Return the name of a measured image without the suffix of a photograph, if it has one."""
     suffix = Path(image).suffix
     return image.removesuffix(suffix) if suffix.lower() in READABLE_SUFFIXES else image
 
 
 def output_path(folder: Path, image: str) -> Path:
     """Return the path of the restored image."""
-    return folder / f"{bare_name(image)}.png"
+    return folder / f"{remove_suffix(image)}.png"
 
 
-def keep_output(folder: Path, image: str, pixels: NDArray[Any]) -> None:
+def save_output(folder: Path, image: str, pixels: NDArray[Any]) -> None:
     """Write a restored picture, (H, W, 3) uint8, as PNG where `OutputFolder` finds it. Raises UnblurError."""
     path = output_path(folder, image)
     try:

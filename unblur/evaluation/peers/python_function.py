@@ -16,13 +16,13 @@ from unblur.errors import UnblurError
 _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
-def names_function(method: str) -> bool:
-    """Whether a method is written as module:function."""
+def is_function_name(method: str) -> bool:
+    """Return whether a method is written as module:function."""
     return _NAMED.fullmatch(method) is not None
 
 
 class PythonFunction:
-    """Calls the function `restore` of the module `my_network` for "my_network:restore".
+    """The function `restore` of the module `my_network` for "my_network:restore".
 
     The function takes (H, W, 3) uint8 and returns the same. With a `checkpoint`, a file or folder, it is called once
     with the checkpoint's path and the device instead, and returns the function that restores. The module is found as by

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.evaluation.peers.planes import pixels_of, planes_of
+from unblur.evaluation.peers.planes import to_pixels, to_planes
 from unblur.regular_files import read_regular
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 class SpandrelModel:
-    """A network from RGB to RGB of the same size. Raises UnblurError for a file that holds none that spandrel knows."""
+    """A network from RGB to RGB of the same size. Raises UnblurError for a file that spandrel cannot load."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
         try:
@@ -51,5 +51,5 @@ class SpandrelModel:
         self._model = model.float().eval()
 
     def restore(self, blurry: NDArray[Any]) -> NDArray[Any]:
-        """(H, W, 3) uint8 -> the same; spandrel pads to what the network needs."""
-        return pixels_of(self._model(planes_of(blurry).to(self._device)))
+        """Restore (H, W, 3) uint8 -> same; spandrel pads the picture as the network needs."""
+        return to_pixels(self._model(to_planes(blurry).to(self._device)))

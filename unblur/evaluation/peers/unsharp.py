@@ -17,7 +17,7 @@ _RADIUS_PX = 8
 
 
 def unsharp_mask(blurry: NDArray[Any]) -> NDArray[Any]:
-    """(H, W, 3) uint8 sRGB -> the same, rounded to eight bits."""
+    """Sharpen (H, W, 3) uint8 sRGB -> same, rounded to eight bits."""
     picture = torch.from_numpy(blurry.astype(np.float64)).permute(2, 0, 1)[None]
     offsets = torch.arange(-_RADIUS_PX, _RADIUS_PX + 1, dtype=torch.float64)
     weights = torch.exp(-0.5 * (offsets / SIGMA_PX) ** 2)

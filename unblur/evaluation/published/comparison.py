@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from unblur.datasets.catalogue import CATALOGUE, DataSet
-from unblur.evaluation.protocol import usual_protocol
+from unblur.evaluation.protocol import choose_protocol
 from unblur.evaluation.published.numbers import PublishedNumber, Standing
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table
@@ -47,8 +47,8 @@ class _Line:
     notes: tuple[str, ...] = ()
 
 
-def published_tables(runs: Iterable[Sequence[Row]], numbers: Sequence[PublishedNumber]) -> list[PublishedTable]:
-    """One table for each data set of which both runs and published numbers are there, sorted by the first metric."""
+def make_published_tables(runs: Iterable[Sequence[Row]], numbers: Sequence[PublishedNumber]) -> list[PublishedTable]:
+    """Return one table for each data set with runs and published numbers, sorted by the first metric."""
     by_data_set: dict[str, list[Sequence[Row]]] = {}
     for rows in runs:
         by_data_set.setdefault(rows[0].conditions.data_set, []).append(rows)
@@ -64,7 +64,7 @@ def published_tables(runs: Iterable[Sequence[Row]], numbers: Sequence[PublishedN
 def _table(
     data_set: DataSet, splits: Sequence[str], runs: Sequence[Sequence[Row]], numbers: Sequence[PublishedNumber]
 ) -> list[PublishedTable]:
-    """One table, or none where nothing was published that was measured here."""
+    """Return one table, or none where no published number was measured here."""
     of_data_set = [one for one in numbers if one.data_set == data_set.name]
     # Where somebody published of this very split, numbers of another or of an unknown one say nothing.
     exact = [one for one in of_data_set if one.split in splits]
@@ -103,7 +103,7 @@ def _cells(line: _Line, metrics: Sequence[str], marks: Mapping[str, str]) -> tup
 
 
 def _published_lines(numbers: Sequence[PublishedNumber]) -> list[_Line]:
-    """The numbers that one table gives of one method, in a line."""
+    """Return the numbers that one table gives of one method, in a line."""
     together: dict[tuple[str, ...], list[PublishedNumber]] = {}
     for one in numbers:
         key = (one.method, one.trained_on, one.split, one.source, one.found, one.standing)
@@ -124,7 +124,7 @@ def _published_lines(numbers: Sequence[PublishedNumber]) -> list[_Line]:
 def _our_lines(
     rows: Sequence[Row], metrics: Sequence[str], data_set: DataSet, splits: Sequence[str], published_for: Sequence[str]
 ) -> list[_Line]:
-    """The blurry pictures and the restored ones."""
+    """Return the lines of the blurry pictures and of the restored ones."""
     conditions = rows[0].conditions
     reason = _why_not_comparable(rows, data_set, splits, published_for)
     notes = [reason] if reason else []
@@ -151,7 +151,7 @@ def _our_lines(
 def _why_not_comparable(
     rows: Sequence[Row], data_set: DataSet, splits: Sequence[str], published_for: Sequence[str]
 ) -> str | None:
-    """Return the reason in a sentence, or None."""
+    """Describe in a sentence why the numbers cannot be compared; None if they can."""
     reasons = []
     sizes = [data_set.expected(split) for split in splits]
     whole = sum(size or 0 for size in sizes)
@@ -160,7 +160,7 @@ def _why_not_comparable(
     if set(splits) != set(published_for):
         reasons.append(f"measured on {' and '.join(splits)}, published for {' and '.join(published_for)}")
     protocol = rows[0].conditions.protocol
-    usual = usual_protocol(data_set.name, splits, has_sharp=data_set.ground_truth).title
+    usual = choose_protocol(data_set.name, splits, has_sharp=data_set.ground_truth).title
     if protocol != usual:
         reasons.append(f"protocol {protocol} instead of {usual}")
     return f"Measured here, but not comparable: {'; '.join(reasons)}." if reasons else None

@@ -21,7 +21,7 @@ NOTES_FILE = "notes.csv"
 
 
 class Standing(StrEnum):
-    """The source of a number, and how far it is to be trusted."""
+    """The source of a number, and its reliability."""
 
     OWN = "own"
     """The authors of the method say it, in the source that is named."""
@@ -54,7 +54,7 @@ class PublishedNumber:
 
 
 def read_published(folder: Traversable | None = None) -> list[PublishedNumber]:
-    """Every number of the CSV files in `folder`, those of this package if there is none.
+    """Read every number of the CSV files in `folder`, those of this package for None.
 
     Raises UnblurError for a line that is no number of these, or names a note that is not there.
     """

@@ -79,7 +79,7 @@ class AutoencodingObjective(Objective):
             metrics["st_lpips"] = round(distance.item(), 5)
         if self.adversary is not None and self.batches >= self.honest_steps:
             metrics["discriminator"] = round(self.adversary.learn(predicted, truth), 5)
-            loss = loss + self.settings.adversarial * self.adversary.fooling_loss(predicted)
+            loss = loss + self.settings.adversarial * self.adversary.compute_fooling_loss(predicted)
         self.batches += 1
         return LossOutput(loss=loss, metrics=metrics, diverged=False)
 

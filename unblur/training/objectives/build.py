@@ -30,8 +30,8 @@ from unblur.training.objectives.objective import Objective
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective
 from unblur.training.objectives.restoration import RestorationObjective
-from unblur.training.patches import patches_of, simulated_patches
-from unblur.training.progressive import phases_of
+from unblur.training.patches import build_patches, build_simulated_patches
+from unblur.training.progressive import list_phases
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import RestorationLoss
 
@@ -45,30 +45,30 @@ def build_objective(
 ) -> Objective:
     """Build the objective of `recipe` on `photos`; blur is simulated on `device`.
 
-    `encoder` is the result of `frozen_encoder` for the recipe's network, and `cache` the folder of cached features, for
-    recipes that cache them. Raises UnblurError when the recipe needs something that is missing.
+    `encoder` is the result of `load_frozen_encoder` for the recipe's network, and `cache` the folder of cached
+    features, for recipes that cache them. Raises UnblurError when the recipe needs something that is missing.
     """
     if isinstance(recipe.model, RestorerConfig):
         criterion = RestorationLoss(recipe.losses, recipe.loss_floor, device)
-        return RestorationObjective(patches_of(recipe, photos, device), criterion, recipe.loss_floor)
+        return RestorationObjective(build_patches(recipe, photos, device), criterion, recipe.loss_floor)
     match recipe.model:
         case MotionEstimatorConfig():
-            return MotionObjective(simulated_patches(recipe, photos, device), recipe.reblur_weight)
+            return MotionObjective(build_simulated_patches(recipe, photos, device), recipe.reblur_weight)
         case SemanticPriorConfig(backbone=backbone, two_pass=twice):
-            restorer = _bundled_restorer(device) if twice else None
+            restorer = _load_bundled_restorer(device) if twice else None
             return PriorDistillationObjective(
-                patches_of(recipe, photos, device), load_teacher(backbone).to(device), restorer
+                build_patches(recipe, photos, device), load_teacher(backbone).to(device), restorer
             )
         case PreReconstructionConfig():
-            return _pre_reconstruction(recipe, photos, device, encoder)
+            return _build_pre_reconstruction(recipe, photos, device, encoder)
         case GlowConfig(pre_reconstruction=first):
-            shared = _pre_reconstruction(recipe, photos, device, encoder)
+            shared = _build_pre_reconstruction(recipe, photos, device, encoder)
             if recipe.glow.cache_size is not None:
                 assert cache is not None
                 return CachedFlowMatchingObjective(shared, recipe, cache)
             return FlowMatchingObjective(shared, recipe.seed, pre_reconstructs=first is not None)
         case AutoencoderConfig() | LatentDecoderConfig():
-            patches = patches_of(recipe, photos, device)
+            patches = build_patches(recipe, photos, device)
             return AutoencodingObjective(
                 patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder, precision=recipe.precision
             )
@@ -80,16 +80,16 @@ def build_objective(
     assert_never(recipe.model)
 
 
-def _bundled_restorer(device: str) -> torch.nn.Module:
+def _load_bundled_restorer(device: str) -> torch.nn.Module:
     model = load_checkpoint(BUNDLED_RESTORER).model
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _pre_reconstruction(
+def _build_pre_reconstruction(
     recipe: Recipe, photos: PhotoFolder | None, device: str, encoder: FrozenEncoder | None
 ) -> PreReconstructionObjective:
-    odd = [phase.patch_px for phase in phases_of(recipe) if phase.patch_px % STRIDE_PX]
+    odd = [phase.patch_px for phase in list_phases(recipe) if phase.patch_px % STRIDE_PX]
     if odd:
         raise UnblurError(f"{recipe.name} has patches of {odd[0]} px; latents need multiples of {STRIDE_PX} px.")
     assert encoder is not None
-    return PreReconstructionObjective(patches_of(recipe, photos, device), encoder, recipe.glow, device)
+    return PreReconstructionObjective(build_patches(recipe, photos, device), encoder, recipe.glow, device)

@@ -44,9 +44,9 @@ class CachedFlowMatchingObjective(Objective):
             extra_sources=recipe.extra_sources,
             seed=recipe.seed,
             encoder=self.source.encoder.sha256,
-            network=_sha256_of_frozen(network),
+            network=_hash_frozen(network),
         )
-        former = replace(key, network=_sha256_of_frozen(network, former_name))
+        former = replace(key, network=_hash_frozen(network, former_name))
         assert recipe.glow.cache_size is not None
         self.patches = FeatureCache(self.source, network, recipe.glow.cache_size, self.folder, key, former)
 
@@ -61,11 +61,11 @@ class CachedFlowMatchingObjective(Objective):
         """Predict the velocity; the conditions are returned as they are before condition dropout."""
         network = cast(GlowDeblur, model)
         restored, coarse, motion, regions, clean, noise, sigma, condition_mask = batch
-        conditions = network.conditions(
+        conditions = network.compute_conditions(
             FrozenFeatures(restored=restored, coarse=coarse, motion=motion, regions=regions)
         )
         masked = network.drop_conditions(conditions, *condition_mask.unbind(dim=1))
-        return network.velocity(add_noise(clean, noise, sigma), sigma, masked), conditions
+        return network.predict_velocity(add_noise(clean, noise, sigma), sigma, masked), conditions
 
     def loss(self, predicted: tuple[Tensor, Conditions], batch: Example) -> LossOutput:
         """Compute the loss of what `forward` returned for `batch`."""
@@ -90,7 +90,7 @@ class CachedFlowMatchingObjective(Objective):
         self.source.load_state_dict(state)
 
 
-def _sha256_of_frozen(network: GlowDeblur, rename: Callable[[str], str] = str) -> str:
+def _hash_frozen(network: GlowDeblur, rename: Callable[[str], str] = str) -> str:
     """Return the digest of the frozen parameters, whose names may be changed first."""
     digest = hashlib.sha256()
     for name, parameter in network.named_parameters():

@@ -77,14 +77,14 @@ class FeatureCache:
             raise UnblurError(f"{folder} has features of another recipe or of other weights; remove it.")
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_json(key).encode())
-        self._order = lru_cache(maxsize=2)(self._shuffled)
+        self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def __getitem__(self, index: int) -> CachedExample:
         round_, place = divmod(index, self.count)
         number = int(self._order(round_)[place])
         path = self.folder / f"{number:06d}.safetensors"
         if not path.exists():
-            write_atomically(path, save_tensors(self._made(number)))
+            write_atomically(path, save_tensors(self._compute(number)))
         try:
             cached = load_tensors(read_regular(path))
             features = FrozenFeatures(
@@ -100,7 +100,7 @@ class FeatureCache:
             ) from error
 
     @torch.no_grad()
-    def _made(self, number: int) -> dict[str, Tensor]:
+    def _compute(self, number: int) -> dict[str, Tensor]:
         blurry, _, clean = self.source.example(number)
         encoded = self.source.encode(blurry)[None] if self.network.pre_reconstruction is None else None
         features = self.network.encode_frozen(blurry[None].to(self.source.device), encoded)
@@ -115,7 +115,7 @@ class FeatureCache:
             **{name: tensor[0].to("cpu", torch.float16).contiguous() for name, tensor in halves.items()},
         }
 
-    def _shuffled(self, round_: int) -> Tensor:
+    def _shuffle(self, round_: int) -> Tensor:
         return torch.randperm(self.count, generator=generator_for(self.seed, "round", round_))
 
 

@@ -50,7 +50,9 @@ class FlowMatchingObjective(Objective):
         conditions: Conditions = network(blurry, encoded=encoded[0] if encoded else None)
         motion, semantics = condition_mask.unbind(dim=1)
         noisy = add_noise(clean, noise, sigma)
-        return network.velocity(noisy, sigma, network.drop_conditions(conditions, motion, semantics)), conditions
+        return network.predict_velocity(
+            noisy, sigma, network.drop_conditions(conditions, motion, semantics)
+        ), conditions
 
     def loss(self, predicted: tuple[Tensor, Conditions], batch: Example) -> LossOutput:
         """Compute the loss of what `forward` returned for `batch`."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from unblur.blur.reblur import reblur
-from unblur.blur.undirected import directed, endpoint_error_px, undirected
+from unblur.blur.undirected import compute_endpoint_error_px, to_directed, to_undirected
 from unblur.datasets import Patches
 from unblur.datasets.repeated import AugmentedPair
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
@@ -25,8 +25,8 @@ class MotionObjective(Objective):
     def example(self, index: int) -> Example:
         """Return (blurry, undirected paths, sharp): (3, P, P) sRGB in [0, 1], (4, P/8, P/8) pixels, (3, P, P)."""
         patch = self.patches[index]
-        ends = patch.fitted_ends(OUTPUT_STRIDE_PX)
-        return patch.blurry, undirected(ends.start, ends.end), patch.sharp
+        ends = patch.fit_ends(OUTPUT_STRIDE_PX)
+        return patch.blurry, to_undirected(ends.start, ends.end), patch.sharp
 
     def loss(self, predicted: Tensor, batch: Example) -> LossOutput:
         """Compute the loss of paths. Shape: (B, 4, h, w); (B, 3, P, P), (B, 4, h, w), (B, 3, P, P)."""
@@ -34,7 +34,7 @@ class MotionObjective(Objective):
         again = reblur_loss(*reblur(sharp, predicted), blurry)
         loss = path_loss(predicted, truth) + self.reblur_weight * again
         with torch.no_grad():
-            error_px = endpoint_error_px(*directed(predicted), *directed(truth)).mean().item()
+            error_px = compute_endpoint_error_px(*to_directed(predicted), *to_directed(truth)).mean().item()
             length_px = truth[:, 2:].norm(dim=1).mean().item()
         return LossOutput(
             loss=loss,

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from unblur.datasets import Patch, Patches
 from unblur.models.backbone import Backbone
-from unblur.models.semantic_prior import features_of
-from unblur.training.losses import feature_loss, mean_cosine
+from unblur.models.semantic_prior import compute_features
+from unblur.training.losses import compute_mean_cosine, feature_loss
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 
 WORSE_THAN_ANY_CONSTANT = 10.0
@@ -62,8 +62,8 @@ class PriorDistillationObjective(Objective):
         """Compute the loss of features of every level, finest first. Batch: (B, 3, P, P) twice and (B,)."""
         truth = batch[1]
         with torch.no_grad():
-            target = features_of(self.teacher, truth)
-            cosine = fmean(mean_cosine(one, other) for one, other in zip(predicted, target, strict=True))
+            target = compute_features(self.teacher, truth)
+            cosine = fmean(compute_mean_cosine(one, other) for one, other in zip(predicted, target, strict=True))
         review = feature_loss(predicted, target)
         loss = ANGLE_WEIGHT * cosine_loss(predicted, target) + REVIEW_WEIGHT * review
         return LossOutput(

@@ -25,7 +25,7 @@ class RestorationObjective(Objective):
     def forward(self, model: nn.Module, batch: Example) -> Tensor | list[Tensor]:
         """Restore the batch; networks with several outputs return all of them."""
         shown, _ = batch
-        restored: Tensor | list[Tensor] = model.outputs(shown) if isinstance(model, MultiOutput) else model(shown)
+        restored: Tensor | list[Tensor] = model.restore_all(shown) if isinstance(model, MultiOutput) else model(shown)
         return restored
 
     def loss(self, predicted: Tensor | list[Tensor], batch: Example) -> LossOutput:
