@@ -9,6 +9,9 @@ from typing import Literal
 Mode = Literal["faithful", "fast", "generative"]
 """Modes of restoration, `unblur/app/restore_command.py`."""
 
+FrameChoice = Literal["blurred", "all"]
+"""Frames of a video to restore, `unblur/restoration/video.py`."""
+
 ExportMode = Literal["faithful", "fast"]
 """Modes whose network can be exported, `unblur/app/export_command.py`."""
 
