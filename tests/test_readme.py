@@ -60,6 +60,8 @@ NOT_RUN = {
     "pip install 'unblur[onnx]'": "installs",
     "pip install 'unblur[export]'": "installs",
     "pip install 'unblur[openvino]'": "installs",
+    "unblur photo.jpg --runtime onnx": "needs onnxruntime; test_restore_runtime.py",
+    "unblur photo.jpg --runtime openvino": "needs openvino; test_runtimes.py",
     "unblur export openvino -o unblur.xml": "needs openvino; test_export_command.py",
     "pip install -c constraints.txt -e '.[web]'": "installs; `make test` has done the same before this file runs",
     "unblur web": "ends with Ctrl-C; test_web_page.py",

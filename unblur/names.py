@@ -15,6 +15,9 @@ FrameChoice = Literal["blurred", "all"]
 ExportMode = Literal["faithful", "fast"]
 """Modes whose network can be exported, `unblur/app/export_command.py`."""
 
+Runtime = Literal["auto", "torch", "onnx", "openvino"]
+"""Programs that run a restoring network; "auto" depends on the processor, `unblur/restoration/runtimes.py`."""
+
 ExportFormat = Literal["onnx", "openvino", "dtmodel"]
 """File formats of exported networks, `unblur/restoration/exported_files.py`."""
 
