@@ -166,9 +166,9 @@ def restoration_results() -> Iterable[tuple[str, Result]]:
     pixels = read_photo(EXAMPLES / "reds_blurry.png").pixels[CROP].copy()
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     methods: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-        ("multiscale", load(BUNDLED_RESTORER, "cpu", "float32", shake="off").restore),
-        ("multiscale, fast", load(BUNDLED_RESTORER, "cpu", "float32", fast=True).restore),
-        ("faithful", load(BUNDLED_FAITHFUL, "cpu", "float32", shake="off").restore),
+        ("multiscale", load(BUNDLED_RESTORER, "cpu", "float32", shake="off", runtime="torch").restore),
+        ("multiscale, fast", load(BUNDLED_RESTORER, "cpu", "float32", fast=True, runtime="torch").restore),
+        ("faithful", load(BUNDLED_FAITHFUL, "cpu", "float32", shake="off", runtime="torch").restore),
         ("generative", _restore_generatively),
     )
     for name, restore in methods:

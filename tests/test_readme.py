@@ -22,6 +22,8 @@ import tyro
 from PIL import Image
 
 from experiments.harness import run
+from tests.photos.made_raw import make_dng
+from tests.videos.made_videos import make_video
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
@@ -58,6 +60,8 @@ NOT_RUN = {
     "pip install 'unblur[onnx]'": "installs",
     "pip install 'unblur[export]'": "installs",
     "pip install 'unblur[openvino]'": "installs",
+    "unblur photo.jpg --runtime onnx": "needs onnxruntime; test_restore_runtime.py",
+    "unblur photo.jpg --runtime openvino": "needs openvino; test_runtimes.py",
     "unblur export openvino -o unblur.xml": "needs openvino; test_export_command.py",
     "pip install -c constraints.txt -e '.[web]'": "installs; `make test` has done the same before this file runs",
     "unblur web": "ends with Ctrl-C; test_web_page.py",
@@ -123,6 +127,10 @@ NOT_RUN = {
         ],
         "takes hours; tests/experiments/test_shake_experiments.py runs small ones",
     ),
+    "python -m experiments.video_flicker --photos photos -o results/flicker": "takes minutes; test_video_flicker.py",
+    "darktable-cli photo.dng export.tif --icc-type SRGB --core --conf plugins/imageio/format/tiff/bpp=16": "needs "
+    "darktable",
+    "unblur export.tif -o export_sharper.tif": "needs what the command above makes; run with another export.tif",
     "unblur photo.jpg --mode generative --checkpoint runs/glow --decoder runs/decoder": (
         "test_generative_mode.py types it with small ones"
     ),
@@ -183,9 +191,12 @@ def desk(tmp_path: Path) -> Path:
     with Image.open(ROOT / "examples" / "reds_blurry.png") as blurry:
         blurry = blurry.resize((112, 80))
         blurry.save(tmp_path / "photo.jpg", quality=90)
+        blurry.save(tmp_path / "export.tif")
         (tmp_path / "holiday" / "beach").mkdir(parents=True)
         blurry.crop((0, 0, 80, 60)).save(tmp_path / "holiday" / "one.jpg")
         blurry.crop((32, 0, 112, 60)).save(tmp_path / "holiday" / "beach" / "two.png")
+    make_dng(tmp_path / "photo.dng")
+    make_video(tmp_path / "clip.mp4")
     save_sharp_photos(tmp_path / "photos", count=1, width=384, height=256)  # Pairs of 256 px are cut from it.
     return tmp_path
 

@@ -9,8 +9,14 @@ from typing import Literal
 Mode = Literal["faithful", "fast", "generative"]
 """Modes of restoration, `unblur/app/restore_command.py`."""
 
+FrameChoice = Literal["blurred", "all"]
+"""Frames of a video to restore, `unblur/restoration/video.py`."""
+
 ExportMode = Literal["faithful", "fast"]
 """Modes whose network can be exported, `unblur/app/export_command.py`."""
+
+Runtime = Literal["auto", "torch", "onnx", "openvino"]
+"""Programs that run a restoring network; "auto" depends on the processor, `unblur/restoration/runtimes.py`."""
 
 ExportFormat = Literal["onnx", "openvino", "dtmodel"]
 """File formats of exported networks, `unblur/restoration/exported_files.py`."""

@@ -197,7 +197,7 @@ def test_the_caption_of_another_text_encoder_is_refused(photo: Path, restore, te
     sizes = {"vocab_size": 8, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
     transformers.BertModel(transformers.BertConfig(**sizes, intermediate_size=8)).save_pretrained(text_encoder)
     assert restore(photo, "--caption", "a bus", "--text-encoder", text_encoder) == 2
-    assert "8 numbers of a word where this checkpoint expects 16" in capsys.readouterr().err
+    assert "8 channels for a token where this checkpoint expects 16" in capsys.readouterr().err
 
 
 # --- what is refused -------------------------------------------------------------------------------------

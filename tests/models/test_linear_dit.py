@@ -54,7 +54,7 @@ def test_a_block_is_that_of_diffusers() -> None:
         attention_bias=False,
     ).eval()
     ours = LinearDiTBlock(TINY).eval()
-    names = {name: SANA_KEYS.renamed(f"transformer_blocks.0.{name}") for name in theirs.state_dict()}
+    names = {name: SANA_KEYS.rename(f"transformer_blocks.0.{name}") for name in theirs.state_dict()}
     ours.load_state_dict({names[name].removeprefix("blocks.0."): v for name, v in theirs.state_dict().items()})
     x, tokens, noise = torch.randn(2, 3 * 4, 24), torch.randn(2, 5, 24), torch.randn(2, 6, 24)
     bias = torch.where(torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]) > 0, 0.0, -10000.0)

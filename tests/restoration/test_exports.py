@@ -210,7 +210,7 @@ def test_an_unknown_operation_is_an_error() -> None:
 
 @pytest.mark.slow
 def test_the_bundled_network_agrees_with_pytorch() -> None:
-    network = load(shake="off", device="cpu", precision="float32").network
+    network = load(shake="off", device="cpu", precision="float32", runtime="torch").network
     restore = run_by_onnxruntime(build_onnx_model(network, DESCRIPTION))
     # The last picture is larger than the window of local pooling.
     assert max(*errors(network, restore), error(network, restore, picture(410, 397))) < TOLERANCE
@@ -273,6 +273,8 @@ def test_pooling_within_the_margin_makes_darktables_cut_less_than_a_level() -> N
         levels = np.array(opened.convert("RGB"), np.float32)[:, :560]
     half = torch.from_numpy(levels).permute(2, 0, 1)[None] / 255
     blurry = torch.cat((half, half.flip(3)), dim=3)
-    restorer = load(pooling_window_px=darktable_window_px(256), shake="off", device="cpu", precision="float32")
+    restorer = load(
+        pooling_window_px=darktable_window_px(256), shake="off", device="cpu", precision="float32", runtime="torch"
+    )
     # 1.5 with the usual window.
     assert measure_added_step(restorer.network, blurry) < 1

@@ -247,7 +247,7 @@ def test_an_unfinished_run_with_former_names_finds_its_cache(
     recipe = replace(TINY, glow=GlowTraining(cache_size=3))
     digest, init = cached_flow_matching._hash_frozen, InitFrom(prior=prior)
     with monkeypatch.context() as former:
-        former.setattr(cached_flow_matching, "_sha256_of_frozen", lambda network, *_: digest(network, former_name))
+        former.setattr(cached_flow_matching, "_hash_frozen", lambda network, *_: digest(network, former_name))
         train_three_steps(recipe, photos, tmp_path / "run", init, encoder)
     settings = tmp_path / "run" / "cache" / "settings.json"
     settings.write_text(former_json(settings.read_text()))

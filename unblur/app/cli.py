@@ -24,6 +24,7 @@ from unblur.app.tables_command import tables
 from unblur.app.threads import wait_briefly
 from unblur.app.train_command import train
 from unblur.app.validation_command import validation
+from unblur.app.video_command import video
 from unblur.app.web_command import web
 from unblur.errors import UnblurError
 
@@ -31,7 +32,7 @@ OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 GROUPS: dict[str, dict[str, Callable[..., int]]] = {
-    "photographs": {"restore": restore, "web": web},
+    "photographs and videos": {"restore": restore, "video": video, "web": web},
     "training and measuring": {"train": train, "evaluate": evaluate, "tables": tables, "bench": bench},
     "data sets": {
         "simulate": simulate,

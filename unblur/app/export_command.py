@@ -55,7 +55,9 @@ def export(
             f"{loaded.folder} holds a generative network, which cannot be exported; give another checkpoint."
         )
     window_px = darktable_window_px(loaded.train_patch_px) if format == "dtmodel" else None
-    network = load(loaded.folder, "cpu", "float32", window_px, fast=mode == "fast", shake="off").network
+    network = load(
+        loaded.folder, "cpu", "float32", window_px, fast=mode == "fast", shake="off", runtime="torch"
+    ).network
     description = describe_network(loaded, fast=mode == "fast")
     if format == "dtmodel":
         contents = [build_darktable_archive(network, description, output.stem, read_model_card(loaded))]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from unblur.errors import UnblurError
 from unblur.names import Mode
-from unblur.photos.formats import READABLE_SUFFIXES, WRITABLE_SUFFIXES, choose_result_suffix
+from unblur.photos.formats import RESTORABLE_SUFFIXES, WRITABLE_SUFFIXES, choose_result_suffix
 
 RESULT_SUFFIXES: dict[Mode, str] = {"faithful": "_unblurred", "fast": "_unblurred", "generative": "_generated"}
 """Default endings of the names of results: a folder shows which pictures have invented detail."""
@@ -175,7 +175,7 @@ def _match(pattern: str, recursive: bool, suffix: str, results_folder: Path | No
 
 
 def _is_original(path: Path, suffix: str) -> bool:
-    return path.suffix.lower() in READABLE_SUFFIXES and not _original_stems(path, suffix)
+    return path.suffix.lower() in RESTORABLE_SUFFIXES and not _original_stems(path, suffix)
 
 
 def _original_stems(path: Path, suffix: str) -> list[str]:

@@ -23,7 +23,7 @@ LONGEST_NAME = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The outcome of one photograph; one line of `--json`."""
+    """The outcome of one photograph or video; one line of `--json`."""
 
     input: str
     output: str
@@ -67,6 +67,9 @@ class Outcome:
     """Settings of the generative mode, None in the others."""
     decoder: str | None = None
     """SHA-256 of the decoder's weights, where it is a checkpoint of ours."""
+    frames: int | None = None
+    """Number of frames of a video; None for a photograph."""
+    restored_frames: int | None = None
 
 
 class Report:
@@ -138,8 +141,11 @@ class Report:
                 self._write(f"  {_format_reason(outcome)}")
         return SOME_FAILED if failed else OK
 
-    def interrupt(self) -> int:
-        """Write the summary after Ctrl-C, and return the exit code."""
+    def interrupt(self, advice: str | None = None) -> int:
+        """Write the summary after Ctrl-C, or `advice` on how to go on, and return the exit code."""
+        if advice is not None:
+            self._write(f"Interrupted: {printable(advice)}")
+            return INTERRUPTED
         done = sum(outcome.status == "ok" for outcome in self._outcomes)
         of_all = f"{done} of {self._count} photographs were" if self._count > 1 else "the photograph was not"
         self._write(f"Interrupted: {of_all} restored; no file was left half-written.")
@@ -194,6 +200,8 @@ def _format_line(outcome: Outcome) -> str:
         f"{printable(outcome.input)} -> {printable(outcome.output)}  "
         f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
     )
+    if outcome.frames is not None:
+        line += f"  {outcome.restored_frames} of {outcome.frames} frames restored"
     if outcome.shake_px is not None:
         line += f"  shake: {outcome.shake_px:.0f} px, {outcome.shake_deg} degrees, solved"
     if outcome.mode == "generative":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
-from unblur.names import Mode, ShakeChoice
+from unblur.names import Mode, Runtime, ShakeChoice
 
 if TYPE_CHECKING:
     from unblur.app.jobs import Job
@@ -41,6 +41,7 @@ def restore(
     device: DeviceName = "auto",
     tile: Annotated[Literal["auto"] | int, arg(metavar="auto|N|0")] = "auto",
     checkpoint: CheckpointName = None,
+    runtime: Annotated[Runtime, arg(metavar="auto|torch|onnx|openvino")] = "auto",
     json: Flag = False,
     quiet: Flag = False,
     generative: Annotated[GenerativeOptions, OmitArgPrefixes] = GenerativeOptions(),
@@ -64,6 +65,8 @@ def restore(
         device: Where to compute; auto takes an accelerator if there is one.
         tile: Pixels on the longest side of the pieces a photograph is restored in; 0 is in one piece.
         checkpoint: Other weights: a folder here, or a repository on the Hugging Face hub.
+        runtime: Program that runs the network; auto is ONNX Runtime where it is installed and the processor has no
+            fast bfloat16, else PyTorch.
         json: Write one JSON object per photograph to stdout, and nothing else.
         quiet: Say nothing but errors.
         generative: Detail that blur destroyed is invented: it looks plausible and may be wrong.
@@ -82,6 +85,8 @@ def restore(
     if tile != "auto":
         check_tile_px(tile)
     if mode == "generative":
+        if runtime not in ("auto", "torch"):
+            raise UsageError(f"--mode generative runs in PyTorch only; leave out --runtime {runtime}.")
         generative.check()
     else:
         generative.refuse()
@@ -110,7 +115,7 @@ def restore(
                         restorer = (
                             generative.load(checkpoint, device, shake)
                             if mode == "generative"
-                            else _load(checkpoint, device, shake, fast=mode == "fast")
+                            else _load(checkpoint, device, shake, runtime, fast=mode == "fast")
                         )
                     report.begin(job.source)
                     outcome = _restore_job(job, mode, restorer, strength, tile, progress, mark=not generative.no_mark)
@@ -120,10 +125,10 @@ def restore(
         return report.finish()
 
 
-def _load(checkpoint: str | None, device: str, shake: ShakeChoice, *, fast: bool) -> "Restorer":
+def _load(checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runtime, *, fast: bool) -> "Restorer":
     from unblur.restoration.restorer import load
 
-    return load(checkpoint, device, fast=fast, shake=shake)
+    return load(checkpoint, device, fast=fast, shake=shake, runtime=runtime)
 
 
 def _check_existing(job: "Job", skip_existing: bool) -> "Outcome | None":

@@ -10,7 +10,7 @@ from unblur.app.web_results import Restorers, Result, Visit
 from unblur.app.web_visits import DAY_S, Visits
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
-from unblur.photos.formats import READABLE_SUFFIXES
+from unblur.photos.formats import RESTORABLE_SUFFIXES
 from unblur.restoration.generative import GenerativeSettings
 
 MODES: tuple[tuple[str, Mode], ...] = (
@@ -95,7 +95,7 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
                 files = gr.File(
-                    label="Photographs", file_count="multiple", file_types=sorted(READABLE_SUFFIXES), height=160
+                    label="Photographs", file_count="multiple", file_types=sorted(RESTORABLE_SUFFIXES), height=160
                 )
                 mode = gr.Radio(choices=list(MODES), value="faithful", label="Mode")
                 fidelity = gr.Slider(

@@ -90,6 +90,8 @@ def open_method(choice: MethodSpec) -> Method:
                 pooling_window_px=choice.pooling_window_px,
                 fast=choice.method == "fast",
                 shake="auto" if choice.method == "faithful" else "off",
+                # Tables compare networks, and must not depend on what else is installed.
+                runtime="torch",
             )
             return network(restorer, name=choice.method)
         case "generative":

@@ -2,8 +2,11 @@
 
 from typing import Literal
 
-Kind = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIF"]
-"""Formats that are read. HEIF is the container of HEIC and AVIF."""
+VipsKind = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIF"]
+"""Formats that libvips reads. HEIF is the container of HEIC and AVIF."""
+
+Kind = VipsKind | Literal["RAW"]
+"""Formats that are read; RAW stands for the raw files of all cameras."""
 
 HEAD_BYTES = 4096
 """The number of first bytes of a file that the functions here need."""
@@ -43,8 +46,8 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 """Place, bytes that stand there, and what the file is then."""
 
 
-def detect_kind(head: bytes) -> Kind | None:
-    """Return the format of the file that begins with `head`; None for formats that are not read."""
+def detect_kind(head: bytes) -> VipsKind | None:
+    """Return the format of the file that begins with `head`; None for formats that libvips does not read."""
     match head[:4]:
         case b"\x89PNG":
             return "PNG"

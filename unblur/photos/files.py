@@ -21,7 +21,7 @@ from unblur.errors import UnblurError
 from unblur.memory import free_memory
 from unblur.photos import avif_file, exif_block, heif_file, jpeg_file, webp_file, xmp_packet
 from unblur.photos.exif_block import read_exif_resolution
-from unblur.photos.file_kinds import Kind
+from unblur.photos.file_kinds import VipsKind
 from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
 from unblur.photos.heic import decode_heic
 from unblur.photos.heif_colours import is_display_p3, read_code_points
@@ -31,6 +31,8 @@ from unblur.photos.jpeg_file import insert_into_jpeg, read_jpeg_contents, select
 from unblur.photos.opening import check_kind, read_whole
 from unblur.photos.photo import Metadata, Photo, Pixels, Text
 from unblur.photos.png_file import PngContents, insert_into_png, read_png_contents
+from unblur.photos.raw import BYTES_PER_PX as RAW_BYTES_PER_PX
+from unblur.photos.raw import develop_raw, open_raw
 from unblur.photos.tiff_directories import ASCII, EXIF_HEADER
 from unblur.photos.tiff_exif import (
     insert_into_tiff,
@@ -101,10 +103,14 @@ def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
     data, kind = read_whole(path)
     # Warnings about one file would else be quoted as the reason for another.
     pyvips.vips_lib.vips_error_clear()
+    if kind == "RAW":
+        return _read_raw(path, data, most_pixels)
     try:
         opened = _open(path, data, kind, most_pixels)
         _refuse_other_pictures(path, opened)
-        _refuse_too_large(path, opened.image, len(data), most_pixels)
+        image = opened.image
+        bytes_per_px = MEMORY_COPIES * image.bands * (1 if image.format == "uchar" else 2)
+        _refuse_too_large(path, (image.width, image.height), bytes_per_px, len(data), most_pixels)
         is_heic = kind == "HEIF" and opened.image.get("heif-compression") != "av1"
     except _DECODER_ERRORS as error:
         raise UnblurError(f"{path} {_describe_error(error, data, kind)}") from error
@@ -220,7 +226,15 @@ def decode_png(data: bytes) -> Pixels:
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _open(path: Path, data: bytes, kind: Kind, most_pixels: int) -> _Opened:
+def _read_raw(path: Path, data: bytes, most_pixels: int) -> Photo:
+    raw = open_raw(path, data)
+    _refuse_too_large(path, (raw.width, raw.height), RAW_BYTES_PER_PX, len(data), most_pixels)
+    pixels = develop_raw(path, raw)
+    metadata = _select_metadata(Metadata(exif=raw.exif, icc=bytes(pyvips.Image.profile_load("srgb"))))
+    return Photo(pixels=pixels, metadata=metadata)
+
+
+def _open(path: Path, data: bytes, kind: VipsKind, most_pixels: int) -> _Opened:
     """Read the file's header and metadata. Raises UnblurError for formats that are not read, and pyvips.Error."""
     match kind:
         case "JPEG":
@@ -364,16 +378,17 @@ def _refuse_too_many_pixels(path: Path, width: int, height: int, most_pixels: in
         )
 
 
-def _refuse_too_large(path: Path, image: Any, file_bytes: int, most_pixels: int) -> None:
+def _refuse_too_large(path: Path, size: tuple[int, int], bytes_per_px: int, file_bytes: int, most_pixels: int) -> None:
     """Refuse images with too many pixels, too many for the size of the file, or too many for the memory."""
-    pixels = image.width * image.height
-    claim = f"{path} claims {image.width} x {image.height} pixels"
-    _refuse_too_many_pixels(path, image.width, image.height, most_pixels)
+    width, height = size
+    pixels = width * height
+    claim = f"{path} claims {width} x {height} pixels"
+    _refuse_too_many_pixels(path, width, height, most_pixels)
     if pixels > LARGEST_EMPTY_PX and pixels > MOST_PX_PER_BYTE * file_bytes:
         raise UnblurError(
             f"{claim} in {file_bytes:,} bytes, which cannot hold a photograph; get it again from its origin."
         )
-    needed, free = MEMORY_COPIES * pixels * image.bands * (1 if image.format == "uchar" else 2), free_memory()
+    needed, free = bytes_per_px * pixels, free_memory()
     if needed > free:
         raise UnblurError(
             f"{claim}, which need {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; "
@@ -410,7 +425,7 @@ def _block(image: Any, field: str) -> bytes | None:
     return (bytes(image.get(field)) or None) if image.get_typeof(field) else None
 
 
-def _decode_upright(path: Path, data: bytes, kind: Kind, opened: _Opened) -> Pixels:
+def _decode_upright(path: Path, data: bytes, kind: VipsKind, opened: _Opened) -> Pixels:
     """Decode the pixels, (H, W, C). Raises UnblurError where they are damaged, with the missing share if known."""
     try:
         picture = opened.image.copy()
@@ -532,7 +547,9 @@ def _to_vips(pixels: Pixels) -> Any:
     return image.copy(interpretation=colours[kind, bands - 1 + bands % 2])
 
 
-def _describe_error(error: Exception, data: bytes, kind: Kind, missing_share: Callable[[], float] = lambda: 0.0) -> str:
+def _describe_error(
+    error: Exception, data: bytes, kind: VipsKind, missing_share: Callable[[], float] = lambda: 0.0
+) -> str:
     """Describe why a file cannot be read: its format is not decoded, or it is damaged."""
     whole = describe_unreadable(data) if kind == "TIFF" else None
     if whole is not None:

@@ -9,10 +9,15 @@ READABLE_SUFFIXES = WRITABLE_SUFFIXES | {".heic", ".heif", ".hif", ".mpo"}
 RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"})
 """Suffixes of raw files of cameras. Most look like TIFF inside, whose first image is a thumbnail."""
 
+RESTORABLE_SUFFIXES = READABLE_SUFFIXES | RAW_SUFFIXES
+"""Suffixes of the photographs that can be restored; data sets hold no raw files."""
+
 LARGEST_SIDE_PX = {".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383, ".avif": 16_384}
 """The largest side of a format or its library; the others hold any photograph."""
 
 
 def choose_result_suffix(suffix: str) -> str:
-    """Return the suffix of a photograph's result: that of the photograph, but .jpg if that is not written."""
+    """Return the suffix of a result: the photograph's, .tif for raw files, .jpg for others that are not written."""
+    if suffix.lower() in RAW_SUFFIXES:
+        return ".tif"
     return ".jpg" if suffix.lower() in READABLE_SUFFIXES - WRITABLE_SUFFIXES else suffix

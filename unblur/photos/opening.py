@@ -9,7 +9,7 @@ from unblur.photos.file_kinds import HEAD_BYTES, Kind, detect_kind, name_other_k
 from unblur.photos.formats import RAW_SUFFIXES
 from unblur.regular_files import open_regular
 
-READABLE = "give a JPEG, PNG, WebP, TIFF, AVIF or HEIC photograph"
+READABLE = "give a JPEG, PNG, WebP, TIFF, AVIF, HEIC or raw photograph"
 
 
 def read_whole(path: Path) -> tuple[bytes, Kind]:
@@ -51,11 +51,17 @@ def _unreadable(path: Path, error: OSError | ValueError) -> UnblurError:
 def _kind_of(path: Path, head: bytes) -> Kind:
     if not head:
         raise UnblurError(f"{path} is empty; get the photograph again from its origin.")
-    if path.suffix.lower() in RAW_SUFFIXES:
-        raise UnblurError(f"{path} is a raw file; develop it, and restore what your raw converter exports as TIFF.")
     kind = detect_kind(head)
+    # Many raw files look like TIFF, and the others like nothing that is known.
+    if path.suffix.lower() in RAW_SUFFIXES and kind in (None, "TIFF"):
+        return "RAW"
     if kind is None:
         name = name_other_kind(head)
+        if name.startswith("JPEG XL"):
+            raise UnblurError(
+                f"{path} is a JPEG XL file, which the libvips that this program installs cannot decode; "
+                "convert it to TIFF or PNG first, for example with djxl."
+            )
         article = "an" if name.startswith(("OpenEXR", "SVG")) else "a"
         raise UnblurError(f"{path} is {article} {name} and not a photograph that can be read; {READABLE}.")
     return kind

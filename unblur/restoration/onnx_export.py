@@ -48,11 +48,14 @@ class NetworkDescription:
         }
 
 
-def build_onnx_model(network: nn.Module, description: NetworkDescription, *, tile_px: int | None = None) -> bytes:
+def build_onnx_model(
+    network: nn.Module, description: NetworkDescription, *, tile_px: int | None = None, limit: bool = True
+) -> bytes:
     """Export `network`, (1, 3, H, W) in [0, 1] -> same, as an ONNX model that its checker accepts.
 
-    The model accepts pictures of any height and width, or with `tile_px` only squares of that side. Raises UnblurError
-    if onnx is not installed, and for an operation that cannot be exported.
+    The model accepts pictures of any height and width, or with `tile_px` only squares of that side. With `limit`, its
+    output is limited to [0, 1]. Raises UnblurError if onnx is not installed, and for an operation that cannot be
+    exported.
     """
     try:
         import onnx
@@ -62,8 +65,9 @@ def build_onnx_model(network: nn.Module, description: NetworkDescription, *, til
 
     graph, restored = record(network)
     # Other programs expect values in [0, 1]; this package limits them when it rounds to integers.
-    limits = (graph.add_scalar(0.0), graph.add_scalar(1.0))
-    graph.nodes.append(helper.make_node("Clip", [restored, *limits], [OUTPUT], name="Limit"))
+    limits = [graph.add_scalar(0.0), graph.add_scalar(1.0)] if limit else []
+    kind = "Clip" if limit else "Identity"
+    graph.nodes.append(helper.make_node(kind, [restored, *limits], [OUTPUT], name="Output"))
     nodes = _select_needed(graph)
     used = {name for node in nodes for name in node.input}
     shape = [1, 3, *(SIDES if tile_px is None else (tile_px, tile_px))]

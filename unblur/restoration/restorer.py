@@ -22,13 +22,14 @@ from unblur.errors import UnblurError
 from unblur.models import GlowConfig, MultiScale, RestorerConfig
 from unblur.models.multiscale import HalfResolution
 from unblur.models.pooling import use_local_pooling, usual_window_px
-from unblur.names import Precision, ShakeChoice
+from unblur.names import Precision, Runtime, ShakeChoice
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.blend import full_scale
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane
 from unblur.restoration.pictures import Planes, extract_planes, rebuild_picture
+from unblur.restoration.runtimes import NetworkRuntime, TorchRuntime, choose_runtime_device, load_runtime
 from unblur.restoration.shake import Shake
 from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
 from unblur.restoration.tiled import (
@@ -107,6 +108,7 @@ def load(
     fast: bool = False,
     shake: ShakeChoice = "auto",
     shake_fusion: Path = BUNDLED_SHAKE_FUSION,
+    runtime: Runtime = "auto",
 ) -> "Restorer":
     """Load the restorer for a checkpoint.
 
@@ -121,9 +123,11 @@ def load(
             the blur is long enough and the kernel certain enough, with the bundled checkpoint and without `fast`;
             "always" wherever a kernel is found, which may make a photograph worse.
         shake_fusion: Folder of another fusion network than the bundled one.
+        runtime: Program that runs the network. "auto" is ONNX Runtime where it is installed and the processor has no
+            fast bfloat16, else PyTorch (docs/guide/export.md).
 
     Raises:
-        UnblurError: There is no such checkpoint or device.
+        UnblurError: There is no such checkpoint or device, or the runtime is not installed or cannot run the network.
     """
     checkpoint = load_checkpoint(BUNDLED_RESTORER if source is None else source)
     if isinstance(checkpoint.config, GlowConfig):
@@ -142,10 +146,19 @@ def load(
     if fast:
         # Half size is the only scale, so the NAFNet is enough.
         model = HalfResolution(model.nafnet if isinstance(model, MultiScale) else model)
+    runs_on = choose_runtime_device(runtime, device)
+    exported = load_runtime(runtime, checkpoint, model, settings.pooling_window_px, runs_on, precision, fast=fast)
     solver = None
     if shake == "always" or (shake == "auto" and source is None and not fast):
-        solver = load_shake_solver(choose_device(device), fusion=shake_fusion, always=shake == "always")
-    return Restorer(model, settings, device=device, checkpoint_sha256=checkpoint.sha256, shake_solver=solver)
+        solver = load_shake_solver(runs_on, fusion=shake_fusion, always=shake == "always")
+    return Restorer(
+        model,
+        settings,
+        device=str(runs_on),
+        checkpoint_sha256=checkpoint.sha256,
+        shake_solver=solver,
+        runtime=exported,
+    )
 
 
 class Restorer:
@@ -159,10 +172,12 @@ class Restorer:
         device: str = "auto",
         checkpoint_sha256: str | None = None,
         shake_solver: ShakeSolver | None = None,
+        runtime: NetworkRuntime | None = None,
     ) -> None:
         """Take over `model`, (B, 3, H, W) in [0, 1] -> same: move it to `device` and set its pooling.
 
-        With a `shake_solver`, camera shake is estimated and deconvolved where that is worth it.
+        With a `shake_solver`, camera shake is estimated and deconvolved where that is worth it. `runtime` runs an
+        exported copy of `model`; None runs `model` in PyTorch.
         """
         self.settings = settings or RestorationSettings()
         self.device = choose_device(device)
@@ -170,6 +185,7 @@ class Restorer:
         self._shake_solver = shake_solver
         self._model = model.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         use_local_pooling(self._model, self.settings.pooling_window_px)
+        self._run = runtime or TorchRuntime(self._model, self.device)
 
     @property
     def network(self) -> nn.Module:
@@ -270,21 +286,14 @@ class Restorer:
     def apply_network(self, blurry: Tensor) -> Tensor:
         """Apply the network to a whole image, without tiles or safeguards. (1, 3, h, w) on the CPU -> same."""
         image = blurry.to(self.device, memory_format=torch.channels_last)
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.uses_bfloat16(np.dtype(np.uint8))),
-        ):
-            restored: Tensor = self._model(image)
-        return restored.float().cpu()
+        return self._run(image, bfloat16=self.uses_bfloat16(np.dtype(np.uint8))).cpu()
 
     def _restore_window(self, solved: SolvedShake | None, window: Window, _: Progress | None) -> WindowResult:
         values = to_float(window.pixels)
         blurry = to_tensor(values, self.device)
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.uses_bfloat16(window.pixels.dtype)),
-        ):
-            restored = self._model(blurry).float()
+        bfloat16 = self.uses_bfloat16(window.pixels.dtype)
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            restored = self._run(blurry, bfloat16=bfloat16)
             if not is_sane(restored, blurry):
                 return WindowResult(values, "unchanged")
             if solved is not None:

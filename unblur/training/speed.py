@@ -166,7 +166,7 @@ def measure_shake_speed(photo: Tensor) -> ShakeSpeed:
     blurry = F.conv2d(photo[None] / 255, line, padding=(0, 7), groups=3)[0].clamp(0, 1)
 
     def seconds(shake: ShakeChoice) -> float:
-        restorer = load(device="cpu", shake=shake)
+        restorer = load(device="cpu", shake=shake, runtime="torch")
         return _read_processor_s(lambda: restorer.restore(blurry))
 
     return ShakeSpeed(alone_s=seconds("off"), solved_s=seconds("always"))

@@ -1,0 +1,98 @@
+"""Raw files of cameras, developed through rawpy (extra `raw`).
+
+They are developed neutrally: the camera's white balance, no automatic brightness, sRGB with 16 bits a channel. That is
+what the networks have been trained on; in linear light they would see a much darker photograph.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from unblur.errors import UnblurError
+from unblur.photos.jpeg_file import read_jpeg_contents
+from unblur.photos.photo import Pixels
+from unblur.photos.tiff_exif import read_tiff_exif
+
+BYTES_PER_PX = 16
+"""Memory that developing takes: LibRaw's four channels of 16 bits, and the three of the result with a copy."""
+
+_SRGB_CURVE = (2.4, 12.92)
+"""Exponent and slope near black of the curve of IEC 61966-2-1."""
+
+_TIFF_MARKS = (b"II*\0", b"MM\0*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawFile:
+    """A raw file whose header was read, and whose pixels were not developed."""
+
+    width: int
+    height: int
+    """The size of the photograph, upright."""
+    exif: bytes | None
+    """The EXIF block of the file, or else of its preview."""
+    opened: Any
+    """The file as rawpy has it."""
+
+
+def open_raw(path: Path, data: bytes) -> RawFile:
+    """Read the header of a raw file. Raises UnblurError where rawpy is missing or does not know the file."""
+    rawpy = _load_rawpy(path)
+    try:
+        opened = rawpy.imread(BytesIO(data))
+        sizes = opened.sizes
+    except rawpy.LibRawError as error:
+        raise _damaged(path, error) from error
+    # Bit 2 of the flip says that rows become columns.
+    turned = bool(sizes.flip & 4)
+    width, height = (sizes.iheight, sizes.iwidth) if turned else (sizes.iwidth, sizes.iheight)
+    return RawFile(width=width, height=height, exif=_exif(rawpy, data, opened), opened=opened)
+
+
+def develop_raw(path: Path, raw: RawFile) -> Pixels:
+    """Return the photograph, upright. Shape: (H, W, 3) uint16. Raises UnblurError where the file is damaged."""
+    rawpy = _load_rawpy(path)
+    try:
+        pixels = raw.opened.postprocess(
+            use_camera_wb=True,
+            no_auto_bright=True,
+            output_bps=16,
+            output_color=rawpy.ColorSpace.sRGB,
+            gamma=_SRGB_CURVE,
+        )
+    except rawpy.LibRawError as error:
+        raise _damaged(path, error) from error
+    return np.ascontiguousarray(pixels)
+
+
+def _load_rawpy(path: Path) -> ModuleType:
+    try:
+        import rawpy
+    except ImportError as error:
+        raise UnblurError(
+            f"{path} is a raw file, which needs the package rawpy; run: pip install 'unblur[raw]' "
+            "(or restore what your raw converter exports as TIFF)."
+        ) from error
+    return rawpy
+
+
+def _exif(rawpy: ModuleType, data: bytes, opened: Any) -> bytes | None:
+    if data[:4] in _TIFF_MARKS:
+        return read_tiff_exif(data)[0]
+    try:
+        preview = opened.extract_thumb()
+    except rawpy.LibRawError:
+        return None
+    return read_jpeg_contents(preview.data).exif if preview.format == rawpy.ThumbFormat.JPEG else None
+
+
+def _damaged(path: Path, error: Exception) -> UnblurError:
+    reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+    return UnblurError(
+        f"{path} is damaged, or a raw file of a camera that this rawpy does not know ({reason}); "
+        "get it again from its origin, or restore what your raw converter exports as TIFF."
+    )

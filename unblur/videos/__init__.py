@@ -1,0 +1,1 @@
+"""Videos on disk, read and written through PyAV (extra `video`), and the choice of their blurred frames."""
