@@ -66,7 +66,6 @@ def test_strength_0_without_loss_keeps_every_pixel(tmp_path: Path, video: Run) -
 
 
 def test_only_blurred_frames_change(tmp_path: Path) -> None:
-    # A network that changes nothing finds no reason of its own; the neighbours decide.
     original = make_video(tmp_path / "in.mp4", blurred=(2, 8))
     restored: list[tuple[int, ...]] = []
 
@@ -81,8 +80,7 @@ def test_only_blurred_frames_change(tmp_path: Path) -> None:
     assert (result.frames, result.restored_frames) == (12, 2)
     pairs = zip(lumas(tmp_path / "out.mp4"), lumas(original), strict=True)
     assert [index for index, pair in enumerate(pairs) if not np.array_equal(*pair)] == [2, 8]
-    # And the sharpest frame of each of the two scenes, to see what restoring does.
-    assert restored == [(64, 48, 3)] * 4
+    assert restored == [(64, 48, 3)] * 2
 
 
 def test_odd_sizes_and_other_codecs(tmp_path: Path, video: Run) -> None:

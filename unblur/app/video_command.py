@@ -35,8 +35,7 @@ def video(
     Args:
         original: The video to restore: 8 bits a channel, no HDR.
         output: The file to write, MP4, MOV or MKV, with the sound and the subtitles of the original.
-        frames: Which frames to restore: those that are blurrier than their neighbours or that restoring makes much
-            sharper, or all.
+        frames: Which frames to restore: those that are blurrier than their neighbours, or all.
         strength: How much of the restoration to use.
         crf: Quality of the H.264 encoding: 0 is lossless, larger numbers make smaller files.
         overwrite: Replace a result that is there already, and drop what an interrupted run left.

@@ -1,8 +1,8 @@
 """Videos restored frame by frame, resumably.
 
 Each frame is restored from itself alone; its neighbours only help to decide whether it is blurred. A frame is blurred
-if its sharpness is below a share of the sharpest frame's nearby, or of what restoring makes of the sharpest frame of
-its segment: this finds the frames of videos that are blurred throughout.
+if its sharpness is below a share of the sharpest frame's nearby. How much restoring would raise the sharpness decides
+nothing: bundled weights raise that of finely textured sharp frames, too, by up to 1.76 times.
 
 Encoded segments are collected in a folder beside the result, so that a run that was killed goes on where it stopped.
 The result does not depend on that: all that decides about a segment is in the folder, or follows from the video.
@@ -19,7 +19,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unblur.atomic import errors_name, write_atomically
 from unblur.config import from_json, to_json
@@ -218,33 +217,17 @@ def _restored(
     segment: _DecodedSegment, restorer: Restorer, settings: VideoSettings, progress: Progress | None
 ) -> tuple[list[Planes], int]:
     """Return the frames of a segment, those that are blurred restored, and the number of these."""
-    changes: dict[int, NDArray[np.float32]] = {}
-
-    def restore(place: int, part: Progress | None) -> None:
-        rgb = rgb_of_planes(segment.frames[place], segment.video_format)
-        changes[place] = restorer.restore(rgb, tile=settings.tile, progress=part).astype(np.float32) - rgb
-
-    def changed(place: int, strength: float) -> list[Plane]:
-        return add_change(segment.frames[place], strength * changes[place], segment.video_format)
-
-    if settings.frames == "all":
-        chosen = list(range(len(segment.frames)))
-    else:
-        sharpest = int(np.argmax(segment.sharpness))
-        first, progress = split_progress(progress, 1 / len(segment.frames))
-        restore(sharpest, first)
-        level = sharpness_of(changed(sharpest, 1.0)[0])
-        chosen = [
-            place
-            for place, own in enumerate(segment.sharpness)
-            if own < SHARE_OF_SHARPEST * max(level, segment.references[place])
-        ]
+    chosen = [
+        place
+        for place, own in enumerate(segment.sharpness)
+        if settings.frames == "all" or own < SHARE_OF_SHARPEST * segment.references[place]
+    ]
     result = list(segment.frames)
     for number, place in enumerate(chosen):
-        if place not in changes:
-            restore(place, scale_progress(progress, number, len(chosen)))
-        result[place] = changed(place, settings.strength)
-        del changes[place]
+        rgb = rgb_of_planes(segment.frames[place], segment.video_format)
+        part = scale_progress(progress, number, len(chosen))
+        change = restorer.restore(rgb, tile=settings.tile, progress=part).astype(np.float32) - rgb
+        result[place] = add_change(segment.frames[place], settings.strength * change, segment.video_format)
     _report(progress, 1.0)
     return result, len(chosen)
 

@@ -14,9 +14,8 @@ import numpy as np
 from unblur.videos.frame_colors import Plane
 
 SHARE_OF_SHARPEST = 0.8
-"""Frames whose sharpness is below this share of the reference are blurred. Bundled weights, measured with crops of ten
-pairs of REDS and one of GoPro: restoring multiplies the sharpness of blurry frames by 1.36 to 2.52, and that of sharp
-ones by 1.00 to 1.02."""
+"""Frames whose sharpness is below this share of the sharpest nearby are blurred. In the middle of thirteen real pairs
+(ten of REDS and three others) blurry photographs had 0.09 to 0.36 times the sharpness of their sharp twins."""
 
 NEIGHBOURHOOD_S = 0.5
 """Frames within so many seconds, before and after, are neighbours."""
