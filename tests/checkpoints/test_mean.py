@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from unblur.app.cli import main
 from unblur.checkpoints.average import average_checkpoints
@@ -35,6 +36,20 @@ def test_each_weight_is_the_mean_of_the_runs(runs: list[Path], tmp_path: Path) -
     card = (tmp_path / "copy" / "README.md").read_text()
     assert card.startswith("# Run 0\n")
     assert all(load_checkpoint(folder).sha256[:12] in card for folder in runs)
+
+
+def test_weights_in_eight_bits_are_near_the_mean(runs: list[Path], tmp_path: Path) -> None:
+    names = [str(folder) for folder in runs[:2]]
+    assert main(["bundle", *names, "-o", str(tmp_path / "half")]) == 0
+    assert main(["bundle", *names, "-o", str(tmp_path / "eight"), "--eight-bits"]) == 0
+    half, eight = (load_checkpoint(tmp_path / name).model.state_dict() for name in ("half", "eight"))
+    for name, value in half.items():
+        largest = value.abs().flatten(1).amax(dim=1) if value.ndim > 1 else value.abs().amax()
+        error = (value - eight[name]).abs().flatten(1).amax(dim=1) if value.ndim > 1 else (value - eight[name]).abs()
+        assert (error <= largest / 200 + 1e-6).all()
+    with safe_open(tmp_path / "eight" / "model.safetensors", "pt") as stored:
+        kinds = {stored.get_tensor(name).dtype for name in half if half[name].ndim > 1}
+    assert kinds == {torch.int8}
 
 
 def test_the_mean_of_a_run_with_itself_is_that_run(runs: list[Path]) -> None:

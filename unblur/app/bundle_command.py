@@ -13,6 +13,7 @@ def bundle(
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     part: str | None = None,
     scales: int | None = None,
+    eight_bits: bool = False,
 ) -> int:
     """Copy a checkpoint in half precision, without the parts whose weights come with unblur anyway.
 
@@ -24,7 +25,10 @@ def bundle(
         output: Folder that becomes the copy.
         part: Copy this part of the network alone, as a network of its own, for example nafnet.
         scales: Number of scales at which the copy restores, instead of the number that it was trained with.
+        eight_bits: Store weights as 8-bit integers with one scale for each output channel, in half the space.
     """
+    import torch
+
     from unblur.app.output_file import make_write_error
     from unblur.checkpoints.average import average_checkpoints
     from unblur.checkpoints.folder import check_no_checkpoint, load_checkpoint, save_checkpoint
@@ -58,7 +62,13 @@ def bundle(
         if scales is not None:
             card += f"\nThis copy restores at {scales} scales of the image.\n"
         save_checkpoint(
-            output, found.model, found.config, train_patch_px=found.train_patch_px, card=card, shared_parts=shared
+            output,
+            found.model,
+            found.config,
+            train_patch_px=found.train_patch_px,
+            card=card,
+            shared_parts=shared,
+            dtype=torch.int8 if eight_bits else torch.float16,
         )
     except OSError as error:
         raise make_write_error(output, error) from error
