@@ -234,7 +234,7 @@ def test_bundled_weights_at_fidelity_1_equal_the_faithful_mode() -> None:
         Photo(pixels=blurry)
     )
     assert restored.generated_share == 0
-    assert np.array_equal(restored.photo.pixels, load(device="cpu").restore(blurry))
+    assert np.array_equal(restored.photo.pixels, load(device="cpu", runtime="torch").restore(blurry))
 
 
 @pytest.mark.parametrize("fidelity", [0.0, 0.3, 0.7, 0.99])

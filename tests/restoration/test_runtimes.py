@@ -12,6 +12,7 @@ from unblur.checkpoints.folder import save_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import MultiScaleConfig, NAFNetConfig, RestorerConfig, RestormerConfig, build
 from unblur.names import Precision, Runtime
+from unblur.restoration.device import has_fast_bfloat16
 from unblur.restoration.graph_cache import cache_folder
 from unblur.restoration.restorer import Restorer, load
 from unblur.restoration.runtimes import OnnxRuntime, TorchRuntime, choose_runtime
@@ -63,6 +64,7 @@ def test_runtimes_agree_at_odd_sizes_and_in_tiles(tmp_path: Path, runtime: Runti
         assert np.array_equal(restored, restorer.restore(blurry, tile=tile))
 
 
+@pytest.mark.skipif(not has_fast_bfloat16(torch.device("cpu")), reason="needs a processor that computes in bfloat16")
 def test_openvino_in_bfloat16_is_as_exact_as_pytorch(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     folder = save_random(tmp_path / "tiny")
