@@ -93,7 +93,7 @@ def crop_middle(photo: Tensor, size_px: int) -> Tensor:
 
 
 def make_reconstruction_csv(rows: Iterable[ReconstructionRow]) -> str:
-    """Return the rows with a header line; what was not measured is empty."""
+    """Return the rows with a header line; cells without a measurement are empty."""
     names = tuple(field.name for field in fields(ReconstructionRow))
     lines = tuple(tuple(_format_text(getattr(row, name)) for name in names) for row in rows)
     return Table(header=names, lines=lines).csv()

@@ -33,7 +33,6 @@ from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
 from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
 from unblur.seeds import generator_for, seed_for
-from unblur.training.losses import psnr_loss
 
 TRUE, WRONG, SHARP = 0.35, 0.08, 0.04
 """Shares of the examples with the true kernel, with another example's, and of sharp photographs."""
@@ -53,9 +52,8 @@ tags: [image-restoration, deblurring]
 
 Joins the bundled network's restoration of a photograph with its deconvolutions. Trained on {examples} simulated
 examples of `experiments.shake_examples` for {steps} steps of {batch} patches of {patch} px, caution {caution}, seed
-{seed}. Mean
-PSNR of {held_out} held-out examples in dB: blurry {blurry:.2f}, network alone {restored:.2f}, best single deconvolution
-{deconvolved:.2f}, fused {fused:.2f}.
+{seed}. Mean PSNR of {held_out} held-out examples in dB: blurry {blurry:.2f}, network alone {restored:.2f}, best single
+deconvolution {deconvolved:.2f}, fused {fused:.2f}.
 """
 
 
@@ -151,15 +149,15 @@ def train(
             length_px = torch.tensor([chosen[one].length_px for one in which])
             with torch.autocast("cpu", torch.bfloat16, enabled=native):
                 fused = network(blurry, restored, images[:, 3:], error, length_px)
-            loss = psnr_loss(fused.float(), sharp, LOSS_FLOOR)
-            shortfall = F.relu(_image_loss(fused, sharp) - _image_loss(restored, sharp)).mean()
+            losses, baseline = _compute_image_losses(fused, sharp), _compute_image_losses(restored, sharp)
+            loss, shortfall = losses.mean(), F.relu(losses - baseline).mean()
             optimizer.zero_grad()
             torch.autograd.backward(loss + caution * shortfall)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             averaged.update_parameters(network)
             if step % 50 == 49:
-                gain = float(psnr_loss(restored, sharp, LOSS_FLOOR)) - float(loss.detach())
+                gain = float(baseline.mean()) - float(loss.detach())
                 sys.stderr.write(f"step {step + 1}: {gain:+.2f} dB over the network alone\n")
             if step % 500 == 499 or step == steps - 1:
                 # Also on the way, so that an interrupted run leaves its latest weights.
@@ -200,10 +198,10 @@ def _choose_kernel(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], numb
         error = LARGEST_TRUE_ERROR * float(torch.rand((), generator=generator))
         return Example(images=images, row=row, kernel=kernel, error=error, sharp=False)
     _, other, its_row = rows[int(torch.randint(len(rows), (), generator=generator))]
-    borrowed = _make_estimated_example(images, other, its_row)
+    wrong = _make_estimated_example(images, other, its_row)
     if draw < TRUE + WRONG + SHARP:
         sharp = draw >= TRUE + WRONG
-        return Example(images=images, row=row, kernel=borrowed.kernel, error=borrowed.error, sharp=sharp)
+        return Example(images=images, row=row, kernel=wrong.kernel, error=wrong.error, sharp=sharp)
     return _make_estimated_example(images, found, row)
 
 
@@ -243,7 +241,7 @@ def _cut_patch(example: Example, deconvolved: NDArray[np.uint8], patch: int, gen
     return apply_dihedral(torch.cat([example.stack()[(..., *part)], sharpened]), orientation)
 
 
-def _image_loss(images: Tensor, sharp: Tensor) -> Tensor:
+def _compute_image_losses(images: Tensor, sharp: Tensor) -> Tensor:
     """Return the negative PSNR of each image of a batch, in dB. (B, 3, H, W) -> (B,)."""
     errors = (images.float() - sharp).square().mean(dim=(1, 2, 3))
     return 10 * torch.log10(errors + LOSS_FLOOR)

@@ -259,7 +259,7 @@ def experiment_of(command: str) -> str:
 
 
 def parse_command(command: str) -> None:
-    """Parse the options of one command line, without running what they are for."""
+    """Parse the options of one command line without running the command."""
     parse = tyro.cli
 
     def parse_alone(function: Callable[..., int], **options: Any) -> int:

@@ -103,7 +103,7 @@ def assert_made(folder: Path, expected: dict[str, bytes]) -> None:
 
 @pytest.mark.slow
 def test_two_workers_make_the_same_bytes(job: ShardJob, expected: dict[str, bytes]) -> None:
-    """What a single worker makes is compared in test_ended_in_the_middle_and_begun_again."""
+    """The test of interrupted commands compares the output of a single worker."""
     make_shards(job, workers=2)
     assert_made(job.output, expected)
     assert len(list(ShardFolder(job.output))) == 8

@@ -1,4 +1,4 @@
-"""`unblur video`: what comes out, what is refused, and what a run that was stopped leaves."""
+"""`unblur video`: its results, the videos that it rejects, and the files after an interrupted run."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import av  # noqa: TID253 - reads what was written
+import av  # noqa: TID253 - reads the output files
 import numpy as np
 import pytest
 import torch

@@ -32,10 +32,10 @@ def test_every_recipe_is_json(name: RecipeName) -> None:
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_a_host_differs_from_the_same_with_a_prior_by_the_prior_alone(name: RecipeName) -> None:
-    plain, told = recipes.find_recipe(name), recipes.find_recipe(f"{name}-prior")  # type: ignore[arg-type]
+    plain, guided = recipes.find_recipe(name), recipes.find_recipe(f"{name}-prior")  # type: ignore[arg-type]
     assert isinstance(plain.model, RestorerConfig)
-    assert told.model == replace(plain.model, prior=PriorConfig())
-    assert replace(told, name=plain.name, model=plain.model) == plain
+    assert guided.model == replace(plain.model, prior=PriorConfig())
+    assert replace(guided, name=plain.name, model=plain.model) == plain
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from unblur.blur.undirected import to_undirected
 from unblur.deconvolution.camera_path import CameraPath, make_single_kernel_path
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
 from unblur.models.motion_guidance import compute_motion_map
-from unblur.restoration.shake_guidance import kernel_lines, shake_guidance
+from unblur.restoration.shake_guidance import fit_kernel_lines, make_shake_guidance
 
 
 def line_kernel(length_px: float, angle: float, side: int = 41) -> Tensor:
@@ -31,7 +31,7 @@ def test_a_straight_path_has_the_map_of_its_true_ends(length_px: float, degrees:
     end = length_px / 2 * torch.tensor([math.cos(angle), math.sin(angle)])
     grid = end.view(2, 1, 1).expand(2, 96 // OUTPUT_STRIDE_PX, 64 // OUTPUT_STRIDE_PX)
     expected = compute_motion_map(to_undirected(-grid, grid)[None])
-    found = shake_guidance(make_single_kernel_path(line_kernel(length_px, angle)), 0, 0, 64, 96)
+    found = make_shake_guidance(make_single_kernel_path(line_kernel(length_px, angle)), 0, 0, 64, 96)
     assert found.shape == expected.shape == (1, 6, 3, 2)
     assert torch.allclose(found, expected, atol=0.03)
 
@@ -39,7 +39,7 @@ def test_a_straight_path_has_the_map_of_its_true_ends(length_px: float, degrees:
 def test_a_point_has_no_motion_and_counts_as_known() -> None:
     point = torch.zeros(9, 9)
     point[4, 4] = 1
-    found = shake_guidance(make_single_kernel_path(point), 0, 0, 64, 64)
+    found = make_shake_guidance(make_single_kernel_path(point), 0, 0, 64, 64)
     assert not found[:, :5].any()
     assert (found[:, 5] == 1).all()
 
@@ -47,16 +47,16 @@ def test_a_point_has_no_motion_and_counts_as_known() -> None:
 def test_a_turned_kernel_has_the_opposite_doubled_vector() -> None:
     kernel = torch.rand(2, 15, 15, generator=torch.Generator().manual_seed(1))
     kernel = kernel / kernel.sum(dim=(1, 2), keepdim=True)
-    assert torch.allclose(kernel_lines(kernel.rot90(1, (1, 2)))[:, 2:], -kernel_lines(kernel)[:, 2:], atol=1e-4)
+    assert torch.allclose(fit_kernel_lines(kernel.rot90(1, (1, 2)))[:, 2:], -fit_kernel_lines(kernel)[:, 2:], atol=1e-4)
 
 
 def test_roll_moves_the_sides_of_a_window_in_opposite_directions_along_the_same_line() -> None:
     weights = torch.zeros(3, 9, 9)
     weights[:, 4, 4] = 1 / 3
     path = CameraPath(weights=weights, roll_rad=(-0.02, 0.0, 0.02), centre_px=(128.0, 128.0))
-    lengths = shake_guidance(path, 0, 0, 256, 256)[0, 4]
+    lengths = make_shake_guidance(path, 0, 0, 256, 256)[0, 4]
     assert torch.allclose(lengths, lengths.flip(0), atol=1e-3)
     assert lengths[0, 0] > 2 * lengths[3, 3]
-    left = shake_guidance(path, 0, 96, 64, 64)
-    right = shake_guidance(path, 192, 96, 64, 64)
+    left = make_shake_guidance(path, 0, 96, 64, 64)
+    right = make_shake_guidance(path, 192, 96, 64, 64)
     assert torch.allclose(left, right, atol=1e-3)

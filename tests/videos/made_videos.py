@@ -3,7 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
-import av  # noqa: TID253 - makes what is read
+import av  # noqa: TID253 - writes the input files
 import numpy as np
 from numpy.typing import NDArray
 

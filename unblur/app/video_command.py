@@ -96,7 +96,7 @@ def _restore(
     try:
         result = restore_video(original, output, restorer, settings, progress, starts_anew=overwrite)
     except Exception as error:
-        # Told as for photographs, also a mistake of ours.
+        # Reported as a failure of this file, as `unblur restore` does, even if it is a fault of the program.
         return Outcome(input=str(original), output=str(output), status="failed", error=describe_error(error))
     return Outcome(
         input=str(original),

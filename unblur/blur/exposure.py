@@ -66,7 +66,7 @@ class Exposure:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the exposure has no motion, layers, highlights or noise, at most a JPEG file."""
+        """True if the exposure has no motion, layers, highlights or noise; it may be compressed as JPEG."""
         lit = self.layers or self.highlight_gain or any(any(pose) for pose in self.poses)
         return not (lit or self.shot_noise or self.read_noise or self.sensor)
 

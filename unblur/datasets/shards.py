@@ -157,7 +157,7 @@ def write_shard(path: Path, indices: range, pair: Callable[[int], SimulatedPair]
 
 
 def read_shard(path: Path, indices: range) -> Iterator[StoredPair]:
-    """Return the pairs of a shard in their order, read as they are asked for.
+    """Return an iterator over the pairs of a shard in their order, which reads each pair when it is needed.
 
     `indices` are the numbers that they must have. Raises UnblurError when the file is cut short or damaged.
     """

@@ -1,7 +1,7 @@
 """The kernel estimator: from correlations of a blurry photograph with a rough restoration to the blur kernel.
 
-One idea: least squares already shows the kernel, with noise and with the errors of the restoration; what is missing is
-a prior on the shape of kernels. A small U-net on images of the kernel's size learns this prior, and runs in a few
+One idea: least squares already gives the kernel, with noise and with the errors of the restoration, but it has no
+prior on the shape of kernels. A small U-net on images of the kernel's size learns this prior, and runs in a few
 milliseconds whatever the size of the photograph. Another input is the kernel of a solver without learned weights
 (`unblur.deconvolution.edges`), which is better than correlations for long blur and useless where it diverged; the
 network learns which of the two is more reliable. A second output predicts the error of the first.

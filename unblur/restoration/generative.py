@@ -44,7 +44,7 @@ from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane, is_sane_detail
 from unblur.restoration.low_frequencies import replace_low_frequencies
 from unblur.restoration.restorer import SHARE_OF_ESTIMATING, Restoration, mean_change
-from unblur.restoration.shake_guidance import shake_guidance
+from unblur.restoration.shake_guidance import make_shake_guidance
 from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
 from unblur.restoration.tiled import (
     Kind,
@@ -270,7 +270,7 @@ class GenerativeRestorer:
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
                 sides = padded.shape[3], padded.shape[2]
-                motion = shake_guidance(solved.shake.path, window.left_px, window.top_px, *sides)
+                motion = make_shake_guidance(solved.shake.path, window.left_px, window.top_px, *sides)
                 conditions = replace(conditions, motion=motion.to(conditions.motion))
             if self.settings.fidelity == 1:
                 return WindowResult(self._append_disagreement(to_array(to_channels(restored, channels))), "restored")

@@ -17,7 +17,7 @@ GRID_PX = 64
 """Distance of the places whose kernels are computed; roll changes them little between."""
 
 
-def shake_guidance(path: CameraPath, left_px: int, top_px: int, width_px: int, height_px: int) -> Tensor:
+def make_shake_guidance(path: CameraPath, left_px: int, top_px: int, width_px: int, height_px: int) -> Tensor:
     """Compute the motion map of a window of the photograph, whose sides are multiples of 32 px.
 
     Shape: (1, 6, height / 32, width / 32), as `unblur.models.motion_guidance.motion_map`.
@@ -26,12 +26,12 @@ def shake_guidance(path: CameraPath, left_px: int, top_px: int, width_px: int, h
     x = left_px + (torch.arange(columns) + 0.5) * width_px / columns
     y = top_px + (torch.arange(rows) + 0.5) * height_px / rows
     places = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
-    lines = kernel_lines(path.compute_kernels_at(places)).T.reshape(1, 4, rows, columns)
+    lines = fit_kernel_lines(path.compute_kernels_at(places)).T.reshape(1, 4, rows, columns)
     size = height_px // OUTPUT_STRIDE_PX, width_px // OUTPUT_STRIDE_PX
     return compute_motion_map(F.interpolate(lines, size, mode="bilinear", align_corners=False))
 
 
-def kernel_lines(kernels: Tensor) -> Tensor:
+def fit_kernel_lines(kernels: Tensor) -> Tensor:
     """Compute the straight lines with the direction and the spread of kernels. (N, S, S), sum 1 -> (N, 4) px.
 
     A line has the form of `unblur.blur.undirected`: its middle (x, y), which is zero because kernels are centred, and

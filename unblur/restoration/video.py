@@ -43,8 +43,6 @@ from unblur.videos.video_file import VideoFormat, planes_of_frame, read_format, 
 SHARE_OF_SCANNING = 0.05
 """Share of the progress for measuring the sharpness of all frames."""
 
-_CHUNK_BYTES = 2**20
-
 Planes = Sequence[Plane]
 
 
@@ -300,11 +298,8 @@ def _put_in_place(written: Path, output: Path) -> None:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with open_regular(path) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _report(progress: Progress | None, share: float) -> None:

@@ -39,7 +39,7 @@ class FrameMeasure:
     """Time of the frame, in units of the video's time base."""
     sharpness: float
     cuts: bool
-    """Whether a new scene begins with this frame."""
+    """True for the first frame of a new scene."""
 
 
 @dataclass(frozen=True)
