@@ -40,6 +40,7 @@ from unblur.models.samplers import Sampling, Solver
 from unblur.models.tokens import Tokens
 from unblur.names import Precision, ShakeChoice
 from unblur.photos.photo import Photo
+from unblur.restoration.blend import apply_strength
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane, is_sane_detail
 from unblur.restoration.low_frequencies import replace_low_frequencies
@@ -83,6 +84,8 @@ class GenerativeSettings:
     measured (docs/results/benchmarks.md)."""
     samples: int = 1
     """Number of seeds, counted up from `seed`, that are compared for the uncertainty; 1 compares none."""
+    returns_first: bool = False
+    """Whether the result also has the first restoration, to change the fidelity of the result later."""
     pooling_window_px: int | None = None
     """Reach of averages inside the networks; None averages over the tile."""
     overlap_px: int = 128
@@ -196,13 +199,14 @@ class GenerativeRestorer:
         self._shake_solver = shake_solver
         self._bytes_per_px = BYTES_PER_TILE_PX if isinstance(decoder, LatentDecoder) else BYTES_PER_TILE_PX_OF_OTHERS
 
-    def with_fidelity(self, fidelity: float) -> "GenerativeRestorer":
+    def with_fidelity(self, fidelity: float, *, returns_first: bool = False) -> "GenerativeRestorer":
         """Return a restorer with the same networks and another fidelity, from 0 (most generated detail) to 1 (none).
 
-        Raises UnblurError for a fidelity outside [0, 1].
+        With `returns_first`, its results also have the first restoration, which is that of fidelity 1. Raises
+        UnblurError for a fidelity outside [0, 1].
         """
         other = copy.copy(self)
-        other.settings = replace(self.settings, fidelity=fidelity)
+        other.settings = replace(self.settings, fidelity=fidelity, returns_first=returns_first)
         return other
 
     def restore_photo(
@@ -215,6 +219,7 @@ class GenerativeRestorer:
         """
         began = time.perf_counter()
         compares = self.settings.samples > 1
+        first_channels = photo.pixels.shape[2] if self.settings.returns_first else 0
         solved = None
         if self._shake_solver is not None and self._first is not None and strength > 0:
             estimating, progress = split_progress(progress, SHARE_OF_ESTIMATING)
@@ -231,9 +236,15 @@ class GenerativeRestorer:
                 bytes_per_px=self._bytes_per_px,
             ),
             device=self.device,
-            extra_channels=int(compares),
+            extra_channels=first_channels + int(compares),
             progress=progress,
         )
+        first = None
+        if first_channels:
+            first = photo.with_pixels(apply_strength(photo.pixels, result.extras[..., :first_channels], strength))
+            if photo.alpha is not None:
+                # Extra channels have no values where a photograph is transparent.
+                first.pixels[photo.alpha == 0] = photo.pixels[photo.alpha == 0]
         return Restoration(
             photo=photo.with_pixels(result.pixels),
             seconds=time.perf_counter() - began,
@@ -243,7 +254,8 @@ class GenerativeRestorer:
             strength=strength,
             generated_share=result.generated_share,
             shake=None if solved is None else solved.shake,
-            uncertainty=strength * result.extras[..., 0] if compares else None,
+            uncertainty=strength * result.extras[..., -1] if compares else None,
+            first=first,
         )
 
     def _restore_first(self, blurry: Tensor) -> Tensor:
@@ -266,14 +278,15 @@ class GenerativeRestorer:
             first = conditions.restored if self._first is None else self._first(blurry)
             restored = first[..., :height, :width].float()
             if not is_sane(restored, blurry):
-                return WindowResult(self._append_disagreement(values), "unchanged")
+                return WindowResult(self._append_extras(values, values), "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
                 sides = padded.shape[3], padded.shape[2]
                 motion = make_shake_guidance(solved.shake.path, window.left_px, window.top_px, *sides)
                 conditions = replace(conditions, motion=motion.to(conditions.motion))
+            first_restored = to_array(to_channels(restored, channels))
             if self.settings.fidelity == 1:
-                return WindowResult(self._append_disagreement(to_array(to_channels(restored, channels))), "restored")
+                return WindowResult(self._append_extras(first_restored, first_restored), "restored")
             painted = self._glow.decoder(conditions.aligned.float()).float()[..., :height, :width]
             samples = []
             for index in range(self.settings.samples):
@@ -282,7 +295,7 @@ class GenerativeRestorer:
             pictures = [to_channels(restored if sample is None else sample, channels) for sample in samples]
             disagreement = _compute_disagreement(pictures) if len(pictures) > 1 else None
             kind: Kind = "restored" if samples[0] is None else "generated"
-            return WindowResult(self._append_disagreement(to_array(pictures[0]), disagreement), kind)
+            return WindowResult(self._append_extras(to_array(pictures[0]), first_restored, disagreement), kind)
 
     def _sample(
         self,
@@ -319,14 +332,19 @@ class GenerativeRestorer:
             result = replace_low_frequencies(restored, restored + change)
             return result if is_sane_detail(result, restored) else None
 
-    def _append_disagreement(
-        self, picture: NDArray[np.float32], disagreement: Tensor | None = None
+    def _append_extras(
+        self, picture: NDArray[np.float32], first: NDArray[np.float32], disagreement: Tensor | None = None
     ) -> NDArray[np.float32]:
-        """Append the disagreement of the samples, if compared: (h, w, C) -> (h, w, C + 1). None counts as 0."""
-        if self.settings.samples == 1:
-            return picture
-        spread = np.zeros_like(picture[..., :1]) if disagreement is None else to_array(disagreement)
-        return np.concatenate([picture, spread], axis=2)
+        """Append the first restoration, (h, w, C), if it is returned, and the disagreement of the samples, if compared.
+
+        (h, w, C) -> (h, w, C + extra channels). A disagreement of None counts as 0.
+        """
+        parts = [picture]
+        if self.settings.returns_first:
+            parts.append(first)
+        if self.settings.samples > 1:
+            parts.append(np.zeros_like(picture[..., :1]) if disagreement is None else to_array(disagreement))
+        return np.concatenate(parts, axis=2)
 
 
 def _compute_disagreement(pictures: list[Tensor]) -> Tensor:

@@ -92,6 +92,8 @@ class Restoration:
     uncertainty: NDArray[np.float32] | None = None
     """(H, W): standard deviation of a pixel over restorations with other seeds, as a share of full scale. None where
     there was nothing to compare."""
+    first: Photo | None = None
+    """The restoration without generated detail, where `GenerativeSettings.returns_first` asks for it."""
 
     @property
     def hardly_changed(self) -> bool:
