@@ -29,9 +29,7 @@ class Handlers:
     def __init__(self, restorers: Restorers, visits: Visits) -> None:
         self._restorers, self._visits = restorers, visits
 
-    def bring(
-        self, files: Any, mode: Mode, solve_shake: bool, request: gr.Request, event: gr.EventData
-    ) -> Updates:
+    def bring(self, files: Any, mode: Mode, solve_shake: bool, request: gr.Request, event: gr.EventData) -> Updates:
         """Take the files in the list of the upload area, and show the one that the event names."""
         visit = self._get(request)
         try:

@@ -86,15 +86,13 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
                         1,
                         value=USUAL_FIDELITY,
                         step=0.05,
-                        label="Fidelity (0 has most invented detail, 1 none)",
+                        label="Fidelity: 0 invents most, 1 nothing",
                         visible=False,
                         elem_id="fidelity",
                         buttons=[],
                     )
             with gr.Column(elem_id="panel"):
-                report = gr.HTML(
-                    "", js_on_load="unblurPage.report(element)", apply_default_css=False, elem_id="report"
-                )
+                report = gr.HTML("", js_on_load="unblurPage.report(element)", apply_default_css=False, elem_id="report")
                 mode = gr.HTML(
                     "faithful",
                     html_template=views.render_modes({mode: find_obstacle(mode) for mode, *_ in views.MODES}),
@@ -130,9 +128,9 @@ def build_page(restorers: Restorers, visits: Visits) -> gr.Blocks:
             **run,
         ).then(handlers.end, None, state, queue=False, **quiet)
         viewer.part(handlers.begin, None, state, queue=False, **quiet)
-        viewer.part(
-            handlers.restore_part, [chosen, *settings], [*shown, *state], api_visibility="private", **run
-        ).then(handlers.end, None, state, queue=False, **quiet)
+        viewer.part(handlers.restore_part, [chosen, *settings], [*shown, *state], api_visibility="private", **run).then(
+            handlers.end, None, state, queue=False, **quiet
+        )
         # Not in the queue, where it would wait for the run that it has to stop.
         stop.click(handlers.stop, None, [report, stop], queue=False, api_name="stop")
         upload.choose(handlers.choose, settings, [chosen, *shown], **quiet)

@@ -29,8 +29,10 @@ def render_upload(suffixes: list[str]) -> str:
 <div class="drop">
   <p class="invitation">Drop photographs anywhere on this page, paste one, or</p>
   <div class="buttons">
-    <label class="button primary"><input type="file" multiple accept="{escape(",".join(suffixes))}"
-      aria-label="Choose photographs"><span class="invitation">Choose photographs</span><span class="more">Add</span></label>
+    <label class="button primary">
+      <input type="file" multiple accept="{escape(",".join(suffixes))}" aria-label="Choose photographs">
+      <span class="invitation">Choose photographs</span><span class="more">Add</span>
+    </label>
     <button type="button" class="button" data-action="sample">Try the sample photograph</button>
   </div>
   <ul class="chosen" aria-label="Chosen photographs"></ul>
@@ -99,20 +101,7 @@ def render_comparison(result: Result, count: int, expected_s: float | None) -> s
     generated = ""
     if result.generated is not None:
         generated = f'<img class="detail" src="{make_address(result.generated)}" alt="" style="opacity:{detail:.3f}">'
-    if result.part is None:
-        address = f"{make_address(result.output)}?version={result.version}"
-        actions = (
-            f'<a class="button primary" href="{address}" download="{escape(result.output.name)}">Download</a>'
-            + ('<button type="button" class="button" data-action="zip">Download all (zip)</button>' if count > 1 else "")
-        )
-        hint = ""
-    else:
-        actions = '<button type="button" class="button" data-action="back">Back to the whole</button>'
-        whole = "" if expected_s is None else f" The whole photograph takes about {describe_duration(expected_s)}."
-        hint = (
-            f'<span class="hint">{result.width} x {result.height} pixels, restored in '
-            f"{describe_duration(result.seconds)}.{whole}</span>"
-        )
+    actions = _render_downloads(result, count) if result.part is None else _render_hint(result, expected_s)
     return f"""
 <figure class="comparison" data-key="{escape(str(result.folder))}" data-width="{result.width // step}"
   style="{_describe_shape(result.width, result.height)}">
@@ -121,8 +110,7 @@ def render_comparison(result: Result, count: int, expected_s: float | None) -> s
       <button type="button" class="button" data-action="fit" aria-pressed="true">Fit</button>
       <button type="button" class="button" data-action="actual" aria-pressed="false">{100 // step} %</button>
     </div>
-    {hint}
-    <div class="buttons">{actions}</div>
+    {actions}
   </div>
   <div class="frame">
     <div class="view" tabindex="0" role="group" aria-label="Comparison; the arrow keys move it while it is enlarged">
@@ -140,6 +128,23 @@ def render_comparison(result: Result, count: int, expected_s: float | None) -> s
   <label class="slide"><span>Before</span><input type="range" min="0" max="100" step="1" value="50"
     aria-label="Divider between before and after"><span>After</span></label>
 </figure>"""
+
+
+def _render_downloads(result: Result, count: int) -> str:
+    address = f"{make_address(result.output)}?version={result.version}"
+    name = escape(result.output.name)
+    others = '<button type="button" class="button" data-action="zip">Download all (zip)</button>' if count > 1 else ""
+    return f"""<div class="buttons">
+      <a class="button primary" href="{address}" download="{name}" aria-label="Download {name}">Download</a>{others}
+    </div>"""
+
+
+def _render_hint(part: Result, expected_s: float | None) -> str:
+    """Return how long the part took, how long the whole takes, and the way back."""
+    whole = "" if expected_s is None else f" The whole photograph takes about {describe_duration(expected_s)}."
+    time = f"{part.width} x {part.height} pixels, restored in {describe_duration(part.seconds)}.{whole}"
+    return f"""<span class="hint">{time}</span>
+    <button type="button" class="button" data-action="back">Back to the whole</button>"""
 
 
 def _describe_shape(width: int, height: int) -> str:

@@ -107,8 +107,8 @@ class _Run:
             # One at a time: each takes all cores, also one whose visitor has gone.
             with self.restorers.turn(self.check):
                 self.restorers.get(self.choices.mode, self.choices.shake)
-                for self._number, source in enumerate(self.sources):
-                    self._began, self._share = time.monotonic(), 0.0
+                for number, source in enumerate(self.sources):
+                    self._number, self._began, self._share = number, time.monotonic(), 0.0
                     try:
                         self._on_tile(0.0)
                         self.results.append(
@@ -130,7 +130,7 @@ class _Run:
 
 
 class Visit:
-    """One visitor's photographs, with results in a folder that is made for the first of them and that `close` removes."""
+    """One visitor's photographs and results, in a folder that is made for the first of them and that `close` removes."""
 
     def __init__(self, parent: Path) -> None:
         self.photos: list[Path] = []
