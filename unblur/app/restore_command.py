@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from unblur.app.report import Outcome
     from unblur.photos.photo import Photo
     from unblur.restoration.generative import GenerativeRestorer
-    from unblur.restoration.restorer import Restoration, Restorer
+    from unblur.restoration.picture_restorer import Restoration
+    from unblur.restoration.restorer import Restorer
     from unblur.restoration.tiled import Progress, Tile
 
 # PyTorch and libvips are imported only before work begins, so that help and usage errors appear at once.
@@ -115,20 +116,22 @@ def restore(
                         restorer = (
                             generative.load(checkpoint, device, shake)
                             if mode == "generative"
-                            else _load(checkpoint, device, shake, runtime, fast=mode == "fast")
+                            else _load(checkpoint, device, shake, runtime, mode)
                         )
                     report.begin(job.source)
-                    outcome = _restore_job(job, mode, restorer, strength, tile, progress, mark=not generative.no_mark)
+                    outcome = _restore_job(job, mode, restorer, strength, tile, progress)
                 report.add(outcome)
         except KeyboardInterrupt:
             return report.interrupt()
         return report.finish()
 
 
-def _load(checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runtime, *, fast: bool) -> "Restorer":
-    from unblur.restoration.restorer import load
+def _load(
+    checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runtime, mode: Literal["faithful", "fast"]
+) -> "Restorer":
+    from unblur.restoration.loading import load
 
-    return load(checkpoint, device, fast=fast, shake=shake, runtime=runtime)
+    return load(checkpoint, device, mode=mode, shake=shake, runtime=runtime)
 
 
 def _check_existing(job: "Job", skip_existing: bool) -> "Outcome | None":
@@ -155,7 +158,6 @@ def _restore_job(
     strength: float,
     tile: "Tile",
     progress: "Progress",
-    mark: bool,
 ) -> "Outcome":
     from dataclasses import replace
 
@@ -168,8 +170,7 @@ def _restore_job(
         # Reported here, not after minutes of work.
         check_format(photo, job.output)
         restoration = restorer.restore_photo(photo, strength, tile, progress)
-        mark = mark and restoration.generated_share > 0
-        restored = add_mark(restoration.photo) if mark else restoration.photo
+        restored = restoration.photo
         job.output.parent.mkdir(parents=True, exist_ok=True)
         write_photo(restored, job.output)
         if job.uncertainty and restoration.uncertainty is not None:
@@ -179,11 +180,11 @@ def _restore_job(
     except Exception as error:
         # One bad file never stops a batch, not even by a defect of this program.
         return Outcome(input=str(job.source), output=str(job.output), status="failed", error=describe_error(error))
-    return replace(_make_outcome(job, mode, restorer, restoration, mark), left_behind=left_behind(restored, job.output))
+    return replace(_make_outcome(job, mode, restorer, restoration), left_behind=left_behind(restored, job.output))
 
 
 def _make_outcome(
-    job: "Job", mode: Mode, restorer: "Restorer | GenerativeRestorer", restoration: "Restoration", marked: bool
+    job: "Job", mode: Mode, restorer: "Restorer | GenerativeRestorer", restoration: "Restoration"
 ) -> "Outcome":
     from dataclasses import replace
 
@@ -219,25 +220,13 @@ def _make_outcome(
     return replace(
         outcome,
         generated_share=round(restoration.generated_share, 6),
-        marked=marked,
+        marked=restorer.settings.mark and restoration.generated_share > 0,
         seed=restorer.settings.seed,
         steps=restorer.settings.steps,
         solver=restorer.settings.solver,
         fidelity=restorer.settings.fidelity,
         decoder=restorer.decoder_sha256,
     )
-
-
-def add_mark(photo: "Photo") -> "Photo":
-    """Return `photo` with metadata that state that this program generated part of it."""
-    from dataclasses import replace
-    from importlib.metadata import version
-
-    from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
-
-    software = f"unblur {version('unblur')}, generative"
-    metadata = mark_metadata(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
-    return replace(photo, metadata=metadata)
 
 
 def join_side_by_side(before: "Photo", after: "Photo") -> "Photo":
