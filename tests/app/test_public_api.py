@@ -130,13 +130,13 @@ def test_lists_are_restored_one_by_one_with_one_progress(tmp_path: Path, tiny_ch
 
 
 def test_an_exception_of_the_progress_callback_cancels(tiny_checkpoint: Path) -> None:
-    class Cancelled(Exception):
+    class StoppedError(Exception):
         pass
 
-    def cancel(share: float) -> None:
-        raise Cancelled
+    def cancel(_: float) -> None:
+        raise StoppedError
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(StoppedError):
         unblur.load(tiny_checkpoint, device="cpu").restore(np.zeros((64, 64, 3), np.uint8), progress=cancel)
 
 
