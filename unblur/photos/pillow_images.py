@@ -3,7 +3,6 @@
 Pillow is imported only where a caller uses it.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -101,15 +100,15 @@ def photo_to_pillow(photo: Photo) -> "Image":
 
 
 def _lab_to_rgb(image: "Image") -> "Image":
-    cms = import_module("PIL.ImageCms")
-    converted: Image = cms.profileToProfile(
-        image, cms.createProfile("LAB"), cms.createProfile("sRGB"), outputMode="RGB"
-    )
-    return converted
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.applyTransform(image, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
 
 
 def _pillow() -> Any:
     try:
-        return import_module("PIL.Image")
+        from PIL import Image
     except ImportError as error:
         raise UnblurError("A Pillow image needs the package pillow; run: pip install pillow.") from error
+    return Image
