@@ -103,7 +103,9 @@ def _lab_to_rgb(image: "Image") -> "Image":
     from PIL import ImageCms
 
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.applyTransform(image, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
+    converted = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
+    assert converted is not None, "only a transform in place returns nothing"
+    return converted
 
 
 def _pillow() -> Any:
