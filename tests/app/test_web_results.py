@@ -16,8 +16,8 @@ from unblur.app.web_visit import Visit
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Metadata, Photo
-from unblur.restoration.generative import load_generative
-from unblur.restoration.restorer import Restoration
+from unblur.restoration.loading import load
+from unblur.restoration.picture_restorer import Restoration
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_formats_that_cannot_be_written_become_jpeg(
 ) -> None:
     pillow_heif.from_pillow(Image.fromarray(photo.pixels)).save(tmp_path / "IMG_1.HEIC")
     restore(visit, restorers, tmp_path / "IMG_1.HEIC", mode="fast")
-    assert visit.results[0].output.name == "IMG_1_unblurred.jpg"
+    assert visit.results[0].output.name == "IMG_1_unblurred_fast.jpg"
     with Image.open(visit.blend(visit.results[0], 0.5, 0.5).output) as image:
         assert (image.format, image.size) == ("JPEG", (120, 120))
 
@@ -119,7 +119,7 @@ def test_fidelity_equals_that_of_the_command_line_up_to_rounding(
     restore(visit, restorers, photos / "0.png", mode="generative", fidelity=1.0)
     assert visit.results[0].output.name == "0_generated.png"
     assert list_remarks(visit.results) == []
-    generative = load_generative(device="cpu")
+    generative = load(device="cpu", mode="generative")
     expected = {
         fidelity: generative.with_fidelity(fidelity).restore_photo(photo).photo.pixels.astype(int)
         for fidelity in (0.0, 0.5, 1.0)
@@ -158,7 +158,7 @@ def test_one_bad_file_is_reported_and_the_others_are_restored(visit: Visit, rest
     assert problem.startswith("bad.jpg")
     assert problem.count("bad.jpg") == 1
     assert str(photos) not in problem
-    assert [result.output.name for result in visit.results] == ["0_unblurred.png"]
+    assert [result.output.name for result in visit.results] == ["0_unblurred_fast.png"]
 
 
 def test_photographs_of_equal_names_have_separate_results(
@@ -218,7 +218,7 @@ def test_all_results_are_packed_under_names_of_their_own(
     (photos / "1.png").rename(tmp_path / "other" / "0.png")
     restore(visit, restorers, photos / "0.png", tmp_path / "other" / "0.png", mode="fast")
     with zipfile.ZipFile(visit.pack()) as archive:
-        assert archive.namelist() == ["0_unblurred.png", "0_unblurred (2).png"]
+        assert archive.namelist() == ["0_unblurred_fast.png", "0_unblurred_fast (2).png"]
         for name, result in zip(archive.namelist(), visit.results, strict=True):
             assert archive.read(name) == result.output.read_bytes()
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from unblur.app.web_estimates import Speeds
 from unblur.names import Mode, ShakeChoice
-from unblur.restoration.generative import GenerativeRestorer, load_generative
-from unblur.restoration.restorer import Restorer, load
+from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
+from unblur.restoration.loading import load
+from unblur.restoration.restorer import Restorer
 
 
 class Restorers:
@@ -41,9 +42,14 @@ class Restorers:
         with self._lock:
             if (mode, shake) not in self._loaded:
                 self._loaded[mode, shake] = (
-                    load_generative(device=self._device, shake=shake).with_fidelity(0, returns_first=True)
+                    load(
+                        device=self._device,
+                        mode="generative",
+                        shake=shake,
+                        generative=GenerativeSettings(fidelity=0, returns_first=True),
+                    )
                     if mode == "generative"
-                    else load(self._checkpoint, self._device, fast=mode == "fast", shake=shake)
+                    else load(self._checkpoint, self._device, mode=mode, shake=shake)
                 )
             return self._loaded[mode, shake]
 

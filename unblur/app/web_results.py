@@ -14,7 +14,6 @@ import numpy as np
 
 from unblur.app.jobs import RESULT_SUFFIXES, make_result_name
 from unblur.app.report import describe_fallback
-from unblur.app.restore_command import add_mark
 from unblur.app.web_restorers import Restorers
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
@@ -23,7 +22,7 @@ from unblur.photos.formats import choose_result_suffix
 from unblur.photos.photo import Metadata, Photo
 from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.generative import GenerativeSettings
-from unblur.restoration.restorer import Restoration
+from unblur.restoration.picture_restorer import Restoration
 from unblur.restoration.windows import to_float
 
 SHOWN_PX = 50_000_000
@@ -173,7 +172,7 @@ def restore(
         width=photo.width,
         height=photo.height,
         seconds=restoration.seconds,
-        metadata=add_mark(restoration.photo).metadata if has_detail else photo.metadata,
+        metadata=restoration.photo.metadata,
         choices=choices,
         version=1,
         facts=_list_facts(restoration),

@@ -130,7 +130,7 @@ class _Run:
 
 
 class Visit:
-    """One visitor's photographs and results, in a folder that is made for the first of them and that `close` removes."""
+    """One visitor's photographs and results, in a folder that is made for the first and that `close` removes."""
 
     def __init__(self, parent: Path) -> None:
         self.photos: list[Path] = []
