@@ -48,7 +48,7 @@ class Visits:
         visit.copies.update(folder for folder in folders if folder.parent == self.parent)
 
     def close(self, session: str) -> None:
-        """Remove the visit, if there is one, with its uploads and the server's copies of its results."""
+        """Remove the visit, if there is one, with its uploads."""
         with self._lock:
             visit = self._open.pop(session, None)
             self._called.pop(session, None)
