@@ -37,7 +37,7 @@ class Handlers:
         except UnblurError as error:
             visit.error = str(error)
         # First, because it notes photographs that cannot be read.
-        index = _read_event(event).get("index")
+        index = visit.chosen = _read_index(event)
         shown = self._show(visit, index, mode, solve_shake)
         return index, *shown, views.render_report(visit), _make_ready(visit), gr.skip()
 
@@ -58,14 +58,14 @@ class Handlers:
 
     def choose(self, mode: Mode, solve_shake: bool, request: gr.Request, event: gr.EventData) -> Updates:
         """Show the photograph that the event names."""
-        index = _read_event(event).get("index")
+        index = _read_index(event)
         return index, *self.show_whole(index, mode, solve_shake, request)
 
     def show_whole(self, index: int | None, mode: Mode, solve_shake: bool, request: gr.Request) -> Updates:
         """Show a whole photograph, in place of a part or another."""
         visit = self._find(request)
         if visit is not None:
-            visit.trial = None
+            visit.trial, visit.chosen = None, index or 0
         return self._show(visit, index, mode, solve_shake)
 
     def change_settings(self, index: int | None, mode: Mode, solve_shake: bool, request: gr.Request) -> Updates:
@@ -77,7 +77,7 @@ class Handlers:
         """Show that the page is busy, before the restoration's turn has come."""
         self._get(request).stop.clear()
         return (
-            views.render_progress(None),
+            views.render_waiting(for_others=self._restorers.is_busy),
             gr.Button("Restoring…", interactive=False),
             gr.Button("Stop", visible=True, interactive=True),
         )
@@ -95,7 +95,7 @@ class Handlers:
         if visit is None:
             return _skip(2)
         visit.stop.set()
-        return views.render_progress(None, is_stopping=True), gr.Button("Stopping…", interactive=False)
+        return views.render_stopping(), gr.Button("Stopping…", interactive=False)
 
     def restore(
         self,
@@ -109,6 +109,7 @@ class Handlers:
     ) -> Iterator[Updates]:
         """Restore all photographs; yields the progress, and at last the results."""
         visit = self._get(request)
+        visit.chosen = index or 0
         try:
             self._bring(visit, files)
             if not visit.photos:
@@ -118,7 +119,8 @@ class Handlers:
                 yield *_skip(3), views.render_progress(progress), *_skip(2)
         except UnblurError as error:
             visit.error = str(error)
-        yield *self._show(visit, index, mode, solve_shake), views.render_report(visit), *_skip(2)
+        # The visitor may have chosen another photograph meanwhile.
+        yield *self._show(visit, visit.chosen, mode, solve_shake), views.render_report(visit), *_skip(2)
 
     def restore_part(
         self, index: int | None, mode: Mode, solve_shake: bool, request: gr.Request, event: gr.EventData
@@ -203,6 +205,12 @@ def _read_event(event: gr.EventData) -> dict[str, Any]:
     """Return what the page's script says of an event."""
     data = event._data
     return data if isinstance(data, dict) else {}
+
+
+def _read_index(event: gr.EventData) -> int:
+    """Return the number of the photograph that an event names, by default the first."""
+    index = _read_event(event).get("index")
+    return index if isinstance(index, int) else 0
 
 
 def _choose_shake(solve_shake: bool) -> ShakeChoice:

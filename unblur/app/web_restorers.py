@@ -23,6 +23,11 @@ class Restorers:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
+    @property
+    def is_busy(self) -> bool:
+        """True while photographs of some visitor are being restored."""
+        return self._turn.locked()
+
     @contextmanager
     def turn(self, check: Callable[[], None]) -> Iterator[None]:
         """Exclude other restorations in this context; `check`, which may raise, is called while waiting for them."""

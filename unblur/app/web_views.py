@@ -151,12 +151,18 @@ def _describe_shape(width: int, height: int) -> str:
     return f"--shape:{width / height:.5f}"
 
 
-def render_progress(progress: Progress | None, *, is_stopping: bool = False) -> str:
-    """Return the busy state; `progress` is None while the visitor waits for others."""
-    if is_stopping:
-        return _render_bar("Stopping", "", None)
-    if progress is None:
-        return _render_bar("Starting", "", None)
+def render_waiting(*, for_others: bool) -> str:
+    """Return the busy state before the first photograph is begun."""
+    return _render_bar("Waiting for the photographs of another visitor" if for_others else "Starting", "", None)
+
+
+def render_stopping() -> str:
+    """Return the busy state after Stop was pressed."""
+    return _render_bar("Stopping", "", None)
+
+
+def render_progress(progress: Progress) -> str:
+    """Return the busy state while a photograph is being restored."""
     number = f" ({progress.number} of {progress.count})" if progress.count > 1 else ""
     share = progress.share
     if progress.expected_s:

@@ -134,6 +134,8 @@ class Visit:
 
     def __init__(self, parent: Path) -> None:
         self.photos: list[Path] = []
+        self.chosen = 0
+        """Number of the photograph that the page shows."""
         self.results: list[Result] = []
         self.trial: Result | None = None
         """The part of a photograph that was tried last, while it is shown."""
