@@ -5,7 +5,6 @@ server made for downloading.
 """
 
 import contextvars
-import math
 import shutil
 import tempfile
 import threading
@@ -18,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from unblur.app.jobs import RESULT_SUFFIXES, make_result_name
+from unblur.app.previews import make_preview
 from unblur.app.report import GENERATED_MEANS, describe_error, describe_fallback, describe_left_behind, printable
-from unblur.app.restore_command import add_mark
+from unblur.app.restore_job import add_mark
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
 from unblur.photos.files import check_format, left_behind, read_photo, write_photo
@@ -303,7 +303,7 @@ def _restore_one(
         generated=restoration.generated_share > 0,
         left_behind=left_behind(restored, output),
     )
-    write_photo(make_preview(photo), result.before)
+    write_photo(make_preview(photo, SHOWN_PX), result.before)
     on_tile(1.0)
     _write(result, restored)
     return result
@@ -312,27 +312,7 @@ def _restore_one(
 def _write(result: Result, restored: Photo) -> None:
     """Write the file to download and the preview."""
     write_photo(restored, result.output)
-    write_photo(make_preview(restored), result.after)
-
-
-def make_preview(photo: Photo) -> Photo:
-    """Return `photo` for a browser: of a size that it can move, without metadata except the colour profile."""
-    step = math.ceil(math.sqrt(photo.width * photo.height / SHOWN_PX))
-    return Photo(
-        pixels=_shrink(photo.pixels, step),
-        alpha=None if photo.alpha is None else _shrink(photo.alpha[..., None], step)[..., 0],
-        metadata=Metadata(icc=photo.metadata.icc),
-    )
-
-
-def _shrink(pixels: np.ndarray, step: int) -> np.ndarray:
-    """Return means of `step` x `step` squares; incomplete ones are left out. Shape: (H, W, C) -> (h, w, C)."""
-    if step == 1 or min(pixels.shape[:2]) < step:
-        return pixels
-    height, width = (side // step for side in pixels.shape[:2])
-    squares = pixels[: height * step, : width * step].reshape(height, step, width, step, -1)
-    # By rows of squares: a copy of everything in float would be several times as large as the photograph.
-    return np.stack([np.rint(row.mean(axis=(0, 2))).astype(pixels.dtype) for row in squares])
+    write_photo(make_preview(restored, SHOWN_PX), result.after)
 
 
 def _describe_result(source: Path, restoration: Restoration) -> str:

@@ -21,14 +21,14 @@ from unblur.errors import UnblurError
 from unblur.memory import free_memory
 from unblur.photos import avif_file, exif_block, heif_file, jpeg_file, webp_file, xmp_packet
 from unblur.photos.exif_block import read_exif_resolution
-from unblur.photos.file_kinds import VipsKind
+from unblur.photos.file_kinds import HEAD_BYTES, Kind, VipsKind
 from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
 from unblur.photos.heic import decode_heic
 from unblur.photos.heif_colours import is_display_p3, read_code_points
 from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, make_rgb_profile
 from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
 from unblur.photos.jpeg_file import insert_into_jpeg, read_jpeg_contents, select_comments
-from unblur.photos.opening import check_kind, read_whole
+from unblur.photos.opening import check_kind, identify_kind, read_whole
 from unblur.photos.photo import Metadata, Photo, Pixels, Text
 from unblur.photos.png_file import PngContents, insert_into_png, read_png_contents
 from unblur.photos.raw import BYTES_PER_PX as RAW_BYTES_PER_PX
@@ -41,7 +41,7 @@ from unblur.photos.tiff_exif import (
     read_tiff_iptc,
     read_tiff_resolution,
 )
-from unblur.photos.tiff_kinds import describe_unreadable
+from unblur.photos.tiff_kinds import begins_with_thumbnail, describe_unreadable
 from unblur.photos.webp_file import insert_into_webp
 
 MAX_PIXELS = 1_000_000_000
@@ -54,10 +54,11 @@ of photographs needs one for some 20; of nothing at all, PNG needs one for 340 a
 MEMORY_COPIES = 3
 """Copies of a photograph's pixels that are in memory at a time: its own, the restored ones, and those being written."""
 
-JPEG_QUALITY = 95
-"""Without chroma subsampling: a restored photograph must not lose again what it just regained."""
-WEBP_QUALITY = 95
-AVIF_QUALITY = 90
+DEFAULT_QUALITIES = {".jpg": 95, ".jpeg": 95, ".webp": 95, ".avif": 90}
+"""Qualities of the lossy formats, from 1 to 100. JPEG and AVIF are written without chroma subsampling: a restored
+photograph must not lose again what it just regained."""
+
+HIGHEST_QUALITY = 100
 
 _LARGEST_EXIF_BYTES = {
     ".jpg": jpeg_file.LARGEST_EXIF_BYTES,
@@ -101,6 +102,21 @@ def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
     """
     path = Path(path)
     data, kind = read_whole(path)
+    return _decode(path, data, kind, most_pixels)
+
+
+def decode_photo(data: bytes, name: Path) -> Photo:
+    """Decode the content of a photograph's file as `read_photo` does; errors call it `name`.
+
+    Raises UnblurError also for raw files, which their suffix alone distinguishes from TIFF files of their thumbnails.
+    """
+    kind = identify_kind(name, data[:HEAD_BYTES])
+    if kind == "TIFF" and begins_with_thumbnail(data):
+        raise UnblurError(f"{name} seems to be a raw file, of which only the thumbnail can be read; name the file.")
+    return _decode(name, data, kind, MAX_PIXELS)
+
+
+def _decode(path: Path, data: bytes, kind: Kind, most_pixels: int) -> Photo:
     # Warnings about one file would else be quoted as the reason for another.
     pyvips.vips_lib.vips_error_clear()
     if kind == "RAW":
@@ -137,28 +153,41 @@ def shortest_side_px(path: Path) -> int:
     return side_px
 
 
-def write_photo(photo: Photo, path: str | Path) -> None:
+def write_photo(photo: Photo, path: str | Path, quality: int | None = None) -> None:
     """Write `photo` in the format that the suffix of `path` names, atomically.
 
     JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Metadata that the format does not hold are left out;
-    `left_behind` names them. Raises UnblurError when `photo` is not a Photo, the format cannot hold it (transparency or
-    very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
+    `left_behind` names them. `quality`, from 1 to 100, is that of JPEG, WebP and AVIF; by default 95, 95 and 90. Raises
+    UnblurError when `photo` is not a Photo, the quality is out of range, the format cannot hold the photograph
+    (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
     """
     path = Path(path)
+    data = encode_photo(photo, path, quality)
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def encode_photo(photo: Photo, path: Path, quality: int | None = None) -> bytes:
+    """Encode `photo` as `write_photo` does, and return the content of the file. Raises UnblurError as it does."""
     if not isinstance(photo, Photo):
         raise UnblurError(
             f"{path} was not written, because a {type(photo).__name__} is not a Photo; give what read_photo returns, "
             "or Photo(pixels=array) with an 8 or 16 bit array (height, width, channels)."
         )
     check_format(photo, path)
+    check_quality(quality)
     try:
-        data = _encode(photo, path.suffix.lower())
+        return _encode(photo, path.suffix.lower(), quality)
     except _DECODER_ERRORS as error:
         raise UnblurError(f"{path} could not be encoded: {_first_line(error)}.") from error
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def check_quality(quality: int | None) -> None:
+    """Raise UnblurError for a quality that is neither None nor from 1 to 100."""
+    if quality is not None and not 1 <= quality <= HIGHEST_QUALITY:
+        raise UnblurError(f"A quality of {quality} does not exist; use a number from 1 to {HIGHEST_QUALITY}.")
 
 
 def check_format(photo: Photo, path: Path) -> None:
@@ -458,7 +487,7 @@ _ROWS = 8
 """Decoders of JPEG give so many at a time, or twice as many."""
 
 
-def _encode(photo: Photo, suffix: str) -> bytes:
+def _encode(photo: Photo, suffix: str, quality: int | None) -> bytes:
     bands = photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
     if suffix in (".jpg", ".jpeg", ".webp") and photo.bit_depth == 16:
         bands = ((bands.astype(np.uint32) + 128) // 257).astype(np.uint8)
@@ -469,12 +498,13 @@ def _encode(photo: Photo, suffix: str) -> bytes:
     block = None if exif is None else exif.removeprefix(EXIF_HEADER)
     resolution = metadata.resolution or read_exif_resolution(exif)
     texts = tuple(_select_texts(metadata.texts, suffix))
+    lossy_quality = DEFAULT_QUALITIES.get(suffix) if quality is None else quality
     for field, content in (("icc-profile-data", metadata.icc), ("xmp-data", xmp)):
         if content is not None:
             image.set_type(pyvips.GValue.blob_type, field, content)
     match suffix:
         case ".jpg" | ".jpeg":
-            jpeg = image.jpegsave_buffer(Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True, keep=_KEEP_ICC)
+            jpeg = image.jpegsave_buffer(Q=lossy_quality, subsample_mode="off", optimize_coding=True, keep=_KEEP_ICC)
             return insert_into_jpeg(
                 bytes(jpeg), exif=exif, xmp=xmp, iptc=_select_iptc(photo, suffix), resolution=resolution, texts=texts
             )
@@ -484,7 +514,7 @@ def _encode(photo: Photo, suffix: str) -> bytes:
                 bytes(png), icc=metadata.icc, exif=block, xmp=xmp, resolution=resolution, texts=texts
             )
         case ".webp":
-            webp = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True, keep=_KEEP_ICC)
+            webp = image.webpsave_buffer(Q=lossy_quality, smart_subsample=True, keep=_KEEP_ICC)
             return insert_into_webp(bytes(webp), width=photo.width, height=photo.height, exif=block, xmp=xmp)
         case ".tif" | ".tiff":
             tiff = image.tiffsave_buffer(compression="deflate", predictor="horizontal", keep=_KEEP_ICC | _KEEP_XMP)
@@ -493,7 +523,7 @@ def _encode(photo: Photo, suffix: str) -> bytes:
             if exif is not None:
                 image.set_type(pyvips.GValue.blob_type, "exif-data", avif_file.make_placeholder(exif))
             avif = image.heifsave_buffer(
-                Q=AVIF_QUALITY,
+                Q=lossy_quality,
                 compression="av1",
                 bitdepth=8 if photo.bit_depth == 8 else 12,
                 subsample_mode="off",

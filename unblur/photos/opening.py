@@ -21,7 +21,7 @@ def read_whole(path: Path) -> tuple[bytes, Kind]:
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            kind = _kind_of(path, file.read(HEAD_BYTES))
+            kind = identify_kind(path, file.read(HEAD_BYTES))
             if size > free_memory():
                 raise UnblurError(
                     f"{path} has {size / 1e9:.1f} GB, more than the memory that is free; close other programs, "
@@ -38,7 +38,7 @@ def check_kind(path: Path) -> None:
     """Raise UnblurError as `read_whole` does, but read only the first bytes."""
     try:
         with open_regular(path) as file:
-            _kind_of(path, file.read(HEAD_BYTES))
+            identify_kind(path, file.read(HEAD_BYTES))
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -48,7 +48,8 @@ def _unreadable(path: Path, error: OSError | ValueError) -> UnblurError:
     return UnblurError(f"{path} cannot be read: {reason or error}; {READABLE}.")
 
 
-def _kind_of(path: Path, head: bytes) -> Kind:
+def identify_kind(path: Path, head: bytes) -> Kind:
+    """Return the format of a file by its first bytes and its suffix. Raises UnblurError for what is no photograph."""
     if not head:
         raise UnblurError(f"{path} is empty; get the photograph again from its origin.")
     kind = detect_kind(head)
