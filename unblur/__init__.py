@@ -1,6 +1,6 @@
 """Restores motion-blurred photographs: `unblur.load().restore(photo)`.
 
-Names are imported on first use, so that `import unblur` costs nothing.
+Names are imported on first use, so that `import unblur` costs nothing. `docs/reference/python.md` describes them.
 """
 
 from importlib import import_module
@@ -9,22 +9,49 @@ from typing import TYPE_CHECKING, Any
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
+    from unblur import blur, datasets, metrics
     from unblur.photos.files import read_photo, write_photo
-    from unblur.photos.photo import Photo
+    from unblur.photos.photo import Metadata, Photo
     from unblur.restoration.estimate_shake import estimate_shake
-    from unblur.restoration.restorer import load
+    from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
+    from unblur.restoration.loading import load
+    from unblur.restoration.picture_restorer import Restoration
+    from unblur.restoration.restorer import Restorer
     from unblur.restoration.shake import Shake
 
-__all__ = ["Photo", "Shake", "UnblurError", "__version__", "estimate_shake", "load", "read_photo", "write_photo"]
+__all__ = [
+    "GenerativeRestorer",
+    "GenerativeSettings",
+    "Metadata",
+    "Photo",
+    "Restoration",
+    "Restorer",
+    "Shake",
+    "UnblurError",
+    "__version__",
+    "blur",
+    "datasets",
+    "estimate_shake",
+    "load",
+    "metrics",
+    "read_photo",
+    "write_photo",
+]
 
 _HOMES = {
+    "GenerativeRestorer": "unblur.restoration.generative",
+    "GenerativeSettings": "unblur.restoration.generative",
+    "Metadata": "unblur.photos.photo",
     "Photo": "unblur.photos.photo",
+    "Restoration": "unblur.restoration.picture_restorer",
+    "Restorer": "unblur.restoration.restorer",
     "Shake": "unblur.restoration.shake",
     "estimate_shake": "unblur.restoration.estimate_shake",
-    "load": "unblur.restoration.restorer",
+    "load": "unblur.restoration.loading",
     "read_photo": "unblur.photos.files",
     "write_photo": "unblur.photos.files",
 }
+_MODULES = ("blur", "datasets", "metrics")
 
 __version__: str
 
@@ -34,6 +61,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("unblur")
+    if name in _MODULES:
+        return import_module(f"unblur.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,14 +20,13 @@ from unblur.app.jobs import Job
 from unblur.app.report import Report
 from unblur.app.restore_job import FinishedJob, JobRunner, JobSettings
 from unblur.photos.photo import Photo
-from unblur.restoration.restorer import Restoration
+from unblur.restoration.picture_restorer import Restoration
 
 SETTINGS = JobSettings(
     mode="faithful",
     strength=1.0,
     tile="auto",
     quality=None,
-    mark=True,
     skip_existing=False,
     overwrite=False,
     make_thumbnails=False,

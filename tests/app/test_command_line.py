@@ -22,7 +22,7 @@ from unblur.app.cli import main
 from unblur.app.report import printable
 from unblur.app.suggestions import FORMER_COMMANDS
 from unblur.models.multiscale import upsample2x
-from unblur.restoration.restorer import load
+from unblur.restoration.loading import load
 
 MakePhoto = Callable[..., Path]
 
@@ -94,7 +94,7 @@ def test_the_fast_mode_restores_at_half_the_size(tmp_path, make_photo, restore, 
     # Half of a photograph whose pixels come in equal squares of four is that photograph.
     half = 0.4 + 0.2 * np.random.default_rng(1).random((30, 40, 3), np.float32)
     whole = half.repeat(2, 0).repeat(2, 1)
-    plain, fast = (load(tiny_checkpoint, "cpu", "float32", fast=fast) for fast in (False, True))
+    plain, fast = (load(tiny_checkpoint, "cpu", "float32", mode=mode) for mode in ("faithful", "fast"))
     correction = torch.from_numpy(plain.restore(half) - half).permute(2, 0, 1)
     expected = whole + upsample2x(correction[None])[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(fast.restore(whole), expected, atol=1e-5)

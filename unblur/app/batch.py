@@ -16,10 +16,10 @@ from unblur.app.jobs import Job
 from unblur.app.report import Outcome, Report, describe_error
 from unblur.app.restore_job import FinishedJob, JobRunner, fail, write_files
 from unblur.photos.photo import Photo
-from unblur.restoration.restorer import Restoration
+from unblur.restoration.picture_restorer import Restoration
 
 TICK_S = 0.1
-"""Seconds between two looks at whether Ctrl-C was pressed, and between two movements of the clock of the bar."""
+"""Seconds between two checks for Ctrl-C, and between two updates of the clock of the bar."""
 
 SMALLEST_STEP = 0.002
 """Share of a photograph between two reports of its progress."""

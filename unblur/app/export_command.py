@@ -45,8 +45,8 @@ def export(
         describe_network,
         read_model_card,
     )
+    from unblur.restoration.loading import load
     from unblur.restoration.onnx_export import build_onnx_model
-    from unblur.restoration.restorer import load
 
     if suffix == ".dtmodel":
         check_darktable_id(output.stem)
@@ -56,9 +56,7 @@ def export(
             f"{loaded.folder} holds a generative network, which cannot be exported; give another checkpoint."
         )
     window_px = darktable_window_px(loaded.train_patch_px) if format == "dtmodel" else None
-    network = load(
-        loaded.folder, "cpu", "float32", window_px, fast=mode == "fast", shake="off", runtime="torch"
-    ).network
+    network = load(loaded.folder, "cpu", "float32", window_px, mode=mode, shake="off", runtime="torch").network
     description = describe_network(loaded, fast=mode == "fast")
     if format == "dtmodel":
         contents = [build_darktable_archive(network, description, output.stem, read_model_card(loaded))]

@@ -58,16 +58,17 @@ class GenerativeOptions:
 
     def load(self, checkpoint: str | None, device: str, shake: ShakeChoice) -> "GenerativeRestorer":
         """Load the restorer with these options. Raises UnblurError when something is missing or does not fit."""
-        from unblur.restoration.generative import load_generative
+        from unblur.restoration.loading import load
 
-        return load_generative(
+        return load(
             checkpoint,
-            self.decoder,
-            self._make_settings(),
+            device,
+            mode="generative",
+            shake=shake,
+            generative=self._make_settings(),
+            decoder=self.decoder,
             caption=self.caption,
             text_encoder=self.text_encoder,
-            device=device,
-            shake=shake,
         )
 
     def _make_settings(self) -> "GenerativeSettings":
@@ -79,5 +80,6 @@ class GenerativeOptions:
             "solver": self.solver,
             "fidelity": self.fidelity,
             "samples": self.uncertainty,
+            "mark": not self.no_mark,
         }
         return GenerativeSettings(**{name: value for name, value in chosen.items() if value is not None})

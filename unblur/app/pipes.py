@@ -3,11 +3,10 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from unblur.app.jobs import Job, UsageError
-from unblur.photos.file_kinds import HEAD_BYTES, Kind, is_avif
-from unblur.photos.opening import identify_kind
+from unblur.photos.file_kinds import Kind, is_avif
+from unblur.photos.opening import read_source
 
 DASH = "-"
 """The name of stdin and of stdout."""
@@ -43,8 +42,7 @@ def read_stdin(photos: Sequence[str]) -> PipedPhoto | None:
         raise UsageError("- reads one photograph from stdin; restore the other photographs separately.")
     if sys.stdin.isatty():
         raise UsageError("- reads a photograph from stdin, which is the keyboard; try: unblur - < photo.jpg > out.jpg")
-    content = sys.stdin.buffer.read()
-    kind = identify_kind(Path("stdin"), content[:HEAD_BYTES])
+    _, content, kind = read_source(sys.stdin.buffer)
     return PipedPhoto(f"stdin{'.avif' if is_avif(content) else SUFFIXES[kind]}", content)
 
 

@@ -115,7 +115,7 @@ def restore(
     def load() -> "Restorer | GenerativeRestorer":
         if mode == "generative":
             return generative.load(checkpoint, device, shake)
-        return _load(checkpoint, device, shake, runtime, fast=mode == "fast")
+        return _load(checkpoint, device, shake, runtime, mode)
 
     from unblur.app.batch import Batch
     from unblur.app.interruption import Interruption
@@ -127,7 +127,6 @@ def restore(
         strength=strength,
         tile=tile,
         quality=quality,
-        mark=not generative.no_mark,
         skip_existing=skip_existing,
         overwrite=overwrite,
         make_thumbnails=False,
@@ -144,7 +143,9 @@ def restore(
         return report.finish()
 
 
-def _load(checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runtime, *, fast: bool) -> "Restorer":
-    from unblur.restoration.restorer import load
+def _load(
+    checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runtime, mode: Literal["faithful", "fast"]
+) -> "Restorer":
+    from unblur.restoration.loading import load
 
-    return load(checkpoint, device, fast=fast, shake=shake, runtime=runtime)
+    return load(checkpoint, device, mode=mode, shake=shake, runtime=runtime)

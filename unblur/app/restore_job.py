@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,11 @@ from unblur.app.report import Outcome
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
 from unblur.names import Mode
-from unblur.photos.files import check_format, decode_photo, encode_photo, left_behind, read_photo
-from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
+from unblur.photos.files import check_format, encode_photo, left_behind, read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.generative import GenerativeRestorer
-from unblur.restoration.restorer import Restoration, Restorer
+from unblur.restoration.picture_restorer import Restoration
+from unblur.restoration.restorer import Restorer
 from unblur.restoration.tiled import Progress, Tile
 from unblur.restoration.uncertainty import render_uncertainty
 
@@ -37,8 +36,6 @@ class JobSettings:
     tile: Tile
     quality: int | None
     """Quality of lossy formats, None for their default."""
-    mark: bool
-    """Whether generated detail is recorded in the metadata."""
     skip_existing: bool
     overwrite: bool
     make_thumbnails: bool
@@ -81,7 +78,7 @@ class JobRunner:
 
     def read(self, job: Job) -> Photo:
         """Read the photograph. Raises UnblurError if it cannot be read, or not be written in the result's format."""
-        photo = read_photo(job.source) if job.content is None else decode_photo(job.content, job.source)
+        photo = read_photo(job.source if job.content is None else job.content)
         # Reported here, not after minutes of work.
         check_format(photo, job.output)
         return photo
@@ -99,8 +96,7 @@ class JobRunner:
     def encode(self, job: Job, photo: Photo, restoration: Restoration) -> FinishedJob:
         """Encode the files of a restored photograph. Raises UnblurError if a format cannot hold them."""
         settings = self._settings
-        is_marked = settings.mark and restoration.generated_share > 0
-        restored = add_mark(restoration.photo) if is_marked else restoration.photo
+        restored = restoration.photo
         files = [(job.output, encode_photo(restored, job.output, settings.quality))]
         if job.uncertainty and restoration.uncertainty is not None:
             files.append((job.uncertainty, encode_photo(render_uncertainty(restoration.uncertainty), job.uncertainty)))
@@ -110,12 +106,10 @@ class JobRunner:
         thumbnails = None
         if settings.make_thumbnails:
             thumbnails = Thumbnails(before=_make_thumbnail(photo), after=_make_thumbnail(restored))
-        outcome = replace(
-            self._make_outcome(job, restoration, is_marked), left_behind=left_behind(restored, job.output)
-        )
+        outcome = replace(self._make_outcome(job, restoration), left_behind=left_behind(restored, job.output))
         return FinishedJob(outcome=outcome, files=tuple(files), thumbnails=thumbnails)
 
-    def _make_outcome(self, job: Job, restoration: Restoration, is_marked: bool) -> Outcome:
+    def _make_outcome(self, job: Job, restoration: Restoration) -> Outcome:
         restorer = self._restorer
         assert restorer is not None
         outcome = Outcome(
@@ -147,7 +141,7 @@ class JobRunner:
         return replace(
             outcome,
             generated_share=round(restoration.generated_share, 6),
-            marked=is_marked,
+            marked=restorer.settings.mark and restoration.generated_share > 0,
             seed=restorer.settings.seed,
             steps=restorer.settings.steps,
             solver=restorer.settings.solver,
@@ -174,13 +168,6 @@ def write_files(job: Job, finished: FinishedJob) -> None:
 def fail(job: Job, error: str) -> Outcome:
     """Return the outcome of a job that failed."""
     return Outcome(input=job.input_name, output=job.output_name, status="failed", error=error)
-
-
-def add_mark(photo: Photo) -> Photo:
-    """Return `photo` with metadata that state that this program generated part of it."""
-    software = f"unblur {version('unblur')}, generative"
-    metadata = mark_metadata(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
-    return replace(photo, metadata=metadata)
 
 
 def join_side_by_side(before: Photo, after: Photo) -> Photo:

@@ -50,7 +50,7 @@ def video(
     from unblur.app.jobs import UsageError
     from unblur.app.report import Report
     from unblur.restoration.blend import check_strength
-    from unblur.restoration.restorer import load
+    from unblur.restoration.loading import load
     from unblur.restoration.tiles import check_tile_px
     from unblur.restoration.video import VideoSettings, parts_folder
     from unblur.videos.encoded_frames import Encoding, check_crf

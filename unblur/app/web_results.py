@@ -5,6 +5,7 @@ server made for downloading.
 """
 
 import contextvars
+import math
 import shutil
 import tempfile
 import threading
@@ -17,17 +18,17 @@ from pathlib import Path
 import numpy as np
 
 from unblur.app.jobs import RESULT_SUFFIXES, make_result_name
-from unblur.app.previews import make_preview
 from unblur.app.report import GENERATED_MEANS, describe_error, describe_fallback, describe_left_behind, printable
-from unblur.app.restore_job import add_mark
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
 from unblur.photos.files import check_format, left_behind, read_photo, write_photo
 from unblur.photos.formats import choose_result_suffix
 from unblur.photos.photo import Metadata, Photo
 from unblur.restoration.blend import apply_strength, check_strength
-from unblur.restoration.generative import GenerativeRestorer, load_generative
-from unblur.restoration.restorer import Restoration, Restorer, load
+from unblur.restoration.generative import GenerativeRestorer
+from unblur.restoration.loading import load
+from unblur.restoration.picture_restorer import Restoration
+from unblur.restoration.restorer import Restorer
 from unblur.restoration.windows import to_float
 
 SHOWN_PX = 16_000_000
@@ -100,11 +101,8 @@ class Restorers:
         """
         with self._lock:
             if (mode, shake) not in self._loaded:
-                self._loaded[mode, shake] = (
-                    load_generative(device=self._device, shake=shake)
-                    if mode == "generative"
-                    else load(self._checkpoint, self._device, fast=mode == "fast", shake=shake)
-                )
+                checkpoint = None if mode == "generative" else self._checkpoint
+                self._loaded[mode, shake] = load(checkpoint, self._device, mode=mode, shake=shake)
             restorer = self._loaded[mode, shake]
         if isinstance(restorer, GenerativeRestorer) and fidelity is not None:
             return restorer.with_fidelity(fidelity)
@@ -286,7 +284,7 @@ def _restore_one(
     # Reported here, not after minutes of work.
     check_format(photo, output)
     restoration = restorer.restore_photo(photo, progress=on_tile)
-    restored = add_mark(restoration.photo) if restoration.generated_share else restoration.photo
+    restored = restoration.photo
     full = folder / "full.npy"
     np.save(full, restored.pixels)
     shown_as = ".jpg" if photo.alpha is None else ".png"
@@ -303,7 +301,7 @@ def _restore_one(
         generated=restoration.generated_share > 0,
         left_behind=left_behind(restored, output),
     )
-    write_photo(make_preview(photo, SHOWN_PX), result.before)
+    write_photo(make_preview(photo), result.before)
     on_tile(1.0)
     _write(result, restored)
     return result
@@ -312,7 +310,27 @@ def _restore_one(
 def _write(result: Result, restored: Photo) -> None:
     """Write the file to download and the preview."""
     write_photo(restored, result.output)
-    write_photo(make_preview(restored, SHOWN_PX), result.after)
+    write_photo(make_preview(restored), result.after)
+
+
+def make_preview(photo: Photo) -> Photo:
+    """Return `photo` for a browser: of a size that it can move, without metadata except the colour profile."""
+    step = math.ceil(math.sqrt(photo.width * photo.height / SHOWN_PX))
+    return Photo(
+        pixels=_shrink(photo.pixels, step),
+        alpha=None if photo.alpha is None else _shrink(photo.alpha[..., None], step)[..., 0],
+        metadata=Metadata(icc=photo.metadata.icc),
+    )
+
+
+def _shrink(pixels: np.ndarray, step: int) -> np.ndarray:
+    """Return means of `step` x `step` squares; incomplete ones are left out. Shape: (H, W, C) -> (h, w, C)."""
+    if step == 1 or min(pixels.shape[:2]) < step:
+        return pixels
+    height, width = (side // step for side in pixels.shape[:2])
+    squares = pixels[: height * step, : width * step].reshape(height, step, width, step, -1)
+    # By rows of squares: a copy of everything in float would be several times as large as the photograph.
+    return np.stack([np.rint(row.mean(axis=(0, 2))).astype(pixels.dtype) for row in squares])
 
 
 def _describe_result(source: Path, restoration: Restoration) -> str:

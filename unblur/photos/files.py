@@ -5,6 +5,7 @@ name: libvips takes `[...]` in a name for options. libvips reads and writes pixe
 and texts go from file to file as they are, because libvips rewrites them and invents what is missing.
 """
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,14 +22,14 @@ from unblur.errors import UnblurError
 from unblur.memory import free_memory
 from unblur.photos import avif_file, exif_block, heif_file, jpeg_file, webp_file, xmp_packet
 from unblur.photos.exif_block import read_exif_resolution
-from unblur.photos.file_kinds import HEAD_BYTES, Kind, VipsKind
+from unblur.photos.file_kinds import VipsKind
 from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
 from unblur.photos.heic import decode_heic
 from unblur.photos.heif_colours import is_display_p3, read_code_points
 from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, make_rgb_profile
 from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
 from unblur.photos.jpeg_file import insert_into_jpeg, read_jpeg_contents, select_comments
-from unblur.photos.opening import check_kind, identify_kind, read_whole
+from unblur.photos.opening import PhotoSource, check_kind, read_source
 from unblur.photos.photo import Metadata, Photo, Pixels, Text
 from unblur.photos.png_file import PngContents, insert_into_png, read_png_contents
 from unblur.photos.raw import BYTES_PER_PX as RAW_BYTES_PER_PX
@@ -93,30 +94,17 @@ class _Opened:
     """Known for pictures whose rows all come at once; None for others."""
 
 
-def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
-    """Read the photograph in `path`, turned upright, of at most `most_pixels` pixels.
+def read_photo(source: PhotoSource, *, most_pixels: int = MAX_PIXELS) -> Photo:
+    """Read a photograph, turned upright, of at most `most_pixels` pixels.
 
-    Raises UnblurError saying why it cannot be restored.
-
-    What the file holds besides the photograph, such as a video, is dropped, and named in `metadata.left_behind`.
+    `source` is a path, the content of a file as bytes, or an open binary file. Other contents of the file, such as a
+    video, are dropped, and named in `metadata.left_behind`. Raises UnblurError with the reason for files that cannot be
+    read or restored.
     """
-    path = Path(path)
-    data, kind = read_whole(path)
-    return _decode(path, data, kind, most_pixels)
-
-
-def decode_photo(data: bytes, name: Path) -> Photo:
-    """Decode the content of a photograph's file as `read_photo` does; errors call it `name`.
-
-    Raises UnblurError also for raw files, which their suffix alone distinguishes from TIFF files of their thumbnails.
-    """
-    kind = identify_kind(name, data[:HEAD_BYTES])
-    if kind == "TIFF" and begins_with_thumbnail(data):
-        raise UnblurError(f"{name} seems to be a raw file, of which only the thumbnail can be read; name the file.")
-    return _decode(name, data, kind, MAX_PIXELS)
-
-
-def _decode(path: Path, data: bytes, kind: Kind, most_pixels: int) -> Photo:
+    path, data, kind = read_source(source)
+    if kind == "TIFF" and not isinstance(source, (str, os.PathLike)) and begins_with_thumbnail(data):
+        # The suffix alone distinguishes many raw files from TIFF files of their thumbnails.
+        raise UnblurError(f"{path} seems to be a raw file, of which only the thumbnail can be read; give its path.")
     # Warnings about one file would else be quoted as the reason for another.
     pyvips.vips_lib.vips_error_clear()
     if kind == "RAW":
@@ -162,6 +150,11 @@ def write_photo(photo: Photo, path: str | Path, quality: int | None = None) -> N
     (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
     """
     path = Path(path)
+    if not isinstance(photo, Photo):
+        raise UnblurError(
+            f"{path} was not written, because a {type(photo).__name__} is not a Photo; give what read_photo returns, "
+            "or Photo(pixels=array) with an 8 or 16 bit array (height, width, channels)."
+        )
     data = encode_photo(photo, path, quality)
     try:
         write_atomically(path, data)
@@ -170,12 +163,10 @@ def write_photo(photo: Photo, path: str | Path, quality: int | None = None) -> N
 
 
 def encode_photo(photo: Photo, path: Path, quality: int | None = None) -> bytes:
-    """Encode `photo` as `write_photo` does, and return the content of the file. Raises UnblurError as it does."""
-    if not isinstance(photo, Photo):
-        raise UnblurError(
-            f"{path} was not written, because a {type(photo).__name__} is not a Photo; give what read_photo returns, "
-            "or Photo(pixels=array) with an 8 or 16 bit array (height, width, channels)."
-        )
+    """Return the content of the file `path`, in the format that its suffix names, without writing it.
+
+    Raises UnblurError as `write_photo` does.
+    """
     check_format(photo, path)
     check_quality(quality)
     try:
