@@ -11,7 +11,7 @@ import gradio as gr  # noqa: TID253 - this module is imported by `unblur web` al
 from unblur.app import web_views as views
 from unblur.app.web_restorers import Restorers
 from unblur.app.web_results import USUAL_FIDELITY, Choices, Result, check_part
-from unblur.app.web_visit import Visit
+from unblur.app.web_visit import Progress, Visit
 from unblur.app.web_visits import Visits
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
@@ -116,7 +116,7 @@ class Handlers:
                 raise UnblurError("There is no photograph yet; choose one first.")
             choices = Choices(mode=mode, shake=_choose_shake(solve_shake), strength=strength, fidelity=fidelity)
             for progress in visit.restore(visit.photos, choices, self._restorers):
-                yield *_skip(3), views.render_progress(progress), *_skip(2)
+                yield *_skip(3), _render_progress(progress), *_skip(2)
         except UnblurError as error:
             visit.error = str(error)
         # The visitor may have chosen another photograph meanwhile.
@@ -135,7 +135,7 @@ class Handlers:
             place = _read_event(event)
             part = check_part(place.get("x"), place.get("y"))
             for progress in visit.restore([photo], choices, self._restorers, part):
-                yield *_skip(3), views.render_progress(progress), *_skip(2)
+                yield *_skip(3), _render_progress(progress), *_skip(2)
         except UnblurError as error:
             visit.error = str(error)
         yield *self._show(visit, index, mode, solve_shake), views.render_report(visit), *_skip(2)
@@ -199,6 +199,10 @@ class Handlers:
 
 def _get_session(request: gr.Request) -> str:
     return request.session_hash or ""
+
+
+def _render_progress(progress: Progress | None) -> str:
+    return views.render_waiting(for_others=True) if progress is None else views.render_progress(progress)
 
 
 def _read_event(event: gr.EventData) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def _describe_shape(width: int, height: int) -> str:
 
 def render_waiting(*, for_others: bool) -> str:
     """Return the busy state before the first photograph is begun."""
-    return _render_bar("Waiting for the photographs of another visitor" if for_others else "Starting", "", None)
+    return _render_bar("Waiting for another restoration to end" if for_others else "Starting", "", None)
 
 
 def render_stopping() -> str:

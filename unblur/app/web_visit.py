@@ -73,7 +73,7 @@ class _Run:
     is_abandoned: threading.Event = field(default_factory=threading.Event)
     _number: int = 0
     _share: float = 0.0
-    _began: float = field(default_factory=time.monotonic)
+    _began: float | None = None
 
     def check(self) -> None:
         """Raise Stopped once the visitor has pressed Stop or gone."""
@@ -85,8 +85,10 @@ class _Run:
         """The photograph that is being restored."""
         return self.sources[self._number]
 
-    def measure_progress(self) -> Progress:
-        """Return the state of the restoration."""
+    def measure_progress(self) -> Progress | None:
+        """Return the state of the restoration; None while it waits for its turn."""
+        if self._began is None:
+            return None
         size = self.sizes.get(self.present)
         expected_s = None
         if size is not None and self.part is None:
@@ -106,6 +108,7 @@ class _Run:
         try:
             # One at a time: each takes all cores, also one whose visitor has gone.
             with self.restorers.turn(self.check):
+                self._began = time.monotonic()
                 self.restorers.get(self.choices.mode, self.choices.shake)
                 for number, source in enumerate(self.sources):
                     self._number, self._began, self._share = number, time.monotonic(), 0.0
@@ -191,10 +194,10 @@ class Visit:
 
     def restore(
         self, sources: list[Path], choices: Choices, restorers: Restorers, part: Part | None = None
-    ) -> Iterator[Progress]:
+    ) -> Iterator[Progress | None]:
         """Restore `sources` one after the other into `results`, in place of those before, and yield the progress.
 
-        With a `part`, that part of the first is restored into `trial` instead. A photograph that fails has its entry in
+        It is None while another restoration has to end first. With a `part`, that part of the first is restored into `trial` instead. A photograph that fails has its entry in
         `problems`, and the others are restored. `stop` may have been set before, while the visitor waited; once it is
         set, this ends within `STOP_S`, and steps that cannot be interrupted end by themselves. Raises UnblurError when
         the mode's network cannot be loaded.
