@@ -197,10 +197,10 @@ class Visit:
     ) -> Iterator[Progress | None]:
         """Restore `sources` one after the other into `results`, in place of those before, and yield the progress.
 
-        It is None while another restoration has to end first. With a `part`, that part of the first is restored into `trial` instead. A photograph that fails has its entry in
-        `problems`, and the others are restored. `stop` may have been set before, while the visitor waited; once it is
-        set, this ends within `STOP_S`, and steps that cannot be interrupted end by themselves. Raises UnblurError when
-        the mode's network cannot be loaded.
+        It is None while another restoration has to end first. With a `part`, that part of the first is restored into
+        `trial` instead. A photograph that fails has its entry in `problems`, and the others are restored. `stop` may
+        have been set before, while the visitor waited; once it is set, this ends within `STOP_S`, and steps that cannot
+        be interrupted end by themselves. Raises UnblurError when the mode's network cannot be loaded.
         """
         self.trial = self.stopped_at = self.error = None
         if part is None:
