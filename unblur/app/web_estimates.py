@@ -1,4 +1,4 @@
-"""How long a restoration will take, by those that this program has measured since it started."""
+"""Estimates of the time of restorations, from those measured since the program was started."""
 
 import threading
 from dataclasses import dataclass, field
@@ -26,9 +26,10 @@ class Speeds:
 
 
 def describe_duration(seconds: float) -> str:
-    """Return a rounded duration: "1 s", "40 s", "3 min", "1 h 20 min"."""
+    """Return a rounded duration: "1 s", "40 s", "3 min", "1 h 20 min", with spaces that do not break lines."""
     if seconds < 60:
         # Above ten seconds, estimates are no more exact than that.
-        return f"{max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)} s"
+        return f"{max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)}\N{NO-BREAK SPACE}s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    text = f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")

@@ -1,4 +1,4 @@
-"""What the web page does when visitors bring photographs, press buttons and move sliders."""
+"""Handlers of the web page's events: photographs are brought, buttons pressed and sliders moved."""
 
 import shutil
 import tempfile

@@ -39,7 +39,7 @@ USUAL_FIDELITY = GenerativeSettings().fidelity
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What a visitor chooses besides the photographs. Raises UnblurError for values outside [0, 1]."""
+    """Choices of a visitor besides the photographs. Raises UnblurError for values outside [0, 1]."""
 
     mode: Mode = "faithful"
     shake: ShakeChoice = "auto"
@@ -94,7 +94,7 @@ class Result:
     version: int
     """Number of the times that the file to download was written."""
     facts: tuple[str, ...]
-    """What happened to the photograph, besides its size and time."""
+    """Facts about the restoration besides size and time, such as the shake that was solved."""
     hardly_changed: bool
     left_behind: tuple[str, ...]
     """Contents of the photograph's file that the result does not have."""

@@ -248,14 +248,14 @@ class Visit:
         if not self.results:
             raise UnblurError("There is no result yet; press Restore first.")
         packed = Path(tempfile.mkdtemp(dir=self._make_folder())) / "unblurred.zip"
-        seen: Counter[str] = Counter()
+        used: Counter[str] = Counter()
         # Photographs are compressed already.
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
             for result in self.results:
                 name = result.output.name
-                seen[name] += 1
-                if seen[name] > 1:
-                    name = f"{result.output.stem} ({seen[name]}){result.output.suffix}"
+                used[name] += 1
+                if used[name] > 1:
+                    name = f"{result.output.stem} ({used[name]}){result.output.suffix}"
                 archive.write(result.output, name)
         return packed
 
