@@ -67,6 +67,10 @@ class JobRunner:
         self._load = load
         self._restorer: Restorer | GenerativeRestorer | None = None
 
+    def skips(self, job: Job) -> bool:
+        """Return whether the job has a result already that is not to be replaced."""
+        return not self._settings.overwrite and (job.output.exists() or job.output.is_symlink())
+
     def check_existing(self, job: Job) -> Outcome | None:
         """Return the outcome if a result exists already, before any time is spent; None if there is work to do."""
         there = [] if self._settings.overwrite else [path for path in job.targets if path.exists() or path.is_symlink()]
