@@ -119,6 +119,13 @@ def test_times_are_estimated_by_the_last_measurement_of_the_mode() -> None:
     speeds.note("fast", "auto", 200, 8.0)
     assert speeds.estimate_s("fast", "auto", 1000) == 40.0
     assert speeds.estimate_s("faithful", "auto", 1000) is None
+    # Estimating the shake takes as long for every size.
+    speeds.note("faithful", "auto", 1_000_000, 2.0)
+    estimate_s = speeds.estimate_s("faithful", "auto", 4_000_000)
+    assert estimate_s is not None
+    assert 2 < estimate_s < 8
+    speeds.note("faithful", "off", 1_000_000, 2.0)
+    assert speeds.estimate_s("faithful", "off", 4_000_000) == pytest.approx(8)
 
 
 def test_photographs_that_cannot_be_read_are_reported_when_they_are_shown(tmp_path: Path) -> None:
