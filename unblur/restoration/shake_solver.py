@@ -1,7 +1,7 @@
 """Camera shake solved: estimated on the photograph, deconvolved, and joined with the network's restoration."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,18 @@ from unblur.deconvolution.candidates import deconvolve_candidates
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, ShakeFusion
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
+from unblur.restoration.grain import measure_grain, remove_grain
 from unblur.restoration.guard import is_sane
 from unblur.restoration.shake import SMALLEST_PX, Shake, ShakeEstimator
 from unblur.restoration.tiled import Progress, split_progress
+from unblur.restoration.windows import to_float, to_tensor
 
 MOST_CONCENTRATED = 0.8
 """Concentration of the kernel above which only the network restores. Kernels that are estimated on sharp photographs
 have 0.93 and more, and are up to 10 px long by faint tails; deconvolution would sharpen noise."""
+
+GRAIN_PX = 384
+"""Side of the part of a photograph that its grain is measured on."""
 
 LEAST_CONFIDENCE = 0.2
 """Confidence below which a kernel is not used."""
@@ -36,6 +41,8 @@ class SolvedShake:
 
     shake: Shake
     fusion: ShakeFusion
+    grain: Tensor | None = None
+    """The noise in the detail that the fusion adds, as `measure_grain` returns it; None removes none."""
 
     def fuse(
         self, blurry: Tensor, restored: Tensor, left_px: int, top_px: int, progress: Progress | None = None
@@ -56,6 +63,8 @@ class SolvedShake:
         error = blurry.new_tensor([1 - self.shake.confidence])
         length_px = blurry.new_tensor([self.shake.length_px])
         fused: Tensor = self.fusion(blurry, restored, deconvolved, error, length_px).float()
+        if self.grain is not None:
+            fused = restored + remove_grain(fused - restored, self.grain)
         return fused if is_sane(fused, blurry) else restored
 
 
@@ -80,7 +89,22 @@ class ShakeSolver:
             return None
         shake = ShakeEstimator(restore, self._estimator).estimate(pixels, progress)
         worth_it = shake.path.concentration <= MOST_CONCENTRATED and shake.confidence >= LEAST_CONFIDENCE
-        return SolvedShake(shake=shake, fusion=self._fusion) if worth_it or self._always else None
+        if not (worth_it or self._always):
+            return None
+        solved = SolvedShake(shake=shake, fusion=self._fusion)
+        return replace(solved, grain=_measure_grain(solved, pixels, restore))
+
+
+def _measure_grain(solved: SolvedShake, pixels: NDArray[Any], restore: Callable[[Tensor], Tensor]) -> Tensor:
+    """Measure the grain in the middle of the part that the shake was estimated on; it is the same for all tiles."""
+    left, top, width, height = solved.shake.region_px
+    left, top = left + max(0, width - GRAIN_PX) // 2, top + max(0, height - GRAIN_PX) // 2
+    part = pixels[top : top + min(height, GRAIN_PX), left : left + min(width, GRAIN_PX)]
+    blurry = to_tensor(to_float(part), torch.device("cpu"))
+    device = next(solved.fusion.parameters()).device
+    with torch.inference_mode():
+        blurry, restored = blurry.to(device), restore(blurry).to(device)
+        return measure_grain(solved.fuse(blurry, restored, left, top) - restored)
 
 
 def load_shake_solver(

@@ -1,0 +1,84 @@
+"""Removal of grain from the detail that a deconvolution adds.
+
+Deconvolution amplifies noise, and noise that a camera has smoothed and compressed is not what a fusion network was
+trained on, so that some of it is left as grain. The added detail is decomposed by the undecimated wavelet transform
+with B3 splines (Starck, Fadili and Murtagh 2007, "The undecimated wavelet decomposition and its reconstruction"); the
+noise of each level is the median of its absolute coefficients over 0.6745 (Donoho and Johnstone 1994, "Ideal spatial
+adaptation by wavelet shrinkage") in the smoothest parts, where grain is visible and nothing else is measured, and
+coefficients are shrunk by a multiple of it. Edges and texture have coefficients many times as large, and stay.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LEVELS = 3
+"""Levels of the transform: grain of 1, 2 and 4 pixels."""
+
+SHRINKAGE = 4.0
+"""Standard deviations of the noise by which coefficients are shrunk. On 15 simulated pictures 2.5 costs 0.01 dB and 4
+costs 0.03 dB on average; in real photographs 4 removes most of the visible grain, and 2.5 half of it."""
+
+MOST_GRAIN = (0.3 / 255, 0.2 / 255, 0.12 / 255)
+"""Largest noise of each level; more is texture in pictures without smooth parts (otherwise up to 1.5 dB are lost)."""
+
+SMOOTHEST = 0.1
+"""Share of the parts that are smooth enough to measure noise in."""
+
+_PART_PX = 16
+
+_SPLINE = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+_MEDIAN_OF_NORMAL = 0.6745
+"""Median absolute value of a normal distribution with a standard deviation of 1."""
+
+
+def measure_grain(detail: Tensor) -> Tensor:
+    """Return the standard deviation of the noise in `detail`, (1, C, H, W), for each level and channel: (LEVELS, C).
+
+    H and W must be at least 16.
+    """
+    bands, _ = _decompose(detail)
+    return torch.stack([_measure_noise(band).clamp(max=most) for band, most in zip(bands, MOST_GRAIN, strict=True)])
+
+
+def remove_grain(detail: Tensor, grain: Tensor) -> Tensor:
+    """Shrink the coefficients of `detail`, (1, C, H, W) -> same, by SHRINKAGE times the result of `measure_grain`."""
+    bands, smooth = _decompose(detail)
+    for band, noise in zip(bands, grain, strict=True):
+        threshold = SHRINKAGE * noise.to(band)[None, :, None, None]
+        smooth = smooth + band.sign() * (band.abs() - threshold).clamp(min=0)
+    return smooth
+
+
+def _measure_noise(band: Tensor) -> Tensor:
+    """Return the standard deviation of the noise in (1, C, H, W), measured in its smoothest parts: (C,)."""
+    rows, columns = (side // _PART_PX for side in band.shape[2:])
+    parts = band[0, :, : rows * _PART_PX, : columns * _PART_PX].abs()
+    parts = parts.unflatten(2, (columns, _PART_PX)).unflatten(1, (rows, _PART_PX)).transpose(2, 3).flatten(3)
+    medians = parts.median(dim=3).values.flatten(1)
+    return torch.quantile(medians, SMOOTHEST, dim=1) / _MEDIAN_OF_NORMAL
+
+
+def _decompose(detail: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Return the bands of `detail`, finest first, and the smooth rest; they add up to `detail`."""
+    # Half the digits of the bands would be lost in bfloat16.
+    with torch.autocast(detail.device.type, enabled=False):
+        smooth, bands = detail.float(), []
+        for level in range(LEVELS):
+            coarser = _smooth(smooth, 2**level)
+            bands.append(smooth - coarser)
+            smooth = coarser
+    return bands, smooth
+
+
+def _smooth(image: Tensor, spacing_px: int) -> Tensor:
+    """Convolve with the spline, whose samples are `spacing_px` apart."""
+    channels = image.shape[1]
+    spline = image.new_tensor(_SPLINE).expand(channels, 1, 1, -1)
+    margin = 2 * spacing_px
+    for kernel, padding, dilation in (
+        (spline, (margin, margin, 0, 0), (1, spacing_px)),
+        (spline.transpose(2, 3), (0, 0, margin, margin), (spacing_px, 1)),
+    ):
+        image = F.conv2d(F.pad(image, padding, mode="replicate"), kernel, dilation=dilation, groups=channels)
+    return image
