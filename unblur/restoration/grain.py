@@ -54,8 +54,8 @@ def _measure_noise(band: Tensor) -> Tensor:
     """Return the standard deviation of the noise in (1, C, H, W), measured in its smoothest parts: (C,)."""
     rows, columns = (side // _PART_PX for side in band.shape[2:])
     parts = band[0, :, : rows * _PART_PX, : columns * _PART_PX].abs()
-    parts = parts.unflatten(2, (columns, _PART_PX)).unflatten(1, (rows, _PART_PX)).transpose(2, 3).flatten(3)
-    medians = parts.median(dim=3).values.flatten(1)
+    parts = parts.reshape(-1, rows, _PART_PX, columns, _PART_PX).transpose(2, 3)
+    medians = parts.flatten(3).median(dim=3).values.flatten(1)
     return torch.quantile(medians, SMOOTHEST, dim=1) / _MEDIAN_OF_NORMAL
 
 
