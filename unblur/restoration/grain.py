@@ -20,7 +20,7 @@ SHRINKAGE = 5.0
 """Standard deviations of the noise up to which coefficients become 0. On 15 simulated pictures this costs 0.02 dB on
 average (soft thresholding: 0.06 dB), and in real photographs it removes most of the visible grain; 3 removes half."""
 
-MOST_GRAIN = (0.3 / 255, 0.2 / 255, 0.12 / 255)
+MOST_GRAIN = (0.15 / 255, 0.1 / 255, 0.06 / 255)
 """Largest noise of each level; more is texture in pictures without smooth parts (otherwise up to 1.5 dB are lost)."""
 
 SMOOTHEST = 0.1
