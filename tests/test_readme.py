@@ -282,7 +282,11 @@ def with_small_batches(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
 
     def made(*given: Any, **settings: Any) -> Recipe:
         recipe = make(*given, **settings)
-        return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), progressive=(), repeat_gap=2)
+        return replace(
+            recipe,
+            data=replace(recipe.data, sampling=replace(recipe.data.sampling, patch_px=96), repeat_gap=2),
+            schedule=replace(recipe.schedule, batch=1, progressive=()),
+        )
 
     return made
 

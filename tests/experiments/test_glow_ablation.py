@@ -32,7 +32,7 @@ from unblur.models.samplers import Sampling
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
 from unblur.recipes.glow import glow, glow_joint
-from unblur.training.glow_training import GlowTraining
+from unblur.training.objective_settings import GlowTraining
 from unblur.training.recipe import Recipe
 
 SOURCES: tuple[DataSource, ...] = tuple(
@@ -110,9 +110,8 @@ def test_the_study_at_toy_scale_and_again(
         return replace(
             recipe,
             model=WIDE if aligned else replace(WIDE, pre_reconstruction=None),
-            batch=1,
-            sampling=replace(recipe.sampling, patch_px=64),
-            repeat_gap=2,
+            data=replace(recipe.data, sampling=replace(recipe.data.sampling, patch_px=64), repeat_gap=2),
+            schedule=replace(recipe.schedule, batch=1),
         )
 
     monkeypatch.setattr("experiments.glow_ablation.make_ablation_recipe", small)

@@ -20,9 +20,9 @@ from unblur.models.linear_dit import use_recomputation
 from unblur.seeds import seed_for
 from unblur.torch_files import read_torch_file
 from unblur.training.initialization import InitFrom
+from unblur.training.learning_rate import compute_learning_rate
 from unblur.training.objectives.objective import Objective
 from unblur.training.recipe import Recipe
-from unblur.training.schedule import compute_learning_rate
 from unblur.training.step import make_parameter_groups
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -83,9 +83,9 @@ class TrainState:
             self.model.get_submodule(part).requires_grad_(False)
         if objective is not None:
             objective.prepare(self.model)
-        self._groups = make_parameter_groups(self.model, recipe.backbone_lr_scale)
+        self._groups = make_parameter_groups(self.model, recipe.optimization.backbone_lr_scale)
         self.optimizer = torch.optim.AdamW(
-            self._groups, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
+            self._groups, betas=recipe.optimization.betas, weight_decay=recipe.optimization.weight_decay, fused=True
         )
         self.ema = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.step = 0
@@ -102,13 +102,14 @@ class TrainState:
 
     def set_learning_rate(self, recipe: Recipe) -> float:
         """Set the learning rate of the coming step, and return it."""
+        schedule = recipe.schedule
         rate = compute_learning_rate(
-            recipe.schedule,
+            schedule.decay,
             self.step,
-            steps=recipe.steps,
-            warmup_steps=recipe.warmup_steps,
-            peak=recipe.peak_learning_rate,
-            final=recipe.final_learning_rate,
+            steps=schedule.steps,
+            warmup_steps=schedule.warmup_steps,
+            peak=schedule.peak_learning_rate,
+            final=schedule.final_learning_rate,
         )
         # Shares are ours: a state of earlier versions has none.
         for group, own in zip(self.optimizer.param_groups, self._groups, strict=True):
