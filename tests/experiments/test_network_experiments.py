@@ -34,7 +34,12 @@ def test_a_study_trains_and_measures_its_candidates(
 ) -> None:
     def small() -> tuple[Recipe, ...]:
         return tuple(
-            replace(candidate, model=TINY, batch=1, sampling=PatchSampling(patch_px=64), repeat_gap=4)
+            replace(
+                candidate,
+                model=TINY,
+                data=replace(candidate.data, sampling=PatchSampling(patch_px=64), repeat_gap=4),
+                schedule=replace(candidate.schedule, batch=1),
+            )
             for candidate in make_candidate_recipes()
         )
 

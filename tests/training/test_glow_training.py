@@ -230,7 +230,13 @@ def test_cached_patches_are_made_once_and_frozen_parts_stay_unchanged(
 ) -> None:
     cached = replace(TINY, objective=GlowTraining(cache_size=3))
 
-    train(replace(cached, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
+    train(
+        replace(cached, data=replace(cached.data, workers=0)),
+        photos,
+        tmp_path / "whole",
+        init=InitFrom(prior=prior),
+        latent_encoder=encoder,
+    )
     train_three_steps(cached, photos, tmp_path / "parts", InitFrom(prior=prior), encoder)
     files = sorted((tmp_path / "parts" / "cache").glob("*.safetensors"))
     assert [file.stem for file in files] == ["000000", "000001", "000002"]

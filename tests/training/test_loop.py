@@ -21,7 +21,7 @@ from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.repeated import AugmentedPair
 from unblur.datasets.simulated import PatchSampling, apply_dihedral
 from unblur.errors import UnblurError
-from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
+from unblur.models import KernelEstimatorConfig, MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke
 from unblur.training.initialization import InitFrom
 from unblur.training.learning_rate import Halving
@@ -99,7 +99,8 @@ def test_a_run_killed_by_the_system_at_any_instant_goes_on(photos: Path, tmp_pat
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[3])\n"
         "from test_loop import TINY; from unblur.training.loop import train\n"
         "from dataclasses import replace\n"
-        "train(replace(TINY, steps=400, checkpoint_every=1), Path(sys.argv[1]), Path(sys.argv[2]))"
+        "recipe = replace(TINY, schedule=replace(TINY.schedule, steps=400), checkpoint_every=1)\n"
+        "train(recipe, Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     run = tmp_path / "run"
     for _ in range(2):
@@ -127,30 +128,38 @@ def test_the_last_patches_are_the_ones_that_use_is_fitted_to(photos: Path, tmp_p
     train(GROWING, photos, tmp_path / "run")
     assert load_checkpoint(tmp_path / "run").train_patch_px == 64
     assert "2 patches of 32 px, then 1 patches of 48 px, then 3" in (tmp_path / "run" / "README.md").read_text()
+    large = replace(GROWING.schedule, progressive=(PatchStage(start=0.5, patch_px=200, batch=1),))
     with pytest.raises(UnblurError, match="patches of 200 px need"):
-        train(replace(GROWING, progressive=(PatchStage(start=0.5, patch_px=200, batch=1),)), photos, tmp_path / "other")
+        train(replace(GROWING, schedule=large), photos, tmp_path / "other")
 
 
 def test_recipes_of_runs_before_there_were_losses_are_still_read() -> None:
     older = json.loads(to_json(TINY))
-    for entry in ("losses", "schedule", "progressive"):
-        del older[entry]
+    del older["objective"], older["schedule"]["decay"], older["schedule"]["progressive"]
     assert from_json(json.dumps(older), Recipe) == TINY
     assert from_json(to_json(GROWING), Recipe) == GROWING
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "stages",
     [
-        {"losses": ()},
-        {"progressive": (PatchStage(start=0.0, patch_px=8, batch=1),)},
-        {"progressive": (PatchStage(start=0.5, patch_px=8, batch=1), PatchStage(start=0.4, patch_px=8, batch=1))},
-        {"progressive": (PatchStage(start=0.5, patch_px=8, batch=0),)},
+        (PatchStage(start=0.0, patch_px=8, batch=1),),
+        (PatchStage(start=0.5, patch_px=8, batch=1), PatchStage(start=0.4, patch_px=8, batch=1)),
+        (PatchStage(start=0.5, patch_px=8, batch=0),),
     ],
 )
-def test_an_invalid_recipe_is_refused(wrong: dict[str, tuple[()]]) -> None:
-    with pytest.raises(ValueError, match="tiny"):
-        replace(TINY, **wrong)
+def test_an_invalid_schedule_is_refused(stages: tuple[PatchStage, ...]) -> None:
+    with pytest.raises(ValueError, match="stages"):
+        replace(TINY.schedule, progressive=stages)
+
+
+def test_an_objective_without_losses_or_for_another_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="minimises nothing"):
+        RestorationTraining(losses=())
+    with pytest.raises(UnblurError, match="MotionTraining does not train a NAFNetConfig"):
+        replace(TINY, objective=MotionTraining())
+    with pytest.raises(UnblurError, match=r"experiments\.train_shake_fusion"):
+        replace(TINY, model=KernelEstimatorConfig())
 
 
 def test_the_number_of_workers_changes_nothing(photos: Path, tmp_path: Path) -> None:
@@ -301,7 +310,9 @@ def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Pa
     ending = after.get_submodule("fusion.ending").state_dict()
     assert all(value.abs().max() > 0 for value in ending.values())
     # The next leg begins with all of it.
-    still = replace(around, seed=7, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    still = replace(
+        around, seed=7, schedule=replace(around.schedule, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    )
     train(still, photos, tmp_path / "next", init=InitFrom(checkpoint=tmp_path / "around"))
     assert same_weights(tmp_path / "around", tmp_path / "next")
     assert isinstance(around.model, MultiScaleConfig)

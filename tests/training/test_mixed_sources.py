@@ -54,7 +54,7 @@ def test_a_resumed_mixture_equals_an_uninterrupted_one_bit_for_bit(photos: Path,
         if step == 4:
             raise KilledError
 
-    recipe = replace(mixed(pairs), steps=6)
+    recipe = replace(mixed(pairs), schedule=replace(TINY.schedule, steps=6))
     train(recipe, photos, tmp_path / "whole")
     with pytest.raises(KilledError):
         train(recipe, photos, tmp_path / "parts", on_step=stop_after_four)
@@ -77,7 +77,8 @@ def test_real_pairs_alone_need_no_photographs(pairs: Path, tmp_path: Path) -> No
 
 def test_sources_together_hold_no_more_pairs_in_memory_than_one_would(photos: Path) -> None:
     one = replace(TINY, data=replace(TINY.data, repeats=2, repeat_gap=12))
-    several = replace(one, extra_sources=tuple(SimulatedBlur(camera=Camera(), share=1 / 6) for _ in range(5)))
+    sources = tuple(SimulatedBlur(camera=Camera(), share=1 / 6) for _ in range(5))
+    several = replace(one, data=replace(one.data, extra_sources=sources))
 
     def gaps(recipe: Recipe) -> list[int]:
         patches = build_patches(recipe, PhotoFolder(photos), "cpu")
@@ -169,7 +170,7 @@ def test_the_command_mixes_pairs_in(photos: Path, pairs: Path, tmp_path: Path) -
     options = ["--photos", str(photos), "--run", str(tmp_path / "run"), "--steps", "2", "--device", "cpu"]
     assert main(["train", "smoke", *options, "--pairs", str(pairs), "--pairs-share", "0.5"]) == 0
     written = from_json((tmp_path / "run" / "recipe.json").read_text(), Recipe)
-    assert written.extra_sources == (PairSet(folder=str(pairs), share=0.5),)
+    assert written.data.extra_sources == (PairSet(folder=str(pairs), share=0.5),)
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])
@@ -180,12 +181,12 @@ def test_pairs_take_their_share_from_all_else_in_proportion(
     monkeypatch.setattr("unblur.training.loop.train", lambda recipe, *_, **__: shown.append(recipe))
     assert main(["train", "faithful", "-o", str(tmp_path), "--pairs", str(pairs), "--pairs-share", str(share)]) == 0
     (recipe,), plain = shown, find_recipe("faithful")
-    assert len(plain.extra_sources) == 1
+    assert len(plain.data.extra_sources) == 1
     assert recipe.data.extra_sources[-1] == PairSet(folder=str(pairs), share=share)
     assert recipe.data.needs_photos == (share < 1)
-    assert recipe.data.camera_share == pytest.approx(plain.camera_share * (1 - share))
+    assert recipe.data.camera_share == pytest.approx(plain.data.camera_share * (1 - share))
     assert sum(part.share for part in recipe.data.extra_sources[:-1]) == pytest.approx(
-        plain.extra_sources[0].share * (1 - share)
+        plain.data.extra_sources[0].share * (1 - share)
     )
 
 

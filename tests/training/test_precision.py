@@ -201,7 +201,7 @@ def test_studies_train_in_the_precision_of_the_processor(
     assert is_recipe_of(recorded, recorded)
     others: tuple[Precision, ...] = ("float32", "bfloat16")
     assert [is_recipe_of(recorded, replace(recorded, precision=other)) for other in others].count(True) == 1
-    assert not is_recipe_of(recorded, replace(recorded, precision="auto", batch=3))
+    assert not is_recipe_of(recorded, replace(recorded, precision="auto", seed=3))
 
 
 class Listening(nn.Conv2d):

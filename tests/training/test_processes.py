@@ -15,6 +15,7 @@ from unblur.checkpoints.folder import load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import AutoencoderConfig, LatentDecoderConfig, LatentEncoderConfig
 from unblur.training.loop import train
+from unblur.training.objective_settings import AutoencoderTraining
 from unblur.training.processes import SINGLE_PROCESS, find_process_group
 
 RECIPE = replace(
@@ -92,6 +93,6 @@ def test_what_learns_from_whole_batches_is_not_divided(photos: Path, tmp_path: P
         encoder=LatentEncoderConfig(channels=(16, 16, 16, 32, 32), blocks=(1, 1, 1, 1, 1)),
         decoder=LatentDecoderConfig(channels=(32, 32, 16, 16, 16), blocks=(1, 1, 1, 1, 1)),
     )
-    without = replace(RECIPE.objective, perceptual=0.0)
+    without = AutoencoderTraining(perceptual=0.0)
     with pytest.raises(UnblurError, match="whole batches"):
         train(replace(RECIPE, model=model, objective=without, accumulate=2), photos, tmp_path / "run")

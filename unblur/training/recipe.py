@@ -80,10 +80,6 @@ class PatchStage:
     patch_px: int
     batch: int
 
-    def __post_init__(self) -> None:
-        if self.patch_px < 1 or self.batch < 1:
-            raise ValueError(f"a stage needs patches and batches of at least 1: {self}")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
@@ -107,6 +103,8 @@ class Schedule:
         starts = [0.0, *(stage.start for stage in self.progressive), 1.0]
         if any(earlier >= later for earlier, later in pairwise(starts)):
             raise ValueError("stages must begin one after the other, at shares above 0 and below 1")
+        if any(stage.patch_px < 1 or stage.batch < 1 for stage in self.progressive):
+            raise ValueError("stages need patches and batches of at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
