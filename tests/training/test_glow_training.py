@@ -284,7 +284,7 @@ def test_cached_features_equal_newly_computed_ones(
     network = lively(model).eval()
     folder = PhotoFolder(photos)
     cached = replace(TINY, model=model, objective=GlowTraining(cache_size=4, motion_dropout=0, semantics_dropout=0))
-    new = replace(cached, glow=replace(cached.glow, cache_size=None, restoration=0))
+    new = replace(cached, objective=replace(cached.objective, cache_size=None, restoration=0))
     again, once = (
         build_objective(recipe, folder, "cpu", load_encoder(encoder), tmp_path / "cache") for recipe in (cached, new)
     )
