@@ -54,10 +54,26 @@ class Job:
     output: Path
     compare: Path | None
     uncertainty: Path | None
+    content: bytes | None = None
+    """Content of the photograph's file where it was read from stdin; `source` is only a name for it then."""
+    to_stdout: bool = False
+    """Whether the result is written to stdout; `output` is only a name for it then."""
+
+    @property
+    def input_name(self) -> str:
+        """The photograph in the words of a report."""
+        return str(self.source) if self.content is None else "stdin"
+
+    @property
+    def output_name(self) -> str:
+        """The result in the words of a report."""
+        return "stdout" if self.to_stdout else str(self.output)
 
     @property
     def targets(self) -> list[Path]:
         """Every file that is to be written."""
+        if self.to_stdout:
+            return []
         return [path for path in (self.output, self.compare, self.uncertainty) if path]
 
 
