@@ -140,7 +140,7 @@ def test_the_study_at_toy_scale_and_again(
     assert weights[0] == weights[1] == weights[2]
     assert len(set(weights)) == 3
     assert all(math.isfinite(float(line["psnr_db"])) for line in lines)
-    assert from_json((out / "no-bpp" / "recipe.json").read_text(), Recipe).steps == 2
+    assert from_json((out / "no-bpp" / "recipe.json").read_text(), Recipe).schedule.steps == 2
     without = load_checkpoint(out / "no-alignment").config
     assert isinstance(without, GlowConfig)
     assert without.pre_reconstruction is None

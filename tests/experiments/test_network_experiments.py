@@ -24,7 +24,7 @@ TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_block
 def test_candidates_differ_in_their_shape_only() -> None:
     candidates = make_candidate_recipes()
     assert len({candidate.model for candidate in candidates}) == len(candidates) > 2
-    rest = {(c.camera, c.sampling, c.seed, c.batch, c.peak_learning_rate, c.repeats) for c in candidates}
+    rest = {(c.seed, c.data, c.objective, c.optimization, c.schedule) for c in candidates}
     assert len(rest) == 1
 
 

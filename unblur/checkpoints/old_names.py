@@ -155,7 +155,8 @@ def use_former_cache(run: Path, cache: Path) -> None:
 
 def _modern(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
-        return _divide_recipe({_FIELDS.get(name, name): _modern(one, name) for name, one in value.items()})
+        entries: dict[str, Any] = {str(_FIELDS.get(name, name)): _modern(one, name) for name, one in value.items()}
+        return _divide_recipe(entries)
     if isinstance(value, list):
         return [_modern(one, key) for one in value]
     if not isinstance(value, str):

@@ -84,7 +84,7 @@ def train(
         )
         if output.diverged or not math.isfinite(norm):
             raise _make_divergence_error(run, state.step, output, norm)
-        state.update_average(recipe.optimization.ema_decay)
+        state.update_average()
         state.step += 1
         seconds = time.perf_counter() - began
         metrics = {
