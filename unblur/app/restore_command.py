@@ -135,10 +135,12 @@ def restore(
 
     planned = plan()
 
-    from unblur.app.batch import Reporting, run_batch
-    from unblur.app.interruption import Interruption
-    from unblur.app.restore_job import JobRunner, JobSettings
-    from unblur.app.watch import watch_folders
+    from unblur.app.interruption import Interruption, end_at_once
+
+    with end_at_once():
+        from unblur.app.batch import Reporting, run_batch
+        from unblur.app.restore_job import JobRunner, JobSettings
+        from unblur.app.watch import watch_folders
 
     settings = JobSettings(
         mode=mode,
