@@ -7,22 +7,22 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 WORKER_NAME = "unblur worker"
 """Name of threads that may still compute when the program is to end."""
 
 
-def leave_workers(code: int) -> None:
-    """End the process with exit code `code` if such threads still compute; otherwise do nothing.
+def end_process(code: int) -> NoReturn:
+    """End the process with exit code `code`, without waiting for threads that compute or for Python's cleaning up.
 
-    Python would wait until PyTorch returns, and crash where that uses what Python has freed by then.
+    Python would wait until PyTorch returns, crash where that uses what Python has freed by then, and spend seconds on
+    unloading PyTorch.
     """
-    if any(thread.name == WORKER_NAME for thread in threading.enumerate()):
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 @contextlib.contextmanager

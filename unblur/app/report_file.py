@@ -110,7 +110,9 @@ def _make_figure(caption: str, webp: bytes) -> str:
 
 
 def _link(path: str, report: Path) -> str:
-    """Return a link that works wherever the report and the results are moved together."""
+    """Return a link that works wherever the report and the results are moved together; for no file only its name."""
+    if not Path(path).exists():
+        return _show(path)
     try:
         address = f"./{quote(Path(os.path.relpath(path, report.parent)).as_posix())}"
     except ValueError:
