@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wait_briefly()
     arguments = sys.argv[1:]
     code = _run_safely(arguments)
-    if "torch" in sys.modules and COMMANDS.get(arguments[0], COMMANDS["restore"]).ends_at_once:
+    if arguments and "torch" in sys.modules and COMMANDS.get(arguments[0], COMMANDS["restore"]).ends_at_once:
         end_process(code)
     return code
 
