@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -40,7 +41,7 @@ USUAL_FIDELITY = GenerativeSettings().fidelity
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """Choices of a visitor besides the photographs. Raises UnblurError for values outside [0, 1]."""
+    """Choices of a visitor besides the photographs. Raises UnblurError for other modes, and values outside [0, 1]."""
 
     mode: Mode = "faithful"
     shake: ShakeChoice = "auto"
@@ -48,6 +49,8 @@ class Choices:
     fidelity: float = USUAL_FIDELITY
 
     def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise UnblurError(f"There is no mode {self.mode!r}; choose one of {', '.join(get_args(Mode))}.")
         check_strength(self.strength)
         GenerativeSettings(fidelity=self.fidelity)
 
