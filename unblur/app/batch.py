@@ -10,10 +10,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from unblur.app.interruption import WORKER_NAME, Interruption
 from unblur.app.jobs import Job
 from unblur.app.report import Outcome, Report, describe_error
+from unblur.app.report_file import write_report
 from unblur.app.restore_job import FinishedJob, JobRunner, fail, write_files
 from unblur.photos.photo import Photo
 from unblur.restoration.picture_restorer import Restoration
@@ -47,6 +49,50 @@ class _Broken:
     """The end of the whole batch by an error that is no photograph's."""
 
     error: BaseException
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reporting:
+    """The places that a batch reports to."""
+
+    quiet: bool
+    json_lines: bool
+    to_stdout: bool = True
+    """Whether results are reported on stdout, which is otherwise left to the photograph."""
+    file: Path | None = None
+    """Report file about all batches of the command; None for no file."""
+    new_folder: Path | None = None
+    """Folder that did not exist when the command began."""
+
+
+def run_batch(
+    jobs: Sequence[Job],
+    runner: JobRunner,
+    reporting: Reporting,
+    interruption: Interruption,
+    *,
+    threads: int,
+    earlier: Sequence[FinishedJob] = (),
+) -> tuple[int, list[FinishedJob]]:
+    """Run and report a batch; return the exit code and the finished jobs, after those of `earlier` batches.
+
+    Raises UnblurError if the network cannot be loaded or the report file not be written.
+    """
+    batch = Batch(jobs, runner, threads=threads)
+    with Report(
+        len(jobs), quiet=reporting.quiet, json_lines=reporting.json_lines, uses_stdout=reporting.to_stdout
+    ) as report:
+        try:
+            batch.run(report, interruption)
+            code = None
+        except KeyboardInterrupt:
+            code = report.interrupt()
+        finished = [*earlier, *batch.finished]
+        if reporting.new_folder is not None and reporting.new_folder.exists():
+            report.note(f"Created the folder {reporting.new_folder}.")
+        if reporting.file is not None:
+            write_report(reporting.file, finished)
+        return report.finish() if code is None else code, finished
 
 
 class _StoppedError(BaseException):

@@ -126,6 +126,11 @@ class Report:
         elif not self._quiet:
             self._write(_format_line(outcome), stdout=True)
 
+    def note(self, sentence: str) -> None:
+        """Write a sentence about the whole batch."""
+        if not self._quiet and not self._json_lines:
+            self._write(printable(sentence))
+
     def finish(self) -> int:
         """Write the summary of the batch, and return the exit code."""
         self._bar.close()
@@ -202,10 +207,12 @@ def _format_reason(outcome: Outcome) -> str:
 def _format_line(outcome: Outcome) -> str:
     if outcome.status == "skipped":
         return f"{printable(outcome.input)}: skipped, {printable(outcome.output)} is there already"
-    line = (
-        f"{printable(outcome.input)} -> {printable(outcome.output)}  "
-        f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
-    )
+    return f"{printable(outcome.input)} -> {printable(outcome.output)}  {describe_outcome(outcome)}"
+
+
+def describe_outcome(outcome: Outcome) -> str:
+    """Return the facts about a restored photograph or video on one line."""
+    line = f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
     if outcome.frames is not None:
         line += f"  {outcome.restored_frames} of {outcome.frames} frames restored"
     if outcome.shake_px is not None:

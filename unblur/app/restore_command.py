@@ -1,14 +1,16 @@
 """`unblur restore`: photographs on disk in, restored photographs on disk out."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
-from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalNumber, Share, TilePx
+from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalNumber, Quiet, Share, TilePx
 from unblur.names import Mode, Runtime, ShakeChoice
 
 if TYPE_CHECKING:
+    from unblur.app.jobs import Job
     from unblur.restoration.generative import GenerativeRestorer
     from unblur.restoration.restorer import Restorer
 
@@ -42,8 +44,10 @@ def restore(
     tile: TilePx = "auto",
     checkpoint: CheckpointName = None,
     runtime: Annotated[Runtime, arg(metavar="auto|torch|onnx|openvino")] = "auto",
+    watch: Flag = False,
+    report: Annotated[Path | None, arg(metavar="FILE.html|FILE.json", help_behavior_hint="")] = None,
     json: Flag = False,
-    quiet: Annotated[Flag, arg(aliases=["-q"])] = False,
+    quiet: Quiet = False,
     generative: Annotated[GenerativeOptions, OmitArgPrefixes] = GenerativeOptions(),
 ) -> int:
     """Make motion-blurred photographs sharper. Originals are never changed.
@@ -71,12 +75,16 @@ def restore(
         checkpoint: Weights instead of the bundled ones: a folder, or a repository on the Hugging Face hub.
         runtime: Library that runs the network. auto: ONNX Runtime if it is installed and the processor has no fast
             bfloat16, otherwise PyTorch.
+        watch: Do not end, but also restore photographs that appear in the folders later, as soon as they are complete.
+            Photographs that have a result are left alone unless you add --overwrite. Ctrl-C ends it.
+        report: Also write a report about all photographs: HTML with thumbnails, or JSON. Replaces an earlier report.
         json: Print one JSON object for each photograph instead of sentences.
         quiet: Print nothing but errors.
         generative: These options need --mode generative. Invented detail looks plausible and may be wrong.
     """
-    from unblur.app.jobs import RESULT_SUFFIXES, UsageError, plan_jobs
+    from unblur.app.jobs import RESULT_SUFFIXES, UsageError, find_new_folder, plan_jobs, refuse_no_folders
     from unblur.app.pipes import DASH, connect, read_stdin
+    from unblur.app.report_file import check_report_path
     from unblur.photos.files import check_quality
     from unblur.restoration.blend import check_strength
     from unblur.restoration.tiles import check_tile_px
@@ -99,28 +107,40 @@ def restore(
         generative.check()
     else:
         generative.refuse()
+    if report is not None:
+        check_report_path(report)
+    if watch:
+        refuse_no_folders(photos)
     piped = read_stdin(photos)
     to_stdout = output == DASH or (piped is not None and output is None)
-    planned = plan_jobs(
-        (piped.name,) if piped else photos,
-        output=None if to_stdout else output,
-        recursive=recursive,
-        suffix=RESULT_SUFFIXES[mode] if suffix is None else suffix,
-        extension=format,
-        compare=compare,
-        uncertainty=generative.uncertainty is not None,
-    )
-    planned = connect(planned, piped, to_stdout=to_stdout, json=json)
+    new_folder = None if output is None or to_stdout else find_new_folder(output)
+
+    def plan() -> "list[Job]":
+        planned = plan_jobs(
+            (piped.name,) if piped else photos,
+            output=None if to_stdout else output,
+            recursive=recursive,
+            suffix=RESULT_SUFFIXES[mode] if suffix is None else suffix,
+            extension=format,
+            compare=compare,
+            uncertainty=generative.uncertainty is not None,
+            may_be_empty=watch,
+        )
+        return connect(planned, piped, to_stdout=to_stdout, json=json)
 
     def load() -> "Restorer | GenerativeRestorer":
         if mode == "generative":
             return generative.load(checkpoint, device, shake)
         return _load(checkpoint, device, shake, runtime, mode)
 
-    from unblur.app.batch import Batch
-    from unblur.app.interruption import Interruption
-    from unblur.app.report import Report
-    from unblur.app.restore_job import JobRunner, JobSettings
+    planned = plan()
+
+    from unblur.app.interruption import Interruption, end_at_once
+
+    with end_at_once():
+        from unblur.app.batch import Reporting, run_batch
+        from unblur.app.restore_job import JobRunner, JobSettings
+        from unblur.app.watch import watch_folders
 
     settings = JobSettings(
         mode=mode,
@@ -129,18 +149,14 @@ def restore(
         quality=quality,
         skip_existing=skip_existing,
         overwrite=overwrite,
-        make_thumbnails=False,
+        make_thumbnails=report is not None and report.suffix.lower() != ".json",
     )
-    batch = Batch(planned, JobRunner(settings, load), threads=jobs)
-    with (
-        Report(len(planned), quiet=quiet, json_lines=json, uses_stdout=not to_stdout) as report,
-        Interruption() as interruption,
-    ):
-        try:
-            batch.run(report, interruption)
-        except KeyboardInterrupt:
-            return report.interrupt()
-        return report.finish()
+    reporting = Reporting(quiet=quiet, json_lines=json, to_stdout=not to_stdout, file=report, new_folder=new_folder)
+    runner = JobRunner(settings, load)
+    if watch:
+        return watch_folders(plan, runner, reporting, threads=jobs)
+    with Interruption() as interruption:
+        return run_batch(planned, runner, reporting, interruption, threads=jobs)[0]
 
 
 def _load(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from unblur.app.jobs import Job
-from unblur.app.previews import make_preview
+from unblur.app.previews import make_thumbnail
 from unblur.app.report import Outcome
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
@@ -67,6 +67,10 @@ class JobRunner:
         self._load = load
         self._restorer: Restorer | GenerativeRestorer | None = None
 
+    def skips(self, job: Job) -> bool:
+        """Return whether the job has a result already that is not to be replaced."""
+        return not self._settings.overwrite and (job.output.exists() or job.output.is_symlink())
+
     def check_existing(self, job: Job) -> Outcome | None:
         """Return the outcome if a result exists already, before any time is spent; None if there is work to do."""
         there = [] if self._settings.overwrite else [path for path in job.targets if path.exists() or path.is_symlink()]
@@ -105,7 +109,7 @@ class JobRunner:
             files.append((job.compare, encode_photo(both, job.compare, settings.quality)))
         thumbnails = None
         if settings.make_thumbnails:
-            thumbnails = Thumbnails(before=_make_thumbnail(photo), after=_make_thumbnail(restored))
+            thumbnails = Thumbnails(before=_encode_thumbnail(photo), after=_encode_thumbnail(restored))
         outcome = replace(self._make_outcome(job, restoration), left_behind=left_behind(restored, job.output))
         return FinishedJob(outcome=outcome, files=tuple(files), thumbnails=thumbnails)
 
@@ -184,5 +188,5 @@ def join_side_by_side(before: Photo, after: Photo) -> Photo:
     return replace(after, pixels=pixels, alpha=alpha)
 
 
-def _make_thumbnail(photo: Photo) -> bytes:
-    return encode_photo(make_preview(photo, THUMBNAIL_PX), THUMBNAIL_NAME, THUMBNAIL_QUALITY)
+def _encode_thumbnail(photo: Photo) -> bytes:
+    return encode_photo(make_thumbnail(photo, THUMBNAIL_PX), THUMBNAIL_NAME, THUMBNAIL_QUALITY)

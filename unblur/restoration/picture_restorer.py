@@ -43,6 +43,8 @@ class Restoration:
     uncertainty: NDArray[np.float32] | None = None
     """(H, W): standard deviation of a pixel over restorations with other seeds, as a share of full scale. None where
     there was nothing to compare."""
+    first: Photo | None = None
+    """The restoration without generated detail; None unless `GenerativeSettings.returns_first` is set."""
 
     @property
     def hardly_changed(self) -> bool:
@@ -133,6 +135,7 @@ class PictureRestorer(ABC):
             generated_share=result.generated_share,
             shake=shake,
             uncertainty=strength * result.extras[..., 0] if result.extras.shape[2] else None,
+            first=None if result.first is None else photo.with_pixels(result.first),
         )
 
     @abstractmethod
