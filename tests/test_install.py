@@ -103,7 +103,7 @@ def test_what_the_image_copies_is_not_ignored() -> None:
 def test_the_wheel_of_the_guide_holds_the_weights(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "guide" / "install.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^pip wheel .*$", text, re.MULTILINE)
-    options = shlex.split(command.replace("pip wheel", "")) + ["--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    options = [*shlex.split(command.replace("pip wheel", "")), "--no-build-isolation", "--wheel-dir", str(tmp_path)]
     options = [str(ROOT) if option == "." else option for option in options]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options], cwd=tmp_path, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -42,7 +42,7 @@ NOT_RUN = {
     "pip wheel --no-deps .": "run by test_install.py",
     "pipx install ./unblur-0.1.0-py3-none-any.whl": "test_install.py installs it",
     "docker build -t unblur .": "test_install.py takes the steps of the Dockerfile",
-    'docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/photos" unblur photo.jpg': "test_install.py runs the entry point",
+    'docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/photos" unblur photo.jpg': "the same",
     "python -m venv .venv": "`make test` has done the same before this file runs",
     ".venv/Scripts/python -m pip install -c constraints.txt -e .": "installs, on Windows; the same",
     ".venv/bin/unblur photo.jpg": "typed by test_the_command_after_the_demo_works_in_a_fresh_shell below",

@@ -19,7 +19,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """Where the patches of a run come from."""
+    """Sources of the patches of a run."""
 
     camera: Camera = Camera()
     """The camera of the patches that no other source supplies."""
