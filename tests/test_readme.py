@@ -131,6 +131,15 @@ NOT_RUN = {
     "darktable-cli photo.dng export.tif --icc-type SRGB --core --conf plugins/imageio/format/tiff/bpp=16": "needs "
     "darktable",
     "unblur export.tif -o export_sharper.tif": "needs what the command above makes; run with another export.tif",
+    **dict.fromkeys(
+        [
+            "python -m experiments.blur_examples photos -o runs/blur/fit.pt --count 72 --seed 1",
+            "python -m experiments.fit_blur_report runs/blur/fit.pt --output unblur/weights/report/rule.json",
+            "python -m experiments.blur_examples held-out -o runs/blur/held-out.pt --count 61 --seed 2",
+            "python -m experiments.measure_blur_report runs/blur/held-out.pt -o results/blur",
+        ],
+        "takes minutes; tests/experiments/test_blur_report.py runs a small one",
+    ),
     "unblur photo.jpg --mode generative --checkpoint runs/glow --decoder runs/decoder": (
         "test_generative_mode.py types it with small ones"
     ),

@@ -37,11 +37,13 @@ print("torch" in sys.modules, "torch._dynamo" in sys.modules)
 
 def test_every_public_name_exists() -> None:
     assert dir(unblur) == [
+        "BlurReport",
         "Photo",
         "Shake",
         "UnblurError",
         "__version__",
         "estimate_shake",
+        "inspect",
         "load",
         "read_photo",
         "write_photo",

@@ -16,6 +16,7 @@ from unblur.app.convert_command import convert
 from unblur.app.datasets_command import datasets
 from unblur.app.evaluate_command import evaluate
 from unblur.app.export_command import export
+from unblur.app.inspect_command import inspect
 from unblur.app.patterns_command import patterns
 from unblur.app.renamed_options import refuse_renamed
 from unblur.app.restore_command import restore
@@ -32,7 +33,7 @@ OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 GROUPS: dict[str, dict[str, Callable[..., int]]] = {
-    "photographs and videos": {"restore": restore, "video": video, "web": web},
+    "photographs and videos": {"restore": restore, "inspect": inspect, "video": video, "web": web},
     "training and measuring": {"train": train, "evaluate": evaluate, "tables": tables, "bench": bench},
     "data sets": {
         "simulate": simulate,

@@ -44,6 +44,20 @@ class Outcome:
     change: float | None = None
     """Mean absolute difference to the input, as a share of full scale."""
     hardly_changed: bool | None = None
+    unchanged_because: str | None = None
+    """Why the result equals or nearly equals the photograph, where it does and the reason is known."""
+    blur: str | None = None
+    """The kind of blur: "sharp", "shaken", "moved subject" or "out of focus"; this and the next ones are None for
+    photographs that are too small to tell."""
+    blur_confidence: float | None = None
+    """The probability of this kind."""
+    blur_px: float | None = None
+    blur_degrees: float | None = None
+    """Direction of the motion: 0 is horizontal, 90 vertical; None without motion."""
+    noise_level: float | None = None
+    """Standard deviation of the noise of the luminance, in 8-bit grey levels."""
+    blur_sentence: str | None = None
+    """The same in words."""
     fallback_share: float | None = None
     """Share of the photograph that is unchanged, because the network's output there was unusable."""
     checkpoint: str | None = None
@@ -124,7 +138,7 @@ class Report:
         """Write the summary of the batch, and return the exit code."""
         self._bar.close()
         failed = [outcome for outcome in self._outcomes if outcome.status == "failed"]
-        unchanged = sum(bool(outcome.hardly_changed) for outcome in self._outcomes)
+        unchanged = sum(bool(outcome.hardly_changed and not outcome.unchanged_because) for outcome in self._outcomes)
         if unchanged and not self._quiet and not self._json_lines:
             which = f"{unchanged} of {self._count} photographs" if self._count > 1 else "The photograph"
             self._write(f"{which} hardly changed: already sharp, or blurred in a way these weights cannot undo.")
@@ -202,12 +216,16 @@ def _format_line(outcome: Outcome) -> str:
     )
     if outcome.frames is not None:
         line += f"  {outcome.restored_frames} of {outcome.frames} frames restored"
+    if outcome.shake_px is None and outcome.blur_sentence and not outcome.unchanged_because:
+        line += f"  {outcome.blur_sentence}"
     if outcome.shake_px is not None:
         line += f"  shake: {outcome.shake_px:.0f} px, {outcome.shake_deg} degrees, solved"
     if outcome.mode == "generative":
         line += f"  {_describe_generation(outcome)}"
     if outcome.fallback_share:
         line += f"  {describe_fallback(outcome.fallback_share)}"
+    elif outcome.unchanged_because:
+        line += f"  {'un' if outcome.change == 0 else 'hardly '}changed, because {outcome.unchanged_because}"
     elif outcome.hardly_changed:
         line += "  hardly changed"
     return line

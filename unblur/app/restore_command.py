@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from unblur.app.jobs import Job
     from unblur.app.report import Outcome
     from unblur.photos.photo import Photo
+    from unblur.restoration.blur_report import BlurReport
     from unblur.restoration.generative import GenerativeRestorer
+    from unblur.restoration.inspect import BlurInspector
     from unblur.restoration.restorer import Restoration, Restorer
     from unblur.restoration.tiled import Progress, Tile
 
@@ -30,6 +32,7 @@ def restore(
     mode: Annotated[Mode, arg(metavar="faithful|fast|generative")] = "faithful",
     strength: Annotated[float, arg(metavar="0..1")] = 1.0,
     shake: Annotated[ShakeChoice, arg(metavar="auto|off|always")] = "auto",
+    restore_sharp: Flag = False,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
     overwrite: Flag = False,
@@ -56,6 +59,8 @@ def restore(
         strength: How much of the restoration to use; 0 keeps the pixels exactly.
         shake: Whether to estimate the path of a shaking camera and deconvolve: auto where that pays, off for the
             network alone in less time, always even where the path is uncertain, which may make a photograph worse.
+        restore_sharp: Also restore photographs that are sharp already; without this they are left unchanged. Weights
+            given by --checkpoint restore every photograph.
         recursive: Look into folders inside folders, and keep their tree in OUT.
         skip_existing: Leave photographs alone whose result is there already.
         overwrite: Replace results that are there already. Without this or --skip-existing they are an error.
@@ -75,6 +80,7 @@ def restore(
     from unblur.app.jobs import RESULT_SUFFIXES, UsageError, plan_jobs
     from unblur.app.report import Report
     from unblur.restoration.blend import check_strength
+    from unblur.restoration.inspect import BlurInspector
     from unblur.restoration.tiles import check_tile_px
 
     if not photos:
@@ -100,6 +106,8 @@ def restore(
         uncertainty=generative.uncertainty is not None,
     )
     restorer: Restorer | GenerativeRestorer | None = None
+    inspector: BlurInspector | None = None
+    leave_sharp = checkpoint is None and not restore_sharp
     with Report(len(jobs), quiet=quiet, json_lines=json) as report, Interruption() as interruption:
 
         def progress(share: float) -> None:
@@ -117,8 +125,19 @@ def restore(
                             if mode == "generative"
                             else _load(checkpoint, device, shake, runtime, fast=mode == "fast")
                         )
+                    inspector = inspector or BlurInspector()
                     report.begin(job.source)
-                    outcome = _restore_job(job, mode, restorer, strength, tile, progress, mark=not generative.no_mark)
+                    outcome = _restore_job(
+                        job,
+                        mode,
+                        restorer,
+                        inspector,
+                        strength,
+                        tile,
+                        progress,
+                        mark=not generative.no_mark,
+                        leave_sharp=leave_sharp,
+                    )
                 report.add(outcome)
         except KeyboardInterrupt:
             return report.interrupt()
@@ -152,22 +171,31 @@ def _restore_job(
     job: "Job",
     mode: Mode,
     restorer: "Restorer | GenerativeRestorer",
+    inspector: "BlurInspector",
     strength: float,
     tile: "Tile",
     progress: "Progress",
+    *,
     mark: bool,
+    leave_sharp: bool,
 ) -> "Outcome":
     from dataclasses import replace
 
     from unblur.app.report import Outcome, describe_error
     from unblur.photos.files import check_format, left_behind, read_photo, write_photo
+    from unblur.restoration.inspect import SMALLEST_PX
+    from unblur.restoration.restorer import unchanged
     from unblur.restoration.uncertainty import render_uncertainty
 
     try:
         photo = read_photo(job.source)
         # Reported here, not after minutes of work.
         check_format(photo, job.output)
-        restoration = restorer.restore_photo(photo, strength, tile, progress)
+        report = inspector.inspect(photo) if min(photo.width, photo.height) >= SMALLEST_PX else None
+        if leave_sharp and report is not None and report.is_surely_sharp:
+            restoration = unchanged(photo, strength)
+        else:
+            restoration = restorer.restore_photo(photo, strength, tile, progress)
         mark = mark and restoration.generated_share > 0
         restored = add_mark(restoration.photo) if mark else restoration.photo
         job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +207,30 @@ def _restore_job(
     except Exception as error:
         # One bad file never stops a batch, not even by a defect of this program.
         return Outcome(input=str(job.source), output=str(job.output), status="failed", error=describe_error(error))
-    return replace(_make_outcome(job, mode, restorer, restoration, mark), left_behind=left_behind(restored, job.output))
+    outcome = replace(
+        _make_outcome(job, mode, restorer, restoration, mark), left_behind=left_behind(restored, job.output)
+    )
+    return outcome if report is None else _add_report(outcome, report, restoration)
+
+
+def _add_report(outcome: "Outcome", report: "BlurReport", restoration: "Restoration") -> "Outcome":
+    """The outcome with the kind of blur of the photograph, and why it is unchanged where it is."""
+    from dataclasses import replace
+
+    from unblur.app.advice import why_unchanged
+
+    if restoration.shake is not None:
+        report = report.with_shake(restoration.shake)
+    return replace(
+        outcome,
+        blur=report.kind,
+        blur_confidence=report.confidence,
+        blur_px=report.length_px,
+        blur_degrees=report.direction_degrees,
+        noise_level=report.noise_level,
+        blur_sentence=str(report),
+        unchanged_because=why_unchanged(report) if restoration.hardly_changed else None,
+    )
 
 
 def _make_outcome(

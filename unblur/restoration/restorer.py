@@ -305,6 +305,11 @@ class Restorer:
         return uses_bfloat16(self.settings.precision, self.device, dtype)
 
 
+def unchanged(photo: Photo, strength: float) -> Restoration:
+    """Return the restoration of a photograph that is left as it is."""
+    return Restoration(photo=photo, seconds=0.0, tile_px=0, change=0.0, fallback_share=0.0, strength=strength)
+
+
 def mean_change(before: NDArray[Any], after: NDArray[Any]) -> float:
     """Return the mean absolute difference of two (H, W, C), as a share of full scale."""
     # Row by row: a float copy of a large photograph would double the memory of the whole program.

@@ -1,0 +1,100 @@
+"""What kind of blur a photograph has, how strong it is, in which direction and where."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from unblur.config import to_json
+from unblur.restoration.shake import Shake
+
+Kind = Literal["sharp", "shaken", "moved subject", "out of focus"]
+"""Kinds of photographs: nothing is blurred; the camera moved; something moved before a sharp scene; the lens was not
+focused on the scene."""
+
+KINDS: tuple[Kind, ...] = ("sharp", "shaken", "moved subject", "out of focus")
+
+PlaceKind = Literal["sharp", "motion", "out of focus", "unclear"]
+"""Kinds of places; "unclear" has too little texture, or is between the others."""
+
+EVERYWHERE = 0.75
+"""Share of the textured places from which on a sentence says "everywhere"."""
+
+LEAST_CONFIDENCE = 0.6
+"""Confidence below which a sentence says "perhaps"."""
+
+SURE = 0.9
+"""Confidence from which a photograph that is sharp is left alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A rectangle of the photograph and its blur."""
+
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+    kind: PlaceKind
+    length_px: float
+    """Length of the path of motion, or diameter of the disk out of focus; 0 for other places."""
+    direction_degrees: float | None
+    """0 is horizontal, 90 vertical, 0 to 180, counter-clockwise; None without motion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlurReport:
+    """The blur of one photograph. `str` gives a sentence, `to_json` everything."""
+
+    kind: Kind
+    confidence: float
+    """Probability of the kind, in [0, 1], as fitted on simulated photographs."""
+    length_px: float
+    """Length of the path of motion in pixels of the photograph, median over the places that moved; for photographs out
+    of focus the diameter of the disk that a point becomes. 0 for sharp photographs."""
+    direction_degrees: float | None
+    """Main direction of the motion: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise; None without motion."""
+    share: float
+    """Share of the places with texture that have the blur of this kind, in [0, 1]; of sharp photographs, 0."""
+    noisy: bool
+    """Whether the noise is visible."""
+    noise_level: float
+    """Standard deviation of the noise of the luminance, in 8-bit grey levels."""
+    solved: bool
+    """Whether length and direction are those of a solved camera path, and not of the motion estimator."""
+    width: int
+    height: int
+    places: tuple[Place, ...]
+    """A coarse map, row by row from the top left."""
+
+    @property
+    def is_surely_sharp(self) -> bool:
+        """Whether restoration can be left out: the photograph is sharp with a confidence of at least SURE."""
+        return self.kind == "sharp" and self.confidence >= SURE
+
+    def with_shake(self, shake: Shake) -> Self:
+        """Return the report with length and direction of a solved camera path; only shaken photographs have one."""
+        if self.kind != "shaken":
+            return self
+        length_px, direction_degrees = round(shake.length_px, 2), round(shake.direction_deg, 1)
+        return replace(self, length_px=length_px, direction_degrees=direction_degrees, solved=True)
+
+    def to_json(self) -> str:
+        """Return the report as indented JSON; `unblur.config.from_json` reads it."""
+        return to_json(self)
+
+    def __str__(self) -> str:
+        perhaps = "perhaps " if self.confidence < LEAST_CONFIDENCE else ""
+        noise = f", noisy ({self.noise_level:.0f} grey levels)" if self.noisy else ""
+        return f"{perhaps}{self._blur()}{noise}"
+
+    def _blur(self) -> str:
+        where = "everywhere" if self.share >= EVERYWHERE else f"in {self.share:.0%} of the frame"
+        motion = f"about {self.length_px:.0f} px at {self.direction_degrees or 0:.0f} degrees"
+        match self.kind:
+            case "sharp":
+                return "sharp"
+            case "shaken":
+                return f"shaken: {motion}, {where}"
+            case "moved subject":
+                return f"moved subject: {motion}, {where}"
+            case "out of focus":
+                return f"out of focus: a point is about {self.length_px:.0f} px wide, {where}"
