@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from unblur.photos.photo import Photo
 from unblur.restoration.blur_report import BlurReport, Place
-from unblur.restoration.inspect import reduced
+from unblur.restoration.inspect import reduce_pixels
 
 LARGEST_PX = 1600
 """About the longest side of the picture: larger photographs are reduced by a whole factor."""
@@ -33,13 +33,13 @@ Segment = tuple[float, float, float, float]
 """A line from (x, y) to (x, y)."""
 
 
-def overlay(photo: Photo, report: BlurReport) -> Photo:
+def draw_overlay(photo: Photo, report: BlurReport) -> Photo:
     """Return an 8-bit RGB picture of `photo` with the blur of `report`, which must be that of this photograph.
 
     Arrows have two heads, because a photograph does not show in which of the two directions something moved.
     """
     factor = max(1, math.ceil(max(photo.height, photo.width) / LARGEST_PX))
-    values = reduced(photo.pixels, factor).permute(1, 2, 0).contiguous().numpy()
+    values = reduce_pixels(photo.pixels, factor).permute(1, 2, 0).contiguous().numpy()
     longest = max((place.length_px for place in report.places), default=0.0)
     side = min(max(place.width_px, place.height_px) for place in report.places) / factor
     for place in report.places:
@@ -72,9 +72,9 @@ def _segments(place: Place, factor: int, longest: float, side: float) -> list[Se
             for angle in np.linspace(0, 2 * math.pi, 25)
         ]
         return [(*start, *end) for start, end in pairwise(corners)]
-    if place.kind != "motion" or place.direction_degrees is None:
+    if place.kind != "motion" or place.direction_deg is None:
         return []
-    angle = math.radians(place.direction_degrees)
+    angle = math.radians(place.direction_deg)
     # Rows grow downwards.
     half_x, half_y = length / 2 * math.cos(angle), -length / 2 * math.sin(angle)
     lines = [(x - half_x, y - half_y, x + half_x, y + half_y)]

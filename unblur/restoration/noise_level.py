@@ -24,7 +24,7 @@ DARKEST, BRIGHTEST = 8.0, 247.0
 """Mean grey levels between which a window is not clipped."""
 
 
-def noise_level(pixels: NDArray[Any]) -> float:
+def measure_noise_level(pixels: NDArray[Any]) -> float:
     """Return the standard deviation of the noise of the luminance of (H, W, 1 or 3), in 8-bit grey levels.
 
     The larger one of the estimates at full size and at half size, because JPEG removes the finest noise first.
