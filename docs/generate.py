@@ -75,7 +75,7 @@ def _cell(column: str, value: str) -> str:
 
 def command_line() -> str:
     """The page of the command line, made of the help texts."""
-    from unblur.app.cli import GROUPS
+    from unblur.app.commands import GROUPS
 
     lines = [
         "# Command line",
@@ -89,10 +89,12 @@ def command_line() -> str:
     ]
     for group, commands in GROUPS.items():
         lines += ["", f"**{group[0].upper()}{group[1:]}:** "]
-        lines[-1] += ", ".join(f"[{name}](#unblur-{name})" for name in commands)
+        lines[-1] += ", ".join(f"[{command.name}](#unblur-{command.name})" for command in commands)
     for commands in GROUPS.values():
-        for name in commands:
-            lines += ["", f"## unblur {name}", "", *_of_help(_help(name))]
+        for command in commands:
+            options, _, _ = _help(command.name).partition("\nexamples:\n")
+            lines += ["", f"## unblur {command.name}", "", *_of_help(options), "", "**Examples**", ""]
+            lines += [f"- `{line}` {effect}" for line, effect in command.examples]
     return "\n".join(lines) + "\n"
 
 

@@ -38,7 +38,8 @@ from unblur.models import SemanticPrior
 from unblur.models.features import FeatureLevel
 from unblur.models.semantic_prior import compute_features
 from unblur.restoration.device import choose_device
-from unblur.restoration.restorer import Restorer, load
+from unblur.restoration.loading import load
+from unblur.restoration.restorer import Restorer
 from unblur.training.losses import compute_mean_cosine
 
 PARTS = 5

@@ -22,7 +22,7 @@ from unblur.evaluation.tables import Table
 from unblur.models import NAFNetConfig, PriorConfig, RestorerConfig, UNetConfig, build
 from unblur.models.operations import count_parameters
 from unblur.recipes.faithful import faithful
-from unblur.restoration.restorer import load
+from unblur.restoration.loading import load
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe

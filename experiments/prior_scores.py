@@ -17,7 +17,7 @@ from unblur.evaluation.metric import PSNR
 from unblur.evaluation.protocol import Protocol
 from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table
-from unblur.restoration.restorer import load
+from unblur.restoration.loading import load
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.measure import RestoreArray
 from unblur.evaluation.tables import Table
-from unblur.restoration.restorer import load
+from unblur.restoration.loading import load
 
 FEWEST_CHARACTERS = 4
 """A photograph whose sharp version is read as fewer holds no text; what is read there may be texture."""

@@ -33,7 +33,7 @@ from unblur.evaluation.method import Method, MethodSpec, Pixels, Restored, from_
 from unblur.evaluation.row import Row
 from unblur.models import KernelEstimator
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
-from unblur.restoration.restorer import load
+from unblur.restoration.loading import load
 from unblur.restoration.shake import ShakeEstimator
 
 METHODS = ("network", "deconvolved", "joined")

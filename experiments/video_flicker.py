@@ -30,7 +30,8 @@ from unblur.errors import UnblurError
 from unblur.names import FrameChoice
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.photos.files import read_photo
-from unblur.restoration.restorer import Restorer, load
+from unblur.restoration.loading import load
+from unblur.restoration.restorer import Restorer
 from unblur.restoration.video import VideoSettings, restore_video
 from unblur.videos.blurred_frames import sharpness_of
 from unblur.videos.encoded_frames import Encoding

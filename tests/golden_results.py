@@ -49,8 +49,7 @@ from unblur.models import (
 )
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
-from unblur.restoration.generative import GenerativeSettings, load_generative
-from unblur.restoration.restorer import load
+from unblur.restoration.loading import load
 from unblur.training.glow_training import GlowTraining
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
@@ -167,7 +166,7 @@ def restoration_results() -> Iterable[tuple[str, Result]]:
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     methods: tuple[tuple[str, Callable[[Any], Any]], ...] = (
         ("multiscale", load(BUNDLED_RESTORER, "cpu", "float32", shake="off", runtime="torch").restore),
-        ("multiscale, fast", load(BUNDLED_RESTORER, "cpu", "float32", fast=True, runtime="torch").restore),
+        ("multiscale, fast", load(BUNDLED_RESTORER, "cpu", "float32", mode="fast", runtime="torch").restore),
         ("faithful", load(BUNDLED_FAITHFUL, "cpu", "float32", shake="off", runtime="torch").restore),
         ("generative", _restore_generatively),
     )
@@ -185,7 +184,7 @@ def restoration_results() -> Iterable[tuple[str, Result]]:
 
 
 def _restore_generatively(pixels: Any) -> Any:
-    restorer = load_generative(settings=GenerativeSettings(precision="float32"), device="cpu", shake="off")
+    restorer = load(device="cpu", precision="float32", mode="generative", shake="off")
     return restorer.restore_photo(Photo(pixels=pixels)).photo.pixels
 
 

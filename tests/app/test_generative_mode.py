@@ -14,8 +14,7 @@ from PIL import Image
 from unblur.app.cli import main
 from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, load_checkpoint, save_checkpoint
 from unblur.models import GlowDeblur, LatentDecoder
-from unblur.photos.files import read_photo
-from unblur.restoration.generative import load_generative
+from unblur.restoration.loading import load
 from unblur.restoration.uncertainty import render_uncertainty
 
 pytest.importorskip("diffusers", reason="needs the extra `generative`")
@@ -117,8 +116,8 @@ def test_options_reach_the_network(photo: Path, restore, networks: Path) -> None
     assert not np.array_equal(pixels_of(out / "euler.png"), pixels_of(out / "dpm.png"))
     # Also those that were not typed: they are the settings' own.
     assert restore(photo, "-o", out / "four.png", steps=4) == 0
-    alone = load_generative(networks / "glow", networks / "decoder", device="cpu").restore_photo(read_photo(photo))
-    assert np.array_equal(pixels_of(out / "four.png"), alone.photo.pixels)
+    alone = load(networks / "glow", "cpu", mode="generative", decoder=networks / "decoder").restore(photo)
+    assert np.array_equal(pixels_of(out / "four.png"), alone.pixels)
 
 
 def test_json_has_the_settings_of_generation(photo: Path, restore, capsys, tiny_checkpoint: Path) -> None:

@@ -1,5 +1,6 @@
 """Whatever goes wrong is a sentence and an exit code, never a traceback."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from unblur.app import cli
 from unblur.app.cli import main
+from unblur.app.commands import Command
 from unblur.app.report import describe_error
 from unblur.errors import UnblurError
 from unblur.photos.files import write_photo
@@ -34,7 +36,11 @@ def test_unexpected_errors_are_reported_in_a_sentence(
         """Fails."""
         raise error
 
-    monkeypatch.setitem(cli.COMMANDS, "fails", command)
+    class Failing(Command):
+        def load(self) -> Callable[..., int]:
+            return command
+
+    monkeypatch.setitem(cli.COMMANDS, "fails", Failing("fails", "Fails.", ()))
     assert main(["fails"]) in (1, 2)
     result = capsys.readouterr().err
     assert said in result

@@ -14,7 +14,8 @@ import torch
 from tests.videos.made_videos import make_video, packets_of
 from unblur.app.cli import main
 from unblur.errors import UnblurError
-from unblur.restoration.restorer import Restorer, load
+from unblur.restoration.loading import load
+from unblur.restoration.restorer import Restorer
 from unblur.restoration.video import VideoSettings, parts_folder, restore_video
 from unblur.videos.encoded_frames import Encoding
 from unblur.videos.video_file import planes_of_frame, read_format, read_frames

@@ -61,7 +61,7 @@ def restore(client: Client, *files: Path, mode: str = "fast", fidelity: float = 
 def test_photographs_come_back_restored_and_their_strength_can_be_changed(address: str, photos: Path) -> None:
     client = Client(address, verbose=False)
     _, comparison, _, downloads, report = restore(client, photos / "0.png", photos / "1.png")
-    assert [Path(file).name for file in downloads["value"]] == ["0_unblurred.png", "1_unblurred.png"]
+    assert [Path(file).name for file in downloads["value"]] == ["0_unblurred_fast.png", "1_unblurred_fast.png"]
     assert report.count("300 x 300") == 2
     before, after = (read_photo(Path(file)).pixels for file in comparison)
     assert not np.array_equal(before, after)
@@ -76,7 +76,7 @@ def test_visitors_do_not_see_each_other(address: str, photos: Path) -> None:
     one, other = Client(address, verbose=False), Client(address, verbose=False)
     restore(one, photos / "0.png")
     restore(other, photos / "1.png")
-    for client, name in ((one, "0_unblurred.png"), (other, "1_unblurred.png")):
+    for client, name in ((one, "0_unblurred_fast.png"), (other, "1_unblurred_fast.png")):
         _, downloads = client.predict(0.5, 0, api_name="/strength")
         assert [Path(file).name for file in downloads] == [name]
 

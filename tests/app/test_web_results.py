@@ -82,7 +82,7 @@ def test_formats_that_cannot_be_written_become_jpeg(
 ) -> None:
     pillow_heif.from_pillow(Image.fromarray(photo.pixels)).save(tmp_path / "IMG_1.HEIC")
     visit.restore([tmp_path / "IMG_1.HEIC"], "fast", restorers, nothing)
-    assert visit.results[0].output.name == "IMG_1_unblurred.jpg"
+    assert visit.results[0].output.name == "IMG_1_unblurred_fast.jpg"
     with Image.open(visit.set_strength(0, 0.5).output) as image:
         assert (image.format, image.size) == ("JPEG", (120, 120))
 
@@ -139,7 +139,7 @@ def test_one_bad_file_is_reported_and_the_others_are_restored(visit: Visit, rest
     lines = visit.restore([photos / "bad.jpg", photos / "0.png"], "fast", restorers, nothing)
     assert lines[0].startswith("bad.jpg")
     assert str(photos) not in lines[0]
-    assert [result.output.name for result in visit.results] == ["0_unblurred.png"]
+    assert [result.output.name for result in visit.results] == ["0_unblurred_fast.png"]
 
 
 def test_photographs_of_equal_names_have_separate_results(

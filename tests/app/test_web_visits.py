@@ -12,7 +12,7 @@ from unblur.app.web_results import Restorers, Visit
 from unblur.app.web_visits import ABSENT_S, DAY_S, Visits
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
-from unblur.restoration.restorer import Restoration
+from unblur.restoration.picture_restorer import Restoration
 
 
 class SlowRestorers(Restorers):

@@ -22,7 +22,7 @@ from unblur.models import (
 )
 from unblur.models.mprnet import join_halves, split_in_halves
 from unblur.models.pooling import use_local_pooling
-from unblur.restoration.restorer import load
+from unblur.restoration.loading import load
 
 UNET = UNetConfig(channels=(4, 6, 8), blocks=1)
 FAST_UNET = UNetConfig(channels=(4, 6), blocks=1, stem_stride=2, expanded=12)

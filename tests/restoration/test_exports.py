@@ -31,8 +31,8 @@ from unblur.restoration.exported_files import (
     build_openvino_files,
     darktable_window_px,
 )
+from unblur.restoration.loading import load
 from unblur.restoration.onnx_export import OUTPUT, TILE_PX, NetworkDescription, build_onnx_model
-from unblur.restoration.restorer import load
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -19,9 +19,10 @@ from unblur.models.samplers import Sampling
 from unblur.models.tokens import Tokens
 from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
-from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings, load_generative
+from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
+from unblur.restoration.loading import load
 from unblur.restoration.low_frequencies import extract_low_frequencies
-from unblur.restoration.restorer import RestorationSettings, Restorer, load
+from unblur.restoration.restorer import RestorationSettings, Restorer
 from unblur.restoration.tiles import compute_spans
 
 pytest.importorskip("diffusers", reason="needs the extra `generative`")
@@ -230,7 +231,7 @@ def test_another_first_restoration_replaces_the_pre_reconstruction(tiny_glow: Gl
 
 def test_bundled_weights_at_fidelity_1_equal_the_faithful_mode() -> None:
     blurry = read_photo(Path(__file__).parents[2] / "examples" / "reds_blurry.png").pixels[:250, :331]
-    restored = load_generative(settings=GenerativeSettings(fidelity=1.0), device="cpu").restore_photo(
+    restored = load(mode="generative", generative=GenerativeSettings(fidelity=1.0), device="cpu").restore_photo(
         Photo(pixels=blurry)
     )
     assert restored.generated_share == 0
@@ -429,11 +430,12 @@ def saved(tmp_path: Path, tiny_glow: GlowDeblur, tiny_decoder: LatentDecoder) ->
 
 def test_load_a_checkpoint_and_its_decoder(saved: Path, tiny: GenerativeRestorer) -> None:
     photo = make_photo(64, 96)
-    loaded = load_generative(saved / "glow", saved / "decoder", QUICK, device="cpu")
+    loaded = load(saved / "glow", "cpu", mode="generative", decoder=saved / "decoder", generative=QUICK)
     assert np.array_equal(loaded.restore_photo(photo).photo.pixels, tiny.restore_photo(photo).photo.pixels)
     assert loaded.checkpoint_sha256 != loaded.decoder_sha256
     # 1.5 training patches.
-    assert load_generative(saved / "glow", saved / "decoder", device="cpu").settings.pooling_window_px == 96
+    usual = load(saved / "glow", "cpu", mode="generative", decoder=saved / "decoder")
+    assert usual.settings.pooling_window_px == 96
 
 
 def test_load_the_decoder_of_an_autoencoder(saved: Path, tiny_decoder: LatentDecoder) -> None:
@@ -443,7 +445,10 @@ def test_load_the_decoder_of_an_autoencoder(saved: Path, tiny_decoder: LatentDec
     autoencoder.get_submodule("decoder").load_state_dict(tiny_decoder.state_dict())
     save_checkpoint(saved / "both", autoencoder, config, train_patch_px=64, card="", dtype=torch.float32)
     photo = make_photo(64, 64)
-    one, other = (load_generative(saved / "glow", saved / name, QUICK, device="cpu") for name in ("both", "decoder"))
+    one, other = (
+        load(saved / "glow", "cpu", mode="generative", decoder=saved / name, generative=QUICK)
+        for name in ("both", "decoder")
+    )
     assert np.array_equal(one.restore_photo(photo).photo.pixels, other.restore_photo(photo).photo.pixels)
 
 
@@ -465,7 +470,7 @@ def test_load_the_decoder_of_a_deep_compression_autoencoder(saved: Path) -> None
         scaling_factor=0.41407,
     )
     theirs.save_pretrained(saved / "sana" / "vae")
-    restorer = load_generative(saved / "glow", saved / "sana", QUICK, device="cpu")
+    restorer = load(saved / "glow", "cpu", mode="generative", decoder=saved / "sana", generative=QUICK)
     assert restorer.decoder_sha256 is None
     assert restorer.restore_photo(make_photo(64, 64)).photo.pixels.shape == (64, 64, 3)
 
@@ -473,7 +478,7 @@ def test_load_the_decoder_of_a_deep_compression_autoencoder(saved: Path) -> None
 def test_bundled_weights_change_detail_and_stay_near_the_restoration() -> None:
     examples = Path(__file__).parents[2] / "examples"
     pictures = {name: read_photo(examples / f"reds_{name}.png").pixels[:256, :384] for name in ("blurry", "sharp")}
-    result = load_generative(device="cpu").restore_photo(Photo(pixels=pictures["blurry"]))
+    result = load(device="cpu", mode="generative").restore_photo(Photo(pixels=pictures["blurry"]))
     assert result.generated_share == 1
     faithful = load(device="cpu").restore(pictures["blurry"])
     assert np.abs(result.photo.pixels.astype(float) - faithful).mean() > 1
@@ -487,7 +492,7 @@ def test_bundled_weights_change_detail_and_stay_near_the_restoration() -> None:
 def test_missing_or_unsuitable_checkpoints_raise_one_sentence(saved: Path) -> None:
     wide = AutoencoderConfig()
     save_checkpoint(saved / "wide", build(wide), wide, train_patch_px=64, card="")
-    for arguments, reason in (
+    for (checkpoint, decoder), reason in (
         ((saved / "glow", None), "from 4 latents"),
         ((BUNDLED_RESTORER, saved / "decoder"), "no generative network"),
         ((saved / "glow", BUNDLED_RESTORER), "no decoder"),
@@ -495,5 +500,5 @@ def test_missing_or_unsuitable_checkpoints_raise_one_sentence(saved: Path) -> No
         ((saved / "glow", saved / "nowhere"), "No checkpoint at"),
     ):
         with pytest.raises(UnblurError, match=reason) as caught:
-            load_generative(*arguments, device="cpu")
+            load(checkpoint, "cpu", mode="generative", decoder=decoder)
         assert "\n" not in str(caught.value)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from unblur.errors import UnblurError
-from unblur.restoration.pictures import extract_planes, is_pillow_image, rebuild_picture
+from unblur.photos.pillow_images import is_pillow_image
+from unblur.restoration.pictures import extract_planes, rebuild_picture
 
 
 def _array(*shape: int, dtype=np.uint8) -> np.ndarray:
@@ -58,6 +59,74 @@ def test_pillow_images_are_rebuilt_without_loss(mode: str) -> None:
     assert back.info == image.info
 
 
+@pytest.mark.parametrize(("shape", "alpha"), [((3, 5, 4, 3), False), ((2, 5, 4, 1), False), ((2, 5, 4, 4), True)])
+def test_batches_of_arrays_are_rebuilt_without_loss(shape: tuple[int, ...], alpha: bool) -> None:
+    batch = _array(*shape)
+    planes = extract_planes(batch)
+    assert len(planes) == shape[0]
+    assert all((one.alpha is not None) == alpha for one in planes)
+    assert np.array_equal(rebuild_picture(batch, planes), batch)
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    match mode:
+        case "LAB":
+            profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+            return ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+        case "La" | "RGBa":
+            return image.convert(mode.upper()).convert(mode)
+        case "PA":
+            return image.convert("P").convert("PA")
+        case "F":
+            return Image.fromarray(np.asarray(image.convert("L")) / np.float32(255))
+        case "I":
+            return Image.fromarray(np.asarray(image.convert("L")).astype(np.int32) * 257)
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("1", "L"),
+        ("P", "RGB"),
+        ("PA", "RGBA"),
+        ("RGBX", "RGB"),
+        ("CMYK", "RGB"),
+        ("YCbCr", "RGB"),
+        ("HSV", "RGB"),
+        ("LAB", "RGB"),
+        ("La", "LA"),
+        ("RGBa", "RGBA"),
+        ("I", "I"),
+        ("F", "F"),
+    ],
+)
+def test_other_pillow_modes_become_the_mode_that_holds_a_photograph(mode: str, expected: str) -> None:
+    """Pixels equal Pillow's own conversion."""
+    image = _as_mode(Image.fromarray(_array(5, 4, 3)), mode)
+    image.info = {"icc_profile": b"colours", "dpi": (300, 300)}
+    back = rebuild_picture(image, extract_planes(image))
+    assert back.mode == expected
+    assert back.size == image.size
+    if mode == "LAB":
+        assert np.abs(np.asarray(back).astype(int) - _array(5, 4, 3)).mean() <= 3
+        assert "icc_profile" not in back.info
+    elif expected == mode:
+        assert np.array_equal(np.asarray(back), np.asarray(image))
+    else:
+        assert back.tobytes() == image.convert(expected).tobytes()
+        assert ("icc_profile" in back.info) == (mode != "CMYK")
+    assert back.info["dpi"] == (300, 300)
+
+
+def test_a_transparent_palette_becomes_transparent_pixels() -> None:
+    image = Image.fromarray(_array(5, 4, 3)).convert("P")
+    image.info["transparency"] = int(np.asarray(image)[0, 0])
+    back = rebuild_picture(image, extract_planes(image))
+    assert back.mode == "RGBA"
+    assert back.getpixel((0, 0))[3] == 0
+
+
 def test_pillow_images_are_recognised_by_their_class_and_its_subclasses() -> None:
     class Child(Image.Image):
         pass
@@ -71,7 +140,9 @@ def test_pillow_images_are_recognised_by_their_class_and_its_subclasses() -> Non
     [
         (np.zeros((5,), np.uint8), "shape"),
         (np.zeros((5, 4, 5), np.uint8), "shape"),
-        (np.zeros((2, 5, 4, 3), np.uint8), "shape"),
+        (np.zeros((0, 5, 4, 3), np.uint8), "shape"),
+        (np.zeros((2, 5, 4, 5), np.uint8), "shape"),
+        (np.zeros((1, 2, 5, 4, 3), np.uint8), "shape"),
         (np.zeros((0, 4, 3), np.uint8), "shape"),
         (np.zeros((5, 4, 0), np.uint8), "shape"),
         (np.zeros((5, 4), np.int64), "int64"),
@@ -86,8 +157,9 @@ def test_pillow_images_are_recognised_by_their_class_and_its_subclasses() -> Non
         (torch.zeros(0, 3, 5, 4), "shape"),
         (torch.zeros(3, 5, 4, dtype=torch.int32), "int32"),
         (torch.full((3, 5, 4), 255.0), "0..1"),
-        (Image.new("P", (4, 5)), '"P"'),
-        (Image.new("CMYK", (4, 5)), '"CMYK"'),
+        (Image.new("I", (4, 5), 70_000), "70000"),
+        (Image.new("I", (4, 5), -1), "-1"),
+        (Image.new("F", (4, 5), 2.0), "0..1"),
         (None, "NoneType"),
         ([[1, 2]], "list"),
     ],

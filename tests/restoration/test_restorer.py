@@ -10,7 +10,8 @@ from torch import nn
 
 from unblur.errors import UnblurError
 from unblur.restoration.memory import is_out_of_memory
-from unblur.restoration.restorer import RestorationSettings, Restorer, mean_change
+from unblur.restoration.picture_restorer import mean_change
+from unblur.restoration.restorer import RestorationSettings, Restorer
 
 EXACT = RestorationSettings(precision="float32", pooling_window_px=96)
 

@@ -14,7 +14,8 @@ from unblur.models import MultiScaleConfig, NAFNetConfig, RestorerConfig, Restor
 from unblur.names import Precision, Runtime
 from unblur.restoration.device import has_fast_bfloat16
 from unblur.restoration.graph_cache import cache_folder
-from unblur.restoration.restorer import Restorer, load
+from unblur.restoration.loading import load
+from unblur.restoration.restorer import Restorer
 from unblur.restoration.runtimes import OnnxRuntime, TorchRuntime, choose_runtime
 
 pytest.importorskip("onnx")
@@ -41,7 +42,7 @@ def save_random(folder: Path, config: RestorerConfig = THREE_SCALES) -> Path:
 
 
 def open_restorer(folder: Path, runtime: Runtime, *, fast: bool = False, precision: Precision = "float32") -> Restorer:
-    return load(folder, "cpu", precision, fast=fast, shake="off", runtime=runtime)
+    return load(folder, "cpu", precision, mode="fast" if fast else "faithful", shake="off", runtime=runtime)
 
 
 def picture(height: int, width: int) -> NDArray[np.float32]:

@@ -108,7 +108,7 @@ def test_the_shake_of_a_sharp_photograph_is_not_solved() -> None:
 
 def test_fast_mode_and_other_checkpoints_solve_no_shake() -> None:
     photo = Photo(pixels=photograph(14)[0])
-    assert unblur.load(fast=True).restore_photo(photo).shake is None
+    assert unblur.load(mode="fast").restore_photo(photo).shake is None
     assert unblur.load(BUNDLED_RESTORER).restore_photo(photo).shake is None
 
 

@@ -2,9 +2,11 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
+from unblur.app.options import Number
 from unblur.errors import UnblurError
 
 SHAKEN_SIDE_PX = 1536
@@ -14,17 +16,22 @@ MOST_SECONDS = 3600
 """The longest duration of each measurement."""
 
 
-def bench(photos: tyro.conf.Positional[Path], pairs: int = 40, seconds: float = 2.0, seed: int = 1) -> int:
-    """Measure one core: its arithmetic, what networks reach of it, the simulator, steps of training, and solved shake.
+def bench(
+    photos: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PHOTOS")],
+    pairs: Number = 40,
+    seconds: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 2.0,
+    seed: Number = 1,
+) -> int:
+    """Measure one core of this computer: arithmetic, networks, the simulator, training steps and camera shake.
 
     All times are processor seconds of one thread. Shares of the bound compare networks in bfloat16 with the fastest
     convolution or matrix product of the same run.
 
     Args:
         photos: Folder of sharp photographs.
-        pairs: How many pairs of each size to make; more are more exact.
-        seconds: About how long each network trains and restores, and each convolution and product is repeated.
-        seed: Names the pairs.
+        pairs: Number of simulated pairs of each size; more give more exact times.
+        seconds: Approximate duration of each measurement.
+        seed: Seed of the simulated pairs.
     """
     import platform
 

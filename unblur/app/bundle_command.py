@@ -6,24 +6,28 @@ from typing import Annotated
 
 import tyro
 
+from unblur.app.options import Flag, OptionalName, OptionalNumber, OutputFolder
+
 
 def bundle(
-    checkpoints: tyro.conf.Positional[list[Path]],
+    checkpoints: Annotated[
+        tyro.conf.Positional[list[Path]], tyro.conf.arg(metavar="FOLDER...", help_behavior_hint="(required)")
+    ],
     *,
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    part: str | None = None,
-    scales: int | None = None,
-    eight_bits: bool = False,
+    output: OutputFolder,
+    part: OptionalName = None,
+    scales: OptionalNumber = None,
+    eight_bits: Flag = False,
 ) -> int:
     """Copy a checkpoint in half precision, without the parts whose weights come with unblur anyway.
 
     The copy works with this version of unblur only, unless nothing could be left out.
 
     Args:
-        checkpoints: Folders of `unblur train`. Of several, runs of one network that began with the same weights, the
-            copy has the mean; one that is given twice counts twice.
-        output: Folder that becomes the copy.
-        part: Copy this part of the network alone, as a network of its own, for example nafnet.
+        checkpoints: Checkpoints of `unblur train`. Several runs of one network that began with the same weights are
+            averaged; a folder that is named twice counts twice.
+        output: Folder for the copy.
+        part: Copy only this part of the network, for example nafnet.
         scales: Number of scales at which the copy restores, instead of the number that it was trained with.
         eight_bits: Store weights as 8-bit integers with one scale for each output channel, in half the space.
     """

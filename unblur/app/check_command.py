@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.options import Flag, OptionalFile
 from unblur.app.output_file import write_output
 from unblur.app.report import OK, SOME_FAILED, printable
 from unblur.errors import UnblurError
@@ -20,18 +21,18 @@ NAMED = 5
 
 
 def check(
-    folder: tyro.conf.Positional[Path],
-    name: Annotated[str | None, tyro.conf.arg(name="as")] = None,
-    quick: bool = False,
-    json: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")],
+    name: Annotated[str | None, tyro.conf.arg(name="as", metavar="NAME", help_behavior_hint="")] = None,
+    quick: Flag = False,
+    json: OptionalFile = None,
 ) -> int:
     """Check a data set: counts, missing, extra and damaged files, unequal and misaligned pairs.
 
     Args:
         folder: The data set as its authors arranged it, or a folder with blurry/ and sharp/.
-        name: What `unblur datasets` calls it, where the folder does not tell.
-        quick: Only count and name the files; open no picture.
-        json: File for everything found, with the shift of every pair.
+        name: Name of the data set in `unblur datasets`, if its folder is not recognised.
+        quick: Only count the files and compare their names; open no picture.
+        json: File for all findings, with the shift of every pair.
     """
     from tqdm import tqdm
 

@@ -6,23 +6,24 @@ from typing import Annotated
 
 import tyro
 
+from unblur.app.options import OutputFolder
 from unblur.names import PublishedName
 
 
 def convert(
-    weights: tyro.conf.Positional[Path],
+    weights: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")],
     *,
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    network: PublishedName,
+    output: OutputFolder,
+    network: Annotated[PublishedName, tyro.conf.arg(metavar="NETWORK")],
 ) -> int:
     """Turn a file of weights that a network's authors published into a checkpoint folder.
 
-    Nothing in the file is run. The weights keep their licence; the folder's README.md says what it is.
+    No code in the file is run. The weights retain their licence, which the folder's README.md names.
 
     Args:
         weights: The authors' file: .pth, .pkl or .safetensors.
         output: Folder that becomes the checkpoint, for --checkpoint of the other commands.
-        network: Whose weights these are; nafnet is NAFNet of width 32.
+        network: The network of the weights: mimo-unet, mimo-unet+, mprnet, nafnet (width 32), nafnet-64 or restormer.
     """
     import torch
 

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.options import (
+    AnyDeviceName,
+    CheckpointName,
+    Number,
+    OptionalFolder,
+    OptionalName,
+    OptionalNumber,
+    OptionalShare,
+)
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -17,55 +26,57 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folders: tyro.conf.Positional[list[Path]],
-    checkpoint: str | None = None,
-    protocol: str | None = None,
-    method: str = "network",
-    split: str | None = None,
-    name: Annotated[str | None, tyro.conf.arg(name="as")] = None,
-    csv: Annotated[Path | None, tyro.conf.arg(name="csv")] = None,
-    restored: Path | None = None,
-    metrics: list[str] | None = None,
-    lpips_weights: tuple[str, str] | None = None,
-    multiple: int = 1,
-    decoder: str | None = None,
-    fidelity: float | None = None,
-    steps: int | None = None,
-    workers: int = 1,
-    device: str = "auto",
-    pooling_window: int | None = None,
+    folders: Annotated[
+        tyro.conf.Positional[list[Path]], tyro.conf.arg(metavar="FOLDER...", help_behavior_hint="(required)")
+    ],
+    checkpoint: CheckpointName = None,
+    protocol: OptionalName = None,
+    method: Annotated[str, tyro.conf.arg(metavar="METHOD")] = "network",
+    split: OptionalName = None,
+    name: Annotated[str | None, tyro.conf.arg(name="as", metavar="NAME", help_behavior_hint="")] = None,
+    csv: OptionalFolder = None,
+    restored: OptionalFolder = None,
+    metrics: Annotated[list[str] | None, tyro.conf.arg(metavar="NAME...", help_behavior_hint="")] = None,
+    lpips_weights: Annotated[tuple[str, str] | None, tyro.conf.arg(metavar="FILE FILE", help_behavior_hint="")] = None,
+    multiple: Number = 1,
+    decoder: CheckpointName = None,
+    fidelity: OptionalShare = None,
+    steps: OptionalNumber = None,
+    workers: Number = 1,
+    device: AnyDeviceName = "auto",
+    pooling_window: OptionalNumber = None,
 ) -> int:
-    """Measure a checkpoint or a peer: PSNR and SSIM before and after, a table of means, one CSV row an image.
+    """Measure a network or another method on test pictures: PSNR and SSIM before and after.
 
-    Published results of other methods on the same data set are printed below, marked as published, with their known
-    errors. With --csv a run that was stopped goes on where it was when the same command is given again.
+    Prints a table of means, and below it published results of other methods on the same data set, marked as
+    published, with their known errors. With --csv, the same command continues an interrupted run.
 
     Args:
-        folders: Each with blurry/ and sharp/, a data set that `unblur datasets` lists, or sharp photographs alone
-            (how well it leaves them alone).
-        checkpoint: Other weights than the bundled ones: a folder or a hub id. For the method generative one of
-            GLOWDeblur; for a Python function the file or folder that it is called with.
-        protocol: How to align and measure, instead of the way usual for the data set: pairs, gopro, hide, reds,
-            reds-jpeg, realblur, rsblur, bsd, levin, koehler, no-reference.
-        method: network (without solving shake), faithful (with it), fast (the network at half size),
-            generative (GLOWDeblur: detail is invented), a baseline (identity, unsharp), an ONNX model, a checkpoint
-            that spandrel knows (.pth, .pt, .ckpt, .safetensors), a Python function as module:function from (H, W, 3)
-            uint8 to the same, or from (checkpoint, device) to such a function where --checkpoint is given, or a folder
-            of pictures restored elsewhere.
-        split: Part of the data sets to measure, instead of the one that results are reported on.
-        name: What `unblur datasets` calls the data set, where the folder does not tell.
-        csv: Folder for one CSV file a folder measured.
-        restored: Folder for the restored pictures, PNG, a folder inside it for each data set.
-        metrics: What to measure beside the protocol's own metrics: psnr, ssim, ssim-3d, ms-ssim, st-lpips, lpips,
-            niqe, brisque, piqe.
-        lpips_weights: The files of AlexNet and of the heads that lpips needs, here or on the hub.
-        multiple: What both sides must be multiples of for an ONNX model; pictures are padded to it.
-        decoder: For the method generative, the decoder that its network was trained with.
-        fidelity: For the method generative, from most invented detail (0) to none (1).
-        steps: For the method generative, the number of denoising steps.
-        workers: Processes that measure at the same time, each with a network of its own.
-        device: auto, cpu, cuda, ...
-        pooling_window: Reach in pixels of the network's averages instead of the default; 0 averages over the tile.
+        folders: Folders with blurry/ and sharp/, data sets that `unblur datasets` lists, or folders of sharp
+            photographs, which should not change.
+        checkpoint: Weights instead of the bundled ones: a folder, or a repository on the Hugging Face hub. For the
+            method generative, a checkpoint of GLOWDeblur; for a Python function, its first argument.
+        protocol: Protocol of alignment and measurement instead of the data set's own: pairs, gopro, hide, reds,
+            reds-jpeg, realblur, rsblur, bsd, levin, koehler or no-reference.
+        method: The method to measure: network (without solving camera shake), faithful (with it), fast (at half
+            size), generative (GLOWDeblur, which invents detail), identity or unsharp (baselines), an ONNX file, a
+            checkpoint that spandrel reads (.pth, .pt, .ckpt, .safetensors), a folder of pictures that another program
+            restored, or a Python function as module:function, from (H, W, 3) uint8 to the same; with --checkpoint, a
+            function from (checkpoint, device) to such a function.
+        split: Part of the data sets to measure instead of the one that results are published for.
+        name: Name of the data set in `unblur datasets`, if its folder is not recognised.
+        csv: Folder for the measurements, one CSV file for each data set, one row for each picture.
+        restored: Folder for the restored pictures, as PNG, with one subfolder for each data set.
+        metrics: Metrics in addition to the protocol's own: psnr, ssim, ssim-3d, ms-ssim, st-lpips, lpips, niqe,
+            brisque, piqe.
+        lpips_weights: The two files that lpips needs, local or on the hub: AlexNet and the linear heads.
+        multiple: Pad pictures to a multiple of N pixels, for ONNX models that need it.
+        decoder: The decoder that the network of the method generative was trained with.
+        fidelity: For the method generative: balance between inventing detail (0) and staying faithful (1).
+        steps: For the method generative: number of denoising steps.
+        workers: Number of processes that measure at the same time, each with its own copy of the network.
+        device: Where to compute: auto uses an accelerator if there is one.
+        pooling_window: Side in pixels of the window of the network's averages instead of the default; 0 is the tile.
     """
     from unblur.evaluation.chosen_metrics import MetricChoice
     from unblur.evaluation.measured_pictures import find_pictures

@@ -6,15 +6,16 @@ from typing import Annotated
 
 import tyro
 
+from unblur.app.options import CheckpointName
 from unblur.names import ExportFormat, ExportMode
 
 
 def export(
-    format: tyro.conf.Positional[ExportFormat],  # noqa: A002 - the name of the argument in the help
+    format: Annotated[tyro.conf.Positional[ExportFormat], tyro.conf.arg(metavar="FORMAT")],  # noqa: A002 - the name of the argument in the help
     *,
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    checkpoint: str | None = None,
-    mode: ExportMode = "faithful",
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")],
+    checkpoint: CheckpointName = None,
+    mode: Annotated[ExportMode, tyro.conf.arg(metavar="faithful|fast")] = "faithful",
 ) -> int:
     """Write a restoring network as a file that other programs run: ONNX, OpenVINO, darktable.
 
@@ -22,11 +23,11 @@ def export(
     results and no generative mode.
 
     Args:
-        format: onnx accepts photographs of any size; openvino is the same network as .xml and .bin; dtmodel is an
-            archive for darktable's denoising, with tiles of 768 px.
+        format: The file format: onnx, for photographs of any size; openvino, the same network as .xml and .bin; or
+            dtmodel, an archive for darktable's denoising, with tiles of 768 px.
         output: File to write: FILE.onnx, FILE.xml or FILE.dtmodel. An existing file is an error.
-        checkpoint: Other weights: a folder here, or a repository on the Hugging Face hub.
-        mode: fast restores at half the size only, in a fraction of the time; fine blur stays.
+        checkpoint: Weights instead of the bundled ones: a folder, or a repository on the Hugging Face hub.
+        mode: fast is the network at half the size only: several times faster, but fine blur stays.
     """
     suffix = _SUFFIXES[format]
     targets = [output.with_suffix(".bin"), output] if format == "openvino" else [output]
@@ -44,8 +45,8 @@ def export(
         describe_network,
         read_model_card,
     )
+    from unblur.restoration.loading import load
     from unblur.restoration.onnx_export import build_onnx_model
-    from unblur.restoration.restorer import load
 
     if suffix == ".dtmodel":
         check_darktable_id(output.stem)
@@ -55,9 +56,7 @@ def export(
             f"{loaded.folder} holds a generative network, which cannot be exported; give another checkpoint."
         )
     window_px = darktable_window_px(loaded.train_patch_px) if format == "dtmodel" else None
-    network = load(
-        loaded.folder, "cpu", "float32", window_px, fast=mode == "fast", shake="off", runtime="torch"
-    ).network
+    network = load(loaded.folder, "cpu", "float32", window_px, mode=mode, shake="off", runtime="torch").network
     description = describe_network(loaded, fast=mode == "fast")
     if format == "dtmodel":
         contents = [build_darktable_archive(network, description, output.stem, read_model_card(loaded))]

@@ -16,27 +16,28 @@ FEWEST_COMPARED = 2
 
 @dataclass(frozen=True, kw_only=True)
 class GenerativeOptions:
-    """Detail that blur destroyed is invented: it looks plausible and may be wrong. Only with --mode generative."""
+    """These options need --mode generative. Invented detail looks plausible and may be wrong."""
 
-    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(4)")] = None
-    """Number of denoising steps; more steps invent more, and take longer."""
-    seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(0)")] = None
-    """Another number invents other detail; the same one gives the same photograph."""
-    solver: Annotated[Literal["dpm", "euler"] | None, arg(metavar="dpm|euler", help_behavior_hint="(dpm)")] = None
-    """The solver of the steps; dpm needs fewer."""
-    fidelity: Annotated[float | None, arg(metavar="0..1", help_behavior_hint="(0.5)")] = None
-    """The weight of the restoration that invents nothing; 0 invents most, 1 nothing."""
+    steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 4)")] = None
+    """Number of denoising steps; more steps invent more detail and take longer."""
+    seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 0)")] = None
+    """Another number invents other detail; the same number gives the same photograph."""
+    solver: Annotated[Literal["dpm", "euler"] | None, arg(metavar="dpm|euler", help_behavior_hint="(default: dpm)")] = (
+        None
+    )
+    """Solver of the denoising steps; dpm needs fewer steps."""
+    fidelity: Annotated[float | None, arg(metavar="0..1", help_behavior_hint="(default: 0.5)")] = None
+    """Balance between inventing detail (0) and staying faithful (1)."""
     caption: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
-    """A description of the photograph, in a sentence or more. Without it, the network uses the photograph itself."""
+    """Description of the photograph, in a sentence or more. Without it, the network uses the photograph itself."""
     text_encoder: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None
-    """The model of the library transformers that reads the caption, MiniLM if not given."""
+    """Model of the library transformers that reads the caption instead of MiniLM."""
     uncertainty: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None
-    """Also write a map of where K seeds disagree, which takes K times as long: black where they agree, one grey level
-    for each tenth of an 8-bit level of standard deviation, white from 25.5 levels on."""
+    """Also write a grey map of where the results of K seeds differ, which takes K times as long."""
     decoder: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None
-    """The decoder that the network of --checkpoint was trained with, where that is not the bundled one."""
+    """Decoder that the network of --checkpoint was trained with, if it is not the bundled one."""
     no_mark: Annotated[bool, arg(help_behavior_hint="")] = False
-    """Leave out of the metadata that detail was generated. For research."""
+    """Do not record in the metadata that detail was generated. For research."""
 
     def refuse(self) -> None:
         """Raise UsageError for the first of these options that was given."""
@@ -57,16 +58,17 @@ class GenerativeOptions:
 
     def load(self, checkpoint: str | None, device: str, shake: ShakeChoice) -> "GenerativeRestorer":
         """Load the restorer with these options. Raises UnblurError when something is missing or does not fit."""
-        from unblur.restoration.generative import load_generative
+        from unblur.restoration.loading import load
 
-        return load_generative(
+        return load(
             checkpoint,
-            self.decoder,
-            self._make_settings(),
+            device,
+            mode="generative",
+            shake=shake,
+            generative=self._make_settings(),
+            decoder=self.decoder,
             caption=self.caption,
             text_encoder=self.text_encoder,
-            device=device,
-            shake=shake,
         )
 
     def _make_settings(self) -> "GenerativeSettings":
@@ -78,5 +80,6 @@ class GenerativeOptions:
             "solver": self.solver,
             "fidelity": self.fidelity,
             "samples": self.uncertainty,
+            "mark": not self.no_mark,
         }
         return GenerativeSettings(**{name: value for name, value in chosen.items() if value is not None})

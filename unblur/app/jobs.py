@@ -13,8 +13,12 @@ from unblur.errors import UnblurError
 from unblur.names import Mode
 from unblur.photos.formats import RESTORABLE_SUFFIXES, WRITABLE_SUFFIXES, choose_result_suffix
 
-RESULT_SUFFIXES: dict[Mode, str] = {"faithful": "_unblurred", "fast": "_unblurred", "generative": "_generated"}
-"""Default endings of the names of results: a folder shows which pictures have invented detail."""
+RESULT_SUFFIXES: dict[Mode, str] = {
+    "faithful": "_unblurred",
+    "fast": "_unblurred_fast",
+    "generative": "_generated",
+}
+"""Default endings of the names of results: modes can be compared, and invented detail shows in the name."""
 
 COMPARE_SUFFIX = "_compare"
 """Ending of the name of a picture that shows before and after side by side."""
@@ -77,6 +81,8 @@ def plan_jobs(
     results_folder = _resolve(Path(output)) if output else None
     sources = find_sources(arguments, recursive=recursive, suffix=suffix, results_folder=results_folder)
     file_output = _parse_output_file(output, arguments, sources)
+    if output:
+        _refuse_parents_at_the_root(output, (file_output or Path(output)).absolute().parent)
     jobs = []
     for source in sources:
         if file_output:
@@ -204,6 +210,16 @@ def _parse_output_file(output: str | None, arguments: Sequence[str], sources: Se
     return None
 
 
+def _refuse_parents_at_the_root(output: str, parent: Path) -> None:
+    """Raise UsageError if `parent`, in which OUT is to be made, begins with a missing folder at the root of a disk.
+
+    A folder there is more often a misspelt name or a disk that is not mounted than one that somebody wants.
+    """
+    missing = [folder for folder in (parent, *parent.parents) if not _exists(folder)]
+    if missing and missing[-1].parent == Path(parent.anchor):
+        raise UsageError(f"-o {output} is in {missing[-1]}, which does not exist; create it, or correct the name.")
+
+
 def _refuse_collisions(jobs: Sequence[Job]) -> None:
     # Compared as files and not as names, because of links and of file systems that ignore case.
     originals = {_file_id(job.source): job.source for job in jobs}
@@ -232,6 +248,17 @@ def _file_id(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino
+
+
+def _exists(path: Path) -> bool:
+    # Names that cannot exist, such as very long ones, are reported when the result is written.
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
 
 
 def _is_folder(path: Path) -> bool:

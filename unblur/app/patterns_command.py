@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.options import AnyDeviceName, CheckpointName, Flag, OptionalFile
 from unblur.app.output_file import make_write_error, write_output
 from unblur.app.report import printable
 from unblur.errors import UnblurError
@@ -20,25 +21,27 @@ if TYPE_CHECKING:
 
 
 def patterns(
-    sources: tyro.conf.Positional[list[Path]],
-    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
-    json: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
-    estimate: bool = False,
-    checkpoint: Annotated[str | None, tyro.conf.arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None,
-    device: str = "auto",
+    sources: Annotated[
+        tyro.conf.Positional[list[Path]], tyro.conf.arg(metavar="FOLDER|PHOTO...", help_behavior_hint="(required)")
+    ],
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE", help_behavior_hint="")] = None,
+    json: OptionalFile = None,
+    estimate: Flag = False,
+    checkpoint: CheckpointName = None,
+    device: AnyDeviceName = "auto",
 ) -> int:
     """Measure the blur of data sets: global or local, orientation, magnitude, diversity.
 
-    Where the motion is known (folders made by `unblur simulate`, or with motion/*.npz) it is measured; the motion of
+    Known motion is measured: in folders of `unblur simulate`, and in those with motion/*.npz. The motion in other
     photographs, in a folder or in its blurry/, is estimated by a network of `unblur train motion`.
 
     Args:
-        sources: Data sets: folders. Single photographs count together, as those of their folder.
-        output: Figure of all of them, .png or .svg; needs `pip install 'unblur[plots]'`.
-        json: File for all numbers and histograms, one entry a data set.
-        estimate: Estimate also where the motion is known, and tell how far the estimates are from it.
-        checkpoint: The motion estimator: a folder here, or a repository on the Hugging Face hub.
-        device: Where to estimate: auto, cpu, cuda, ...
+        sources: Folders of data sets, or single photographs, which are measured together as one set.
+        output: Figure of all data sets, .png or .svg; needs `pip install 'unblur[plots]'`.
+        json: File for all numbers and histograms, with one entry for each data set.
+        estimate: Also estimate motion that is known, and print the errors of the estimates.
+        checkpoint: The motion estimator: a folder, or a repository on the Hugging Face hub.
+        device: Where to compute: auto uses an accelerator if there is one.
     """
     from unblur.config import to_json
     from unblur.evaluation.estimated_motion import load_estimator

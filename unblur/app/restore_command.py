@@ -5,23 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
+from unblur.app.options import CheckpointName, DeviceName, Flag, Share, TilePx
 from unblur.names import Mode, Runtime, ShakeChoice
 
 if TYPE_CHECKING:
     from unblur.app.jobs import Job
     from unblur.app.report import Outcome
     from unblur.photos.photo import Photo
-    from unblur.restoration.blur_report import BlurReport
     from unblur.restoration.generative import GenerativeRestorer
-    from unblur.restoration.inspect import BlurInspector
-    from unblur.restoration.restorer import Restoration, Restorer
+    from unblur.restoration.picture_restorer import Restoration
+    from unblur.restoration.restorer import Restorer
     from unblur.restoration.tiled import Progress, Tile
 
 # PyTorch and libvips are imported only before work begins, so that help and usage errors appear at once.
-
-Flag = Annotated[bool, arg(help_behavior_hint="")]
-DeviceName = Annotated[Literal["auto", "cpu", "cuda", "mps", "xpu"], arg(metavar="auto|cpu|cuda|mps|xpu")]
-CheckpointName = Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")]
 
 
 def restore(
@@ -30,57 +26,56 @@ def restore(
     *,
     output: Annotated[str | None, arg(aliases=["-o"], metavar="OUT", help_behavior_hint="")] = None,
     mode: Annotated[Mode, arg(metavar="faithful|fast|generative")] = "faithful",
-    strength: Annotated[float, arg(metavar="0..1")] = 1.0,
+    strength: Share = 1.0,
     shake: Annotated[ShakeChoice, arg(metavar="auto|off|always")] = "auto",
-    restore_sharp: Flag = False,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
     overwrite: Flag = False,
-    suffix: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="(_unblurred, or _generated)")] = None,
+    suffix: Annotated[
+        str | None, arg(metavar="TEXT", help_behavior_hint="(default: _unblurred, _unblurred_fast or _generated)")
+    ] = None,
     format: Annotated[  # noqa: A002 - the name of the option
-        Literal["same", "jpg", "png", "webp", "tif", "avif"], arg(metavar="jpg|png|webp|tif|avif")
+        Literal["same", "jpg", "png", "webp", "tif", "avif"], arg(metavar="same|jpg|png|webp|tif|avif")
     ] = "same",
     compare: Flag = False,
     device: DeviceName = "auto",
-    tile: Annotated[Literal["auto"] | int, arg(metavar="auto|N|0")] = "auto",
+    tile: TilePx = "auto",
     checkpoint: CheckpointName = None,
     runtime: Annotated[Runtime, arg(metavar="auto|torch|onnx|openvino")] = "auto",
     json: Flag = False,
-    quiet: Flag = False,
+    quiet: Annotated[Flag, arg(aliases=["-q"])] = False,
     generative: Annotated[GenerativeOptions, OmitArgPrefixes] = GenerativeOptions(),
 ) -> int:
-    """Make motion-blurred photographs sharper. Originals are never touched.
+    """Make motion-blurred photographs sharper. Originals are never changed.
 
     Args:
-        photos: What to restore: files, folders, or patterns such as "holiday/*.jpg".
-        output: Where to write: a file for one photograph, else a folder. Without it, beside each photograph.
-        mode: Without invented detail; without it in a fraction of the time, where fine blur stays; or with invented
-            detail where blur left none.
-        strength: How much of the restoration to use; 0 keeps the pixels exactly.
-        shake: Whether to estimate the path of a shaking camera and deconvolve: auto where that pays, off for the
-            network alone in less time, always even where the path is uncertain, which may make a photograph worse.
-        restore_sharp: Also restore photographs that are sharp already; without this they are left unchanged. Weights
-            given by --checkpoint restore every photograph.
-        recursive: Look into folders inside folders, and keep their tree in OUT.
-        skip_existing: Leave photographs alone whose result is there already.
-        overwrite: Replace results that are there already. Without this or --skip-existing they are an error.
-        suffix: Added to the name of each result; may be empty when OUT is another folder.
-        format: Format of the results, the same as the photograph's if not given.
-        compare: Also write a picture with before and after side by side.
-        device: Where to compute; auto takes an accelerator if there is one.
-        tile: Pixels on the longest side of the pieces a photograph is restored in; 0 is in one piece.
-        checkpoint: Other weights: a folder here, or a repository on the Hugging Face hub.
-        runtime: Program that runs the network; auto is ONNX Runtime where it is installed and the processor has no
-            fast bfloat16, else PyTorch.
-        json: Write one JSON object per photograph to stdout, and nothing else.
-        quiet: Say nothing but errors.
-        generative: Detail that blur destroyed is invented: it looks plausible and may be wrong.
+        photos: Photographs, folders, or patterns such as "holiday/*.jpg".
+        output: Where to write: a file for one photograph, otherwise a folder, which is created if it is missing.
+            Without it, each result is written beside its photograph.
+        mode: faithful: best quality, adds nothing. fast: several times faster, but fine blur stays. generative: may
+            invent detail where blur destroyed it; needs `pip install 'unblur[generative]'`.
+        strength: How much of the restoration to apply, from 0 (nothing) to 1 (all).
+        shake: Camera shake. auto: estimate and remove it where that helps. off: never, which takes about a third of
+            the time. always: also where the estimate is uncertain, which may make a photograph worse.
+        recursive: Include subfolders, and create the same subfolders in OUT.
+        skip_existing: Skip photographs that already have a result.
+        overwrite: Replace existing results. Without this or --skip-existing, an existing result is an error.
+        suffix: Text that is added to the name of each result; may be empty if OUT is another folder.
+        format: File format of the results; same is the format of the photograph.
+        compare: Also write a picture that shows before and after side by side.
+        device: Where to compute: auto uses an accelerator if there is one.
+        tile: Restore in pieces of at most this many pixels a side; smaller pieces need less memory, 0 is one piece.
+        checkpoint: Weights instead of the bundled ones: a folder, or a repository on the Hugging Face hub.
+        runtime: Library that runs the network. auto: ONNX Runtime if it is installed and the processor has no fast
+            bfloat16, otherwise PyTorch.
+        json: Print one JSON object for each photograph instead of sentences.
+        quiet: Print nothing but errors.
+        generative: These options need --mode generative. Invented detail looks plausible and may be wrong.
     """
     from unblur.app.interruption import Interruption
     from unblur.app.jobs import RESULT_SUFFIXES, UsageError, plan_jobs
     from unblur.app.report import Report
     from unblur.restoration.blend import check_strength
-    from unblur.restoration.inspect import BlurInspector
     from unblur.restoration.tiles import check_tile_px
 
     if not photos:
@@ -106,8 +101,6 @@ def restore(
         uncertainty=generative.uncertainty is not None,
     )
     restorer: Restorer | GenerativeRestorer | None = None
-    inspector: BlurInspector | None = None
-    leave_sharp = checkpoint is None and not restore_sharp
     with Report(len(jobs), quiet=quiet, json_lines=json) as report, Interruption() as interruption:
 
         def progress(share: float) -> None:
@@ -123,31 +116,22 @@ def restore(
                         restorer = (
                             generative.load(checkpoint, device, shake)
                             if mode == "generative"
-                            else _load(checkpoint, device, shake, runtime, fast=mode == "fast")
+                            else _load(checkpoint, device, shake, runtime, mode)
                         )
-                    inspector = inspector or BlurInspector()
                     report.begin(job.source)
-                    outcome = _restore_job(
-                        job,
-                        mode,
-                        restorer,
-                        inspector,
-                        strength,
-                        tile,
-                        progress,
-                        mark=not generative.no_mark,
-                        leave_sharp=leave_sharp,
-                    )
+                    outcome = _restore_job(job, mode, restorer, strength, tile, progress)
                 report.add(outcome)
         except KeyboardInterrupt:
             return report.interrupt()
         return report.finish()
 
 
-def _load(checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runtime, *, fast: bool) -> "Restorer":
-    from unblur.restoration.restorer import load
+def _load(
+    checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runtime, mode: Literal["faithful", "fast"]
+) -> "Restorer":
+    from unblur.restoration.loading import load
 
-    return load(checkpoint, device, fast=fast, shake=shake, runtime=runtime)
+    return load(checkpoint, device, mode=mode, shake=shake, runtime=runtime)
 
 
 def _check_existing(job: "Job", skip_existing: bool) -> "Outcome | None":
@@ -171,33 +155,22 @@ def _restore_job(
     job: "Job",
     mode: Mode,
     restorer: "Restorer | GenerativeRestorer",
-    inspector: "BlurInspector",
     strength: float,
     tile: "Tile",
     progress: "Progress",
-    *,
-    mark: bool,
-    leave_sharp: bool,
 ) -> "Outcome":
     from dataclasses import replace
 
     from unblur.app.report import Outcome, describe_error
     from unblur.photos.files import check_format, left_behind, read_photo, write_photo
-    from unblur.restoration.inspect import SMALLEST_PX
-    from unblur.restoration.restorer import unchanged
     from unblur.restoration.uncertainty import render_uncertainty
 
     try:
         photo = read_photo(job.source)
         # Reported here, not after minutes of work.
         check_format(photo, job.output)
-        report = inspector.inspect(photo) if min(photo.width, photo.height) >= SMALLEST_PX else None
-        if leave_sharp and report is not None and report.is_surely_sharp:
-            restoration = unchanged(photo, strength)
-        else:
-            restoration = restorer.restore_photo(photo, strength, tile, progress)
-        mark = mark and restoration.generated_share > 0
-        restored = add_mark(restoration.photo) if mark else restoration.photo
+        restoration = restorer.restore_photo(photo, strength, tile, progress)
+        restored = restoration.photo
         job.output.parent.mkdir(parents=True, exist_ok=True)
         write_photo(restored, job.output)
         if job.uncertainty and restoration.uncertainty is not None:
@@ -207,34 +180,11 @@ def _restore_job(
     except Exception as error:
         # One bad file never stops a batch, not even by a defect of this program.
         return Outcome(input=str(job.source), output=str(job.output), status="failed", error=describe_error(error))
-    outcome = replace(
-        _make_outcome(job, mode, restorer, restoration, mark), left_behind=left_behind(restored, job.output)
-    )
-    return outcome if report is None else _add_report(outcome, report, restoration)
-
-
-def _add_report(outcome: "Outcome", report: "BlurReport", restoration: "Restoration") -> "Outcome":
-    """The outcome with the kind of blur of the photograph, and why it is unchanged where it is."""
-    from dataclasses import replace
-
-    from unblur.app.advice import why_unchanged
-
-    if restoration.shake is not None:
-        report = report.with_shake(restoration.shake)
-    return replace(
-        outcome,
-        blur=report.kind,
-        blur_confidence=report.confidence,
-        blur_px=report.length_px,
-        blur_degrees=report.direction_degrees,
-        noise_level=report.noise_level,
-        blur_sentence=str(report),
-        unchanged_because=why_unchanged(report) if restoration.hardly_changed else None,
-    )
+    return replace(_make_outcome(job, mode, restorer, restoration), left_behind=left_behind(restored, job.output))
 
 
 def _make_outcome(
-    job: "Job", mode: Mode, restorer: "Restorer | GenerativeRestorer", restoration: "Restoration", marked: bool
+    job: "Job", mode: Mode, restorer: "Restorer | GenerativeRestorer", restoration: "Restoration"
 ) -> "Outcome":
     from dataclasses import replace
 
@@ -270,25 +220,13 @@ def _make_outcome(
     return replace(
         outcome,
         generated_share=round(restoration.generated_share, 6),
-        marked=marked,
+        marked=restorer.settings.mark and restoration.generated_share > 0,
         seed=restorer.settings.seed,
         steps=restorer.settings.steps,
         solver=restorer.settings.solver,
         fidelity=restorer.settings.fidelity,
         decoder=restorer.decoder_sha256,
     )
-
-
-def add_mark(photo: "Photo") -> "Photo":
-    """Return `photo` with metadata that state that this program generated part of it."""
-    from dataclasses import replace
-    from importlib.metadata import version
-
-    from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
-
-    software = f"unblur {version('unblur')}, generative"
-    metadata = mark_metadata(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
-    return replace(photo, metadata=metadata)
 
 
 def join_side_by_side(before: "Photo", after: "Photo") -> "Photo":

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from unblur.app.options import Flag, Number, OptionalNumber, OutputFolder
 from unblur.errors import UnblurError
 from unblur.names import PresetName
 
@@ -49,32 +50,32 @@ _OPTIONAL_ADDRESS: PrimitiveConstructorSpec[str] = PrimitiveConstructorSpec(
 
 
 def simulate(
-    photos: tyro.conf.Positional[Path],
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    photos: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PHOTOS")],
+    output: OutputFolder,
     *,
-    pairs: int,
-    size: int = 256,
-    camera: PresetName = "full",
-    seed: int = 1,
-    pairs_per_shard: int = 256,
-    workers: int | None = None,
-    ray: Annotated[str | None, _OPTIONAL_ADDRESS] = None,
-    quiet: bool = False,
+    pairs: Number,
+    size: Annotated[int, tyro.conf.arg(metavar="PIXELS")] = 256,
+    camera: Annotated[PresetName, tyro.conf.arg(metavar="full|gopro|realblur|rsblur")] = "full",
+    seed: Number = 1,
+    pairs_per_shard: Number = 256,
+    workers: OptionalNumber = None,
+    ray: Annotated[str | None, _OPTIONAL_ADDRESS, tyro.conf.arg(help_behavior_hint="")] = None,
+    quiet: Flag = False,
 ) -> int:
-    """Simulate pairs of blurry and sharp pictures. Killed or interrupted, the same command goes on where it stopped.
+    """Simulate pairs of blurry and sharp pictures. After an interruption, the same command continues.
 
     Args:
-        photos: Folder of sharp photographs; every worker holds all of them in memory.
-        output: Folder that receives pairs-000000.tar and so on, in the layout of WebDataset, and settings.json.
-        pairs: How many pairs to make.
+        photos: Folder of sharp photographs; every process holds all of them in memory.
+        output: Folder for pairs-000000.tar and so on, in the layout of WebDataset, and settings.json.
+        pairs: Number of pairs to make.
         size: Width and height of the pictures in pixels.
-        camera: Which blur: the full range, or an imitation of a data set's.
-        seed: Names the pairs: the same seed, photographs and settings give the same files.
-        pairs_per_shard: Number of pairs in a tar file, and the most that each worker loses when it is interrupted.
-        workers: How many processes; by default one for each core, of this machine or of the cluster.
-        ray: Work through Ray, on this machine or on the cluster at an address (`auto`: the one of this machine). In
-            a cluster, unblur must be installed on every machine, and both folders must be on storage that all see.
-        quiet: No progress bar.
+        camera: Kinds of blur: the full range, or an imitation of the data set GoPro, RealBlur or RSBlur.
+        seed: The same seed, photographs and settings give the same files.
+        pairs_per_shard: Number of pairs in each tar file, and the most that each process loses by an interruption.
+        workers: Number of processes; by default one for each core of this computer or of the cluster.
+        ray: Distribute the work with Ray, on this computer or on the cluster at an address (`auto`: the cluster that
+            this computer belongs to). Every computer needs unblur and access to both folders.
+        quiet: Show no progress bar.
     """
     from importlib.metadata import version
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from unblur.app.options import Flag, OptionalFile, OptionalFolder, OptionalName
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -18,32 +19,34 @@ Form = Literal["markdown", "latex", "csv"]
 
 
 def tables(
-    files: tyro.conf.Positional[list[Path]],
-    form: Annotated[Form, tyro.conf.arg(name="format")] = "markdown",
-    plots: Path | None = None,
-    worst: Path | None = None,
-    best: Path | None = None,
-    images: list[str] | None = None,
-    pictures: Path | None = None,
-    restored: Path | None = None,
-    split: str | None = None,
-    published: bool = False,
+    files: Annotated[
+        tyro.conf.Positional[list[Path]], tyro.conf.arg(metavar="CSV...", help_behavior_hint="(required)")
+    ],
+    form: Annotated[Form, tyro.conf.arg(name="format", metavar="markdown|latex|csv")] = "markdown",
+    plots: OptionalFolder = None,
+    worst: OptionalFile = None,
+    best: OptionalFile = None,
+    images: Annotated[list[str] | None, tyro.conf.arg(metavar="NAME|PATTERN...", help_behavior_hint="")] = None,
+    pictures: OptionalFolder = None,
+    restored: OptionalFolder = None,
+    split: OptionalName = None,
+    published: Flag = False,
 ) -> int:
     """Make tables and figures of the CSV files of `unblur evaluate`.
 
-    One file gives a line for each group of its images, several a line each, which compares them.
+    With one file, each group of its pictures has a line; with several, each file has a line, to compare them.
 
     Args:
         files: CSV files that `unblur evaluate --csv` wrote.
-        form: How the table is printed: markdown, latex (with booktabs) or csv.
-        plots: Folder for figures: gain against severity, and before against after, image by image. Needs
+        form: Format of the printed table; latex needs the package booktabs.
+        plots: Folder for figures: gain against severity, and before against after for each picture. Needs
             `pip install 'unblur[plots]'`.
-        worst: PNG or JPEG file for the ten images of one CSV that gained least, with crops. Needs --pictures and
+        worst: PNG or JPEG file for a sheet of the ten pictures that gained least, with crops. Needs --pictures and
             --restored.
-        best: The same of those that gained most.
-        images: Only these, by name or pattern: severe_*.
-        pictures: The folder that was measured.
-        restored: The folder of the data set inside the one that `unblur evaluate --restored` was given.
+        best: The same for the ten pictures that gained most.
+        images: Use only these pictures: names or patterns such as "severe_*".
+        pictures: The folder that was measured, for --worst and --best.
+        restored: Folder of the restored pictures of this data set, inside that of `unblur evaluate --restored`.
         split: Part of the data set that was measured, if not the usual one.
         published: Add published results of other methods on the same data sets, marked as published, with their
             sources and known errors.

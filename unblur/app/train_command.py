@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.options import AnyDeviceName, CheckpointName, Flag, OptionalFolder, OptionalNumber, Share
 from unblur.names import Precision, RecipeName
 
 if TYPE_CHECKING:
@@ -14,50 +15,54 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: tyro.conf.Positional[RecipeName],
+    recipe: Annotated[tyro.conf.Positional[RecipeName], tyro.conf.arg(metavar="RECIPE")],
     *,
-    run: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    photos: Path | None = None,
-    pairs: tuple[Path, ...] = (),
-    pairs_share: float = 0.2,
-    init: Path | None = None,
-    init_prior: Path | None = None,
-    init_motion: Path | None = None,
-    init_nafnet: Path | None = None,
-    init_denoiser: str | None = None,
-    latent_encoder: Path | None = None,
-    steps: int | None = None,
-    device: str = "auto",
-    precision: Precision | None = None,
-    quiet: bool = False,
+    run: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")],
+    photos: OptionalFolder = None,
+    pairs: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FOLDER...", help_behavior_hint="")] = (),
+    pairs_share: Share = 0.2,
+    init: OptionalFolder = None,
+    init_prior: OptionalFolder = None,
+    init_motion: OptionalFolder = None,
+    init_nafnet: OptionalFolder = None,
+    init_denoiser: CheckpointName = None,
+    latent_encoder: Annotated[Path | None, tyro.conf.arg(metavar="FILE|FOLDER", help_behavior_hint="")] = None,
+    steps: OptionalNumber = None,
+    device: AnyDeviceName = "auto",
+    precision: Annotated[
+        Precision | None, tyro.conf.arg(metavar="auto|float32|bfloat16", help_behavior_hint="")
+    ] = None,
+    quiet: Flag = False,
 ) -> int:
-    """Train a network. Killed or interrupted, the same command goes on where the last checkpoint stopped.
+    """Train a network. After an interruption, the same command continues from the last checkpoint.
 
     On several devices: `torchrun --nproc-per-node 4 -m unblur train RECIPE -o RUN ...`; they share each batch.
 
     Args:
-        recipe: Which run to do; recipes are functions in `unblur/recipes`. Networks by name are trained as their
-            authors did, which takes days on an accelerator; with -prior their decoders get a semantic prior.
-        run: Folder that becomes the checkpoint: weights, recipe, metrics.jsonl, model card.
-        photos: Folder of sharp photographs; blur is simulated where it is wanted. Not needed where --pairs-share is 1.
-        pairs: Data sets whose pairs for training are mixed in, equally often: folders with blurry/ and sharp/, or
-            those that `unblur datasets` lists.
-        pairs_share: Share of the patches that are of these pairs, above 0 and at most 1.
-        init: Checkpoint folder whose weights initialise a new run.
-        init_prior: Checkpoint folder of `unblur train prior`, for recipes that end in -prior and for glow, instead of
-            the bundled one.
-        init_motion: Checkpoint folder of `unblur train motion`, for glow and glow-joint, instead of the bundled one.
-        init_nafnet: Checkpoint folder of `unblur train faithful` or `multiscale`, whose NAFNet replaces that of glow,
+        recipe: The training run: autoencoder, decoder, faithful, glow, glow-joint, motion, multiscale,
+            multiscale-finish, plain, pre-reconstruction, prior, smoke or unet; or a published network, trained as its
+            authors did, which takes days on an accelerator: mimo-unet, mimo-unet+, mprnet, nafnet, nafnet-64 or
+            restormer. With -prior (unet-prior and so on) the network also receives the semantic prior.
+        run: The folder of the run, which becomes the checkpoint: weights, recipe, metrics.jsonl and model card.
+        photos: Folder of sharp photographs; their blur is simulated. Not needed if --pairs-share is 1.
+        pairs: Data sets to train on as well, each equally often: folders with blurry/ and sharp/, or data sets that
+            `unblur datasets` lists.
+        pairs_share: Share of the training patches from --pairs, above 0 and at most 1.
+        init: Checkpoint whose weights initialise a new run.
+        init_prior: Checkpoint of `unblur train prior` instead of the bundled one, for recipes that end in -prior and
+            for glow.
+        init_motion: Checkpoint of `unblur train motion` instead of the bundled one, for glow and glow-joint.
+        init_nafnet: Checkpoint of `unblur train faithful` or `multiscale` whose NAFNet initialises that of glow,
             glow-joint, pre-reconstruction and multiscale.
-        init_denoiser: Folder or hub id of SANA's transformer in the format of diffusers, for the denoiser of glow and
-            glow-joint; it has to be of the recipe's size.
-        latent_encoder: File taesana_encoder.pth, the frozen encoder of the latents, for decoder, glow, glow-joint and
-            pre-reconstruction; the last three also take a checkpoint folder of `unblur train autoencoder`.
-        steps: Number of updates, instead of the recipe's; the learning rate's schedule follows.
-        device: auto, cpu, cuda, ...
-        precision: Precision to compute in, instead of the recipe's; auto is bfloat16 where the processor computes in it
-            natively, and float32 elsewhere. A run keeps the precision that it began in.
-        quiet: No progress bar, and no line that says which precision the run computes in.
+        init_denoiser: SANA's transformer in the format of diffusers, which initialises the denoiser of glow and
+            glow-joint; it must have the recipe's size.
+        latent_encoder: The frozen encoder of the latents for decoder, glow, glow-joint and pre-reconstruction: the
+            file taesana_encoder.pth, or, except for decoder, a checkpoint of `unblur train autoencoder`.
+        steps: Number of updates instead of the recipe's; the learning rate schedule is stretched to it.
+        device: Where to compute: auto uses an accelerator if there is one.
+        precision: Precision of the computation instead of the recipe's; auto is bfloat16 on processors that support
+            it natively, and float32 elsewhere. A continued run has the precision that it began with.
+        quiet: Show neither the progress bar nor the precision.
     """
     from tqdm import tqdm
 

@@ -5,23 +5,24 @@ from typing import Annotated
 
 import tyro
 
+from unblur.app.options import Flag, OutputFolder
 from unblur.app.output_file import write_output
 
 
 def validation(
-    photos: tyro.conf.Positional[Path],
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    photos: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PHOTOS")],
+    output: OutputFolder,
     *,
-    long: bool = False,
-    still: bool = False,
+    long: Flag = False,
+    still: Flag = False,
 ) -> int:
     """Build the fixed validation set: every photograph of a folder, blurred with four severities.
 
     Args:
         photos: Folder of sharp photographs.
-        output: Folder that receives blurry/ and sharp/, lossless, and the true motion in motion/.
-        long: Longer blur instead, of 32 and 64 pixels, in squares of 768.
-        still: No blur at all instead, but the noise and the JPEG of the others.
+        output: Folder for blurry/ and sharp/, as lossless PNG, and the true motion in motion/.
+        long: Build the set of long blur instead: 32 and 64 pixels, in pictures of 768 x 768 pixels.
+        still: Build the set without blur instead, with the same noise and JPEG compression.
     """
     from unblur.app.jobs import UsageError
     from unblur.config import to_json

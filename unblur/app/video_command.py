@@ -1,11 +1,11 @@
 """`unblur video`: a video in, the same video with its blurred frames restored out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from unblur.app.restore_command import CheckpointName, DeviceName, Flag
+from unblur.app.options import CheckpointName, DeviceName, Flag, Share, TilePx
 from unblur.names import FrameChoice
 
 if TYPE_CHECKING:
@@ -21,35 +21,36 @@ def video(
     /,
     *,
     frames: Annotated[FrameChoice, arg(metavar="blurred|all")] = "blurred",
-    strength: Annotated[float, arg(metavar="0..1")] = 1.0,
+    strength: Share = 1.0,
     crf: Annotated[int, arg(metavar="0..51")] = 18,
     overwrite: Flag = False,
     device: DeviceName = "auto",
-    tile: Annotated[Literal["auto"] | int, arg(metavar="auto|N|0")] = "auto",
+    tile: TilePx = "auto",
     checkpoint: CheckpointName = None,
     json: Flag = False,
     quiet: Flag = False,
 ) -> int:
-    """Restore the blurred frames of a video. An interrupted run goes on when the same command is typed again.
+    """Restore the blurred frames of a video. After an interruption, the same command continues.
 
     Args:
         original: The video to restore: 8 bits a channel, no HDR.
         output: The file to write, MP4, MOV or MKV, with the sound and the subtitles of the original.
         frames: Which frames to restore: those that are blurrier than their neighbours, or all.
-        strength: How much of the restoration to use.
-        crf: Quality of the H.264 encoding: 0 is lossless, larger numbers make smaller files.
-        overwrite: Replace a result that is there already, and drop what an interrupted run left.
-        device: Where to compute; auto takes an accelerator if there is one.
-        tile: Pixels on the longest side of the pieces a frame is restored in; 0 is in one piece.
-        checkpoint: Other weights: a folder here, or a repository on the Hugging Face hub.
-        json: Write one JSON object about the video to stdout, and nothing else.
-        quiet: Say nothing but errors.
+        strength: How much of the restoration to apply, from 0 (nothing) to 1 (all).
+        crf: Quality of the H.264 encoding: 0 is lossless, and larger numbers make smaller files.
+        overwrite: Replace an existing result, and start again instead of continuing an interrupted run.
+        device: Where to compute: auto uses an accelerator if there is one.
+        tile: Restore each frame in pieces of at most this many pixels a side; smaller pieces need less memory, 0 is one
+            piece.
+        checkpoint: Weights instead of the bundled ones: a folder, or a repository on the Hugging Face hub.
+        json: Print one JSON object about the video instead of a sentence.
+        quiet: Print nothing but errors.
     """
     from unblur.app.interruption import Interruption
     from unblur.app.jobs import UsageError
     from unblur.app.report import Report
     from unblur.restoration.blend import check_strength
-    from unblur.restoration.restorer import load
+    from unblur.restoration.loading import load
     from unblur.restoration.tiles import check_tile_px
     from unblur.restoration.video import VideoSettings, parts_folder
     from unblur.videos.encoded_frames import Encoding, check_crf

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from unblur.app.restore_command import CheckpointName, DeviceName, Flag
+from unblur.app.options import CheckpointName, DeviceName, Flag
 from unblur.app.web_doors import Doors, Presence, is_local
 from unblur.errors import UnblurError
 
@@ -24,8 +24,8 @@ LARGEST_PHOTO_BYTES = 200_000_000
 
 def web(
     *,
-    host: str = "127.0.0.1",
-    port: int = 7860,
+    host: Annotated[str, arg(metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, arg(metavar="N")] = 7860,
     password: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None,
     open: Flag = False,  # noqa: A002 - the name of the option
     device: DeviceName = "auto",

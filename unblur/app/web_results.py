@@ -19,15 +19,16 @@ import numpy as np
 
 from unblur.app.jobs import RESULT_SUFFIXES, make_result_name
 from unblur.app.report import GENERATED_MEANS, describe_error, describe_fallback, describe_left_behind, printable
-from unblur.app.restore_command import add_mark
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
 from unblur.photos.files import check_format, left_behind, read_photo, write_photo
 from unblur.photos.formats import choose_result_suffix
 from unblur.photos.photo import Metadata, Photo
 from unblur.restoration.blend import apply_strength, check_strength
-from unblur.restoration.generative import GenerativeRestorer, load_generative
-from unblur.restoration.restorer import Restoration, Restorer, load
+from unblur.restoration.generative import GenerativeRestorer
+from unblur.restoration.loading import load
+from unblur.restoration.picture_restorer import Restoration
+from unblur.restoration.restorer import Restorer
 from unblur.restoration.windows import to_float
 
 SHOWN_PX = 16_000_000
@@ -100,11 +101,8 @@ class Restorers:
         """
         with self._lock:
             if (mode, shake) not in self._loaded:
-                self._loaded[mode, shake] = (
-                    load_generative(device=self._device, shake=shake)
-                    if mode == "generative"
-                    else load(self._checkpoint, self._device, fast=mode == "fast", shake=shake)
-                )
+                checkpoint = None if mode == "generative" else self._checkpoint
+                self._loaded[mode, shake] = load(checkpoint, self._device, mode=mode, shake=shake)
             restorer = self._loaded[mode, shake]
         if isinstance(restorer, GenerativeRestorer) and fidelity is not None:
             return restorer.with_fidelity(fidelity)
@@ -286,7 +284,7 @@ def _restore_one(
     # Reported here, not after minutes of work.
     check_format(photo, output)
     restoration = restorer.restore_photo(photo, progress=on_tile)
-    restored = add_mark(restoration.photo) if restoration.generated_share else restoration.photo
+    restored = restoration.photo
     full = folder / "full.npy"
     np.save(full, restored.pixels)
     shown_as = ".jpg" if photo.alpha is None else ".png"

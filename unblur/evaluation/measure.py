@@ -21,7 +21,7 @@ from unblur.evaluation.metric import Metric
 from unblur.evaluation.peers.outputs import save_output
 from unblur.evaluation.protocol import PAIRS, Protocol
 from unblur.evaluation.row import Conditions, Row
-from unblur.restoration.restorer import mean_change
+from unblur.restoration.picture_restorer import mean_change
 
 RestoreArray = Callable[[NDArray[Any]], NDArray[Any]]
 """(H, W, 3) uint8 -> (H, W, 3) uint8."""

@@ -17,8 +17,9 @@ from unblur.evaluation.peers.spandrel_model import SUFFIXES, SpandrelModel
 from unblur.evaluation.peers.unsharp import unsharp_mask
 from unblur.photos.photo import Photo
 from unblur.restoration.device import choose_device, uses_bfloat16
-from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings, load_generative
-from unblur.restoration.restorer import Restorer, load
+from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
+from unblur.restoration.loading import load
+from unblur.restoration.restorer import Restorer
 
 Pixels = NDArray[Any]
 """(H, W, 3) uint8."""
@@ -88,7 +89,7 @@ def open_method(choice: MethodSpec) -> Method:
                 choice.checkpoint,
                 choice.device,
                 pooling_window_px=choice.pooling_window_px,
-                fast=choice.method == "fast",
+                mode="fast" if choice.method == "fast" else "faithful",
                 shake="auto" if choice.method == "faithful" else "off",
                 # Tables compare networks, and must not depend on what else is installed.
                 runtime="torch",
@@ -132,7 +133,7 @@ def network(restorer: Restorer, *, name: str = "network") -> Method:
 
 def _generative(choice: MethodSpec) -> Method:
     settings = replace(choice.generative, pooling_window_px=choice.pooling_window_px)
-    restorer = load_generative(choice.checkpoint, choice.decoder, settings, device=choice.device)
+    restorer = load(choice.checkpoint, choice.device, mode="generative", generative=settings, decoder=choice.decoder)
     settings = restorer.settings
     half = uses_bfloat16(settings.precision, restorer.device, EIGHT_BITS)
     method = _ours(f"generative-{settings.fidelity:g}", restorer, settings.pooling_window_px, half=half)

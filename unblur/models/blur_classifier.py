@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from unblur.models.padding import pad_to_multiple
 from unblur.photos.color import luma
 
-CELL_PX = 16
+CELL_PX = 32
 """Pixels between neighbouring places, and the side of the square that each measures."""
 
 DIRECTIONS = 8
@@ -75,7 +75,7 @@ class BlurClassifierConfig:
 
 
 class BlurPrediction(NamedTuple):
-    """The blur of a photograph. (h, w) are its places, one for each square of 16 x 16 pixels."""
+    """The blur of a photograph. (h, w) are its places, one for each square of 32 x 32 pixels."""
 
     photo: Tensor
     """(B, 4): logits of sharp, shaken, moved subject, out of focus."""
@@ -92,7 +92,7 @@ class BlurPrediction(NamedTuple):
 class BlurClassifier(nn.Module):
     """Classifier of the blur of photographs.
 
-    Shape: (B, 3, H, W) RGB in [0, 1] -> a BlurPrediction with H/16 x W/16 places, at least 1 x 1.
+    Shape: (B, 3, H, W) RGB in [0, 1] -> a BlurPrediction with H/32 x W/32 places, at least 1 x 1.
     """
 
     mean: Tensor
@@ -125,7 +125,7 @@ class BlurClassifier(nn.Module):
         return self.classify(self.measure(blurry))
 
     def measure(self, blurry: Tensor) -> Tensor:
-        """Measure the oriented energies of (B, 3, H, W) photographs: (B, FEATURES, DIRECTIONS, H/16, W/16)."""
+        """Measure the oriented energies of (B, 3, H, W) photographs: (B, FEATURES, DIRECTIONS, H/32, W/32)."""
         height, width = (max(1, side // CELL_PX) for side in blurry.shape[2:])
         grey = 255 * luma(pad_to_multiple(blurry, CELL_PX))[:, None]
         means, largest = [], []

@@ -28,7 +28,7 @@ from unblur.photos.heif_colours import is_display_p3, read_code_points
 from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, make_rgb_profile
 from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
 from unblur.photos.jpeg_file import insert_into_jpeg, read_jpeg_contents, select_comments
-from unblur.photos.opening import check_kind, read_whole
+from unblur.photos.opening import PhotoSource, check_kind, read_source
 from unblur.photos.photo import Metadata, Photo, Pixels, Text
 from unblur.photos.png_file import PngContents, insert_into_png, read_png_contents
 from unblur.photos.raw import BYTES_PER_PX as RAW_BYTES_PER_PX
@@ -92,15 +92,14 @@ class _Opened:
     """Known for pictures whose rows all come at once; None for others."""
 
 
-def read_photo(path: str | Path, *, most_pixels: int = MAX_PIXELS) -> Photo:
-    """Read the photograph in `path`, turned upright, of at most `most_pixels` pixels.
+def read_photo(source: PhotoSource, *, most_pixels: int = MAX_PIXELS) -> Photo:
+    """Read a photograph, turned upright, of at most `most_pixels` pixels.
 
-    Raises UnblurError saying why it cannot be restored.
-
-    What the file holds besides the photograph, such as a video, is dropped, and named in `metadata.left_behind`.
+    `source` is a path, the content of a file as bytes, or an open binary file. Other contents of the file, such as a
+    video, are dropped, and named in `metadata.left_behind`. Raises UnblurError with the reason for files that cannot be
+    read or restored.
     """
-    path = Path(path)
-    data, kind = read_whole(path)
+    path, data, kind = read_source(source)
     # Warnings about one file would else be quoted as the reason for another.
     pyvips.vips_lib.vips_error_clear()
     if kind == "RAW":
@@ -150,15 +149,23 @@ def write_photo(photo: Photo, path: str | Path) -> None:
             f"{path} was not written, because a {type(photo).__name__} is not a Photo; give what read_photo returns, "
             "or Photo(pixels=array) with an 8 or 16 bit array (height, width, channels)."
         )
-    check_format(photo, path)
-    try:
-        data = _encode(photo, path.suffix.lower())
-    except _DECODER_ERRORS as error:
-        raise UnblurError(f"{path} could not be encoded: {_first_line(error)}.") from error
+    data = encode_photo(photo, path)
     try:
         write_atomically(path, data)
     except OSError as error:
         raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def encode_photo(photo: Photo, path: Path) -> bytes:
+    """Return the content of the file `path`, in the format that its suffix names, without writing it.
+
+    Raises UnblurError as `write_photo` does.
+    """
+    check_format(photo, path)
+    try:
+        return _encode(photo, path.suffix.lower())
+    except _DECODER_ERRORS as error:
+        raise UnblurError(f"{path} could not be encoded: {_first_line(error)}.") from error
 
 
 def check_format(photo: Photo, path: Path) -> None:

@@ -1,13 +1,20 @@
-"""Opening what may be a photograph: type, kind and size are looked at before the content is read."""
+"""Opening of files and data that may be photographs: type and size are checked before the content is read."""
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from unblur.errors import UnblurError
 from unblur.memory import free_memory
 from unblur.photos.file_kinds import HEAD_BYTES, Kind, detect_kind, name_other_kind
 from unblur.photos.formats import RAW_SUFFIXES
 from unblur.regular_files import open_regular
+
+PhotoSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""A photograph's file: its path, its content, or an open binary file that is read from where it stands."""
+
+UNNAMED = Path("The photograph")
+"""The name in messages about content without a file."""
 
 READABLE = "give a JPEG, PNG, WebP, TIFF, AVIF, HEIC or raw photograph"
 
@@ -34,6 +41,32 @@ def read_whole(path: Path) -> tuple[bytes, Kind]:
         raise _unreadable(path, error) from error
 
 
+def read_source(source: PhotoSource) -> tuple[Path, bytes, Kind]:
+    """Return the name for messages, the content and the format of a photograph's file.
+
+    Raises UnblurError as `read_whole` does, and for a source of another type.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        return path, *read_whole(path)
+    name = getattr(source, "name", None)
+    path = Path(name) if isinstance(name, str) and name else UNNAMED
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+    elif callable(getattr(source, "read", None)):
+        try:
+            data = source.read()
+        except (OSError, ValueError, MemoryError) as error:
+            raise _unreadable(path, error) from error
+        if not isinstance(data, bytes):
+            raise UnblurError(f'{path} is open as text; open it with "rb".')
+    else:
+        raise UnblurError(
+            f"A {type(source).__name__} is no photograph's file; give a path, bytes, or a file that is open as binary."
+        )
+    return path, data, _kind_of(path, data[:HEAD_BYTES])
+
+
 def check_kind(path: Path) -> None:
     """Raise UnblurError as `read_whole` does, but read only the first bytes."""
     try:
@@ -43,7 +76,7 @@ def check_kind(path: Path) -> None:
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: OSError | ValueError) -> UnblurError:
+def _unreadable(path: Path, error: OSError | ValueError | MemoryError) -> UnblurError:
     reason = error.strerror if isinstance(error, OSError) else None
     return UnblurError(f"{path} cannot be read: {reason or error}; {READABLE}.")
 

@@ -1,10 +1,14 @@
 """A photograph in memory: pixels, transparency, and what the file said about them."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Pixels = NDArray[Any]
 
@@ -90,6 +94,27 @@ class Photo:
     def bit_depth(self) -> int:
         """Bits of a channel of a pixel, 8 or 16."""
         return self.pixels.dtype.itemsize * 8
+
+    def __repr__(self) -> str:
+        """Return the size and the kind of the photograph, without its pixels."""
+        colours = "grey" if self.pixels.shape[2] == 1 else "RGB"
+        alpha = "" if self.alpha is None else " with transparency"
+        return f"Photo({self.width} x {self.height}, {colours}{alpha}, {self.bit_depth} bits)"
+
+    def save(self, path: str | Path) -> None:
+        """Write the photograph in the format that the suffix of `path` names, as `unblur.write_photo` does."""
+        from unblur.photos.files import write_photo
+
+        write_photo(self, path)
+
+    def to_pil(self) -> "Image":
+        """Return the photograph as a Pillow image of mode L, LA, RGB, RGBA or I;16, with colour profile and EXIF.
+
+        Pillow has no colours of 16 bits, so these are rounded to 8. Raises UnblurError where Pillow is not installed.
+        """
+        from unblur.photos.pillow_images import photo_to_pillow
+
+        return photo_to_pillow(self)
 
     def with_pixels(self, pixels: Pixels) -> "Photo":
         """Return the same photograph with other pixels of the same shape and type."""

@@ -14,42 +14,42 @@ alternative, starting with less noise and more of the aligned feature, gains les
 """
 
 import copy
-import time
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from itertools import count
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unblur.checkpoints.decoders import load_decoder
-from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, BUNDLED_RESTORER, load_checkpoint
-from unblur.checkpoints.text_encoder import load_text_encoder
 from unblur.errors import UnblurError
 from unblur.models import GlowDeblur, GlowRestorer, LatentDecoder
-from unblur.models.diffusers_library import import_diffusers
 from unblur.models.glow import Conditions
 from unblur.models.latent_noise import sample_latent_noise
 from unblur.models.padding import reflect_to_multiple
-from unblur.models.pooling import use_local_pooling, usual_window_px
+from unblur.models.pooling import use_local_pooling
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.models.samplers import Sampling, Solver
 from unblur.models.tokens import Tokens
-from unblur.names import Precision, ShakeChoice
+from unblur.names import Precision
+from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 from unblur.photos.photo import Photo
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane, is_sane_detail
 from unblur.restoration.low_frequencies import replace_low_frequencies
-from unblur.restoration.restorer import SHARE_OF_ESTIMATING, Restoration, mean_change
+from unblur.restoration.picture_restorer import PictureRestorer, Restoration, describe_restorer
+from unblur.restoration.restorer import SHARE_OF_ESTIMATING
+from unblur.restoration.shake import Shake
 from unblur.restoration.shake_guidance import make_shake_guidance
-from unblur.restoration.shake_solver import ShakeSolver, SolvedShake, load_shake_solver
+from unblur.restoration.shake_solver import ShakeSolver, SolvedShake
 from unblur.restoration.tiled import (
     Kind,
     Progress,
     Tile,
+    TiledPixels,
     Tiling,
     Window,
     WindowResult,
@@ -83,6 +83,8 @@ class GenerativeSettings:
     measured (docs/results/benchmarks.md)."""
     samples: int = 1
     """Number of seeds, counted up from `seed`, that are compared for the uncertainty; 1 compares none."""
+    mark: bool = True
+    """Whether the metadata of photographs state that detail was generated; False is for research."""
     pooling_window_px: int | None = None
     """Reach of averages inside the networks; None averages over the tile."""
     overlap_px: int = 128
@@ -102,65 +104,7 @@ class GenerativeSettings:
             raise UnblurError(f"{self.samples} samples make no sense; use 1, or 2 and more to compare them.")
 
 
-def load_generative(
-    source: str | Path | None = None,
-    decoder: str | Path | None = None,
-    settings: GenerativeSettings | None = None,
-    *,
-    caption: str | None = None,
-    text_encoder: str | Path | None = None,
-    device: str = "auto",
-    shake: ShakeChoice = "auto",
-) -> "GenerativeRestorer":
-    """Load the generative restorer for a checkpoint of GLOWDeblur and one of the decoder that it was trained with.
-
-    Both are folders or names on the Hugging Face hub, or None for the bundled ones. `caption` describes the photograph
-    and is encoded by `text_encoder` (None for MiniLM). The default pooling window is 1.5 training patches, as in a
-    faithful restoration. `shake` selects whether camera shake is solved first, as in `unblur.load`, with the bundled
-    checkpoint alone. Raises UnblurError when something is missing or does not fit.
-    """
-    # A missing library is reported here, before any photograph is read.
-    import_diffusers()
-    checkpoint = load_checkpoint(source or BUNDLED_GENERATOR)
-    if not isinstance(checkpoint.model, GlowDeblur):
-        raise UnblurError(f"{checkpoint.folder} holds no generative network; give a checkpoint of GLOWDeblur.")
-    denoiser = checkpoint.model.config.denoiser
-    found = load_decoder(decoder or BUNDLED_DECODER, denoiser.latent_channels)
-    settings = settings or GenerativeSettings()
-    if settings.pooling_window_px is None:
-        settings = replace(settings, pooling_window_px=usual_window_px(checkpoint.train_patch_px))
-    tokens = None if caption is None else _encode_caption(caption, text_encoder, denoiser.token_channels, device)
-    first = solver = None
-    if source is None:
-        if shake != "off":
-            solver = load_shake_solver(choose_device(device), always=shake == "always")
-        restorer = load_checkpoint(BUNDLED_RESTORER)
-        first = restorer.model
-        use_local_pooling(first, usual_window_px(restorer.train_patch_px))
-    return GenerativeRestorer(
-        checkpoint.model,
-        found.network,
-        settings,
-        first=first,
-        shake_solver=solver,
-        caption=tokens,
-        device=device,
-        checkpoint_sha256=checkpoint.sha256,
-        decoder_sha256=found.sha256,
-    )
-
-
-def _encode_caption(caption: str, text_encoder: str | Path | None, channels: int, device: str) -> Tokens:
-    encoder = load_text_encoder(text_encoder, device=str(choose_device(device)))
-    if encoder.channels != channels:
-        raise UnblurError(
-            f"The text encoder {text_encoder or 'MiniLM'} returns {encoder.channels} channels for a token where this "
-            f"checkpoint expects {channels}; give the text encoder that it was trained with."
-        )
-    return encoder([caption])
-
-
-class GenerativeRestorer:
+class GenerativeRestorer(PictureRestorer):
     """Restorer of photographs with generated detail. It never changes after construction: threads may share it."""
 
     def __init__(
@@ -196,6 +140,10 @@ class GenerativeRestorer:
         self._shake_solver = shake_solver
         self._bytes_per_px = BYTES_PER_TILE_PX if isinstance(decoder, LatentDecoder) else BYTES_PER_TILE_PX_OF_OTHERS
 
+    def __repr__(self) -> str:
+        """Return the network, the device and the checkpoint."""
+        return describe_restorer(self, self._glow.network)
+
     def with_fidelity(self, fidelity: float) -> "GenerativeRestorer":
         """Return a restorer with the same networks and another fidelity, from 0 (most generated detail) to 1 (none).
 
@@ -208,20 +156,32 @@ class GenerativeRestorer:
     def restore_photo(
         self, photo: Photo, strength: float = 1.0, tile: Tile = "auto", progress: Progress | None = None
     ) -> Restoration:
-        """Restore `photo`, with its metadata and alpha, and return it with the facts about its restoration.
+        """Restore `photo` as every restorer does, and mark it in its metadata where detail was generated."""
+        restoration = super().restore_photo(photo, strength, tile, progress)
+        if not (self.settings.mark and restoration.generated_share):
+            return restoration
+        return replace(restoration, photo=_mark_as_generated(restoration.photo))
 
-        The facts include the uncertainty if there is more than one sample. Raises UnblurError for a strength or tile
-        out of range, without enough memory, and when diffusers is not installed.
+    def _restore_pixels(
+        self,
+        pixels: NDArray[Any],
+        alpha: NDArray[Any] | None,
+        strength: float,
+        tile: Tile,
+        progress: Progress | None,
+    ) -> tuple[TiledPixels, Shake | None]:
+        """Restore (H, W, C) -> same, with the disagreement of the samples where there is more than one.
+
+        Raises UnblurError for a strength or tile out of range, without enough memory, and when diffusers is not
+        installed.
         """
-        began = time.perf_counter()
-        compares = self.settings.samples > 1
         solved = None
         if self._shake_solver is not None and self._first is not None and strength > 0:
             estimating, progress = split_progress(progress, SHARE_OF_ESTIMATING)
-            solved = self._shake_solver.solve(photo.pixels, self._restore_first, estimating)
+            solved = self._shake_solver.solve(pixels, self._restore_first, estimating)
         result = restore_in_tiles(
-            photo.pixels,
-            photo.alpha,
+            pixels,
+            alpha,
             partial(self._restore_window, solved),
             strength=strength,
             tile=tile,
@@ -231,20 +191,10 @@ class GenerativeRestorer:
                 bytes_per_px=self._bytes_per_px,
             ),
             device=self.device,
-            extra_channels=int(compares),
+            extra_channels=int(self.settings.samples > 1),
             progress=progress,
         )
-        return Restoration(
-            photo=photo.with_pixels(result.pixels),
-            seconds=time.perf_counter() - began,
-            tile_px=result.tile_px,
-            change=mean_change(photo.pixels, result.pixels),
-            fallback_share=result.fallback_share,
-            strength=strength,
-            generated_share=result.generated_share,
-            shake=None if solved is None else solved.shake,
-            uncertainty=strength * result.extras[..., 0] if compares else None,
-        )
+        return result, None if solved is None else solved.shake
 
     def _restore_first(self, blurry: Tensor) -> Tensor:
         """Restore a whole image without generated detail. (1, 3, h, w) on the CPU -> same."""
@@ -327,6 +277,13 @@ class GenerativeRestorer:
             return picture
         spread = np.zeros_like(picture[..., :1]) if disagreement is None else to_array(disagreement)
         return np.concatenate([picture, spread], axis=2)
+
+
+def _mark_as_generated(photo: Photo) -> Photo:
+    """Return `photo` with metadata that state that this program generated part of it."""
+    software = f"unblur {version('unblur')}, generative"
+    metadata = mark_metadata(photo.metadata, software=software, source_type=COMPOSITE_WITH_GENERATED)
+    return replace(photo, metadata=metadata)
 
 
 def _compute_disagreement(pictures: list[Tensor]) -> Tensor:

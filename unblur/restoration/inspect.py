@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from unblur.errors import UnblurError
 from unblur.models import BlurClassifier
 from unblur.models.blur_classifier import CELL_PX, DIRECTIONS
 from unblur.photos.color import luma
-from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.blur_report import (
     KINDS,
@@ -28,7 +26,7 @@ from unblur.restoration.blur_report import (
     PlaceKind,
 )
 from unblur.restoration.noise_level import measure_noise_level
-from unblur.restoration.pictures import extract_planes
+from unblur.restoration.pictures import extract_planes, read_if_file
 from unblur.restoration.shake import CPU, Shake, find_best_textured_region
 from unblur.restoration.windows import to_float, to_tensor
 
@@ -59,7 +57,7 @@ SHARP, MOTION, DEFOCUS = 0, 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class BlurMaps:
-    """The classification of one picture, a number for each place of 16 x 16 pixels. (h, w) are the places."""
+    """The classification of one picture, a number for each place of 32 x 32 pixels. (h, w) are the places."""
 
     photo: Tensor
     """(4,): probabilities of KINDS."""
@@ -78,8 +76,8 @@ class BlurMaps:
 def inspect(picture: Any, shake: Shake | None = None) -> BlurReport:
     """Return the kind of blur of a photograph, how strong it is, in which direction and where.
 
-    `picture` is a path, a Photo, a Pillow image, an array (H, W) or (H, W, C), or a tensor (C, H, W), sRGB; 8 or 16
-    bits, or floating point in [0, 1]. Give the `shake` that `estimate_shake` or a restoration found, if there is one:
+    `picture` is whatever a restorer restores, but one picture at a time: a path, the content of a file, a Photo, a
+    Pillow image, an array or a tensor, sRGB. Give the `shake` that `estimate_shake` or a restoration found, if there is one:
     its path is more accurate than the estimate of the report. The result is deterministic. Raises UnblurError for
     anything else, for a batch of several pictures and for a picture smaller than 64 x 64 pixels.
 
@@ -243,7 +241,7 @@ def _average_direction(doubled: Tensor) -> float:
 
 
 def _find_texture(image: Tensor) -> Tensor:
-    """Return 1 for places with texture and 0 for others. (3, H, W) sRGB in [0, 1] -> (H / 16, W / 16), rounded up."""
+    """Return 1 for places with texture and 0 for others. (3, H, W) sRGB in [0, 1] -> (H / 32, W / 32), rounded up."""
     grey = luma(image)[None]
     # Means over 5 x 5 pixels suppress noise, which is no texture.
     near, around = (F.avg_pool2d(grey, side, 1, side // 2, count_include_pad=False) for side in (5, 25))
@@ -261,8 +259,7 @@ def _cut_best_part(pixels: NDArray[Any]) -> Tensor:
 
 
 def _get_pixels(picture: Any) -> NDArray[Any]:
-    if isinstance(picture, (str, Path)):
-        picture = read_photo(picture)
+    picture = read_if_file(picture)
     if isinstance(picture, Photo):
         return picture.pixels
     planes = extract_planes(picture)

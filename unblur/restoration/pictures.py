@@ -1,6 +1,6 @@
 """Conversion of arrays, tensors and Pillow images to planes (H, W, C) and back."""
 
-import sys
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.errors import UnblurError
-
-PILLOW_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
+from unblur.photos.files import read_photo
+from unblur.photos.pillow_images import array_to_pillow, is_pillow_image, pillow_to_array
 
 
 class Planes(NamedTuple):
@@ -23,21 +23,27 @@ class Planes(NamedTuple):
     """(H, W) or (H, W, 1), 0 where the picture is fully transparent."""
 
 
-def extract_planes(picture: object) -> list[Planes]:
-    """Return the pictures in an array, a tensor or a Pillow image; several only for a tensor with a batch.
+def read_if_file(picture: Any) -> Any:
+    """Return the Photo in `picture` if that is a path, the content of a file or an open file, else `picture` itself."""
+    is_content = isinstance(picture, (str, os.PathLike, bytes, bytearray, memoryview))
+    return read_photo(picture) if is_content or callable(getattr(picture, "read", None)) else picture
 
-    Shape: arrays (H, W) or (H, W, C) with C from 1 (grey) to 4 (RGB, alpha); tensors (C, H, W) or
+
+def extract_planes(picture: object) -> list[Planes]:
+    """Return the pictures in an array, a tensor or a Pillow image; several only for a batch.
+
+    Shape: arrays (H, W), (H, W, C) or (B, H, W, C) with C from 1 (grey) to 4 (RGB, alpha); tensors (C, H, W) or
     (B, C, H, W) with C 1 or 3. Raises UnblurError for any other kind, shape, dtype or range of values.
     """
     if isinstance(picture, Tensor):
         return [Planes(pixels, None) for pixels in _split_tensor(picture)]
     if isinstance(picture, np.ndarray):
-        return [_split_array(picture)]
+        return [_split_array(one) for one in (picture if picture.ndim == 4 and len(picture) else [picture])]
     if is_pillow_image(picture):
-        return [_split_array(_pillow_to_array(picture))]
+        return [_split_array(pillow_to_array(picture))]
     raise UnblurError(
-        f"A {type(picture).__name__} is no picture; give a path, a Photo, a Pillow image, "
-        "a NumPy array or a PyTorch tensor."
+        f"A {type(picture).__name__} is no picture; give a path, bytes, an open file, a Photo, a Pillow "
+        "image, a NumPy array, a PyTorch tensor, or a list of these."
     )
 
 
@@ -46,26 +52,17 @@ def rebuild_picture(picture: Any, planes: Sequence[Planes]) -> Any:
     if isinstance(picture, Tensor):
         stacked = torch.stack([torch.from_numpy(pixels).permute(2, 0, 1) for pixels, _ in planes])
         return stacked.to(device=picture.device, dtype=picture.dtype).reshape(picture.shape)
-    (pixels, alpha), *_ = planes
-    array = pixels if alpha is None else np.concatenate([pixels, alpha], axis=2)
+    arrays = [pixels if alpha is None else np.concatenate([pixels, alpha], axis=2) for pixels, alpha in planes]
     if isinstance(picture, np.ndarray):
-        return array.reshape(picture.shape).astype(picture.dtype, copy=False)
-    # Pillow made the picture, so it is loaded; this package itself does not depend on it.
-    image = sys.modules["PIL.Image"].fromarray(array[..., 0] if array.shape[2] == 1 else array)
-    image.info = dict(picture.info)
-    return image
-
-
-def is_pillow_image(picture: object) -> bool:
-    """Return whether `picture` is a PIL.Image.Image, without importing Pillow."""
-    return any((c.__module__, c.__name__) == ("PIL.Image", "Image") for c in type(picture).__mro__)
+        return np.stack(arrays).reshape(picture.shape).astype(picture.dtype, copy=False)
+    return array_to_pillow(arrays[0], picture)
 
 
 def _split_array(array: NDArray[Any]) -> Planes:
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] > 4):
         raise UnblurError(
-            f"An array of shape {array.shape} is no picture; its shape must be (height, width) or "
-            "(height, width, channels) with 1 to 4 channels."
+            f"An array of shape {array.shape} is no picture; its shape must be (height, width), "
+            "(height, width, channels) or (batch, height, width, channels) with 1 to 4 channels."
         )
     planes = np.atleast_3d(array)
     _check_values(planes)
@@ -96,9 +93,3 @@ def _check_values(pixels: NDArray[Any]) -> None:
             )
     elif pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
         raise UnblurError(f"Pixels of type {pixels.dtype} are not supported; use uint8, uint16, or floats in 0..1.")
-
-
-def _pillow_to_array(image: Any) -> NDArray[Any]:
-    if image.mode not in PILLOW_MODES:
-        raise UnblurError(f'A Pillow image of mode "{image.mode}" is not supported; use image.convert("RGB") first.')
-    return np.asarray(image)

@@ -21,7 +21,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.models import RestorerConfig, build
 from unblur.models.operations import count_macs
 from unblur.names import ShakeChoice
-from unblur.restoration.restorer import load
+from unblur.restoration.loading import load
 from unblur.seeds import seed_for
 from unblur.training.losses import psnr_loss
 from unblur.training.objectives.build import build_objective
