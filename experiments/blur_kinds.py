@@ -29,7 +29,7 @@ SMALLEST_SCALE = 0.5
 SHORTEST_SIDE_PX, LONGEST_SIDE_PX = 192, 512
 """Sides of the scaled photographs."""
 
-CELL_PX = 8
+TRUTH_PX = 8
 """Side of the squares that have a truth of their own."""
 
 SHARP_PX, MOVED_PX = 1.5, 3.0
@@ -110,7 +110,7 @@ def _simulated(name: str, photo: Tensor, kind: Kind, seed: int, *, noisy: bool, 
     height, width = sharp.shape[1:]
     for draw in range(MOST_DRAWS if kind == "moved subject" else 1):
         exposure = sample_exposure(CAMERAS[kind], height, width, seed_for(seed, "exposure", draw))
-        motion = compute_motion_field(exposure, height, width, CELL_PX).offsets
+        motion = compute_motion_field(exposure, height, width, TRUTH_PX).offsets
         length_px = (motion.amax(dim=0) - motion.amin(dim=0)).norm(dim=0)
         if kind == "moved subject" and not _is_visible(sharp, length_px > MOVED_PX):
             continue
@@ -150,16 +150,16 @@ def _is_visible(sharp: Tensor, moved: Tensor) -> bool:
     grey = sharp.mean(dim=0)[None, None]
     detail = (grey - F.avg_pool2d(grey, 9, stride=1, padding=4, count_include_pad=False)).abs()
     rows, columns = moved.shape
-    return float(F.avg_pool2d(detail, CELL_PX)[0, 0, :rows, :columns][moved].mean()) >= LEAST_TEXTURE
+    return float(F.avg_pool2d(detail, TRUTH_PX)[0, 0, :rows, :columns][moved].mean()) >= LEAST_TEXTURE
 
 
 def _radius(exposure: Exposure, height: int, width: int) -> Tensor:
     """Radius of the disk out of focus at each cell, that of the nearest layer there."""
-    rows, columns = height // CELL_PX, width // CELL_PX
+    rows, columns = height // TRUTH_PX, width // TRUTH_PX
     radius = torch.zeros(rows, columns)
     for layer in exposure.scene:
         matte = compute_coverage(layer.matte, exposure.frame, height, width, torch.device("cpu"))[0]
-        middle = matte[CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX][:rows, :columns]
+        middle = matte[TRUTH_PX // 2 :: TRUTH_PX, TRUTH_PX // 2 :: TRUTH_PX][:rows, :columns]
         visible = middle >= 0.5 if layer.matte else torch.ones(rows, columns, dtype=torch.bool)
         radius = torch.where(visible, layer.defocus_px, radius)
     return radius

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
+from unblur.app.options import Flag, OptionalFolder
+
 if TYPE_CHECKING:
     from unblur.app.jobs import Source
     from unblur.restoration.blur_report import BlurReport
     from unblur.restoration.inspect import BlurInspector
-
-Flag = Annotated[bool, arg(help_behavior_hint="")]
 
 OVERLAY_SUFFIX = "_blur.jpg"
 """Ends the name of the picture that shows where and how a photograph is blurred."""
@@ -22,7 +22,7 @@ def inspect(
     /,
     *,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
-    overlay: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
+    overlay: OptionalFolder = None,
     solve: Flag = False,
     json: Flag = False,
 ) -> int:
@@ -36,7 +36,7 @@ def inspect(
         solve: Estimate the path of the camera where a photograph is shaken, which takes longer and is more accurate.
         json: Write one JSON object per photograph to stdout, with the map of the blur, and nothing else.
     """
-    from unblur.app.advice import advice
+    from unblur.app.advice import advise
     from unblur.app.jobs import RESULT_SUFFIXES, UsageError, find_sources
     from unblur.app.report import OK, SOME_FAILED, describe_error, printable
     from unblur.restoration.inspect import BlurInspector
@@ -58,7 +58,7 @@ def inspect(
             if json:
                 sys.stdout.write(_json_line(source.path, None, reason))
         else:
-            line = f"{printable(str(source.path))}: {report}; {printable(advice(report, str(source.path)))}\n"
+            line = f"{printable(str(source.path))}: {report}; {printable(advise(report, str(source.path)))}\n"
             sys.stdout.write(_json_line(source.path, report, None) if json else line)
         sys.stdout.flush()
     if failed and len(sources) > 1:
@@ -69,7 +69,7 @@ def inspect(
 def _inspected(inspector: "BlurInspector", source: "Source", folder: Path | None, solve: bool) -> "BlurReport":
     from unblur.app.jobs import make_result_name
     from unblur.photos.files import read_photo, write_photo
-    from unblur.restoration.blur_overlay import overlay
+    from unblur.restoration.blur_overlay import draw_overlay
     from unblur.restoration.estimate_shake import estimate_shake
 
     photo = read_photo(source.path)
@@ -79,7 +79,7 @@ def _inspected(inspector: "BlurInspector", source: "Source", folder: Path | None
     if folder is not None:
         target = folder / source.inside / make_result_name(source.path.name, OVERLAY_SUFFIX)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_photo(overlay(photo, report), target)
+        write_photo(draw_overlay(photo, report), target)
     return report
 
 

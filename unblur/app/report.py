@@ -45,19 +45,22 @@ class Outcome:
     """Mean absolute difference to the input, as a share of full scale."""
     hardly_changed: bool | None = None
     unchanged_because: str | None = None
-    """Why the result equals or nearly equals the photograph, where it does and the reason is known."""
+    """Why the result equals or nearly equals the photograph; None where it does not."""
     blur: str | None = None
-    """The kind of blur: "sharp", "shaken", "moved subject" or "out of focus"; this and the next ones are None for
-    photographs that are too small to tell."""
+    """The kind of blur: sharp, shaken, moved subject, out of focus or uncertain; this and the next five are None for
+    photographs that are too small to show it, and for videos."""
     blur_confidence: float | None = None
-    """The probability of this kind."""
+    """Probability of the most probable kind."""
     blur_px: float | None = None
-    blur_degrees: float | None = None
+    """Length of the motion, or diameter of the spot that a point becomes out of focus; 0 if sharp."""
+    blur_deg: float | None = None
     """Direction of the motion: 0 is horizontal, 90 vertical; None without motion."""
     noise_level: float | None = None
     """Standard deviation of the noise of the luminance, in 8-bit grey levels."""
     blur_sentence: str | None = None
-    """The same in words."""
+    """The blur in words."""
+    suggestion: str | None = None
+    """Another mode that may suit the photograph better."""
     fallback_share: float | None = None
     """Share of the photograph that is unchanged, because the network's output there was unusable."""
     checkpoint: str | None = None
@@ -225,10 +228,10 @@ def _format_line(outcome: Outcome) -> str:
     if outcome.fallback_share:
         line += f"  {describe_fallback(outcome.fallback_share)}"
     elif outcome.unchanged_because:
-        line += f"  {'un' if outcome.change == 0 else 'hardly '}changed, because {outcome.unchanged_because}"
+        line += f"  {'unchanged' if outcome.change == 0 else 'hardly changed'}, because {outcome.unchanged_because}"
     elif outcome.hardly_changed:
         line += "  hardly changed"
-    return line
+    return f"{line}  {outcome.suggestion}" if outcome.suggestion else line
 
 
 def _describe_generation(outcome: Outcome) -> str:

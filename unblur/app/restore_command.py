@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from unblur.app.report import Outcome
     from unblur.photos.photo import Photo
     from unblur.restoration.generative import GenerativeRestorer
+    from unblur.restoration.inspect import BlurInspector
     from unblur.restoration.picture_restorer import Restoration
     from unblur.restoration.restorer import Restorer
     from unblur.restoration.tiled import Progress, Tile
@@ -28,6 +29,7 @@ def restore(
     mode: Annotated[Mode, arg(metavar="faithful|fast|generative")] = "faithful",
     strength: Share = 1.0,
     shake: Annotated[ShakeChoice, arg(metavar="auto|off|always")] = "auto",
+    restore_sharp: Flag = False,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
     overwrite: Flag = False,
@@ -57,6 +59,8 @@ def restore(
         strength: How much of the restoration to apply, from 0 (nothing) to 1 (all).
         shake: Camera shake. auto: estimate and remove it where that helps. off: never, which takes about a third of
             the time. always: also where the estimate is uncertain, which may make a photograph worse.
+        restore_sharp: Also restore photographs that are sharp already, which are otherwise left unchanged unless
+            --checkpoint is given.
         recursive: Include subfolders, and create the same subfolders in OUT.
         skip_existing: Skip photographs that already have a result.
         overwrite: Replace existing results. Without this or --skip-existing, an existing result is an error.
@@ -76,6 +80,7 @@ def restore(
     from unblur.app.jobs import RESULT_SUFFIXES, UsageError, plan_jobs
     from unblur.app.report import Report
     from unblur.restoration.blend import check_strength
+    from unblur.restoration.inspect import BlurInspector
     from unblur.restoration.tiles import check_tile_px
 
     if not photos:
@@ -101,6 +106,8 @@ def restore(
         uncertainty=generative.uncertainty is not None,
     )
     restorer: Restorer | GenerativeRestorer | None = None
+    inspector: BlurInspector | None = None
+    leave_sharp = checkpoint is None and not restore_sharp
     with Report(len(jobs), quiet=quiet, json_lines=json) as report, Interruption() as interruption:
 
         def progress(share: float) -> None:
@@ -118,8 +125,11 @@ def restore(
                             if mode == "generative"
                             else _load(checkpoint, device, shake, runtime, mode)
                         )
+                    inspector = inspector or BlurInspector()
                     report.begin(job.source)
-                    outcome = _restore_job(job, mode, restorer, strength, tile, progress)
+                    outcome = _restore_job(
+                        job, mode, restorer, inspector, strength, tile, progress, leave_sharp=leave_sharp
+                    )
                 report.add(outcome)
         except KeyboardInterrupt:
             return report.interrupt()
@@ -155,21 +165,27 @@ def _restore_job(
     job: "Job",
     mode: Mode,
     restorer: "Restorer | GenerativeRestorer",
+    inspector: "BlurInspector",
     strength: float,
     tile: "Tile",
     progress: "Progress",
+    *,
+    leave_sharp: bool,
 ) -> "Outcome":
     from dataclasses import replace
 
     from unblur.app.report import Outcome, describe_error
     from unblur.photos.files import check_format, left_behind, read_photo, write_photo
+    from unblur.restoration.inspected import restore_inspected
     from unblur.restoration.uncertainty import render_uncertainty
 
     try:
         photo = read_photo(job.source)
         # Reported here, not after minutes of work.
         check_format(photo, job.output)
-        restoration = restorer.restore_photo(photo, strength, tile, progress)
+        restoration = restore_inspected(
+            restorer, inspector, photo, strength, tile, progress, leave_sharp=leave_sharp
+        )
         restored = restoration.photo
         job.output.parent.mkdir(parents=True, exist_ok=True)
         write_photo(restored, job.output)
@@ -215,6 +231,7 @@ def _make_outcome(
             shake_deg=round(restoration.shake.direction_deg),
             shake_confidence=round(restoration.shake.confidence, 2),
         )
+    outcome = add_blur(outcome, mode, restoration)
     if isinstance(restorer, Restorer):
         return outcome
     return replace(
@@ -226,6 +243,28 @@ def _make_outcome(
         solver=restorer.settings.solver,
         fidelity=restorer.settings.fidelity,
         decoder=restorer.decoder_sha256,
+    )
+
+
+def add_blur(outcome: "Outcome", mode: Mode, restoration: "Restoration") -> "Outcome":
+    """Return the outcome with the kind of blur, why the result is unchanged if it is, and a mode that suits better."""
+    from dataclasses import replace
+
+    from unblur.app.advice import explain_unchanged, suggest_mode
+
+    report = restoration.blur
+    if report is None:
+        return outcome
+    return replace(
+        outcome,
+        blur=report.kind,
+        blur_confidence=report.confidence,
+        blur_px=report.length_px,
+        blur_deg=report.direction_deg,
+        noise_level=report.noise_level,
+        blur_sentence=str(report),
+        unchanged_because=explain_unchanged(report, mode) if restoration.hardly_changed else None,
+        suggestion=suggest_mode(report, mode),
     )
 
 
