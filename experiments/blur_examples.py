@@ -22,9 +22,10 @@ from tqdm import tqdm
 from experiments.blur_kinds import TRUTH_PX, KnownBlur, simulate
 from experiments.harness import run
 from unblur.app.output_file import write_output
+from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, load_checkpoint
 from unblur.datasets.photo_folder import find_photos
 from unblur.errors import UnblurError
-from unblur.models import BlurClassifier, BlurClassifierConfig
+from unblur.models import BlurClassifier, BlurClassifierConfig, MotionEstimator
 from unblur.models.blur_classifier import CELL_PX, DIRECTIONS
 from unblur.restoration.blur_report import Kind
 
@@ -39,10 +40,10 @@ MOTION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class BlurExample:
-    """The energies of a simulated photograph, and the truth. (h, w) are the places of the blur classifier."""
+    """The features of a simulated photograph, and the truth. (h, w) are the places of the blur classifier."""
 
     kind: Kind
-    energies: Tensor
+    features: Tensor
     """(FEATURES, DIRECTIONS, h, w), float16."""
     places: Tensor
     """(h, w): 0 sharp, 1 motion, 2 out of focus, -1 where no kind covers most of the place."""
@@ -78,7 +79,8 @@ def make(
     torch.set_num_threads(threads)
     found = find_photos(photos)
     chosen = found if count is None else found[:: max(1, len(found) // count)][:count]
-    network = BlurClassifier(BlurClassifierConfig())
+    network = BlurClassifier(BlurClassifierConfig()).eval()
+    network.motion.load_state_dict(load_motion_estimator().state_dict())
     output.mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(start, len(chosen), every), unit="photo", disable=not sys.stderr.isatty()):
         file = output / f"{number:05}.pt"
@@ -89,6 +91,13 @@ def make(
         torch.save([vars(example) for example in examples], data)
         write_output(file, data.getvalue())
     return 0
+
+
+def load_motion_estimator() -> MotionEstimator:
+    """Load the bundled motion estimator."""
+    network = load_checkpoint(BUNDLED_MOTION_ESTIMATOR).model
+    assert isinstance(network, MotionEstimator)
+    return network
 
 
 def open_examples(folder: Path) -> list[BlurExample]:
@@ -106,9 +115,9 @@ def open_examples(folder: Path) -> list[BlurExample]:
 
 @torch.inference_mode()
 def _measure(network: BlurClassifier, known: KnownBlur) -> BlurExample:
-    energies = network.measure(known.image[None])[0]
+    features = network.measure(known.image[None])[0]
     side = CELL_PX // TRUTH_PX
-    height, width = energies.shape[2:]
+    height, width = features.shape[2:]
     cells, length_px = (values[: height * side, : width * side] for values in (known.cells, known.length_px))
     shares = torch.stack([F.avg_pool2d((cells == kind).float()[None], side)[0] for kind in range(3)])
     places = torch.where(shares.amax(dim=0) >= LEAST_SHARE, shares.argmax(dim=0), -1)
@@ -118,7 +127,7 @@ def _measure(network: BlurClassifier, known: KnownBlur) -> BlurExample:
     is_straight = (places == MOTION) & (torch.hypot(x, y) >= STRAIGHTEST * length_px)
     return BlurExample(
         kind=known.kind,
-        energies=energies.half(),
+        features=features.half(),
         places=places,
         length_px=length_px,
         direction=torch.where(is_straight, direction, -1),

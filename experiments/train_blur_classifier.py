@@ -5,8 +5,8 @@ kind of the photograph, of the kinds of its places and of the directions of moti
 lengths and radii. Photographs are flipped and transposed at random, with their directions.
 """
 
-import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,9 +14,9 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor, nn
 
-from experiments.blur_examples import MOTION, BlurExample, open_examples
+from experiments.blur_examples import MOTION, BlurExample, load_motion_estimator, open_examples
 from experiments.harness import run
-from unblur.checkpoints.folder import save_checkpoint
+from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, SharedPart, load_checkpoint, save_checkpoint
 from unblur.models import BlurClassifier, BlurClassifierConfig
 from unblur.models.blur_classifier import DIRECTIONS, FEATURES, BlurPrediction
 from unblur.restoration.blur_report import KINDS
@@ -69,78 +69,89 @@ def train(
     torch.manual_seed(seed_for(seed, "weights"))
     config = BlurClassifierConfig()
     network = BlurClassifier(config)
+    network.motion.load_state_dict(load_motion_estimator().state_dict())
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     network.normalise_like(torch.cat([_get_features(example) for example in found]))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
-    updates = max(1, len(found) // batch)
+    optimizer = torch.optim.AdamW(trained, lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
+    updates = len(_choose_batches(found, batch, seed, 0))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, PEAK_RATE, total_steps=epochs * updates + 1, pct_start=WARMUP_SHARE
     )
     for epoch in range(epochs):
-        generator = generator_for(seed, "epoch", epoch)
-        order = torch.randperm(len(found), generator=generator)
         total = 0.0
-        for chosen in order[: updates * batch].split(batch):
+        for number, chosen in enumerate(_choose_batches(found, batch, seed, epoch)):
+            flips = (torch.rand(3, generator=generator_for(seed, "flips", epoch, number)) < 0.5).tolist()
+            loss = compute_loss(network, [_turn(found[index], *flips) for index in chosen]) * (len(chosen) / batch)
             optimizer.zero_grad()
-            # One at a time: photographs have several sizes.
-            for index in chosen.tolist():
-                flips = (torch.rand(3, generator=generator) < 0.5).tolist()
-                loss = compute_loss(network, _turn(found[index], *flips)) / len(chosen)
-                torch.autograd.backward(loss)
-                total += float(loss.detach())
+            torch.autograd.backward(loss)
+            total += float(loss.detach())
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-        sys.stderr.write(f"epoch {epoch + 1}: loss {total / updates:.3f}\n")
+        sys.stderr.write(f"epoch {epoch + 1}: loss {total * batch / len(found):.3f}\n")
     card = CARD.format(examples=len(found), epochs=epochs, batch=batch, seed=seed)
-    save_checkpoint(output, network.eval(), config, train_patch_px=512, card=card)
+    motion = SharedPart(part="motion", source="motion", sha256=load_checkpoint(BUNDLED_MOTION_ESTIMATOR).sha256)
+    save_checkpoint(output, network.eval(), config, train_patch_px=512, card=card, shared_parts=(motion,))
     return 0
 
 
-def compute_loss(network: BlurClassifier, example: BlurExample) -> Tensor:
-    """Return the loss of one example."""
-    found: BlurPrediction = network.classify(example.energies.float()[None])
-    kind = torch.tensor([KINDS.index(example.kind)])
-    loss = F.cross_entropy(found.photo, kind, label_smoothing=LABEL_SMOOTHING)
-    known, moved, defocused = example.places >= 0, example.places == MOTION, example.places > MOTION
-    if bool(known.any()):
-        loss = loss + F.cross_entropy(found.places[0][:, known].T, example.places[known])
+def compute_loss(network: BlurClassifier, examples: Sequence[BlurExample]) -> Tensor:
+    """Return the mean loss of examples of equal size."""
+    found: BlurPrediction = network.classify(torch.stack([example.features for example in examples]).float())
+    kinds = torch.tensor([KINDS.index(example.kind) for example in examples])
+    radii = torch.tensor([example.radius_px for example in examples]).clamp(min=SMALLEST_RADIUS_PX).log()
+    places, length_px, direction = (
+        torch.stack([getattr(example, name) for example in examples]) for name in ("places", "length_px", "direction")
+    )
+    moved, defocused, directed = places == MOTION, places > MOTION, direction >= 0
+    loss = F.cross_entropy(found.photo, kinds, label_smoothing=LABEL_SMOOTHING)
+    if bool((places >= 0).any()):
+        loss = loss + F.cross_entropy(found.places, places, ignore_index=-1)
     if bool(moved.any()):
-        truth = example.length_px[moved].clamp(min=SMALLEST_LENGTH_PX).log()
-        loss = loss + SIZES * F.smooth_l1_loss(found.log_length[0][moved], truth)
+        truth = length_px[moved].clamp(min=SMALLEST_LENGTH_PX).log()
+        loss = loss + SIZES * F.smooth_l1_loss(found.log_length[moved], truth)
     if bool(defocused.any()):
-        radius = math.log(max(example.radius_px, SMALLEST_RADIUS_PX))
-        loss = loss + SIZES * (found.log_radius[0][defocused] - radius).abs().mean()
-    directed = example.direction >= 0
+        truth = radii[:, None, None].expand_as(found.log_radius)[defocused]
+        loss = loss + SIZES * F.l1_loss(found.log_radius[defocused], truth)
     if bool(directed.any()):
         # Between two directions, the truth is both in proportion to their nearness.
-        logs = found.directions[0][:, directed].log_softmax(dim=0)
-        below = example.direction[directed].floor()
-        share, first = example.direction[directed] - below, below.long() % DIRECTIONS
-        second = (first + 1) % DIRECTIONS
-        at_first, at_second = (logs.gather(0, which[None])[0] for which in (first, second))
+        logs = found.directions.movedim(1, 0)[:, directed].log_softmax(dim=0)
+        below = direction[directed].floor()
+        share, first = direction[directed] - below, below.long() % DIRECTIONS
+        at_first, at_second = (logs.gather(0, which[None])[0] for which in (first, (first + 1) % DIRECTIONS))
         loss = loss - DIRECTION * ((1 - share) * at_first + share * at_second).mean()
     return loss
 
 
+def _choose_batches(examples: Sequence[BlurExample], size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Return the numbers of all examples in a random order, in batches of examples of equal size."""
+    generator = generator_for(seed, "epoch", epoch)
+    of_shape: dict[torch.Size, list[int]] = {}
+    for index in torch.randperm(len(examples), generator=generator).tolist():
+        of_shape.setdefault(examples[index].places.shape, []).append(index)
+    batches = [rest[first : first + size] for rest in of_shape.values() for first in range(0, len(rest), size)]
+    return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+
+
 def _get_features(example: BlurExample) -> Tensor:
-    return example.energies.float().permute(2, 3, 1, 0).reshape(-1, FEATURES)[::EVERY_NTH]
+    return example.features.float().permute(2, 3, 1, 0).reshape(-1, FEATURES)[::EVERY_NTH]
 
 
 def _turn(example: BlurExample, mirrored: bool, upside_down: bool, transposed: bool) -> BlurExample:
     """Return the example flipped to the side, flipped upside down and transposed, each where its argument is True."""
-    energies, direction = example.energies, example.direction
+    features, direction = example.features, example.direction
     others = [example.places, example.length_px]
     for flipped, axis in ((mirrored, -1), (upside_down, -2)):
         if flipped:
-            energies, others = energies.flip(axis), [one.flip(axis) for one in others]
-            energies, direction = _renumber(energies, direction.flip(axis), 0)
+            features, others = features.flip(axis), [one.flip(axis) for one in others]
+            features, direction = _renumber(features, direction.flip(axis), 0)
     if transposed:
-        energies, others = energies.transpose(-1, -2), [one.T for one in others]
-        energies, direction = _renumber(energies, direction.T, DIRECTIONS // 2)
+        features, others = features.transpose(-1, -2), [one.T for one in others]
+        features, direction = _renumber(features, direction.T, DIRECTIONS // 2)
     places, length_px = others
     return BlurExample(
         kind=example.kind,
-        energies=energies,
+        features=features,
         places=places,
         length_px=length_px,
         direction=direction,
@@ -148,10 +159,10 @@ def _turn(example: BlurExample, mirrored: bool, upside_down: bool, transposed: b
     )
 
 
-def _renumber(energies: Tensor, direction: Tensor, total: int) -> tuple[Tensor, Tensor]:
+def _renumber(features: Tensor, direction: Tensor, total: int) -> tuple[Tensor, Tensor]:
     """Exchange each direction d for `total` - d."""
     order = (total - torch.arange(DIRECTIONS)) % DIRECTIONS
-    return energies[:, order], torch.where(direction >= 0, (total - direction) % DIRECTIONS, direction)
+    return features[:, order], torch.where(direction >= 0, (total - direction) % DIRECTIONS, direction)
 
 
 if __name__ == "__main__":

@@ -133,10 +133,9 @@ NOT_RUN = {
     "unblur export.tif -o export_sharper.tif": "needs what the command above makes; run with another export.tif",
     **dict.fromkeys(
         [
-            "python -m experiments.blur_examples photos -o runs/blur/fit.pt --count 72 --seed 1",
-            "python -m experiments.fit_blur_report runs/blur/fit.pt --output unblur/weights/report/rule.json",
-            "python -m experiments.blur_examples held-out -o runs/blur/held-out.pt --count 61 --seed 2",
-            "python -m experiments.measure_blur_report runs/blur/held-out.pt -o results/blur",
+            "python -m experiments.blur_examples photos -o runs/blur-examples",
+            "python -m experiments.train_blur_classifier runs/blur-examples --output runs/blur",
+            "python -m experiments.measure_blur_report held-out -o results/blur",
         ],
         "takes minutes; tests/experiments/test_blur_report.py runs a small one",
     ),

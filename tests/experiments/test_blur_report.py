@@ -1,4 +1,4 @@
-"""The rule of the blur report: examples are made, a rule is fitted on them, and the report is measured."""
+"""The blur classifier: examples are made, it is trained on them, and the report is measured."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +8,14 @@ import torch
 
 from experiments.blur_examples import make, open_examples
 from experiments.blur_kinds import simulate
-from experiments.fit_blur_report import fit
 from experiments.harness import run
-from experiments.measure_blur_report import comparison, confusion, measure
+from experiments.measure_blur_report import compare, measure, summarise
+from experiments.train_blur_classifier import compute_loss, train
+from tests.models.test_blur_classifier import SMALL
 from unblur.errors import UnblurError
+from unblur.models import BlurClassifier
 from unblur.restoration.blur_report import KINDS
-from unblur.restoration.blur_rule import bundled_rule
+from unblur.restoration.inspect import BlurInspector
 
 
 def test_each_photograph_has_each_kind_and_its_truth(photos: Path) -> None:
@@ -30,23 +32,48 @@ def test_each_photograph_has_each_kind_and_its_truth(photos: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_rule_is_fitted_and_measured(photos: Path, tmp_path: Path, capsys) -> None:
-    examples, rule, tables = tmp_path / "examples.pt", tmp_path / "rule.json", tmp_path / "tables"
-    assert run(make, [str(photos), "-o", str(examples), "--every", "2"]) == 0
-    assert [example.kind for example in open_examples([examples])] == list(KINDS)
-    assert run(fit, [str(examples), "--output", str(rule)]) == 0
-    assert run(measure, [str(examples), "-o", str(tables), "--rule", str(rule)]) == 0
-    assert "Agreement: " in capsys.readouterr().out
+def test_a_classifier_is_trained_and_measured(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    examples, checkpoint, tables = tmp_path / "examples", tmp_path / "classifier", tmp_path / "tables"
+    assert run(make, [str(photos), "-o", str(examples), "--count", "1"]) == 0
+    assert [example.kind for example in open_examples(examples)] == list(KINDS)
+    assert run(train, [str(examples), "--output", str(checkpoint), "--epochs", "1", "--batch", "2"]) == 0
+    some = tmp_path / "some"
+    some.mkdir()
+    (some / "photo.png").write_bytes(sorted(photos.iterdir())[0].read_bytes())
+    assert run(measure, [str(some), "-o", str(tables), "--checkpoint", str(checkpoint)]) == 0
+    assert "Agreement of the most probable kind: " in capsys.readouterr().out
     assert len((tables / "blur_report.csv").read_text().splitlines()) == 5
 
-    example = open_examples([examples])[0]
-    wrong = replace(comparison(example, bundled_rule()), kind="sharp", reported="shaken")
-    right = replace(wrong, reported="sharp")
-    assert "- Agreement: 1 of 2, 50.0%." in confusion([wrong, right])
+
+def test_the_loss_falls_when_the_classifier_learns_one_photograph(photos: Path, tmp_path: Path) -> None:
+    assert run(make, [str(photos), "-o", str(tmp_path), "--count", "1"]) == 0
+    example = open_examples(tmp_path)[2]
+    network = BlurClassifier(SMALL).eval()
+    optimizer = torch.optim.Adam([one for one in network.parameters() if one.requires_grad], lr=0.01)
+    losses = []
+    for _ in range(15):
+        loss = compute_loss(network, [example])
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_agreement_is_counted(photos: Path) -> None:
+    known = next(iter(simulate(sorted(photos.iterdir())[:1], seed=1)))
+    found = compare(known, BlurInspector(BlurClassifier(SMALL).eval()).inspect(known.image))
+    right = replace(found, kind="sharp", likeliest="sharp", reported="uncertain")
+    wrong = replace(found, kind="sharp", likeliest="shaken", reported="shaken")
+    text = summarise([right, wrong])
+    assert "- Agreement of the most probable kind: 1 of 2, 50.0%." in text
+    assert "- Reports that are not uncertain: 1; right: 0, 0.0%." in text
+    assert "| sharp | 2 | 0 | 1 | 0 | 0 | 1 | 0.0% |" in text
 
 
 def test_files_that_are_no_examples_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnblurError, match="holds no examples; make them by"):
+        open_examples(tmp_path)
     (tmp_path / "text.pt").write_text("nothing")
-    for file in (tmp_path / "text.pt", tmp_path / "missing.pt"):
-        with pytest.raises(UnblurError, match="holds no examples; make them by"):
-            open_examples([file])
+    with pytest.raises(UnblurError, match="holds no examples; make them by"):
+        open_examples(tmp_path)

@@ -11,9 +11,9 @@ from skimage import data
 import unblur
 from unblur.config import from_json
 from unblur.photos.color import linear_to_srgb
-from unblur.restoration.blur_overlay import overlay
+from unblur.restoration.blur_overlay import draw_overlay
 from unblur.restoration.blur_report import BlurReport
-from unblur.restoration.inspect import BlurInspector, reduced
+from unblur.restoration.inspect import BlurInspector, reduce_pixels
 from unblur.restoration.shake import Shake
 
 
@@ -62,7 +62,7 @@ def angle_between(first: float | None, second: float) -> float:
 
 def test_a_straight_kernel_gives_its_direction_and_length(report_on_shake: BlurReport) -> None:
     assert report_on_shake.kind == "shaken"
-    assert angle_between(report_on_shake.direction_degrees, 30) < 15
+    assert angle_between(report_on_shake.direction_deg, 30) < 15
     assert 9 < report_on_shake.length_px < 24
     assert report_on_shake.share > 0.7
     assert str(report_on_shake).startswith(f"shaken: about {report_on_shake.length_px:.0f} px at ")
@@ -71,21 +71,21 @@ def test_a_straight_kernel_gives_its_direction_and_length(report_on_shake: BlurR
 def test_turning_the_photograph_turns_the_direction(inspector: BlurInspector, report_on_shake: BlurReport) -> None:
     turned = inspector.inspect(np.rot90(shaken(15, 30)).copy())
     assert turned.kind == "shaken"
-    assert angle_between(turned.direction_degrees, (report_on_shake.direction_degrees or 0) + 90) < 10
+    assert angle_between(turned.direction_deg, (report_on_shake.direction_deg or 0) + 90) < 10
     assert (turned.width, turned.height) == (report_on_shake.height, report_on_shake.width)
 
 
 def test_a_sharp_photograph_is_sharp(inspector: BlurInspector) -> None:
     report = inspector.inspect(pixels_of(scene()))
     assert report.kind == "sharp"
-    assert (report.length_px, report.direction_degrees, report.share) == (0, None, 0)
+    assert (report.length_px, report.direction_deg, report.share) == (0, None, 0)
     assert str(report).endswith("sharp")
 
 
 def test_gaussian_defocus_is_no_motion(inspector: BlurInspector) -> None:
     report = inspector.inspect(pixels_of(ndimage.gaussian_filter(scene(), 2.5)))
     assert report.kind == "out of focus"
-    assert report.direction_degrees is None
+    assert report.direction_deg is None
     assert report.length_px > 3
 
 
@@ -94,7 +94,7 @@ def test_a_moved_rectangle_is_a_moved_subject(inspector: BlurInspector) -> None:
     light[50:210, 90:230] = moved[50:210, 90:230]
     report = inspector.inspect(pixels_of(light))
     assert report.kind == "moved subject"
-    assert angle_between(report.direction_degrees, 0) < 15
+    assert angle_between(report.direction_deg, 0) < 15
     assert 0 < report.share < 0.75
 
 
@@ -126,13 +126,13 @@ def test_the_solved_path_is_used(report_on_shake: BlurReport) -> None:
     shake = Shake(path=path, confidence=0.9, residual=0.1, noise=0.0, region_px=(0, 0, 320, 240))
     report = report_on_shake.with_shake(shake)
     assert report.solved
-    assert angle_between(report.direction_degrees, 60) < 2
+    assert angle_between(report.direction_deg, 60) < 2
     assert report.length_px == pytest.approx(21, abs=2)
 
 
 def test_the_overlay_marks_what_is_blurred(report_on_shake: BlurReport) -> None:
     photo = unblur.Photo(pixels=shaken(15, 30))
-    marked = overlay(photo, report_on_shake)
+    marked = draw_overlay(photo, report_on_shake)
     assert marked.pixels.shape == (240, 320, 3)
     place = next(place for place in report_on_shake.places if place.kind == "motion")
     inside = slice(place.top_px, place.top_px + place.height_px), slice(place.left_px, place.left_px + place.width_px)
@@ -142,7 +142,7 @@ def test_the_overlay_marks_what_is_blurred(report_on_shake: BlurReport) -> None:
 
 def test_large_photographs_are_reduced_without_a_copy_in_floating_point() -> None:
     pixels = np.random.default_rng(0).integers(0, 65536, (10, 13, 3)).astype(np.uint16)
-    small = reduced(pixels, 3)
+    small = reduce_pixels(pixels, 3)
     assert small.shape == (3, 3, 4)
     assert float(small[1, 2, 3]) == pytest.approx(pixels[6:9, 9:12, 1].mean() / 65535, abs=1e-5)
 

@@ -2,9 +2,10 @@
 
 One idea: blur shows in how much contrast is left at each scale along each direction. Motion removes fine contrast along
 one direction, a lens out of focus along all, and noise adds the finest along all. Energies of oriented filters measure
-that, and their logarithms turn ratios of contrasts into differences. The first layers mix directions by circular
-convolutions, so that turning a photograph turns the directions of its motion and changes nothing else; later layers
-mix neighbouring places, and the kind of the photograph follows from all places together.
+that, and their logarithms turn ratios of contrasts into differences. The path of the motion estimator, whose averages
+are limited to a window so that it shows the motion of each place, tells motion from a lens out of focus. The first
+layers mix directions by circular convolutions, so that turning a photograph turns the directions of its motion; later
+layers mix neighbouring places, and the kind of the photograph follows from all places together.
 
 Source: ours. Energies of pairs of even and odd filters: Adelson and Bergen 1985, "Spatiotemporal energy models for the
 perception of motion". That motion shows in oriented spectra goes back to Chakrabarti, Zickler and Freeman 2010,
@@ -13,13 +14,15 @@ perception of motion". That motion shows in oriented spectra goes back to Chakra
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unblur.models.motion_estimator import OUTPUT_STRIDE_PX, MotionEstimator, MotionEstimatorConfig
 from unblur.models.padding import pad_to_multiple
+from unblur.models.pooling import use_local_pooling
 from unblur.photos.color import luma
 
 CELL_PX = 32
@@ -35,8 +38,16 @@ WAVELENGTHS_PX = (2.6, 4.2)
 LEVELS = 4
 """Sizes of the photograph that are filtered: each is half the one before."""
 
-FEATURES = 2 * LEVELS * len(WAVELENGTHS_PX)
-"""Numbers for each place and direction: mean and largest energy of each wavelength at each level."""
+FEATURES = 2 * LEVELS * len(WAVELENGTHS_PX) + 2
+"""Numbers for each place and direction: mean and largest energy of each wavelength at each level, the length of the
+estimated motion, and how far it is along the direction."""
+
+MOTION_SCALE, MOTION_WINDOW_PX = 2, 64
+"""Factor by which photographs are reduced for the motion estimator, and the reach of its averages in their pixels. Energies
+show short motion."""
+
+SHORT_PX, UNDIRECTED_PX = 0.3, 1.0
+"""Added to lengths of motion: to take a logarithm, and to ignore the direction of shorter motion."""
 
 LARGEST_OFFSET_PX = 4
 """Filters reach this far from their middle, in pixels of their level."""
@@ -66,6 +77,8 @@ PLACE_KINDS, PHOTO_KINDS = 3, 4
 class BlurClassifierConfig:
     """Sizes of a blur classifier."""
 
+    motion: MotionEstimatorConfig = MotionEstimatorConfig()
+    """The motion estimator, which is not trained with the other layers."""
     direction_channels: int = 24
     """Channels of the layers that mix directions."""
     channels: int = 48
@@ -89,6 +102,28 @@ class BlurPrediction(NamedTuple):
     """(B, 8, h, w): logits of the directions of the motion, where there is one."""
 
 
+class DirectionMixing(nn.Module):
+    """Circular convolution over all directions. Shape: (B, inputs, DIRECTIONS, h, w) -> (B, outputs, DIRECTIONS, h, w).
+
+    Turning the input by a direction turns the output by as much.
+    """
+
+    turns: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, DIRECTIONS))
+        self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
+        nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
+        numbers = torch.arange(DIRECTIONS)
+        self.register_buffer("turns", (numbers - numbers[:, None]) % DIRECTIONS, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # One product of matrices is faster than a convolution with padding.
+        mixed = torch.einsum("ocde,bcen->bodn", self.weight[:, :, self.turns], x.flatten(3))
+        return (mixed + self.bias).unflatten(3, x.shape[3:])
+
+
 class BlurClassifier(nn.Module):
     """Classifier of the blur of photographs.
 
@@ -107,10 +142,12 @@ class BlurClassifier(nn.Module):
         # Set by `normalise_like`.
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("deviation", torch.ones(FEATURES))
+        self.motion = MotionEstimator(config.motion).requires_grad_(False)
+        use_local_pooling(self.motion, MOTION_WINDOW_PX)
         self.context = nn.Linear(len(CONTEXT_QUANTILES) * FEATURES, first)
-        self.directions1 = nn.Conv2d(FEATURES, first, (DIRECTIONS, 1))
-        self.directions2 = nn.Conv2d(first, first, (DIRECTIONS, 1))
-        self.direction = nn.Conv2d(first, 1, (DIRECTIONS, 1))
+        self.directions1 = DirectionMixing(FEATURES, first)
+        self.directions2 = DirectionMixing(first, first)
+        self.direction = DirectionMixing(first, 1)
         self.intro = nn.Conv2d(2 * first, channels, 1)
         self.places1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.places2 = nn.Conv2d(channels, channels, 3, padding=1)
@@ -125,7 +162,7 @@ class BlurClassifier(nn.Module):
         return self.classify(self.measure(blurry))
 
     def measure(self, blurry: Tensor) -> Tensor:
-        """Measure the oriented energies of (B, 3, H, W) photographs: (B, FEATURES, DIRECTIONS, H/32, W/32)."""
+        """Measure energies and motion of (B, 3, H, W) photographs by direction: (B, FEATURES, DIRECTIONS, H/32, W/32)."""
         height, width = (max(1, side // CELL_PX) for side in blurry.shape[2:])
         grey = 255 * luma(pad_to_multiple(blurry, CELL_PX))[:, None]
         means, largest = [], []
@@ -138,7 +175,18 @@ class BlurClassifier(nn.Module):
             for pooled, pool in ((means, F.avg_pool2d), (largest, F.max_pool2d)):
                 cells = pool(energies, CELL_PX >> level)[..., :height, :width]
                 pooled.append(cells.unflatten(1, (-1, DIRECTIONS)))
-        return (torch.cat(means + largest, dim=1) + LEAST_ENERGY).log()
+        energies = (torch.cat(means + largest, dim=1) + LEAST_ENERGY).log()
+        return torch.cat([energies, self._measure_motion(blurry)[..., :height, :width]], dim=1)
+
+    def _measure_motion(self, blurry: Tensor) -> Tensor:
+        """Measure length and direction of the estimated motion: (B, 2, DIRECTIONS, at least H/32 and W/32)."""
+        # The first two channels are the centre of the path, which says nothing about blur.
+        doubled = MOTION_SCALE * self.motion(F.avg_pool2d(blurry, MOTION_SCALE))[:, 2:]
+        both = torch.cat([doubled.norm(dim=1, keepdim=True), doubled], dim=1)
+        length, x, y = F.avg_pool2d(both, CELL_PX // OUTPUT_STRIDE_PX // MOTION_SCALE, ceil_mode=True).unbind(1)
+        angles = 2 * math.pi / DIRECTIONS * torch.arange(DIRECTIONS, device=x.device)[:, None, None]
+        along = (x[:, None] * angles.cos() + y[:, None] * angles.sin()) / (length + UNDIRECTED_PX)[:, None]
+        return torch.stack([(length + SHORT_PX).log()[:, None].expand_as(along), along], dim=1)
 
     def normalise_like(self, features: Tensor) -> None:
         """Normalise by the means and standard deviations of `features`, (N, FEATURES), from now on."""
@@ -152,9 +200,9 @@ class BlurClassifier(nn.Module):
         over_places = x.mean(dim=2).flatten(2)
         levels = over_places.quantile(over_places.new_tensor(CONTEXT_QUANTILES), dim=2)
         context = self.context(levels.permute(1, 0, 2).flatten(1))
-        x = F.relu(_convolve_circularly(x, self.directions1) + context[:, :, None, None, None])
-        x = F.relu(_convolve_circularly(x, self.directions2))
-        directions = _convolve_circularly(x, self.direction)[:, 0]
+        x = F.relu(self.directions1(x) + context[:, :, None, None, None])
+        x = F.relu(self.directions2(x))
+        directions = self.direction(x)[:, 0]
         x = self.channel_dropout(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1))
         x = F.relu(self.intro(x))
         x = self.channel_dropout(x + F.relu(self.places1(x)))
@@ -176,13 +224,6 @@ class BlurClassifier(nn.Module):
         last = ordered.shape[2] - 1
         quantiles = [ordered[:, :, int(share * last)] for share in KIND_QUANTILES]
         return torch.cat([attended, each.mean(dim=2), each.amax(dim=2), shares.mean(dim=2), *quantiles], dim=1)
-
-
-def _convolve_circularly(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    """Convolve over all directions, which have no end. (B, C, DIRECTIONS, h, w) -> (B, layer's, DIRECTIONS, h, w)."""
-    flat = x.flatten(3)
-    around = torch.cat([flat, flat[:, :, :-1]], dim=2)
-    return cast(Tensor, layer(around)).unflatten(3, x.shape[3:])
 
 
 def _make_filters() -> Tensor:
