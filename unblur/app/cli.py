@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from unblur.app.commands import COMMANDS
 from unblur.app.help_texts import describe_commands, format_examples, join_help_lines
+from unblur.app.interruption import leave_workers
 from unblur.app.renamed_options import refuse_renamed
 from unblur.app.suggestions import find_command, refuse_foreign_options, refuse_unknown_command
 from unblur.app.threads import wait_briefly
@@ -23,15 +24,23 @@ VERSION = ("-V", "--version")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `unblur` with the given arguments, by default those of the process, and return the exit code."""
-    if argv is None:
-        # Only a process of our own may change its environment.
-        wait_briefly()
+    if argv is not None:
+        return _run_safely(list(argv))
+    # Only a process of our own may change its environment, and be left while threads compute.
+    wait_briefly()
+    code = _run_safely(sys.argv[1:])
+    leave_workers(code)
+    return code
+
+
+def _run_safely(argv: list[str]) -> int:
+    """Run the command line, and turn every error into a sentence and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         # A file name that the terminal's encoding lacks is shown escaped; it must not end the batch.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        return _run(argv)
     except UnblurError as error:
         from unblur.app.report import printable
 

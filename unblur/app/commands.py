@@ -36,6 +36,9 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 ("unblur photo.jpg --strength 0.5 -o gentler.jpg", "applies half of the restoration"),
                 ("unblur holiday -o restored --recursive", "restores a folder with its subfolders"),
                 ('unblur "holiday/*.jpg" -o restored --skip-existing', "continues an interrupted batch"),
+                ("unblur holiday -o restored --report report.html", "also writes a page with thumbnails"),
+                ("unblur camera -o restored --watch", "restores photographs as they arrive in a folder"),
+                ("unblur - < photo.jpg > sharper.jpg", "reads stdin and writes stdout"),
             ),
         ),
         Command(

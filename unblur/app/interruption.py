@@ -1,9 +1,27 @@
 """Handling of Ctrl-C that never loses an interruption."""
 
+import contextlib
+import os
 import signal
+import sys
 import threading
 from types import TracebackType
 from typing import Self
+
+WORKER_NAME = "unblur worker"
+"""Name of threads that may still compute when the program is to end."""
+
+
+def leave_workers(code: int) -> None:
+    """End the process with exit code `code` if such threads still compute; otherwise do nothing.
+
+    Python would wait until PyTorch returns, and crash where that uses what Python has freed by then.
+    """
+    if any(thread.name == WORKER_NAME for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
 
 
 class Interruption:

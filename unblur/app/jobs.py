@@ -54,10 +54,26 @@ class Job:
     output: Path
     compare: Path | None
     uncertainty: Path | None
+    content: bytes | None = None
+    """Content of the photograph's file where it was read from stdin; `source` is only a name for it then."""
+    to_stdout: bool = False
+    """Whether the result is written to stdout; `output` is only a name for it then."""
+
+    @property
+    def input_name(self) -> str:
+        """The photograph in the words of a report."""
+        return str(self.source) if self.content is None else "stdin"
+
+    @property
+    def output_name(self) -> str:
+        """The result in the words of a report."""
+        return "stdout" if self.to_stdout else str(self.output)
 
     @property
     def targets(self) -> list[Path]:
         """Every file that is to be written."""
+        if self.to_stdout:
+            return []
         return [path for path in (self.output, self.compare, self.uncertainty) if path]
 
 
@@ -70,16 +86,20 @@ def plan_jobs(
     extension: str,
     compare: bool,
     uncertainty: bool,
+    may_be_empty: bool = False,
 ) -> list[Job]:
     """Plan jobs for photographs, folders and patterns. Raises UsageError, before anything is written.
 
     `output` is a file for one photograph and otherwise a folder; None writes beside each photograph.
-    `extension` is that of the results, without its dot, or SAME.
+    `extension` is that of the results, without its dot, or SAME. Folders without photographs are an error unless they
+    `may_be_empty`.
     """
     if os.sep in suffix or "/" in suffix:
         raise UsageError(f'The suffix "{suffix}" contains a path separator; use -o to write to another folder.')
     results_folder = _resolve(Path(output)) if output else None
-    sources = find_sources(arguments, recursive=recursive, suffix=suffix, results_folder=results_folder)
+    sources = find_sources(
+        arguments, recursive=recursive, suffix=suffix, results_folder=results_folder, may_be_empty=may_be_empty
+    )
     file_output = _parse_output_file(output, arguments, sources)
     if output:
         _refuse_parents_at_the_root(output, (file_output or Path(output)).absolute().parent)
@@ -118,7 +138,12 @@ def make_result_name(stem: str, ending: str) -> str:
 
 
 def find_sources(
-    arguments: Sequence[str], *, recursive: bool, suffix: str, results_folder: Path | None
+    arguments: Sequence[str],
+    *,
+    recursive: bool,
+    suffix: str,
+    results_folder: Path | None,
+    may_be_empty: bool = False,
 ) -> list[Source]:
     """Return every photograph named, once. A file that is named is included even if it is missing.
 
@@ -131,7 +156,7 @@ def find_sources(
         if _is_folder(path):
             sources = list(_scan(path, path, recursive, suffix, results_folder))
             where = "" if recursive else "; add --recursive to look into the folders inside it"
-            if not sources:
+            if not sources and not may_be_empty:
                 raise UsageError(f"The folder {argument} holds no photographs{where}.")
         elif _file_id(path) is None and glob.has_magic(argument):
             sources = list(_match(argument, recursive, suffix, results_folder))
@@ -208,6 +233,21 @@ def _parse_output_file(output: str | None, arguments: Sequence[str], sources: Se
             f"use one of {', '.join(sorted(WRITABLE_SUFFIXES))}, or end the name of a folder with a slash."
         )
     return None
+
+
+def find_new_folder(output: str) -> Path | None:
+    """Return the folder that has to be created for `output`; None if it exists. Valid before anything is written."""
+    path = Path(output)
+    is_file = path.suffix.lower() in WRITABLE_SUFFIXES and not output.endswith(("/", os.sep)) and not _is_folder(path)
+    folder = path.parent if is_file else path
+    return None if _exists(folder) else folder
+
+
+def refuse_no_folders(arguments: Sequence[str]) -> None:
+    """Raise UsageError if one of `arguments` is no folder, which cannot be watched."""
+    for argument in arguments:
+        if not _is_folder(Path(argument)):
+            raise UsageError(f"--watch watches folders, and {argument} is none; name the folder of the photographs.")
 
 
 def _refuse_parents_at_the_root(output: str, parent: Path) -> None:

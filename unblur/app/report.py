@@ -92,8 +92,10 @@ class Outcome:
 class Report:
     """Report about `count` photographs, one `add` each. The bar appears on a terminal only."""
 
-    def __init__(self, count: int, *, quiet: bool, json_lines: bool) -> None:
+    def __init__(self, count: int, *, quiet: bool, json_lines: bool, uses_stdout: bool = True) -> None:
+        """Report about `count` photographs. With `uses_stdout` False, stdout is left to the photograph."""
         self._count = count
+        self._uses_stdout = uses_stdout
         self._quiet = quiet
         self._json_lines = json_lines
         self._outcomes: list[Outcome] = []
@@ -113,29 +115,38 @@ class Report:
     ) -> None:
         self._bar.close()
 
-    def begin(self, photo: Path) -> None:
-        """Show the name of the next photograph."""
+    def begin(self, photo: Path, index: int = 0) -> None:
+        """Show the name of the photograph in work, the one of this index."""
         # The time of loading the network must not enter the estimate of the remaining time.
         self._bar.unpause()
-        position = f"{len(self._outcomes) + 1}/{self._count} " if self._count > 1 else ""
+        position = f"{index + 1}/{self._count} " if self._count > 1 else ""
         name = printable(photo.name)
         short = name if len(name) <= LONGEST_NAME else f"{name[:12]}...{name[15 - LONGEST_NAME :]}"
         self._bar.set_description_str(f"{position}{short}")
 
-    def progress(self, share: float) -> None:
-        """Show the share of the present photograph that is done."""
-        self._bar.update(len(self._outcomes) + share - self._bar.n)
+    def progress(self, share: float, index: int = 0) -> None:
+        """Show the share of the photograph of this index that is done."""
+        self._bar.update(max(0, index + share - self._bar.n))
+
+    def tick(self) -> None:
+        """Move the clock of the bar."""
+        self._bar.refresh()
 
     def add(self, outcome: Outcome) -> None:
         """Report the outcome of the present photograph."""
         self._outcomes.append(outcome)
-        self._bar.update(len(self._outcomes) - self._bar.n)
+        self._bar.update(max(0, len(self._outcomes) - self._bar.n))
         if self._json_lines:
             self._write(json.dumps(asdict(outcome)), stdout=True)
         elif outcome.status == "failed":
             self._write(f"failed: {_format_reason(outcome)}")
         elif not self._quiet:
             self._write(_format_line(outcome), stdout=True)
+
+    def note(self, sentence: str) -> None:
+        """Write a sentence about the whole batch."""
+        if not self._quiet and not self._json_lines:
+            self._write(printable(sentence))
 
     def finish(self) -> int:
         """Write the summary of the batch, and return the exit code."""
@@ -169,7 +180,7 @@ class Report:
         return INTERRUPTED
 
     def _write(self, line: str, *, stdout: bool = False) -> None:
-        stream = sys.stdout if stdout else sys.stderr
+        stream = sys.stdout if stdout and self._uses_stdout else sys.stderr
         # Clears the bar first, so that it never runs through a line of text.
         self._bar.clear()
         stream.write(f"{line}\n")
@@ -213,10 +224,12 @@ def _format_reason(outcome: Outcome) -> str:
 def _format_line(outcome: Outcome) -> str:
     if outcome.status == "skipped":
         return f"{printable(outcome.input)}: skipped, {printable(outcome.output)} is there already"
-    line = (
-        f"{printable(outcome.input)} -> {printable(outcome.output)}  "
-        f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
-    )
+    return f"{printable(outcome.input)} -> {printable(outcome.output)}  {describe_outcome(outcome)}"
+
+
+def describe_outcome(outcome: Outcome) -> str:
+    """Return the facts about a restored photograph or video on one line."""
+    line = f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
     if outcome.frames is not None:
         line += f"  {outcome.restored_frames} of {outcome.frames} frames restored"
     if outcome.shake_px is None and outcome.blur_sentence and not outcome.unchanged_because:

@@ -1,22 +1,21 @@
 """`unblur restore`: photographs on disk in, restored photographs on disk out."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
-from unblur.app.options import CheckpointName, DeviceName, Flag, Share, TilePx
+from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalNumber, Share, TilePx
 from unblur.names import Mode, Runtime, ShakeChoice
 
 if TYPE_CHECKING:
     from unblur.app.jobs import Job
-    from unblur.app.report import Outcome
-    from unblur.photos.photo import Photo
     from unblur.restoration.generative import GenerativeRestorer
-    from unblur.restoration.inspect import BlurInspector
-    from unblur.restoration.picture_restorer import Restoration
     from unblur.restoration.restorer import Restorer
-    from unblur.restoration.tiled import Progress, Tile
+
+LOSSLESS = ("png", "tif")
+"""Formats without a quality."""
 
 # PyTorch and libvips are imported only before work begins, so that help and usage errors appear at once.
 
@@ -39,11 +38,15 @@ def restore(
     format: Annotated[  # noqa: A002 - the name of the option
         Literal["same", "jpg", "png", "webp", "tif", "avif"], arg(metavar="same|jpg|png|webp|tif|avif")
     ] = "same",
+    quality: OptionalNumber = None,
     compare: Flag = False,
+    jobs: Number = 1,
     device: DeviceName = "auto",
     tile: TilePx = "auto",
     checkpoint: CheckpointName = None,
     runtime: Annotated[Runtime, arg(metavar="auto|torch|onnx|openvino")] = "auto",
+    watch: Flag = False,
+    report: Annotated[Path | None, arg(metavar="FILE.html|FILE.json", help_behavior_hint="")] = None,
     json: Flag = False,
     quiet: Annotated[Flag, arg(aliases=["-q"])] = False,
     generative: Annotated[GenerativeOptions, OmitArgPrefixes] = GenerativeOptions(),
@@ -51,36 +54,42 @@ def restore(
     """Make motion-blurred photographs sharper. Originals are never changed.
 
     Args:
-        photos: Photographs, folders, or patterns such as "holiday/*.jpg".
+        photos: Photographs, folders, or patterns such as "holiday/*.jpg"; - reads one photograph from stdin.
         output: Where to write: a file for one photograph, otherwise a folder, which is created if it is missing.
-            Without it, each result is written beside its photograph.
+            Without it, each result is written beside its photograph. - writes to stdout.
         mode: faithful: best quality, adds nothing. fast: several times faster, but fine blur stays. generative: may
             invent detail where blur destroyed it; needs `pip install 'unblur[generative]'`.
         strength: How much of the restoration to apply, from 0 (nothing) to 1 (all).
         shake: Camera shake. auto: estimate and remove it where that helps. off: never, which takes about a third of
             the time. always: also where the estimate is uncertain, which may make a photograph worse.
-        restore_sharp: Also restore photographs that are sharp already, which are otherwise left unchanged unless
+        restore_sharp: Also restore photographs that are sharp already. Without this they are left unchanged, unless
             --checkpoint is given.
         recursive: Include subfolders, and create the same subfolders in OUT.
         skip_existing: Skip photographs that already have a result.
         overwrite: Replace existing results. Without this or --skip-existing, an existing result is an error.
         suffix: Text that is added to the name of each result; may be empty if OUT is another folder.
         format: File format of the results; same is the format of the photograph.
+        quality: Quality of JPEG, WebP and AVIF files, from 1 to 100; by default 95 for JPEG and WebP and 90 for AVIF.
         compare: Also write a picture that shows before and after side by side.
+        jobs: Photographs in work at a time: while the network restores one, others are decoded and encoded. Changes
+            no result, and needs the memory of N photographs.
         device: Where to compute: auto uses an accelerator if there is one.
         tile: Restore in pieces of at most this many pixels a side; smaller pieces need less memory, 0 is one piece.
         checkpoint: Weights instead of the bundled ones: a folder, or a repository on the Hugging Face hub.
         runtime: Library that runs the network. auto: ONNX Runtime if it is installed and the processor has no fast
             bfloat16, otherwise PyTorch.
+        watch: Do not end, but also restore photographs that appear in the folders later, as soon as they are complete.
+            Photographs that have a result are left alone unless you add --overwrite. Ctrl-C ends it.
+        report: Also write a report about all photographs: HTML with thumbnails, or JSON. Replaces an earlier report.
         json: Print one JSON object for each photograph instead of sentences.
         quiet: Print nothing but errors.
         generative: These options need --mode generative. Invented detail looks plausible and may be wrong.
     """
-    from unblur.app.interruption import Interruption
-    from unblur.app.jobs import RESULT_SUFFIXES, UsageError, plan_jobs
-    from unblur.app.report import Report
+    from unblur.app.jobs import RESULT_SUFFIXES, UsageError, find_new_folder, plan_jobs, refuse_no_folders
+    from unblur.app.pipes import DASH, connect, read_stdin
+    from unblur.app.report_file import check_report_path
+    from unblur.photos.files import check_quality
     from unblur.restoration.blend import check_strength
-    from unblur.restoration.inspect import BlurInspector
     from unblur.restoration.tiles import check_tile_px
 
     if not photos:
@@ -90,50 +99,66 @@ def restore(
     check_strength(strength)
     if tile != "auto":
         check_tile_px(tile)
+    check_quality(quality)
+    if quality is not None and format in LOSSLESS:
+        raise UsageError(f"--quality has no meaning with --format {format}, which loses nothing; leave it out.")
+    if jobs < 1:
+        raise UsageError(f"--jobs {jobs} restores nothing; use 1 or more.")
     if mode == "generative":
         if runtime not in ("auto", "torch"):
             raise UsageError(f"--mode generative runs in PyTorch only; leave out --runtime {runtime}.")
         generative.check()
     else:
         generative.refuse()
-    jobs = plan_jobs(
-        photos,
-        output=output,
-        recursive=recursive,
-        suffix=RESULT_SUFFIXES[mode] if suffix is None else suffix,
-        extension=format,
-        compare=compare,
-        uncertainty=generative.uncertainty is not None,
+    if report is not None:
+        check_report_path(report)
+    if watch:
+        refuse_no_folders(photos)
+    piped = read_stdin(photos)
+    to_stdout = output == DASH or (piped is not None and output is None)
+    new_folder = None if output is None or to_stdout else find_new_folder(output)
+
+    def plan() -> "list[Job]":
+        planned = plan_jobs(
+            (piped.name,) if piped else photos,
+            output=None if to_stdout else output,
+            recursive=recursive,
+            suffix=RESULT_SUFFIXES[mode] if suffix is None else suffix,
+            extension=format,
+            compare=compare,
+            uncertainty=generative.uncertainty is not None,
+            may_be_empty=watch,
+        )
+        return connect(planned, piped, to_stdout=to_stdout, json=json)
+
+    def load() -> "Restorer | GenerativeRestorer":
+        if mode == "generative":
+            return generative.load(checkpoint, device, shake)
+        return _load(checkpoint, device, shake, runtime, mode)
+
+    planned = plan()
+
+    from unblur.app.batch import Reporting, run_batch
+    from unblur.app.interruption import Interruption
+    from unblur.app.restore_job import JobRunner, JobSettings
+    from unblur.app.watch import watch_folders
+
+    settings = JobSettings(
+        mode=mode,
+        strength=strength,
+        tile=tile,
+        quality=quality,
+        skip_existing=skip_existing,
+        overwrite=overwrite,
+        leave_sharp=checkpoint is None and not restore_sharp,
+        make_thumbnails=report is not None and report.suffix.lower() != ".json",
     )
-    restorer: Restorer | GenerativeRestorer | None = None
-    inspector: BlurInspector | None = None
-    leave_sharp = checkpoint is None and not restore_sharp
-    with Report(len(jobs), quiet=quiet, json_lines=json) as report, Interruption() as interruption:
-
-        def progress(share: float) -> None:
-            interruption.check()
-            report.progress(share)
-
-        try:
-            for job in jobs:
-                interruption.check()
-                outcome = None if overwrite else _check_existing(job, skip_existing)
-                if outcome is None:
-                    if restorer is None:
-                        restorer = (
-                            generative.load(checkpoint, device, shake)
-                            if mode == "generative"
-                            else _load(checkpoint, device, shake, runtime, mode)
-                        )
-                    inspector = inspector or BlurInspector()
-                    report.begin(job.source)
-                    outcome = _restore_job(
-                        job, mode, restorer, inspector, strength, tile, progress, leave_sharp=leave_sharp
-                    )
-                report.add(outcome)
-        except KeyboardInterrupt:
-            return report.interrupt()
-        return report.finish()
+    reporting = Reporting(quiet=quiet, json_lines=json, to_stdout=not to_stdout, file=report, new_folder=new_folder)
+    runner = JobRunner(settings, load)
+    if watch:
+        return watch_folders(plan, runner, reporting, threads=jobs)
+    with Interruption() as interruption:
+        return run_batch(planned, runner, reporting, interruption, threads=jobs)[0]
 
 
 def _load(
@@ -142,145 +167,3 @@ def _load(
     from unblur.restoration.loading import load
 
     return load(checkpoint, device, mode=mode, shake=shake, runtime=runtime)
-
-
-def _check_existing(job: "Job", skip_existing: bool) -> "Outcome | None":
-    """Return the outcome if a result exists already, before any time is spent; None if there is work to do."""
-    from unblur.app.report import Outcome
-
-    there = [path for path in job.targets if path.exists() or path.is_symlink()]
-    if not there:
-        return None
-    if skip_existing and job.output in there:
-        return Outcome(input=str(job.source), output=str(job.output), status="skipped")
-    return Outcome(
-        input=str(job.source),
-        output=str(job.output),
-        status="failed",
-        error=f"{there[0]} is there already; add --overwrite to replace it or --skip-existing to keep it.",
-    )
-
-
-def _restore_job(
-    job: "Job",
-    mode: Mode,
-    restorer: "Restorer | GenerativeRestorer",
-    inspector: "BlurInspector",
-    strength: float,
-    tile: "Tile",
-    progress: "Progress",
-    *,
-    leave_sharp: bool,
-) -> "Outcome":
-    from dataclasses import replace
-
-    from unblur.app.report import Outcome, describe_error
-    from unblur.photos.files import check_format, left_behind, read_photo, write_photo
-    from unblur.restoration.inspected import restore_inspected
-    from unblur.restoration.uncertainty import render_uncertainty
-
-    try:
-        photo = read_photo(job.source)
-        # Reported here, not after minutes of work.
-        check_format(photo, job.output)
-        restoration = restore_inspected(
-            restorer, inspector, photo, strength, tile, progress, leave_sharp=leave_sharp
-        )
-        restored = restoration.photo
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-        write_photo(restored, job.output)
-        if job.uncertainty and restoration.uncertainty is not None:
-            write_photo(render_uncertainty(restoration.uncertainty), job.uncertainty)
-        if job.compare:
-            write_photo(join_side_by_side(photo, restored), job.compare)
-    except Exception as error:
-        # One bad file never stops a batch, not even by a defect of this program.
-        return Outcome(input=str(job.source), output=str(job.output), status="failed", error=describe_error(error))
-    return replace(_make_outcome(job, mode, restorer, restoration), left_behind=left_behind(restored, job.output))
-
-
-def _make_outcome(
-    job: "Job", mode: Mode, restorer: "Restorer | GenerativeRestorer", restoration: "Restoration"
-) -> "Outcome":
-    from dataclasses import replace
-
-    from unblur.app.report import Outcome
-    from unblur.restoration.restorer import Restorer
-
-    outcome = Outcome(
-        input=str(job.source),
-        output=str(job.output),
-        compare=str(job.compare) if job.compare else None,
-        uncertainty=str(job.uncertainty) if job.uncertainty else None,
-        mode=mode,
-        status="ok",
-        width=restoration.photo.width,
-        height=restoration.photo.height,
-        seconds=round(restoration.seconds, 3),
-        tile=restoration.tile_px,
-        strength=restoration.strength,
-        change=round(restoration.change, 6),
-        hardly_changed=restoration.hardly_changed,
-        fallback_share=round(restoration.fallback_share, 6),
-        checkpoint=restorer.checkpoint_sha256,
-    )
-    if restoration.shake is not None:
-        outcome = replace(
-            outcome,
-            shake_px=round(restoration.shake.length_px, 1),
-            shake_deg=round(restoration.shake.direction_deg),
-            shake_confidence=round(restoration.shake.confidence, 2),
-        )
-    outcome = add_blur(outcome, mode, restoration)
-    if isinstance(restorer, Restorer):
-        return outcome
-    return replace(
-        outcome,
-        generated_share=round(restoration.generated_share, 6),
-        marked=restorer.settings.mark and restoration.generated_share > 0,
-        seed=restorer.settings.seed,
-        steps=restorer.settings.steps,
-        solver=restorer.settings.solver,
-        fidelity=restorer.settings.fidelity,
-        decoder=restorer.decoder_sha256,
-    )
-
-
-def add_blur(outcome: "Outcome", mode: Mode, restoration: "Restoration") -> "Outcome":
-    """Return the outcome with the kind of blur, why the result is unchanged if it is, and a mode that suits better."""
-    from dataclasses import replace
-
-    from unblur.app.advice import explain_unchanged, suggest_mode
-
-    report = restoration.blur
-    if report is None:
-        return outcome
-    return replace(
-        outcome,
-        blur=report.kind,
-        blur_confidence=report.confidence,
-        blur_px=report.length_px,
-        blur_deg=report.direction_deg,
-        noise_level=report.noise_level,
-        blur_sentence=str(report),
-        unchanged_because=explain_unchanged(report, mode) if restoration.hardly_changed else None,
-        suggestion=suggest_mode(report, mode),
-    )
-
-
-def join_side_by_side(before: "Photo", after: "Photo") -> "Photo":
-    """Return one photograph with `before` on the left, `after` on the right and a white line between."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    height, width, channels = before.pixels.shape
-    white = np.iinfo(before.pixels.dtype).max
-    line = np.full((height, max(1, width // 200), channels), white, before.pixels.dtype)
-    pixels = np.concatenate([before.pixels, line, after.pixels], axis=1)
-    alpha = before.alpha
-    if alpha is not None:
-        opaque = np.full(line.shape[:2], white, alpha.dtype)
-        alpha = np.concatenate([alpha, opaque, alpha], axis=1)
-    # The metadata are those of the result, with its marks.
-    return replace(after, pixels=pixels, alpha=alpha)

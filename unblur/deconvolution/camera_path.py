@@ -8,7 +8,9 @@ of Non-uniform Camera Shake".
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import torch
@@ -137,18 +139,28 @@ def add_rolls(path: CameraPath, roll_rad: tuple[float, ...]) -> CameraPath:
 
 
 def fit_path(
-    correlations: Correlations, places_px: Tensor, start: CameraPath, *, ridge: float = RIDGE, iterations: int = 100
+    correlations: Correlations,
+    places_px: Tensor,
+    start: CameraPath,
+    *,
+    ridge: float = RIDGE,
+    iterations: int = 100,
+    on_step: Callable[[float], None] | None = None,
 ) -> CameraPath:
     """Return the path that best explains all windows, by projected gradients (FISTA: Beck and Teboulle 2009).
 
-    `places_px`, (P, 2), are the middles (x, y) of the windows that `correlations` belong to.
+    `places_px`, (P, 2), are the middles (x, y) of the windows that `correlations` belong to. `on_step` is called in
+    each iteration with the share of the work that is done; exceptions from it end the fit.
     """
+    steps = count(1)
     equations = NormalEquations(correlations)
     moved = _compute_roll_displacements(places_px, start)
     energy = float(correlations.energy.sum())
     bound = float(equations.largest_eigenvalue.sum()) * len(start.roll_rad) + ridge * energy
 
     def gradient(weights: Tensor) -> Tensor:
+        if on_step is not None:
+            on_step(min(1.0, next(steps) / iterations))
         error = equations.apply(_displace_and_sum(weights, moved)) - correlations.cross
         return _displace_back(error, moved) + ridge * energy * weights
 
@@ -171,16 +183,16 @@ def _compute_roll_displacements(places_px: Tensor, path: CameraPath) -> Tensor:
 
 def _displace_and_sum(weights: Tensor, moved_px: Tensor) -> Tensor:
     """Return the sum of all layers, each displaced. (R, S, S) and (N, R, 2) -> (N, S, S)."""
-    count, rolls = moved_px.shape[:2]
-    layers = weights.expand(count, -1, -1, -1).reshape(count * rolls, 1, *weights.shape[1:])
-    return _shift(layers, moved_px.flatten(0, 1)).view(count, rolls, *weights.shape[1:]).sum(dim=1)
+    places, rolls = moved_px.shape[:2]
+    layers = weights.expand(places, -1, -1, -1).reshape(places * rolls, 1, *weights.shape[1:])
+    return _shift(layers, moved_px.flatten(0, 1)).view(places, rolls, *weights.shape[1:]).sum(dim=1)
 
 
 def _displace_back(kernels: Tensor, moved_px: Tensor) -> Tensor:
     """Return the adjoint of `_displace_and_sum`. (N, S, S) and (N, R, 2) -> (R, S, S)."""
-    count, rolls = moved_px.shape[:2]
-    layers = kernels[:, None].expand(-1, rolls, -1, -1).reshape(count * rolls, 1, *kernels.shape[1:])
-    return _shift(layers, -moved_px.flatten(0, 1)).view(count, rolls, *kernels.shape[1:]).sum(dim=0)
+    places, rolls = moved_px.shape[:2]
+    layers = kernels[:, None].expand(-1, rolls, -1, -1).reshape(places * rolls, 1, *kernels.shape[1:])
+    return _shift(layers, -moved_px.flatten(0, 1)).view(places, rolls, *kernels.shape[1:]).sum(dim=0)
 
 
 def _shift(images: Tensor, moved_px: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ position the network compares them. They differ in luminance only: their colours
 since fine detail is mostly light and dark, and noise in colours is most visible.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,13 @@ CANDIDATES = 1 + len(PRIOR_WEIGHTS)
 
 
 def deconvolve_candidates(
-    blurry: Tensor, path: CameraPath, noise: float, *, left_px: int = 0, top_px: int = 0
+    blurry: Tensor,
+    path: CameraPath,
+    noise: float,
+    *,
+    left_px: int = 0,
+    top_px: int = 0,
+    on_candidate: Callable[[float], None] | None = None,
 ) -> Tensor:
     """Deconvolve a photograph, or the part of it that begins at (left, top), in several ways.
 
@@ -28,6 +36,7 @@ def deconvolve_candidates(
         noise: Standard deviation of the noise in linear light.
         left_px: Place of the part in the photograph.
         top_px: Place of the part in the photograph.
+        on_candidate: Called with the share of the work that is done; exceptions from it end the deconvolution.
 
     Returns:
         (CANDIDATES, 3, H, W) linear light: with a sparse prior, then by Wiener filters from weak to strong. Values
@@ -35,6 +44,10 @@ def deconvolve_candidates(
     """
     light = luminance(blurry)[None]
     sparse = deconvolve(light, path, Deconvolution(noise=noise), left_px=left_px, top_px=top_px)
+    if on_candidate is not None:
+        on_candidate(0.5)
     filtered = deconvolve_wiener(light, path, PRIOR_WEIGHTS, left_px=left_px, top_px=top_px)
+    if on_candidate is not None:
+        on_candidate(0.75)
     coloured = deconvolve_wiener(blurry, path, PRIOR_WEIGHTS[-1:], left_px=left_px, top_px=top_px)
     return coloured + torch.cat([sparse[None], filtered]) - filtered[-1:]

@@ -64,10 +64,12 @@ def estimate_kernel_by_edges(
     return _replace_empty(kernel)
 
 
-def refine_kernel_by_edges(blurry: Tensor, start: Tensor, *, fits: int = 4) -> Tensor:
+def refine_kernel_by_edges(
+    blurry: Tensor, start: Tensor, *, fits: int = 4, on_size: Callable[[float], None] | None = None
+) -> Tensor:
     """Sharpen a kernel that is about right, `start`, by the last sizes of `estimate_kernel_by_edges`. Same shape.
 
-    `blurry` is (H, W) linear light in [0, 1].
+    `blurry` is (H, W) linear light in [0, 1]; `on_size` is that of `estimate_kernel_by_edges`.
     """
     kernel, weight = start, REFINING_WEIGHT
     for scale in (0.5, 2**-0.5, 1.0):
@@ -75,6 +77,8 @@ def refine_kernel_by_edges(blurry: Tensor, start: Tensor, *, fits: int = 4) -> T
         kernel = clean_kernel(kernel if len(kernel) == side else resize_kernel(kernel, side), SMALLEST_REFINED_VALUE)
         resized = blurry if scale == 1 else _resize(blurry, scale)
         kernel, weight = _fit(resized, kernel, weight, fits, SMALLEST_REFINED_VALUE)
+        if on_size is not None:
+            on_size(scale**2)
     return _replace_empty(kernel)
 
 

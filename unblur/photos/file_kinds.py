@@ -72,6 +72,11 @@ def name_other_kind(head: bytes) -> str:
     return "file of an unknown kind"
 
 
+def is_avif(data: bytes) -> bool:
+    """Return whether the file that begins with `data` is AVIF by its brands."""
+    return bool({b"avif", b"avis"} & _brands(data[:HEAD_BYTES]))
+
+
 def _brands(head: bytes) -> set[bytes]:
     """Return the brands in the first box of a file of the family of MP4 and HEIF; none for any other file."""
     if head[4:8] != b"ftyp":

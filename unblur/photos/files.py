@@ -5,6 +5,7 @@ name: libvips takes `[...]` in a name for options. libvips reads and writes pixe
 and texts go from file to file as they are, because libvips rewrites them and invents what is missing.
 """
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,7 +42,7 @@ from unblur.photos.tiff_exif import (
     read_tiff_iptc,
     read_tiff_resolution,
 )
-from unblur.photos.tiff_kinds import describe_unreadable
+from unblur.photos.tiff_kinds import begins_with_thumbnail, describe_unreadable
 from unblur.photos.webp_file import insert_into_webp
 
 MAX_PIXELS = 1_000_000_000
@@ -54,10 +55,11 @@ of photographs needs one for some 20; of nothing at all, PNG needs one for 340 a
 MEMORY_COPIES = 3
 """Copies of a photograph's pixels that are in memory at a time: its own, the restored ones, and those being written."""
 
-JPEG_QUALITY = 95
-"""Without chroma subsampling: a restored photograph must not lose again what it just regained."""
-WEBP_QUALITY = 95
-AVIF_QUALITY = 90
+DEFAULT_QUALITIES = {".jpg": 95, ".jpeg": 95, ".webp": 95, ".avif": 90}
+"""Qualities of the lossy formats, from 1 to 100. JPEG and AVIF are written without chroma subsampling: a restored
+photograph must not lose again what it just regained."""
+
+HIGHEST_QUALITY = 100
 
 _LARGEST_EXIF_BYTES = {
     ".jpg": jpeg_file.LARGEST_EXIF_BYTES,
@@ -100,6 +102,9 @@ def read_photo(source: PhotoSource, *, most_pixels: int = MAX_PIXELS) -> Photo:
     read or restored.
     """
     path, data, kind = read_source(source)
+    if kind == "TIFF" and not isinstance(source, (str, os.PathLike)) and begins_with_thumbnail(data):
+        # The suffix alone distinguishes many raw files from TIFF files of their thumbnails.
+        raise UnblurError(f"{path} seems to be a raw file, of which only the thumbnail can be read; give its path.")
     # Warnings about one file would else be quoted as the reason for another.
     pyvips.vips_lib.vips_error_clear()
     if kind == "RAW":
@@ -136,12 +141,13 @@ def shortest_side_px(path: Path) -> int:
     return side_px
 
 
-def write_photo(photo: Photo, path: str | Path) -> None:
+def write_photo(photo: Photo, path: str | Path, quality: int | None = None) -> None:
     """Write `photo` in the format that the suffix of `path` names, atomically.
 
     JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Metadata that the format does not hold are left out;
-    `left_behind` names them. Raises UnblurError when `photo` is not a Photo, the format cannot hold it (transparency or
-    very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
+    `left_behind` names them. `quality`, from 1 to 100, is that of JPEG, WebP and AVIF; by default 95, 95 and 90. Raises
+    UnblurError when `photo` is not a Photo, the quality is out of range, the format cannot hold the photograph
+    (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
     """
     path = Path(path)
     if not isinstance(photo, Photo):
@@ -149,23 +155,30 @@ def write_photo(photo: Photo, path: str | Path) -> None:
             f"{path} was not written, because a {type(photo).__name__} is not a Photo; give what read_photo returns, "
             "or Photo(pixels=array) with an 8 or 16 bit array (height, width, channels)."
         )
-    data = encode_photo(photo, path)
+    data = encode_photo(photo, path, quality)
     try:
         write_atomically(path, data)
     except OSError as error:
         raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def encode_photo(photo: Photo, path: Path) -> bytes:
+def encode_photo(photo: Photo, path: Path, quality: int | None = None) -> bytes:
     """Return the content of the file `path`, in the format that its suffix names, without writing it.
 
     Raises UnblurError as `write_photo` does.
     """
     check_format(photo, path)
+    check_quality(quality)
     try:
-        return _encode(photo, path.suffix.lower())
+        return _encode(photo, path.suffix.lower(), quality)
     except _DECODER_ERRORS as error:
         raise UnblurError(f"{path} could not be encoded: {_first_line(error)}.") from error
+
+
+def check_quality(quality: int | None) -> None:
+    """Raise UnblurError for a quality that is neither None nor from 1 to 100."""
+    if quality is not None and not 1 <= quality <= HIGHEST_QUALITY:
+        raise UnblurError(f"A quality of {quality} does not exist; use a number from 1 to {HIGHEST_QUALITY}.")
 
 
 def check_format(photo: Photo, path: Path) -> None:
@@ -465,7 +478,7 @@ _ROWS = 8
 """Decoders of JPEG give so many at a time, or twice as many."""
 
 
-def _encode(photo: Photo, suffix: str) -> bytes:
+def _encode(photo: Photo, suffix: str, quality: int | None) -> bytes:
     bands = photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
     if suffix in (".jpg", ".jpeg", ".webp") and photo.bit_depth == 16:
         bands = ((bands.astype(np.uint32) + 128) // 257).astype(np.uint8)
@@ -476,12 +489,13 @@ def _encode(photo: Photo, suffix: str) -> bytes:
     block = None if exif is None else exif.removeprefix(EXIF_HEADER)
     resolution = metadata.resolution or read_exif_resolution(exif)
     texts = tuple(_select_texts(metadata.texts, suffix))
+    lossy_quality = DEFAULT_QUALITIES.get(suffix) if quality is None else quality
     for field, content in (("icc-profile-data", metadata.icc), ("xmp-data", xmp)):
         if content is not None:
             image.set_type(pyvips.GValue.blob_type, field, content)
     match suffix:
         case ".jpg" | ".jpeg":
-            jpeg = image.jpegsave_buffer(Q=JPEG_QUALITY, subsample_mode="off", optimize_coding=True, keep=_KEEP_ICC)
+            jpeg = image.jpegsave_buffer(Q=lossy_quality, subsample_mode="off", optimize_coding=True, keep=_KEEP_ICC)
             return insert_into_jpeg(
                 bytes(jpeg), exif=exif, xmp=xmp, iptc=_select_iptc(photo, suffix), resolution=resolution, texts=texts
             )
@@ -491,7 +505,7 @@ def _encode(photo: Photo, suffix: str) -> bytes:
                 bytes(png), icc=metadata.icc, exif=block, xmp=xmp, resolution=resolution, texts=texts
             )
         case ".webp":
-            webp = image.webpsave_buffer(Q=WEBP_QUALITY, smart_subsample=True, keep=_KEEP_ICC)
+            webp = image.webpsave_buffer(Q=lossy_quality, smart_subsample=True, keep=_KEEP_ICC)
             return insert_into_webp(bytes(webp), width=photo.width, height=photo.height, exif=block, xmp=xmp)
         case ".tif" | ".tiff":
             tiff = image.tiffsave_buffer(compression="deflate", predictor="horizontal", keep=_KEEP_ICC | _KEEP_XMP)
@@ -500,7 +514,7 @@ def _encode(photo: Photo, suffix: str) -> bytes:
             if exif is not None:
                 image.set_type(pyvips.GValue.blob_type, "exif-data", avif_file.make_placeholder(exif))
             avif = image.heifsave_buffer(
-                Q=AVIF_QUALITY,
+                Q=lossy_quality,
                 compression="av1",
                 bitdepth=8 if photo.bit_depth == 8 else 12,
                 subsample_mode="off",

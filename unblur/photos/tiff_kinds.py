@@ -2,7 +2,7 @@
 
 from unblur.photos.tiff_exif import read_tiff_numbers
 
-_BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _TILE_WIDTH, _SAMPLE_FORMAT = 258, 259, 262, 284, 322, 339
+_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _TILE_WIDTH, _SAMPLE_FORMAT = 254, 258, 259, 262, 284, 322, 339
 _READABLE_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000, 50001})
 _COMPRESSIONS = {
     6: "old-style JPEG",
@@ -48,3 +48,8 @@ def describe_unreadable(tiff: bytes) -> str | None:
     if said.get(_PLANAR) == 2 and _TILE_WIDTH in said:
         return "its channels lie in tiles of their own (planar)"
     return None
+
+
+def begins_with_thumbnail(tiff: bytes) -> bool:
+    """Return whether the first image of a TIFF file is a reduced version of another one, as in many raw files."""
+    return bool(read_tiff_numbers(tiff, _SUBFILE).get(_SUBFILE, 0) & 1)

@@ -41,7 +41,7 @@ from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane, is_sane_detail
 from unblur.restoration.low_frequencies import replace_low_frequencies
 from unblur.restoration.picture_restorer import PictureRestorer, Restoration, describe_restorer
-from unblur.restoration.restorer import SHARE_OF_ESTIMATING
+from unblur.restoration.restorer import compute_share_of_estimating
 from unblur.restoration.shake import Shake
 from unblur.restoration.shake_guidance import make_shake_guidance
 from unblur.restoration.shake_solver import ShakeSolver, SolvedShake
@@ -177,7 +177,8 @@ class GenerativeRestorer(PictureRestorer):
         """
         solved = None
         if self._shake_solver is not None and self._first is not None and strength > 0:
-            estimating, progress = split_progress(progress, SHARE_OF_ESTIMATING)
+            share = compute_share_of_estimating(pixels)
+            estimating, progress = split_progress(progress, (share, 1 - share))
             solved = self._shake_solver.solve(pixels, self._restore_first, estimating)
         result = restore_in_tiles(
             pixels,

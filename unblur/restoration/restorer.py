@@ -19,6 +19,7 @@ from unblur.models.pooling import use_local_pooling
 from unblur.names import Precision
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane
+from unblur.restoration.network_progress import run_with_progress
 from unblur.restoration.picture_restorer import PictureRestorer, describe_restorer
 from unblur.restoration.runtimes import NetworkRuntime, TorchRuntime
 from unblur.restoration.shake import Shake
@@ -38,8 +39,11 @@ from unblur.restoration.windows import to_array, to_channels, to_float, to_tenso
 BYTES_PER_TILE_PX = 2000
 """Bytes for each pixel of a tile: 1300 measured for the bundled network in float32 on a CPU, and reserve."""
 
-SHARE_OF_ESTIMATING = 0.3
-"""Share of the progress of a photograph for estimating its shake."""
+ESTIMATING_MEGAPIXELS = 1.5
+"""Megapixels whose restoration takes about as long as estimating the shake of a photograph of any size."""
+
+SHARE_OF_NETWORK = 0.5
+"""Share of the progress of a window for the network, where camera shake is solved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +108,8 @@ class Restorer(PictureRestorer):
         """Restore (H, W, C) -> same, and return the shake that was solved too."""
         solved = None
         if self._shake_solver is not None and strength > 0:
-            estimating, progress = split_progress(progress, SHARE_OF_ESTIMATING)
+            share = compute_share_of_estimating(pixels)
+            estimating, progress = split_progress(progress, (share, 1 - share))
             solved = self._shake_solver.solve(pixels, self.apply_network, estimating)
         # Near a border of a tile, deconvolution lacks the light from outside.
         reach_px = 0 if solved is None else 2 * math.ceil(solved.shake.length_px)
@@ -130,18 +135,26 @@ class Restorer(PictureRestorer):
         image = blurry.to(self.device, memory_format=torch.channels_last)
         return self._run(image, bfloat16=self.uses_bfloat16(np.dtype(np.uint8))).cpu()
 
-    def _restore_window(self, solved: SolvedShake | None, window: Window, _: Progress | None) -> WindowResult:
+    def _restore_window(self, solved: SolvedShake | None, window: Window, progress: Progress | None) -> WindowResult:
         values = to_float(window.pixels)
         blurry = to_tensor(values, self.device)
         bfloat16 = self.uses_bfloat16(window.pixels.dtype)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
-            restored = self._run(blurry, bfloat16=bfloat16)
+            share = 1.0 if solved is None else SHARE_OF_NETWORK
+            running, fusing = split_progress(progress, (share, 1 - share))
+            restored = run_with_progress(partial(self._run, bfloat16=bfloat16), blurry, running)
             if not is_sane(restored, blurry):
                 return WindowResult(values, "unchanged")
             if solved is not None:
-                restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
+                restored = solved.fuse(blurry, restored, window.left_px, window.top_px, fusing)
             return WindowResult(to_array(to_channels(restored, values.shape[2])), "restored")
 
     def uses_bfloat16(self, dtype: np.dtype[Any]) -> bool:
         """Return whether photographs of this dtype are restored in bfloat16 instead of float32."""
         return uses_bfloat16(self.settings.precision, self.device, dtype)
+
+
+def compute_share_of_estimating(pixels: NDArray[Any]) -> float:
+    """Return the share of the progress of a photograph, (H, W, C), for estimating its shake."""
+    megapixels = math.prod(pixels.shape[:2]) / 1e6
+    return ESTIMATING_MEGAPIXELS / (ESTIMATING_MEGAPIXELS + megapixels)

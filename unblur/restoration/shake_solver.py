@@ -16,7 +16,7 @@ from unblur.models import KernelEstimator, ShakeFusion
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.guard import is_sane
 from unblur.restoration.shake import SMALLEST_PX, Shake, ShakeEstimator
-from unblur.restoration.tiled import Progress
+from unblur.restoration.tiled import Progress, split_progress
 
 MOST_CONCENTRATED = 0.8
 """Concentration of the kernel above which only the network restores. Kernels that are estimated on sharp photographs
@@ -26,6 +26,10 @@ LEAST_CONFIDENCE = 0.2
 """Confidence below which a kernel is not used."""
 
 
+SHARE_OF_DECONVOLVING = 0.7
+"""Share of the progress of joining a window for its deconvolution."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SolvedShake:
     """A shake that improves the restoration, and the network that joins its deconvolution."""
@@ -33,15 +37,22 @@ class SolvedShake:
     shake: Shake
     fusion: ShakeFusion
 
-    def fuse(self, blurry: Tensor, restored: Tensor, left_px: int, top_px: int) -> Tensor:
+    def fuse(
+        self, blurry: Tensor, restored: Tensor, left_px: int, top_px: int, progress: Progress | None = None
+    ) -> Tensor:
         """Join the restoration of a window with its deconvolution. (1, 3, H, W) sRGB in [0, 1], twice -> same.
 
         Returns `restored` where the result is not plausible. The window begins at (left, top) of the photograph.
         """
+        deconvolving, fusing = split_progress(progress, (SHARE_OF_DECONVOLVING, 1 - SHARE_OF_DECONVOLVING))
         light = srgb_to_linear(blurry[0].cpu().float())
         shake = self.shake
-        sharp = deconvolve_candidates(light, shake.path, shake.noise, left_px=left_px, top_px=top_px).clamp(0, 1)
-        deconvolved = linear_to_srgb(sharp)[None].to(blurry.device)
+        candidates = deconvolve_candidates(
+            light, shake.path, shake.noise, left_px=left_px, top_px=top_px, on_candidate=deconvolving
+        )
+        deconvolved = linear_to_srgb(candidates.clamp(0, 1))[None].to(blurry.device)
+        if fusing:
+            fusing(0.0)
         error = blurry.new_tensor([1 - self.shake.confidence])
         length_px = blurry.new_tensor([self.shake.length_px])
         fused: Tensor = self.fusion(blurry, restored, deconvolved, error, length_px).float()

@@ -5,8 +5,9 @@ tiles at a time, so that memory grows with the photograph's width and not with i
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -136,11 +137,14 @@ def scale_progress(progress: Progress | None, index: int, count: int) -> Progres
     return progress and (lambda share: progress((index + share) / count))
 
 
-def split_progress(progress: Progress | None, share: float) -> tuple[Progress | None, Progress | None]:
-    """Return the progress callbacks of a first part, which takes `share` of the time, and of the rest."""
-    if progress is None:
-        return None, None
-    return (lambda done: progress(share * done)), (lambda done: progress(share + (1 - share) * done))
+def split_progress(progress: Progress | None, shares: Sequence[float]) -> list[Progress | None]:
+    """Return the progress callbacks of parts that take these shares of the time, whose sum is 1."""
+    starts = [sum(shares[:part]) for part in range(len(shares))]
+    return [progress and partial(_report_part, progress, *part) for part in zip(starts, shares, strict=True)]
+
+
+def _report_part(progress: Progress, start: float, share: float, done: float) -> None:
+    progress(start + share * done)
 
 
 def _choose_tile_px(tile: Tile, height: int, width: int, largest_px: int) -> int:

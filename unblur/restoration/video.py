@@ -147,7 +147,7 @@ def restore_video(
     )
     with errors_name(output):
         parts = _Parts(parts_folder(output), identity, starts_anew=starts_anew)
-        scanning, restoring = split_progress(progress, SHARE_OF_SCANNING)
+        scanning, restoring = split_progress(progress, (SHARE_OF_SCANNING, 1 - SHARE_OF_SCANNING))
         scan = parts.scan(lambda: _scan(original, video_format, scanning))
         seconds_per_unit = float(video_format.time_base)
         segments = segments_of(scan.measures, seconds_per_unit)
