@@ -49,7 +49,7 @@ def train(
     examples: tyro.conf.Positional[Path],
     *,
     output: Path,
-    epochs: int = 24,
+    epochs: int = 14,
     batch: int = 12,
     seed: int = 1,
     threads: int = 2,

@@ -39,7 +39,7 @@ def test_a_classifier_is_trained_and_measured(photos: Path, tmp_path: Path, caps
     assert run(train, [str(examples), "--output", str(checkpoint), "--epochs", "1", "--batch", "2"]) == 0
     some = tmp_path / "some"
     some.mkdir()
-    (some / "photo.png").write_bytes(sorted(photos.iterdir())[0].read_bytes())
+    (some / "photo.png").write_bytes(min(photos.iterdir()).read_bytes())
     assert run(measure, [str(some), "-o", str(tables), "--checkpoint", str(checkpoint)]) == 0
     assert "Agreement of the most probable kind: " in capsys.readouterr().out
     assert len((tables / "blur_report.csv").read_text().splitlines()) == 5

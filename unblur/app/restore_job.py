@@ -17,9 +17,9 @@ from unblur.names import Mode
 from unblur.photos.files import check_format, encode_photo, left_behind, read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.generative import GenerativeRestorer
-from unblur.restoration.picture_restorer import Restoration
 from unblur.restoration.inspect import BlurInspector
 from unblur.restoration.inspected import restore_inspected
+from unblur.restoration.picture_restorer import Restoration
 from unblur.restoration.restorer import Restorer
 from unblur.restoration.tiled import Progress, Tile
 from unblur.restoration.uncertainty import render_uncertainty

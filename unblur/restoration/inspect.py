@@ -77,9 +77,9 @@ def inspect(picture: Any, shake: Shake | None = None) -> BlurReport:
     """Return the kind of blur of a photograph, how strong it is, in which direction and where.
 
     `picture` is whatever a restorer restores, but one picture at a time: a path, the content of a file, a Photo, a
-    Pillow image, an array or a tensor, sRGB. Give the `shake` that `estimate_shake` or a restoration found, if there is one:
-    its path is more accurate than the estimate of the report. The result is deterministic. Raises UnblurError for
-    anything else, for a batch of several pictures and for a picture smaller than 64 x 64 pixels.
+    Pillow image, an array or a tensor, sRGB. Give the `shake` that `estimate_shake` or a restoration found, if there
+    is one: its path is more accurate than the estimate of the report. The result is deterministic. Raises UnblurError
+    for anything else, for a batch of several pictures and for a picture smaller than 64 x 64 pixels.
 
     >>> print(unblur.inspect("photo.jpg"))
     shaken: about 17 px at 62 degrees, everywhere
