@@ -121,7 +121,8 @@ class DirectionMixing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # One product of matrices is faster than a convolution with padding.
         mixed = torch.einsum("ocde,bcen->bodn", self.weight[:, :, self.turns], x.flatten(3))
-        return (mixed + self.bias).unflatten(3, x.shape[3:])
+        result: Tensor = (mixed + self.bias).reshape(len(x), -1, *x.shape[2:])
+        return result
 
 
 class BlurClassifier(nn.Module):
@@ -168,16 +169,17 @@ class BlurClassifier(nn.Module):
         """
         height, width = (max(1, side // CELL_PX) for side in blurry.shape[2:])
         grey = 255 * luma(pad_to_multiple(blurry, CELL_PX))[:, None]
-        means, largest = [], []
+        means: list[Tensor] = []
+        largest: list[Tensor] = []
         for level in range(LEVELS):
             smaller = F.avg_pool2d(grey, 2**level) if level else grey
             padded = F.pad(smaller, (LARGEST_OFFSET_PX,) * 4, mode="replicate")
             waves = F.conv2d(padded, self.filters).square()
             # Each even filter is followed by its odd one.
-            energies = waves.unflatten(1, (-1, 2)).sum(dim=2)
+            energies = waves[:, ::2] + waves[:, 1::2]
             for pooled, pool in ((means, F.avg_pool2d), (largest, F.max_pool2d)):
                 cells = pool(energies, CELL_PX >> level)[..., :height, :width]
-                pooled.append(cells.unflatten(1, (-1, DIRECTIONS)))
+                pooled.append(cells.reshape(len(blurry), -1, DIRECTIONS, height, width))
         energies = (torch.cat(means + largest, dim=1) + LEAST_ENERGY).log()
         return torch.cat([energies, self._measure_motion(blurry)[..., :height, :width]], dim=1)
 

@@ -36,7 +36,7 @@ def measure_noise_level(pixels: NDArray[Any]) -> float:
 
 
 def _patches(pixels: NDArray[Any]) -> list[Tensor]:
-    """Patches spread evenly over the photograph, (H, W) in grey levels each."""
+    """Return patches spread evenly over the photograph, (H, W) in grey levels each."""
     height, width = pixels.shape[:2]
     patches = []
     for top in _starts(height):
@@ -53,11 +53,11 @@ def _starts(length: int) -> list[int]:
 
 
 def _levels(patch: Tensor) -> list[float]:
-    """The noise of each window of (H, W) grey levels that is not clipped."""
+    """Return the noise of each window of (H, W) grey levels, at least 32 x 32, that is not clipped."""
+    windows = patch.unfold(0, WINDOW_PX, WINDOW_PX).unfold(1, WINDOW_PX, WINDOW_PX).flatten(0, 1)
     levels = []
-    for rows in patch.split(WINDOW_PX):
-        for window in rows.split(WINDOW_PX, dim=1):
-            if min(window.shape) >= WINDOW_PX and DARKEST < float(window.mean()) < BRIGHTEST:
-                half = F.avg_pool2d(window[None], 2)
-                levels.append(max(estimate_noise(window), 2 * estimate_noise(half)))
+    for window in windows:
+        if DARKEST < float(window.mean()) < BRIGHTEST:
+            half = F.avg_pool2d(window[None], 2)
+            levels.append(max(estimate_noise(window), 2 * estimate_noise(half)))
     return levels
