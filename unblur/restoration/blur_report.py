@@ -26,7 +26,7 @@ LEAST_CONFIDENCE = 0.6
 SURE = 0.9
 """Probability from which a photograph that is sharp is left alone."""
 
-NOISY_LEVEL = 2.5
+NOISY_LEVEL = 2.0
 """Noise level from which a photograph is called noisy, in 8-bit grey levels."""
 
 

@@ -17,7 +17,7 @@ WINDOW_PX = 32
 PATCH_PX, PATCHES = 128, 5
 """Side of the patches that are taken from the photograph, and how many of them in each direction at most."""
 
-SMOOTH_SHARE = 0.25
+SMOOTH_SHARE = 0.05
 """Quantile over the windows that is the photograph's noise: the others have texture, which looks like noise."""
 
 DARKEST, BRIGHTEST = 8.0, 247.0
