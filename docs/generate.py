@@ -1,6 +1,7 @@
 """Write the pages of the documentation that are generated: `python docs/generate.py`.
 
-`reference/command-line.md` is made of the help texts of `unblur`, `results/training-log.md` of `training_log.csv`.
+`reference/command-line.md` is made of the help texts of `unblur`, `results/training-log.md` of `training_log.csv`, and
+the completion scripts in `unblur/app/completions` of the options of its commands.
 `--check` writes nothing, and exits with 1 if a page is out of date.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from unblur.checkpoints.old_names import RENAMED_WEIGHTS
 
 DOCS = Path(__file__).parent
+COMPLETIONS = DOCS.parent / "unblur" / "app" / "completions"
 
 RESULTS = {
     "faithful": ("NAFNet backbone", "Result: PSNR before -> after and gain in dB on the validation set, and on REDS."),
@@ -150,11 +152,14 @@ def _sentences(text: str) -> list[str]:
 
 
 def pages() -> dict[Path, str]:
-    """The generated pages and their text."""
+    """The generated files and their text."""
+    from completions import bash, fish, zsh
+
     table = (DOCS / "results" / "training_log.csv").read_text(encoding="utf-8")
     return {
         DOCS / "reference" / "command-line.md": command_line(),
         DOCS / "results" / "training-log.md": training_log(table),
+        **{COMPLETIONS / f"unblur.{make.__name__}": make() for make in (bash, zsh, fish)},
     }
 
 

@@ -1,6 +1,9 @@
-"""A tiny checkpoint on disk, and photographs to try it on."""
+"""A tiny checkpoint on disk, photographs to try it on, and the web page, served by its command."""
 
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +46,35 @@ def make_photo() -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def served_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the visitors' files."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="session")
+def address(served_folder: Path) -> Iterator[str]:
+    """Serve the page, and return its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "unblur", "web", "--no-browser", "--device", "cpu", "--port", str(port)]
+    environment = {"TMPDIR": str(served_folder), "PATH": "", "OMP_NUM_THREADS": "1", "HOME": str(served_folder)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as page:
+        assert page.stdout
+        said = page.stdout.readline()
+        assert said == f"unblur is at http://127.0.0.1:{port} - Ctrl-C ends it.\n", said + page.stdout.read()
+        yield f"http://127.0.0.1:{port}"
+        # Not as Ctrl-C does: whoever starts tests in the background has that ignored.
+        page.terminate()
+        try:
+            assert page.wait(timeout=60) == 0
+        finally:
+            page.kill()
+        assert page.stdout.read() == ""
+    # Neither uploads nor results.
+    assert list(served_folder.glob("unblur-*")) == []

@@ -322,7 +322,14 @@ def test_help_and_usage_errors_load_no_heavy_libraries() -> None:
         "import sys; from unblur.app.cli import main; code = main(sys.argv[1:]); "
         "print(sorted({'torch', 'numpy', 'pyvips'} & set(sys.modules))); sys.exit(code)"
     )
-    for arguments, expected in ((["--help"], 0), (["restore", "--help"], 0), (["a.jpg", "--tile", "x"], 2)):
+    for arguments, expected in (
+        (["--help"], 0),
+        (["restore", "--help"], 0),
+        (["--print-completion", "zsh"], 0),
+        (["a.jpg", "--tile", "x"], 2),
+        (["restor", "a.jpg"], 2),
+        (["a.jpg", "--fast"], 2),
+    ):
         done = _python("-c", code, *arguments)
         assert done.returncode == expected, done.stderr
         assert done.stdout.splitlines()[-1] == "[]"

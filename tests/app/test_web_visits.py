@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unblur.app.web_results import Restorers, Visit
+from unblur.app.web_restorers import Restorers
+from unblur.app.web_results import Choices
+from unblur.app.web_visit import Visit
 from unblur.app.web_visits import ABSENT_S, DAY_S, Visits
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
@@ -45,8 +47,10 @@ def parent(tmp_path: Path) -> Path:
     return tmp_path / "visits"
 
 
-def nothing(share: float, name: str) -> None:
-    pass
+def restore(visit: Visit, source: Path, restorers: SlowRestorers) -> None:
+    visit.bring([source])
+    for _ in visit.restore([source, source], Choices(mode="fast"), restorers):
+        pass
 
 
 def test_unknown_sessions_make_no_folders(parent: Path) -> None:
@@ -62,7 +66,7 @@ def test_visits_without_a_heartbeat_are_removed_soon_and_others_after_a_day(pare
     present: set[str] = {"browser"}
     visits = Visits(parent, present=present, clock=lambda: now[0])
     for session in ("browser", "program"):
-        visits.get(session).restore([source], "fast", SlowRestorers(0), nothing)
+        restore(visits.get(session), source, SlowRestorers(0))
     assert len(list(parent.iterdir())) == 2
     now[0] = ABSENT_S - 1
     visits.forget_absent()
@@ -87,39 +91,35 @@ def test_calls_prolong_a_visit(parent: Path) -> None:
         assert visits.find("program") is not None
 
 
-def restored_in_a_thread(visit: Visit, restorers: SlowRestorers, source: Path) -> tuple[threading.Thread, list[str]]:
-    lines: list[str] = []
-    thread = threading.Thread(
-        target=lambda: lines.extend(visit.restore([source, source], "fast", restorers, nothing)), daemon=True
-    )
+def restore_in_a_thread(visit: Visit, restorers: SlowRestorers, source: Path) -> threading.Thread:
+    thread = threading.Thread(target=restore, args=(visit, source, restorers), daemon=True)
     thread.start()
-    return thread, lines
+    return thread
 
 
 def test_stop_ends_the_call_within_two_seconds_whatever_is_under_way(parent: Path, source: Path) -> None:
     visit, restorers = Visit(parent), SlowRestorers(4)
-    thread, lines = restored_in_a_thread(visit, restorers, source)
+    thread = restore_in_a_thread(visit, restorers, source)
     assert restorers.begun.wait(10)
     began = time.monotonic()
     visit.stop.set()
     thread.join(10)
     assert time.monotonic() - began < 2
-    assert lines == ["Stopped before photo.png was done."]
-    assert visit.results == []
+    assert (visit.stopped_at, visit.results) == (source, [])
 
 
 def test_a_visitor_who_waits_for_another_can_stop(parent: Path, source: Path) -> None:
     restorers = SlowRestorers(3)
     first, second = Visit(parent), Visit(parent)
-    restored_in_a_thread(first, restorers, source)
+    restore_in_a_thread(first, restorers, source)
     assert restorers.begun.wait(10)
-    thread, lines = restored_in_a_thread(second, restorers, source)
+    thread = restore_in_a_thread(second, restorers, source)
     time.sleep(0.2)
     began = time.monotonic()
     second.stop.set()
     thread.join(10)
     assert time.monotonic() - began < 1
-    assert lines == ["Stopped before photo.png was done."]
+    assert second.stopped_at == source
     first.close()
 
 
@@ -127,12 +127,13 @@ def test_a_busy_visit_is_not_removed(parent: Path, source: Path) -> None:
     now = [0.0]
     visits = Visits(parent, present=(), clock=lambda: now[0])
     restorers = SlowRestorers(0.5)
-    thread, lines = restored_in_a_thread(visits.get("program"), restorers, source)
+    visit = visits.get("program")
+    thread = restore_in_a_thread(visit, restorers, source)
     assert restorers.begun.wait(10)
     now[0] = 10 * DAY_S
     visits.forget_absent()
     thread.join(10)
-    assert len(lines) >= 2
+    assert len(visit.results) == 2
     visits.forget_absent()
     assert list(parent.iterdir()) == []
 
@@ -141,8 +142,9 @@ def test_too_many_pixels_are_reported_in_a_sentence(
     parent: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unblur.app.web_results.MOST_PIXELS", 1000)
-    lines = Visit(parent).restore([source], "fast", SlowRestorers(0), nothing)
-    assert lines == ["photo.png claims 32 x 32 pixels, more than 1,000; cut it into parts first."]
+    visit = Visit(parent)
+    restore(visit, source, SlowRestorers(0))
+    assert visit.problems == {source: "photo.png claims 32 x 32 pixels, more than 1,000; cut it into parts first."}
 
 
 def copied(parent: Path, name: str) -> Path:

@@ -53,14 +53,14 @@ class _Broken:
 
 @dataclass(frozen=True, kw_only=True)
 class Reporting:
-    """Where a batch reports."""
+    """The places that a batch reports to."""
 
     quiet: bool
     json_lines: bool
     to_stdout: bool = True
     """Whether results are reported on stdout, which is otherwise left to the photograph."""
     file: Path | None = None
-    """Report file, with the earlier batches of the same command."""
+    """Report file about all batches of the command; None for no file."""
     new_folder: Path | None = None
     """Folder that did not exist when the command began."""
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from unblur.app.commands import COMMANDS
+from unblur.app.completion import read_completion_script
 from unblur.app.help_texts import describe_commands, format_examples, join_help_lines
 from unblur.app.interruption import leave_workers
 from unblur.app.renamed_options import refuse_renamed
@@ -78,6 +79,9 @@ def _run(argv: list[str]) -> int:
             from importlib.metadata import version
 
             sys.stdout.write(f"unblur {version('unblur')}\n")
+            return OK
+        case ["--print-completion", *shells]:
+            sys.stdout.write(read_completion_script(shells))
             return OK
         case [name, *rest] if name in COMMANDS:
             return _run_command(name, rest)

@@ -18,8 +18,9 @@ usage: unblur PHOTO...              restores photographs
 
 ENDING = """\
 options:
-  -h, --help      shows this help
-  -V, --version   shows the version
+  -h, --help                 shows this help
+  -V, --version              shows the version
+  --print-completion SHELL   prints the completion script for bash, zsh or fish
 
 `unblur help COMMAND` shows the options of a command; docs/guide/restore.md is the guide for photographers.
 """

@@ -57,8 +57,8 @@ def web(
             import gradio as gr
         except ImportError as error:
             raise UnblurError("The page needs gradio, which is missing; run: pip install 'unblur[web]'") from error
-        from unblur.app.web_page import build_page
-        from unblur.app.web_results import Restorers
+        from unblur.app.web_page import HEAD, STYLE, THEME, build_page
+        from unblur.app.web_restorers import Restorers
         from unblur.app.web_visits import Visits
 
         restorers = Restorers(checkpoint, device)
@@ -83,8 +83,9 @@ def web(
             ssr_mode=False,
             mcp_server=False,
             pwa=False,
-            # Fonts of this computer: the page loads nothing from other servers.
-            theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+            theme=THEME,
+            head=HEAD,
+            css=STYLE,
         )
         doors = Doors(app, host=host, password=password, calls=page.fns, folder=Path(folder), presence=presence)
         # SIGTERM ends the program in the same way as Ctrl-C.

@@ -1,326 +1,205 @@
-"""The results of the web page: a photograph is restored once, then written at any strength without waiting.
+"""The results of the web page: a photograph is restored once, then blended at any strength without waiting.
 
-Every visitor has a folder, which is removed when the page is closed, with the uploads, and with the copies that the
-server made for downloading.
+The browser shows the photograph, the restoration and the generated detail as layers, so that it can blend them by
+itself while a slider moves; the file to download is written when the slider rests.
 """
 
-import contextvars
 import math
-import shutil
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from unblur.app.jobs import RESULT_SUFFIXES, make_result_name
-from unblur.app.report import GENERATED_MEANS, describe_error, describe_fallback, describe_left_behind, printable
+from unblur.app.report import describe_fallback
+from unblur.app.web_restorers import Restorers
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
 from unblur.photos.files import check_format, left_behind, read_photo, write_photo
 from unblur.photos.formats import choose_result_suffix
 from unblur.photos.photo import Metadata, Photo
 from unblur.restoration.blend import apply_strength, check_strength
-from unblur.restoration.generative import GenerativeRestorer
-from unblur.restoration.loading import load
+from unblur.restoration.generative import GenerativeSettings
 from unblur.restoration.picture_restorer import Restoration
-from unblur.restoration.restorer import Restorer
 from unblur.restoration.windows import to_float
 
-SHOWN_PX = 16_000_000
+SHOWN_PX = 50_000_000
 """Largest preview in pixels: browsers are slow to move larger ones. The file to download has every pixel."""
 
 MOST_PIXELS = 150_000_000
 """Largest photograph of the page in pixels: a larger one would block the page for all visitors for an hour."""
 
-STOP_S = 1.0
-"""Longest time in seconds from pressing Stop to the end of the call."""
+PART_PX = 640
+"""Side in pixels of the part of a photograph that can be tried before the whole."""
 
-WHY_HARDLY_CHANGED = "What hardly changed is sharp already, or blurred in a way these weights cannot undo."
-ABOUT_GENERATED = f"Detail was generated: {GENERATED_MEANS}"
+USUAL_FIDELITY = GenerativeSettings().fidelity
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The visitor pressed Stop."""
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """Choices of a visitor besides the photographs. Raises UnblurError for values outside [0, 1]."""
+
+    mode: Mode = "faithful"
+    shake: ShakeChoice = "auto"
+    strength: float = 1.0
+    fidelity: float = USUAL_FIDELITY
+
+    def __post_init__(self) -> None:
+        check_strength(self.strength)
+        GenerativeSettings(fidelity=self.fidelity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The square of `PART_PX` around a point of a photograph, given as shares of its width and height."""
+
+    x: float
+    y: float
+
+    def cut(self, photo: Photo) -> Photo:
+        """Return the pixels of the part, of a smaller one where the photograph is smaller."""
+        top, left = (
+            min(max(round(share * side - PART_PX / 2), 0), max(side - PART_PX, 0))
+            for share, side in ((self.y, photo.height), (self.x, photo.width))
+        )
+        inside = np.s_[top : top + PART_PX, left : left + PART_PX]
+        return Photo(
+            pixels=np.ascontiguousarray(photo.pixels[inside]),
+            alpha=None if photo.alpha is None else np.ascontiguousarray(photo.alpha[inside]),
+            metadata=photo.metadata,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One restored photograph of a visitor."""
+    """One restored photograph of a visitor, or a part of one."""
 
     source: Path
+    part: Part | None
+    folder: Path
     output: Path
     """The file to download, in the photograph's own format where that can be written."""
     before: Path
     after: Path
-    """Previews in formats that browsers can show."""
-    full: Path
-    """Pixels at full strength, as NumPy saves them."""
+    generated: Path | None
+    """Previews that browsers can show, at full strength: with fidelity 1 and, where detail was generated, 0."""
+    width: int
+    height: int
+    seconds: float
     metadata: Metadata
     """Metadata of the result, with the mark of generated detail where there is some."""
-    strength: float
-    text: str
-    """One line about the result."""
+    choices: Choices
+    version: int
+    """Number of the times that the file to download was written."""
+    facts: tuple[str, ...]
+    """Facts about the restoration besides size and time, such as the shake that was solved."""
     hardly_changed: bool
-    generated: bool
     left_behind: tuple[str, ...]
     """Contents of the photograph's file that the result does not have."""
 
-
-class Restorers:
-    """The networks, each loaded when it is first used and shared by all visitors."""
-
-    def __init__(self, checkpoint: str | None, device: str) -> None:
-        """Take other weights for the modes that invent nothing in `checkpoint`, or None for the bundled ones."""
-        self._checkpoint, self._device = checkpoint, device
-        self._loaded: dict[tuple[Mode, ShakeChoice], Restorer | GenerativeRestorer] = {}
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
-
-    @contextmanager
-    def turn(self, check: Callable[[], None]) -> Iterator[None]:
-        """Exclude other restorations in this context; `check`, which may raise, is called while waiting for them."""
-        while not self._turn.acquire(timeout=0.1):
-            check()
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    def get(
-        self, mode: Mode, fidelity: float | None = None, shake: ShakeChoice = "auto"
-    ) -> Restorer | GenerativeRestorer:
-        """Return the restorer of a mode, with this fidelity of generated detail; None is the default fidelity.
-
-        `fidelity` has no effect in other modes. `shake` selects whether camera shake is solved. Raises UnblurError when
-        weights or a package are missing, and for a fidelity outside [0, 1].
-        """
-        with self._lock:
-            if (mode, shake) not in self._loaded:
-                checkpoint = None if mode == "generative" else self._checkpoint
-                self._loaded[mode, shake] = load(checkpoint, self._device, mode=mode, shake=shake)
-            restorer = self._loaded[mode, shake]
-        if isinstance(restorer, GenerativeRestorer) and fidelity is not None:
-            return restorer.with_fidelity(fidelity)
-        return restorer
-
-
-@dataclass
-class _Run:
-    """The restoration of some photographs, in a thread of its own: the visitor's call may end before it does."""
-
-    is_stopped: Callable[[], bool]
-    results: list[Result] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    present: str = ""
-    """Name of the photograph that is being restored."""
-    error: UnblurError | None = None
-    """Error because of which nothing could be restored."""
-    is_abandoned: threading.Event = field(default_factory=threading.Event)
-
-    def check(self) -> None:
-        """Raise Stopped once the visitor has pressed Stop or gone."""
-        if self.is_abandoned.is_set() or self.is_stopped():
-            raise Stopped
-
-
-class Visit:
-    """One visitor's photographs, in a folder that is made for the first of them and that `close` removes."""
-
-    def __init__(self, parent: Path) -> None:
-        self.results: list[Result] = []
-        self.stop = threading.Event()
-        self.is_busy = False
-        """True while photographs are being restored."""
-        self.copies: set[Path] = set()
-        """Folders of the server with the visitor's uploads, and with copies of the results that were shown."""
-        self._parent = parent
-        self._folder: Path | None = None
-
     @property
-    def folders(self) -> set[Path]:
-        """Every folder with files of this visitor."""
-        return self.copies | ({self._folder} if self._folder is not None else set())
+    def has_generated_detail(self) -> bool:
+        """True if the file to download has generated detail."""
+        return self.generated is not None and self.choices.strength > 0 and self.choices.fidelity < 1
 
-    def close(self) -> None:
-        """Stop a restoration under way and remove the photographs."""
-        self.stop.set()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def restore(
-        self,
-        sources: list[Path],
-        mode: Mode,
-        restorers: Restorers,
-        progress: Callable[[float, str], None],
-        fidelity: float | None = None,
-        shake: ShakeChoice = "auto",
-    ) -> list[str]:
-        """Restore `sources` one after the other into `results`, in place of those before, and return a text about them.
-
-        `progress` gets the share done and the present photograph's name. A photograph that fails has its line, and
-        the others are restored. `stop` may have been set before, while the visitor waited; once it is set, this returns
-        within `STOP_S`, and steps that cannot be interrupted end by themselves. Raises UnblurError when the mode's
-        network cannot be loaded, and for a fidelity outside [0, 1].
-        """
-        run = _Run(is_stopped=self.stop.is_set)
-        self.is_busy = True
-        try:
-            self.results.clear()
-            folder = self._empty_folder()
-            # In the context of the caller, by which Gradio assigns the progress to a visitor.
-            work = partial(_restore, run, sources, mode, fidelity, shake, restorers, folder, progress)
-            thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
-            thread.start()
-            while thread.is_alive() and not self.stop.is_set():
-                thread.join(0.05)
-            thread.join(STOP_S if self.stop.is_set() else None)
-            if thread.is_alive():
-                run.is_abandoned.set()
-                run.lines.append(_describe_stop(run.present))
-        finally:
-            self.is_busy = False
-            self.stop.clear()
-        if run.error is not None:
-            raise run.error
-        self.results[:] = run.results
-        return [*run.lines, *self._make_remarks()]
-
-    def _empty_folder(self) -> Path:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(dir=self._parent))
-        for earlier in self._folder.iterdir():
-            shutil.rmtree(earlier, ignore_errors=True)
-        return self._folder
-
-    def set_strength(self, index: int, strength: float) -> Result:
-        """Write the result `index` again at another strength. Raises UnblurError for one outside [0, 1]."""
-        check_strength(strength)
-        earlier = self.results[index]
-        # A browser would show its cached copy of a picture at the same address.
-        after = earlier.after.with_name(f"after_{strength:.6f}{earlier.after.suffix}")
-        result = self.results[index] = replace(earlier, strength=strength, after=after)
-        restored = photo = read_photo(result.source, most_pixels=MOST_PIXELS)
-        if strength > 0:
-            pixels = apply_strength(photo.pixels, to_float(np.load(result.full)), strength)
-            restored = replace(photo.with_pixels(pixels), metadata=result.metadata)
-        _write(result, restored)
-        if earlier.after != after:
-            earlier.after.unlink(missing_ok=True)
+    def blend(self, choices: Choices) -> "Result":
+        """Write the file to download again with other strength and fidelity."""
+        result = replace(self, choices=choices, version=self.version + 1)
+        result.write(result.read())
         return result
 
-    def _make_remarks(self) -> list[str]:
-        """Return a text about all results together."""
-        remarks = []
-        if any(result.hardly_changed for result in self.results):
-            remarks.append(WHY_HARDLY_CHANGED)
-        if any(result.generated for result in self.results):
-            remarks.append(ABOUT_GENERATED)
-        names = dict.fromkeys(name for result in self.results for name in result.left_behind)
-        if names:
-            remarks.append(describe_left_behind(names))
-        return remarks
+    def read(self) -> Photo:
+        """Read what was restored: the photograph, or the part."""
+        photo = read_photo(self.source, most_pixels=MOST_PIXELS)
+        return photo if self.part is None else self.part.cut(photo)
+
+    def write(self, photo: Photo) -> None:
+        """Write the file to download; `photo` is the blurry photograph."""
+        restored = photo
+        if self.choices.strength > 0:
+            pixels = np.load(self.folder / "first.npy")
+            if self.generated is not None:
+                generated = to_float(np.load(self.folder / "generated.npy"))
+                pixels = apply_strength(pixels, generated, 1 - self.choices.fidelity)
+            pixels = apply_strength(photo.pixels, to_float(pixels), self.choices.strength)
+            metadata = self.metadata if self.has_generated_detail else photo.metadata
+            restored = replace(photo.with_pixels(pixels), metadata=metadata)
+        write_photo(restored, self.output)
 
 
-def _restore(
-    run: _Run,
-    sources: list[Path],
-    mode: Mode,
-    fidelity: float | None,
-    shake: ShakeChoice,
+def restore(
+    source: Path,
+    part: Part | None,
+    choices: Choices,
     restorers: Restorers,
-    folder: Path,
-    progress: Callable[[float, str], None],
-) -> None:
-    """Restore `sources` into `folder`, and record the outcome of each in `run`."""
-    try:
-        # One at a time: each takes all cores, also one whose visitor has gone.
-        with restorers.turn(run.check):
-            restorer = restorers.get(mode, fidelity, shake)
-            for index, source in enumerate(sources):
-                run.present = printable(source.name)
-
-                def on_tile(share: float, index: int = index) -> None:
-                    run.check()
-                    progress((index + share) / len(sources), run.present)
-                    run.check()
-
-                try:
-                    on_tile(0.0)
-                    result = _restore_one(source, mode, restorer, folder, on_tile)
-                except Stopped:
-                    run.lines.append(_describe_stop(run.present))
-                    break
-                except Exception as error:
-                    # One bad file never stops the others, not even by a defect of this program.
-                    why = printable(describe_error(error).replace(str(source), run.present))
-                    run.lines.append(why if why.startswith(run.present) else f"{run.present}: {why}")
-                else:
-                    run.results.append(result)
-                    run.lines.append(result.text)
-    except Stopped:
-        run.lines.append(_describe_stop(printable(sources[0].name)))
-    except UnblurError as error:
-        run.error = error
-
-
-def _describe_stop(name: str) -> str:
-    return f"Stopped before {name} was done."
-
-
-def _restore_one(
-    source: Path, mode: Mode, restorer: Restorer | GenerativeRestorer, parent: Path, on_tile: Callable[[float], None]
+    parent: Path,
+    on_tile: Callable[[float], None],
 ) -> Result:
+    """Restore one photograph into a new folder in `parent`. `on_tile` gets the share done and may raise.
+
+    Raises UnblurError when the photograph cannot be restored.
+    """
     photo = read_photo(source, most_pixels=MOST_PIXELS)
     on_tile(0.0)
     folder = Path(tempfile.mkdtemp(dir=parent))
     ending = choose_result_suffix(source.suffix)
-    output = folder / make_result_name(source.stem, f"{RESULT_SUFFIXES[mode]}{ending}")
+    output = folder / make_result_name(source.stem, f"{RESULT_SUFFIXES[choices.mode]}{ending}")
+    if part is not None:
+        photo = part.cut(photo)
     # Reported here, not after minutes of work.
     check_format(photo, output)
-    restoration = restorer.restore_photo(photo, progress=on_tile)
-    restored = restoration.photo
-    full = folder / "full.npy"
-    np.save(full, restored.pixels)
-    shown_as = ".jpg" if photo.alpha is None else ".png"
+    restoration = restorers.get(choices.mode, choices.shake).restore_photo(photo, progress=on_tile)
+    pixels = photo.width * photo.height
+    restorers.speeds.note(choices.mode, choices.shake, pixels, restoration.seconds)
+    has_detail = restoration.first is not None and restoration.generated_share > 0
+    first = restoration.first if has_detail and restoration.first is not None else restoration.photo
+    np.save(folder / "first.npy", first.pixels)
+    write_photo(make_preview(photo), folder / "before.jpg")
+    write_photo(make_preview(first), folder / "after.jpg")
+    if has_detail:
+        np.save(folder / "generated.npy", restoration.photo.pixels)
+        write_photo(make_preview(restoration.photo), folder / "generated.jpg")
     result = Result(
         source=source,
+        part=part,
+        folder=folder,
         output=output,
-        before=folder / f"before{shown_as}",
-        after=folder / f"after{shown_as}",
-        full=full,
-        metadata=restored.metadata,
-        strength=1.0,
-        text=_describe_result(source, restoration),
+        before=folder / "before.jpg",
+        after=folder / "after.jpg",
+        generated=folder / "generated.jpg" if has_detail else None,
+        width=photo.width,
+        height=photo.height,
+        seconds=restoration.seconds,
+        metadata=restoration.photo.metadata,
+        choices=choices,
+        version=1,
+        facts=_list_facts(restoration),
         hardly_changed=restoration.hardly_changed,
-        generated=restoration.generated_share > 0,
-        left_behind=left_behind(restored, output),
+        left_behind=left_behind(restoration.photo, output),
     )
-    write_photo(make_preview(photo), result.before)
     on_tile(1.0)
-    _write(result, restored)
+    result.write(photo)
     return result
 
 
-def _write(result: Result, restored: Photo) -> None:
-    """Write the file to download and the preview."""
-    write_photo(restored, result.output)
-    write_photo(make_preview(restored), result.after)
-
-
 def make_preview(photo: Photo) -> Photo:
-    """Return `photo` for a browser: of a size that it can move, without metadata except the colour profile."""
-    step = math.ceil(math.sqrt(photo.width * photo.height / SHOWN_PX))
-    return Photo(
-        pixels=_shrink(photo.pixels, step),
-        alpha=None if photo.alpha is None else _shrink(photo.alpha[..., None], step)[..., 0],
-        metadata=Metadata(icc=photo.metadata.icc),
-    )
+    """Return `photo` for a browser: opaque, of a size that it can move, without metadata except the colour profile."""
+    step = find_preview_step(photo.width, photo.height)
+    pixels = _shrink(photo.pixels, step)
+    if photo.alpha is not None:
+        # On white: the browser lays several previews over each other.
+        alpha = _shrink(photo.alpha[..., None], step)
+        white = np.full_like(pixels, np.iinfo(pixels.dtype).max)
+        share = to_float(alpha)
+        pixels = np.rint(pixels * share + white * (1 - share)).astype(pixels.dtype)
+    return Photo(pixels=pixels, metadata=Metadata(icc=photo.metadata.icc))
+
+
+def find_preview_step(width: int, height: int) -> int:
+    """Return the number of pixels, along each side, that one pixel of a preview stands for."""
+    return math.ceil(math.sqrt(width * height / SHOWN_PX))
 
 
 def _shrink(pixels: np.ndarray, step: int) -> np.ndarray:
@@ -333,11 +212,19 @@ def _shrink(pixels: np.ndarray, step: int) -> np.ndarray:
     return np.stack([np.rint(row.mean(axis=(0, 2))).astype(pixels.dtype) for row in squares])
 
 
-def _describe_result(source: Path, restoration: Restoration) -> str:
-    photo = restoration.photo
-    line = f"{printable(source.name)}: {photo.width} x {photo.height}, {restoration.seconds:.1f} s"
+def _list_facts(restoration: Restoration) -> tuple[str, ...]:
+    facts = []
     if restoration.shake is not None:
-        line += f", {restoration.shake}, solved"
+        facts.append(f"{restoration.shake}, solved")
     if restoration.fallback_share:
-        return f"{line}, {describe_fallback(restoration.fallback_share)}"
-    return f"{line}, hardly changed" if restoration.hardly_changed else line
+        facts.append(describe_fallback(restoration.fallback_share))
+    elif restoration.hardly_changed:
+        facts.append("hardly changed")
+    return tuple(facts)
+
+
+def check_part(x: object, y: object) -> Part:
+    """Return the part around a point that a browser names. Raises UnblurError for anything but shares."""
+    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in (x, y)):
+        raise UnblurError("This names no part of the photograph; click on the part that you want to try.")
+    return Part(x=float(x), y=float(y))  # type: ignore[arg-type]

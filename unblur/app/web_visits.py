@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unblur.app.web_results import Visit
+from unblur.app.web_visit import Visit
 
 ABSENT_S, DAY_S = 900.0, 86_400.0
 """Times in seconds after the last call at which a visit is removed: without the heartbeat of a browser, and with it."""
@@ -48,7 +48,7 @@ class Visits:
         visit.copies.update(folder for folder in folders if folder.parent == self.parent)
 
     def close(self, session: str) -> None:
-        """Remove the visit, if there is one, with its uploads and the server's copies of its results."""
+        """Remove the visit, if there is one, with its uploads."""
         with self._lock:
             visit = self._open.pop(session, None)
             self._called.pop(session, None)

@@ -37,6 +37,7 @@ from unblur.models.tokens import Tokens
 from unblur.names import Precision
 from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 from unblur.photos.photo import Photo
+from unblur.restoration.blend import apply_strength
 from unblur.restoration.device import choose_device, uses_bfloat16
 from unblur.restoration.guard import is_sane, is_sane_detail
 from unblur.restoration.low_frequencies import replace_low_frequencies
@@ -85,6 +86,8 @@ class GenerativeSettings:
     """Number of seeds, counted up from `seed`, that are compared for the uncertainty; 1 compares none."""
     mark: bool = True
     """Whether the metadata of photographs state that detail was generated; False is for research."""
+    returns_first: bool = False
+    """Whether results also have the first restoration, with which their fidelity can be changed later."""
     pooling_window_px: int | None = None
     """Reach of averages inside the networks; None averages over the tile."""
     overlap_px: int = 128
@@ -175,6 +178,7 @@ class GenerativeRestorer(PictureRestorer):
         Raises UnblurError for a strength or tile out of range, without enough memory, and when diffusers is not
         installed.
         """
+        first_channels = pixels.shape[2] if self.settings.returns_first else 0
         solved = None
         if self._shake_solver is not None and self._first is not None and strength > 0:
             share = compute_share_of_estimating(pixels)
@@ -192,9 +196,16 @@ class GenerativeRestorer(PictureRestorer):
                 bytes_per_px=self._bytes_per_px,
             ),
             device=self.device,
-            extra_channels=int(self.settings.samples > 1),
+            extra_channels=first_channels + int(self.settings.samples > 1),
             progress=progress,
         )
+        if first_channels:
+            first = apply_strength(pixels, result.extras[..., :first_channels], strength)
+            if alpha is not None:
+                # Extra channels have no values where a photograph is transparent.
+                hidden = alpha.reshape(alpha.shape[:2]) == 0
+                first[hidden] = pixels[hidden]
+            result = replace(result, first=first, extras=result.extras[..., first_channels:])
         return result, None if solved is None else solved.shake
 
     def _restore_first(self, blurry: Tensor) -> Tensor:
@@ -217,14 +228,15 @@ class GenerativeRestorer(PictureRestorer):
             first = conditions.restored if self._first is None else self._first(blurry)
             restored = first[..., :height, :width].float()
             if not is_sane(restored, blurry):
-                return WindowResult(self._append_disagreement(values), "unchanged")
+                return WindowResult(self._append_extras(values, values), "unchanged")
             if solved is not None:
                 restored = solved.fuse(blurry, restored, window.left_px, window.top_px)
                 sides = padded.shape[3], padded.shape[2]
                 motion = make_shake_guidance(solved.shake.path, window.left_px, window.top_px, *sides)
                 conditions = replace(conditions, motion=motion.to(conditions.motion))
+            first = to_array(to_channels(restored, channels))
             if self.settings.fidelity == 1:
-                return WindowResult(self._append_disagreement(to_array(to_channels(restored, channels))), "restored")
+                return WindowResult(self._append_extras(first, first), "restored")
             painted = self._glow.decoder(conditions.aligned.float()).float()[..., :height, :width]
             samples = []
             for index in range(self.settings.samples):
@@ -233,7 +245,7 @@ class GenerativeRestorer(PictureRestorer):
             pictures = [to_channels(restored if sample is None else sample, channels) for sample in samples]
             disagreement = _compute_disagreement(pictures) if len(pictures) > 1 else None
             kind: Kind = "restored" if samples[0] is None else "generated"
-            return WindowResult(self._append_disagreement(to_array(pictures[0]), disagreement), kind)
+            return WindowResult(self._append_extras(to_array(pictures[0]), first, disagreement), kind)
 
     def _sample(
         self,
@@ -270,14 +282,19 @@ class GenerativeRestorer(PictureRestorer):
             result = replace_low_frequencies(restored, restored + change)
             return result if is_sane_detail(result, restored) else None
 
-    def _append_disagreement(
-        self, picture: NDArray[np.float32], disagreement: Tensor | None = None
+    def _append_extras(
+        self, picture: NDArray[np.float32], first: NDArray[np.float32], disagreement: Tensor | None = None
     ) -> NDArray[np.float32]:
-        """Append the disagreement of the samples, if compared: (h, w, C) -> (h, w, C + 1). None counts as 0."""
-        if self.settings.samples == 1:
-            return picture
-        spread = np.zeros_like(picture[..., :1]) if disagreement is None else to_array(disagreement)
-        return np.concatenate([picture, spread], axis=2)
+        """Append the first restoration, if it is returned, and the disagreement of the samples, if they are compared.
+
+        Shape: (h, w, C) both -> (h, w, C + extra channels). A disagreement of None counts as 0.
+        """
+        parts = [picture]
+        if self.settings.returns_first:
+            parts.append(first)
+        if self.settings.samples > 1:
+            parts.append(np.zeros_like(picture[..., :1]) if disagreement is None else to_array(disagreement))
+        return np.concatenate(parts, axis=2)
 
 
 def _mark_as_generated(photo: Photo) -> Photo:

@@ -46,6 +46,8 @@ class Restoration:
     there was nothing to compare."""
     blur: BlurReport | None = None
     """The kind of blur of the photograph, with the solved path; None if the photograph was not inspected."""
+    first: Photo | None = None
+    """The restoration without generated detail; None unless `GenerativeSettings.returns_first` is set."""
 
     @property
     def hardly_changed(self) -> bool:
@@ -136,6 +138,7 @@ class PictureRestorer(ABC):
             generated_share=result.generated_share,
             shake=shake,
             uncertainty=strength * result.extras[..., 0] if result.extras.shape[2] else None,
+            first=None if result.first is None else photo.with_pixels(result.first),
         )
 
     @abstractmethod

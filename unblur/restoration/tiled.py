@@ -83,6 +83,8 @@ class TiledPixels:
     fallback_share: float = 0.0
     generated_share: float = 0.0
     """Shares of the tiles that are of these kinds."""
+    first: NDArray[Any] | None = None
+    """(H, W, C), in the dtype of the input: the restoration without generated detail; None where it is not returned."""
 
 
 def restore_in_tiles(
