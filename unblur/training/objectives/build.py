@@ -12,6 +12,7 @@ from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
 from unblur.models import (
     AutoencoderConfig,
+    BlurClassifierConfig,
     GlowConfig,
     KernelEstimatorConfig,
     LatentDecoderConfig,
@@ -72,10 +73,10 @@ def build_objective(
             return AutoencodingObjective(
                 patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder, precision=recipe.precision
             )
-        case KernelEstimatorConfig() | ShakeFusionConfig():
+        case KernelEstimatorConfig() | ShakeFusionConfig() | BlurClassifierConfig():
             raise UnblurError(
-                f"Recipes do not train the network of {recipe.name}; use experiments.train_kernel_estimator or "
-                "experiments.train_shake_fusion."
+                f"Recipes do not train the network of {recipe.name}; use experiments.train_kernel_estimator, "
+                "experiments.train_shake_fusion or experiments.train_blur_classifier."
             )
     assert_never(recipe.model)
 
