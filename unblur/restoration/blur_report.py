@@ -20,10 +20,10 @@ PlaceKind = Literal["sharp", "motion", "out of focus", "unclear"]
 EVERYWHERE = 0.75
 """Share of the textured places from which on a sentence says "everywhere"."""
 
-LEAST_CONFIDENCE = 0.6
+LEAST_CONFIDENCE = 0.7
 """Probability below which the kind of a photograph is reported as uncertain."""
 
-SURE = 0.9
+SURE = 0.95
 """Probability from which a photograph that is sharp is left alone."""
 
 NOISY_LEVEL = 2.0
@@ -77,8 +77,9 @@ class BlurReport:
 
     @property
     def is_surely_sharp(self) -> bool:
-        """Whether restoration can be left out: the photograph is sharp with a probability of at least SURE."""
-        return self.kind == "sharp" and self.confidence >= SURE
+        """Whether restoration can be left out: sharp with a probability of at least SURE, and no place shows motion."""
+        moved = any(place.kind == "motion" for place in self.places)
+        return self.kind == "sharp" and self.confidence >= SURE and not moved
 
     def with_shake(self, shake: Shake) -> Self:
         """Return the report with length and direction of a solved camera path.
