@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
-from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalNumber, Share, TilePx
+from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalNumber, Quiet, Share, TilePx
 from unblur.names import Mode, Runtime, ShakeChoice
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def restore(
     watch: Flag = False,
     report: Annotated[Path | None, arg(metavar="FILE.html|FILE.json", help_behavior_hint="")] = None,
     json: Flag = False,
-    quiet: Annotated[Flag, arg(aliases=["-q"])] = False,
+    quiet: Quiet = False,
     generative: Annotated[GenerativeOptions, OmitArgPrefixes] = GenerativeOptions(),
 ) -> int:
     """Make motion-blurred photographs sharper. Originals are never changed.
@@ -138,10 +138,12 @@ def restore(
 
     planned = plan()
 
-    from unblur.app.batch import Reporting, run_batch
-    from unblur.app.interruption import Interruption
-    from unblur.app.restore_job import JobRunner, JobSettings
-    from unblur.app.watch import watch_folders
+    from unblur.app.interruption import Interruption, end_at_once
+
+    with end_at_once():
+        from unblur.app.batch import Reporting, run_batch
+        from unblur.app.restore_job import JobRunner, JobSettings
+        from unblur.app.watch import watch_folders
 
     settings = JobSettings(
         mode=mode,

@@ -9,7 +9,7 @@ import numpy as np
 
 from unblur.app.advice import explain_unchanged, suggest_mode
 from unblur.app.jobs import Job
-from unblur.app.previews import make_preview
+from unblur.app.previews import make_thumbnail
 from unblur.app.report import Outcome
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
@@ -126,7 +126,7 @@ class JobRunner:
             files.append((job.compare, encode_photo(both, job.compare, settings.quality)))
         thumbnails = None
         if settings.make_thumbnails:
-            thumbnails = Thumbnails(before=_make_thumbnail(photo), after=_make_thumbnail(restored))
+            thumbnails = Thumbnails(before=_encode_thumbnail(photo), after=_encode_thumbnail(restored))
         outcome = replace(self._make_outcome(job, restoration), left_behind=left_behind(restored, job.output))
         return FinishedJob(outcome=outcome, files=tuple(files), thumbnails=thumbnails)
 
@@ -224,5 +224,5 @@ def _add_blur(outcome: Outcome, mode: Mode, restoration: Restoration) -> Outcome
     )
 
 
-def _make_thumbnail(photo: Photo) -> bytes:
-    return encode_photo(make_preview(photo, THUMBNAIL_PX), THUMBNAIL_NAME, THUMBNAIL_QUALITY)
+def _encode_thumbnail(photo: Photo) -> bytes:
+    return encode_photo(make_thumbnail(photo, THUMBNAIL_PX), THUMBNAIL_NAME, THUMBNAIL_QUALITY)

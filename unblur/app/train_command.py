@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from unblur.app.options import AnyDeviceName, CheckpointName, Flag, OptionalFolder, OptionalNumber, Share
+from unblur.app.options import AnyDeviceName, CheckpointName, OptionalFolder, OptionalNumber, Quiet, Share
 from unblur.names import Precision, RecipeName
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def train(
     precision: Annotated[
         Precision | None, tyro.conf.arg(metavar="auto|float32|bfloat16", help_behavior_hint="")
     ] = None,
-    quiet: Flag = False,
+    quiet: Quiet = False,
 ) -> int:
     """Train a network. After an interruption, the same command continues from the last checkpoint.
 
