@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from unblur.blur import Camera
 from unblur.checkpoints.folder import (
+    BUNDLED_BLUR_CLASSIFIER,
     BUNDLED_FAITHFUL,
     BUNDLED_KERNEL_ESTIMATOR,
     BUNDLED_MOTION_ESTIMATOR,
@@ -195,6 +196,7 @@ def restoration_results() -> Iterable[tuple[str, Result]]:
             ("motion", BUNDLED_MOTION_ESTIMATOR, planes),
             ("prior", BUNDLED_PRIOR, planes),
             ("kernel", BUNDLED_KERNEL_ESTIMATOR, _kernel_features()),
+            ("blur", BUNDLED_BLUR_CLASSIFIER, planes),
         ):
             answers = load_checkpoint(folder).model.eval()(shown)
             yield f"weights {name}", _result(*([answers] if isinstance(answers, Tensor) else answers))

@@ -139,6 +139,14 @@ NOT_RUN = {
     "darktable-cli photo.dng export.tif --icc-type SRGB --core --conf plugins/imageio/format/tiff/bpp=16": "needs "
     "darktable",
     "unblur export.tif -o export_sharper.tif": "needs what the command above makes; run with another export.tif",
+    **dict.fromkeys(
+        [
+            "python -m experiments.blur_examples photos -o runs/blur-examples",
+            "python -m experiments.train_blur_classifier runs/blur-examples --output runs/blur",
+            "python -m experiments.measure_blur_report held-out -o results/blur",
+        ],
+        "takes minutes; tests/experiments/test_blur_report.py runs a small one",
+    ),
     "unblur photo.jpg --mode generative --checkpoint runs/glow --decoder runs/decoder": (
         "test_generative_mode.py types it with small ones"
     ),

@@ -208,8 +208,8 @@ def test_bundle_reports_an_unreadable_card(
     assert not (tmp_path / "out").exists()
 
 
-def test_names_are_printed_on_one_line(tmp_path: Path, make_photo, capfd: pytest.CaptureFixture[str]) -> None:
-    photo = make_photo(tmp_path / "x.png")
+def test_names_are_printed_on_one_line(photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    photo = sorted(photos.iterdir())[0]
     assert main(["restore", str(photo), "--checkpoint", "a\nb\x1b[31m"]) == 2
     assert "a\\nb\\x1b[31m" in capfd.readouterr().err
 

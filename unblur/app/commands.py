@@ -46,6 +46,14 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ends_at_once=True,
         ),
         Command(
+            "inspect",
+            "Report whether photographs are sharp, shaken or out of focus, and where.",
+            (
+                ("unblur inspect photo.jpg", "prints the kind, length and direction of the blur"),
+                ("unblur inspect holiday -r --overlay overlays", "also draws where each photograph is blurred"),
+            ),
+        ),
+        Command(
             "video",
             "Restore the blurred frames of a video.",
             (

@@ -28,6 +28,7 @@ def restore(
     mode: Annotated[Mode, arg(metavar="faithful|fast|generative")] = "faithful",
     strength: Share = 1.0,
     shake: Annotated[ShakeChoice, arg(metavar="auto|off|always")] = "auto",
+    restore_sharp: Flag = False,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
     overwrite: Flag = False,
@@ -61,6 +62,8 @@ def restore(
         strength: How much of the restoration to apply, from 0 (nothing) to 1 (all).
         shake: Camera shake. auto: estimate and remove it where that helps. off: never, which takes about a third of
             the time. always: also where the estimate is uncertain, which may make a photograph worse.
+        restore_sharp: Also restore photographs that are sharp already. Without this they are left unchanged, unless
+            --checkpoint is given.
         recursive: Include subfolders, and create the same subfolders in OUT.
         skip_existing: Skip photographs that already have a result.
         overwrite: Replace existing results. Without this or --skip-existing, an existing result is an error.
@@ -149,6 +152,7 @@ def restore(
         quality=quality,
         skip_existing=skip_existing,
         overwrite=overwrite,
+        leave_sharp=checkpoint is None and not restore_sharp,
         make_thumbnails=report is not None and report.suffix.lower() != ".json",
     )
     reporting = Reporting(quiet=quiet, json_lines=json, to_stdout=not to_stdout, file=report, new_folder=new_folder)

@@ -6,6 +6,7 @@ from typing import assert_never
 from unblur.datasets import PairSet, SyntheticText
 from unblur.models import (
     AutoencoderConfig,
+    BlurClassifierConfig,
     GlowConfig,
     KernelEstimatorConfig,
     LatentDecoderConfig,
@@ -114,6 +115,8 @@ def _describe_purpose(model: ModelConfig) -> str:
             return "Estimates the blur kernel of camera shake from a photograph and a rough restoration of it."
         case ShakeFusionConfig():
             return "Joins the restoration of a photograph with its deconvolution."
+        case BlurClassifierConfig():
+            return "Classifies the blur of a photograph."
     assert_never(model)
 
 
@@ -135,4 +138,6 @@ def _describe_use(model: ModelConfig) -> str:
             return "unblur restore photo.jpg --mode generative --checkpoint GENERATOR --decoder FOLDER"
         case KernelEstimatorConfig() | ShakeFusionConfig():
             return "python -m experiments.shake_evidence FOLDER --photos PHOTOS --fusion FUSION"
+        case BlurClassifierConfig():
+            return "python -m experiments.measure_blur_report PHOTOS --checkpoint FOLDER"
     assert_never(model)

@@ -3,15 +3,16 @@ _unblur() {
   local current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" command=restore words="" names=""
   if [[ $COMP_CWORD -gt 1 ]]; then
     case "${COMP_WORDS[1]}" in
-      restore|video|web|train|evaluate|tables|bench|simulate|validation|datasets|check|patterns|convert|export|bundle) command="${COMP_WORDS[1]}" ;;
-      help|-h|--help) words="restore video web train evaluate tables bench simulate validation datasets check patterns convert export bundle" ;;
+      restore|inspect|video|web|train|evaluate|tables|bench|simulate|validation|datasets|check|patterns|convert|export|bundle) command="${COMP_WORDS[1]}" ;;
+      help|-h|--help) words="restore inspect video web train evaluate tables bench simulate validation datasets check patterns convert export bundle" ;;
       --print-completion) words="bash fish zsh" ;;
     esac
   else
-    words="restore video web train evaluate tables bench simulate validation datasets check patterns convert export bundle help"
+    words="restore inspect video web train evaluate tables bench simulate validation datasets check patterns convert export bundle help"
   fi
   case "$command" in
-    restore) names="-h --help -o --output --mode --strength --shake -r --recursive --skip-existing --overwrite --suffix --format --quality --compare --jobs --device --tile --checkpoint --runtime --watch --report --json -q --quiet --steps --seed --solver --fidelity --caption --text-encoder --uncertainty --decoder --no-mark" ;;
+    restore) names="-h --help -o --output --mode --strength --shake --restore-sharp -r --recursive --skip-existing --overwrite --suffix --format --quality --compare --jobs --device --tile --checkpoint --runtime --watch --report --json -q --quiet --steps --seed --solver --fidelity --caption --text-encoder --uncertainty --decoder --no-mark" ;;
+    inspect) names="-h --help -r --recursive --overlay --solve --json" ;;
     video) names="-h --help --frames --strength --crf --overwrite --device --tile --checkpoint --json -q --quiet" ;;
     web) names="-h --help --host --port --password --open --device --checkpoint --no-browser" ;;
     train) names="-h --help -o --run --photos --pairs --pairs-share --init --init-prior --init-motion --init-nafnet --init-denoiser --latent-encoder --steps --device --precision -q --quiet" ;;
