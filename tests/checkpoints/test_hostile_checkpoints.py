@@ -209,7 +209,7 @@ def test_bundle_reports_an_unreadable_card(
 
 
 def test_names_are_printed_on_one_line(photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    photo = sorted(photos.iterdir())[0]
+    photo = min(photos.iterdir())
     assert main(["restore", str(photo), "--checkpoint", "a\nb\x1b[31m"]) == 2
     assert "a\\nb\\x1b[31m" in capfd.readouterr().err
 

@@ -6,6 +6,7 @@ from typing import assert_never
 from unblur.errors import UnblurError
 from unblur.models import (
     AutoencoderConfig,
+    BlurClassifierConfig,
     GlowConfig,
     KernelEstimatorConfig,
     LatentDecoderConfig,
@@ -95,10 +96,10 @@ ObjectiveSettings = RestorationTraining | MotionTraining | PriorTraining | Autoe
 
 def check_model(objective: ObjectiveSettings, model: ModelConfig) -> None:
     """Raise UnblurError when the objective does not train networks of this kind."""
-    if isinstance(model, KernelEstimatorConfig | ShakeFusionConfig):
+    if isinstance(model, KernelEstimatorConfig | ShakeFusionConfig | BlurClassifierConfig):
         raise UnblurError(
-            f"A {type(model).__name__} is trained by a script of its own; run experiments.train_kernel_estimator or "
-            "experiments.train_shake_fusion."
+            f"A {type(model).__name__} is trained by a script of its own; run experiments.train_kernel_estimator, "
+            "experiments.train_shake_fusion or experiments.train_blur_classifier."
         )
     match objective:
         case RestorationTraining():

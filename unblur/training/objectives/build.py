@@ -10,22 +10,7 @@ from unblur.checkpoints.latent_spaces import FrozenEncoder
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
-<<<<<<< HEAD
 from unblur.models import GlowConfig, SemanticPriorConfig
-=======
-from unblur.models import (
-    AutoencoderConfig,
-    BlurClassifierConfig,
-    GlowConfig,
-    KernelEstimatorConfig,
-    LatentDecoderConfig,
-    MotionEstimatorConfig,
-    PreReconstructionConfig,
-    RestorerConfig,
-    SemanticPriorConfig,
-    ShakeFusionConfig,
-)
->>>>>>> main
 from unblur.models.pre_reconstruction import STRIDE_PX
 from unblur.training.objective_settings import (
     AutoencoderTraining,
@@ -73,7 +58,6 @@ def build_objective(
             return AutoencodingObjective(
                 patches, settings, recipe.schedule.steps, recipe.seed, device, encoder, precision=recipe.precision
             )
-<<<<<<< HEAD
         case GlowTraining() as settings:
             pre_reconstruction = _build_pre_reconstruction(recipe, settings, photos, device, encoder)
             if not isinstance(recipe.model, GlowConfig):
@@ -91,14 +75,6 @@ def _build_prior_distillation(recipe: Recipe, photos: PhotoFolder | None, device
     restorer = _load_bundled_restorer(device) if recipe.model.two_pass else None
     teacher = load_teacher(recipe.model.backbone).to(device)
     return PriorDistillationObjective(build_patches(recipe, photos, device), teacher, restorer)
-=======
-        case KernelEstimatorConfig() | ShakeFusionConfig() | BlurClassifierConfig():
-            raise UnblurError(
-                f"Recipes do not train the network of {recipe.name}; use experiments.train_kernel_estimator, "
-                "experiments.train_shake_fusion or experiments.train_blur_classifier."
-            )
-    assert_never(recipe.model)
->>>>>>> main
 
 
 def _load_bundled_restorer(device: str) -> torch.nn.Module:
