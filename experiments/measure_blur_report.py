@@ -82,6 +82,7 @@ def measure(
         for known in tqdm(simulate(found, seed), total=len(KINDS) * len(found), disable=not sys.stderr.isatty())
     ]
     title = f"Blur report on {len(compared)} simulated photographs"
+    output.mkdir(parents=True, exist_ok=True)
     write_table(output, "blur_report", title, summarise(compared), _make_csv(compared))
     return 0
 
