@@ -28,6 +28,7 @@ RESULTS = {
     "prior": ("Semantic prior", "Result: gap closed in the hardest quintile of the validation set."),
     "decoder": ("Decoder", "Result: PSNR, ST-LPIPS and NIQE of reconstructed validation photographs."),
     "generative": ("GLOWDeblur", "Result: squared error of the velocity and of the alignment in the last 1,000 steps."),
+    "blur": ("Blur classifier", "Result: agreement of the most probable kind on simulated photographs."),
     "kernel": ("Kernel estimator", "Result: as in its model card."),
     "shake": ("Fusion network", "Result: PSNR in dB as in its model card."),
 }

@@ -59,7 +59,7 @@ def train_and_measure(
     if len(sources) < len(sets) or not sets:
         lacking = ", ".join(one.name for one in sets if one.source is None) or "The experiment"
         raise UnblurError(f"{lacking} has no pairs for training; give data sets to fine-tune on.")
-    steps = context.recipe.steps
+    steps = context.recipe.schedule.steps
     pretrained = train_row(context, "pretrained", [pretraining], pretraining_steps)
 
     def row(name: str, learnt_from: Sequence[DataSource], init: Path | None) -> dict[str, Cell]:

@@ -46,7 +46,7 @@ def train_and_measure(context: RowContext, sets: Sequence[BenchmarkSet]) -> dict
     rows = {}
     for one in sets:
         if one.source is not None:
-            checkpoint = train_row(context, one.name, [one.source], context.recipe.steps)
+            checkpoint = train_row(context, one.name, [one.source], context.recipe.schedule.steps)
             rows[one.name] = measure_row(context, one.name, checkpoint, sets)
     if not rows:
         raise UnblurError("None of the data sets has pairs for training; give at least one that has.")

@@ -27,7 +27,7 @@ from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
 
 NetworkName = Literal["small", "bundled", "restormer"]
 """`small` only shows that training has an effect, `bundled` has the shape of the bundled network, and `restormer` is
@@ -72,40 +72,32 @@ def make_row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: i
                 model=NAFNetConfig(
                     width=16, encoder_blocks=(1, 1, 1), middle_blocks=1, decoder_blocks=(1, 1, 1), stem_stride=2
                 ),
-                sampling=sampling,
-                repeats=4,
                 seed=seed,
-                steps=steps,
-                batch=batch,
-                peak_learning_rate=2e-3,
-                warmup_steps=min(100, steps // 10),
-                ema_decay=0.99,
+                data=TrainingData(sampling=sampling, repeats=4),
+                optimization=Optimization(ema_decay=0.99),
+                schedule=Schedule(
+                    steps=steps, batch=batch, peak_learning_rate=2e-3, warmup_steps=min(100, steps // 10)
+                ),
             )
         case "bundled":
             return Recipe(
                 name="unblur-study-bundled",
                 model=find_recipe("faithful").model,
-                sampling=sampling,
-                repeats=4,
                 seed=seed,
-                steps=steps,
-                batch=batch,
-                warmup_steps=min(200, steps // 10),
+                data=TrainingData(sampling=sampling, repeats=4),
+                schedule=Schedule(steps=steps, batch=batch, warmup_steps=min(200, steps // 10)),
             )
         case "restormer":
             # Step size and momenta of Restormer's authors (arXiv 2111.09881); the loss is ours.
             return Recipe(
                 name="unblur-study-restormer",
                 model=RestormerConfig(),
-                sampling=sampling,
-                repeats=4,
                 seed=seed,
-                steps=steps,
-                batch=batch,
-                peak_learning_rate=3e-4,
-                warmup_steps=min(200, steps // 10),
-                weight_decay=1e-4,
-                betas=(0.9, 0.999),
+                data=TrainingData(sampling=sampling, repeats=4),
+                optimization=Optimization(weight_decay=1e-4, betas=(0.9, 0.999)),
+                schedule=Schedule(
+                    steps=steps, batch=batch, peak_learning_rate=3e-4, warmup_steps=min(200, steps // 10)
+                ),
             )
     assert_never(network)
 
@@ -171,9 +163,10 @@ def train_row(
     share = 1 / len(sources)
     recipe = replace(
         context.recipe,
-        extra_sources=tuple(replace(source, share=share) for source in sources),
-        steps=steps,
-        warmup_steps=min(context.recipe.warmup_steps, steps // 10),
+        data=replace(context.recipe.data, extra_sources=tuple(replace(source, share=share) for source in sources)),
+        schedule=replace(
+            context.recipe.schedule, steps=steps, warmup_steps=min(context.recipe.schedule.warmup_steps, steps // 10)
+        ),
     )
     run = context.output / "runs" / name
     train(

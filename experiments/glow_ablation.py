@@ -47,6 +47,7 @@ from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
+from unblur.training.objective_settings import GlowTraining
 from unblur.training.recipe import Recipe
 
 
@@ -232,7 +233,7 @@ def _train(recipe: Recipe, run: Path, init: Path | None, context: AblationContex
         init=InitFrom(checkpoint=init, prior=context.prior),
         latent_encoder=context.encoder,
         device=context.device,
-        on_step=lambda step, _: context.report(f"{run.name}: training", step, recipe.steps),
+        on_step=lambda step, _: context.report(f"{run.name}: training", step, recipe.schedule.steps),
     )
     return run
 
@@ -247,15 +248,15 @@ def make_ablation_recipe(
     """
     stage = glow_joint() if joint else glow()
     assert isinstance(stage.model, GlowConfig)
+    assert isinstance(stage.objective, GlowTraining)
     return replace(
         stage,
         name=f"unblur-study-{'joint' if joint else 'glow'}",
         model=stage.model if aligned else replace(stage.model, pre_reconstruction=None),
-        extra_sources=tuple(replace(source, share=1 / len(sources)) for source in sources),
-        steps=steps,
-        warmup_steps=min(stage.warmup_steps, steps // 10),
-        glow=replace(stage.glow, cache_size=cache_size),
         seed=seed,
+        data=replace(stage.data, extra_sources=tuple(replace(source, share=1 / len(sources)) for source in sources)),
+        objective=replace(stage.objective, cache_size=cache_size),
+        schedule=replace(stage.schedule, steps=steps, warmup_steps=min(stage.schedule.warmup_steps, steps // 10)),
     )
 
 

@@ -20,6 +20,7 @@ from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
+from unblur.training.objective_settings import RestorationTraining
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import FrequencyLoss, L1Loss, LossTerm, PSNRLoss, STLPIPSLoss
 
@@ -39,13 +40,13 @@ def make_loss_recipes(*, steps: int, seed: int) -> tuple[Recipe, ...]:
     recipe = replace(
         faithful(),
         seed=seed,
-        steps=steps,
-        peak_learning_rate=2e-4,
-        warmup_steps=min(100, steps // 10),
-        ema_decay=0.995,
+        optimization=replace(faithful().optimization, ema_decay=0.995),
+        schedule=replace(faithful().schedule, steps=steps, peak_learning_rate=2e-4, warmup_steps=min(100, steps // 10)),
         checkpoint_every=min(500, steps),
     )
-    return tuple(replace(recipe, name=name, losses=of_name) for name, of_name in terms.items())
+    return tuple(
+        replace(recipe, name=name, objective=RestorationTraining(losses=of_name)) for name, of_name in terms.items()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ def train_recipe(recipe: Recipe, photos: Path, init: Path, folder: Path, device:
         run,
         init=InitFrom(checkpoint=init),
         device=device,
-        on_step=lambda step, _: report(f"{recipe.name}: training", step, recipe.steps),
+        on_step=lambda step, _: report(f"{recipe.name}: training", step, recipe.schedule.steps),
     )
     return run
 

@@ -50,12 +50,14 @@ def measure_size(recipe: Recipe, photos: Path, seconds: float, pairs: Sequence[P
     with tempfile.TemporaryDirectory() as folder:
         # The first step loads photographs and libraries; the others tell how many fit into the time.
         marks: list[float] = []
-        probe = replace(recipe, steps=_PROBE_STEPS, warmup_steps=1)
+        probe = replace(recipe, schedule=replace(recipe.schedule, steps=_PROBE_STEPS, warmup_steps=1))
         train(probe, photos, Path(folder) / "probe", on_step=lambda *_: marks.append(time.process_time()))
         step_s = (marks[-1] - marks[0]) / (len(marks) - 1)
         steps = max(2, round(seconds / step_s))
         recipe = replace(
-            recipe, steps=steps, warmup_steps=min(recipe.warmup_steps, steps // 10), checkpoint_every=steps
+            recipe,
+            schedule=replace(recipe.schedule, steps=steps, warmup_steps=min(recipe.schedule.warmup_steps, steps // 10)),
+            checkpoint_every=steps,
         )
         began = time.process_time()
         train(recipe, photos, Path(folder) / "run")
@@ -147,7 +149,10 @@ def make_candidate_recipes() -> tuple[Recipe, ...]:
             channels=(32, 64, 128, 256), blocks=2, stem_stride=2, expanded=256
         ),
     }
-    return tuple(replace(faithful(), name=name, model=model, seed=1, repeats=4) for name, model in shapes.items())
+    return tuple(
+        replace(faithful(), name=name, model=model, seed=1, data=replace(faithful().data, repeats=4))
+        for name, model in shapes.items()
+    )
 
 
 def network_sizes(

@@ -49,8 +49,9 @@ from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import Progress, train
+from unblur.training.objective_settings import RestorationTraining
 from unblur.training.precision import is_recipe_of, read_recorded_recipe
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
 from unblur.training.restoration_loss import LossTerm
 
 SmallHost = Literal["unet", "mimo-unet", "nafnet", "mprnet", "restormer"]
@@ -200,15 +201,11 @@ def make_ablation_recipe(host: SmallHost, prior: PriorConfig | None, *, steps: i
     return Recipe(
         name=f"unblur-study-{host}",
         model=make_small_host(host, prior),
-        camera=SHAKE,
-        repeats=4,
-        repeat_gap=64,
         seed=seed,
-        steps=steps,
-        peak_learning_rate=7e-4,
-        warmup_steps=min(200, steps // 10),
-        betas=(0.9, 0.99),
-        losses=find_host_losses(host),
+        data=TrainingData(camera=SHAKE, repeats=4, repeat_gap=64),
+        objective=RestorationTraining(losses=find_host_losses(host)),
+        optimization=Optimization(betas=(0.9, 0.99)),
+        schedule=Schedule(steps=steps, peak_learning_rate=7e-4, warmup_steps=min(200, steps // 10)),
     )
 
 
@@ -237,17 +234,23 @@ def make_small_host(host: SmallHost, prior: PriorConfig | None) -> HostConfig:
 
 def find_host_losses(host: SmallHost) -> tuple[LossTerm, ...]:
     """Return the losses of the full-sized recipe."""
+    objective = _make_full_sized_recipe(host).objective
+    assert isinstance(objective, RestorationTraining)
+    return objective.losses
+
+
+def _make_full_sized_recipe(host: SmallHost) -> Recipe:
     match host:
         case "unet":
-            return unet(with_prior=False).losses
+            return unet(with_prior=False)
         case "mimo-unet":
-            return mimo_unet(plus=False, with_prior=False).losses
+            return mimo_unet(plus=False, with_prior=False)
         case "nafnet":
-            return nafnet(with_prior=False).losses
+            return nafnet(with_prior=False)
         case "mprnet":
-            return mprnet(with_prior=False).losses
+            return mprnet(with_prior=False)
         case "restormer":
-            return restormer(with_prior=False).losses
+            return restormer(with_prior=False)
     assert_never(host)
 
 

@@ -13,7 +13,7 @@ from unblur.checkpoints.old_names import former_name
 
 def former_json(text: str) -> str:
     """Undo `modern_json` except for SHA-256."""
-    return json.dumps(_former(json.loads(text)), indent=2) + "\n"
+    return json.dumps(_former(_flatten_recipe(json.loads(text))), indent=2) + "\n"
 
 
 def make_former_checkpoint(folder: Path) -> None:
@@ -39,6 +39,22 @@ def make_former_run(folder: Path) -> None:
     torch.save(state, path)
     if (folder / "cache").exists():
         (folder / "cache").rename(folder / "kept")
+
+
+def _flatten_recipe(entries: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of a recipe's parts side by side, as recipes used to hold them."""
+    if "objective" not in entries:
+        return entries
+    flat = {name: one for name, one in entries.items() if name not in ("data", "optimization", "schedule", "objective")}
+    flat |= entries["data"] | entries["optimization"] | entries["schedule"]
+    flat["schedule"] = flat.pop("decay")
+    objective = dict(entries["objective"])
+    match objective.pop("kind"):
+        case "AutoencoderTraining":
+            return flat | {"reconstruction": objective}
+        case "GlowTraining":
+            return flat | {"glow": objective}
+    return flat | objective
 
 
 def _former(value: Any, key: str = "") -> Any:

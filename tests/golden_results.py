@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from unblur.blur import Camera
 from unblur.checkpoints.folder import (
+    BUNDLED_BLUR_CLASSIFIER,
     BUNDLED_FAITHFUL,
     BUNDLED_KERNEL_ESTIMATOR,
     BUNDLED_MOTION_ESTIMATOR,
@@ -50,13 +51,18 @@ from unblur.models import (
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.loading import load
-from unblur.training.glow_training import GlowTraining
 from unblur.training.initialization import InitFrom
+from unblur.training.learning_rate import Halving
 from unblur.training.loop import train
-from unblur.training.recipe import PatchStage, Recipe
-from unblur.training.reconstruction_loss import ReconstructionLoss
+from unblur.training.objective_settings import (
+    AutoencoderTraining,
+    GlowTraining,
+    MotionTraining,
+    PriorTraining,
+    RestorationTraining,
+)
+from unblur.training.recipe import PatchStage, Recipe, Schedule, TrainingData
 from unblur.training.restoration_loss import FrequencyLoss, L1Loss
-from unblur.training.schedule import Halving
 
 GOLDEN = Path(__file__).parent / "golden" / "results.json"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -75,35 +81,37 @@ class Result:
 TINY = Recipe(
     name="tiny-restorer",
     model=MIMOUNetConfig(width=4, blocks=1, dropout=0.5),
-    camera=Camera(extent_px=(2, 6)),
-    sampling=PatchSampling(patch_px=32),
-    extra_sources=(SyntheticText(camera=Camera(extent_px=(2, 6)), count=2, share=0.25),),
-    repeats=2,
-    repeat_gap=2,
     seed=7,
-    steps=4,
-    batch=2,
+    data=TrainingData(
+        camera=Camera(extent_px=(2, 6)),
+        sampling=PatchSampling(patch_px=32),
+        extra_sources=(SyntheticText(camera=Camera(extent_px=(2, 6)), count=2, share=0.25),),
+        repeats=2,
+        repeat_gap=2,
+        workers=0,
+    ),
+    objective=RestorationTraining(losses=(L1Loss(), FrequencyLoss(weight=0.1))),
+    schedule=Schedule(
+        steps=4,
+        batch=2,
+        progressive=(PatchStage(start=0.5, patch_px=48, batch=4),),
+        warmup_steps=2,
+        decay=Halving(times=2),
+    ),
     accumulate=2,
     precision="float32",
-    progressive=(PatchStage(start=0.5, patch_px=48, batch=4),),
-    warmup_steps=2,
-    schedule=Halving(times=2),
-    losses=(L1Loss(), FrequencyLoss(weight=0.1)),
     log_every=1,
     checkpoint_every=2,
-    workers=0,
 )
 """Restoration with most of what a recipe can ask for: dropout, two losses, growing patches, accumulation, two kinds of
 examples and repeated pairs."""
 
 ON_64_PX = replace(
     TINY,
-    extra_sources=(),
-    repeats=1,
+    data=replace(TINY.data, extra_sources=(), repeats=1, sampling=PatchSampling(patch_px=64)),
+    objective=RestorationTraining(),
+    schedule=replace(TINY.schedule, progressive=()),
     accumulate=1,
-    progressive=(),
-    sampling=PatchSampling(patch_px=64),
-    losses=Recipe.losses,
 )
 STUDENT = SemanticPriorConfig(fusion_channels=8)
 AUTOENCODER = AutoencoderConfig(
@@ -118,18 +126,28 @@ RECIPES = (
         ON_64_PX, name="tiny-multiscale", model=MultiScaleConfig(nafnet=NAFNET, scales=2, condition_on_coarser=True)
     ),
     replace(
-        ON_64_PX, name="tiny-motion", model=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)), batch=1
+        ON_64_PX,
+        name="tiny-motion",
+        model=MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1)),
+        objective=MotionTraining(),
+        schedule=replace(ON_64_PX.schedule, batch=1),
     ),
-    replace(ON_64_PX, name="tiny-prior", model=STUDENT, backbone_lr_scale=0.1),
+    replace(
+        ON_64_PX,
+        name="tiny-prior",
+        model=STUDENT,
+        objective=PriorTraining(),
+        optimization=replace(ON_64_PX.optimization, backbone_lr_scale=0.1),
+    ),
     replace(
         ON_64_PX,
         name="tiny-autoencoder",
         model=AUTOENCODER,
-        reconstruction=ReconstructionLoss(perceptual=0, adversarial_start=0.5),
+        objective=AutoencoderTraining(perceptual=0, adversarial_start=0.5),
     ),
-    replace(ON_64_PX, name="tiny-pre-reconstruction", model=GENERATOR.pre_reconstruction),
-    replace(ON_64_PX, name="tiny-glow", model=GENERATOR),
-    replace(ON_64_PX, name="tiny-glow-cached", model=GENERATOR, glow=GlowTraining(cache_size=3)),
+    replace(ON_64_PX, name="tiny-pre-reconstruction", model=GENERATOR.pre_reconstruction, objective=GlowTraining()),
+    replace(ON_64_PX, name="tiny-glow", model=GENERATOR, objective=GlowTraining()),
+    replace(ON_64_PX, name="tiny-glow-cached", model=GENERATOR, objective=GlowTraining(cache_size=3)),
 )
 """One run for each kind of training."""
 
@@ -178,6 +196,7 @@ def restoration_results() -> Iterable[tuple[str, Result]]:
             ("motion", BUNDLED_MOTION_ESTIMATOR, planes),
             ("prior", BUNDLED_PRIOR, planes),
             ("kernel", BUNDLED_KERNEL_ESTIMATOR, _kernel_features()),
+            ("blur", BUNDLED_BLUR_CLASSIFIER, planes),
         ):
             answers = load_checkpoint(folder).model.eval()(shown)
             yield f"weights {name}", _result(*([answers] if isinstance(answers, Tensor) else answers))

@@ -37,6 +37,12 @@ NOT_RUN = {
     "git clone --depth 1 ADDRESS unblur": "fetches what this file is part of",
     "cd unblur": "the folder that the line before makes",
     "make demo": "installs; its program is run by test_the_demo_runs below",
+    'pipx install "unblur @ git+https://ADDRESS"': "fetches what this file is part of; test_install.py installs it",
+    'uv tool install "unblur @ git+https://ADDRESS"': "the same",
+    "pip wheel --no-deps .": "run by test_install.py",
+    "pipx install ./unblur-0.1.0-py3-none-any.whl": "test_install.py installs it",
+    "docker build -t unblur .": "test_install.py takes the steps of the Dockerfile",
+    'docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/photos" unblur photo.jpg': "the same",
     "python -m venv .venv": "`make test` has done the same before this file runs",
     ".venv/Scripts/python -m pip install -c constraints.txt -e .": "installs, on Windows; the same",
     ".venv/bin/unblur photo.jpg": "typed by test_the_command_after_the_demo_works_in_a_fresh_shell below",
@@ -63,7 +69,7 @@ NOT_RUN = {
     "unblur photo.jpg --runtime onnx": "needs onnxruntime; test_restore_runtime.py",
     "unblur photo.jpg --runtime openvino": "needs openvino; test_runtimes.py",
     "unblur export openvino -o unblur.xml": "needs openvino; test_export_command.py",
-    "pip install -c constraints.txt -e '.[web]'": "installs; `make test` has done the same before this file runs",
+    "pip install 'unblur[web]'": "installs; `make test` has done the same before this file runs",
     "curl -s https://example.org/photo.jpg | unblur - --quiet > sharper.jpg": "needs the network; test_pipes.py",
     "unblur camera -o restored --watch": "ends with Ctrl-C; test_watch.py",
     "unblur web": "ends with Ctrl-C; test_web_page.py",
@@ -133,6 +139,14 @@ NOT_RUN = {
     "darktable-cli photo.dng export.tif --icc-type SRGB --core --conf plugins/imageio/format/tiff/bpp=16": "needs "
     "darktable",
     "unblur export.tif -o export_sharper.tif": "needs what the command above makes; run with another export.tif",
+    **dict.fromkeys(
+        [
+            "python -m experiments.blur_examples photos -o runs/blur-examples",
+            "python -m experiments.train_blur_classifier runs/blur-examples --output runs/blur",
+            "python -m experiments.measure_blur_report held-out -o results/blur",
+        ],
+        "takes minutes; tests/experiments/test_blur_report.py runs a small one",
+    ),
     "unblur photo.jpg --mode generative --checkpoint runs/glow --decoder runs/decoder": (
         "test_generative_mode.py types it with small ones"
     ),
@@ -284,7 +298,11 @@ def with_small_batches(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
 
     def made(*given: Any, **settings: Any) -> Recipe:
         recipe = make(*given, **settings)
-        return replace(recipe, batch=1, sampling=replace(recipe.sampling, patch_px=96), progressive=(), repeat_gap=2)
+        return replace(
+            recipe,
+            data=replace(recipe.data, sampling=replace(recipe.data.sampling, patch_px=96), repeat_gap=2),
+            schedule=replace(recipe.schedule, batch=1, progressive=()),
+        )
 
     return made
 

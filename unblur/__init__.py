@@ -12,14 +12,17 @@ if TYPE_CHECKING:
     from unblur import blur, datasets, metrics
     from unblur.photos.files import read_photo, write_photo
     from unblur.photos.photo import Metadata, Photo
+    from unblur.restoration.blur_report import BlurReport
     from unblur.restoration.estimate_shake import estimate_shake
     from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
+    from unblur.restoration.inspect import inspect
     from unblur.restoration.loading import load
     from unblur.restoration.picture_restorer import Restoration
     from unblur.restoration.restorer import Restorer
     from unblur.restoration.shake import Shake
 
 __all__ = [
+    "BlurReport",
     "GenerativeRestorer",
     "GenerativeSettings",
     "Metadata",
@@ -32,6 +35,7 @@ __all__ = [
     "blur",
     "datasets",
     "estimate_shake",
+    "inspect",
     "load",
     "metrics",
     "read_photo",
@@ -39,6 +43,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BlurReport": "unblur.restoration.blur_report",
     "GenerativeRestorer": "unblur.restoration.generative",
     "GenerativeSettings": "unblur.restoration.generative",
     "Metadata": "unblur.photos.photo",
@@ -47,6 +52,7 @@ _HOMES = {
     "Restorer": "unblur.restoration.restorer",
     "Shake": "unblur.restoration.shake",
     "estimate_shake": "unblur.restoration.estimate_shake",
+    "inspect": "unblur.restoration.inspect",
     "load": "unblur.restoration.loading",
     "read_photo": "unblur.photos.files",
     "write_photo": "unblur.photos.files",

@@ -29,6 +29,7 @@ SETTINGS = JobSettings(
     quality=None,
     skip_existing=False,
     overwrite=False,
+    leave_sharp=True,
     make_thumbnails=False,
 )
 

@@ -23,7 +23,13 @@ def test_the_benchmark_prints_ratios(
 ) -> None:
     def small(name: RecipeName) -> Recipe:
         """Recipes that differ in their names alone, on patches as small as the photographs of the test."""
-        return replace(smoke(), name=name, model=TINY, sampling=PatchSampling(patch_px=32), batch=2)
+        return replace(
+            smoke(),
+            name=name,
+            model=TINY,
+            data=replace(smoke().data, sampling=PatchSampling(patch_px=32)),
+            schedule=replace(smoke().schedule, batch=2),
+        )
 
     monkeypatch.setattr("unblur.recipes.find_recipe", small)
     # Processors without instructions for bfloat16 take minutes for the shapes of a true measurement.

@@ -69,6 +69,7 @@ def test_the_version(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["restor", "photo.jpg"], "did you mean `unblur restore`?"),
         (["Vidoe", "clip.mp4"], "did you mean `unblur video`?"),
+        (["watch", "camera"], "did you mean `unblur FOLDER --watch`?"),
         (["hlep"], "did you mean `unblur help`?"),
         (["help", "evalute"], "did you mean `unblur help evaluate`?"),
         (["help", "xyzzy"], "`unblur help` lists the commands"),

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from unblur.app.interruption import Interruption
+from unblur.app.interruption import Interruption, end_at_once
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
 
@@ -38,6 +38,16 @@ def test_an_ignored_ctrl_c_remains_ignored() -> None:
     with Interruption() as interruption:
         signal.raise_signal(signal.SIGINT)
         interruption.check()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_ctrl_c_ends_the_process_where_python_could_not_handle_it() -> None:
+    with end_at_once():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with end_at_once():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 

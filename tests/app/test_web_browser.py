@@ -78,6 +78,21 @@ class Visitor:
             and box["y"] + box["height"] <= height
         )
 
+    @property
+    def width(self) -> float:
+        """Width of the view in pixels."""
+        width: float = self.page.locator(".view").bounding_box()["width"]
+        return width
+
+    def drag(self, selector: str, left: float, top: float) -> None:
+        """Drag by so many pixels to the left and top, from a place beside the divider."""
+        box = self.page.locator(selector).bounding_box()
+        x, y = box["x"] + 0.65 * box["width"], box["y"] + 0.5 * box["height"]
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.move(x - left, y - top, steps=3)
+        self.page.mouse.up()
+
     def download(self, role: str, name: str, folder: Path) -> Path:
         with self.page.expect_download() as found:
             self.page.get_by_role(role, name=re.compile(name)).click()
@@ -110,8 +125,14 @@ def test_the_result_is_in_view_and_can_be_downloaded(
     page.get_by_role("button", name="100 %").click()
     assert page.locator(".pictures").bounding_box()["width"] == 1300
     assert visitor.is_in_view(".frame")
+    visitor.drag(".view", 60, 50)
+    assert page.evaluate("document.querySelector('.view').scrollLeft") == pytest.approx(
+        (1300 - visitor.width) / 2 + 60, abs=2
+    )
     page.get_by_role("button", name="Fit").click()
     assert visitor.is_in_view(".pictures")
+    visitor.drag(".frame", 0.2 * visitor.width, 0)
+    assert int(page.get_by_role("slider", name="Divider").input_value()) < 50
     result = visitor.download("link", "^Download", tmp_path)
     assert result.name == "large photo_unblurred_fast.jpg"
     assert Image.open(result).size == (1300, 700)

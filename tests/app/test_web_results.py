@@ -137,7 +137,9 @@ def test_fidelity_equals_that_of_the_command_line_up_to_rounding(
         assert any("Detail was generated" in remark for remark in list_remarks(visit.results)) == marked
 
 
-def test_values_out_of_range_are_refused() -> None:
+def test_choices_out_of_range_are_refused() -> None:
+    with pytest.raises(UnblurError, match="no mode 'best'"):
+        Choices(mode="best")  # type: ignore[arg-type]
     with pytest.raises(UnblurError, match="fidelity of 2"):
         Choices(fidelity=2.0)
     with pytest.raises(UnblurError, match="strength of -1"):

@@ -208,8 +208,9 @@ def test_bundle_reports_an_unreadable_card(
     assert not (tmp_path / "out").exists()
 
 
-def test_names_are_printed_on_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["restore", "x.png", "--checkpoint", "a\nb\x1b[31m"]) == 2
+def test_names_are_printed_on_one_line(photos: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    photo = min(photos.iterdir())
+    assert main(["restore", str(photo), "--checkpoint", "a\nb\x1b[31m"]) == 2
     assert "a\\nb\\x1b[31m" in capfd.readouterr().err
 
 

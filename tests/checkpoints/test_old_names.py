@@ -29,8 +29,9 @@ from unblur.models import ModelConfig, MultiScaleConfig, build
 from unblur.names import RecipeName
 from unblur.recipes import find_recipe
 from unblur.training.loop import train
+from unblur.training.objective_settings import RestorationTraining
 from unblur.training.precision import read_recorded_recipe
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
 from unblur.training.restoration_loss import L1Loss, PSNRLoss
 
 SAMPLES = Path(__file__).parent / "old_names"
@@ -86,14 +87,15 @@ def test_an_unfinished_run_with_former_names_continues_bit_for_bit(
     recipe = Recipe(
         name="tiny",
         model=MULTISCALE,
-        sampling=PatchSampling(patch_px=32),
-        extra_sources=(SyntheticText(camera=Camera(extent_px=(2, 6)), count=2, share=0.25),),
-        losses=(PSNRLoss(), L1Loss(weight=0.5)),
-        frozen=frozen,
-        steps=4,
-        batch=2,
+        data=TrainingData(
+            sampling=PatchSampling(patch_px=32),
+            extra_sources=(SyntheticText(camera=Camera(extent_px=(2, 6)), count=2, share=0.25),),
+            workers=0,
+        ),
+        objective=RestorationTraining(losses=(PSNRLoss(), L1Loss(weight=0.5))),
+        optimization=Optimization(frozen=frozen),
+        schedule=Schedule(steps=4, batch=2),
         checkpoint_every=2,
-        workers=0,
     )
     train(recipe, photos, tmp_path / "whole")
 
@@ -107,12 +109,12 @@ def test_an_unfinished_run_with_former_names_continues_bit_for_bit(
     train(recipe, photos, tmp_path / "parts")
     whole, parts = (tmp_path / run / "model.safetensors" for run in ("whole", "parts"))
     assert whole.read_bytes() == parts.read_bytes()
-    assert from_json((tmp_path / "parts" / "recipe.json").read_text(), Recipe).frozen == frozen
+    assert from_json((tmp_path / "parts" / "recipe.json").read_text(), Recipe).optimization.frozen == frozen
 
 
 def test_settings_of_experiments_with_former_names_remain_locked(tmp_path: Path) -> None:
     settings = SyntheticText(camera=Camera(), share=0.5)
-    recipe = replace(find_recipe("multiscale"), extra_sources=(settings,))
+    recipe = replace(find_recipe("multiscale"), data=replace(find_recipe("multiscale").data, extra_sources=(settings,)))
     (tmp_path / "study.json").write_text(former_json(to_json(recipe)))
     lock_settings(tmp_path, recipe)
 

@@ -84,8 +84,8 @@ def test_networks_differ_in_more_than_their_name() -> None:
         make_row_recipe(name, steps=50, patch_px=32, batch=2, seed=1) for name in ("small", "bundled", "restormer")
     ]
     assert len({recipe.model for recipe in recipes}) == 3
-    assert {(recipe.steps, recipe.sampling.patch_px, recipe.batch, recipe.seed) for recipe in recipes} == {
-        (50, 32, 2, 1)
-    }
-    assert all(recipe.warmup_steps <= recipe.steps // 10 for recipe in recipes)
-    assert replace(recipes[0], steps=60) != recipes[0]
+    assert {
+        (recipe.schedule.steps, recipe.data.sampling.patch_px, recipe.schedule.batch, recipe.seed) for recipe in recipes
+    } == {(50, 32, 2, 1)}
+    assert all(recipe.schedule.warmup_steps <= recipe.schedule.steps // 10 for recipe in recipes)
+    assert replace(recipes[0], schedule=replace(recipes[0].schedule, steps=60)) != recipes[0]

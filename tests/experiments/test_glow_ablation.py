@@ -32,8 +32,8 @@ from unblur.models.samplers import Sampling
 from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
 from unblur.recipes.glow import glow, glow_joint
-from unblur.training.glow_training import GlowTraining
-from unblur.training.recipe import Recipe
+from unblur.training.objective_settings import GlowTraining
+from unblur.training.recipe import Recipe, Schedule
 
 SOURCES: tuple[DataSource, ...] = tuple(
     SimulatedBlur(camera=find_preset(name), share=1.0) for name in ("gopro", "realblur")
@@ -50,13 +50,14 @@ WIDE = replace(
 
 def test_stages_differ_from_their_recipes_by_what_is_studied() -> None:
     first = make_ablation_recipe(joint=False, aligned=True, sources=(), steps=50, cache_size=7, seed=3)
-    alike = partial(replace, name="", warmup_steps=0, steps=1, seed=1, glow=GlowTraining())
+    alike = partial(replace, name="", schedule=Schedule(steps=1), seed=1, objective=GlowTraining())
     assert alike(first) == alike(glow())
-    assert first.glow == replace(glow().glow, cache_size=7)
+    assert first.objective == replace(glow().objective, cache_size=7)
     tuned = make_ablation_recipe(joint=True, aligned=True, sources=SOURCES, steps=50, cache_size=7, seed=3)
-    assert tuned.peak_learning_rate == glow_joint().peak_learning_rate < first.peak_learning_rate
-    assert [source.share for source in tuned.extra_sources] == [0.5, 0.5]
-    assert tuned.camera_share == 0
+    assert tuned.schedule.peak_learning_rate == glow_joint().schedule.peak_learning_rate
+    assert tuned.schedule.peak_learning_rate < first.schedule.peak_learning_rate
+    assert [source.share for source in tuned.data.extra_sources] == [0.5, 0.5]
+    assert tuned.data.camera_share == 0
     plain = make_ablation_recipe(joint=True, aligned=False, sources=SOURCES, steps=50, cache_size=7, seed=3)
     assert isinstance(plain.model, GlowConfig)
     assert plain.model.pre_reconstruction is None
@@ -110,9 +111,8 @@ def test_the_study_at_toy_scale_and_again(
         return replace(
             recipe,
             model=WIDE if aligned else replace(WIDE, pre_reconstruction=None),
-            batch=1,
-            sampling=replace(recipe.sampling, patch_px=64),
-            repeat_gap=2,
+            data=replace(recipe.data, sampling=replace(recipe.data.sampling, patch_px=64), repeat_gap=2),
+            schedule=replace(recipe.schedule, batch=1),
         )
 
     monkeypatch.setattr("experiments.glow_ablation.make_ablation_recipe", small)
@@ -140,7 +140,7 @@ def test_the_study_at_toy_scale_and_again(
     assert weights[0] == weights[1] == weights[2]
     assert len(set(weights)) == 3
     assert all(math.isfinite(float(line["psnr_db"])) for line in lines)
-    assert from_json((out / "no-bpp" / "recipe.json").read_text(), Recipe).steps == 2
+    assert from_json((out / "no-bpp" / "recipe.json").read_text(), Recipe).schedule.steps == 2
     without = load_checkpoint(out / "no-alignment").config
     assert isinstance(without, GlowConfig)
     assert without.pre_reconstruction is None

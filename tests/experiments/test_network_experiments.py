@@ -15,6 +15,7 @@ from unblur.datasets.simulated import PatchSampling
 from unblur.models import NAFNetConfig, build
 from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.training.objective_settings import RestorationTraining
 from unblur.training.recipe import Recipe
 
 TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
@@ -23,7 +24,7 @@ TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_block
 def test_candidates_differ_in_their_shape_only() -> None:
     candidates = make_candidate_recipes()
     assert len({candidate.model for candidate in candidates}) == len(candidates) > 2
-    rest = {(c.camera, c.sampling, c.seed, c.batch, c.peak_learning_rate, c.repeats) for c in candidates}
+    rest = {(c.seed, c.data, c.objective, c.optimization, c.schedule) for c in candidates}
     assert len(rest) == 1
 
 
@@ -33,7 +34,12 @@ def test_a_study_trains_and_measures_its_candidates(
 ) -> None:
     def small() -> tuple[Recipe, ...]:
         return tuple(
-            replace(candidate, model=TINY, batch=1, sampling=PatchSampling(patch_px=64), repeat_gap=4)
+            replace(
+                candidate,
+                model=TINY,
+                data=replace(candidate.data, sampling=PatchSampling(patch_px=64), repeat_gap=4),
+                schedule=replace(candidate.schedule, batch=1),
+            )
             for candidate in make_candidate_recipes()
         )
 
@@ -68,8 +74,16 @@ def test_a_study_of_nothing_is_refused(photos: Path, capsys: pytest.CaptureFixtu
 
 def test_runs_differ_in_their_loss_only() -> None:
     recipes = make_loss_recipes(steps=50, seed=3)
-    assert len({recipe.losses for recipe in recipes}) == len(recipes) > 3
-    assert len({replace(recipe, name="", losses=recipes[0].losses) for recipe in recipes}) == 1
+    assert len({recipe.objective.losses for recipe in recipes}) == len(recipes) > 3
+    assert (
+        len(
+            {
+                replace(recipe, name="", objective=RestorationTraining(losses=recipes[0].objective.losses))
+                for recipe in recipes
+            }
+        )
+        == 1
+    )
 
 
 @pytest.mark.slow
@@ -83,7 +97,12 @@ def test_a_comparison_of_losses_trains_and_measures_each_run_once(
 
     def small(*, steps: int, seed: int) -> tuple[Recipe, ...]:
         return tuple(
-            replace(recipe, model=network, batch=1, sampling=PatchSampling(patch_px=64))
+            replace(
+                recipe,
+                model=network,
+                data=replace(recipe.data, sampling=PatchSampling(patch_px=64)),
+                schedule=replace(recipe.schedule, batch=1),
+            )
             for recipe in make_loss_recipes(steps=steps, seed=seed)
         )
 

@@ -45,7 +45,11 @@ def photos(tmp_path: Path) -> Path:
 def small_batches(*given: Any, **settings: Any) -> Recipe:
     """The recipe of a run, with updates of two patches of 64 px."""
     recipe = make_ablation_recipe(*given, **settings)
-    return replace(recipe, batch=2, sampling=replace(recipe.sampling, patch_px=64), repeat_gap=2)
+    return replace(
+        recipe,
+        data=replace(recipe.data, sampling=replace(recipe.data.sampling, patch_px=64), repeat_gap=2),
+        schedule=replace(recipe.schedule, batch=2),
+    )
 
 
 @pytest.fixture

@@ -10,18 +10,23 @@ from unblur import recipes
 from unblur.config import from_json, to_json
 from unblur.models import PriorConfig, RestorerConfig
 from unblur.names import RecipeName
+from unblur.training.learning_rate import compute_learning_rate
 from unblur.training.progressive import list_phases
 from unblur.training.recipe import Recipe
-from unblur.training.schedule import compute_learning_rate
 
 HOSTS = ("unet", "mimo-unet", "mimo-unet+", "mprnet", "nafnet", "nafnet-64", "restormer")
 
 
 def rate(recipe: Recipe, share: float) -> float:
     """The learning rate after a share of the run."""
-    step = min(recipe.steps - 1, round(share * recipe.steps))
-    of = partial(compute_learning_rate, recipe.schedule, steps=recipe.steps, warmup_steps=recipe.warmup_steps)
-    return of(step, peak=recipe.peak_learning_rate, final=recipe.final_learning_rate)
+    step = min(recipe.schedule.steps - 1, round(share * recipe.schedule.steps))
+    of = partial(
+        compute_learning_rate,
+        recipe.schedule.decay,
+        steps=recipe.schedule.steps,
+        warmup_steps=recipe.schedule.warmup_steps,
+    )
+    return of(step, peak=recipe.schedule.peak_learning_rate, final=recipe.schedule.final_learning_rate)
 
 
 @pytest.mark.parametrize("name", get_args(RecipeName))
@@ -54,7 +59,7 @@ def test_rates_batches_and_patches_are_those_of_the_papers(
     recipe = recipes.find_recipe(name)
     for share, expected in at_shares.items():
         assert rate(recipe, share) == pytest.approx(expected, rel=2e-3)
-    assert (recipe.batch, recipe.sampling.patch_px) == (batch, patch_px)
+    assert (recipe.schedule.batch, recipe.data.sampling.patch_px) == (batch, patch_px)
 
 
 def test_restormers_patches_grow_at_the_steps_of_the_paper() -> None:

@@ -43,15 +43,15 @@ from unblur.models.tiny_autoencoder import build_taesana_encoder
 from unblur.models.tokens import Tokens
 from unblur.recipes import find_recipe
 from unblur.seeds import seed_for
-from unblur.training.glow_training import GlowTraining
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
+from unblur.training.objective_settings import GlowTraining
 from unblur.training.objectives import cached_flow_matching
 from unblur.training.objectives.build import build_objective
 from unblur.training.objectives.flow_matching import FlowMatchingObjective
 from unblur.training.objectives.objective import Objective
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import Recipe, Schedule, TrainingData
 from unblur.training.step import take_step
 
 # The motion estimator begins as the bundled one.
@@ -63,14 +63,11 @@ AUTOENCODER = AutoencoderConfig(
 TINY = Recipe(
     name="tiny-glow",
     model=NETWORK,
-    camera=Camera(extent_px=(2, 6)),
-    sampling=PatchSampling(patch_px=64),
-    steps=5,
-    batch=2,
-    warmup_steps=2,
+    objective=GlowTraining(),
+    data=TrainingData(camera=Camera(extent_px=(2, 6)), sampling=PatchSampling(patch_px=64), workers=2),
+    schedule=Schedule(steps=5, batch=2, warmup_steps=2),
     log_every=1,
     checkpoint_every=2,
-    workers=2,
 )
 
 
@@ -122,7 +119,13 @@ def train_three_steps(recipe: Recipe, photos: Path, run: Path, init: InitFrom, e
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    train(replace(TINY, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
+    train(
+        replace(TINY, data=replace(TINY.data, workers=0)),
+        photos,
+        tmp_path / "whole",
+        init=InitFrom(prior=prior),
+        latent_encoder=encoder,
+    )
     train_three_steps(TINY, photos, tmp_path / "parts", InitFrom(prior=prior), encoder)
     # What began is in the run; only what makes the examples is needed again.
     train(TINY, photos, tmp_path / "parts", latent_encoder=encoder)
@@ -136,7 +139,13 @@ def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
-    train(replace(TINY, steps=2), photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
+    train(
+        replace(TINY, schedule=replace(TINY.schedule, steps=2)),
+        photos,
+        tmp_path / "run",
+        init=InitFrom(prior=prior),
+        latent_encoder=encoder,
+    )
     found = load_checkpoint(tmp_path / "run")
     network = found.model
     assert isinstance(network, GlowDeblur)
@@ -169,7 +178,11 @@ def test_it_goes_on_from_one_whose_prior_looked_once(tmp_path: Path) -> None:
 def test_only_what_is_trained_is_given_to_the_optimizer(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    recipe = replace(TINY, steps=1, peak_learning_rate=1e-2, warmup_steps=0, ema_decay=0.0)
+    recipe = replace(
+        TINY,
+        optimization=replace(TINY.optimization, ema_decay=0.0),
+        schedule=replace(TINY.schedule, steps=1, peak_learning_rate=1e-2, warmup_steps=0),
+    )
     train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     state = torch.load(tmp_path / "run" / "training_state.pt", weights_only=True)
     torch.manual_seed(0)
@@ -179,7 +192,7 @@ def test_only_what_is_trained_is_given_to_the_optimizer(
 
 def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encoder: Path) -> None:
     learning = GlowTraining(alignment=0.5, restoration=2.0, motion_dropout=0.5, semantics_dropout=0.5)
-    diffusion = task(replace(TINY, glow=learning), photos, encoder)
+    diffusion = task(replace(TINY, objective=learning), photos, encoder)
     shown = blurry, sharp, clean, noise, sigma, told = batch(diffusion, range(4))
     network = lively().eval()
     with torch.no_grad():
@@ -215,9 +228,15 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
 def test_cached_patches_are_made_once_and_frozen_parts_stay_unchanged(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cached = replace(TINY, glow=GlowTraining(cache_size=3))
+    cached = replace(TINY, objective=GlowTraining(cache_size=3))
 
-    train(replace(cached, workers=0), photos, tmp_path / "whole", init=InitFrom(prior=prior), latent_encoder=encoder)
+    train(
+        replace(cached, data=replace(cached.data, workers=0)),
+        photos,
+        tmp_path / "whole",
+        init=InitFrom(prior=prior),
+        latent_encoder=encoder,
+    )
     train_three_steps(cached, photos, tmp_path / "parts", InitFrom(prior=prior), encoder)
     files = sorted((tmp_path / "parts" / "cache").glob("*.safetensors"))
     assert [file.stem for file in files] == ["000000", "000001", "000002"]
@@ -244,7 +263,7 @@ def test_cached_patches_are_made_once_and_frozen_parts_stay_unchanged(
 def test_an_unfinished_run_with_former_names_finds_its_cache(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = replace(TINY, glow=GlowTraining(cache_size=3))
+    recipe = replace(TINY, objective=GlowTraining(cache_size=3))
     digest, init = cached_flow_matching._hash_frozen, InitFrom(prior=prior)
     with monkeypatch.context() as former:
         former.setattr(cached_flow_matching, "_hash_frozen", lambda network, *_: digest(network, former_name))
@@ -264,8 +283,8 @@ def test_cached_features_equal_newly_computed_ones(
     model = NETWORK if aligned else replace(NETWORK, pre_reconstruction=None)
     network = lively(model).eval()
     folder = PhotoFolder(photos)
-    cached = replace(TINY, model=model, glow=GlowTraining(cache_size=4, motion_dropout=0, semantics_dropout=0))
-    new = replace(cached, glow=replace(cached.glow, cache_size=None, restoration=0))
+    cached = replace(TINY, model=model, objective=GlowTraining(cache_size=4, motion_dropout=0, semantics_dropout=0))
+    new = replace(cached, objective=replace(cached.objective, cache_size=None, restoration=0))
     again, once = (
         build_objective(recipe, folder, "cpu", load_encoder(encoder), tmp_path / "cache") for recipe in (cached, new)
     )
@@ -291,7 +310,10 @@ def test_cached_features_equal_newly_computed_ones(
 
 
 def test_an_example_depends_on_its_number_alone(photos: Path, encoder: Path) -> None:
-    one, other = task(TINY, photos, encoder), task(replace(TINY, batch=8, steps=99), photos, encoder)
+    one, other = (
+        task(TINY, photos, encoder),
+        task(replace(TINY, schedule=replace(TINY.schedule, batch=8, steps=99)), photos, encoder),
+    )
     for index in (3, 0):
         assert all(map(torch.equal, one.example(index), other.example(index)))
     assert not torch.equal(one.example(0)[3], one.example(1)[3])
@@ -358,7 +380,13 @@ def test_a_run_with_parts_and_recomputation_is_nearly_the_plain_one(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     for name, recipe in [("plain", TINY), ("frugal", replace(TINY, accumulate=2, gradient_checkpointing=True))]:
-        train(replace(recipe, steps=2), photos, tmp_path / name, init=InitFrom(prior=prior), latent_encoder=encoder)
+        train(
+            replace(recipe, schedule=replace(recipe.schedule, steps=2)),
+            photos,
+            tmp_path / name,
+            init=InitFrom(prior=prior),
+            latent_encoder=encoder,
+        )
     one, other = (metrics(tmp_path / name) for name in ("plain", "frugal"))
     # bfloat16 keeps eight bits.
     assert one[-1]["velocity"] == pytest.approx(other[-1]["velocity"], rel=1e-2)
@@ -368,11 +396,11 @@ def test_a_run_with_parts_and_recomputation_is_nearly_the_plain_one(
 def test_a_first_restoration_is_trained_for_itself_and_begun_with(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    first = replace(TINY, model=NETWORK.pre_reconstruction, steps=2)
+    first = replace(TINY, model=NETWORK.pre_reconstruction, schedule=replace(TINY.schedule, steps=2))
     train(first, photos, tmp_path / "first", latent_encoder=encoder)
     assert "gain_db" in metrics(tmp_path / "first")[0]
     assert "--init" in (tmp_path / "first" / "README.md").read_text()
-    still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    still = replace(TINY, schedule=replace(TINY.schedule, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0))
     train(
         still,
         photos,
@@ -402,7 +430,7 @@ def test_parts_come_from_elsewhere_into_a_network_that_goes_on(
     """What is borrowed from the package changes there; then the next stage of what borrows it needs the new."""
     first = NETWORK.pre_reconstruction
     assert first is not None
-    still = replace(TINY, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    still = replace(TINY, schedule=replace(TINY.schedule, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0))
     train(still, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     torch.manual_seed(7)
     several = MultiScaleConfig(nafnet=first.nafnet, channels=4, blocks=1)
@@ -456,7 +484,7 @@ def test_without_alignment_the_denoiser_gets_the_blurry_latents(
 ) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     plain = replace(NETWORK, pre_reconstruction=None)
-    recipe = replace(TINY, model=plain, steps=2)
+    recipe = replace(TINY, model=plain, schedule=replace(TINY.schedule, steps=2))
     train(recipe, photos, tmp_path / "run", init=InitFrom(prior=prior), latent_encoder=encoder)
     assert "psnr_db" not in metrics(tmp_path / "run")[0]
     blurry, *_, encoded = task(recipe, photos, encoder).example(0)
@@ -493,7 +521,7 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
     with pytest.raises(UnblurError, match="makes 32 numbers of 32 x 32 pixels"):
         trained(latent_encoder=tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="multiples of 32 px"):
-        trained(replace(TINY, sampling=PatchSampling(patch_px=40)))
+        trained(replace(TINY, data=replace(TINY.data, sampling=PatchSampling(patch_px=40))))
     with pytest.raises(UnblurError, match="but the recipe trains"):
         trained(init=InitFrom(checkpoint=prior, prior=prior))
     with pytest.raises(UnblurError, match="cannot be divided"):
@@ -525,7 +553,7 @@ def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder: Path, pr
 
 def test_recipes_from_before_there_was_glow_are_still_read() -> None:
     older = json.loads(to_json(RESTORER))
-    for entry in ("glow", "accumulate", "gradient_checkpointing"):
+    for entry in ("objective", "accumulate", "gradient_checkpointing"):
         del older[entry]
     assert from_json(json.dumps(older), Recipe) == RESTORER
 
@@ -535,7 +563,10 @@ def test_the_command_trains_it_with_everything_it_is_told(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recipe as it is but for fewer patches, from Stage I to II, with weights that nobody trained."""
-    monkeypatch.setattr("unblur.recipes.find_recipe", lambda name: replace(find_recipe(name), batch=2))
+    monkeypatch.setattr(
+        "unblur.recipes.find_recipe",
+        lambda name: replace(find_recipe(name), schedule=replace(find_recipe(name).schedule, batch=2)),
+    )
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
     config = SemanticPriorConfig()
     save_checkpoint(tmp_path / "prior", build(config), config, train_patch_px=64, card="tiny")

@@ -21,27 +21,24 @@ from unblur.datasets import PhotoFolder, SimulatedPairs
 from unblur.datasets.repeated import AugmentedPair
 from unblur.datasets.simulated import PatchSampling, apply_dihedral
 from unblur.errors import UnblurError
-from unblur.models import MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
+from unblur.models import KernelEstimatorConfig, MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke
 from unblur.training.initialization import InitFrom
+from unblur.training.learning_rate import Halving
 from unblur.training.loop import train
+from unblur.training.objective_settings import MotionTraining, RestorationTraining
 from unblur.training.objectives.build import build_objective
-from unblur.training.recipe import PatchStage, Recipe
+from unblur.training.recipe import PatchStage, Recipe, Schedule, TrainingData
 from unblur.training.restoration_loss import FrequencyLoss, L1Loss
-from unblur.training.schedule import Halving
 from unblur.training.state import load_state, save_state
 
 TINY = Recipe(
     name="tiny",
     model=NAFNetConfig(width=8, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2),
-    camera=Camera(extent_px=(2, 6)),
-    sampling=PatchSampling(patch_px=32),
-    steps=9,
-    batch=2,
-    warmup_steps=2,
+    data=TrainingData(camera=Camera(extent_px=(2, 6)), sampling=PatchSampling(patch_px=32), workers=2),
+    schedule=Schedule(steps=9, batch=2, warmup_steps=2),
     log_every=1,
     checkpoint_every=3,
-    workers=2,
 )
 
 
@@ -62,11 +59,13 @@ def metrics(run: Path) -> list[dict[str, float]]:
 GROWING = replace(
     TINY,
     model=MIMOUNetConfig(width=4, blocks=1, dropout=0.5),
-    losses=(L1Loss(), FrequencyLoss(weight=0.1)),
-    schedule=Halving(times=2),
-    progressive=(PatchStage(start=0.4, patch_px=48, batch=1), PatchStage(start=0.7, patch_px=64, batch=3)),
-    repeats=2,
-    repeat_gap=2,
+    data=replace(TINY.data, repeats=2, repeat_gap=2),
+    objective=RestorationTraining(losses=(L1Loss(), FrequencyLoss(weight=0.1))),
+    schedule=replace(
+        TINY.schedule,
+        decay=Halving(times=2),
+        progressive=(PatchStage(start=0.4, patch_px=48, batch=1), PatchStage(start=0.7, patch_px=64, batch=3)),
+    ),
 )
 """Everything at once that could go astray: what is left out at random, several outputs, patches that grow."""
 
@@ -100,7 +99,8 @@ def test_a_run_killed_by_the_system_at_any_instant_goes_on(photos: Path, tmp_pat
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[3])\n"
         "from test_loop import TINY; from unblur.training.loop import train\n"
         "from dataclasses import replace\n"
-        "train(replace(TINY, steps=400, checkpoint_every=1), Path(sys.argv[1]), Path(sys.argv[2]))"
+        "recipe = replace(TINY, schedule=replace(TINY.schedule, steps=400), checkpoint_every=1)\n"
+        "train(recipe, Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     run = tmp_path / "run"
     for _ in range(2):
@@ -114,7 +114,7 @@ def test_a_run_killed_by_the_system_at_any_instant_goes_on(photos: Path, tmp_pat
     reached = load_state(run / "training_state.pt")["step"]
     assert 0 < reached < 400
     load_checkpoint(run)
-    recipe = replace(TINY, steps=400, checkpoint_every=1)
+    recipe = replace(TINY, schedule=replace(TINY.schedule, steps=400), checkpoint_every=1)
 
     def stop(_step: int, _measured: dict[str, float]) -> None:
         raise KilledError
@@ -128,47 +128,55 @@ def test_the_last_patches_are_the_ones_that_use_is_fitted_to(photos: Path, tmp_p
     train(GROWING, photos, tmp_path / "run")
     assert load_checkpoint(tmp_path / "run").train_patch_px == 64
     assert "2 patches of 32 px, then 1 patches of 48 px, then 3" in (tmp_path / "run" / "README.md").read_text()
+    large = replace(GROWING.schedule, progressive=(PatchStage(start=0.5, patch_px=200, batch=1),))
     with pytest.raises(UnblurError, match="patches of 200 px need"):
-        train(replace(GROWING, progressive=(PatchStage(start=0.5, patch_px=200, batch=1),)), photos, tmp_path / "other")
+        train(replace(GROWING, schedule=large), photos, tmp_path / "other")
 
 
 def test_recipes_of_runs_before_there_were_losses_are_still_read() -> None:
     older = json.loads(to_json(TINY))
-    for entry in ("losses", "schedule", "progressive"):
-        del older[entry]
+    del older["objective"], older["schedule"]["decay"], older["schedule"]["progressive"]
     assert from_json(json.dumps(older), Recipe) == TINY
     assert from_json(to_json(GROWING), Recipe) == GROWING
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "stages",
     [
-        {"losses": ()},
-        {"progressive": (PatchStage(start=0.0, patch_px=8, batch=1),)},
-        {"progressive": (PatchStage(start=0.5, patch_px=8, batch=1), PatchStage(start=0.4, patch_px=8, batch=1))},
-        {"progressive": (PatchStage(start=0.5, patch_px=8, batch=0),)},
+        (PatchStage(start=0.0, patch_px=8, batch=1),),
+        (PatchStage(start=0.5, patch_px=8, batch=1), PatchStage(start=0.4, patch_px=8, batch=1)),
+        (PatchStage(start=0.5, patch_px=8, batch=0),),
     ],
 )
-def test_an_invalid_recipe_is_refused(wrong: dict[str, tuple[()]]) -> None:
-    with pytest.raises(ValueError, match="tiny"):
-        replace(TINY, **wrong)
+def test_an_invalid_schedule_is_refused(stages: tuple[PatchStage, ...]) -> None:
+    with pytest.raises(ValueError, match="stages"):
+        replace(TINY.schedule, progressive=stages)
+
+
+def test_an_objective_without_losses_or_for_another_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="minimises nothing"):
+        RestorationTraining(losses=())
+    with pytest.raises(UnblurError, match="MotionTraining does not train a NAFNetConfig"):
+        replace(TINY, objective=MotionTraining())
+    with pytest.raises(UnblurError, match=r"experiments\.train_shake_fusion"):
+        replace(TINY, model=KernelEstimatorConfig())
 
 
 def test_the_number_of_workers_changes_nothing(photos: Path, tmp_path: Path) -> None:
     for workers in (0, 3):
-        train(replace(TINY, workers=workers), photos, tmp_path / f"{workers}")
+        train(replace(TINY, data=replace(TINY.data, workers=workers)), photos, tmp_path / f"{workers}")
     first, second = (load_state(tmp_path / run / "training_state.pt") for run in ("0", "3"))
     assert all(torch.equal(value, second["model"][name]) for name, value in first["model"].items())
 
 
 def test_another_recipe_is_not_mixed_in(photos: Path, tmp_path: Path) -> None:
-    train(replace(TINY, steps=1), photos, tmp_path / "run")
+    train(replace(TINY, schedule=replace(TINY.schedule, steps=1)), photos, tmp_path / "run")
     with pytest.raises(UnblurError, match="another recipe"):
-        train(replace(TINY, steps=2), photos, tmp_path / "run")
+        train(replace(TINY, schedule=replace(TINY.schedule, steps=2)), photos, tmp_path / "run")
 
 
 def test_an_exploding_loss_stops_and_keeps_the_last_good_state(photos: Path, tmp_path: Path) -> None:
-    wild = replace(TINY, peak_learning_rate=1e6, warmup_steps=6, steps=50)
+    wild = replace(TINY, schedule=replace(TINY.schedule, peak_learning_rate=1e6, warmup_steps=6, steps=50))
     with pytest.raises(UnblurError, match="exploded") as caught:
         train(wild, photos, tmp_path / "run")
     assert "learning_rate" in str(caught.value)
@@ -179,7 +187,9 @@ def test_an_exploding_loss_stops_and_keeps_the_last_good_state(photos: Path, tmp
 
 def test_a_run_can_begin_with_other_weights(photos: Path, tmp_path: Path) -> None:
     train(TINY, photos, tmp_path / "first")
-    frozen = replace(TINY, steps=1, seed=2, peak_learning_rate=0.0, final_learning_rate=0.0)
+    frozen = replace(
+        TINY, seed=2, schedule=replace(TINY.schedule, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    )
     train(frozen, photos, tmp_path / "second", init=InitFrom(checkpoint=tmp_path / "first"))
     assert same_weights(tmp_path / "first", tmp_path / "second")
 
@@ -232,11 +242,10 @@ def test_the_same_loop_learns_motion(photos: Path, tmp_path: Path) -> None:
     recipe = replace(
         TINY,
         model=MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1)),
-        repeats=2,
-        repeat_gap=2,
-        workers=1,
+        objective=MotionTraining(),
+        data=replace(TINY.data, repeats=2, repeat_gap=2, workers=1),
     )
-    train(replace(recipe, steps=6), photos, tmp_path / "run")
+    train(replace(recipe, schedule=replace(recipe.schedule, steps=6)), photos, tmp_path / "run")
     assert isinstance(load_checkpoint(tmp_path / "run").config, MotionEstimatorConfig)
     assert all(0 < line["endpoint_px"] < 100 for line in metrics(tmp_path / "run"))
     assert all(0 < line["reblur"] < 1 for line in metrics(tmp_path / "run"))
@@ -245,9 +254,10 @@ def test_the_same_loop_learns_motion(photos: Path, tmp_path: Path) -> None:
 
 def test_blurring_again_is_a_part_of_what_motion_is_learnt_from(photos: Path) -> None:
     """The loss is that of the paths alone, and the weight times that of the photograph blurred again."""
-    recipe = replace(TINY, model=MotionEstimatorConfig())
+    recipe = replace(TINY, model=MotionEstimatorConfig(), objective=MotionTraining())
     paths_alone, both = (
-        build_objective(replace(recipe, reblur_weight=weight), PhotoFolder(photos)) for weight in (0.0, 10.0)
+        build_objective(replace(recipe, objective=MotionTraining(reblur_weight=weight)), PhotoFolder(photos))
+        for weight in (0.0, 10.0)
     )
     blurry, truth, sharp = (part[None] for part in both.example(0))
     answers = truth.clone().requires_grad_()
@@ -264,7 +274,7 @@ def test_blurring_again_is_a_part_of_what_motion_is_learnt_from(photos: Path) ->
 
 def test_input_and_target_are_rotated_together(photos: Path) -> None:
     """Motion of a turned pair is the motion that would have blurred the turned photograph so."""
-    pairs = SimulatedPairs(PhotoFolder(photos), TINY.camera, PatchSampling(patch_px=32), seed=3)
+    pairs = SimulatedPairs(PhotoFolder(photos), TINY.data.camera, PatchSampling(patch_px=32), seed=3)
     pair = pairs[0]
     for orientation in range(8):
         motion = AugmentedPair(pair, orientation).fit_ends(8)
@@ -283,10 +293,15 @@ def test_input_and_target_are_rotated_together(photos: Path) -> None:
 
 def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Path) -> None:
     """What chooses between sizes learns around a NAFNet that was trained before."""
-    nafnet = replace(TINY, steps=2)
+    nafnet = replace(TINY, schedule=replace(TINY.schedule, steps=2))
     train(nafnet, photos, tmp_path / "nafnet")
     assert isinstance(TINY.model, NAFNetConfig)
-    around = replace(TINY, model=MultiScaleConfig(nafnet=TINY.model, channels=4, blocks=1), frozen=("nafnet",), steps=4)
+    around = replace(
+        TINY,
+        model=MultiScaleConfig(nafnet=TINY.model, channels=4, blocks=1),
+        optimization=replace(TINY.optimization, frozen=("nafnet",)),
+        schedule=replace(TINY.schedule, steps=4),
+    )
     train(around, photos, tmp_path / "around", init=InitFrom(checkpoint=tmp_path / "nafnet"))
     before = load_checkpoint(tmp_path / "nafnet").model.state_dict()
     after = load_checkpoint(tmp_path / "around").model
@@ -295,7 +310,9 @@ def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Pa
     ending = after.get_submodule("fusion.ending").state_dict()
     assert all(value.abs().max() > 0 for value in ending.values())
     # The next leg begins with all of it.
-    still = replace(around, seed=7, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    still = replace(
+        around, seed=7, schedule=replace(around.schedule, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
+    )
     train(still, photos, tmp_path / "next", init=InitFrom(checkpoint=tmp_path / "around"))
     assert same_weights(tmp_path / "around", tmp_path / "next")
     assert isinstance(around.model, MultiScaleConfig)
@@ -395,10 +412,10 @@ def test_a_folder_of_something_else_is_left_alone(name: str, photos: Path, tmp_p
 
 
 def test_a_run_killed_before_its_last_checkpoint_keeps_its_state(photos: Path, tmp_path: Path) -> None:
-    train(replace(TINY, steps=3), photos, tmp_path / "run")
+    train(replace(TINY, schedule=replace(TINY.schedule, steps=3)), photos, tmp_path / "run")
     state = (tmp_path / "run" / "training_state.pt").read_bytes()
     (tmp_path / "run" / "model.safetensors").unlink()
-    train(replace(TINY, steps=3), photos, tmp_path / "run")
+    train(replace(TINY, schedule=replace(TINY.schedule, steps=3)), photos, tmp_path / "run")
     assert (tmp_path / "run" / "training_state.pt").read_bytes() == state
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
@@ -406,4 +423,4 @@ def test_a_run_killed_before_its_last_checkpoint_keeps_its_state(photos: Path, t
 @pytest.mark.parametrize("steps", [0, -1])
 def test_a_run_without_steps_is_refused(steps: int) -> None:
     with pytest.raises(UnblurError, match="learns nothing"):
-        replace(TINY, steps=steps)
+        replace(TINY, schedule=replace(TINY.schedule, steps=steps))

@@ -21,6 +21,7 @@ from unblur.errors import UnblurError
 from unblur.models import MotionEstimatorConfig
 from unblur.recipes import find_recipe
 from unblur.training.loop import train
+from unblur.training.objective_settings import MotionTraining
 from unblur.training.objectives.build import build_objective
 from unblur.training.patches import build_patches
 from unblur.training.progressive import ProgressivePatches
@@ -38,9 +39,12 @@ def pairs(photos: Path, tmp_path: Path) -> Path:
 def mixed(pairs: Path) -> Recipe:
     return replace(
         TINY,
-        extra_sources=(
-            PairSet(folder=str(pairs), share=0.4),
-            SimulatedBlur(camera=Camera(extent_px=(8, 9)), share=0.25),
+        data=replace(
+            TINY.data,
+            extra_sources=(
+                PairSet(folder=str(pairs), share=0.4),
+                SimulatedBlur(camera=Camera(extent_px=(8, 9)), share=0.25),
+            ),
         ),
     )
 
@@ -50,7 +54,7 @@ def test_a_resumed_mixture_equals_an_uninterrupted_one_bit_for_bit(photos: Path,
         if step == 4:
             raise KilledError
 
-    recipe = replace(mixed(pairs), steps=6)
+    recipe = replace(mixed(pairs), schedule=replace(TINY.schedule, steps=6))
     train(recipe, photos, tmp_path / "whole")
     with pytest.raises(KilledError):
         train(recipe, photos, tmp_path / "parts", on_step=stop_after_four)
@@ -61,17 +65,20 @@ def test_a_resumed_mixture_equals_an_uninterrupted_one_bit_for_bit(photos: Path,
 
 
 def test_real_pairs_alone_need_no_photographs(pairs: Path, tmp_path: Path) -> None:
-    recipe = replace(TINY, extra_sources=tuple(PairSet(folder=str(pairs), share=1 / 3) for _ in range(3)))
-    assert recipe.camera_share == 0
-    train(replace(recipe, steps=2), None, tmp_path / "run")
+    recipe = replace(
+        TINY, data=replace(TINY.data, extra_sources=tuple(PairSet(folder=str(pairs), share=1 / 3) for _ in range(3)))
+    )
+    assert recipe.data.camera_share == 0
+    train(replace(recipe, schedule=replace(recipe.schedule, steps=2)), None, tmp_path / "run")
     assert "simulator" not in (tmp_path / "run" / "README.md").read_text()
     with pytest.raises(UnblurError, match="give a folder of sharp photographs"):
-        train(replace(TINY, steps=2), None, tmp_path / "other")
+        train(replace(TINY, schedule=replace(TINY.schedule, steps=2)), None, tmp_path / "other")
 
 
 def test_sources_together_hold_no_more_pairs_in_memory_than_one_would(photos: Path) -> None:
-    one = replace(TINY, repeats=2, repeat_gap=12)
-    several = replace(one, extra_sources=tuple(SimulatedBlur(camera=Camera(), share=1 / 6) for _ in range(5)))
+    one = replace(TINY, data=replace(TINY.data, repeats=2, repeat_gap=12))
+    sources = tuple(SimulatedBlur(camera=Camera(), share=1 / 6) for _ in range(5))
+    several = replace(one, data=replace(one.data, extra_sources=sources))
 
     def gaps(recipe: Recipe) -> list[int]:
         patches = build_patches(recipe, PhotoFolder(photos), "cpu")
@@ -85,12 +92,14 @@ def test_sources_together_hold_no_more_pairs_in_memory_than_one_would(photos: Pa
 
 def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photos: Path) -> None:
     """Runs begun before there were mixtures go on with the same patches, and their recipes still load."""
-    recipe = replace(find_recipe("faithful"), repeats=1, extra_sources=())
+    recipe = replace(find_recipe("faithful"), data=replace(find_recipe("faithful").data, repeats=1, extra_sources=()))
     old = json.loads(to_json(recipe))
-    del old["extra_sources"]
+    del old["data"]["extra_sources"]
     assert from_json(json.dumps(old), Recipe) == recipe
-    simulated = SimulatedPairs(PhotoFolder(photos), recipe.camera, replace(recipe.sampling, patch_px=64), recipe.seed)
-    task = build_objective(replace(recipe, sampling=simulated.sampling), PhotoFolder(photos))
+    simulated = SimulatedPairs(
+        PhotoFolder(photos), recipe.data.camera, replace(recipe.data.sampling, patch_px=64), recipe.seed
+    )
+    task = build_objective(replace(recipe, data=replace(recipe.data, sampling=simulated.sampling)), PhotoFolder(photos))
     for index in range(3):
         blurry, sharp = task.example(index)
         assert torch.equal(blurry, simulated[index].blurry)
@@ -98,7 +107,7 @@ def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photo
 
 
 def test_the_cameras_part_of_a_mixture_are_its_own_pairs_in_order(photos: Path, pairs: Path) -> None:
-    recipe = replace(TINY, extra_sources=(PairSet(folder=str(pairs), share=0.5),))
+    recipe = replace(TINY, data=replace(TINY.data, extra_sources=(PairSet(folder=str(pairs), share=0.5),)))
     plain, both = (build_objective(one, PhotoFolder(photos)) for one in (TINY, recipe))
     own = [plain.example(number)[0] for number in range(4)]
     shown = [both.example(index)[0] for index in range(8)]
@@ -110,39 +119,46 @@ def test_signs_are_mixed_in_blurred_by_their_own_camera(photos: Path, tmp_path: 
     signs = SyntheticText(
         camera=Camera(extent_px=(4, 5)), signs=replace(TO_LEARN, height_px=120, width_px=120), share=0.5
     )
-    recipe = replace(TINY, extra_sources=(replace(signs, count=2, signs=replace(signs.signs, capital_px=(6, 8))),))
+    recipe = replace(
+        TINY,
+        data=replace(
+            TINY.data, extra_sources=(replace(signs, count=2, signs=replace(signs.signs, capital_px=(6, 8))),)
+        ),
+    )
     plain, both = (build_objective(one, PhotoFolder(photos)) for one in (TINY, recipe))
     own = [plain.example(number)[1] for number in range(3)]
     shown = [both.example(index)[1] for index in range(6)]
     others = [seen for seen in shown if not any(torch.equal(patch, seen) for patch in own)]
     assert len(others) == 3
     assert from_json(to_json(recipe), Recipe) == recipe
-    train(replace(recipe, steps=2), photos, tmp_path / "run")
+    train(replace(recipe, schedule=replace(recipe.schedule, steps=2)), photos, tmp_path / "run")
     assert "50% of the patches show drawn signs" in (tmp_path / "run" / "README.md").read_text()
     with pytest.raises(UnblurError, match="give a folder of sharp photographs"):
-        train(replace(recipe, steps=2), None, tmp_path / "other")
+        train(replace(recipe, schedule=replace(recipe.schedule, steps=2)), None, tmp_path / "other")
 
 
 def test_recipes_with_mixtures_are_written_and_read(pairs: Path) -> None:
     recipe = mixed(pairs)
     assert from_json(to_json(recipe), Recipe) == recipe
-    assert recipe.camera_share == pytest.approx(0.35)
+    assert recipe.data.camera_share == pytest.approx(0.35)
 
 
 @pytest.mark.parametrize("shares", [(0.0,), (1.2,), (0.6, 0.6), (-0.1,)])
 def test_impossible_shares_are_refused(shares: tuple[float, ...]) -> None:
     with pytest.raises(UnblurError, match="cannot be mixed in"):
-        replace(TINY, extra_sources=tuple(PairSet(folder="x", share=share) for share in shares))
+        replace(
+            TINY, data=replace(TINY.data, extra_sources=tuple(PairSet(folder="x", share=share) for share in shares))
+        )
 
 
 def test_motion_is_not_learnt_from_real_pairs(photos: Path, pairs: Path, tmp_path: Path) -> None:
     estimator = MotionEstimatorConfig(channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1))
     with pytest.raises(UnblurError, match="true motion"):
-        train(replace(mixed(pairs), model=estimator), photos, tmp_path / "run")
+        train(replace(mixed(pairs), model=estimator, objective=MotionTraining()), photos, tmp_path / "run")
 
 
 def test_a_run_killed_between_its_last_state_and_its_checkpoint_is_mended(photos: Path, tmp_path: Path) -> None:
-    short = replace(TINY, steps=2)
+    short = replace(TINY, schedule=replace(TINY.schedule, steps=2))
     train(short, photos, tmp_path / "run")
     weights = (tmp_path / "run" / "model.safetensors").read_bytes()
     (tmp_path / "run" / "model.safetensors").unlink()
@@ -154,7 +170,7 @@ def test_the_command_mixes_pairs_in(photos: Path, pairs: Path, tmp_path: Path) -
     options = ["--photos", str(photos), "--run", str(tmp_path / "run"), "--steps", "2", "--device", "cpu"]
     assert main(["train", "smoke", *options, "--pairs", str(pairs), "--pairs-share", "0.5"]) == 0
     written = from_json((tmp_path / "run" / "recipe.json").read_text(), Recipe)
-    assert written.extra_sources == (PairSet(folder=str(pairs), share=0.5),)
+    assert written.data.extra_sources == (PairSet(folder=str(pairs), share=0.5),)
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])
@@ -165,12 +181,12 @@ def test_pairs_take_their_share_from_all_else_in_proportion(
     monkeypatch.setattr("unblur.training.loop.train", lambda recipe, *_, **__: shown.append(recipe))
     assert main(["train", "faithful", "-o", str(tmp_path), "--pairs", str(pairs), "--pairs-share", str(share)]) == 0
     (recipe,), plain = shown, find_recipe("faithful")
-    assert len(plain.extra_sources) == 1
-    assert recipe.extra_sources[-1] == PairSet(folder=str(pairs), share=share)
-    assert recipe.needs_photos == (share < 1)
-    assert recipe.camera_share == pytest.approx(plain.camera_share * (1 - share))
-    assert sum(part.share for part in recipe.extra_sources[:-1]) == pytest.approx(
-        plain.extra_sources[0].share * (1 - share)
+    assert len(plain.data.extra_sources) == 1
+    assert recipe.data.extra_sources[-1] == PairSet(folder=str(pairs), share=share)
+    assert recipe.data.needs_photos == (share < 1)
+    assert recipe.data.camera_share == pytest.approx(plain.data.camera_share * (1 - share))
+    assert sum(part.share for part in recipe.data.extra_sources[:-1]) == pytest.approx(
+        plain.data.extra_sources[0].share * (1 - share)
     )
 
 

@@ -21,12 +21,12 @@ from unblur.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteCo
 from unblur.names import Precision, RecipeName
 from unblur.recipes import find_recipe
 from unblur.training.loop import train
+from unblur.training.objective_settings import AutoencoderTraining
 from unblur.training.objectives.autoencoding import AutoencodingObjective
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective
 from unblur.training.precision import begin_recipe, is_recipe_of, read_recorded_recipe
 from unblur.training.processes import SINGLE_PROCESS, ProcessGroup
 from unblur.training.recipe import Recipe
-from unblur.training.reconstruction_loss import ReconstructionLoss
 from unblur.training.state import load_state, save_state
 from unblur.training.step import autocast
 
@@ -73,7 +73,9 @@ def test_a_run_computes_in_the_precision_of_the_processor_and_records_it(
 def test_the_two_precisions_give_other_weights(photos: Path, tmp_path: Path) -> None:
     """Without this, the tests that compare weights could not fail."""
     for precision in ("float32", "bfloat16"):
-        train(replace(TINY, steps=2, precision=precision), photos, tmp_path / precision)
+        train(
+            replace(TINY, schedule=replace(TINY.schedule, steps=2), precision=precision), photos, tmp_path / precision
+        )
     assert not same_weights(tmp_path / "float32", tmp_path / "bfloat16")
 
 
@@ -192,14 +194,14 @@ def test_studies_train_in_the_precision_of_the_processor(
 ) -> None:
     machine(processor)
     context = RowContext(recipe=TINY, photos=photos, output=tmp_path)
-    run = train_row(context, "row", [SimulatedBlur(camera=TINY.camera, share=1.0)], steps=2)
+    run = train_row(context, "row", [SimulatedBlur(camera=TINY.data.camera, share=1.0)], steps=2)
     recorded = read_recorded_recipe((run / "recipe.json").read_text(), run)
     assert recorded.precision == CHOSEN[processor]
     assert is_recipe_of(recorded, replace(recorded, precision="auto"))
     assert is_recipe_of(recorded, recorded)
     others: tuple[Precision, ...] = ("float32", "bfloat16")
     assert [is_recipe_of(recorded, replace(recorded, precision=other)) for other in others].count(True) == 1
-    assert not is_recipe_of(recorded, replace(recorded, precision="auto", batch=3))
+    assert not is_recipe_of(recorded, replace(recorded, precision="auto", seed=3))
 
 
 class Listening(nn.Conv2d):
@@ -256,7 +258,7 @@ def test_the_perceptual_loss_of_an_autoencoder_follows_the_processor(
             return (one - other).float().abs().mean(dim=(1, 2, 3))
 
     monkeypatch.setattr("unblur.training.objectives.autoencoding.load_st_lpips", lambda _network: Distance())
-    settings = replace(ReconstructionLoss(), adversarial=0.0)
+    settings = replace(AutoencoderTraining(), adversarial=0.0)
     task = AutoencodingObjective(NoPatches(), settings, steps=1, seed=1, precision="auto")
     sharp = torch.rand(1, 3, 64, 64)
     task.loss((sharp + 0.01).requires_grad_(), (sharp, sharp))

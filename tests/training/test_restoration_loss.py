@@ -22,6 +22,7 @@ from unblur.recipes.motion import motion
 from unblur.recipes.smoke import smoke
 from unblur.training.card import write_model_card
 from unblur.training.losses import absolute_loss, blur_binomially, edge_loss, frequency_loss, hcl_loss
+from unblur.training.objective_settings import RestorationTraining
 from unblur.training.objectives.restoration import RestorationObjective
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import (
@@ -146,7 +147,7 @@ def test_perceptual_losses_use_the_last_output_alone() -> None:
 
 
 def test_losses_are_json_in_a_recipe() -> None:
-    recipe = replace(smoke(), losses=EVERY)
+    recipe = replace(smoke(), objective=RestorationTraining(losses=EVERY))
     assert from_json(to_json(recipe), Recipe) == recipe
 
 
@@ -189,7 +190,9 @@ def test_the_card_names_the_losses() -> None:
     """Who asks for likeness in the eyes of a network gets what is likely, and users are told so."""
     plain = write_model_card(smoke(), 1)
     assert "Minimised: 1 x PSNRLoss.\n" in plain
-    perceptual = write_model_card(replace(smoke(), losses=(PSNRLoss(), STLPIPSLoss(weight=3.0))), 1)
+    perceptual = write_model_card(
+        replace(smoke(), objective=RestorationTraining(losses=(PSNRLoss(), STLPIPSLoss(weight=3.0)))), 1
+    )
     assert "Minimised: 1 x PSNRLoss + 3 x STLPIPSLoss; " in perceptual
     assert "plausible but incorrect texture" in perceptual
     assert "Minimised" not in write_model_card(motion(), 1)

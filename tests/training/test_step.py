@@ -15,8 +15,9 @@ from unblur.models import SemanticPriorConfig
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
 from unblur.names import Precision
 from unblur.training.loop import train
+from unblur.training.objective_settings import PriorTraining
 from unblur.training.objectives.objective import Example, LossOutput, Objective
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
 from unblur.training.step import make_parameter_groups, take_step
 
 
@@ -48,16 +49,13 @@ def test_a_backbone_that_may_not_learn_stays_the_teacher(photos: Path, tmp_path:
     recipe = Recipe(
         name="tiny",
         model=SemanticPriorConfig(fusion_channels=8, blocks=1),
-        camera=Camera(extent_px=(4, 12)),
-        sampling=PatchSampling(patch_px=64),
-        steps=1,
-        batch=2,
-        warmup_steps=1,
-        peak_learning_rate=1e-4,
-        backbone_lr_scale=0.0,
+        objective=PriorTraining(),
+        data=TrainingData(camera=Camera(extent_px=(4, 12)), sampling=PatchSampling(patch_px=64)),
+        optimization=Optimization(backbone_lr_scale=0.0),
+        schedule=Schedule(steps=1, batch=2, warmup_steps=1, peak_learning_rate=1e-4),
     )
     train(recipe, photos, tmp_path / "slow")
-    train(replace(recipe, backbone_lr_scale=1.0), photos, tmp_path / "fast")
+    train(replace(recipe, optimization=replace(recipe.optimization, backbone_lr_scale=1.0)), photos, tmp_path / "fast")
     taught = load_teacher(EfficientNetLiteConfig()).half().float().state_dict()
 
     def moved(run: str) -> bool:

@@ -85,7 +85,7 @@ def bench(
     for recipe in recipes:
         assert isinstance(recipe.model, RestorerConfig)
         speed = measure_network_speed(
-            recipe.model, recipe.batch, recipe.sampling.patch_px, bounds["bfloat16"], seconds=seconds
+            recipe.model, recipe.schedule.batch, recipe.data.sampling.patch_px, bounds["bfloat16"], seconds=seconds
         )
         write(
             f"| {recipe.name} | {speed.gmac_per_mp:.1f} | {speed.training_s_per_mp:.2f} | {speed.training_share:.0%} "

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from unblur.app.commands import COMMANDS
 from unblur.app.completion import read_completion_script
 from unblur.app.help_texts import describe_commands, format_examples, join_help_lines
-from unblur.app.interruption import leave_workers
+from unblur.app.interruption import end_process
 from unblur.app.renamed_options import refuse_renamed
 from unblur.app.suggestions import find_command, refuse_foreign_options, refuse_unknown_command
 from unblur.app.threads import wait_briefly
@@ -29,8 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run_safely(list(argv))
     # Only a process of our own may change its environment, and be left while threads compute.
     wait_briefly()
-    code = _run_safely(sys.argv[1:])
-    leave_workers(code)
+    arguments = sys.argv[1:]
+    code = _run_safely(arguments)
+    if arguments and "torch" in sys.modules and COMMANDS.get(arguments[0], COMMANDS["restore"]).ends_at_once:
+        end_process(code)
     return code
 
 

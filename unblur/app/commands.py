@@ -18,6 +18,9 @@ class Command:
     """Purpose of the command on one line."""
     examples: tuple[tuple[str, str], ...]
     """Command lines, and what each of them does."""
+    ends_at_once: bool = False
+    """Whether the process may end without Python's cleaning up, which only takes time then: the command starts no
+    other processes."""
 
     def load(self) -> Callable[..., int]:
         """Import the function of the command."""
@@ -40,6 +43,15 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 ("unblur camera -o restored --watch", "restores photographs as they arrive in a folder"),
                 ("unblur - < photo.jpg > sharper.jpg", "reads stdin and writes stdout"),
             ),
+            ends_at_once=True,
+        ),
+        Command(
+            "inspect",
+            "Report whether photographs are sharp, shaken or out of focus, and where.",
+            (
+                ("unblur inspect photo.jpg", "prints the kind, length and direction of the blur"),
+                ("unblur inspect holiday -r --overlay overlays", "also draws where each photograph is blurred"),
+            ),
         ),
         Command(
             "video",
@@ -48,6 +60,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 ("unblur video clip.mp4 sharper.mp4", "restores the frames that are blurrier than their neighbours"),
                 ("unblur video clip.mp4 all.mp4 --frames all --crf 14", "restores all frames, in higher quality"),
             ),
+            ends_at_once=True,
         ),
         Command(
             "web",

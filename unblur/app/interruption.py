@@ -5,23 +5,49 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 WORKER_NAME = "unblur worker"
 """Name of threads that may still compute when the program is to end."""
 
 
-def leave_workers(code: int) -> None:
-    """End the process with exit code `code` if such threads still compute; otherwise do nothing.
+def end_process(code: int) -> NoReturn:
+    """End the process with exit code `code`, without waiting for threads that compute or for Python's cleaning up.
 
-    Python would wait until PyTorch returns, and crash where that uses what Python has freed by then.
+    Python would wait until PyTorch returns, crash where that uses what Python has freed by then, and spend seconds on
+    unloading PyTorch.
     """
-    if any(thread.name == WORKER_NAME for thread in threading.enumerate()):
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def end_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process inside this context, which may write nothing.
+
+    The import of PyTorch takes seconds, during which Python handles no signals.
+    """
+    handles = _is_default_handler()
+    if handles:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if handles:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _is_default_handler() -> bool:
+    """Return whether Ctrl-C raises KeyboardInterrupt in this thread.
+
+    Another handler is left in place, as in background shells; other threads cannot set one.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class Interruption:
@@ -36,9 +62,7 @@ class Interruption:
         self._handles = False
 
     def __enter__(self) -> Self:
-        # A handler that is not the default is left in place, as in background shells; other threads cannot set one.
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        self._handles = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        self._handles = _is_default_handler()
         if self._handles:
             signal.signal(signal.SIGINT, self._on_signal)
         return self

@@ -44,6 +44,23 @@ class Outcome:
     change: float | None = None
     """Mean absolute difference to the input, as a share of full scale."""
     hardly_changed: bool | None = None
+    unchanged_because: str | None = None
+    """Why the result equals or nearly equals the photograph; None where it does not."""
+    blur: str | None = None
+    """The kind of blur: sharp, shaken, moved subject, out of focus or uncertain; this and the next five are None for
+    photographs that are too small to show it, and for videos."""
+    blur_confidence: float | None = None
+    """Probability of the most probable kind."""
+    blur_px: float | None = None
+    """Length of the motion, or diameter of the spot that a point becomes out of focus; 0 if sharp."""
+    blur_deg: float | None = None
+    """Direction of the motion: 0 is horizontal, 90 vertical; None without motion."""
+    noise_level: float | None = None
+    """Standard deviation of the noise of the luminance, in 8-bit grey levels."""
+    blur_sentence: str | None = None
+    """The blur in words."""
+    suggestion: str | None = None
+    """Another mode that may suit the photograph better."""
     fallback_share: float | None = None
     """Share of the photograph that is unchanged, because the network's output there was unusable."""
     checkpoint: str | None = None
@@ -135,7 +152,7 @@ class Report:
         """Write the summary of the batch, and return the exit code."""
         self._bar.close()
         failed = [outcome for outcome in self._outcomes if outcome.status == "failed"]
-        unchanged = sum(bool(outcome.hardly_changed) for outcome in self._outcomes)
+        unchanged = sum(bool(outcome.hardly_changed and not outcome.unchanged_because) for outcome in self._outcomes)
         if unchanged and not self._quiet and not self._json_lines:
             which = f"{unchanged} of {self._count} photographs" if self._count > 1 else "The photograph"
             self._write(f"{which} hardly changed: already sharp, or blurred in a way these weights cannot undo.")
@@ -215,15 +232,19 @@ def describe_outcome(outcome: Outcome) -> str:
     line = f"{outcome.width}x{outcome.height}  {outcome.seconds:.1f} s"
     if outcome.frames is not None:
         line += f"  {outcome.restored_frames} of {outcome.frames} frames restored"
+    if outcome.shake_px is None and outcome.blur_sentence and not outcome.unchanged_because:
+        line += f"  {outcome.blur_sentence}"
     if outcome.shake_px is not None:
         line += f"  shake: {outcome.shake_px:.0f} px, {outcome.shake_deg} degrees, solved"
     if outcome.mode == "generative":
         line += f"  {_describe_generation(outcome)}"
     if outcome.fallback_share:
         line += f"  {describe_fallback(outcome.fallback_share)}"
+    elif outcome.unchanged_because:
+        line += f"  {'unchanged' if outcome.change == 0 else 'hardly changed'}, because {outcome.unchanged_because}"
     elif outcome.hardly_changed:
         line += "  hardly changed"
-    return line
+    return f"{line}  {outcome.suggestion}" if outcome.suggestion else line
 
 
 def _describe_generation(outcome: Outcome) -> str:

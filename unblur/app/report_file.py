@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -9,6 +10,7 @@ from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from unblur.app.jobs import UsageError
 from unblur.app.output_file import write_output
@@ -42,8 +44,9 @@ def check_report_path(path: Path) -> None:
 
 def write_report(path: Path, finished: Sequence["FinishedJob"]) -> None:
     """Write the report about finished jobs in the format of the suffix. Raises UnblurError if it cannot be written."""
-    make = _make_json if path.suffix.lower() == ".json" else _make_html
-    write_output(path, make(finished, datetime.now().astimezone()).encode("utf-8", "backslashreplace"))
+    now = datetime.now().astimezone()
+    text = _make_json(finished, now) if path.suffix.lower() == ".json" else _make_html(finished, now, path)
+    write_output(path, text.encode("utf-8", "backslashreplace"))
 
 
 def _make_json(finished: Sequence["FinishedJob"], now: datetime) -> str:
@@ -62,9 +65,9 @@ def _count(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return {name: sum(outcome.status == status for outcome in outcomes) for status, name in names.items()}
 
 
-def _make_html(finished: Sequence["FinishedJob"], now: datetime) -> str:
+def _make_html(finished: Sequence["FinishedJob"], now: datetime, report: Path) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in _count([job.outcome for job in finished]).items() if count)
-    articles = "\n".join(_make_article(job) for job in finished)
+    articles = "\n".join(_make_article(job, report) for job in finished)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -84,15 +87,15 @@ def _make_html(finished: Sequence["FinishedJob"], now: datetime) -> str:
 """
 
 
-def _make_article(job: "FinishedJob") -> str:
+def _make_article(job: "FinishedJob", report: Path) -> str:
     outcome = job.outcome
     lines = [f"<h2>{_show(outcome.input)}</h2>"]
     if outcome.status == "failed":
         lines.append(f'<p class="failed">failed: {_show(outcome.error or "")}</p>')
     elif outcome.status == "skipped":
-        lines.append(f"<p>skipped: {_link(outcome.output)} is there already</p>")
+        lines.append(f"<p>skipped: {_link(outcome.output, report)} is there already</p>")
     else:
-        lines.append(f"<p>{_link(outcome.output)}</p>")
+        lines.append(f"<p>{_link(outcome.output, report)}</p>")
         lines.append(f"<p>{_show(describe_outcome(outcome))}</p>")
     if job.thumbnails is not None:
         pictures = (("Before", job.thumbnails.before), ("After", job.thumbnails.after))
@@ -106,8 +109,16 @@ def _make_figure(caption: str, webp: bytes) -> str:
     return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
 
 
-def _link(path: str) -> str:
-    return f'<a href="{escape(Path(path).absolute().as_uri())}">{_show(path)}</a>'
+def _link(path: str, report: Path) -> str:
+    """Return a link that works wherever the report and the results are moved together; for no file only its name."""
+    if not Path(path).exists():
+        return _show(path)
+    try:
+        address = f"./{quote(Path(os.path.relpath(path, report.parent)).as_posix())}"
+    except ValueError:
+        # Windows has no relative path to another disk.
+        address = Path(path).absolute().as_uri()
+    return f'<a href="{escape(address)}">{_show(path)}</a>'
 
 
 def _show(text: str) -> str:

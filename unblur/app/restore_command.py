@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
-from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalNumber, Share, TilePx
+from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalNumber, Quiet, Share, TilePx
 from unblur.names import Mode, Runtime, ShakeChoice
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def restore(
     mode: Annotated[Mode, arg(metavar="faithful|fast|generative")] = "faithful",
     strength: Share = 1.0,
     shake: Annotated[ShakeChoice, arg(metavar="auto|off|always")] = "auto",
+    restore_sharp: Flag = False,
     recursive: Annotated[Flag, arg(aliases=["-r"])] = False,
     skip_existing: Flag = False,
     overwrite: Flag = False,
@@ -47,7 +48,7 @@ def restore(
     watch: Flag = False,
     report: Annotated[Path | None, arg(metavar="FILE.html|FILE.json", help_behavior_hint="")] = None,
     json: Flag = False,
-    quiet: Annotated[Flag, arg(aliases=["-q"])] = False,
+    quiet: Quiet = False,
     generative: Annotated[GenerativeOptions, OmitArgPrefixes] = GenerativeOptions(),
 ) -> int:
     """Make motion-blurred photographs sharper. Originals are never changed.
@@ -61,6 +62,8 @@ def restore(
         strength: How much of the restoration to apply, from 0 (nothing) to 1 (all).
         shake: Camera shake. auto: estimate and remove it where that helps. off: never, which takes about a third of
             the time. always: also where the estimate is uncertain, which may make a photograph worse.
+        restore_sharp: Also restore photographs that are sharp already. Without this they are left unchanged, unless
+            --checkpoint is given.
         recursive: Include subfolders, and create the same subfolders in OUT.
         skip_existing: Skip photographs that already have a result.
         overwrite: Replace existing results. Without this or --skip-existing, an existing result is an error.
@@ -135,10 +138,12 @@ def restore(
 
     planned = plan()
 
-    from unblur.app.batch import Reporting, run_batch
-    from unblur.app.interruption import Interruption
-    from unblur.app.restore_job import JobRunner, JobSettings
-    from unblur.app.watch import watch_folders
+    from unblur.app.interruption import Interruption, end_at_once
+
+    with end_at_once():
+        from unblur.app.batch import Reporting, run_batch
+        from unblur.app.restore_job import JobRunner, JobSettings
+        from unblur.app.watch import watch_folders
 
     settings = JobSettings(
         mode=mode,
@@ -147,6 +152,7 @@ def restore(
         quality=quality,
         skip_existing=skip_existing,
         overwrite=overwrite,
+        leave_sharp=checkpoint is None and not restore_sharp,
         make_thumbnails=report is not None and report.suffix.lower() != ".json",
     )
     reporting = Reporting(quiet=quiet, json_lines=json, to_stdout=not to_stdout, file=report, new_folder=new_folder)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from unblur.app.advice import explain_unchanged, suggest_mode
 from unblur.app.jobs import Job
-from unblur.app.previews import make_preview
+from unblur.app.previews import make_thumbnail
 from unblur.app.report import Outcome
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
@@ -16,6 +17,8 @@ from unblur.names import Mode
 from unblur.photos.files import check_format, encode_photo, left_behind, read_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.generative import GenerativeRestorer
+from unblur.restoration.inspect import BlurInspector
+from unblur.restoration.inspected import restore_inspected
 from unblur.restoration.picture_restorer import Restoration
 from unblur.restoration.restorer import Restorer
 from unblur.restoration.tiled import Progress, Tile
@@ -38,6 +41,8 @@ class JobSettings:
     """Quality of lossy formats, None for their default."""
     skip_existing: bool
     overwrite: bool
+    leave_sharp: bool
+    """Whether photographs that are surely sharp are left unchanged."""
     make_thumbnails: bool
 
 
@@ -66,6 +71,7 @@ class JobRunner:
         self._settings = settings
         self._load = load
         self._restorer: Restorer | GenerativeRestorer | None = None
+        self._inspector: BlurInspector | None = None
 
     def skips(self, job: Job) -> bool:
         """Return whether the job has a result already that is not to be replaced."""
@@ -88,14 +94,25 @@ class JobRunner:
         return photo
 
     def load(self) -> None:
-        """Load the network if it is not loaded. Raises UnblurError if it cannot be loaded."""
+        """Load the networks if they are not loaded. Raises UnblurError if they cannot be loaded."""
         if self._restorer is None:
             self._restorer = self._load()
+            self._inspector = BlurInspector()
 
     def restore(self, photo: Photo, progress: Progress) -> Restoration:
         """Restore the photograph by the network, which is loaded. Raises UnblurError, and what `progress` raises."""
         assert self._restorer is not None
-        return self._restorer.restore_photo(photo, self._settings.strength, self._settings.tile, progress)
+        assert self._inspector is not None
+        settings = self._settings
+        return restore_inspected(
+            self._restorer,
+            self._inspector,
+            photo,
+            settings.strength,
+            settings.tile,
+            progress,
+            leave_sharp=settings.leave_sharp,
+        )
 
     def encode(self, job: Job, photo: Photo, restoration: Restoration) -> FinishedJob:
         """Encode the files of a restored photograph. Raises UnblurError if a format cannot hold them."""
@@ -109,7 +126,7 @@ class JobRunner:
             files.append((job.compare, encode_photo(both, job.compare, settings.quality)))
         thumbnails = None
         if settings.make_thumbnails:
-            thumbnails = Thumbnails(before=_make_thumbnail(photo), after=_make_thumbnail(restored))
+            thumbnails = Thumbnails(before=_encode_thumbnail(photo), after=_encode_thumbnail(restored))
         outcome = replace(self._make_outcome(job, restoration), left_behind=left_behind(restored, job.output))
         return FinishedJob(outcome=outcome, files=tuple(files), thumbnails=thumbnails)
 
@@ -140,6 +157,7 @@ class JobRunner:
                 shake_deg=round(restoration.shake.direction_deg),
                 shake_confidence=round(restoration.shake.confidence, 2),
             )
+        outcome = _add_blur(outcome, self._settings.mode, restoration)
         if isinstance(restorer, Restorer):
             return outcome
         return replace(
@@ -188,5 +206,23 @@ def join_side_by_side(before: Photo, after: Photo) -> Photo:
     return replace(after, pixels=pixels, alpha=alpha)
 
 
-def _make_thumbnail(photo: Photo) -> bytes:
-    return encode_photo(make_preview(photo, THUMBNAIL_PX), THUMBNAIL_NAME, THUMBNAIL_QUALITY)
+def _add_blur(outcome: Outcome, mode: Mode, restoration: Restoration) -> Outcome:
+    """Return the outcome with the kind of blur, why the result is unchanged if it is, and a mode that suits better."""
+    report = restoration.blur
+    if report is None:
+        return outcome
+    return replace(
+        outcome,
+        blur=report.kind,
+        blur_confidence=report.confidence,
+        blur_px=report.length_px,
+        blur_deg=report.direction_deg,
+        noise_level=report.noise_level,
+        blur_sentence=str(report),
+        unchanged_because=explain_unchanged(report, mode) if restoration.hardly_changed else None,
+        suggestion=suggest_mode(report, mode),
+    )
+
+
+def _encode_thumbnail(photo: Photo) -> bytes:
+    return encode_photo(make_thumbnail(photo, THUMBNAIL_PX), THUMBNAIL_NAME, THUMBNAIL_QUALITY)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from unblur.app.options import Flag, Number, OptionalNumber, OutputFolder
+from unblur.app.options import Number, OptionalNumber, OutputFolder, Quiet
 from unblur.errors import UnblurError
 from unblur.names import PresetName
 
@@ -60,7 +60,7 @@ def simulate(
     pairs_per_shard: Number = 256,
     workers: OptionalNumber = None,
     ray: Annotated[str | None, _OPTIONAL_ADDRESS, tyro.conf.arg(help_behavior_hint="")] = None,
-    quiet: Flag = False,
+    quiet: Quiet = False,
 ) -> int:
     """Simulate pairs of blurry and sharp pictures. After an interruption, the same command continues.
 

@@ -42,6 +42,17 @@ ELSEWHERE = {
 """Options of other programs, or of nobody, and ours for the same purpose in `unblur restore`."""
 
 
+COMMANDS_ELSEWHERE = {
+    "completion": "unblur --print-completion bash",
+    "completions": "unblur --print-completion bash",
+    "deblur": "unblur photo.jpg",
+    "serve": "unblur web",
+    "version": "unblur --version",
+    "watch": "unblur FOLDER --watch",
+}
+"""Commands of other programs, and ours for the same purpose."""
+
+
 def refuse_unknown_command(arguments: Sequence[str]) -> None:
     """Raise UnblurError if the first of `arguments` looks like a misspelt or former command and names no file."""
     _refuse_moved(arguments)
@@ -49,8 +60,9 @@ def refuse_unknown_command(arguments: Sequence[str]) -> None:
     if word.startswith("-") or "." in word or Path(word).exists():
         return
     similar = get_close_matches(word.lower(), [*COMMANDS, "help"], n=1, cutoff=LIKENESS)
-    if similar:
-        raise UnblurError(f'There is no command and no file "{word}"; did you mean `unblur {similar[0]}`?')
+    suggestion = f"unblur {similar[0]}" if similar else COMMANDS_ELSEWHERE.get(word.lower())
+    if suggestion:
+        raise UnblurError(f'There is no command and no file "{word}"; did you mean `{suggestion}`?')
 
 
 def refuse_foreign_options(arguments: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from unblur.app.options import AnyDeviceName, CheckpointName, Flag, OptionalFolder, OptionalNumber, Share
+from unblur.app.options import AnyDeviceName, CheckpointName, OptionalFolder, OptionalNumber, Quiet, Share
 from unblur.names import Precision, RecipeName
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def train(
     precision: Annotated[
         Precision | None, tyro.conf.arg(metavar="auto|float32|bfloat16", help_behavior_hint="")
     ] = None,
-    quiet: Flag = False,
+    quiet: Quiet = False,
 ) -> int:
     """Train a network. After an interruption, the same command continues from the last checkpoint.
 
@@ -75,7 +75,7 @@ def train(
 
     chosen = recipes.find_recipe(recipe)
     if steps is not None:
-        chosen = replace(chosen, steps=steps)
+        chosen = replace(chosen, schedule=replace(chosen.schedule, steps=steps))
     if precision is not None:
         chosen = replace(chosen, precision=precision)
     if pairs:
@@ -83,7 +83,7 @@ def train(
     keep_freed_memory()
     used = str(choose_device(device))
     hidden = quiet or not sys.stderr.isatty() or not is_first_process()
-    with tqdm(total=chosen.steps, unit="step", disable=hidden) as bar:
+    with tqdm(total=chosen.schedule.steps, unit="step", disable=hidden) as bar:
 
         def on_begin(begun: "Recipe") -> None:
             if not quiet:
@@ -118,5 +118,5 @@ def _with_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Rec
     from unblur.datasets import PairSet
 
     real = tuple(PairSet(folder=str(folder), share=share / len(pairs)) for folder in pairs)
-    rest = tuple(replace(part, share=part.share * (1 - share)) for part in recipe.extra_sources if share < 1)
-    return replace(recipe, extra_sources=(*rest, *real))
+    rest = tuple(replace(part, share=part.share * (1 - share)) for part in recipe.data.extra_sources if share < 1)
+    return replace(recipe, data=replace(recipe.data, extra_sources=(*rest, *real)))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from unblur.app.options import CheckpointName, DeviceName, Flag, Share, TilePx
+from unblur.app.options import CheckpointName, DeviceName, Flag, Quiet, Share, TilePx
 from unblur.names import FrameChoice
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def video(
     tile: TilePx = "auto",
     checkpoint: CheckpointName = None,
     json: Flag = False,
-    quiet: Flag = False,
+    quiet: Quiet = False,
 ) -> int:
     """Restore the blurred frames of a video. After an interruption, the same command continues.
 

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from unblur.app.batch import Reporting, run_batch
 from unblur.app.interruption import Interruption
@@ -81,11 +82,13 @@ def watch_folders(plan: Callable[[], Sequence[Job]], runner: JobRunner, reportin
     with Interruption() as interruption:
 
         def run(jobs: Sequence[Job]) -> None:
-            nonlocal finished, code
+            nonlocal finished, code, reporting
             batch_code, finished = run_batch(jobs, runner, reporting, interruption, threads=threads, earlier=finished)
             if batch_code == INTERRUPTED:
                 raise KeyboardInterrupt
             code = max(code, batch_code)
+            # Reported once.
+            reporting = replace(reporting, new_folder=None)
 
         _say(reporting, "Waiting for photographs; Ctrl-C ends it.")
         try:

@@ -5,7 +5,7 @@
 
 window.unblurPage = (() => {
   const UPLOAD = "gradio_api/upload";
-  const KEY_STEP = 0.05; // Share of the photograph by which an arrow key moves the part to try.
+  const KEY_STEP = 0.05; // Share of the photograph by which an arrow key moves the divider, or the part to try.
 
   // ---- Bringing photographs: `props.value` is the list of uploaded files, as Gradio describes them. ----
 
@@ -162,6 +162,8 @@ window.unblurPage = (() => {
       if (figure.dataset.key !== state.key) {
         Object.assign(state, { key: figure.dataset.key, divider: 0.5, isActual: false, waits: false });
         if (figure.classList.contains("photo")) state.part = { x: 0.5, y: 0.5 };
+        // The button that was pressed may be gone or disabled: the keyboard goes on at what it has brought.
+        if (document.activeElement === document.body) find(".comparison .view")?.focus({ preventScroll: true });
       }
       if (figure.classList.contains("photo")) placePart();
       else placeComparison(figure);
@@ -225,6 +227,11 @@ window.unblurPage = (() => {
       range.setAttribute("aria-valuetext", `${percent} % before, ${100 - percent} % after`);
     }
 
+    function setDivider(share) {
+      state.divider = Math.min(Math.max(share, 0), 1);
+      placeDivider();
+    }
+
     function setActual(isActual, share = { x: 0.5, y: 0.5 }) {
       state.isActual = isActual;
       applyState();
@@ -266,8 +273,7 @@ window.unblurPage = (() => {
         placePart();
       } else if (drag === "divider") {
         const { left, right } = findVisible();
-        state.divider = Math.min(Math.max((event.clientX - left) / (right - left), 0), 1);
-        placeDivider();
+        setDivider((event.clientX - left) / (right - left));
       } else {
         const view = find(".view");
         view.scrollLeft = drag.left + drag.x - event.clientX;
@@ -288,14 +294,15 @@ window.unblurPage = (() => {
     new ResizeObserver(applyState).observe(element);
 
     element.addEventListener("input", (event) => {
-      if (!event.target.closest(".slide")) return;
-      state.divider = event.target.value / 100;
-      placeDivider();
+      if (event.target.closest(".slide")) setDivider(event.target.value / 100);
     });
 
     element.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-      if (step && event.target.closest(".part")) {
+      if (step && step[0] !== 0 && !state.isActual && event.target.closest(".comparison .view")) {
+        event.preventDefault();
+        setDivider(state.divider + step[0] * KEY_STEP);
+      } else if (step && event.target.closest(".part")) {
         event.preventDefault();
         state.part.x += step[0] * KEY_STEP;
         state.part.y += step[1] * KEY_STEP;

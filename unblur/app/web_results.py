@@ -9,10 +9,12 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from unblur.app.jobs import RESULT_SUFFIXES, make_result_name
+from unblur.app.previews import shrink_pixels
 from unblur.app.report import describe_fallback
 from unblur.app.web_restorers import Restorers
 from unblur.errors import UnblurError
@@ -39,7 +41,7 @@ USUAL_FIDELITY = GenerativeSettings().fidelity
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """Choices of a visitor besides the photographs. Raises UnblurError for values outside [0, 1]."""
+    """Choices of a visitor besides the photographs. Raises UnblurError for other modes, and values outside [0, 1]."""
 
     mode: Mode = "faithful"
     shake: ShakeChoice = "auto"
@@ -47,6 +49,8 @@ class Choices:
     fidelity: float = USUAL_FIDELITY
 
     def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise UnblurError(f"There is no mode {self.mode!r}; choose one of {', '.join(get_args(Mode))}.")
         check_strength(self.strength)
         GenerativeSettings(fidelity=self.fidelity)
 
@@ -187,10 +191,10 @@ def restore(
 def make_preview(photo: Photo) -> Photo:
     """Return `photo` for a browser: opaque, of a size that it can move, without metadata except the colour profile."""
     step = find_preview_step(photo.width, photo.height)
-    pixels = _shrink(photo.pixels, step)
+    pixels = shrink_pixels(photo.pixels, step)
     if photo.alpha is not None:
         # On white: the browser lays several previews over each other.
-        alpha = _shrink(photo.alpha[..., None], step)
+        alpha = shrink_pixels(photo.alpha[..., None], step)
         white = np.full_like(pixels, np.iinfo(pixels.dtype).max)
         share = to_float(alpha)
         pixels = np.rint(pixels * share + white * (1 - share)).astype(pixels.dtype)
@@ -200,16 +204,6 @@ def make_preview(photo: Photo) -> Photo:
 def find_preview_step(width: int, height: int) -> int:
     """Return the number of pixels, along each side, that one pixel of a preview stands for."""
     return math.ceil(math.sqrt(width * height / SHOWN_PX))
-
-
-def _shrink(pixels: np.ndarray, step: int) -> np.ndarray:
-    """Return means of `step` x `step` squares; incomplete ones are left out. Shape: (H, W, C) -> (h, w, C)."""
-    if step == 1 or min(pixels.shape[:2]) < step:
-        return pixels
-    height, width = (side // step for side in pixels.shape[:2])
-    squares = pixels[: height * step, : width * step].reshape(height, step, width, step, -1)
-    # By rows of squares: a copy of everything in float would be several times as large as the photograph.
-    return np.stack([np.rint(row.mean(axis=(0, 2))).astype(pixels.dtype) for row in squares])
 
 
 def _list_facts(restoration: Restoration) -> tuple[str, ...]:

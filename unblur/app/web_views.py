@@ -113,7 +113,8 @@ def render_comparison(result: Result, count: int, expected_s: float | None) -> s
     {actions}
   </div>
   <div class="frame">
-    <div class="view" tabindex="0" role="group" aria-label="Comparison; the arrow keys move it while it is enlarged">
+    <div class="view" tabindex="0" role="group"
+      aria-label="Comparison. The arrow keys move the divider, or an enlarged photograph.">
       <div class="pictures">
         <img src="{make_address(result.before)}" alt="{name} before restoration">
         <div class="after"><div class="blend" style="opacity:{strength:.3f}">

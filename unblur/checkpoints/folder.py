@@ -38,6 +38,9 @@ BUNDLED_KERNEL_ESTIMATOR = _WEIGHTS / "kernel"
 BUNDLED_SHAKE_FUSION = _WEIGHTS / "shake"
 """The network that fuses a restoration with deconvolutions of camera shake."""
 
+BUNDLED_BLUR_CLASSIFIER = _WEIGHTS / "blur"
+"""The classifier of the kind of blur."""
+
 BUNDLED_PRIOR = _WEIGHTS / "prior"
 """The semantic prior."""
 

@@ -1,11 +1,12 @@
-"""Translates the names in files from before 2026-11-30: configurations, recipes and weights.
+"""Translates files from before 2026-11-30: names in configurations, recipes and weights, and recipes without parts.
 
-Names in files were changed once. `modern_json`, `modern_state_dict` and `modern_objective_state` leave current names as
-they are, so that readers can always apply them. `python -m experiments.convert_names` rewrites a checkpoint folder.
+Names in files were changed once, and so was the form of recipes. `modern_json`, `modern_state_dict` and
+`modern_objective_state` leave current files as they are, so that readers can always apply them.
+`python -m experiments.convert_names` rewrites a checkpoint folder.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +45,31 @@ _KINDS = {
     "TeacherFeatures": "FeatureLoss",
 }
 """Former and current values of `kind`."""
+
+_PARTS_OF_A_RECIPE = {
+    "data": ("camera", "sampling", "extra_sources", "repeats", "repeat_gap", "workers"),
+    "optimization": ("betas", "weight_decay", "clip_norm", "frozen", "backbone_lr_scale", "ema_decay"),
+    "schedule": (
+        "steps",
+        "batch",
+        "progressive",
+        "peak_learning_rate",
+        "final_learning_rate",
+        "warmup_steps",
+        "decay",
+    ),
+}
+"""Parts of a recipe, and their entries, which recipes used to hold side by side."""
+
+_OBJECTIVES = {
+    "MotionEstimatorConfig": "MotionTraining",
+    "SemanticPriorConfig": "PriorTraining",
+    "AutoencoderConfig": "AutoencoderTraining",
+    "LatentDecoderConfig": "AutoencoderTraining",
+    "GlowConfig": "GlowTraining",
+    "PreReconstructionConfig": "GlowTraining",
+}
+"""Kinds of networks and their objectives, which recipes did not name; all others are trained by restoration."""
 
 _MODULES = {
     "choice": "fusion",
@@ -105,7 +131,10 @@ def modern_state_dict(tensors: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def modern_json(text: str) -> str:
-    """Rename keys, kinds, modules and shared weights in JSON. Text that is not JSON is returned unchanged."""
+    """Rename keys, kinds, modules and shared weights in JSON, and divide recipes into parts.
+
+    Text that is not JSON is returned unchanged.
+    """
     try:
         return json.dumps(_modern(json.loads(text)))
     except (json.JSONDecodeError, RecursionError):
@@ -126,7 +155,8 @@ def use_former_cache(run: Path, cache: Path) -> None:
 
 def _modern(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {_FIELDS.get(name, name): _modern(one, name) for name, one in value.items()}
+        entries: dict[str, Any] = {str(_FIELDS.get(name, name)): _modern(one, name) for name, one in value.items()}
+        return _divide_recipe(entries)
     if isinstance(value, list):
         return [_modern(one, key) for one in value]
     if not isinstance(value, str):
@@ -134,3 +164,29 @@ def _modern(value: Any, key: str = "") -> Any:
     if key == "kind":
         return _KINDS.get(value, value)
     return modern_name(value) if key in _NAMES_OF_MODULES else RENAMED_WEIGHTS.get(value, value)
+
+
+def _divide_recipe(entries: dict[str, Any]) -> dict[str, Any]:
+    """Divide the entries of a recipe without parts among its parts; other entries are returned unchanged."""
+    if not {"model", "steps"} <= entries.keys() or not isinstance(entries["model"], dict):
+        return entries
+    rest = dict(entries)
+    if "schedule" in rest:
+        rest["decay"] = rest.pop("schedule")
+    kind = _OBJECTIVES.get(entries["model"].get("kind", ""), "RestorationTraining")
+    restoration = _pop(rest, ("losses", "loss_floor"))
+    motion = _pop(rest, ("reblur_weight",))
+    reconstruction, glow = rest.pop("reconstruction", {}), rest.pop("glow", {})
+    settings = {
+        "RestorationTraining": restoration,
+        "MotionTraining": motion,
+        "AutoencoderTraining": reconstruction,
+        "GlowTraining": glow,
+    }.get(kind, {})
+    parts = {part: _pop(rest, names) for part, names in _PARTS_OF_A_RECIPE.items()}
+    return rest | parts | {"objective": settings | {"kind": kind}}
+
+
+def _pop(entries: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Remove the entries of these names that are there, and return them."""
+    return {name: entries.pop(name) for name in names if name in entries}

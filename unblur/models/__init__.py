@@ -1,6 +1,7 @@
 """Networks. Restoring networks share one interface: `forward(blurry) -> restored`, (B, 3, H, W) in [0, 1], any size."""
 
 from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
+from unblur.models.blur_classifier import BlurClassifier, BlurClassifierConfig
 from unblur.models.build import HostConfig, ModelConfig, RestorerConfig, build, find_shapes
 from unblur.models.glow import GlowConfig, GlowDeblur, GlowRestorer
 from unblur.models.host import DecoderScale, MultiOutput
@@ -24,6 +25,8 @@ from unblur.models.unet import UNet, UNetConfig
 __all__ = [
     "Autoencoder",
     "AutoencoderConfig",
+    "BlurClassifier",
+    "BlurClassifierConfig",
     "DecoderScale",
     "GlowConfig",
     "GlowDeblur",

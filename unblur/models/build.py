@@ -8,6 +8,7 @@ from torch import Size, Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from unblur.models.autoencoder import Autoencoder, AutoencoderConfig
+from unblur.models.blur_classifier import BlurClassifier, BlurClassifierConfig
 from unblur.models.glow import GlowConfig, GlowDeblur
 from unblur.models.kernel_estimator import KernelEstimator, KernelEstimatorConfig
 from unblur.models.latent_decoder import LatentDecoder, LatentDecoderConfig
@@ -39,6 +40,7 @@ ModelConfig = (
     | LatentDecoderConfig
     | KernelEstimatorConfig
     | ShakeFusionConfig
+    | BlurClassifierConfig
 )
 """Every configuration a checkpoint may hold."""
 
@@ -76,6 +78,8 @@ def build(config: ModelConfig) -> nn.Module:
             return KernelEstimator(config)
         case ShakeFusionConfig():
             return ShakeFusion(config)
+        case BlurClassifierConfig():
+            return BlurClassifier(config)
     assert_never(config)
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import AutoencoderConfig, LatentDecoderConfig
-from unblur.training.recipe import Recipe
-from unblur.training.reconstruction_loss import ReconstructionLoss
+from unblur.training.objective_settings import AutoencoderTraining
+from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
 
 
 def decoder() -> Recipe:
@@ -16,12 +16,11 @@ def decoder() -> Recipe:
     return Recipe(
         name="unblur-decoder",
         model=LatentDecoderConfig(),
-        sampling=PatchSampling(patch_px=192, pristine_share=1.0),
         seed=33,
-        steps=2_600,
-        peak_learning_rate=3e-4,
-        betas=(0.9, 0.99),
-        reconstruction=ReconstructionLoss(adversarial_start=0.1),
+        data=TrainingData(sampling=PatchSampling(patch_px=192, pristine_share=1.0)),
+        objective=AutoencoderTraining(adversarial_start=0.1),
+        optimization=Optimization(betas=(0.9, 0.99)),
+        schedule=Schedule(steps=2_600, peak_learning_rate=3e-4),
     )
 
 

@@ -7,7 +7,7 @@ from unblur.datasets import SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import NAFNetConfig
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import Recipe, Schedule, TrainingData
 
 
 def faithful() -> Recipe:
@@ -24,12 +24,12 @@ def faithful() -> Recipe:
             decoder_blocks=(2, 2, 2, 2),
             stem_stride=2,
         ),
-        camera=replace(CAMERA, extent_px=(1.0, 24.0), still_share=0.05),
-        sampling=PatchSampling(patch_px=192),
-        extra_sources=(SimulatedBlur(camera=Camera(extent_px=(1.0, 48.0)), share=4 / 9),),
-        repeats=4,
         seed=4,
-        steps=13_000,
-        batch=4,
-        peak_learning_rate=4e-4,
+        data=TrainingData(
+            camera=replace(CAMERA, extent_px=(1.0, 24.0), still_share=0.05),
+            sampling=PatchSampling(patch_px=192),
+            extra_sources=(SimulatedBlur(camera=Camera(extent_px=(1.0, 48.0)), share=4 / 9),),
+            repeats=4,
+        ),
+        schedule=Schedule(steps=13_000, batch=4, peak_learning_rate=4e-4),
     )

@@ -14,8 +14,8 @@ from dataclasses import replace
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import PreReconstructionConfig
 from unblur.models.glow_sizes import glow as sized
-from unblur.training.glow_training import GlowTraining
-from unblur.training.recipe import Recipe
+from unblur.training.objective_settings import GlowTraining
+from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
 
 
 def pre_reconstruction() -> Recipe:
@@ -23,14 +23,11 @@ def pre_reconstruction() -> Recipe:
     return Recipe(
         name="unblur-pre-reconstruction",
         model=PreReconstructionConfig(),
-        sampling=PatchSampling(patch_px=256),
-        repeats=4,
-        repeat_gap=64,
+        objective=GlowTraining(),
         seed=41,
-        steps=8_000,
-        batch=4,
-        peak_learning_rate=4e-4,
-        betas=(0.9, 0.99),
+        data=TrainingData(sampling=PatchSampling(patch_px=256), repeats=4, repeat_gap=64),
+        optimization=Optimization(betas=(0.9, 0.99)),
+        schedule=Schedule(steps=8_000, batch=4, peak_learning_rate=4e-4),
     )
 
 
@@ -39,16 +36,11 @@ def glow() -> Recipe:
     return Recipe(
         name="unblur-glow",
         model=sized("small"),
-        sampling=PatchSampling(patch_px=256),
         seed=42,
-        steps=6_500,
-        batch=16,
-        peak_learning_rate=8e-4,
-        warmup_steps=300,
-        weight_decay=0.0,
-        betas=(0.9, 0.99),
-        glow=GlowTraining(cache_size=8192),
-        workers=2,
+        data=TrainingData(sampling=PatchSampling(patch_px=256), workers=2),
+        objective=GlowTraining(cache_size=8192),
+        optimization=Optimization(weight_decay=0.0, betas=(0.9, 0.99)),
+        schedule=Schedule(steps=6_500, batch=16, peak_learning_rate=8e-4, warmup_steps=300),
     )
 
 
@@ -62,8 +54,6 @@ def glow_joint() -> Recipe:
         glow(),
         name="unblur-glow-joint",
         seed=46,
-        steps=1_500,
-        peak_learning_rate=1e-4,
-        warmup_steps=100,
-        glow=GlowTraining(cache_size=1024),
+        objective=GlowTraining(cache_size=1024),
+        schedule=replace(glow().schedule, steps=1_500, peak_learning_rate=1e-4, warmup_steps=100),
     )

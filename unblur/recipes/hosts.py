@@ -14,9 +14,10 @@ from unblur.checkpoints.published import get_published
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import HostConfig, PriorConfig, UNetConfig
 from unblur.names import PublishedName
-from unblur.training.recipe import PatchStage, Recipe
+from unblur.training.learning_rate import ConstantThenCosine, Halving
+from unblur.training.objective_settings import RestorationTraining
+from unblur.training.recipe import Optimization, PatchStage, Recipe, Schedule, TrainingData
 from unblur.training.restoration_loss import CharbonnierLoss, EdgeLoss, FrequencyLoss, L1Loss
-from unblur.training.schedule import ConstantThenCosine, Halving
 
 GOPRO_PAIRS = 2103
 NEVER_CLIPPED = 1e6
@@ -35,13 +36,8 @@ def unet(*, with_prior: bool) -> Recipe:
     return Recipe(
         name=_format_name("unet", with_prior),
         model=_add_prior(UNetConfig(), with_prior),
-        sampling=PatchSampling(patch_px=256),
-        repeats=4,
-        repeat_gap=32,
-        steps=200_000,
-        batch=16,
-        peak_learning_rate=1e-3,
-        warmup_steps=1000,
+        data=TrainingData(sampling=PatchSampling(patch_px=256), repeats=4, repeat_gap=32),
+        schedule=Schedule(steps=200_000, batch=16, peak_learning_rate=1e-3, warmup_steps=1000),
     )
 
 
@@ -50,19 +46,16 @@ def mimo_unet(*, plus: bool, with_prior: bool) -> Recipe:
     return Recipe(
         name=_format_name("mimo-unet+" if plus else "mimo-unet", with_prior),
         model=_add_prior(get_published("mimo-unet+" if plus else "mimo-unet").config, with_prior),
-        sampling=PatchSampling(patch_px=256),
-        repeats=4,
-        repeat_gap=32,
-        steps=_convert_epochs(epochs=3000, batch=4),
-        batch=4,
-        peak_learning_rate=1e-4,
-        warmup_steps=0,
-        schedule=Halving(times=5),
-        weight_decay=0.0,
-        betas=(0.9, 0.999),
-        clip_norm=NEVER_CLIPPED,
-        ema_decay=0.0,
-        losses=(L1Loss(), FrequencyLoss(weight=0.1)),
+        data=TrainingData(sampling=PatchSampling(patch_px=256), repeats=4, repeat_gap=32),
+        objective=RestorationTraining(losses=(L1Loss(), FrequencyLoss(weight=0.1))),
+        optimization=Optimization(weight_decay=0.0, betas=(0.9, 0.999), clip_norm=NEVER_CLIPPED, ema_decay=0.0),
+        schedule=Schedule(
+            steps=_convert_epochs(epochs=3000, batch=4),
+            batch=4,
+            peak_learning_rate=1e-4,
+            warmup_steps=0,
+            decay=Halving(times=5),
+        ),
     )
 
 
@@ -71,25 +64,27 @@ def mprnet(*, with_prior: bool) -> Recipe:
     return Recipe(
         name=_format_name("mprnet", with_prior),
         model=_add_prior(get_published("mprnet").config, with_prior),
-        sampling=PatchSampling(patch_px=256),
-        repeats=4,
-        repeat_gap=32,
-        steps=_convert_epochs(epochs=3000, batch=16),
-        batch=16,
-        peak_learning_rate=2e-4,
-        final_learning_rate=1e-6,
-        warmup_steps=_convert_epochs(epochs=3, batch=16),
-        weight_decay=0.0,
-        betas=(0.9, 0.999),
-        clip_norm=NEVER_CLIPPED,
-        ema_decay=0.0,
-        losses=(CharbonnierLoss(epsilon=1e-3), EdgeLoss(weight=0.05, epsilon=1e-3)),
+        data=TrainingData(sampling=PatchSampling(patch_px=256), repeats=4, repeat_gap=32),
+        objective=RestorationTraining(losses=(CharbonnierLoss(epsilon=1e-3), EdgeLoss(weight=0.05, epsilon=1e-3))),
+        optimization=Optimization(weight_decay=0.0, betas=(0.9, 0.999), clip_norm=NEVER_CLIPPED, ema_decay=0.0),
+        schedule=Schedule(
+            steps=_convert_epochs(epochs=3000, batch=16),
+            batch=16,
+            peak_learning_rate=2e-4,
+            final_learning_rate=1e-6,
+            warmup_steps=_convert_epochs(epochs=3, batch=16),
+        ),
     )
 
 
 def nafnet(*, with_prior: bool) -> Recipe:
     """Return NAFNet of width 32: negative PSNR, 200,000 steps of 32 patches."""
-    return replace(_make_nafnet("nafnet", 200_000, batch=32, with_prior=with_prior), weight_decay=0.0)
+    return replace(
+        _make_nafnet("nafnet", 200_000, batch=32, with_prior=with_prior),
+        optimization=replace(
+            _make_nafnet("nafnet", 200_000, batch=32, with_prior=with_prior).optimization, weight_decay=0.0
+        ),
+    )
 
 
 def nafnet_64(*, with_prior: bool) -> Recipe:
@@ -105,24 +100,21 @@ def restormer(*, with_prior: bool) -> Recipe:
     return Recipe(
         name=_format_name("restormer", with_prior),
         model=_add_prior(get_published("restormer").config, with_prior),
-        sampling=PatchSampling(patch_px=first_px),
-        repeats=4,
-        repeat_gap=32,
-        steps=1000 * total,
-        batch=first_batch,
-        progressive=tuple(
-            PatchStage(start=start / total, patch_px=patch_px, batch=batch)
-            for start, (_, patch_px, batch) in zip(begun[1:], later, strict=True)
+        data=TrainingData(sampling=PatchSampling(patch_px=first_px), repeats=4, repeat_gap=32),
+        objective=RestorationTraining(losses=(L1Loss(),)),
+        optimization=Optimization(weight_decay=1e-4, betas=(0.9, 0.999), clip_norm=0.01, ema_decay=0.0),
+        schedule=Schedule(
+            steps=1000 * total,
+            batch=first_batch,
+            progressive=tuple(
+                PatchStage(start=start / total, patch_px=patch_px, batch=batch)
+                for start, (_, patch_px, batch) in zip(begun[1:], later, strict=True)
+            ),
+            peak_learning_rate=3e-4,
+            final_learning_rate=1e-6,
+            warmup_steps=0,
+            decay=ConstantThenCosine(constant_share=92 / total),
         ),
-        peak_learning_rate=3e-4,
-        final_learning_rate=1e-6,
-        warmup_steps=0,
-        schedule=ConstantThenCosine(constant_share=92 / total),
-        weight_decay=1e-4,
-        betas=(0.9, 0.999),
-        clip_norm=0.01,
-        ema_decay=0.0,
-        losses=(L1Loss(),),
     )
 
 
@@ -130,19 +122,10 @@ def _make_nafnet(name: PublishedName, steps: int, *, batch: int, with_prior: boo
     return Recipe(
         name=_format_name(name, with_prior),
         model=_add_prior(get_published(name).config, with_prior),
-        sampling=PatchSampling(patch_px=256),
-        repeats=4,
-        repeat_gap=32,
-        steps=steps,
-        batch=batch,
-        peak_learning_rate=1e-3,
-        final_learning_rate=1e-7,
-        warmup_steps=0,
-        weight_decay=1e-3,
-        betas=(0.9, 0.9),
-        clip_norm=0.01,
-        ema_decay=0.0,
-        loss_floor=1e-8,
+        data=TrainingData(sampling=PatchSampling(patch_px=256), repeats=4, repeat_gap=32),
+        objective=RestorationTraining(loss_floor=1e-8),
+        optimization=Optimization(weight_decay=1e-3, betas=(0.9, 0.9), clip_norm=0.01, ema_decay=0.0),
+        schedule=Schedule(steps=steps, batch=batch, peak_learning_rate=1e-3, final_learning_rate=1e-7, warmup_steps=0),
     )
 
 

@@ -2,7 +2,8 @@
 
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import MotionEstimatorConfig
-from unblur.training.recipe import Recipe
+from unblur.training.objective_settings import MotionTraining
+from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
 
 
 def motion() -> Recipe:
@@ -13,11 +14,9 @@ def motion() -> Recipe:
     return Recipe(
         name="unblur-motion",
         model=MotionEstimatorConfig(),
-        sampling=PatchSampling(patch_px=160),
-        repeats=8,
-        repeat_gap=32,
         seed=19,
-        steps=16_000,
-        betas=(0.9, 0.99),
-        reblur_weight=10.0,
+        data=TrainingData(sampling=PatchSampling(patch_px=160), repeats=8, repeat_gap=32),
+        objective=MotionTraining(reblur_weight=10.0),
+        optimization=Optimization(betas=(0.9, 0.99)),
+        schedule=Schedule(steps=16_000),
     )

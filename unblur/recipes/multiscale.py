@@ -7,6 +7,7 @@ from unblur.datasets import SimulatedBlur, SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import MultiScaleConfig, NAFNetConfig
 from unblur.recipes.faithful import faithful
+from unblur.training.objective_settings import RestorationTraining
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import PSNRLoss, STLPIPSLoss
 
@@ -21,21 +22,22 @@ def multiscale() -> Recipe:
     """
     before = faithful()
     assert isinstance(before.model, NAFNetConfig)
-    shake = replace(before.camera, extent_px=(1.0, 32.0))
+    shake = replace(before.data.camera, extent_px=(1.0, 32.0))
     return replace(
         before,
         name="unblur-multiscale",
         model=MultiScaleConfig(nafnet=before.model, scales=3, condition_on_coarser=True),
-        camera=shake,
-        sampling=PatchSampling(patch_px=256),
-        extra_sources=(
-            SimulatedBlur(camera=Camera(extent_px=(1.0, 96.0)), share=0.4),
-            SyntheticText(camera=replace(shake, extent_px=(3.0, 28.0)), count=1024, share=1 / 4),
-        ),
         seed=16,
-        steps=3_600,
-        batch=3,
-        peak_learning_rate=3e-4,
+        data=replace(
+            before.data,
+            camera=shake,
+            sampling=PatchSampling(patch_px=256),
+            extra_sources=(
+                SimulatedBlur(camera=Camera(extent_px=(1.0, 96.0)), share=0.4),
+                SyntheticText(camera=replace(shake, extent_px=(3.0, 28.0)), count=1024, share=1 / 4),
+            ),
+        ),
+        schedule=replace(before.schedule, steps=3_600, batch=3, peak_learning_rate=3e-4),
     )
 
 
@@ -47,18 +49,16 @@ def multiscale_finish() -> Recipe:
     (docs/results/lessons.md).
     """
     before = multiscale()
-    everything, signs = before.extra_sources
+    everything, signs = before.data.extra_sources
     assert isinstance(signs, SyntheticText)
     harder = replace(signs.camera, extent_px=(6.0, 24.0))
     return replace(
         before,
         name="unblur-multiscale-finish",
-        extra_sources=(everything, replace(signs, camera=harder, count=2_048, share=2 / 5)),
-        losses=(PSNRLoss(), STLPIPSLoss(weight=3.0, low_pass=True)),
         seed=19,
-        steps=320,
-        warmup_steps=50,
-        peak_learning_rate=1e-4,
-        ema_decay=0.99,
+        data=replace(before.data, extra_sources=(everything, replace(signs, camera=harder, count=2_048, share=2 / 5))),
+        objective=RestorationTraining(losses=(PSNRLoss(), STLPIPSLoss(weight=3.0, low_pass=True))),
+        optimization=replace(before.optimization, ema_decay=0.99),
+        schedule=replace(before.schedule, steps=320, warmup_steps=50, peak_learning_rate=1e-4),
         checkpoint_every=120,
     )

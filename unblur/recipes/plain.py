@@ -7,8 +7,8 @@ from unblur.datasets import SimulatedBlur, SyntheticText
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import PlainUNetConfig
-from unblur.training.recipe import PatchStage, Recipe
-from unblur.training.schedule import ConstantThenCosine
+from unblur.training.learning_rate import ConstantThenCosine
+from unblur.training.recipe import Optimization, PatchStage, Recipe, Schedule, TrainingData
 
 SHAKE = replace(CAMERA, extent_px=(1.0, 32.0), still_share=0.05)
 
@@ -38,23 +38,27 @@ def plain() -> Recipe:
     return Recipe(
         name="unblur-plain",
         model=PlainUNetConfig(channels=(96, 192, 384, 384), blocks=(1, 1, 2, 3)),
-        camera=SHAKE,
-        sampling=PatchSampling(patch_px=128),
-        extra_sources=(
-            SimulatedBlur(camera=EVERYTHING, share=0.33),
-            SimulatedBlur(camera=CLEAN_PAN, share=0.15),
-            SyntheticText(camera=replace(SHAKE, extent_px=(2.0, 28.0)), count=1024, share=0.12),
-            SimulatedBlur(camera=STILL, share=0.07),
-            SimulatedBlur(camera=ROLL, share=0.06),
-            SimulatedBlur(camera=LIGHTS, share=0.06),
-        ),
-        repeats=8,
         seed=26,
-        steps=120_000,
-        batch=32,
-        progressive=(PatchStage(start=0.15, patch_px=192, batch=14), PatchStage(start=0.5, patch_px=256, batch=8)),
-        schedule=ConstantThenCosine(constant_share=0.5),
-        peak_learning_rate=1e-3,
-        betas=(0.9, 0.95),
+        data=TrainingData(
+            camera=SHAKE,
+            sampling=PatchSampling(patch_px=128),
+            extra_sources=(
+                SimulatedBlur(camera=EVERYTHING, share=0.33),
+                SimulatedBlur(camera=CLEAN_PAN, share=0.15),
+                SyntheticText(camera=replace(SHAKE, extent_px=(2.0, 28.0)), count=1024, share=0.12),
+                SimulatedBlur(camera=STILL, share=0.07),
+                SimulatedBlur(camera=ROLL, share=0.06),
+                SimulatedBlur(camera=LIGHTS, share=0.06),
+            ),
+            repeats=8,
+        ),
+        optimization=Optimization(betas=(0.9, 0.95)),
+        schedule=Schedule(
+            steps=120_000,
+            batch=32,
+            progressive=(PatchStage(start=0.15, patch_px=192, batch=14), PatchStage(start=0.5, patch_px=256, batch=8)),
+            decay=ConstantThenCosine(constant_share=0.5),
+            peak_learning_rate=1e-3,
+        ),
         checkpoint_every=250,
     )

@@ -6,7 +6,8 @@ from unblur.datasets import SimulatedBlur
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.validation import CAMERA
 from unblur.models import SemanticPriorConfig
-from unblur.training.recipe import Recipe
+from unblur.training.objective_settings import PriorTraining
+from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
 
 
 def prior() -> Recipe:
@@ -20,15 +21,12 @@ def prior() -> Recipe:
     return Recipe(
         name="unblur-prior",
         model=SemanticPriorConfig(two_pass=True),
-        camera=shake,
-        extra_sources=(severe,),
-        sampling=PatchSampling(patch_px=192),
-        repeats=4,
-        repeat_gap=64,
         seed=23,
-        steps=5_000,
+        objective=PriorTraining(),
+        data=TrainingData(
+            camera=shake, extra_sources=(severe,), sampling=PatchSampling(patch_px=192), repeats=4, repeat_gap=64
+        ),
+        optimization=Optimization(backbone_lr_scale=0.1, betas=(0.9, 0.99)),
+        schedule=Schedule(steps=5_000, peak_learning_rate=1e-3),
         precision="float32",
-        peak_learning_rate=1e-3,
-        backbone_lr_scale=0.1,
-        betas=(0.9, 0.99),
     )

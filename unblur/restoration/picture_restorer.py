@@ -13,6 +13,7 @@ from torch import nn
 
 from unblur.photos.photo import Photo
 from unblur.restoration.blend import full_scale
+from unblur.restoration.blur_report import BlurReport
 from unblur.restoration.pictures import Planes, extract_planes, read_if_file, rebuild_picture
 from unblur.restoration.shake import Shake
 from unblur.restoration.tiled import Progress, Tile, TiledPixels, scale_progress
@@ -43,6 +44,8 @@ class Restoration:
     uncertainty: NDArray[np.float32] | None = None
     """(H, W): standard deviation of a pixel over restorations with other seeds, as a share of full scale. None where
     there was nothing to compare."""
+    blur: BlurReport | None = None
+    """The kind of blur of the photograph, with the solved path; None if the photograph was not inspected."""
     first: Photo | None = None
     """The restoration without generated detail; None unless `GenerativeSettings.returns_first` is set."""
 

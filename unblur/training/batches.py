@@ -36,4 +36,4 @@ def batches(recipe: Recipe, objective: Objective, start: int, processes: Process
             for first in range(0, len(own), size)
         ]
 
-    return prefetch(batch, range(start, recipe.steps), recipe.workers)
+    return prefetch(batch, range(start, recipe.schedule.steps), recipe.data.workers)

@@ -6,6 +6,7 @@ from typing import assert_never
 from unblur.datasets import PairSet, SyntheticText
 from unblur.models import (
     AutoencoderConfig,
+    BlurClassifierConfig,
     GlowConfig,
     KernelEstimatorConfig,
     LatentDecoderConfig,
@@ -16,6 +17,7 @@ from unblur.models import (
     SemanticPriorConfig,
     ShakeFusionConfig,
 )
+from unblur.training.objective_settings import RestorationTraining
 from unblur.training.progressive import list_phases
 from unblur.training.recipe import Recipe
 from unblur.training.restoration_loss import FeatureLoss, STLPIPSLoss
@@ -35,7 +37,7 @@ tags: [deblurring, image-restoration]
 {_describe_purpose(recipe.model)} Not for forensic or identity use.
 
 - Network: {recipe.model}
-- Trained for {steps_done} of {recipe.steps} steps of {patches}, seed {recipe.seed}, in {recipe.precision}.
+- Trained for {steps_done} of {recipe.schedule.steps} steps of {patches}, seed {recipe.seed}, in {recipe.precision}.
 - Data: {_describe_data(recipe)}.
 {_describe_losses(recipe)}- Use: `{_describe_use(recipe.model)}`
 """
@@ -49,13 +51,13 @@ def _describe_patches(recipe: Recipe) -> str:
 def _describe_data(recipe: Recipe) -> str:
     if isinstance(recipe.model, AutoencoderConfig | LatentDecoderConfig):
         return "sharp photographs, as they are"
-    parts = ["sharp photographs blurred by the simulator of `unblur`"] if recipe.needs_photos else []
+    parts = ["sharp photographs blurred by the simulator of `unblur`"] if recipe.data.needs_photos else []
     parts += [
         f"{part.share:.0%} of the patches show drawn signs"
-        for part in recipe.extra_sources
+        for part in recipe.data.extra_sources
         if isinstance(part, SyntheticText)
     ]
-    sets = [part for part in recipe.extra_sources if isinstance(part, PairSet)]
+    sets = [part for part in recipe.data.extra_sources if isinstance(part, PairSet)]
     # The place on the machine that trained is nobody's business.
     parts += [f"{part.share:.0%} of the patches are of the pairs in {Path(part.folder).name}" for part in sets]
     return "; ".join(parts)
@@ -63,10 +65,11 @@ def _describe_data(recipe: Recipe) -> str:
 
 def _describe_losses(recipe: Recipe) -> str:
     """Return a line with the loss of a restoring network, and a warning if a term compares more than pixels."""
-    if not isinstance(recipe.model, RestorerConfig):
+    if not isinstance(recipe.objective, RestorationTraining):
         return ""
-    text = " + ".join(f"{term.weight:g} x {type(term).__name__}" for term in recipe.losses)
-    if any(isinstance(term, STLPIPSLoss | FeatureLoss) for term in recipe.losses):
+    losses = recipe.objective.losses
+    text = " + ".join(f"{term.weight:g} x {type(term).__name__}" for term in losses)
+    if any(isinstance(term, STLPIPSLoss | FeatureLoss) for term in losses):
         text += "; perceptual losses can introduce plausible but incorrect texture"
     return f"- Minimised: {text}.\n"
 
@@ -112,6 +115,8 @@ def _describe_purpose(model: ModelConfig) -> str:
             return "Estimates the blur kernel of camera shake from a photograph and a rough restoration of it."
         case ShakeFusionConfig():
             return "Joins the restoration of a photograph with its deconvolution."
+        case BlurClassifierConfig():
+            return "Classifies the blur of a photograph."
     assert_never(model)
 
 
@@ -133,4 +138,6 @@ def _describe_use(model: ModelConfig) -> str:
             return "unblur restore photo.jpg --mode generative --checkpoint GENERATOR --decoder FOLDER"
         case KernelEstimatorConfig() | ShakeFusionConfig():
             return "python -m experiments.shake_evidence FOLDER --photos PHOTOS --fusion FUSION"
+        case BlurClassifierConfig():
+            return "python -m experiments.measure_blur_report PHOTOS --checkpoint FOLDER"
     assert_never(model)

@@ -52,7 +52,7 @@ def train(
     recipe = folder.recipe
     objective: Objective | None = None
     if not folder.is_finished:
-        sharp = PhotoFolder(photos) if photos is not None and recipe.needs_photos else None
+        sharp = PhotoFolder(photos) if photos is not None and recipe.data.needs_photos else None
         encoder = load_frozen_encoder(recipe.model, latent_encoder, device)
         cache = run / "cache"
         use_former_cache(run, cache)
@@ -78,13 +78,13 @@ def train(
             state.optimizer,
             objective,
             micro_batches,
-            recipe.clip_norm,
+            recipe.optimization.clip_norm,
             processes,
             precision=recipe.precision,
         )
         if output.diverged or not math.isfinite(norm):
             raise _make_divergence_error(run, state.step, output, norm)
-        state.update_average(recipe.ema_decay)
+        state.update_average()
         state.step += 1
         seconds = time.perf_counter() - began
         metrics = {

@@ -26,7 +26,7 @@ from unblur.training.recipe import Recipe
 
 def build_patches(recipe: Recipe, photos: Photographs | None, device: str) -> Patches[Patch]:
     """Build the training patches of `recipe`; `photos` are blurred. Raises UnblurError when something is missing."""
-    if photos is None and recipe.needs_photos:
+    if photos is None and recipe.data.needs_photos:
         raise UnblurError(f"{recipe.name} learns from simulated blur; give a folder of sharp photographs (--photos).")
     return ProgressivePatches(list_phases(recipe), lambda phase: _mix(recipe, phase, photos, device))
 
@@ -36,25 +36,25 @@ def build_simulated_patches(recipe: Recipe, photos: Photographs | None, device: 
 
     Raises UnblurError when there are none, or something else is to be mixed in.
     """
-    if photos is None or recipe.extra_sources:
+    if photos is None or recipe.data.extra_sources:
         raise UnblurError(
             f"{recipe.name} learns true motion, which only its own simulator tells; give a folder of sharp photographs "
             "(--photos), and mix nothing in."
         )
     return ProgressivePatches(
         list_phases(recipe),
-        lambda phase: _build_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=1.0),
+        lambda phase: _build_simulated(recipe, phase, recipe.data.camera, recipe.seed, photos, device, share=1.0),
     )
 
 
 def _mix(recipe: Recipe, phase: PatchPhase, photos: Photographs | None, device: str) -> Patches[Patch]:
     sources: list[Patches[Patch]] = []
     shares: list[float] = []
-    if recipe.camera_share > 0:
-        share = recipe.camera_share
-        sources.append(_build_simulated(recipe, phase, recipe.camera, recipe.seed, photos, device, share=share))
+    if recipe.data.camera_share > 0:
+        share = recipe.data.camera_share
+        sources.append(_build_simulated(recipe, phase, recipe.data.camera, recipe.seed, photos, device, share=share))
         shares.append(share)
-    for place, ingredient in enumerate(recipe.extra_sources):
+    for place, ingredient in enumerate(recipe.data.extra_sources):
         # Of its own, lest two cameras always show the same corner of the same photograph.
         seed = seed_for(recipe.seed, "mixed in", place)
         match ingredient:
@@ -89,8 +89,8 @@ def _build_simulated(
     """
     assert photos is not None
     pairs = SimulatedPairs(photos, camera, _make_sampling(recipe, phase), seed, device)
-    return RepeatedPairs(pairs, recipe.repeats, max(1, round(recipe.repeat_gap * share)))
+    return RepeatedPairs(pairs, recipe.data.repeats, max(1, round(recipe.data.repeat_gap * share)))
 
 
 def _make_sampling(recipe: Recipe, phase: PatchPhase) -> PatchSampling:
-    return replace(recipe.sampling, patch_px=phase.patch_px)
+    return replace(recipe.data.sampling, patch_px=phase.patch_px)

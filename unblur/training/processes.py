@@ -1,15 +1,15 @@
 """The processes that train one network together, each on a device of its own; mostly there is one.
 
-`torchrun` and `accelerate launch` start several and set their ranks in the environment; the library accelerate
-(Hugging Face) assigns their devices and connects them. All hold the same weights and get other examples of each batch;
-gradients are averaged before each update, so the weights stay the same everywhere, and only the first process writes.
+`torchrun` starts several and sets their ranks in the environment; `torch.distributed` connects them. All hold the same
+weights and get other examples of each batch; gradients are averaged before each update, so the weights stay the same
+everywhere, and only the first process writes.
 """
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from unblur.errors import UnblurError
@@ -24,7 +24,6 @@ class ProcessGroup:
     """Number of this process, from 0."""
     device: str | None = None
     """Device of this process; None for a single process, which takes any."""
-    accelerator: Any = None
 
     @property
     def is_first(self) -> bool:
@@ -38,26 +37,28 @@ class ProcessGroup:
 
     def all_reduce_gradients(self, gradients: list[Tensor]) -> None:
         """Replace each gradient by its mean over the processes."""
-        if self.accelerator is None:
+        if self.count == 1:
             return
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        averaged = self.accelerator.reduce(flat, reduction="mean").split([gradient.numel() for gradient in gradients])
+        dist.all_reduce(flat)
+        averaged = torch.split(flat / self.count, [gradient.numel() for gradient in gradients])
         for gradient, mean in zip(gradients, averaged, strict=True):
             # Into the memory as it lies, which is that of the weight.
             gradient.copy_(mean.view(gradient.shape))
 
     def all_reduce_mean(self, numbers: list[float]) -> list[float]:
         """Return the mean of each number over the processes."""
-        if self.accelerator is None:
+        if self.count == 1:
             return numbers
-        own = torch.tensor(numbers, dtype=torch.float64, device=self.accelerator.device)
-        found: list[float] = self.accelerator.reduce(own, reduction="mean").tolist()
+        total = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total)
+        found: list[float] = (total / self.count).tolist()
         return found
 
     def wait(self) -> None:
         """Wait until all processes have called this."""
-        if self.accelerator is not None:
-            self.accelerator.wait_for_everyone()
+        if self.count > 1:
+            dist.barrier()
 
 
 SINGLE_PROCESS = ProcessGroup()
@@ -71,21 +72,18 @@ def is_first_process() -> bool:
 def find_process_group(device: str) -> ProcessGroup:
     """Return the processes that were started together with this one, each on a device of the kind of `device`.
 
-    Raises UnblurError when there are several and the library accelerate is not installed.
+    Raises UnblurError when there are several and this build of PyTorch cannot connect processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return SINGLE_PROCESS
-    try:
-        from accelerate import Accelerator
-    except ImportError as error:
+    if not dist.is_available():
         raise UnblurError(
-            "Training in several processes needs the library accelerate, which is not installed: "
-            "pip install 'unblur[distributed]'."
-        ) from error
-    accelerator = Accelerator(cpu=device == "cpu")
-    return ProcessGroup(
-        count=accelerator.num_processes,
-        rank=accelerator.process_index,
-        device=str(accelerator.device),
-        accelerator=accelerator,
-    )
+            "This build of PyTorch cannot train in several processes; install another one, or start a single process."
+        )
+    kind = torch.device(device).type
+    own = "cpu" if kind == "cpu" else f"{kind}:{os.environ.get('LOCAL_RANK', '0')}"
+    if not dist.is_initialized():
+        if kind != "cpu":
+            torch.accelerator.set_device_index(own)
+        dist.init_process_group(dist.get_default_backend_for_device(kind))
+    return ProcessGroup(count=dist.get_world_size(), rank=dist.get_rank(), device=own)

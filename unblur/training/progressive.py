@@ -35,9 +35,10 @@ class PatchPhase:
 
 def list_phases(recipe: Recipe) -> list[PatchPhase]:
     """Return the phases in their order. Short runs may have phases without a step."""
-    phases = [PatchPhase(first_step=0, first_example=0, patch_px=recipe.sampling.patch_px, batch=recipe.batch)]
-    for stage in recipe.progressive:
-        first_step = round(stage.start * recipe.steps)
+    schedule, patch_px = recipe.schedule, recipe.data.sampling.patch_px
+    phases = [PatchPhase(first_step=0, first_example=0, patch_px=patch_px, batch=schedule.batch)]
+    for stage in schedule.progressive:
+        first_step = round(stage.start * schedule.steps)
         first_example = phases[-1].examples(first_step).start
         phases.append(
             PatchPhase(first_step=first_step, first_example=first_example, patch_px=stage.patch_px, batch=stage.batch)

@@ -1,7 +1,5 @@
 """Reconstruction losses of autoencoders: pixels, frequencies, deep features."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -9,22 +7,6 @@ from unblur.training.losses import charbonnier_loss
 
 SOFTENED = 1e-3
 """Errors below this count by their square; MPRNet's (Zamir et al. 2021, arXiv 2102.02808)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReconstructionLoss:
-    """Loss weights of an autoencoder, relative to 1 for the pixels."""
-
-    spectrum: float = 0.5
-    """Weight of the L1 distance of Fourier coefficients: errors that are spread evenly over a patch cost most."""
-    perceptual: float = 0.2
-    """Weight of ST-LPIPS, which needs the extra `perceptual`; 0 disables it."""
-    perceptual_share: float = 0.25
-    """Share of each batch for which ST-LPIPS is computed: it costs more than the network that is trained."""
-    adversarial: float = 0.02
-    """Weight of the adversarial loss; 0 disables the discriminator."""
-    adversarial_start: float = 0.4
-    """Share of the steps that go by before: early reconstructions are too blurry for an adversarial loss."""
 
 
 def pixel_loss(reconstructed: Tensor, sharp: Tensor) -> Tensor:

@@ -36,18 +36,22 @@ class RunFolder:
         else:
             # Compared as recipes: a setting that has come since then with a default is no difference.
             self.recipe = resume_recipe(recipe, read_recorded_recipe(self.saved["recipe"], self._state_path), path)
-            if self.saved["step"] > self.recipe.steps:
+            if self.saved["step"] > self._steps:
                 raise UnblurError(
-                    f"{self._state_path} is of step {self.saved['step']}, where its recipe has {self.recipe.steps} "
+                    f"{self._state_path} is of step {self.saved['step']}, where its recipe has {self._steps} "
                     "steps; give another folder."
                 )
             if not self.is_finished:
                 refuse_emulation(self.recipe, recipe, device, path)
 
     @property
+    def _steps(self) -> int:
+        return self.recipe.schedule.steps
+
+    @property
     def is_finished(self) -> bool:
         """Whether all steps of the saved run are done."""
-        return self.saved is not None and self.saved["step"] == self.recipe.steps
+        return self.saved is not None and self.saved["step"] == self._steps
 
     def begin(self, step: int) -> None:
         """Write the recipe, and drop the metrics of steps that a killed run did but never saved: they are repeated."""
@@ -68,14 +72,14 @@ class RunFolder:
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Append a line to metrics.jsonl where the recipe asks for one."""
-        due = step % self.recipe.log_every == 0 or step == self.recipe.steps
+        due = step % self.recipe.log_every == 0 or step == self._steps
         if due and self._processes.is_first:
             with errors_name(self._metrics_path), self._metrics_path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **metrics}) + "\n")
 
     def is_checkpoint_due(self, step: int) -> bool:
         """Return whether the state after `step` steps has to be saved."""
-        return step % self.recipe.checkpoint_every == 0 or step == self.recipe.steps
+        return step % self.recipe.checkpoint_every == 0 or step == self._steps
 
     def save(self, state: TrainState, objective: Objective | None) -> None:
         """Write the training state, unless it is that of the finished run, and the averaged weights as a checkpoint."""

@@ -202,22 +202,23 @@ def measure_step_shares(photos: PhotoFolder, recipe: Recipe, steps: int) -> Step
     model = build(recipe.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     task = build_objective(recipe, photos)
+    batch_size = recipe.schedule.batch
 
     def load() -> tuple[Tensor, ...]:
-        return tuple(map(torch.stack, zip(*(task.example(index) for index in range(recipe.batch)), strict=True)))
+        return tuple(map(torch.stack, zip(*(task.example(index) for index in range(batch_size)), strict=True)))
 
     batch = load()
 
     def step() -> None:
-        take_step(model, optimizer, task, [batch], recipe.clip_norm, precision=recipe.precision)
+        take_step(model, optimizer, task, [batch], recipe.optimization.clip_norm, precision=recipe.precision)
 
     step()
     step_s = _read_processor_s(step, steps) / steps
     # Its pairs are in memory now where a recipe uses them several times.
-    loading_s = _read_processor_s(load, steps) / steps if recipe.repeats > 1 else 0.0
-    once = build_objective(replace(recipe, repeats=1), photos)
-    simulation_s = _read_processor_s(lambda: [once.example(index) for index in range(steps * recipe.batch)])
-    simulation_s /= steps * recipe.repeats
+    loading_s = _read_processor_s(load, steps) / steps if recipe.data.repeats > 1 else 0.0
+    once = build_objective(replace(recipe, data=replace(recipe.data, repeats=1)), photos)
+    simulation_s = _read_processor_s(lambda: [once.example(index) for index in range(steps * batch_size)])
+    simulation_s /= steps * recipe.data.repeats
     whole_s = step_s + loading_s + simulation_s
     return StepShares(simulation=simulation_s / whole_s, loading=loading_s / whole_s)
 

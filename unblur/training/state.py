@@ -3,13 +3,14 @@
 import io
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.mismatch import state_dict_mismatch
@@ -20,9 +21,9 @@ from unblur.models.linear_dit import use_recomputation
 from unblur.seeds import seed_for
 from unblur.torch_files import read_torch_file
 from unblur.training.initialization import InitFrom
+from unblur.training.learning_rate import compute_learning_rate
 from unblur.training.objectives.objective import Objective
 from unblur.training.recipe import Recipe
-from unblur.training.schedule import compute_learning_rate
 from unblur.training.step import make_parameter_groups
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -83,11 +84,13 @@ class TrainState:
             self.model.get_submodule(part).requires_grad_(False)
         if objective is not None:
             objective.prepare(self.model)
-        self._groups = make_parameter_groups(self.model, recipe.backbone_lr_scale)
+        self._groups = make_parameter_groups(self.model, recipe.optimization.backbone_lr_scale)
         self.optimizer = torch.optim.AdamW(
-            self._groups, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=True
+            self._groups, betas=recipe.optimization.betas, weight_decay=recipe.optimization.weight_decay, fused=True
         )
-        self.ema = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.averaged = AveragedModel(
+            self.model, multi_avg_fn=_make_average(recipe.optimization.ema_decay), use_buffers=True
+        )
         self.step = 0
         if saved is not None:
             try:
@@ -97,35 +100,35 @@ class TrainState:
                 raise UnblurError(
                     f"{run} was begun by a version that trained other weights of this network; give another folder."
                 ) from error
-            self.ema = {name: value.to(device) for name, value in saved["ema"].items()}
+            self.averaged.module.load_state_dict(saved["ema"])
             self.step = saved["step"]
 
     def set_learning_rate(self, recipe: Recipe) -> float:
         """Set the learning rate of the coming step, and return it."""
+        schedule = recipe.schedule
         rate = compute_learning_rate(
-            recipe.schedule,
+            schedule.decay,
             self.step,
-            steps=recipe.steps,
-            warmup_steps=recipe.warmup_steps,
-            peak=recipe.peak_learning_rate,
-            final=recipe.final_learning_rate,
+            steps=schedule.steps,
+            warmup_steps=schedule.warmup_steps,
+            peak=schedule.peak_learning_rate,
+            final=schedule.final_learning_rate,
         )
         # Shares are ours: a state of earlier versions has none.
         for group, own in zip(self.optimizer.param_groups, self._groups, strict=True):
             group["lr"] = rate * own["share"]
         return rate
 
-    @torch.no_grad()
-    def update_average(self, ema_decay: float) -> None:
+    @property
+    def ema(self) -> dict[str, Tensor]:
+        """The moving average of the weights."""
+        return self.averaged.module.state_dict()
+
+    def update_average(self) -> None:
         """Update the moving average of the weights after a step."""
-        # A young average remembers its random start, so it decays faster at first.
-        decay = min(ema_decay, (1 + self.step) / (10 + self.step))
-        # Integers are places in tables (Swin's), which no training changes.
-        pairs = [
-            (self.ema[name], value) for name, value in self.model.state_dict().items() if value.is_floating_point()
-        ]
-        averaged, values = map(list, zip(*pairs, strict=True))
-        torch._foreach_lerp_(averaged, values, 1 - decay)
+        # From one on, so that the initial weights are averaged too.
+        self.averaged.n_averaged.fill_(self.step + 1)
+        self.averaged.update_parameters(self.model)
 
     def to_saved_state(self, recipe_json: str, objective: Objective | None) -> SavedState:
         """Return what `save_state` writes."""
@@ -139,6 +142,20 @@ class TrainState:
         if objective is not None and (own := objective.state_dict()):
             saved["objective"] = own
         return saved
+
+
+def _make_average(ema_decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Return the update of averaged tensors by current ones, for `torch.optim.swa_utils.AveragedModel`."""
+
+    @torch.no_grad()
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        # A young average remembers its random start, so it decays faster at first.
+        decay = min(ema_decay, int(count) / (int(count) + 9))
+        # Integers are places in tables (Swin's), which no training changes.
+        if averaged[0].is_floating_point():
+            torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
+
+    return update
 
 
 def _check_fit(run: Path, expected: Mapping[str, Tensor], given: Mapping[str, Any]) -> None:

@@ -12,8 +12,9 @@ from unblur.metrics import psnr
 from unblur.metrics.st_lpips import load_st_lpips
 from unblur.names import Precision
 from unblur.training.adversarial import Adversary
+from unblur.training.objective_settings import AutoencoderTraining
 from unblur.training.objectives.objective import Example, LossOutput, Objective
-from unblur.training.reconstruction_loss import ReconstructionLoss, perceptual_loss, pixel_loss, spectrum_loss
+from unblur.training.reconstruction_loss import perceptual_loss, pixel_loss, spectrum_loss
 from unblur.training.step import autocast
 
 
@@ -30,7 +31,7 @@ class AutoencodingObjective(Objective):
     def __init__(
         self,
         patches: Patches[Patch],
-        settings: ReconstructionLoss,
+        settings: AutoencoderTraining,
         steps: int,
         seed: int,
         device: str = "cpu",

@@ -10,18 +10,15 @@ from unblur.checkpoints.latent_spaces import FrozenEncoder
 from unblur.checkpoints.teacher import load_teacher
 from unblur.datasets import PhotoFolder
 from unblur.errors import UnblurError
-from unblur.models import (
-    AutoencoderConfig,
-    GlowConfig,
-    KernelEstimatorConfig,
-    LatentDecoderConfig,
-    MotionEstimatorConfig,
-    PreReconstructionConfig,
-    RestorerConfig,
-    SemanticPriorConfig,
-    ShakeFusionConfig,
-)
+from unblur.models import GlowConfig, SemanticPriorConfig
 from unblur.models.pre_reconstruction import STRIDE_PX
+from unblur.training.objective_settings import (
+    AutoencoderTraining,
+    GlowTraining,
+    MotionTraining,
+    PriorTraining,
+    RestorationTraining,
+)
 from unblur.training.objectives.autoencoding import AutoencodingObjective
 from unblur.training.objectives.cached_flow_matching import CachedFlowMatchingObjective
 from unblur.training.objectives.flow_matching import FlowMatchingObjective
@@ -48,36 +45,36 @@ def build_objective(
     `encoder` is the result of `load_frozen_encoder` for the recipe's network, and `cache` the folder of cached
     features, for recipes that cache them. Raises UnblurError when the recipe needs something that is missing.
     """
-    if isinstance(recipe.model, RestorerConfig):
-        criterion = RestorationLoss(recipe.losses, recipe.loss_floor, device)
-        return RestorationObjective(build_patches(recipe, photos, device), criterion, recipe.loss_floor)
-    match recipe.model:
-        case MotionEstimatorConfig():
-            return MotionObjective(build_simulated_patches(recipe, photos, device), recipe.reblur_weight)
-        case SemanticPriorConfig(backbone=backbone, two_pass=twice):
-            restorer = _load_bundled_restorer(device) if twice else None
-            return PriorDistillationObjective(
-                build_patches(recipe, photos, device), load_teacher(backbone).to(device), restorer
-            )
-        case PreReconstructionConfig():
-            return _build_pre_reconstruction(recipe, photos, device, encoder)
-        case GlowConfig(pre_reconstruction=first):
-            shared = _build_pre_reconstruction(recipe, photos, device, encoder)
-            if recipe.glow.cache_size is not None:
-                assert cache is not None
-                return CachedFlowMatchingObjective(shared, recipe, cache)
-            return FlowMatchingObjective(shared, recipe.seed, pre_reconstructs=first is not None)
-        case AutoencoderConfig() | LatentDecoderConfig():
+    match recipe.objective:
+        case RestorationTraining(losses=losses, loss_floor=floor):
+            criterion = RestorationLoss(losses, floor, device)
+            return RestorationObjective(build_patches(recipe, photos, device), criterion, floor)
+        case MotionTraining(reblur_weight=weight):
+            return MotionObjective(build_simulated_patches(recipe, photos, device), weight)
+        case PriorTraining():
+            return _build_prior_distillation(recipe, photos, device)
+        case AutoencoderTraining() as settings:
             patches = build_patches(recipe, photos, device)
             return AutoencodingObjective(
-                patches, recipe.reconstruction, recipe.steps, recipe.seed, device, encoder, precision=recipe.precision
+                patches, settings, recipe.schedule.steps, recipe.seed, device, encoder, precision=recipe.precision
             )
-        case KernelEstimatorConfig() | ShakeFusionConfig():
-            raise UnblurError(
-                f"Recipes do not train the network of {recipe.name}; use experiments.train_kernel_estimator or "
-                "experiments.train_shake_fusion."
-            )
-    assert_never(recipe.model)
+        case GlowTraining() as settings:
+            pre_reconstruction = _build_pre_reconstruction(recipe, settings, photos, device, encoder)
+            if not isinstance(recipe.model, GlowConfig):
+                return pre_reconstruction
+            if settings.cache_size is not None:
+                assert cache is not None
+                return CachedFlowMatchingObjective(pre_reconstruction, recipe, cache)
+            aligns = recipe.model.pre_reconstruction is not None
+            return FlowMatchingObjective(pre_reconstruction, recipe.seed, pre_reconstructs=aligns)
+    assert_never(recipe.objective)
+
+
+def _build_prior_distillation(recipe: Recipe, photos: PhotoFolder | None, device: str) -> PriorDistillationObjective:
+    assert isinstance(recipe.model, SemanticPriorConfig)
+    restorer = _load_bundled_restorer(device) if recipe.model.two_pass else None
+    teacher = load_teacher(recipe.model.backbone).to(device)
+    return PriorDistillationObjective(build_patches(recipe, photos, device), teacher, restorer)
 
 
 def _load_bundled_restorer(device: str) -> torch.nn.Module:
@@ -86,10 +83,10 @@ def _load_bundled_restorer(device: str) -> torch.nn.Module:
 
 
 def _build_pre_reconstruction(
-    recipe: Recipe, photos: PhotoFolder | None, device: str, encoder: FrozenEncoder | None
+    recipe: Recipe, settings: GlowTraining, photos: PhotoFolder | None, device: str, encoder: FrozenEncoder | None
 ) -> PreReconstructionObjective:
     odd = [phase.patch_px for phase in list_phases(recipe) if phase.patch_px % STRIDE_PX]
     if odd:
         raise UnblurError(f"{recipe.name} has patches of {odd[0]} px; latents need multiples of {STRIDE_PX} px.")
     assert encoder is not None
-    return PreReconstructionObjective(build_patches(recipe, photos, device), encoder, recipe.glow, device)
+    return PreReconstructionObjective(build_patches(recipe, photos, device), encoder, settings, device)

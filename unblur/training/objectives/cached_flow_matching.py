@@ -13,6 +13,7 @@ from unblur.checkpoints.old_names import former_name
 from unblur.models import GlowConfig, GlowDeblur
 from unblur.models.flow import add_noise
 from unblur.models.glow import Conditions, FrozenFeatures
+from unblur.training.objective_settings import GlowTraining
 from unblur.training.objectives.feature_cache import CacheKey, FeatureCache
 from unblur.training.objectives.flow_matching import sample_noise, velocity_loss
 from unblur.training.objectives.objective import Example, LossOutput, Objective
@@ -26,6 +27,8 @@ class CachedFlowMatchingObjective(Objective):
     def __init__(self, source: PreReconstructionObjective, recipe: Recipe, folder: Path) -> None:
         """Make patches and latents with `source`, and cache their features in `folder`."""
         assert isinstance(recipe.model, GlowConfig)
+        assert isinstance(recipe.objective, GlowTraining)
+        self.settings = recipe.objective
         self.source, self.recipe, self.folder = source, recipe, folder
         self.aligns = recipe.model.pre_reconstruction is not None
         self.patches: FeatureCache | None = None
@@ -37,24 +40,24 @@ class CachedFlowMatchingObjective(Objective):
         """
         network, recipe = cast(GlowDeblur, network), self.recipe
         key = CacheKey(
-            camera=recipe.camera,
-            sampling=recipe.sampling,
-            repeats=recipe.repeats,
-            repeat_gap=recipe.repeat_gap,
-            extra_sources=recipe.extra_sources,
+            camera=recipe.data.camera,
+            sampling=recipe.data.sampling,
+            repeats=recipe.data.repeats,
+            repeat_gap=recipe.data.repeat_gap,
+            extra_sources=recipe.data.extra_sources,
             seed=recipe.seed,
             encoder=self.source.encoder.sha256,
             network=_hash_frozen(network),
         )
         former = replace(key, network=_hash_frozen(network, former_name))
-        assert recipe.glow.cache_size is not None
-        self.patches = FeatureCache(self.source, network, recipe.glow.cache_size, self.folder, key, former)
+        assert self.settings.cache_size is not None
+        self.patches = FeatureCache(self.source, network, self.settings.cache_size, self.folder, key, former)
 
     def example(self, index: int) -> Example:
         """Return (restored, coarse, motion, regions, clean, noise, sigma, condition_mask); see `FrozenFeatures`."""
         assert self.patches is not None
         features, clean = self.patches[index]
-        random = sample_noise(clean, self.recipe.glow, self.recipe.seed, index)
+        random = sample_noise(clean, self.settings, self.recipe.seed, index)
         return features.restored, features.coarse, features.motion, features.regions, clean, *random
 
     def forward(self, model: nn.Module, batch: Example) -> tuple[Tensor, Conditions]:
@@ -76,7 +79,7 @@ class CachedFlowMatchingObjective(Objective):
             return output
         alignment = F.mse_loss(conditions.aligned.float(), clean)
         return LossOutput(
-            loss=output.loss + self.recipe.glow.alignment * alignment,
+            loss=output.loss + self.settings.alignment * alignment,
             metrics=output.metrics | {"alignment": round(alignment.item(), 5)},
             diverged=output.diverged or not bool(alignment.isfinite()),
         )

@@ -15,7 +15,7 @@ from unblur.models import GlowDeblur
 from unblur.models.flow import add_noise, sample_sigmas, velocity_target
 from unblur.models.glow import Conditions
 from unblur.seeds import generator_for
-from unblur.training.glow_training import GlowTraining
+from unblur.training.objective_settings import GlowTraining
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 

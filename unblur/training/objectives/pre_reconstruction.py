@@ -10,9 +10,12 @@ from unblur.checkpoints.latent_spaces import FrozenEncoder
 from unblur.datasets import Patch, Patches
 from unblur.errors import UnblurError
 from unblur.metrics import psnr
-from unblur.training.glow_training import RESTORATION_EPSILON, GlowTraining
 from unblur.training.losses import charbonnier_loss
+from unblur.training.objective_settings import GlowTraining
 from unblur.training.objectives.objective import Example, LossOutput, Objective
+
+RESTORATION_EPSILON = 1e-3
+"""Epsilon of the Charbonnier distance of the first restoration: smaller errors count by their square."""
 
 
 class PreReconstructionObjective(Objective):

@@ -3,11 +3,11 @@ from functools import partial
 
 import pytest
 
-from unblur.training.schedule import ConstantThenCosine, Cosine, Halving, Schedule, compute_learning_rate
+from unblur.training.learning_rate import ConstantThenCosine, Cosine, Decay, Halving, compute_learning_rate
 
 
-def rates(schedule: Schedule, steps: int, warmup_steps: int = 0, final: float = 0.1) -> list[float]:
-    rate = partial(compute_learning_rate, schedule, steps=steps, warmup_steps=warmup_steps, peak=1.0, final=final)
+def rates(decay: Decay, steps: int, warmup_steps: int = 0, final: float = 0.1) -> list[float]:
+    rate = partial(compute_learning_rate, decay, steps=steps, warmup_steps=warmup_steps, peak=1.0, final=final)
     return [rate(step) for step in range(steps)]
 
 

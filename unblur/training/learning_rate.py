@@ -32,23 +32,23 @@ class Halving:
             raise ValueError(f"a rate is halved at least once: {self}")
 
 
-Schedule = Cosine | ConstantThenCosine | Halving
+Decay = Cosine | ConstantThenCosine | Halving
 
 
 def compute_learning_rate(
-    schedule: Schedule, step: int, *, steps: int, warmup_steps: int, peak: float, final: float
+    decay: Decay, step: int, *, steps: int, warmup_steps: int, peak: float, final: float
 ) -> float:
-    """Return the rate of update `step`, from 0, of `steps`: a linear rise to `peak`, then the `schedule`."""
+    """Return the rate of update `step`, from 0, of `steps`: a linear rise to `peak`, then the `decay`."""
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
-    match schedule:
+    match decay:
         case Cosine():
             return _compute_half_cosine(step, warmup_steps, steps, peak, final)
         case ConstantThenCosine(constant_share=share):
             return _compute_half_cosine(step, max(warmup_steps, round(share * steps)), steps, peak, final)
         case Halving(times=times):
             return peak / float(2 ** (step * (times + 1) // steps))
-    assert_never(schedule)
+    assert_never(decay)
 
 
 def _compute_half_cosine(step: int, begin: int, steps: int, peak: float, final: float) -> float:
