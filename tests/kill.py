@@ -1,10 +1,9 @@
-"""Commands are killed at random instants, given again, and compared with what they leave undisturbed.
+"""Kill commands at random instants, give them again, and compare the results with those of undisturbed runs.
 
     python tests/kill.py --kills 200 --seed 7
 
-Restores, simulates, trains and evaluates small pictures. Every file of a run that was killed has to be equal, byte for
-byte but for the times that tables hold, to that of the undisturbed run, and no other file may be left. The exit code is
-1 where that is not so.
+The commands restore, simulate, train and evaluate small pictures. Every file of a killed run must equal that of the
+undisturbed run byte for byte, except for measured times, and no other file may be left. Otherwise the exit code is 1.
 """
 
 import argparse
@@ -24,17 +23,18 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 KILLS_A_RUN = 4
-"""So often one run is killed before it may end."""
+"""Number of times that a run is killed before it may end."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command that writes into the folder `{out}` and goes on where it stopped."""
+    """A command that writes into the folder `{out}` and continues an interrupted run."""
 
     name: str
     arguments: tuple[str, ...]
 
     def start(self, out: Path) -> subprocess.Popen[bytes]:
+        """Start the command."""
         line = [argument.format(out=out) for argument in self.arguments]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.Popen(
@@ -45,15 +45,15 @@ class Command:
         )
 
     def run(self, out: Path) -> None:
-        """Without disturbance. Raises RuntimeError where it fails."""
+        """Run the command to its end. Raises RuntimeError if it fails."""
         process = self.start(out)
-        said = process.communicate()[1].decode()
+        errors = process.communicate()[1].decode()
         if process.returncode:
-            raise RuntimeError(f"{self.name} ended with {process.returncode}: {said}")
+            raise RuntimeError(f"{self.name} ended with {process.returncode}: {errors}")
 
 
-def commands(folder: Path) -> list[Command]:
-    """What is killed, with small inputs in `folder`."""
+def make_commands(folder: Path) -> list[Command]:
+    """Return the commands that are killed, and write their small inputs into `folder`."""
     rng = np.random.default_rng(0)
     for side in ("photos", "pairs/blurry", "pairs/sharp"):
         (folder / side).mkdir(parents=True)
@@ -75,33 +75,33 @@ def commands(folder: Path) -> list[Command]:
     ]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file in the folder, without what tells times."""
+def read_contents(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file in the folder, without measured times."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             data = path.read_bytes()
             if path.suffix == ".jsonl":
-                data = "\n".join(_without_times(json.loads(line)) for line in data.decode().splitlines()).encode()
+                data = "\n".join(_remove_times(json.loads(line)) for line in data.decode().splitlines()).encode()
             elif path.suffix == ".csv":
-                data = _without_time_columns(data.decode()).encode()
+                data = _remove_time_columns(data.decode()).encode()
             found[str(path.relative_to(folder))] = data
     return found
 
 
-def _without_times(line: dict[str, object]) -> str:
+def _remove_times(line: dict[str, object]) -> str:
     times = ("second", "time", "waited")
     return json.dumps({key: value for key, value in line.items() if not any(word in key for word in times)})
 
 
-def _without_time_columns(table: str) -> str:
+def _remove_time_columns(table: str) -> str:
     rows = [line.split(",") for line in table.splitlines()]
-    kept = [index for index, name in enumerate(rows[0]) if "second" not in name and "time" not in name]
-    return "\n".join(",".join(row[index] for index in kept if index < len(row)) for row in rows)
+    columns = [index for index, name in enumerate(rows[0]) if "second" not in name and "time" not in name]
+    return "\n".join(",".join(row[index] for index in columns if index < len(row)) for row in rows)
 
 
-def killed_run(command: Command, out: Path, rng: random.Random, usual_s: float, most: int) -> int:
-    """Kills the command up to `most` times at random instants, and lets it end. How often it was alive to be killed."""
+def kill_run(command: Command, out: Path, rng: random.Random, usual_s: float, most: int) -> int:
+    """Kill the command up to `most` times at random instants, let it end, and return the number of kills."""
     kills = 0
     while kills < most:
         process = command.start(out)
@@ -118,7 +118,7 @@ def killed_run(command: Command, out: Path, rng: random.Random, usual_s: float, 
 
 
 def main() -> int:
-    """The command. Exit code 1 where a run that was killed left something else."""
+    """Run the command line; return 1 if a killed run left other files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
@@ -129,24 +129,24 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory(prefix="kill-") as name:
         folder = Path(name)
-        chosen = [command for command in commands(folder) if arguments.only in ("", command.name)]
+        chosen = [command for command in make_commands(folder) if arguments.only in ("", command.name)]
         for command in chosen:
             began = time.monotonic()
             command.run(folder / "whole")
             usual_s = time.monotonic() - began
-            whole = contents(folder / "whole")
+            whole = read_contents(folder / "whole")
             kills, runs, wrong = 0, 0, []
             while kills < arguments.kills // len(chosen):
                 most = min(KILLS_A_RUN, arguments.kills // len(chosen) - kills)
-                kills += killed_run(command, folder / "killed", rng, usual_s, most)
+                kills += kill_run(command, folder / "killed", rng, usual_s, most)
                 runs += 1
-                left = contents(folder / "killed")
+                left = read_contents(folder / "killed")
                 wrong += [key for key in whole.keys() | left.keys() if whole.get(key) != left.get(key)]
                 shutil.rmtree(folder / "killed")
             shutil.rmtree(folder / "whole")
             failed = failed or bool(wrong)
-            said = f"differ: {', '.join(sorted(set(wrong)))}" if wrong else f"{len(whole)} files equal"
-            sys.stdout.write(f"{command.name}: {kills} kills in {runs} runs, {said}\n")
+            outcome = f"differ: {', '.join(sorted(set(wrong)))}" if wrong else f"{len(whole)} files equal"
+            sys.stdout.write(f"{command.name}: {kills} kills in {runs} runs, {outcome}\n")
             sys.stdout.flush()
     return int(failed)
 
