@@ -209,8 +209,8 @@ def desk(tmp_path: Path) -> Path:
         blurry.save(tmp_path / "photo.jpg", quality=90)
         blurry.save(tmp_path / "export.tif")
         (tmp_path / "holiday" / "beach").mkdir(parents=True)
-        blurry.crop((0, 0, 80, 60)).save(tmp_path / "holiday" / "one.jpg")
-        blurry.crop((32, 0, 112, 60)).save(tmp_path / "holiday" / "beach" / "two.png")
+        blurry.crop((0, 0, 80, 68)).save(tmp_path / "holiday" / "one.jpg")
+        blurry.crop((32, 0, 112, 68)).save(tmp_path / "holiday" / "beach" / "two.png")
     make_dng(tmp_path / "photo.dng")
     make_video(tmp_path / "clip.mp4")
     save_sharp_photos(tmp_path / "photos", count=1, width=384, height=256)  # Pairs of 256 px are cut from it.

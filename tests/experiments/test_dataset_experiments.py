@@ -31,7 +31,7 @@ def test_rows_are_made_once_and_grouped_by_severity(
     assert log.read_text() == first
     assert {path.name for path in (output / "runs").iterdir()} == {"gopro", "full", "folder"}
     recipe = json.loads((output / "runs" / "folder" / "recipe.json").read_text())
-    assert [part["kind"] for part in recipe["extra_sources"]] == ["PairSet"]
+    assert [part["kind"] for part in recipe["data"]["extra_sources"]] == ["PairSet"]
 
     cells = list(csv.DictReader((output / "cross-dataset.csv").read_text().splitlines()))
     assert len(cells) == 9
@@ -70,7 +70,8 @@ def test_pretraining_is_compared_with_doing_without(photos: Path, tmp_path: Path
         ("", "each by its own network", "false"),
         ("", "nothing", "true"),
     ]
-    steps = {path.name: json.loads((path / "recipe.json").read_text())["steps"] for path in (output / "runs").iterdir()}
+    recipes = {path.name: json.loads((path / "recipe.json").read_text()) for path in (output / "runs").iterdir()}
+    steps = {name: recipe["schedule"]["steps"] for name, recipe in recipes.items()}
     tuned = {name for name in steps if name.startswith("pretrained-")}
     assert {steps[name] for name in tuned} == {2}
     assert (steps["pretrained"], steps["mixed"], steps["only-gopro"]) == (3, 5, 5)
