@@ -31,7 +31,7 @@ def test_without_grain_nothing_changes() -> None:
 
 
 def test_the_measured_noise_is_that_of_the_transform_in_scipy() -> None:
-    detail = noise(1, 2, 256, 256, deviation=0.2 / 255)
+    detail = noise(1, 2, 256, 256, deviation=0.1 / 255)
     grain = measure_grain(detail)
     assert grain.shape == (LEVELS, 2)
     expected = [float(finest_level(channel.numpy()).std()) for channel in detail[0]]
