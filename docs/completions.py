@@ -15,7 +15,7 @@ from unblur.app.help_texts import join_help_lines
 
 DEFAULT = "restore"
 PLACES = ("FILE", "FOLDER", "OUT", "PATH")
-"""What the names of values begin with that are files or folders."""
+"""Beginnings of the names of values that are files or folders."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Option:
 
     @property
     def is_place(self) -> bool:
-        """Whether the value is a file or a folder."""
+        """True if the value is the path of a file or a folder."""
         return self.value is not None and self.value.startswith(PLACES)
 
 

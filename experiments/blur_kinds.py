@@ -144,7 +144,7 @@ def _scaled(photo: Tensor, seed: int) -> Tensor:
 
 
 def _is_visible(sharp: Tensor, moved: Tensor) -> bool:
-    """Whether a subject, where `moved`, (h, w) cells, is true, is as large as it must be and has texture."""
+    """Return whether the subject, the cells (h, w) in which `moved` is true, is large enough and has texture."""
     if not OBJECT_SHARE[0] < float(moved.float().mean()) < OBJECT_SHARE[1]:
         return False
     grey = sharp.mean(dim=0)[None, None]

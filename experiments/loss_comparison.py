@@ -37,11 +37,12 @@ def make_loss_recipes(*, steps: int, seed: int) -> tuple[Recipe, ...]:
         "PSNR and frequencies": (PSNRLoss(), FrequencyLoss(weight=1.0)),
         "PSNR and ST-LPIPS": (PSNRLoss(), STLPIPSLoss(weight=10.0)),
     }
+    before = faithful()
     recipe = replace(
-        faithful(),
+        before,
         seed=seed,
-        optimization=replace(faithful().optimization, ema_decay=0.995),
-        schedule=replace(faithful().schedule, steps=steps, peak_learning_rate=2e-4, warmup_steps=min(100, steps // 10)),
+        optimization=replace(before.optimization, ema_decay=0.995),
+        schedule=replace(before.schedule, steps=steps, peak_learning_rate=2e-4, warmup_steps=min(100, steps // 10)),
         checkpoint_every=min(500, steps),
     )
     return tuple(

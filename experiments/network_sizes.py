@@ -149,8 +149,9 @@ def make_candidate_recipes() -> tuple[Recipe, ...]:
             channels=(32, 64, 128, 256), blocks=2, stem_stride=2, expanded=256
         ),
     }
+    bundled_recipe = faithful()
     return tuple(
-        replace(faithful(), name=name, model=model, seed=1, data=replace(faithful().data, repeats=4))
+        replace(bundled_recipe, name=name, model=model, seed=1, data=replace(bundled_recipe.data, repeats=4))
         for name, model in shapes.items()
     )
 

@@ -37,7 +37,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder / "venv", with_pip=True)
     (site_packages,) = (folder / "venv" / "lib").glob("python*/site-packages")
     paths = [path for path in sys.path if path.endswith("-packages")]
-    # Behind what is installed here, so that the wheel's unblur is found first.
+    # A .pth file adds its paths behind site-packages, so the wheel's unblur is found first.
     (site_packages / "dependencies.pth").write_text("\n".join(paths))
     source = folder / "source"
     source.mkdir()

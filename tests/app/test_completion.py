@@ -1,4 +1,4 @@
-"""Shell completion: the scripts are printed at once, and bash offers what they say."""
+"""Shell completion: scripts are printed without loading PyTorch, and bash offers the candidates that they list."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The help of the commands, and suggestions for what was misspelt."""
+"""Help texts of the commands, and suggestions for misspelt commands and options."""
 
 import shlex
 from collections.abc import Callable

@@ -242,7 +242,7 @@ def test_photographs_can_be_pasted_and_dropped_beside_the_sample(
 VISIBLE_TEXT = """() => [document.body.innerText, ...[...document.querySelectorAll("*")].flatMap(
   element => ["aria-label", "title", "placeholder", "alt"].map(name => element.getAttribute(name) || "")
 )].join("\\n")"""
-"""What people read or hear; keys that Gradio has not translated look like names of files."""
+"""Visible and spoken texts; untranslated keys of Gradio look like file names."""
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])

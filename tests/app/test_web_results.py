@@ -124,7 +124,7 @@ def test_fidelity_equals_that_of_the_command_line_up_to_rounding(
         fidelity: generative.with_fidelity(fidelity).restore_photo(photo).photo.pixels.astype(int)
         for fidelity in (0.0, 0.5, 1.0)
     }
-    # What is beyond black and white is clipped before blending.
+    # Values below black and above white are clipped before blending.
     inside = np.all([(expected[fidelity] > 0) & (expected[fidelity] < 255) for fidelity in (0.0, 1.0)], axis=0)
     assert inside.mean() > 0.5
     for fidelity, pixels in expected.items():

@@ -114,7 +114,8 @@ def test_an_unfinished_run_with_former_names_continues_bit_for_bit(
 
 def test_settings_of_experiments_with_former_names_remain_locked(tmp_path: Path) -> None:
     settings = SyntheticText(camera=Camera(), share=0.5)
-    recipe = replace(find_recipe("multiscale"), data=replace(find_recipe("multiscale").data, extra_sources=(settings,)))
+    multiscale = find_recipe("multiscale")
+    recipe = replace(multiscale, data=replace(multiscale.data, extra_sources=(settings,)))
     (tmp_path / "study.json").write_text(former_json(to_json(recipe)))
     lock_settings(tmp_path, recipe)
 

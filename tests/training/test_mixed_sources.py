@@ -92,7 +92,8 @@ def test_sources_together_hold_no_more_pairs_in_memory_than_one_would(photos: Pa
 
 def test_without_anything_mixed_in_the_simulator_gives_what_it_always_gave(photos: Path) -> None:
     """Runs begun before there were mixtures go on with the same patches, and their recipes still load."""
-    recipe = replace(find_recipe("faithful"), data=replace(find_recipe("faithful").data, repeats=1, extra_sources=()))
+    faithful = find_recipe("faithful")
+    recipe = replace(faithful, data=replace(faithful.data, repeats=1, extra_sources=()))
     old = json.loads(to_json(recipe))
     del old["data"]["extra_sources"]
     assert from_json(json.dumps(old), Recipe) == recipe

@@ -158,9 +158,9 @@ def test_single_pass_and_two_pass_weights_initialise_each_other(
     learnt = load_checkpoint(tmp_path / "twice").model
     assert isinstance(learnt, SemanticPrior)
     assert all(bool(delta_gate.abs().sum() > 0) for delta_gate in learnt.delta_gate)
-    told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
-    host = build(told)
-    InitFrom(prior=tmp_path / "twice").apply(host, told)
+    with_prior = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
+    host = build(with_prior)
+    InitFrom(prior=tmp_path / "twice").apply(host, with_prior)
     with torch.no_grad():
         for one, other in zip(host.get_submodule("prior.student")(blurry), learnt(blurry), strict=True):
             assert torch.equal(one, other)
@@ -193,7 +193,7 @@ def test_the_run_folder_is_a_checkpoint_that_explains_itself(prior_folder: Path)
 
 
 def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
-    told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
+    with_prior = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
     plain = replace(
         TINY,
         name="host",
@@ -203,24 +203,24 @@ def test_a_host_trains_with_a_prior_and_leaves_it_as_it_was(prior_folder: Path, 
     )
     train(plain, photos, tmp_path / "plain")
     train(
-        replace(plain, model=told),
+        replace(plain, model=with_prior),
         photos,
-        tmp_path / "told",
+        tmp_path / "with-prior",
         init=InitFrom(checkpoint=tmp_path / "plain", prior=prior_folder),
     )
-    after = load_checkpoint(tmp_path / "told").model.state_dict()
+    after = load_checkpoint(tmp_path / "with-prior").model.state_dict()
     for name, value in load_checkpoint(prior_folder).model.state_dict().items():
         assert torch.equal(after[f"prior.student.{name}"], value)
     strengths = [value for name, value in after.items() if name.endswith("strength")]
     assert len(strengths) == 2
     assert all(bool(value.abs().sum() > 0) for value in strengths)
     # The host with its prior is a checkpoint of its own: nothing else is needed to go on from it.
-    train(replace(plain, model=told), photos, tmp_path / "on", init=InitFrom(checkpoint=tmp_path / "told"))
+    train(replace(plain, model=with_prior), photos, tmp_path / "on", init=InitFrom(checkpoint=tmp_path / "with-prior"))
 
 
 def test_what_does_not_fit_is_one_sentence(prior_folder: Path, photos: Path, tmp_path: Path) -> None:
-    told = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
-    host = replace(TINY, model=told, objective=RestorationTraining())
+    with_prior = replace(HOST, prior=PriorConfig(network=STUDENT, channels=8, heads=2))
+    host = replace(TINY, model=with_prior, objective=RestorationTraining())
     with pytest.raises(UnblurError, match="not the semantic prior of the recipe"):
         train(host, photos, tmp_path / "a")
     with pytest.raises(UnblurError, match="has no semantic prior"):

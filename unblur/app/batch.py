@@ -58,7 +58,7 @@ class Reporting:
     quiet: bool
     json_lines: bool
     to_stdout: bool = True
-    """Whether results are reported on stdout, which is otherwise left to the photograph."""
+    """True if the report is written to stdout; False if stdout receives the photograph."""
     file: Path | None = None
     """Report file about all batches of the command; None for no file."""
     new_folder: Path | None = None

@@ -19,8 +19,8 @@ class Command:
     examples: tuple[tuple[str, str], ...]
     """Command lines, and what each of them does."""
     ends_at_once: bool = False
-    """Whether the process may end without Python's cleaning up, which only takes time then: the command starts no
-    other processes."""
+    """True if the process may exit without Python's shutdown, which takes time and is needed only by commands that
+    start other processes."""
 
     def load(self) -> Callable[..., int]:
         """Import the function of the command."""

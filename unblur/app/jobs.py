@@ -55,9 +55,9 @@ class Job:
     compare: Path | None
     uncertainty: Path | None
     content: bytes | None = None
-    """Content of the photograph's file where it was read from stdin; `source` is only a name for it then."""
+    """Content of the photograph's file if it was read from stdin; `source` then serves as its name in messages only."""
     to_stdout: bool = False
-    """Whether the result is written to stdout; `output` is only a name for it then."""
+    """True if the result is written to stdout; `output` then serves as its name in messages only."""
 
     @property
     def input_name(self) -> str:

@@ -42,7 +42,7 @@ class JobSettings:
     skip_existing: bool
     overwrite: bool
     leave_sharp: bool
-    """Whether photographs that are surely sharp are left unchanged."""
+    """True if photographs that the blur report is certain are sharp are returned unchanged."""
     make_thumbnails: bool
 
 

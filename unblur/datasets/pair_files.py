@@ -13,6 +13,7 @@ from unblur.datasets.mat_file import read_variable
 from unblur.datasets.pair import Pair
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo
+from unblur.photos.photo import round_to_8_bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +95,7 @@ def read_frames(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
 
 def read_rgb(path: Path) -> Tensor:
     """Return a photograph as (3, H, W) uint8; grey becomes RGB, alpha is dropped, 16 bits are rounded to 8."""
-    photo = read_photo(path)
-    pixels = photo.pixels
-    if photo.bit_depth == 16:
-        pixels = ((pixels.astype("uint32") + 128) // 257).astype("uint8")
+    pixels = round_to_8_bits(read_photo(path).pixels)
     return torch.from_numpy(pixels).permute(2, 0, 1).expand(3, -1, -1).contiguous()
 
 

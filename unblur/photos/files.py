@@ -30,7 +30,7 @@ from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, ma
 from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
 from unblur.photos.jpeg_file import insert_into_jpeg, read_jpeg_contents, select_comments
 from unblur.photos.opening import PhotoSource, check_kind, read_source
-from unblur.photos.photo import Metadata, Photo, Pixels, Text
+from unblur.photos.photo import Metadata, Photo, Pixels, Text, round_to_8_bits
 from unblur.photos.png_file import PngContents, insert_into_png, read_png_contents
 from unblur.photos.raw import BYTES_PER_PX as RAW_BYTES_PER_PX
 from unblur.photos.raw import develop_raw, open_raw
@@ -480,8 +480,8 @@ _ROWS = 8
 
 def _encode(photo: Photo, suffix: str, quality: int | None) -> bytes:
     bands = photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
-    if suffix in (".jpg", ".jpeg", ".webp") and photo.bit_depth == 16:
-        bands = ((bands.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if suffix in (".jpg", ".jpeg", ".webp"):
+        bands = round_to_8_bits(bands)
     image = _to_vips(bands)
     metadata = photo.metadata
     xmp = None if metadata.xmp is None else xmp_packet.set_upright(metadata.xmp)

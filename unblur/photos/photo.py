@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 Pixels = NDArray[Any]
 
 
+def round_to_8_bits(pixels: Pixels) -> Pixels:
+    """Return uint16 pixels of any shape rounded to uint8, white to white; uint8 pixels are returned as they are."""
+    return pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
     """The size at which a photograph is meant to be printed or shown: pixels per unit of length."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import UnblurError
-from unblur.photos.photo import Photo
+from unblur.photos.photo import Photo, round_to_8_bits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,8 +89,8 @@ def photo_to_pillow(photo: Photo) -> "Image":
     Pillow has no colours of 16 bits, so these are rounded to 8. Raises UnblurError where Pillow is not installed.
     """
     pixels = photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
-    if photo.bit_depth == 16 and pixels.shape[2] > 1:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if pixels.shape[2] > 1:
+        pixels = round_to_8_bits(pixels)
     image: Image = _pillow().fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     if photo.metadata.icc is not None:
         image.info["icc_profile"] = photo.metadata.icc

@@ -50,10 +50,11 @@ def glow_joint() -> Recipe:
     It starts from the weights of the third run, except for the NAFNet and the semantic prior, which were trained
     further since. The runs before had seeds 43 to 45.
     """
+    before = glow()
     return replace(
-        glow(),
+        before,
         name="unblur-glow-joint",
         seed=46,
         objective=GlowTraining(cache_size=1024),
-        schedule=replace(glow().schedule, steps=1_500, peak_learning_rate=1e-4, warmup_steps=100),
+        schedule=replace(before.schedule, steps=1_500, peak_learning_rate=1e-4, warmup_steps=100),
     )
