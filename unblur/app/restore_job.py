@@ -11,10 +11,8 @@ from unblur.app.advice import explain_unchanged, suggest_mode
 from unblur.app.jobs import Job
 from unblur.app.previews import make_thumbnail
 from unblur.app.report import Outcome
-from unblur.atomic import write_atomically
-from unblur.errors import UnblurError
 from unblur.names import Mode
-from unblur.photos.files import check_format, encode_photo, left_behind, read_photo
+from unblur.photos.files import check_format, encode_photo, left_behind, read_photo, write_encoded
 from unblur.photos.photo import Photo
 from unblur.restoration.generative import GenerativeRestorer
 from unblur.restoration.inspect import BlurInspector
@@ -181,10 +179,7 @@ def write_files(job: Job, finished: FinishedJob) -> None:
         return
     job.output.parent.mkdir(parents=True, exist_ok=True)
     for path, data in finished.files:
-        try:
-            write_atomically(path, data)
-        except OSError as error:
-            raise UnblurError(f"{path} cannot be written: {error.strerror or error}.") from error
+        write_encoded(data, path)
 
 
 def fail(job: Job, error: str) -> Outcome:

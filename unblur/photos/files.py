@@ -155,7 +155,11 @@ def write_photo(photo: Photo, path: str | Path, quality: int | None = None) -> N
             f"{path} was not written, because a {type(photo).__name__} is not a Photo; give what read_photo returns, "
             "or Photo(pixels=array) with an 8 or 16 bit array (height, width, channels)."
         )
-    data = encode_photo(photo, path, quality)
+    write_encoded(encode_photo(photo, path, quality), path)
+
+
+def write_encoded(data: bytes, path: Path) -> None:
+    """Write the result of `encode_photo` atomically. Raises UnblurError when the folder or disk refuses the file."""
     try:
         write_atomically(path, data)
     except OSError as error:

@@ -3,11 +3,9 @@
 from typing import Any
 
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
-from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
-from unblur.photos.photo import Photo
 from unblur.restoration.loading import load
-from unblur.restoration.pictures import extract_planes, read_if_file
+from unblur.restoration.pictures import get_single_pixels
 from unblur.restoration.shake import Shake, ShakeEstimator
 
 
@@ -24,14 +22,7 @@ def estimate_shake(picture: Any, device: str = "auto") -> Shake:
     >>> print(shake)
     shake: 17 px, 62 degrees
     """
-    picture = read_if_file(picture)
-    if isinstance(picture, Photo):
-        pixels = picture.pixels
-    else:
-        planes = extract_planes(picture)
-        if len(planes) != 1:
-            raise UnblurError(f"The shake of {len(planes)} pictures cannot be estimated at once; give one at a time.")
-        pixels = planes[0].pixels
+    pixels = get_single_pixels(picture, "The shake of {} pictures cannot be estimated at once")
     estimator = load_checkpoint(BUNDLED_KERNEL_ESTIMATOR).model
     assert isinstance(estimator, KernelEstimator)
     return ShakeEstimator(load(device=device, shake="off").apply_network, estimator).estimate(pixels)

@@ -15,7 +15,6 @@ from unblur.errors import UnblurError
 from unblur.models import BlurClassifier
 from unblur.models.blur_classifier import CELL_PX, DIRECTIONS
 from unblur.photos.color import luma
-from unblur.photos.photo import Photo
 from unblur.restoration.blur_report import (
     KINDS,
     LEAST_CONFIDENCE,
@@ -26,7 +25,7 @@ from unblur.restoration.blur_report import (
     PlaceKind,
 )
 from unblur.restoration.noise_level import measure_noise_level
-from unblur.restoration.pictures import extract_planes, read_if_file
+from unblur.restoration.pictures import get_single_pixels
 from unblur.restoration.shake import CPU, Shake, find_best_textured_region
 from unblur.restoration.windows import to_float, to_tensor
 
@@ -100,7 +99,7 @@ class BlurInspector:
 
     def inspect(self, picture: Any, shake: Shake | None = None) -> BlurReport:
         """Return the report on one photograph, see `unblur.inspect`."""
-        pixels = _get_pixels(picture)
+        pixels = get_single_pixels(picture, "The blur of {} pictures cannot be inspected at once")
         height, width = pixels.shape[:2]
         if min(height, width) < SMALLEST_PX:
             raise UnblurError(
@@ -256,16 +255,6 @@ def _cut_best_part(pixels: NDArray[Any]) -> Tensor:
     left, top, *_ = find_best_textured_region(overview, FINE_PX // stride)
     part = pixels[top * stride :, left * stride :][:FINE_PX, :FINE_PX]
     return to_tensor(to_float(part), CPU)[0]
-
-
-def _get_pixels(picture: Any) -> NDArray[Any]:
-    picture = read_if_file(picture)
-    if isinstance(picture, Photo):
-        return picture.pixels
-    planes = extract_planes(picture)
-    if len(planes) != 1:
-        raise UnblurError(f"The blur of {len(planes)} pictures cannot be inspected at once; give one at a time.")
-    return planes[0].pixels
 
 
 def _choose_reduction(height: int, width: int) -> int:

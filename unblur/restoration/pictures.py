@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo
+from unblur.photos.photo import Photo
 from unblur.photos.pillow_images import array_to_pillow, is_pillow_image, pillow_to_array
 
 
@@ -27,6 +28,21 @@ def read_if_file(picture: Any) -> Any:
     """Return the Photo in `picture` if that is a path, the content of a file or an open file, else `picture` itself."""
     is_content = isinstance(picture, (str, os.PathLike, bytes, bytearray, memoryview))
     return read_photo(picture) if is_content or callable(getattr(picture, "read", None)) else picture
+
+
+def get_single_pixels(picture: Any, impossible: str) -> NDArray[Any]:
+    """Return the pixels of one picture of any type that a restorer accepts, (H, W, C), without its alpha channel.
+
+    Raises UnblurError for other types, and for a batch of several pictures: `impossible` says what cannot be done with
+    them, such as "The blur of {} pictures cannot be inspected at once", where {} stands for their number.
+    """
+    picture = read_if_file(picture)
+    if isinstance(picture, Photo):
+        return picture.pixels
+    planes = extract_planes(picture)
+    if len(planes) != 1:
+        raise UnblurError(f"{impossible.format(len(planes))}; give one at a time.")
+    return planes[0].pixels
 
 
 def extract_planes(picture: object) -> list[Planes]:
