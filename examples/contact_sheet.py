@@ -11,7 +11,7 @@ import torch
 
 from unblur.atomic import write_atomically
 from unblur.datasets.shards import ShardFolder
-from unblur.photos.files import encode_jpeg
+from unblur.photos.pixel_files import encode_jpeg
 
 PAIRS, PAIRS_A_ROW = 64, 8
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from unblur.atomic import write_atomically
-from unblur.photos.files import encode_png
 from unblur.photos.lettering import draw_line
 from unblur.photos.photo import Pixels
+from unblur.photos.pixel_files import encode_png
 
 PANEL_PX, GAP_PX = 640, 8
 CAPITAL_PX = 18

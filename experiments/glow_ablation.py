@@ -40,8 +40,8 @@ from unblur.evaluation.row import Row, read_rows, to_csv
 from unblur.metrics.niqe import BLOCK_PX
 from unblur.models import GlowConfig, GlowDeblur, GlowRestorer
 from unblur.models.samplers import Sampling
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 from unblur.recipes.glow import glow, glow_joint
 from unblur.restoration.device import choose_device
 from unblur.training.allocator import keep_freed_memory

@@ -29,7 +29,7 @@ from experiments.harness import run, sample_images, write_table
 from unblur.errors import UnblurError
 from unblur.names import FrameChoice
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
-from unblur.photos.files import read_photo
+from unblur.photos.reading import read_photo
 from unblur.restoration.loading import load
 from unblur.restoration.restorer import Restorer
 from unblur.restoration.video import VideoSettings, restore_video

@@ -15,8 +15,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 if TYPE_CHECKING:
     from unblur.models import GlowDeblur, LatentDecoder

@@ -31,13 +31,14 @@ import json, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))
 from pathlib import Path
 from unblur.errors import UnblurError
-from unblur.photos.files import left_behind, read_photo, write_photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import list_left_behind, write_photo
 print("ready", flush=True)
 for line in sys.stdin:
     path, target = map(Path, json.loads(line))
     try:
         photo = read_photo(path)
-        left_behind(photo, target)
+        list_left_behind(photo, target)
         write_photo(photo, target)
         again = read_photo(target)
         assert again.pixels.shape[:2] == photo.pixels.shape[:2], "another size"

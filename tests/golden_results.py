@@ -48,8 +48,9 @@ from unblur.models import (
     SemanticPriorConfig,
     build,
 )
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 from unblur.restoration.loading import load
 from unblur.training.initialization import InitFrom
 from unblur.training.learning_rate import Halving

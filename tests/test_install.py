@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from unblur.photos.files import read_photo
+from unblur.photos.reading import read_photo
 
 ROOT = Path(__file__).parent.parent
 pytest.importorskip("hatchling", reason="builds the wheel; in the extra `dev`")

@@ -10,8 +10,9 @@ from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur import blur, datasets, metrics
-    from unblur.photos.files import read_photo, write_photo
     from unblur.photos.photo import Metadata, Photo
+    from unblur.photos.reading import read_photo
+    from unblur.photos.writing import write_photo
     from unblur.restoration.blur_report import BlurReport
     from unblur.restoration.estimate_shake import estimate_shake
     from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
@@ -54,8 +55,8 @@ _HOMES = {
     "estimate_shake": "unblur.restoration.estimate_shake",
     "inspect": "unblur.restoration.inspect",
     "load": "unblur.restoration.loading",
-    "read_photo": "unblur.photos.files",
-    "write_photo": "unblur.photos.files",
+    "read_photo": "unblur.photos.reading",
+    "write_photo": "unblur.photos.writing",
 }
 _MODULES = ("blur", "datasets", "metrics")
 

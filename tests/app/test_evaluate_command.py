@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from unblur.app.cli import main
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 @pytest.fixture

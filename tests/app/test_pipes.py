@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.photos.made_raw import make_dng
 from unblur.app.cli import main
-from unblur.photos.files import DEFAULT_QUALITIES, encode_photo, write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import DEFAULT_QUALITIES, encode_photo, write_photo
 
 
 @pytest.fixture

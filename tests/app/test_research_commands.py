@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from unblur.app.cli import main
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import torch
 from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 
 TINY = NAFNetConfig(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,), stem_stride=2)
 

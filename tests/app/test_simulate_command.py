@@ -33,8 +33,8 @@ from unblur.datasets.shards import (
 )
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 SIZE_PX = 64
 

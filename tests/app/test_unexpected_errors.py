@@ -11,8 +11,8 @@ from unblur.app.cli import main
 from unblur.app.commands import Command
 from unblur.app.report import describe_error
 from unblur.errors import UnblurError
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 ERRORS = {
     "defect": (KeyError("x\ny"), "unexpected error"),

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, which drives the browser")
 axe_runner = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")

@@ -16,7 +16,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from unblur.app.cli import main
-from unblur.photos.files import read_photo
+from unblur.photos.reading import read_photo
 
 
 def restore(client: Client, *files: Path, mode: str = "fast") -> tuple[str, str]:

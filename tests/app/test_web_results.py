@@ -14,8 +14,9 @@ from unblur.app.web_results import PART_PX, Choices, Part, check_part, find_prev
 from unblur.app.web_views import list_remarks
 from unblur.app.web_visit import Visit
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Metadata, Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 from unblur.restoration.loading import load
 from unblur.restoration.picture_restorer import Restoration
 

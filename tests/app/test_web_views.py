@@ -10,8 +10,8 @@ from unblur.app.web_estimates import Speeds, describe_duration
 from unblur.app.web_restorers import find_obstacle
 from unblur.app.web_results import Choices, Part, Result
 from unblur.app.web_visit import Progress, Shown, Visit
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Metadata, Photo
+from unblur.photos.writing import write_photo
 
 HOSTILE = '<img src=x onerror="alert(1)">`${1}`.jpg'
 

@@ -12,8 +12,8 @@ from unblur.app.web_restorers import Restorers
 from unblur.app.web_results import Choices
 from unblur.app.web_visit import Visit
 from unblur.app.web_visits import ABSENT_S, DAY_S, Visits
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 from unblur.restoration.picture_restorer import Restoration
 
 

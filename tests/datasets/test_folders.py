@@ -10,8 +10,8 @@ from unblur.datasets import PairFolder, PhotoFolder
 from unblur.datasets.pair_files import read_rgb
 from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 def save(path: Path, height: int = 40, width: int = 60, seed: int = 0) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor
 from unblur.datasets import PairFolder, PairPatches, PairSet
 from unblur.datasets.simulated import PatchSampling, apply_dihedral
 from unblur.errors import UnblurError
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 SAMPLING = PatchSampling(patch_px=16, candidates=2)
 

@@ -11,8 +11,8 @@ from unblur.blur import Camera
 from unblur.datasets import PhotoFolder, RepeatedPairs, SimulatedPairs
 from unblur.datasets.repeated import AugmentedPair
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 @pytest.fixture

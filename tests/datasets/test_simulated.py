@@ -12,8 +12,8 @@ from unblur.config import from_json, to_json
 from unblur.datasets import PairRecord, PhotoFolder, SimulatedPairs
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 SAMPLING = PatchSampling(patch_px=32)
 CLEAN = Camera(still_share=0, noise_share=0, jpeg_share=0, highlight_share=0)

@@ -18,8 +18,8 @@ from unblur.evaluation.method import from_function
 from unblur.evaluation.metric import LUMA_PSNR, FullReferenceMetric
 from unblur.evaluation.protocol import KOEHLER
 from unblur.metrics import psnr
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 def smooth(seed: int, height: int = 180, width: int = 191) -> np.ndarray:

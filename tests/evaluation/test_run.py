@@ -15,8 +15,8 @@ from unblur.evaluation.method import MethodSpec, from_function, open_method
 from unblur.evaluation.protocol import NO_REFERENCE, PAIRS, REALBLUR
 from unblur.evaluation.row import Row, to_csv
 from unblur.evaluation.run import Progress, Run
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import torch
 
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,8 +12,8 @@ from unblur.blur.presets import find_preset
 from unblur.datasets import PairFolder, PairSet, SimulatedBlur
 from unblur.errors import UnblurError
 from unblur.evaluation.motion_sources import holds_known_motion
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 def sets(*texts: str, written_to: Path, held_out: Path | None = None, pairs: int | None = None) -> list[BenchmarkSet]:

@@ -24,8 +24,8 @@ from unblur.datasets import Pair
 from unblur.errors import UnblurError
 from unblur.models import SemanticPrior, SemanticPriorConfig, build
 from unblur.models.efficientnet_lite import EfficientNetLiteConfig
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 from unblur.restoration.restorer import Restorer
 from unblur.training.losses import compute_mean_cosine
 

@@ -15,8 +15,8 @@ from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.evaluation.row import Conditions, Row
 from unblur.models import GlowDeblur, LatentDecoder
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 def row(image: str, psnr: tuple[float, float], perceived: float, niqe: tuple[float, float] = (5.0, 4.0)) -> Row:

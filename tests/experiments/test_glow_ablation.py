@@ -29,8 +29,9 @@ from unblur.models import (
 from unblur.models import build as built
 from unblur.models.motion_guidance import MOTION_CHANNELS
 from unblur.models.samplers import Sampling
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 from unblur.recipes.glow import glow, glow_joint
 from unblur.training.objective_settings import GlowTraining
 from unblur.training.recipe import Recipe, Schedule

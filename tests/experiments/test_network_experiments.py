@@ -13,8 +13,8 @@ from experiments.network_sizes import make_candidate_recipes, network_sizes
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import NAFNetConfig, build
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 from unblur.training.objective_settings import RestorationTraining
 from unblur.training.recipe import Recipe
 

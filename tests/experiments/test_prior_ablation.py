@@ -25,8 +25,8 @@ from unblur.datasets.validation import ValidationSet
 from unblur.errors import UnblurError
 from unblur.evaluation.row import Conditions, Row
 from unblur.models import PriorConfig, SemanticPriorConfig, UNetConfig, build
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 from unblur.training.recipe import Recipe
 
 NETWORK = SemanticPriorConfig(fusion_channels=8)

@@ -23,8 +23,8 @@ from experiments.reconstruction import (
 from unblur.checkpoints.latent_spaces import LoadedLatentSpace
 from unblur.errors import UnblurError
 from unblur.models import LatentSpace
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 class Pool(nn.Module):

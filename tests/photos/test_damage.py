@@ -15,8 +15,9 @@ from smooth_picture import smooth
 
 from unblur.app.jobs import LONGEST_NAME_BYTES, make_result_name
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 
 NOISE = np.random.default_rng(0).integers(0, 256, (200, 240, 3), np.uint8)
 END = b"\xff\xd9"

@@ -12,7 +12,8 @@ from PIL import Image, ImageCms, ImageOps
 from smooth_picture import smooth
 
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo, shortest_side_px, write_photo
+from unblur.photos.reading import read_photo, read_shortest_side_px
+from unblur.photos.writing import write_photo
 
 ORIENTATION, MAKE, EXIF_IFD, EXPOSURE = 0x0112, 0x010F, 0x8769, 0x829A
 
@@ -30,7 +31,7 @@ def test_decoded_pixels_equal_the_encoded(tmp_path: Path) -> None:
     photo = read_photo(save(tmp_path / "photo.heic", "RGB", pixels))
     assert photo.pixels.dtype == np.uint8
     assert np.abs(photo.pixels.astype(int) - pixels).max() <= 8
-    assert shortest_side_px(tmp_path / "photo.heic") == 48
+    assert read_shortest_side_px(tmp_path / "photo.heic") == 48
 
 
 def test_grey_and_transparency(tmp_path: Path) -> None:

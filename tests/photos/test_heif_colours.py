@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.heif_colours import UNSPECIFIED, read_code_points
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 
 BT_709, BT_2020, DISPLAY_P3 = 1, 9, 12
 SRGB, LINEAR, PQ, HLG = 13, 8, 16, 18

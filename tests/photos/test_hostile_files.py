@@ -28,9 +28,10 @@ from smooth_picture import smooth
 
 from unblur.errors import UnblurError
 from unblur.photos import files, opening
-from unblur.photos.files import read_photo, shortest_side_px, write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo, read_shortest_side_px
 from unblur.photos.tiff_exif import MOST_BYTES
+from unblur.photos.writing import write_photo
 
 EXIF_IFD, GPS_IFD, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 
@@ -189,7 +190,7 @@ def test_pipes_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert "named pipe" in refusal(tmp_path / "pipe.jpg")
     with pytest.raises(UnblurError, match="named pipe"):
-        shortest_side_px(tmp_path / "pipe.jpg")
+        read_shortest_side_px(tmp_path / "pipe.jpg")
 
 
 def test_devices_are_not_opened(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from unblur.photos.files import read_photo, write_photo
 from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 from unblur.photos.photo import Metadata, Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 
 SOFTWARE, MAKE, EXIF_IFD, EXPOSURE, MAKER_NOTE = 0x0131, 0x010F, 0x8769, 0x829A, 0x927C
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"

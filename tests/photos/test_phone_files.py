@@ -23,7 +23,8 @@ from made_files import (
 from PIL import Image
 from smooth_picture import smooth
 
-from unblur.photos.files import left_behind, read_photo, write_photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import list_left_behind, write_photo
 
 GAIN_MAP_ATTRIBUTES = 'hdrgm:Version="1.0" hdrgm:GainMapMin="0" hdrgm:GainMapMax="2" hdrgm:HDRCapacityMax="2"'
 DIRECTORY = (
@@ -113,7 +114,7 @@ def test_only_the_photograph_is_read(tmp_path: Path, name: str, suffix: str) -> 
     assert (b'dc:format="image/jpeg"' in written) == (photo.metadata.xmp is not None)
     again = read_photo(tmp_path / f"out{suffix}")
     assert again.metadata.left_behind == ()
-    assert left_behind(again, tmp_path / f"out{suffix}") == ()
+    assert list_left_behind(again, tmp_path / f"out{suffix}") == ()
 
 
 def test_a_plain_photograph_has_no_extra_contents(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from tests.photos.made_raw import WHITE, make_dng
 from unblur.app.cli import main
 from unblur.errors import UnblurError
 from unblur.photos.exif_block import list_tags
-from unblur.photos.files import read_photo, write_photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 
 COPYRIGHT, DNG_VERSION, MOSAIC = 0x8298, 0xC612, 0x828E
 

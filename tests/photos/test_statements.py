@@ -12,9 +12,10 @@ from PIL import Image, ImageCms, IptcImagePlugin
 from smooth_picture import smooth
 
 from unblur.errors import UnblurError
-from unblur.photos.files import left_behind, read_photo, write_photo
 from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo, Resolution, Text
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import list_left_behind, write_photo
 
 SUFFIXES = sorted(WRITABLE_SUFFIXES - {".jpeg", ".tiff"})
 X, Y, UNIT = 0x011A, 0x011B, 0x0128
@@ -172,7 +173,7 @@ def test_texts_of_a_png_are_preserved_in_a_png(tmp_path: Path) -> None:
     written = through(png(*TEXTS), tmp_path / "in.png", ".png")
     with Image.open(written) as image:
         assert {key: str(value) for key, value in image.text.items()} == TOLD
-    assert left_behind(read_photo(tmp_path / "in.png"), written) == ()
+    assert list_left_behind(read_photo(tmp_path / "in.png"), written) == ()
 
 
 @pytest.mark.parametrize("target", [".jpg", ".tif", ".webp", ".avif"])
@@ -184,7 +185,7 @@ def test_texts_are_converted_for_other_formats_or_reported(tmp_path: Path, targe
         assert (text[ARTIST], text[COPYRIGHT], text[0x010E]) == ("Zoë", "2026 Zoë", "Hafen 東京")
         assert (image.info.get("comment") == "spät".encode()) == (target == ".jpg")
     lost = {'the text "Weather"'} | (set() if target == ".jpg" else {'the text "Comment"'})
-    assert set(left_behind(read_photo(tmp_path / "in.png"), written)) == lost
+    assert set(list_left_behind(read_photo(tmp_path / "in.png"), written)) == lost
 
 
 def test_comments_of_a_jpeg_are_preserved(tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def test_exif_beyond_64_kb_is_preserved_or_reported(tmp_path: Path, target: str,
     with Image.open(written) as image:
         assert image.getexif()[MAKE] == "Uni"
         assert (image.getexif().get(0xC4A5) == b"x" * 100_000) == stays
-    lost = left_behind(read_photo(tmp_path / "in.png"), written)
+    lost = list_left_behind(read_photo(tmp_path / "in.png"), written)
     assert lost == (() if stays else ("the largest values of EXIF",))
 
 
@@ -241,7 +242,7 @@ def test_exif_beyond_64_kb_is_preserved_or_reported(tmp_path: Path, target: str,
 def test_exif_of_almost_64_kb_fits_into_a_jpeg(tmp_path: Path, size: int) -> None:
     (tmp_path / "in.jpg").write_bytes(with_segments(jpeg(), segment(0xE1, long_exif(size))))
     photo = read_photo(tmp_path / "in.jpg")
-    assert left_behind(photo, tmp_path / "out.jpg") == ()
+    assert list_left_behind(photo, tmp_path / "out.jpg") == ()
     write_photo(photo, tmp_path / "out.jpg")
     assert read_photo(tmp_path / "out.jpg").metadata.exif == long_exif(size)
 
@@ -295,10 +296,10 @@ def test_iptc_is_preserved_or_reported(tmp_path: Path) -> None:
     for suffix in (".jpg", ".tif"):
         write_photo(photo, tmp_path / f"out{suffix}")
         assert read_photo(tmp_path / f"out{suffix}").metadata == photo.metadata
-        assert left_behind(photo, tmp_path / f"out{suffix}") == ()
+        assert list_left_behind(photo, tmp_path / f"out{suffix}") == ()
     with Image.open(tmp_path / "out.jpg") as image:
         assert IptcImagePlugin.getiptcinfo(image) == {(2, 120): b"Hafen"}
     with Image.open(tmp_path / "out.tif") as image:
         assert IptcImagePlugin.getiptcinfo(image) == {(2, 120): b"Hafen"}
     for suffix in (".webp", ".avif", ".png"):
-        assert left_behind(photo, tmp_path / f"out{suffix}") == ("the IPTC block",)
+        assert list_left_behind(photo, tmp_path / f"out{suffix}") == ("the IPTC block",)

@@ -17,8 +17,8 @@ from unblur.models import AutoencoderConfig, GlowDeblur, GlowRestorer, LatentDec
 from unblur.models.glow import Conditions
 from unblur.models.samplers import Sampling
 from unblur.models.tokens import Tokens
-from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo
 from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
 from unblur.restoration.loading import load
 from unblur.restoration.low_frequencies import extract_low_frequencies

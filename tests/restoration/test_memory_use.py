@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 from unblur.models import NAFNetConfig, build
-from unblur.photos.files import read_photo, write_photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 from unblur.photos.photo import Photo
 from unblur.restoration.restorer import RestorationSettings, Restorer
 

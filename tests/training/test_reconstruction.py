@@ -19,8 +19,8 @@ from unblur.errors import UnblurError
 from unblur.metrics import psnr
 from unblur.models import AutoencoderConfig, LatentDecoderConfig, LatentEncoderConfig
 from unblur.models.tiny_autoencoder import build_taesana_encoder
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 from unblur.training.adversarial import Adversary
 from unblur.training.loop import train
 from unblur.training.objective_settings import AutoencoderTraining

@@ -68,7 +68,8 @@ def inspect(
 
 def _inspected(inspector: "BlurInspector", source: "Source", folder: Path | None, solve: bool) -> "BlurReport":
     from unblur.app.jobs import make_result_name
-    from unblur.photos.files import read_photo, write_photo
+    from unblur.photos.reading import read_photo
+    from unblur.photos.writing import write_photo
     from unblur.restoration.blur_overlay import draw_overlay
     from unblur.restoration.estimate_shake import estimate_shake
 

@@ -88,7 +88,7 @@ def restore(
     from unblur.app.jobs import RESULT_SUFFIXES, UsageError, find_new_folder, plan_jobs, refuse_no_folders
     from unblur.app.pipes import DASH, connect, read_stdin
     from unblur.app.report_file import check_report_path
-    from unblur.photos.files import check_quality
+    from unblur.photos.writing import check_quality
     from unblur.restoration.blend import check_strength
     from unblur.restoration.tiles import check_tile_px
 

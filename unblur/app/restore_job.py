@@ -12,8 +12,9 @@ from unblur.app.jobs import Job
 from unblur.app.previews import make_thumbnail
 from unblur.app.report import Outcome
 from unblur.names import Mode
-from unblur.photos.files import check_format, encode_photo, left_behind, read_photo, write_encoded
 from unblur.photos.photo import Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import check_format, encode_photo, list_left_behind, write_encoded
 from unblur.restoration.generative import GenerativeRestorer
 from unblur.restoration.inspect import BlurInspector
 from unblur.restoration.inspected import restore_inspected
@@ -125,7 +126,7 @@ class JobRunner:
         thumbnails = None
         if settings.make_thumbnails:
             thumbnails = Thumbnails(before=_encode_thumbnail(photo), after=_encode_thumbnail(restored))
-        outcome = replace(self._make_outcome(job, restoration), left_behind=left_behind(restored, job.output))
+        outcome = replace(self._make_outcome(job, restoration), left_behind=list_left_behind(restored, job.output))
         return FinishedJob(outcome=outcome, files=tuple(files), thumbnails=thumbnails)
 
     def _make_outcome(self, job: Job, restoration: Restoration) -> Outcome:

@@ -19,9 +19,10 @@ from unblur.app.report import describe_fallback
 from unblur.app.web_restorers import Restorers
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
-from unblur.photos.files import check_format, left_behind, read_photo, write_photo
 from unblur.photos.formats import choose_result_suffix
 from unblur.photos.photo import Metadata, Photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import check_format, list_left_behind, write_photo
 from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.generative import GenerativeSettings
 from unblur.restoration.picture_restorer import Restoration
@@ -181,7 +182,7 @@ def restore(
         version=1,
         facts=_list_facts(restoration),
         hardly_changed=restoration.hardly_changed,
-        left_behind=left_behind(restoration.photo, output),
+        left_behind=list_left_behind(restoration.photo, output),
     )
     on_tile(1.0)
     result.write(photo)

@@ -17,7 +17,8 @@ from unblur.app.report import describe_error, printable
 from unblur.app.web_restorers import Restorers
 from unblur.app.web_results import MOST_PIXELS, Choices, Part, Result, make_preview, restore
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo, write_photo
+from unblur.photos.reading import read_photo
+from unblur.photos.writing import write_photo
 
 TICK_S = 0.25
 """Seconds between two reports of the progress."""

@@ -19,7 +19,7 @@ from unblur.blur.scene import combine_poses, composite, render_layers
 from unblur.blur.sensor import photograph, respond
 from unblur.blur.trajectory import compute_displacements
 from unblur.photos.color import srgb_to_linear
-from unblur.photos.files import decode_jpeg, encode_jpeg
+from unblur.photos.pixel_files import decode_jpeg, encode_jpeg
 
 DEMOSAIC_REACH_PX = 2
 """Distance from the border in which demosaicing is worse; even, so that the pattern of the colour filters stays."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from unblur.datasets.mat_file import read_variable
 from unblur.datasets.pair import Pair
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo
 from unblur.photos.photo import round_to_8_bits
+from unblur.photos.reading import read_photo
 
 
 @dataclass(frozen=True, kw_only=True)

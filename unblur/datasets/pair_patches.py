@@ -11,7 +11,7 @@ from unblur.datasets.pair import Pair
 from unblur.datasets.pair_files import PairFiles, read_matched, read_picture
 from unblur.datasets.simulated import PatchSampling, apply_dihedral, measure_detail
 from unblur.errors import UnblurError
-from unblur.photos.files import shortest_side_px
+from unblur.photos.reading import read_shortest_side_px
 from unblur.seeds import generator_for
 
 MEMORY_BYTES = 2**30
@@ -73,7 +73,7 @@ class PairPatches:
 
 def _refuse_smaller(pair: PairFiles, patch_px: int) -> None:
     picture = pair.blurry
-    side_px = min(read_picture(picture).shape[1:]) if picture.variable else shortest_side_px(picture.path)
+    side_px = min(read_picture(picture).shape[1:]) if picture.variable else read_shortest_side_px(picture.path)
     if side_px < patch_px:
         raise UnblurError(
             f"{picture.path} is only {side_px} px wide or high; patches of {patch_px} px need at least as much, so "

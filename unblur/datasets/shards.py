@@ -24,7 +24,7 @@ from unblur.config import to_json
 from unblur.datasets.photo_folder import content_table, find_photos
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.errors import UnblurError
-from unblur.photos.files import decode_png, encode_png
+from unblur.photos.pixel_files import decode_png, encode_png
 from unblur.regular_files import open_regular, read_regular_text
 
 SETTINGS_NAME = "settings.json"

@@ -139,7 +139,7 @@ class DrawnSigns(Photographs):
         )
 
     @property
-    def shortest_side_px(self) -> int:
+    def read_shortest_side_px(self) -> int:
         """The shortest side of a sign; all signs are equally large."""
         return min(self.photos[0].shape[1:])
 

@@ -96,7 +96,7 @@ class SimulatedPairs:
         self, photos: Photographs, camera: Camera, sampling: PatchSampling, seed: int, device: str = "cpu"
     ) -> None:
         """`device` is where pairs are rendered, and where they are then. Accelerators round differently."""
-        smallest = photos.shortest_side_px
+        smallest = photos.read_shortest_side_px
         if smallest < sampling.patch_px:
             raise UnblurError(
                 f"{photos.source} holds a photograph only {smallest} px wide or high; "

@@ -11,8 +11,8 @@ from unblur.atomic import write_atomically
 from unblur.config import from_json, to_json
 from unblur.datasets.pair import Pair
 from unblur.errors import UnblurError
-from unblur.photos.files import write_photo
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 def write_pair(folder: Path, pair: Pair) -> None:

@@ -108,7 +108,7 @@ class Photo:
 
     def save(self, path: str | Path) -> None:
         """Write the photograph in the format that the suffix of `path` names, as `unblur.write_photo` does."""
-        from unblur.photos.files import write_photo
+        from unblur.photos.writing import write_photo
 
         write_photo(self, path)
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.errors import UnblurError
-from unblur.photos.files import read_photo
 from unblur.photos.photo import Photo
 from unblur.photos.pillow_images import array_to_pillow, is_pillow_image, pillow_to_array
+from unblur.photos.reading import read_photo
 
 
 class Planes(NamedTuple):

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from unblur.datasets.fingerprint import compute_fingerprint
 from unblur.datasets.pair_files import read_rgb
 from unblur.errors import UnblurError
-from unblur.photos.files import write_photo
 from unblur.photos.formats import READABLE_SUFFIXES
 from unblur.photos.photo import Photo
+from unblur.photos.writing import write_photo
 
 
 class OutputFolder:

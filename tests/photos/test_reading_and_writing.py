@@ -22,11 +22,13 @@ from smooth_picture import smooth
 
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
-from unblur.photos.files import decode_jpeg, decode_png, encode_jpeg, encode_png, read_photo, write_photo
 from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.jpeg_file import LARGEST_XMP_BYTES
 from unblur.photos.photo import Metadata, Photo
+from unblur.photos.pixel_files import decode_jpeg, decode_png, encode_jpeg, encode_png
+from unblur.photos.reading import read_photo
 from unblur.photos.tiff_exif import insert_into_tiff, read_tiff_exif
+from unblur.photos.writing import write_photo
 
 LOSSLESS = (".png", ".tif")
 XMP = (
@@ -453,7 +455,7 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
         pytest.skip("no /dev/full here")
     limit = (
         "import resource, sys; from pathlib import Path; import numpy as np\n"
-        "from unblur.photos.files import write_photo; from unblur.photos.photo import Photo\n"
+        "from unblur.photos.writing import write_photo; from unblur.photos.photo import Photo\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)\n"
@@ -468,7 +470,7 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
 def test_a_process_killed_while_writing_leaves_only_whole_files(tmp_path: Path) -> None:
     program = (
         "import itertools, sys; from pathlib import Path; import numpy as np\n"
-        "from unblur.photos.files import write_photo; from unblur.photos.photo import Photo\n"
+        "from unblur.photos.writing import write_photo; from unblur.photos.photo import Photo\n"
         "noise = Photo(pixels=np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8))\n"
         "for n in itertools.count(): write_photo(noise, Path(sys.argv[1]) / f'{n % 3}.png')\n"
     )
