@@ -21,7 +21,7 @@ from unblur.blur.sensor import photograph
 from unblur.datasets.pair_files import read_rgb
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.restoration.blur_report import Kind
-from unblur.seeds import generator_for, seed_for
+from unblur.seeds import make_generator, seed_for
 
 SMALLEST_SCALE = 0.5
 """Photographs are scaled by a factor drawn from here to 1, so that those that are called sharp are sharp."""
@@ -99,14 +99,14 @@ def simulate(paths: Sequence[Path], seed: int, start: int = 0, every: int = 1) -
         for number, kind in enumerate(CAMERAS):
             degraded = (index + number) % 4
             own = seed_for(seed, "kind", number, "of", index)
-            known = _simulated(paths[index].name, photo, kind, own, noisy=degraded in (1, 3), compressed=degraded >= 2)
+            known = _simulate(paths[index].name, photo, kind, own, noisy=degraded in (1, 3), compressed=degraded >= 2)
             if known is not None:
                 yield known
 
 
-def _simulated(name: str, photo: Tensor, kind: Kind, seed: int, *, noisy: bool, compressed: bool) -> KnownBlur | None:
+def _simulate(name: str, photo: Tensor, kind: Kind, seed: int, *, noisy: bool, compressed: bool) -> KnownBlur | None:
     """The photograph blurred in this kind; None where no draw of a moved subject is visible."""
-    sharp = _scaled(photo, seed)
+    sharp = _scale(photo, seed)
     height, width = sharp.shape[1:]
     for draw in range(MOST_DRAWS if kind == "moved subject" else 1):
         exposure = sample_exposure(CAMERAS[kind], height, width, seed_for(seed, "exposure", draw))
@@ -115,7 +115,7 @@ def _simulated(name: str, photo: Tensor, kind: Kind, seed: int, *, noisy: bool, 
         if kind == "moved subject" and not _is_visible(sharp, length_px > MOVED_PX):
             continue
         blurry = render(sharp, exposure, tolerance_px=0.2).blurry
-        radius = _radius(exposure, height, width)
+        radius = _compute_radius(exposure, height, width)
         cells = torch.full(length_px.shape, -1)
         cells[(length_px < SHARP_PX) & (radius < SHARP_RADIUS_PX)] = 0
         cells[(length_px > MOVED_PX) & (radius < length_px / 4)] = 1
@@ -125,7 +125,7 @@ def _simulated(name: str, photo: Tensor, kind: Kind, seed: int, *, noisy: bool, 
             kind=kind,
             noisy=noisy,
             compressed=compressed,
-            image=_degraded(blurry, exposure, seed, noisy=noisy, compressed=compressed),
+            image=_degrade(blurry, exposure, seed, noisy=noisy, compressed=compressed),
             cells=cells,
             length_px=length_px,
             ends=motion[-1] - motion[0],
@@ -134,9 +134,9 @@ def _simulated(name: str, photo: Tensor, kind: Kind, seed: int, *, noisy: bool, 
     return None
 
 
-def _scaled(photo: Tensor, seed: int) -> Tensor:
+def _scale(photo: Tensor, seed: int) -> Tensor:
     height, width = photo.shape[1:]
-    scale = SMALLEST_SCALE + (1 - SMALLEST_SCALE) * float(torch.rand((), generator=generator_for(seed, "scale")))
+    scale = SMALLEST_SCALE + (1 - SMALLEST_SCALE) * float(torch.rand((), generator=make_generator(seed, "scale")))
     scale = min(max(scale, SHORTEST_SIDE_PX / min(height, width)), LONGEST_SIDE_PX / max(height, width), 1.0)
     size = round(height * scale), round(width * scale)
     smaller = F.interpolate(photo[None], size, mode="bicubic", align_corners=False, antialias=True)[0]
@@ -153,7 +153,7 @@ def _is_visible(sharp: Tensor, moved: Tensor) -> bool:
     return float(F.avg_pool2d(detail, TRUTH_PX)[0, 0, :rows, :columns][moved].mean()) >= LEAST_TEXTURE
 
 
-def _radius(exposure: Exposure, height: int, width: int) -> Tensor:
+def _compute_radius(exposure: Exposure, height: int, width: int) -> Tensor:
     """Radius of the disk out of focus at each cell, that of the nearest layer there."""
     rows, columns = height // TRUTH_PX, width // TRUTH_PX
     radius = torch.zeros(rows, columns)
@@ -165,9 +165,9 @@ def _radius(exposure: Exposure, height: int, width: int) -> Tensor:
     return radius
 
 
-def _degraded(image: Tensor, exposure: Exposure, seed: int, *, noisy: bool, compressed: bool) -> Tensor:
+def _degrade(image: Tensor, exposure: Exposure, seed: int, *, noisy: bool, compressed: bool) -> Tensor:
     """The photograph with noise and compression. (3, H, W) sRGB in [0, 1] -> same, rounded to eight bits."""
-    shot, read, quality, chroma = torch.rand(4, generator=generator_for(seed, "degradation")).tolist()
+    shot, read, quality, chroma = torch.rand(4, generator=make_generator(seed, "degradation")).tolist()
     if noisy:
         light = srgb_to_linear(image)
         shot_noise, read_noise = 5e-4 * 8**shot, 1e-3 * 5**read

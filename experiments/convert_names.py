@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from experiments.harness import run
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import CheckpointConfig, load_checkpoint
-from unblur.checkpoints.old_names import modern_json, modern_state_dict
+from unblur.checkpoints.old_names import modernize_json, modernize_state_dict
 from unblur.config import from_json, to_json
 
 
@@ -29,12 +29,14 @@ def convert_names(folders: tyro.conf.Positional[list[Path]]) -> int:
             folder / name for name in ("config.json", "model.safetensors", "recipe.json")
         )
         weights = weights_path.read_bytes()
-        text = to_json(from_json(modern_json(config_path.read_text(encoding="utf-8")), CheckpointConfig, config_path))
-        renamed = save(modern_state_dict(load(weights)), metadata={"unblur_config": text})
+        text = to_json(
+            from_json(modernize_json(config_path.read_text(encoding="utf-8")), CheckpointConfig, config_path)
+        )
+        renamed = save(modernize_state_dict(load(weights)), metadata={"unblur_config": text})
         write_atomically(weights_path, renamed)
         write_atomically(config_path, text.encode())
         if recipe_path.exists():
-            recipe = json.loads(modern_json(recipe_path.read_text(encoding="utf-8")))
+            recipe = json.loads(modernize_json(recipe_path.read_text(encoding="utf-8")))
             write_atomically(recipe_path, (json.dumps(recipe, indent=2) + "\n").encode())
         digests = (hashlib.sha256(one).hexdigest() for one in (weights, renamed))
         sys.stdout.write(f"{folder}: {' -> '.join(digests)}\n")

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from unblur.app.output_file import make_write_error, write_output
 from unblur.app.renamed_options import refuse_renamed
-from unblur.checkpoints.old_names import modern_json
+from unblur.checkpoints.old_names import modernize_json
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_pictures import MeasuredPictures, find_pictures
@@ -76,7 +76,7 @@ def lock_settings(folder: Path, settings: object) -> None:
         if not file.exists():
             folder.mkdir(parents=True, exist_ok=True)
             write_output(file, to_json(settings).encode())
-        stored = from_json(modern_json(file.read_text(encoding="utf-8")), type(settings), file)
+        stored = from_json(modernize_json(file.read_text(encoding="utf-8")), type(settings), file)
     except OSError as error:
         raise make_write_error(folder, error) from error
     if stored != settings:

@@ -34,7 +34,7 @@ from unblur.evaluation.row import Row
 from unblur.evaluation.tables import Table, compare_runs
 from unblur.models import RestorerConfig
 from unblur.restoration.guard import is_sane_detail
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 VALIDATION, SHAKEN = "validation", "shaken"
 CAMERAS = ("gopro", "realblur", "rsblur")
@@ -129,7 +129,7 @@ def count_broken_crops(checkpoint: str | None, photos: Path, crops: int, seed: i
         raise UnblurError(f"{found.folder} holds a network that does not restore; give another checkpoint.")
     sources, broken = PhotoFolder(photos).photos, 0
     for number in range(crops):
-        blurry = draw_random_crop(sources, generator_for(seed, "crop", number))
+        blurry = draw_random_crop(sources, make_generator(seed, "crop", number))
         broken += not is_sound(found.model, blurry)
         report("random crops", number + 1, crops)
     return broken

@@ -33,7 +33,7 @@ from unblur.deconvolution.kernel import centre_kernel, make_point_kernel, measur
 from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
 from unblur.photos.color import luminance, srgb_to_linear
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 PATCH_PX = 256
 
@@ -202,7 +202,7 @@ def _make_simulated_source(photos: Path, camera: CameraName, seed: int) -> Sourc
         found = compute_true_kernel(pair)
         kernel = make_point_kernel(WINDOW_PX) if found is None else centre_kernel(found)
         low, high = VIDEO_GAMMA if camera == "video" else (1.0, 1.0)
-        gamma = low + (high - low) * float(torch.rand((), generator=generator_for(seed, "gamma", index)))
+        gamma = low + (high - low) * float(torch.rand((), generator=make_generator(seed, "gamma", index)))
         return _to_eight_bits(pair.blurry**gamma), _to_eight_bits(pair.sharp**gamma), kernel
 
     return example
@@ -223,7 +223,7 @@ def _make_real_source(folder: Path, images: tuple[str, ...], seed: int) -> Sourc
 
 def _estimate_by_edges(examples: ShakeExamples, index: int, seed: int) -> Tensor:
     """Return the kernel from edges, with a side as an estimate of the length would give it."""
-    factor = 1 + 0.5 * float(torch.rand((), generator=generator_for(seed, "side", index)))
+    factor = 1 + 0.5 * float(torch.rand((), generator=make_generator(seed, "side", index)))
     kernel = torch.from_numpy(np.asarray(examples.kernel[index]))
     length = measure_extent_px(kernel) if kernel.any() else UNKNOWN_LENGTH_PX
     side = min(WINDOW_PX, round(max(9, length * factor + 4)) | 1)

@@ -18,7 +18,7 @@ from unblur.blur.kernel import compute_path_kernel
 from unblur.datasets.pair import Pair
 from unblur.datasets.photo_folder import PhotoFolder
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 INSTANTS = 2000
 
@@ -43,7 +43,7 @@ def simulate_shaken_pairs(photos: PhotoFolder, settings: ShakenSet) -> Iterator[
     for number, (name, photo) in enumerate(zip(photos.names, photos.photos, strict=True)):
         which = number % len(kernels)
         sharp, blurry = _expose(photo.float() / 255, kernels[which], settings.size_px)
-        grain = torch.randn(blurry.shape, generator=generator_for(settings.seed, "noise", name))
+        grain = torch.randn(blurry.shape, generator=make_generator(settings.seed, "noise", name))
         noisy = linear_to_srgb((blurry + settings.noise * grain).clamp(0, 1))
         stem = name.rsplit(".", 1)[0]
         yield Pair(blurry=noisy, sharp=sharp, name=f"{settings.lengths_px[which]:g}px_{stem}.png")
@@ -51,7 +51,7 @@ def simulate_shaken_pairs(photos: PhotoFolder, settings: ShakenSet) -> Iterator[
 
 def draw_shake_kernel(length_px: float, seed: int) -> Tensor:
     """Return the kernel of a path of that length around its centre of mass; see `compute_path_kernel`."""
-    path = draw_shake_path(length_px, generator_for(seed, "shake", f"{length_px:g}"))
+    path = draw_shake_path(length_px, make_generator(seed, "shake", f"{length_px:g}"))
     return compute_path_kernel(path - path.mean(dim=0))
 
 

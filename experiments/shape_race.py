@@ -36,7 +36,7 @@ from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
 from unblur.models import NAFNetConfig, build
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.losses import psnr_loss
 
@@ -217,8 +217,8 @@ def train(model: nn.Module, learning: Learning, packed: PackedPatches, seconds: 
 
 def _load_batch(packed: PackedPatches, step: int, side: int, batch: int) -> tuple[Tensor, Tensor]:
     """Return the blurry and sharp, (B, 3, side, side) in [0, 1]; the same for every candidate with the same stages."""
-    generator = generator_for(1, "batch", step)
-    order = torch.randperm(len(packed), generator=generator_for(1, "epoch", 0))
+    generator = make_generator(1, "batch", step)
+    order = torch.randperm(len(packed), generator=make_generator(1, "epoch", 0))
     places = [int(order[(step * batch + number) % len(packed)]) for number in range(batch)]
     cut = []
     for place in places:

@@ -20,7 +20,7 @@ from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, SharedPart, load
 from unblur.models import BlurClassifier, BlurClassifierConfig
 from unblur.models.blur_classifier import DIRECTIONS, FEATURES, BlurPrediction
 from unblur.restoration.blur_report import KINDS
-from unblur.seeds import generator_for, seed_for
+from unblur.seeds import make_generator, seed_for
 
 PEAK_RATE, WARMUP_SHARE, WEIGHT_DECAY = 3e-3, 0.15, 0.02
 LABEL_SMOOTHING = 0.03
@@ -80,7 +80,7 @@ def train(
     for epoch in range(epochs):
         total = 0.0
         for number, chosen in enumerate(_choose_batches(found, batch, seed, epoch)):
-            flips = (torch.rand(3, generator=generator_for(seed, "flips", epoch, number)) < 0.5).tolist()
+            flips = (torch.rand(3, generator=make_generator(seed, "flips", epoch, number)) < 0.5).tolist()
             loss = compute_loss(network, [_turn(found[index], *flips) for index in chosen]) * (len(chosen) / batch)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -125,7 +125,7 @@ def compute_loss(network: BlurClassifier, examples: Sequence[BlurExample]) -> Te
 
 def _choose_batches(examples: Sequence[BlurExample], size: int, seed: int, epoch: int) -> list[list[int]]:
     """Return the numbers of all examples in a random order, in batches of examples of equal size."""
-    generator = generator_for(seed, "epoch", epoch)
+    generator = make_generator(seed, "epoch", epoch)
     of_shape: dict[torch.Size, list[int]] = {}
     for index in torch.randperm(len(examples), generator=generator).tolist():
         of_shape.setdefault(examples[index].places.shape, []).append(index)

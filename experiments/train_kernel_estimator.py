@@ -22,7 +22,7 @@ from unblur.models import KernelEstimator, KernelEstimatorConfig
 from unblur.photos.color import luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
 from unblur.restoration.shake import build_estimator_inputs
-from unblur.seeds import generator_for, seed_for
+from unblur.seeds import make_generator, seed_for
 
 EDGES_DROPOUT = 0.25
 PEAK_RATE, WARMUP_STEPS, EMA_DECAY = 1.5e-3, 50, 0.99
@@ -84,7 +84,7 @@ def train(
         rate = PEAK_RATE * min(1, step / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        generator = generator_for(seed, "batch", step)
+        generator = make_generator(seed, "batch", step)
         which = torch.randint(held_out, len(truth), (batch,), generator=generator).tolist()
         orientations = torch.randint(8, (batch,), generator=generator).tolist()
         dropped = torch.rand(batch, generator=generator) < EDGES_DROPOUT

@@ -32,7 +32,7 @@ from unblur.deconvolution.noise import estimate_noise
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
 from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.seeds import generator_for, seed_for
+from unblur.seeds import make_generator, seed_for
 
 TRUE, WRONG, SHARP = 0.35, 0.08, 0.04
 """Shares of the examples with the true kernel, with another example's, and of sharp photographs."""
@@ -141,7 +141,7 @@ def train(
             rate = peak_rate * min(1, step / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            generator = generator_for(seed, "batch", step)
+            generator = make_generator(seed, "batch", step)
             which = torch.randint(len(chosen), (batch,), generator=generator).tolist()
             images = torch.stack([_cut_patch(chosen[one], deconvolved[one], patch, generator) for one in which])
             blurry, restored, sharp = images[:, :3].unbind(1)
@@ -188,7 +188,7 @@ def _make_estimated_example(images: ShakeExamples, found: EstimatedKernels, row:
 
 def _choose_kernel(rows: list[tuple[ShakeExamples, EstimatedKernels, int]], number: int, seed: int) -> Example:
     """Return the example, with the kernel that it is trained with."""
-    generator = generator_for(seed, "kernel", number)
+    generator = make_generator(seed, "kernel", number)
     draw = float(torch.rand((), generator=generator))
     images, found, row = rows[number]
     if draw < TRUE and not images.kernel[row].any():

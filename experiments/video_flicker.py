@@ -33,10 +33,10 @@ from unblur.photos.reading import read_photo
 from unblur.restoration.loading import load
 from unblur.restoration.restorer import Restorer
 from unblur.restoration.video import VideoSettings, restore_video
-from unblur.videos.blurred_frames import sharpness_of
+from unblur.videos.blurred_frames import measure_sharpness
 from unblur.videos.encoded_frames import Encoding
-from unblur.videos.frame_colors import rgb_of_planes
-from unblur.videos.video_file import planes_of_frame, read_format, read_frames
+from unblur.videos.frame_colors import convert_to_rgb
+from unblur.videos.video_file import read_format, read_frames, read_planes
 
 SIZE_PX = (320, 240)
 """Width and height of the simulated clips."""
@@ -87,19 +87,19 @@ def video_flicker(
     """
     restorer = load(checkpoint, shake="off")
     lines: list[Line] = []
-    for clip, truth in _clips(videos, photos, output, clips):
-        lines += _measured(clip, truth, output, restorer)
+    for clip, truth in _iterate_clips(videos, photos, output, clips):
+        lines += _measure(clip, truth, output, restorer)
     if not lines:
         raise UnblurError("There is nothing to measure; name a video, or a folder with --photos.")
     table = io.StringIO()
     writer = csv.DictWriter(table, list(asdict(lines[0])), lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(line) for line in lines)
-    write_table(output, "video_flicker", _title(lines), _markdown(lines), table.getvalue())
+    write_table(output, "video_flicker", _make_title(lines), _format_markdown(lines), table.getvalue())
     return 0
 
 
-def _clips(
+def _iterate_clips(
     videos: Sequence[Path], photos: Path | None, output: Path, count: int
 ) -> Iterator[tuple[Path, list[Pixels] | None]]:
     for video in videos:
@@ -108,13 +108,13 @@ def _clips(
         (output / "clips").mkdir(parents=True, exist_ok=True)
         for named in sample_images(photos, count).files:
             pixels = read_photo(named.files.blurry.path).pixels
-            blurry, sharp = simulated_clip(pixels)
+            blurry, sharp = simulate_clip(pixels)
             clip = output / "clips" / f"{Path(named.image).stem}.mp4"
             _write(clip, blurry)
             yield clip, sharp
 
 
-def simulated_clip(photo: Pixels) -> tuple[list[Pixels], list[Pixels]]:
+def simulate_clip(photo: Pixels) -> tuple[list[Pixels], list[Pixels]]:
     """Return the frames of a clip, blurred by the camera's motion, and the same at the middle of each exposure.
 
     Shape: (H, W, 3), at least 500 x 300 -> (240, 320, 3) each. Raises UnblurError for smaller photographs.
@@ -131,13 +131,13 @@ def simulated_clip(photo: Pixels) -> tuple[list[Pixels], list[Pixels]]:
     for start, speed in zip(starts, speeds, strict=False):
         times = start + speed * EXPOSURE * (np.arange(SAMPLES) + 0.5) / SAMPLES
         lefts = np.abs((times + reach) % (2 * reach) - reach)
-        parts = [_part(light, left, left / 4, width, height) for left in lefts]
-        blurry.append(_eight_bits(torch.stack(parts).mean(dim=0)))
-        sharp.append(_eight_bits(parts[SAMPLES // 2]))
+        parts = [_cut_part(light, left, left / 4, width, height) for left in lefts]
+        blurry.append(_round_to_8_bits(torch.stack(parts).mean(dim=0)))
+        sharp.append(_round_to_8_bits(parts[SAMPLES // 2]))
     return blurry, sharp
 
 
-def _part(light: torch.Tensor, left: float, top: float, width: int, height: int) -> torch.Tensor:
+def _cut_part(light: torch.Tensor, left: float, top: float, width: int, height: int) -> torch.Tensor:
     """Return a part of the photograph whose corner lies between pixels, by linear interpolation."""
     column, row = int(left), int(top)
     across, down = left - column, top - row
@@ -146,7 +146,7 @@ def _part(light: torch.Tensor, left: float, top: float, width: int, height: int)
     return rows[:, :-1] * (1 - across) + rows[:, 1:] * across
 
 
-def _eight_bits(light: torch.Tensor) -> Pixels:
+def _round_to_8_bits(light: torch.Tensor) -> Pixels:
     return (linear_to_srgb(light) * 255).round().to(torch.uint8).numpy()
 
 
@@ -165,25 +165,25 @@ def _write(path: Path, frames: Sequence[Pixels]) -> None:
         container.mux(stream.encode(None))
 
 
-def _measured(clip: Path, truth: list[Pixels] | None, output: Path, restorer: Restorer) -> Iterator[Line]:
-    before = _frames(clip)
-    yield _line(clip, "none", 0, before, before, truth)
+def _measure(clip: Path, truth: list[Pixels] | None, output: Path, restorer: Restorer) -> Iterator[Line]:
+    before = _read_frames(clip)
+    yield _make_line(clip, "none", 0, before, before, truth)
     choices: tuple[FrameChoice, ...] = ("blurred", "all")
     for choice in choices:
         result = output / f"{clip.stem}_{choice}.mp4"
         settings = VideoSettings(frames=choice, encoding=Encoding(crf=0))
         restoration = restore_video(clip, result, restorer, settings, starts_anew=True)
-        yield _line(clip, choice, restoration.restored_frames, before, _frames(result), truth)
+        yield _make_line(clip, choice, restoration.restored_frames, before, _read_frames(result), truth)
 
 
-def _frames(video: Path) -> list[tuple[Pixels, Pixels]]:
+def _read_frames(video: Path) -> list[tuple[Pixels, Pixels]]:
     """Return brightness and colours of each frame."""
     video_format = read_format(video)
-    planes = [[plane.copy() for plane in planes_of_frame(frame)] for frame in read_frames(video, video_format)]
-    return [(own[0], rgb_of_planes(own, video_format)) for own in planes]
+    planes = [[plane.copy() for plane in read_planes(frame)] for frame in read_frames(video, video_format)]
+    return [(own[0], convert_to_rgb(own, video_format)) for own in planes]
 
 
-def _line(
+def _make_line(
     clip: Path,
     choice: str,
     restored: int,
@@ -191,7 +191,7 @@ def _line(
     after: list[tuple[Pixels, Pixels]],
     truth: list[Pixels] | None,
 ) -> Line:
-    levels = np.log2([max(sharpness_of(luma), 1e-6) for luma, _ in after])
+    levels = np.log2([max(measure_sharpness(luma), 1e-6) for luma, _ in after])
     jumps = np.abs(np.diff(levels)) if len(levels) > 1 else np.zeros(1)
     changes = [new.astype(np.float32) - old for (_, new), (_, old) in zip(after, before, strict=True)]
     change_jumps = [float(np.abs(two - one).mean()) for one, two in pairwise(changes)]
@@ -213,11 +213,11 @@ def _psnr(one: Pixels, other: Pixels) -> float:
     return float(10 * np.log10(255**2 / max(error, 1e-12)))
 
 
-def _title(lines: Sequence[Line]) -> str:
+def _make_title(lines: Sequence[Line]) -> str:
     return f"Means over {len({line.clip for line in lines})} clips."
 
 
-def _markdown(lines: Sequence[Line]) -> str:
+def _format_markdown(lines: Sequence[Line]) -> str:
     table = [
         "| frames restored | share | jump of sharpness | largest jump | jump of the change | PSNR, dB |",
         "|---|---|---|---|---|---|",

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load, save
 
 from unblur.checkpoints import old_names
-from unblur.checkpoints.old_names import former_name
+from unblur.checkpoints.old_names import restore_former_name
 
 
 def former_json(text: str) -> str:
-    """Undo `modern_json` except for SHA-256."""
+    """Undo `modernize_json` except for SHA-256."""
     return json.dumps(_former(_flatten_recipe(json.loads(text))), indent=2) + "\n"
 
 
@@ -21,7 +21,9 @@ def make_former_checkpoint(folder: Path) -> None:
     for name in ("config.json", "recipe.json"):
         if (folder / name).exists():
             (folder / name).write_text(former_json((folder / name).read_text()))
-    weights = {former_name(name): value for name, value in load((folder / "model.safetensors").read_bytes()).items()}
+    weights = {
+        restore_former_name(name): value for name, value in load((folder / "model.safetensors").read_bytes()).items()
+    }
     text = (folder / "config.json").read_text()
     (folder / "model.safetensors").write_bytes(save(weights, metadata={"unblur_config": text}))
 
@@ -32,7 +34,7 @@ def make_former_run(folder: Path) -> None:
     path = folder / "training_state.pt"
     state = torch.load(path, weights_only=True)
     for part in ("model", "ema"):
-        state[part] = {former_name(name): value for name, value in state[part].items()}
+        state[part] = {restore_former_name(name): value for name, value in state[part].items()}
     if "objective" in state:
         state["task"] = {{"batches": "judged"}.get(key, key): one for key, one in state.pop("objective").items()}
     state["recipe"] = former_json(state["recipe"])
@@ -66,4 +68,4 @@ def _former(value: Any, key: str = "") -> Any:
         return [_former(one, key) for one in value]
     if key == "kind":
         return kinds.get(value, value)
-    return former_name(value) if key in ("frozen", "part") else value
+    return restore_former_name(value) if key in ("frozen", "part") else value

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from unblur.seeds import generator_for, seed_for
+from unblur.seeds import make_generator, seed_for
 
 GENERATED = [909915688, 1169861835, 950521363]
 """The first three numbers below 2**31 for (1, "blur", 7)."""
@@ -18,13 +18,13 @@ def test_seeds_never_change() -> None:
 
 
 def test_generators_never_change() -> None:
-    assert torch.randint(2**31, (3,), generator=generator_for(1, "blur", 7)).tolist() == GENERATED
+    assert torch.randint(2**31, (3,), generator=make_generator(1, "blur", 7)).tolist() == GENERATED
 
 
 def test_another_process_draws_the_same() -> None:
     program = (
-        "import torch; from unblur.seeds import generator_for;"
-        "print(torch.randint(2**31, (3,), generator=generator_for(1, 'blur', 7)).tolist())"
+        "import torch; from unblur.seeds import make_generator;"
+        "print(torch.randint(2**31, (3,), generator=make_generator(1, 'blur', 7)).tolist())"
     )
     # Python salts its own hashes per process, and this one otherwise; these seeds must not depend on that.
     salt = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
@@ -56,15 +56,15 @@ def test_keys_that_look_alike_when_joined_differ(one: tuple[str, ...], other: tu
 
 
 def test_neighbouring_generators_are_independent() -> None:
-    steps = torch.stack([torch.randn(4096, generator=generator_for(3, "noise", step)) for step in range(8)])
+    steps = torch.stack([torch.randn(4096, generator=make_generator(3, "noise", step)) for step in range(8)])
     # Of 28 correlations of 4096 numbers, chance keeps the largest below 5 / sqrt(4096).
     correlations = torch.corrcoef(steps).fill_diagonal_(0)
     assert correlations.abs().max() < 5 / 64
 
 
 def test_drawing_elsewhere_changes_nothing() -> None:
-    before = torch.rand(4, generator=generator_for(5, "crop"))
+    before = torch.rand(4, generator=make_generator(5, "crop"))
     torch.rand(1000)
     torch.manual_seed(9)
-    torch.rand(10, generator=generator_for(5, "crop"))
-    assert torch.equal(torch.rand(4, generator=generator_for(5, "crop")), before)
+    torch.rand(10, generator=make_generator(5, "crop"))
+    assert torch.equal(torch.rand(4, generator=make_generator(5, "crop")), before)

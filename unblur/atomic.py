@@ -26,7 +26,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         return
     named = tempfile.mktemp(dir=folder, prefix=".", suffix=TEMPORARY_SUFFIX)
     try:
-        with errors_name(path):
+        with name_path_in_errors(path):
             if not _write_nameless(folder, data, named):
                 # Exclusive creation: a name somebody else holds is an error, never overwritten.
                 with Path(named).open("xb") as file:
@@ -38,7 +38,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def errors_name(path: Path) -> Iterator[None]:
+def name_path_in_errors(path: Path) -> Iterator[None]:
     """Have OSErrors name `path`: an error of a full disk names no file, and one of a temporary file a hidden name."""
     try:
         yield

@@ -43,27 +43,27 @@ def from_json(text: str, type_: type[T], source: str | Path = "this text") -> T:
     try:
         return _strict_converter().structure(content, type_)
     except (cattrs.BaseValidationError, TypeError, ValueError) as error:
-        name = " | ".join(member.__name__ for member in _members(type_) or (type_,))
-        problems = cattrs.transform_error(error, format_exception=_problem)
+        name = " | ".join(member.__name__ for member in _list_members(type_) or (type_,))
+        problems = cattrs.transform_error(error, format_exception=_describe_problem)
         more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
         raise UnblurError(f"{source} does not fit {name}: {'; '.join(problems[:_MOST_PROBLEMS])}{more}.") from error
 
 
-def _problem(error: BaseException, type_: type | None) -> str:
+def _describe_problem(error: BaseException, type_: type | None) -> str:
     named_by_cattrs = isinstance(error, (KeyError, cattrs.ForbiddenExtraKeysError))
-    return _short(format_exception(error, type_) if named_by_cattrs else str(error))
+    return _shorten(format_exception(error, type_) if named_by_cattrs else str(error))
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     """Return the beginning of a text that may be as long as the file that it is from."""
     return text if len(text) <= _LONGEST_PROBLEM else f"{text[:_LONGEST_PROBLEM]}..."
 
 
 def _is_union(type_: Any) -> bool:
-    return bool(_members(type_))
+    return bool(_list_members(type_))
 
 
-def _members(type_: Any) -> tuple[type, ...]:
+def _list_members(type_: Any) -> tuple[type, ...]:
     """Return the dataclasses of which `type_` is a union; none for any other type."""
     members = typing.get_args(type_)
     is_union = typing.get_origin(type_) in (types.UnionType, typing.Union)
@@ -73,21 +73,21 @@ def _members(type_: Any) -> tuple[type, ...]:
 def _strict_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     for plain, accepted in _ACCEPTED.items():
-        converter.register_structure_hook(plain, _plain_reader(plain, accepted))
+        converter.register_structure_hook(plain, _make_plain_reader(plain, accepted))
 
     @converter.register_structure_hook_factory(is_dataclass)
     def dataclass_reader(type_: Any) -> Callable[[Any, Any], Any]:
         read = make_dict_structure_fn(type_, converter, _cattrs_forbid_extra_keys=True)
-        return lambda data, _: read(_entries(data), type_)
+        return lambda data, _: read(_check_entries(data), type_)
 
     @converter.register_structure_hook_factory(_is_union)
     def union_reader(type_: Any) -> Callable[[Any, Any], Any]:
-        members = {member.__name__: member for member in _members(type_)}
+        members = {member.__name__: member for member in _list_members(type_)}
 
         def read(data: Any, _: Any) -> Any:
-            kind = _entries(data).get("kind")
+            kind = _check_entries(data).get("kind")
             if not isinstance(kind, str) or kind not in members:
-                raise TypeError(f"`kind` is {_short(repr(kind))}, expected one of {', '.join(members)}")
+                raise TypeError(f"`kind` is {_shorten(repr(kind))}, expected one of {', '.join(members)}")
             rest = {key: value for key, value in data.items() if key != "kind"}
             return converter.structure(rest, members[kind])
 
@@ -100,7 +100,7 @@ def _strict_converter() -> cattrs.Converter:
     return converter
 
 
-def _plain_reader(plain: type, accepted: tuple[type, ...]) -> Callable[[Any, Any], Any]:
+def _make_plain_reader(plain: type, accepted: tuple[type, ...]) -> Callable[[Any, Any], Any]:
     def read(data: Any, _: Any) -> Any:
         # Exact types, because to Python True is an int.
         if type(data) not in accepted:
@@ -113,7 +113,7 @@ def _plain_reader(plain: type, accepted: tuple[type, ...]) -> Callable[[Any, Any
     return read
 
 
-def _entries(data: Any) -> dict[str, Any]:
+def _check_entries(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise TypeError(f"{data!r} is not an object with named entries")
     return data

@@ -28,11 +28,11 @@ def free_memory(control_groups: Path = Path("/sys/fs/cgroup")) -> int:
         cached = re.search(r"^(?:total_)?inactive_file (\d+)$", statistics, re.MULTILINE)
         if limit.strip() != "max" and cached:
             free.append(int(limit) - int(used) + int(cached[1]))
-    free += _left_of_address_space()
+    free += _read_free_address_space()
     return max(0, min(free))
 
 
-def _left_of_address_space() -> list[int]:
+def _read_free_address_space() -> list[int]:
     try:
         import resource
     except ImportError:

@@ -12,7 +12,7 @@ def seed_for(seed: int, *keys: str | int) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def generator_for(seed: int, *keys: str | int) -> torch.Generator:
+def make_generator(seed: int, *keys: str | int) -> torch.Generator:
     """Return a CPU generator keyed by (seed, keys): draw order elsewhere never changes its numbers."""
     generator = torch.Generator()
     generator.manual_seed(seed_for(seed, *keys))

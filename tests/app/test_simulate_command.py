@@ -28,7 +28,7 @@ from unblur.datasets.shards import (
     ShardSettings,
     compute_content_table_sha256,
     describe_photos,
-    shard_path,
+    make_shard_path,
     write_shard,
 )
 from unblur.datasets.simulated import PatchSampling
@@ -91,7 +91,7 @@ def expected(job: ShardJob, tmp_path: Path) -> dict[str, bytes]:
     pair = open_simulated_pairs(job.photos, job.settings)
     (tmp_path / "expected").mkdir()
     for shard, indices in enumerate([range(3), range(3, 6), range(6, 8)]):
-        write_shard(shard_path(tmp_path / "expected", shard), indices, pair)
+        write_shard(make_shard_path(tmp_path / "expected", shard), indices, pair)
     return contents(tmp_path / "expected")
 
 

@@ -16,9 +16,9 @@ from unblur.app.cli import main
 from unblur.errors import UnblurError
 from unblur.restoration.loading import load
 from unblur.restoration.restorer import Restorer
-from unblur.restoration.video import VideoSettings, parts_folder, restore_video
+from unblur.restoration.video import VideoSettings, make_parts_path, restore_video
 from unblur.videos.encoded_frames import Encoding
-from unblur.videos.video_file import planes_of_frame, read_format, read_frames
+from unblur.videos.video_file import read_format, read_frames, read_planes
 
 Run = Callable[..., int]
 
@@ -37,7 +37,7 @@ def restorer(tiny_checkpoint: Path) -> Restorer:
 
 
 def lumas(path: Path) -> list[np.ndarray]:
-    return [planes_of_frame(frame)[0].astype(int) for frame in read_frames(path, read_format(path))]
+    return [read_planes(frame)[0].astype(int) for frame in read_frames(path, read_format(path))]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])
@@ -54,7 +54,7 @@ def test_all_but_the_pictures_stays(tmp_path: Path, video: Run, suffix: str) -> 
     assert [frame.pts for frame in read_frames(result, after)] == times
     with av.open(str(result)) as container:
         assert container.metadata["title"] == "A pan"
-    assert not parts_folder(result).exists()
+    assert not make_parts_path(result).exists()
 
 
 def test_strength_0_without_loss_keeps_every_pixel(tmp_path: Path, video: Run) -> None:
@@ -104,7 +104,7 @@ def test_a_stopped_run_goes_on_to_the_same_file(tmp_path: Path, restorer: Restor
         with pytest.raises(KeyboardInterrupt):
             restore_video(original, output, restorer, VideoSettings(), stop)
         assert not output.exists()
-    parts = parts_folder(output)
+    parts = make_parts_path(output)
     assert (parts / "00000.json").exists()
     # Killed while it wrote: frames without the record that is written after them.
     (parts / "00000.json").unlink()

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from unblur.app.cli import main
 from unblur.checkpoints.folder import BUNDLED_RESTORER, load_checkpoint, save_checkpoint
 from unblur.checkpoints.latent_spaces import load_encoder
-from unblur.checkpoints.num_scales import with_scales
+from unblur.checkpoints.num_scales import set_num_scales
 from unblur.checkpoints.text_encoder import load_text_encoder
 from unblur.config import from_json
 from unblur.errors import UnblurError
@@ -229,7 +229,7 @@ def test_invalid_encoders_are_refused(
 
 def test_absurd_sizes_are_refused() -> None:
     with pytest.raises(UnblurError, match="8 at most"):
-        with_scales(load_checkpoint(BUNDLED_RESTORER), 99_999)
+        set_num_scales(load_checkpoint(BUNDLED_RESTORER), 99_999)
     with pytest.raises(ValueError, match="leave nothing"):
         MultiScaleConfig(
             nafnet=NAFNetConfig(width=8, encoder_blocks=(), middle_blocks=1, decoder_blocks=()), scales=99_999

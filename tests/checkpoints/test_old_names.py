@@ -21,7 +21,7 @@ from unblur.checkpoints.folder import (
     load_checkpoint,
     save_checkpoint,
 )
-from unblur.checkpoints.old_names import former_name, modern_json, modern_name, use_former_cache
+from unblur.checkpoints.old_names import modernize_json, modernize_name, restore_former_name, use_former_cache
 from unblur.config import from_json, to_json
 from unblur.datasets import SyntheticText
 from unblur.datasets.simulated import PatchSampling
@@ -44,7 +44,7 @@ MULTISCALE = MultiScaleConfig(nafnet=NAFNET, scales=2, channels=4, blocks=1, con
 def test_former_configurations_of_the_bundled_weights_are_read(sample: str, folder: Path) -> None:
     former = (SAMPLES / f"{sample}.json").read_text()
     current = (folder / "config.json").read_text()
-    assert from_json(modern_json(former), CheckpointConfig) == from_json(current, CheckpointConfig)
+    assert from_json(modernize_json(former), CheckpointConfig) == from_json(current, CheckpointConfig)
 
 
 @pytest.mark.parametrize("name", ["multiscale-finish", "glow-joint", "restormer", "decoder"])
@@ -59,7 +59,7 @@ def test_a_former_checkpoint_is_the_same_network(config: ModelConfig, tmp_path: 
     save_checkpoint(tmp_path, model, config, train_patch_px=64, card="", dtype=torch.float32)
     current = (tmp_path / "model.safetensors").read_bytes()
     make_former_checkpoint(tmp_path)
-    assert any(name != modern_name(name) for name in load_file(tmp_path / "model.safetensors"))
+    assert any(name != modernize_name(name) for name in load_file(tmp_path / "model.safetensors"))
     found = load_checkpoint(tmp_path)
     assert found.config == config
     weights = model.state_dict()
@@ -132,8 +132,8 @@ def test_the_cache_of_an_unfinished_run_is_found(tmp_path: Path) -> None:
 def test_current_names_are_left_as_they_are() -> None:
     for config in (MULTISCALE, GLOW):
         for name in build(config).state_dict():
-            assert modern_name(name) == name == modern_name(former_name(name))
+            assert modernize_name(name) == name == modernize_name(restore_former_name(name))
     for name in ("multiscale-finish", "glow-joint", "restormer-prior"):
         recipe = find_recipe(name)
-        assert from_json(modern_json(to_json(recipe)), Recipe) == recipe
-    assert modern_json("{") == "{"
+        assert from_json(modernize_json(to_json(recipe)), Recipe) == recipe
+    assert modernize_json("{") == "{"

@@ -26,8 +26,8 @@ from unblur.datasets.shards import (
     compute_shard_indices,
     describe_photos,
     find_missing_shards,
+    make_shard_path,
     read_shard,
-    shard_path,
     write_shard,
 )
 from unblur.datasets.simulated import PatchSampling
@@ -69,7 +69,7 @@ def write_missing(folder: Path, settings: ShardSettings, pair: Callable[[int], S
     begin_shards(folder, settings)
     for shard in find_missing_shards(folder, settings):
         write_shard(
-            shard_path(folder, shard), compute_shard_indices(shard, settings.pairs, settings.pairs_per_shard), pair
+            make_shard_path(folder, shard), compute_shard_indices(shard, settings.pairs, settings.pairs_per_shard), pair
         )
 
 

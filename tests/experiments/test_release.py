@@ -25,7 +25,7 @@ from experiments.release import (
 from unblur.datasets import PhotoFolder
 from unblur.datasets.pair_files import read_rgb
 from unblur.evaluation.row import Conditions, Row
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -100,23 +100,23 @@ def test_what_is_fast_is_measured_over_all_pixels() -> None:
         (lambda blurry: blurry + torch.inf, False),
         (lambda blurry: blurry + 0.4, False),
         (lambda blurry: blurry[..., :-1], False),
-        (lambda blurry: torch.rand(blurry.shape, generator=generator_for(1, "mosaic")), False),
+        (lambda blurry: torch.rand(blurry.shape, generator=make_generator(1, "mosaic")), False),
     ],
 )
 def test_garbage_is_detected(does: Callable[[Tensor], Tensor], sound: bool) -> None:
-    crop = draw_random_crop([read_rgb(EXAMPLES / "reds_sharp.png")], generator_for(3, "crop"))
+    crop = draw_random_crop([read_rgb(EXAMPLES / "reds_sharp.png")], make_generator(3, "crop"))
     assert is_sound(Does(does), crop) is sound
 
 
 def test_crops_have_any_size_and_follow_from_their_number(photos: Path) -> None:
     opened = PhotoFolder(photos).photos
-    crops = [draw_random_crop(opened, generator_for(1, "crop", number)) for number in range(40)]
+    crops = [draw_random_crop(opened, make_generator(1, "crop", number)) for number in range(40)]
     sides = [side for crop in crops for side in crop.shape[2:]]
     assert min(sides) >= SMALLEST_CROP_PX
     assert max(sides) <= LARGEST_CROP_PX
     assert {side % 2 for side in sides} == {0, 1}
     assert len({crop.shape for crop in crops}) > 30
-    assert torch.equal(crops[7], draw_random_crop(opened, generator_for(1, "crop", 7)))
+    assert torch.equal(crops[7], draw_random_crop(opened, make_generator(1, "crop", 7)))
 
 
 def test_sets_are_written_once_and_belong_to_their_photographs(photos: Path, tmp_path: Path) -> None:

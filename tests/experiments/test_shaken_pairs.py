@@ -11,7 +11,7 @@ from experiments.shaken_pairs import ShakenSet, draw_shake_kernel, draw_shake_pa
 from unblur.blur.kernel import compute_path_kernel
 from unblur.datasets import PhotoFolder
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 
 def test_a_point_that_rests_stays_a_point_and_light_between_pixels_is_shared() -> None:
@@ -23,7 +23,7 @@ def test_a_point_that_rests_stays_a_point_and_light_between_pixels_is_shared() -
 
 @pytest.mark.parametrize("length_px", ShakenSet().lengths_px)
 def test_a_path_is_as_long_as_it_was_asked_to_be_and_its_kernel_is_centred(length_px: float) -> None:
-    path = draw_shake_path(length_px, generator_for(1, "path"))
+    path = draw_shake_path(length_px, make_generator(1, "path"))
     assert float((path[1:] - path[:-1]).norm(dim=1).sum()) == pytest.approx(length_px, rel=1e-9)
     kernel = draw_shake_kernel(length_px, seed=1)
     assert float(kernel.sum()) == pytest.approx(1)

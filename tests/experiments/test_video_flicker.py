@@ -9,7 +9,7 @@ from PIL import Image
 
 from experiments import video_flicker
 from experiments.harness import run
-from unblur.videos.blurred_frames import sharpness_of
+from unblur.videos.blurred_frames import measure_sharpness
 
 
 def photograph() -> np.ndarray:
@@ -17,9 +17,10 @@ def photograph() -> np.ndarray:
 
 
 def test_frames_of_a_shaken_camera_are_blurred_and_their_truth_is_not() -> None:
-    blurry, sharp = video_flicker.simulated_clip(photograph())
+    blurry, sharp = video_flicker.simulate_clip(photograph())
     measured = [
-        sharpness_of(frame[..., 1]) / sharpness_of(true[..., 1]) for frame, true in zip(blurry, sharp, strict=True)
+        measure_sharpness(frame[..., 1]) / measure_sharpness(true[..., 1])
+        for frame, true in zip(blurry, sharp, strict=True)
     ]
     assert max(measured[index] for index in video_flicker.SHAKES) < 0.5
     assert min(value for index, value in enumerate(measured) if index not in video_flicker.SHAKES) > 0.7

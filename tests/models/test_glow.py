@@ -24,7 +24,7 @@ from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructio
 from unblur.models.samplers import Sampling
 from unblur.models.semantic_guidance import SemanticGuidanceConfig
 from unblur.models.tokens import Tokens
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
 
@@ -168,9 +168,9 @@ def loss_of(network: GlowDeblur, blurry: Tensor, sharp: Tensor, clean: Tensor, s
     """A step of training: docs/explain/glowdeblur.md."""
     batch = len(blurry)
     conditions: Conditions = network(blurry)
-    masked = network.drop_conditions(conditions, *(torch.rand(2, batch, generator=generator_for(seed, "told")) >= 0.1))
-    sigma = sample_sigmas(batch, generator_for(seed, "sigma"))
-    noise = torch.randn(clean.shape, generator=generator_for(seed, "noise"))
+    masked = network.drop_conditions(conditions, *(torch.rand(2, batch, generator=make_generator(seed, "told")) >= 0.1))
+    sigma = sample_sigmas(batch, make_generator(seed, "sigma"))
+    noise = torch.randn(clean.shape, generator=make_generator(seed, "noise"))
     velocity = network.predict_velocity(add_noise(clean, noise, sigma), sigma, masked)
     aligned = F.mse_loss(conditions.aligned, clean)
     restored = F.mse_loss(conditions.restored, sharp)
@@ -198,7 +198,7 @@ def test_training_improves_on_the_mean_velocity() -> None:
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=5e-3)
     losses = []
     for step in range(40):
-        blurry = torch.rand(8, 3, 1, 1, generator=generator_for(step, "photograph")).expand(-1, -1, 32, 32)
+        blurry = torch.rand(8, 3, 1, 1, generator=make_generator(step, "photograph")).expand(-1, -1, 32, 32)
         clean = torch.cat((blurry, blurry[:, :1]), dim=1)[..., :1, :1] * 4 - 2
         loss = loss_of(network, blurry, blurry, clean, step)
         optimizer.zero_grad()

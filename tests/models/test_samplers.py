@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unblur.models.flow import SHIFT, add_noise, sample_sigmas, shift_sigma, velocity_target
 from unblur.models.samplers import Sampling, compute_noise_schedule, sample
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
 
@@ -33,11 +33,11 @@ def test_shifting_keeps_the_ends_and_can_be_undone(sigma: float, shift: float) -
 
 
 def test_drawn_shares_are_logit_normal_before_the_shift() -> None:
-    drawn = sample_sigmas(20_000, generator_for(1, "sigmas"))
+    drawn = sample_sigmas(20_000, make_generator(1, "sigmas"))
     logits = shift_sigma(drawn.double(), 1 / SHIFT).logit()
     assert abs(logits.mean()) < 0.03
     assert abs(logits.std() - 1) < 0.03
-    assert torch.equal(drawn, sample_sigmas(20_000, generator_for(1, "sigmas")))
+    assert torch.equal(drawn, sample_sigmas(20_000, make_generator(1, "sigmas")))
     assert drawn.median() == pytest.approx(0.75, abs=0.01)  # 3 * 0.5 / (1 + 2 * 0.5)
 
 

@@ -27,7 +27,7 @@ from PIL import Image
 from smooth_picture import smooth
 
 from unblur.errors import UnblurError
-from unblur.photos import files, opening
+from unblur.photos import opening, reading
 from unblur.photos.photo import Photo
 from unblur.photos.reading import read_photo, read_shortest_side_px
 from unblur.photos.tiff_exif import MOST_BYTES
@@ -135,7 +135,7 @@ def test_large_empty_pictures_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nothing.webp", "nothing.avif", "nothing.tif"])
 def test_empty_pictures_are_refused_in_every_format(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "LARGEST_EMPTY_PX", 200_000)
+    monkeypatch.setattr(reading, "LARGEST_EMPTY_PX", 200_000)
     more = {"compression": "tiff_adobe_deflate"} if name.endswith("tif") else {}
     Image.new("RGB", (700, 600)).save(tmp_path / name, **more)
     assert "cannot hold a photograph" in refusal(tmp_path / name)
@@ -143,9 +143,9 @@ def test_empty_pictures_are_refused_in_every_format(tmp_path: Path, name: str, m
 
 def test_free_memory_is_checked_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "photo.png").write_bytes(png())
-    monkeypatch.setattr(files, "free_memory", lambda: 40 * 60 * 3 * files.MEMORY_COPIES - 1)
+    monkeypatch.setattr(reading, "free_memory", lambda: 40 * 60 * 3 * reading.MEMORY_COPIES - 1)
     assert "GB are free; close other programs" in refusal(tmp_path / "photo.png")
-    monkeypatch.setattr(files, "free_memory", lambda: 40 * 60 * 3 * files.MEMORY_COPIES)
+    monkeypatch.setattr(reading, "free_memory", lambda: 40 * 60 * 3 * reading.MEMORY_COPIES)
     assert read_photo(tmp_path / "photo.png").pixels.shape == (40, 60, 3)
 
 

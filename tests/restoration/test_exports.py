@@ -29,7 +29,7 @@ from unblur.restoration.exported_files import (
     DARKTABLE_CUT_PX,
     build_darktable_archive,
     build_openvino_files,
-    darktable_window_px,
+    choose_darktable_window_px,
 )
 from unblur.restoration.loading import load
 from unblur.restoration.onnx_export import OUTPUT, TILE_PX, NetworkDescription, build_onnx_model
@@ -274,7 +274,11 @@ def test_pooling_within_the_margin_makes_darktables_cut_less_than_a_level() -> N
     half = torch.from_numpy(levels).permute(2, 0, 1)[None] / 255
     blurry = torch.cat((half, half.flip(3)), dim=3)
     restorer = load(
-        pooling_window_px=darktable_window_px(256), shake="off", device="cpu", precision="float32", runtime="torch"
+        pooling_window_px=choose_darktable_window_px(256),
+        shake="off",
+        device="cpu",
+        precision="float32",
+        runtime="torch",
     )
     # 1.5 with the usual window.
     assert measure_added_step(restorer.network, blurry) < 1

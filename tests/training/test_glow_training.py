@@ -16,7 +16,7 @@ from unblur.app.cli import main
 from unblur.blur import Camera
 from unblur.checkpoints.folder import BUNDLED_FAITHFUL, BUNDLED_MOTION_ESTIMATOR, load_checkpoint, save_checkpoint
 from unblur.checkpoints.latent_spaces import load_encoder
-from unblur.checkpoints.old_names import former_name
+from unblur.checkpoints.old_names import restore_former_name
 from unblur.checkpoints.sana import load_sana
 from unblur.config import from_json, to_json
 from unblur.datasets import Pair, PhotoFolder
@@ -266,7 +266,7 @@ def test_an_unfinished_run_with_former_names_finds_its_cache(
     recipe = replace(TINY, objective=GlowTraining(cache_size=3))
     digest, init = cached_flow_matching._hash_frozen, InitFrom(prior=prior)
     with monkeypatch.context() as former:
-        former.setattr(cached_flow_matching, "_hash_frozen", lambda network, *_: digest(network, former_name))
+        former.setattr(cached_flow_matching, "_hash_frozen", lambda network, *_: digest(network, restore_former_name))
         train_three_steps(recipe, photos, tmp_path / "run", init, encoder)
     settings = tmp_path / "run" / "cache" / "settings.json"
     settings.write_text(former_json(settings.read_text()))

@@ -126,7 +126,7 @@ class Batch:
     def run(self, report: Report, interruption: Interruption) -> None:
         """Run all jobs, and report them in their order. Raises KeyboardInterrupt, and UnblurError without a network."""
         for _ in range(self._threads):
-            threading.Thread(target=self._work, name=WORKER_NAME, daemon=True).start()
+            threading.Thread(target=self._serve_jobs, name=WORKER_NAME, daemon=True).start()
         reported = 0
         try:
             while reported < len(self._jobs):
@@ -176,7 +176,7 @@ class Batch:
         if self._stopped:
             raise _StoppedError
 
-    def _work(self) -> None:
+    def _serve_jobs(self) -> None:
         try:
             while True:
                 with self._turns:

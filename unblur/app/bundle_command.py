@@ -36,7 +36,7 @@ def bundle(
     from unblur.app.output_file import make_write_error
     from unblur.checkpoints.average import average_checkpoints
     from unblur.checkpoints.folder import check_no_checkpoint, load_checkpoint, save_checkpoint
-    from unblur.checkpoints.num_scales import with_scales
+    from unblur.checkpoints.num_scales import set_num_scales
     from unblur.checkpoints.weight_sharing import extract_part, find_shared_parts
     from unblur.errors import UnblurError
     from unblur.regular_files import read_regular_text
@@ -47,7 +47,7 @@ def bundle(
     if part is not None:
         found = extract_part(found, part)
     if scales is not None:
-        found = with_scales(found, scales)
+        found = set_num_scales(found, scales)
     shared = find_shared_parts(found.model)
     try:
         card = read_regular_text(found.folder / "README.md")

@@ -15,14 +15,14 @@ def datasets() -> int:
     from unblur.datasets.catalogue import CATALOGUE
 
     rows = [("name", "train", "measured", "truth", "licence")]
-    rows += [_row(data_set) for data_set in CATALOGUE]
+    rows += [_make_row(data_set) for data_set in CATALOGUE]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    sys.stdout.write("\n".join([*table, *(line for data_set in CATALOGUE for line in _paragraph(data_set))]) + "\n")
+    sys.stdout.write("\n".join([*table, *(line for data_set in CATALOGUE for line in _describe(data_set))]) + "\n")
     return 0
 
 
-def _row(data_set: "DataSet") -> tuple[str, str, str, str, str]:
+def _make_row(data_set: "DataSet") -> tuple[str, str, str, str, str]:
     measured = [data_set.expected(split) for split in data_set.measured]
     train = [size.pairs for size in data_set.sizes if size.split.startswith("train")]
     return (
@@ -34,6 +34,6 @@ def _row(data_set: "DataSet") -> tuple[str, str, str, str, str]:
     )
 
 
-def _paragraph(data_set: "DataSet") -> list[str]:
+def _describe(data_set: "DataSet") -> list[str]:
     text = f"{data_set.title} ({data_set.paper}). {data_set.about} Licence: {data_set.licence}."
     return ["", *textwrap.wrap(text, WIDTH, break_on_hyphens=False), f"From: {data_set.where}"]

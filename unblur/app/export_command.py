@@ -41,7 +41,7 @@ def export(
         build_darktable_archive,
         build_openvino_files,
         check_darktable_id,
-        darktable_window_px,
+        choose_darktable_window_px,
         describe_network,
         read_model_card,
     )
@@ -55,7 +55,7 @@ def export(
         raise UnblurError(
             f"{loaded.folder} holds a generative network, which cannot be exported; give another checkpoint."
         )
-    window_px = darktable_window_px(loaded.train_patch_px) if format == "dtmodel" else None
+    window_px = choose_darktable_window_px(loaded.train_patch_px) if format == "dtmodel" else None
     network = load(loaded.folder, "cpu", "float32", window_px, mode=mode, shake="off", runtime="torch").network
     description = describe_network(loaded, fast=mode == "fast")
     if format == "dtmodel":

@@ -48,7 +48,7 @@ def inspect(
     failed = 0
     for source in sources:
         try:
-            report = _inspected(inspector, source, overlay, solve)
+            report = _inspect_file(inspector, source, overlay, solve)
         except Exception as error:
             # One bad file never stops a batch.
             failed += 1
@@ -56,17 +56,17 @@ def inspect(
             named = reason if str(source.path) in reason else f"{source.path}: {reason}"
             sys.stderr.write(f"failed: {printable(named)}\n")
             if json:
-                sys.stdout.write(_json_line(source.path, None, reason))
+                sys.stdout.write(_format_json(source.path, None, reason))
         else:
             line = f"{printable(str(source.path))}: {report}; {printable(advise(report, str(source.path)))}\n"
-            sys.stdout.write(_json_line(source.path, report, None) if json else line)
+            sys.stdout.write(_format_json(source.path, report, None) if json else line)
         sys.stdout.flush()
     if failed and len(sources) > 1:
         sys.stderr.write(f"{failed} of {len(sources)} photographs could not be inspected.\n")
     return SOME_FAILED if failed else OK
 
 
-def _inspected(inspector: "BlurInspector", source: "Source", folder: Path | None, solve: bool) -> "BlurReport":
+def _inspect_file(inspector: "BlurInspector", source: "Source", folder: Path | None, solve: bool) -> "BlurReport":
     from unblur.app.jobs import make_result_name
     from unblur.photos.reading import read_photo
     from unblur.photos.writing import write_photo
@@ -84,7 +84,7 @@ def _inspected(inspector: "BlurInspector", source: "Source", folder: Path | None
     return report
 
 
-def _json_line(path: Path, report: "BlurReport | None", error: str | None) -> str:
+def _format_json(path: Path, report: "BlurReport | None", error: str | None) -> str:
     import json
     from dataclasses import asdict
 

@@ -158,7 +158,7 @@ def find_sources(
             where = "" if recursive else "; add --recursive to look into the folders inside it"
             if not sources and not may_be_empty:
                 raise UsageError(f"The folder {argument} holds no photographs{where}.")
-        elif _file_id(path) is None and glob.has_magic(argument):
+        elif _read_file_id(path) is None and glob.has_magic(argument):
             sources = list(_match(argument, recursive, suffix, results_folder))
             if not sources:
                 raise UsageError(f'No photograph matches "{argument}".')
@@ -171,7 +171,7 @@ def find_sources(
     return [
         source
         for source in found.values()
-        if not any((source.path.parent, stem) in originals for stem in _original_stems(source.path, suffix))
+        if not any((source.path.parent, stem) in originals for stem in _list_original_stems(source.path, suffix))
     ]
 
 
@@ -206,10 +206,10 @@ def _match(pattern: str, recursive: bool, suffix: str, results_folder: Path | No
 
 
 def _is_original(path: Path, suffix: str) -> bool:
-    return path.suffix.lower() in RESTORABLE_SUFFIXES and not _original_stems(path, suffix)
+    return path.suffix.lower() in RESTORABLE_SUFFIXES and not _list_original_stems(path, suffix)
 
 
-def _original_stems(path: Path, suffix: str) -> list[str]:
+def _list_original_stems(path: Path, suffix: str) -> list[str]:
     """Return the stems of the photographs that `path` may be a result of, by its name; none for an original."""
     of_results = {suffix, *RESULT_SUFFIXES.values()}
     endings = [one + more for one in of_results for more in ("", COMPARE_SUFFIX, UNCERTAINTY_SUFFIX) if one + more]
@@ -223,7 +223,7 @@ def _parse_output_file(output: str | None, arguments: Sequence[str], sources: Se
     path = Path(output)
     if _is_folder(path) or output.endswith(("/", os.sep)):
         return None
-    if path.suffix.lower() in WRITABLE_SUFFIXES or _file_id(path) is not None:
+    if path.suffix.lower() in WRITABLE_SUFFIXES or _read_file_id(path) is not None:
         if len(sources) != 1 or len(arguments) != 1 or Path(arguments[0]) != sources[0].path:
             raise UsageError(f"-o {output} names one file, which needs one photograph; for several, name a folder.")
         return path
@@ -262,12 +262,12 @@ def _refuse_parents_at_the_root(output: str, parent: Path) -> None:
 
 def _refuse_collisions(jobs: Sequence[Job]) -> None:
     # Compared as files and not as names, because of links and of file systems that ignore case.
-    originals = {_file_id(job.source): job.source for job in jobs}
+    originals = {_read_file_id(job.source): job.source for job in jobs}
     originals.pop(None, None)
     claimed: dict[str, Path] = {}
     for job in jobs:
         for target in job.targets:
-            original = originals.get(_file_id(target))
+            original = originals.get(_read_file_id(target))
             if original is not None:
                 raise UsageError(
                     f"{target} is the original {original}, which is never overwritten; "
@@ -282,7 +282,7 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
             claimed[key] = job.source
 
 
-def _file_id(path: Path) -> tuple[int, int] | None:
+def _read_file_id(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
     except (OSError, ValueError):

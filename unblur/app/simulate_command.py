@@ -141,9 +141,9 @@ def make_shards(job: ShardJob, *, workers: int | None = None, ray: str | None = 
 
 def make_shard(job: ShardJob, shard: int) -> int:
     """Make one shard, in any process, and return its number."""
-    from unblur.datasets.shards import shard_path, write_shard
+    from unblur.datasets.shards import make_shard_path, write_shard
 
-    write_shard(shard_path(job.output, shard), _list_indices(job, shard), _open_pairs(job))
+    write_shard(make_shard_path(job.output, shard), _list_indices(job, shard), _open_pairs(job))
     return shard
 
 

@@ -79,7 +79,7 @@ def train(
     if precision is not None:
         chosen = replace(chosen, precision=precision)
     if pairs:
-        chosen = _with_pairs(chosen, pairs, pairs_share)
+        chosen = _add_pairs(chosen, pairs, pairs_share)
     keep_freed_memory()
     used = str(choose_device(device))
     hidden = quiet or not sys.stderr.isatty() or not is_first_process()
@@ -113,7 +113,7 @@ def train(
     return 0
 
 
-def _with_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Recipe":
+def _add_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Recipe":
     """Return the recipe with `pairs`, whose share reduces those of all other sources in proportion."""
     from unblur.datasets import PairSet
 

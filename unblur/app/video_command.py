@@ -52,7 +52,7 @@ def video(
     from unblur.restoration.blend import check_strength
     from unblur.restoration.loading import load
     from unblur.restoration.tiles import check_tile_px
-    from unblur.restoration.video import VideoSettings, parts_folder
+    from unblur.restoration.video import VideoSettings, make_parts_path
     from unblur.videos.encoded_frames import Encoding, check_crf
     from unblur.videos.video_file import load_av
 
@@ -78,7 +78,7 @@ def video(
         try:
             outcome = _restore(original, output, restorer, settings, progress, overwrite)
         except KeyboardInterrupt:
-            return report.interrupt(f"type the same command again to go on from what {parts_folder(output)} holds.")
+            return report.interrupt(f"type the same command again to go on from what {make_parts_path(output)} holds.")
         report.add(outcome)
         return report.finish()
 

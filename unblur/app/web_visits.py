@@ -55,7 +55,7 @@ class Visits:
         if visit is not None:
             visit.close()
             # Equal files of several visitors are one copy.
-            for folder in visit.copies - self._retained():
+            for folder in visit.copies - self._list_folders():
                 shutil.rmtree(folder, ignore_errors=True)
 
     def forget_absent(self) -> None:
@@ -79,14 +79,14 @@ class Visits:
         elif now - self._empty_since > ABSENT_S:
             self._forget_uploads()
 
-    def _retained(self) -> set[Path]:
+    def _list_folders(self) -> set[Path]:
         """Return the folders of all visits."""
         with self._lock:
             return {folder for visit in self._open.values() for folder in visit.folders}
 
     def _forget_uploads(self) -> None:
         """Remove files that belong to no visit, except recent ones."""
-        retained = self._retained()
+        retained = self._list_folders()
         for path in self.parent.iterdir():
             try:
                 if path in retained or time.time() - path.stat().st_mtime < ABSENT_S:

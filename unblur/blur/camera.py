@@ -12,7 +12,7 @@ from unblur.blur.matte import sample_blob, sample_figure
 from unblur.blur.movement import STILL, Lens, Movement, sample_movement
 from unblur.blur.sensor import Pattern, Sensor
 from unblur.blur.trajectory import Kind
-from unblur.seeds import generator_for, seed_for
+from unblur.seeds import make_generator, seed_for
 
 Range = tuple[float, float]
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class _Draw:
 
     def uniform(self, name: str, bounds: Range = (0.0, 1.0)) -> float:
         low, high = bounds
-        return low + (high - low) * float(torch.rand((), generator=generator_for(self.seed, name)))
+        return low + (high - low) * float(torch.rand((), generator=make_generator(self.seed, name)))
 
     def log_uniform(self, name: str, bounds: Range) -> float:
         return math.exp(self.uniform(name, (math.log(bounds[0]), math.log(bounds[1]))))
@@ -145,7 +145,7 @@ def sample_exposure(camera: Camera, height: int, width: int, seed: int, pictures
 def _draw_camera_movement(camera: Camera, draw: _Draw, lens: Lens, readout: float) -> Movement:
     if draw.happens("still", camera.still_share):
         return STILL
-    generator = generator_for(draw.seed, "direction")
+    generator = make_generator(draw.seed, "direction")
     low, high = camera.direction_deg
     angle = math.radians(low + (high - low) * float(torch.rand((), generator=generator)))
     if high - low <= 180 and draw.happens("backwards", 0.5):
@@ -173,13 +173,13 @@ def _draw_camera_movement(camera: Camera, draw: _Draw, lens: Lens, readout: floa
         lens.spread_points(),
         camera.pose_spacing_px,
         camera.max_poses,
-        lambda: generator_for(draw.seed, "path"),
+        lambda: make_generator(draw.seed, "path"),
     )
 
 
 def _draw_distances(camera: Camera, draw: _Draw, lens: Lens) -> list[Layer]:
     """Draw the scene as one plane, as a relief, or as planes one before the other."""
-    generator = generator_for(draw.seed, "distances")
+    generator = make_generator(draw.seed, "distances")
     low, high = camera.disparity
     if draw.happens("relief", camera.relief_share):
         side = int(torch.randint(2, 6, (), generator=generator))
@@ -207,11 +207,11 @@ def _draw_objects(
     """Draw objects in front of the scene, with movements of their own."""
     if not draw.happens("objects", camera.object_share):
         return []
-    generator = generator_for(draw.seed, "objects")
+    generator = make_generator(draw.seed, "objects")
     result = []
     for number in range(int(torch.randint(1, 4, (), generator=generator))):
         each = _Draw(seed_for(draw.seed, "object", number))
-        generator = generator_for(each.seed, "shape")
+        generator = make_generator(each.seed, "shape")
         x, y = torch.rand(2, generator=generator).tolist()
         radius = each.log_uniform("radius", camera.object_radius)
         softness_px = each.uniform("softness", (1.0, 3.0))
@@ -243,7 +243,7 @@ def _draw_object_movement(camera: Camera, draw: _Draw, lens: Lens, centre_px: tu
         torch.tensor([centre_px]),
         camera.pose_spacing_px,
         camera.max_poses,
-        lambda: generator_for(draw.seed, "path"),
+        lambda: make_generator(draw.seed, "path"),
     )
 
 

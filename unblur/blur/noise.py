@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 
 def add_sensor_noise(linear: Tensor, shot_noise: float, read_noise: float, seed: int) -> Tensor:
@@ -15,5 +15,5 @@ def add_sensor_noise(linear: Tensor, shot_noise: float, read_noise: float, seed:
     """
     if shot_noise == 0 and read_noise == 0:
         return linear
-    normal = torch.randn(linear.shape, generator=generator_for(seed, "sensor noise")).to(linear.device)
+    normal = torch.randn(linear.shape, generator=make_generator(seed, "sensor noise")).to(linear.device)
     return linear + normal * (shot_noise * linear.clamp(min=0) + read_noise**2).sqrt()

@@ -29,7 +29,7 @@ def reblur(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
     """
     height, width = sharp.shape[2:]
     dense = F.interpolate(path.float(), (height, width), mode="bilinear", align_corners=False)
-    middle, half = dense[:, :2], _half_vector(dense)
+    middle, half = dense[:, :2], _compute_half_vector(dense)
     rows = torch.arange(height, device=sharp.device, dtype=torch.float32)[:, None].expand(height, width)
     columns = torch.arange(width, device=sharp.device, dtype=torch.float32).expand(height, width)
     here = torch.stack((columns, rows))
@@ -49,7 +49,7 @@ def reblur(sharp: Tensor, path: Tensor) -> tuple[Tensor, Tensor]:
     return linear_to_srgb(total / INSTANTS), known
 
 
-def _half_vector(path: Tensor) -> Tensor:
+def _compute_half_vector(path: Tensor) -> Tensor:
     """Return the vector from the middle to the right end, (B, 2, H, W); zero, without a slope, for a zero path."""
     nowhere = path[:, 2:].square().sum(dim=1, keepdim=True) < SHORTEST_PX**2
     # The angle of a zero vector has no gradient, even if it is multiplied by zero.

@@ -14,7 +14,7 @@ from torch import nn
 from unblur.atomic import write_atomically
 from unblur.checkpoints.eight_bits import from_eight_bits, to_eight_bits
 from unblur.checkpoints.hub import describe_hub_error
-from unblur.checkpoints.old_names import modern_json, modern_state_dict
+from unblur.checkpoints.old_names import modernize_json, modernize_state_dict
 from unblur.checkpoints.plausible import check_fit, refuse_absurd_numbers
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
@@ -166,15 +166,15 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
             f"No checkpoint at {folder}: {reason or error}; "
             "give a folder with config.json and model.safetensors, or a hub id like owner/name."
         ) from error
-    config = from_json(modern_json(text), CheckpointConfig, source=folder / "config.json")
+    config = from_json(modernize_json(text), CheckpointConfig, source=folder / "config.json")
     refuse_absurd_numbers(config, folder / "config.json")
     shared = {
         f"{one.part}.{name}": tensor
         for one in config.shared_parts
-        for name, tensor in _shared_tensors(one, folder).items()
+        for name, tensor in _load_shared_tensors(one, folder).items()
     }
     try:
-        tensors = modern_state_dict(from_eight_bits(load_tensors(weights))) | shared
+        tensors = modernize_state_dict(from_eight_bits(load_tensors(weights))) | shared
         check_fit(config.model, tensors)
         model = build(config.model)
         model.load_state_dict(tensors)
@@ -192,7 +192,7 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     )
 
 
-def _shared_tensors(part: SharedPart, folder: Path) -> dict[str, torch.Tensor]:
+def _load_shared_tensors(part: SharedPart, folder: Path) -> dict[str, torch.Tensor]:
     """Load the tensors of a shared part. Raises UnblurError when the bundled weights are others by now."""
     weights = (BUNDLED[part.source] / "model.safetensors").read_bytes()
     if hashlib.sha256(weights).hexdigest() != part.sha256:

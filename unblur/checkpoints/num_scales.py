@@ -8,7 +8,7 @@ from unblur.models import MultiScaleConfig, build
 from unblur.models.multiscale import MOST_SCALES
 
 
-def with_scales(checkpoint: Checkpoint, sizes: int) -> Checkpoint:
+def set_num_scales(checkpoint: Checkpoint, sizes: int) -> Checkpoint:
     """Return the checkpoint with the same weights at another number of scales.
 
     Raises UnblurError for fewer than two, for more than any photograph has, and for a network at one size.

@@ -1,7 +1,7 @@
 """Translates files from before 2026-11-30: names in configurations, recipes and weights, and recipes without parts.
 
-Names in files were changed once, and so was the form of recipes. `modern_json`, `modern_state_dict` and
-`modern_objective_state` leave current files as they are, so that readers can always apply them.
+Names in files were changed once, and so was the form of recipes. `modernize_json`, `modernize_state_dict` and
+`modernize_objective_state` leave current files as they are, so that readers can always apply them.
 `python -m experiments.convert_names` rewrites a checkpoint folder.
 """
 
@@ -114,23 +114,23 @@ RENAMED_WEIGHTS = {
 """SHA-256 of the bundled weights, before and after their names were changed."""
 
 
-def modern_name(name: str) -> str:
+def modernize_name(name: str) -> str:
     """Return the current name of a module, parameter or stored tensor."""
     return ".".join(_MODULES.get(part, part) for part in name.split("."))
 
 
-def former_name(name: str) -> str:
-    """Undo `modern_name`."""
+def restore_former_name(name: str) -> str:
+    """Undo `modernize_name`."""
     former = {modern: old for old, modern in _MODULES.items()}
     return ".".join(former.get(part, part) for part in name.split("."))
 
 
-def modern_state_dict(tensors: Mapping[str, Value]) -> dict[str, Value]:
+def modernize_state_dict(tensors: Mapping[str, Value]) -> dict[str, Value]:
     """Rename the keys of a state dict; the values and their order stay the same."""
-    return {modern_name(name): value for name, value in tensors.items()}
+    return {modernize_name(name): value for name, value in tensors.items()}
 
 
-def modern_json(text: str) -> str:
+def modernize_json(text: str) -> str:
     """Rename keys, kinds, modules and shared weights in JSON, and divide recipes into parts.
 
     Text that is not JSON is returned unchanged.
@@ -141,7 +141,7 @@ def modern_json(text: str) -> str:
         return text
 
 
-def modern_objective_state(state: Mapping[str, Any]) -> dict[str, Any]:
+def modernize_objective_state(state: Mapping[str, Any]) -> dict[str, Any]:
     """Rename the keys of an objective's saved state."""
     return {{"judged": "batches"}.get(key, key): value for key, value in state.items()}
 
@@ -163,7 +163,7 @@ def _modern(value: Any, key: str = "") -> Any:
         return value
     if key == "kind":
         return _KINDS.get(value, value)
-    return modern_name(value) if key in _NAMES_OF_MODULES else RENAMED_WEIGHTS.get(value, value)
+    return modernize_name(value) if key in _NAMES_OF_MODULES else RENAMED_WEIGHTS.get(value, value)
 
 
 def _divide_recipe(entries: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ _LARGEST_NUMBER, _MOST_BLOCKS = 1_000_000, 1_000
 
 def refuse_absurd_numbers(config: object, source: Path) -> None:
     """Raise UnblurError for whole numbers that no network has, before a huge network is built."""
-    for name, number in _numbers(config):
+    for name, number in _find_numbers(config):
         most = _MOST_BLOCKS if "blocks" in name or "depth" in name or "layers" in name else _LARGEST_NUMBER
         least = 1 if name == "train_patch_px" else 0
         if not least <= number <= most:
@@ -34,13 +34,13 @@ def check_fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
             raise ValueError(f"{name}: the configuration asks for {wanted}, the file has {found}")
 
 
-def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, int]]:
+def _find_numbers(value: Any, name: str = "") -> Iterator[tuple[str, int]]:
     """Yield every whole number in the configuration, with the name of its field."""
     if is_dataclass(value):
         for part in fields(value):
-            yield from _numbers(getattr(value, part.name), part.name)
+            yield from _find_numbers(getattr(value, part.name), part.name)
     elif isinstance(value, (tuple, list)):
         for one in value:
-            yield from _numbers(one, name)
+            yield from _find_numbers(one, name)
     elif isinstance(value, int) and not isinstance(value, bool):
         yield name, value

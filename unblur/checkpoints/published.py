@@ -30,13 +30,13 @@ def get_published(name: PublishedName) -> PublishedNetwork:
         case "mimo-unet+":
             return _mimo_unet("MIMO-UNet+", MIMOUNetConfig(blocks=20, dropout=0.1))
         case "mprnet":
-            return _non_commercial("MPRNet", MPRNetConfig(), 256)
+            return _describe_non_commercial("MPRNet", MPRNetConfig(), 256)
         case "nafnet":
             return _nafnet("NAFNet-32", 32)
         case "nafnet-64":
             return _nafnet("NAFNet-64", 64)
         case "restormer":
-            return _non_commercial("Restormer", RestormerConfig(), 384)
+            return _describe_non_commercial("Restormer", RestormerConfig(), 384)
     assert_never(name)
 
 
@@ -80,7 +80,9 @@ def _nafnet(title: str, width: int) -> PublishedNetwork:
     )
 
 
-def _non_commercial(title: str, config: MPRNetConfig | RestormerConfig, train_patch_px: int) -> PublishedNetwork:
+def _describe_non_commercial(
+    title: str, config: MPRNetConfig | RestormerConfig, train_patch_px: int
+) -> PublishedNetwork:
     return PublishedNetwork(
         title=title,
         config=config,

@@ -57,7 +57,7 @@ def load_teacher(config: BackboneConfig) -> Backbone:
                 raise UnblurError(f"Nobody has trained {config}; use Lite0, width 1 and depth 1.")
             teacher: Backbone = load_classifier().features
         case TransformersConfig():
-            teacher = TransformersBackbone(config, _pretrained(config.source, _indices(config)))
+            teacher = TransformersBackbone(config, _pretrained(config.source, _read_indices(config)))
         case _:
             assert_never(config)
     return teacher.eval().requires_grad_(False)
@@ -108,7 +108,7 @@ def read_transformers_config(source: str | Path) -> TransformersConfig:
         architecture = transformers.AutoConfig.from_pretrained(str(source))
         depth = len(getattr(architecture, "stage_names", ())) - 1
     except (OSError, ValueError) as error:
-        raise _no_network(source, error) from error
+        raise _describe_missing_network(source, error) from error
     if depth < 1:
         raise UnblurError(f"{source} is a {architecture.model_type}, which transformers cannot use as a backbone.")
     indices = list(range(1, depth + 1))
@@ -149,17 +149,17 @@ def _pretrained(source: str, indices: list[int]) -> Any:
         # AutoBackbone.from_pretrained asks the hub even for a folder; the class that it stands for does not.
         return type(transformers.AutoBackbone.from_config(architecture)).from_pretrained(source, config=architecture)
     except (OSError, ValueError) as error:
-        raise _no_network(source, error) from error
+        raise _describe_missing_network(source, error) from error
 
 
-def _no_network(source: str | Path, error: Exception) -> UnblurError:
+def _describe_missing_network(source: str | Path, error: Exception) -> UnblurError:
     return UnblurError(
         f"{source} is neither a folder nor a hub id of a network that transformers can use as a backbone "
         f"({str(error).splitlines()[0]}); check the name and the connection."
     )
 
 
-def _indices(config: TransformersConfig) -> list[int]:
+def _read_indices(config: TransformersConfig) -> list[int]:
     return list(json.loads(config.architecture)["out_indices"])
 
 

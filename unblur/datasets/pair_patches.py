@@ -12,7 +12,7 @@ from unblur.datasets.pair_files import PairFiles, read_matched, read_picture
 from unblur.datasets.simulated import PatchSampling, apply_dihedral, measure_detail
 from unblur.errors import UnblurError
 from unblur.photos.reading import read_shortest_side_px
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 MEMORY_BYTES = 2**30
 """Bytes of decoded pairs in memory: sets that fit are read from disk once, larger ones a pair a patch."""
@@ -40,7 +40,7 @@ class PairPatches:
         self._lock = Lock()
 
     def __getitem__(self, index: int) -> Pair:
-        generator = generator_for(self.seed, "pair patch", index)
+        generator = make_generator(self.seed, "pair patch", index)
         number = int(torch.randint(len(self.files), (), generator=generator))
         orientation = int(torch.randint(8, (), generator=generator))
         places = torch.rand(self.sampling.candidates, 2, generator=generator).tolist()

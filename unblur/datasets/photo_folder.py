@@ -47,7 +47,7 @@ class PhotoFolder(Photographs):
     def __init__(self, folder: Path) -> None:
         paths = find_photos(folder)
         names = [path.name for path in paths]
-        weights = _read_balanced_weights(names, content_table(folder))
+        weights = _read_balanced_weights(names, find_content_table(folder))
         super().__init__(source=str(folder), names=names, photos=[read_rgb(path) for path in paths], weights=weights)
 
 
@@ -66,7 +66,7 @@ def compute_photos_fingerprint(folder: Path) -> str:
     return compute_fingerprint((path.name, (path,)) for path in find_photos(folder))
 
 
-def content_table(folder: Path) -> Path:
+def find_content_table(folder: Path) -> Path:
     """Return the path of the table that balances the photographs of `folder`, if there is one."""
     return folder.with_suffix(".csv")
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from unblur.atomic import write_atomically
 from unblur.blur import Camera
 from unblur.config import to_json
-from unblur.datasets.photo_folder import content_table, find_photos
+from unblur.datasets.photo_folder import find_content_table, find_photos
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.errors import UnblurError
 from unblur.photos.pixel_files import decode_png, encode_png
@@ -98,11 +98,11 @@ def describe_photos(folder: Path) -> tuple[PhotoFile, ...]:
 
 def compute_content_table_sha256(folder: Path) -> str | None:
     """Return the SHA-256 of the file that balances the photographs of `folder`; None where there is none."""
-    table = content_table(folder)
+    table = find_content_table(folder)
     return _compute_sha256(table) if table.is_file() else None
 
 
-def shard_path(folder: Path, shard: int) -> Path:
+def make_shard_path(folder: Path, shard: int) -> Path:
     """Return the path of the shard with this number."""
     return folder / f"pairs-{shard:06d}.tar"
 
@@ -115,7 +115,7 @@ def compute_shard_indices(shard: int, pairs: int, pairs_per_shard: int) -> range
 def find_missing_shards(folder: Path, settings: ShardSettings) -> list[int]:
     """Return the numbers of missing shards. Those that exist are whole, because they are written atomically."""
     shards = range(-(-settings.pairs // settings.pairs_per_shard))
-    return [shard for shard in shards if not shard_path(folder, shard).exists()]
+    return [shard for shard in shards if not make_shard_path(folder, shard).exists()]
 
 
 def begin_shards(folder: Path, settings: ShardSettings) -> None:
@@ -188,14 +188,14 @@ class ShardFolder:
         shards = range(-(-pairs // pairs_per_shard))
         # Damaged settings may have numbers without bound, so the files are counted.
         present = {path.name for path in folder.glob("pairs-*.tar") if path.is_file()}
-        absent = next((shard for shard in shards if shard_path(folder, shard).name not in present), None)
+        absent = next((shard for shard in shards if make_shard_path(folder, shard).name not in present), None)
         if absent is not None:
             raise UnblurError(
                 f"{folder} lacks {max(1, len(shards) - len(present))} of {len(shards)} shards, for example "
-                f"{shard_path(folder, absent).name}; run the same `unblur simulate` again, which makes what is missing."
+                f"{make_shard_path(folder, absent).name}; run the same `unblur simulate` again, which makes them."
             )
         self.shards = [
-            (shard_path(folder, shard), compute_shard_indices(shard, pairs, pairs_per_shard)) for shard in shards
+            (make_shard_path(folder, shard), compute_shard_indices(shard, pairs, pairs_per_shard)) for shard in shards
         ]
         """Files, and the numbers of the pairs in each."""
 

@@ -19,7 +19,7 @@ from unblur.datasets.validation import CAMERA
 from unblur.errors import UnblurError
 from unblur.photos.color import linear_to_srgb, srgb_to_linear
 from unblur.photos.lettering import ABOVE, BELOW, Font, draw_line
-from unblur.seeds import generator_for, seed_for
+from unblur.seeds import make_generator, seed_for
 
 Colour = tuple[int, int, int]
 Area = tuple[int, int, int, int]
@@ -194,7 +194,7 @@ def draw_sign(number: int, settings: SignStyle, photos: Photographs | None = Non
     Raises UnblurError when letters do not fit, when a photograph is smaller than the picture, and when Matplotlib,
     which draws text, is missing.
     """
-    generator = generator_for(settings.seed, "sign", number)
+    generator = make_generator(settings.seed, "sign", number)
     low, high = settings.capital_px
     capital_px = low * (high / low) ** _draw_uniform(generator)
     font = settings.fonts[_draw_below(len(settings.fonts), generator)]
@@ -270,7 +270,7 @@ def _stack_lines(lines: list[Tensor], spacing_px: int, border_px: int) -> Tensor
 
 def _draw_background(settings: SignStyle, photos: Photographs | None, number: int) -> Tensor:
     """Return the background of sign `number`, (3, H, W) sRGB in [0, 1]."""
-    generator = generator_for(settings.seed, "background", number)
+    generator = make_generator(settings.seed, "background", number)
     height, width = settings.height_px, settings.width_px
     if photos is None:
         coarse = (

@@ -16,7 +16,7 @@ from unblur.blur.motion import STRIDE_PX
 from unblur.blur.render import reach_px
 from unblur.datasets.photo_folder import Photographs
 from unblur.errors import UnblurError
-from unblur.seeds import generator_for, seed_for
+from unblur.seeds import make_generator, seed_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ class SimulatedPairs:
 
     def draw(self, index: int) -> PairRecord:
         """Draw everything about pair `index`."""
-        generator = generator_for(self.seed, "patch", index)
+        generator = make_generator(self.seed, "patch", index)
 
         def uniform() -> float:
             return float(torch.rand((), generator=generator))

@@ -88,15 +88,15 @@ def align_by_whole_pixels(picture: Tensor, sharp: Tensor) -> Aligned:
     down, right = (
         at - size if at >= size // 2 else at for at, size in ((peak // width, height), (peak % width, width))
     )
-    rows, from_rows = _overlap(down, height)
-    columns, from_columns = _overlap(right, width)
+    rows, from_rows = _find_overlap(down, height)
+    columns, from_columns = _find_overlap(right, width)
     shifted, valid = torch.zeros_like(sharp), torch.zeros((height, width), dtype=torch.bool)
     shifted[:, rows, columns] = scaled[:, from_rows, from_columns]
     valid[rows, columns] = True
     return Aligned(picture=shifted, sharp=sharp * valid, valid=valid)
 
 
-def _overlap(shift: int, size: int) -> tuple[slice, slice]:
+def _find_overlap(shift: int, size: int) -> tuple[slice, slice]:
     """Return the slices of an axis that overlap when the image is shifted: its place and its part."""
     return slice(max(shift, 0), size + min(shift, 0)), slice(max(-shift, 0), size - max(shift, 0))
 
@@ -104,7 +104,7 @@ def _overlap(shift: int, size: int) -> tuple[slice, slice]:
 def _sample_bicubic(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Sample (C, H, W) at N places -> (C, N) by Keys' kernel with a = -0.75, as OpenCV has it; edges are mirrored."""
     height, width = (length + 2 * _BICUBIC_REACH_PX for length in picture.shape[1:])
-    rows, columns = (_mirror_indices(length, _BICUBIC_REACH_PX) for length in picture.shape[1:])
+    rows, columns = (_make_mirror_indices(length, _BICUBIC_REACH_PX) for length in picture.shape[1:])
     padded = picture[:, rows][:, :, columns]
     grid = torch.stack(
         [2 * (x + _BICUBIC_REACH_PX) / (width - 1) - 1, 2 * (y + _BICUBIC_REACH_PX) / (height - 1) - 1], dim=-1
@@ -112,7 +112,7 @@ def _sample_bicubic(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return F.grid_sample(padded[None], grid[None, None], mode="bicubic", align_corners=True)[0, :, 0]
 
 
-def _mirror_indices(length: int, reach: int) -> Tensor:
+def _make_mirror_indices(length: int, reach: int) -> Tensor:
     """Return the indices of a row extended by `reach` pixels at both ends, mirrored, the last pixel repeated."""
     place = torch.arange(-reach, length + reach) % (2 * length)
     return torch.minimum(place, 2 * length - 1 - place)

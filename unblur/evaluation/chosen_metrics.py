@@ -78,7 +78,7 @@ def _open(name: str, choice: MetricChoice) -> tuple[Metric, str]:
         case "st-lpips":
             path = find_packaged_weights("alex")
             measure = full_reference(load_st_lpips("alex", path))
-            return FullReferenceMetric(name="st_lpips", measure=measure, lower_is_better=True), _digits(path)
+            return FullReferenceMetric(name="st_lpips", measure=measure, lower_is_better=True), _read_digits(path)
         case "lpips":
             if choice.lpips_weights is None:
                 raise UnblurError(
@@ -87,11 +87,13 @@ def _open(name: str, choice: MetricChoice) -> tuple[Metric, str]:
                 )
             backbone, heads = (find_weights(source) for source in choice.lpips_weights)
             measure = full_reference(load_lpips("alex", backbone=backbone, heads=heads))
-            return FullReferenceMetric(name="lpips", measure=measure, lower_is_better=True), _digits(backbone, heads)
+            return FullReferenceMetric(name="lpips", measure=measure, lower_is_better=True), _read_digits(
+                backbone, heads
+            )
         case _ if name in WITHOUT_WEIGHTS:
             return WITHOUT_WEIGHTS[name], ""
     raise UnblurError(f"There is no metric {name}; the names are {', '.join(NAMES)}.")
 
 
-def _digits(*paths: Path) -> str:
+def _read_digits(*paths: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]

@@ -24,7 +24,7 @@ def find_homography(reference: Tensor, picture: Tensor) -> Tensor | None:
     correlation would fall (the cases in which OpenCV raises an error).
     """
     template, image = _smooth(reference.double()), _smooth(picture.double())
-    across, down = _differences(image)
+    across, down = _compute_differences(image)
     planes = torch.stack([image, across, down])
     height, width = template.shape
     y, x = (axis.reshape(-1) for axis in torch.meshgrid(_make_places(height), _make_places(width), indexing="ij"))
@@ -112,7 +112,7 @@ def _smooth(picture: Tensor) -> Tensor:
     return (padded.unfold(0, 5, 1) @ kernel).unfold(1, 5, 1) @ kernel
 
 
-def _differences(picture: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_differences(picture: Tensor) -> tuple[Tensor, Tensor]:
     padded = F.pad(picture[None, None], (1, 1, 1, 1), mode="reflect")[0, 0]
     return (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2, (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
 

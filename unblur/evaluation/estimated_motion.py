@@ -14,7 +14,7 @@ from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import MotionEstimatorConfig
 from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
-from unblur.models.pooling import use_local_pooling, usual_window_px
+from unblur.models.pooling import choose_window_px, use_local_pooling
 
 TILE_PX = 768
 """Photographs are looked at in squares of this side, for their memory's sake."""
@@ -41,7 +41,7 @@ def load_estimator(source: str | Path | None, device: torch.device) -> nn.Module
     if not isinstance(checkpoint.config, MotionEstimatorConfig):
         raise UnblurError(f"{checkpoint.folder} holds no motion estimator; give a checkpoint of `unblur train motion`.")
     # As far as the patches that it has learnt from let it average; TLC's ratio.
-    use_local_pooling(checkpoint.model, usual_window_px(checkpoint.train_patch_px))
+    use_local_pooling(checkpoint.model, choose_window_px(checkpoint.train_patch_px))
     return checkpoint.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

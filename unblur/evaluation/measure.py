@@ -41,7 +41,7 @@ def measure(pairs: Iterable[Pair], restore: RestoreArray, checkpoint: str, proto
     conditions = make_conditions(method, protocol, checkpoint=checkpoint)
     for pair in pairs:
         yield _measure_image(
-            pair.name, _eight_bits(pair.blurry), [_eight_bits(pair.sharp)], method, protocol, conditions
+            pair.name, _round_to_8_bits(pair.blurry), [_round_to_8_bits(pair.sharp)], method, protocol, conditions
         )
 
 
@@ -67,7 +67,7 @@ def measure_files(
         row = _measure_image(named.image, blurry, frames, method, protocol, conditions, keep, also)
     else:
         pair = read_pair(named.files)
-        blurry, sharp = _eight_bits(pair.blurry), _eight_bits(pair.sharp)
+        blurry, sharp = _round_to_8_bits(pair.blurry), _round_to_8_bits(pair.sharp)
         row = _measure_image(named.image, blurry, [sharp], method, protocol, conditions, keep, also)
     return replace(row, part=named.files.part)
 
@@ -130,9 +130,9 @@ def _measure_image(
     if not sharps:
         scores["change_after"] = mean_change(pixels, done.pixels)
     # One moment as floats at a time: all of them would not fit into the memory of most machines.
-    restored = _full_range(torch.from_numpy(done.pixels).permute(2, 0, 1))
-    after, aligned_after = protocol.best_scores(restored, map(_full_range, sharps), "after", also)
-    before, aligned_before = protocol.best_scores(_full_range(blurry), map(_full_range, sharps), "before", also)
+    restored = _scale_to_255(torch.from_numpy(done.pixels).permute(2, 0, 1))
+    after, aligned_after = protocol.best_scores(restored, map(_scale_to_255, sharps), "after", also)
+    before, aligned_before = protocol.best_scores(_scale_to_255(blurry), map(_scale_to_255, sharps), "before", also)
     # Before and after beside each other, as people read them.
     for pair in zip(before.items(), after.items(), strict=True):
         scores.update(pair)
@@ -149,9 +149,9 @@ def _measure_image(
     )
 
 
-def _eight_bits(picture: Tensor) -> Tensor:
+def _round_to_8_bits(picture: Tensor) -> Tensor:
     return (picture * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _full_range(picture: Tensor) -> Tensor:
+def _scale_to_255(picture: Tensor) -> Tensor:
     return picture.float() / 255

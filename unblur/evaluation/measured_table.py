@@ -26,7 +26,7 @@ def measure_table(
     try:
         table.parent.mkdir(parents=True, exist_ok=True)
         progress = Progress(run, method, partial)
-        if not partial.is_file() and table.is_file() and progress.accept(_rows_of(table)):
+        if not partial.is_file() and table.is_file() and progress.accept(_parse_rows(table)):
             tell(f"{table} has these measurements; delete it to measure again.")
             return progress
         if progress.finished:
@@ -42,7 +42,7 @@ def measure_table(
     return progress
 
 
-def _rows_of(table: Path) -> list[Row]:
+def _parse_rows(table: Path) -> list[Row]:
     """Return the rows of a table of this program; none for another file or another version."""
     try:
         return read_rows(table)

@@ -89,12 +89,12 @@ class Protocol:
         aligned = None if sharp is None else self._aligned(picture, sharp)
 
         def numbers(metrics: Sequence[Metric]) -> dict[str, float]:
-            return {metric.column(when): _number(metric, picture, aligned) for metric in metrics}
+            return {metric.column(when): _measure(metric, picture, aligned) for metric in metrics}
 
         found = numbers(self.metrics)
         if self.alignment is None or aligned is None or sharp is None:
             return found | numbers(also), "no"
-        found[UNALIGNED_PSNR.column(when)] = UNALIGNED_PSNR.measure(_as_they_lie(picture, sharp))
+        found[UNALIGNED_PSNR.column(when)] = UNALIGNED_PSNR.measure(_leave_unaligned(picture, sharp))
         return found | numbers(also), "failed" if aligned.failed else "yes"
 
     def best_scores(
@@ -119,7 +119,7 @@ class Protocol:
     def _aligned(self, picture: Tensor, sharp: Tensor) -> Aligned:
         match self.alignment:
             case None:
-                return _as_they_lie(picture, sharp)
+                return _leave_unaligned(picture, sharp)
             case WholePixels():
                 return align_by_whole_pixels(picture, sharp)
             case Homography(clip=clip):
@@ -139,13 +139,13 @@ class Protocol:
                 )
 
 
-def _number(metric: Metric, picture: Tensor, aligned: Aligned | None) -> float:
+def _measure(metric: Metric, picture: Tensor, aligned: Aligned | None) -> float:
     if isinstance(metric, FullReferenceMetric):
-        return math.nan if aligned is None else _unless_refused(metric.measure, aligned)
-    return _unless_refused(metric.measure, picture)
+        return math.nan if aligned is None else _measure_or_nan(metric.measure, aligned)
+    return _measure_or_nan(metric.measure, picture)
 
 
-def _unless_refused(measure: Callable[[Pictures], float], pictures: Pictures) -> float:
+def _measure_or_nan(measure: Callable[[Pictures], float], pictures: Pictures) -> float:
     # One picture that is too small or too flat for a metric must not cost the other metrics, nor the other pictures.
     try:
         return measure(pictures)
@@ -153,7 +153,7 @@ def _unless_refused(measure: Callable[[Pictures], float], pictures: Pictures) ->
         return math.nan
 
 
-def _as_they_lie(picture: Tensor, sharp: Tensor) -> Aligned:
+def _leave_unaligned(picture: Tensor, sharp: Tensor) -> Aligned:
     return Aligned(picture=picture, sharp=sharp, valid=sharp.new_ones(sharp.shape[1:]).bool())
 
 

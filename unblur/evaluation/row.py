@@ -75,26 +75,26 @@ _LATER = ("part", "runtime", "metrics")
 def to_csv(rows: Iterable[Row]) -> str:
     """Return the rows with a header line; columns are those of the first row. Numbers have four decimals."""
     rows = list(rows)
-    return (csv_header(rows[0]) if rows else "") + "".join(map(csv_line, rows))
+    return (make_csv_header(rows[0]) if rows else "") + "".join(map(make_csv_line, rows))
 
 
-def csv_header(row: Row) -> str:
+def make_csv_header(row: Row) -> str:
     """Return the names of the columns as a line."""
-    return _joined([*_FIRST, *row.scores, *_LAST])
+    return _join([*_FIRST, *row.scores, *_LAST])
 
 
-def csv_line(row: Row) -> str:
+def make_csv_line(row: Row) -> str:
     """Return one row as a line; `from_csv` parses it, rounded to four decimals."""
     values = vars(row) | vars(row.conditions)
-    return _joined(
-        [_text(value) for value in (*(values[k] for k in _FIRST), *row.scores.values(), *(values[k] for k in _LAST))]
+    return _join(
+        [_format(value) for value in (*(values[k] for k in _FIRST), *row.scores.values(), *(values[k] for k in _LAST))]
     )
 
 
 def from_csv(text: str, source: str | Path = "this text") -> list[Row]:
     """Parse the rows of a CSV. Raises UnblurError for a file of another program."""
     try:
-        return [_row(line) for line in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
+        return [_parse_row(line) for line in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise UnblurError(
             f"{source} is no CSV of `unblur evaluate`, or is damaged ({error}); measure again."
@@ -114,7 +114,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _row(line: dict[str, str]) -> Row:
+def _parse_row(line: dict[str, str]) -> Row:
     if None in line or None in line.values():
         raise ValueError("a line has another number of columns")
     score_names = [name for name in line if name not in (*_FIRST, *_LAST)]
@@ -133,13 +133,13 @@ def _row(line: dict[str, str]) -> Row:
     )
 
 
-def _text(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4f}"
     return str(value)
 
 
-def _joined(cells: list[str]) -> str:
+def _join(cells: list[str]) -> str:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()

@@ -19,9 +19,9 @@ from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
 from unblur.evaluation.measure import NamedFiles, fingerprint_pictures, make_conditions, measure_files
 from unblur.evaluation.method import Method, MethodSpec, open_method
-from unblur.evaluation.peers.outputs import output_path
+from unblur.evaluation.peers.outputs import make_output_path
 from unblur.evaluation.protocol import Protocol
-from unblur.evaluation.row import Conditions, Row, csv_header, csv_line, from_csv
+from unblur.evaluation.row import Conditions, Row, from_csv, make_csv_header, make_csv_line
 from unblur.regular_files import read_regular
 
 _POLL_S = 1.0
@@ -63,7 +63,7 @@ class Progress:
         self._partial = partial
         self._rows: dict[str, Row] = {}
         if partial is not None and partial.exists():
-            left_over = self._left_over(partial)
+            left_over = self._read_left_over(partial)
             self._rows = {image: row for image, row in left_over.items() if self._is_selected(image)}
 
     @property
@@ -89,20 +89,20 @@ class Progress:
             raise UnblurError(f"{workers} workers measure nothing; give at least 1.")
         made: Iterator[Row]
         if workers == 1 or len(missing) < 2:
-            made = (self._measured(named) for named in missing)
+            made = (self._measure(named) for named in missing)
         else:
-            made = _by_processes(self.run, missing, self.conditions, min(workers, len(missing)))
+            made = _measure_in_processes(self.run, missing, self.conditions, min(workers, len(missing)))
         for row in made:
             self._append(row)
             self._rows[row.image] = row
             yield row
 
-    def _measured(self, named: NamedFiles) -> Row:
+    def _measure(self, named: NamedFiles) -> Row:
         return measure_files(named, self._method, self.run.protocol, self.conditions, self.run.keep, self._also)
 
     def _is_selected(self, image: str) -> bool:
         """Return whether the restored picture exists where it was requested."""
-        return self.run.keep is None or output_path(self.run.keep, image).is_file()
+        return self.run.keep is None or make_output_path(self.run.keep, image).is_file()
 
     def _append(self, row: Row) -> None:
         if self._partial is None:
@@ -110,9 +110,9 @@ class Progress:
         # In one write, so that a kill leaves at most one line cut short, which the next run drops.
         begins = not self._partial.is_file()
         with self._partial.open("a", encoding="utf-8", newline="") as file:
-            file.write((csv_header(row) if begins else "") + csv_line(row))
+            file.write((make_csv_header(row) if begins else "") + make_csv_line(row))
 
-    def _left_over(self, partial: Path) -> dict[str, Row]:
+    def _read_left_over(self, partial: Path) -> dict[str, Row]:
         try:
             data = read_regular(partial)
             whole = data[: data.rfind(b"\n") + 1]
@@ -125,7 +125,7 @@ class Progress:
         for row in rows.values():
             if row.conditions != self.conditions:
                 raise UnblurError(
-                    f"{partial} was begun {_difference(row.conditions, self.conditions)}; "
+                    f"{partial} was begun {_describe_difference(row.conditions, self.conditions)}; "
                     "finish that run first, or delete the file."
                 )
         if not rows:
@@ -134,20 +134,20 @@ class Progress:
         return rows
 
 
-def _difference(old: Conditions, new: Conditions) -> str:
+def _describe_difference(old: Conditions, new: Conditions) -> str:
     name = next(field.name for field in fields(Conditions) if getattr(old, field.name) != getattr(new, field.name))
     was, now = (str(getattr(conditions, name))[:20] or "none" for conditions in (old, new))
     return f"with another {name.replace('_', ' ')}, {was} and not {now}"
 
 
-def _by_processes(run: Run, missing: list[NamedFiles], conditions: Conditions, workers: int) -> Iterator[Row]:
+def _measure_in_processes(run: Run, missing: list[NamedFiles], conditions: Conditions, workers: int) -> Iterator[Row]:
     # Spawned, because a forked process must not use CUDA nor the locks of its parent's threads.
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[Row | UnblurError | str] = context.Queue()
     threads = max(1, torch.get_num_threads() // workers)
     processes = [
         context.Process(
-            target=_work,
+            target=_measure_share,
             args=(replace(run, files=tuple(missing[place::workers])), conditions, threads, results),
             daemon=True,
         )
@@ -157,7 +157,7 @@ def _by_processes(run: Run, missing: list[NamedFiles], conditions: Conditions, w
         for process in processes:
             process.start()
         for _ in missing:
-            yield _next(results, processes)
+            yield _receive_next(results, processes)
     finally:
         for process in processes:
             if process.pid is not None:
@@ -165,7 +165,7 @@ def _by_processes(run: Run, missing: list[NamedFiles], conditions: Conditions, w
                 process.join()
 
 
-def _next(
+def _receive_next(
     results: "multiprocessing.Queue[Row | UnblurError | str]", processes: list[multiprocessing.context.SpawnProcess]
 ) -> Row:
     while True:
@@ -185,7 +185,7 @@ def _next(
         return result
 
 
-def _work(
+def _measure_share(
     share: Run, conditions: Conditions, threads: int, results: "multiprocessing.Queue[Row | UnblurError | str]"
 ) -> None:
     """Measure this process's share of the images, and send each row as soon as it is there."""

@@ -37,8 +37,8 @@ class Table:
     def latex(self) -> str:
         """Return a `tabular` with the rules of the package booktabs, names to the left, numbers to the right."""
         columns = "l" + "r" * (len(self.header) - 1)
-        body = [_latex_line(line) for line in self.lines]
-        rows = [_latex_line(self.header), r"\midrule", *body]
+        body = [_format_latex_line(line) for line in self.lines]
+        rows = [_format_latex_line(self.header), r"\midrule", *body]
         inner = "\n".join([r"\toprule", *rows, r"\bottomrule"])
         return f"\\begin{{tabular}}{{{columns}}}\n{inner}\n\\end{{tabular}}\n"
 
@@ -57,7 +57,7 @@ def summarise(rows: Sequence[Row]) -> Table:
     for row in rows:
         groups.setdefault(row.group, []).append(row)
     few = groups.items() if len(groups) <= MOST_GROUPS else []
-    return _table(("images",), {(name,): members for name, members in [*few, ("all", list(rows))]})
+    return _make_table(("images",), {(name,): members for name, members in [*few, ("all", list(rows))]})
 
 
 def compare_runs(runs: Sequence[Sequence[Row]]) -> Table:
@@ -75,11 +75,11 @@ def compare_runs(runs: Sequence[Sequence[Row]]) -> Table:
         if key in lines:
             raise UnblurError(f"Two runs are called {' '.join(key)}, perhaps with other versions; give each only once.")
         lines[key] = rows
-    return _table(("data set", "protocol", "method", "weights"), lines)
+    return _make_table(("data set", "protocol", "method", "weights"), lines)
 
 
-def _table(names: tuple[str, ...], lines: Mapping[tuple[str, ...], Sequence[Row]]) -> Table:
-    metrics = list(dict.fromkeys(metric for rows in lines.values() for metric in _metrics(rows)))
+def _make_table(names: tuple[str, ...], lines: Mapping[tuple[str, ...], Sequence[Row]]) -> Table:
+    metrics = list(dict.fromkeys(metric for rows in lines.values() for metric in _list_metrics(rows)))
     aligned = any(row.aligned_after != "no" for rows in lines.values() for row in rows)
     header = [*names, "n"]
     for metric in metrics:
@@ -90,7 +90,7 @@ def _table(names: tuple[str, ...], lines: Mapping[tuple[str, ...], Sequence[Row]
     header += ["not aligned"] * aligned + ["worse"] * any(metric[0] == "psnr" for metric in metrics) + ["s/MP"]
     return Table(
         header=tuple(header),
-        lines=tuple((*key, *_cells(rows, metrics, aligned)) for key, rows in lines.items()),
+        lines=tuple((*key, *_format_cells(rows, metrics, aligned)) for key, rows in lines.items()),
     )
 
 
@@ -98,7 +98,7 @@ Column = tuple[str, str, bool]
 """A metric's name, the ending of its column, and whether the blurry photograph has one too."""
 
 
-def _metrics(rows: Sequence[Row]) -> list[Column]:
+def _list_metrics(rows: Sequence[Row]) -> list[Column]:
     """Return the metrics in the order of the CSV."""
     found = []
     for name in rows[0].scores:
@@ -108,7 +108,7 @@ def _metrics(rows: Sequence[Row]) -> list[Column]:
     return found
 
 
-def _cells(rows: Sequence[Row], metrics: Sequence[Column], aligned: bool) -> list[str]:
+def _format_cells(rows: Sequence[Row], metrics: Sequence[Column], aligned: bool) -> list[str]:
     cells = [str(len(rows))]
     has_psnr = "psnr_after_db" in rows[0].scores
     for name, ending, twice in metrics:
@@ -132,5 +132,5 @@ def _cells(rows: Sequence[Row], metrics: Sequence[Column], aligned: bool) -> lis
     return [*cells, f"{sum(row.seconds for row in rows) / pixels * 1e6:.2f}"]
 
 
-def _latex_line(cells: Sequence[str]) -> str:
+def _format_latex_line(cells: Sequence[str]) -> str:
     return " & ".join("".join(_LATEX_SPECIAL.get(c, c) for c in cell) for cell in cells) + r" \\"

@@ -48,11 +48,11 @@ class PerceptualDistance(nn.Module):
 
     def forward(self, restored: Tensor, sharp: Tensor) -> Tensor:
         check_pair(restored, sharp, metric="A perceptual distance", smallest_px=SMALLEST_PX)
-        pairs = zip(self._directions(restored), self._directions(sharp), self.heads, strict=True)
+        pairs = zip(self._compute_directions(restored), self._compute_directions(sharp), self.heads, strict=True)
         layers = [((a - b).square() * head.view(1, -1, 1, 1)).sum(1).mean(dim=(1, 2)) for a, b, head in pairs]
         return torch.stack(layers).sum(0)
 
-    def _directions(self, image: Tensor) -> list[Tensor]:
+    def _compute_directions(self, image: Tensor) -> list[Tensor]:
         """Return features of unit length at every point, for every tap."""
         values = (2 * image.float() - 1 - self.get_buffer("shift")) / self.get_buffer("scale")
         found = []

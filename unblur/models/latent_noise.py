@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 
 
 def sample_latent_noise(seed: int, channels: int, rows: range, columns: range) -> Tensor:
@@ -13,7 +13,7 @@ def sample_latent_noise(seed: int, channels: int, rows: range, columns: range) -
     their size and order.
     """
     places = [
-        [torch.randn(channels, generator=generator_for(seed, "noise of latents", row, column)) for column in columns]
+        [torch.randn(channels, generator=make_generator(seed, "noise of latents", row, column)) for column in columns]
         for row in rows
     ]
     return torch.stack([torch.stack(row, dim=1) for row in places], dim=1)[None]

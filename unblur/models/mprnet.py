@@ -93,7 +93,7 @@ class ChannelAttentionBlock(nn.Module):
         return x + correction
 
 
-def _blocks(channels: int, count: int, reduction: int, stride_px: int) -> nn.Sequential:
+def _make_blocks(channels: int, count: int, reduction: int, stride_px: int) -> nn.Sequential:
     return nn.Sequential(*(ChannelAttentionBlock(channels, reduction, stride_px) for _ in range(count)))
 
 
@@ -102,7 +102,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: MPRNetConfig, *, follows: bool) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(_blocks(c, 2, config.reduction, 2**i) for i, c in enumerate(config.channels))
+        self.levels = nn.ModuleList(_make_blocks(c, 2, config.reduction, 2**i) for i, c in enumerate(config.channels))
         self.downs = nn.ModuleList(_pointwise(c, coarser) for c, coarser in pairwise(config.channels))
         channels = config.channels if follows else ()
         self.from_encoder = nn.ModuleList(_pointwise(c, c) for c in channels)
@@ -128,8 +128,8 @@ class Decoder(nn.Module):
     def __init__(self, config: MPRNetConfig) -> None:
         super().__init__()
         coarse_to_fine = [(c, 2**i) for i, c in enumerate(config.channels)][::-1]
-        self.levels = nn.ModuleList(_blocks(c, 2, config.reduction, stride) for c, stride in coarse_to_fine)
-        self.skips = nn.ModuleList(_blocks(c, 1, config.reduction, stride) for c, stride in coarse_to_fine[1:])
+        self.levels = nn.ModuleList(_make_blocks(c, 2, config.reduction, stride) for c, stride in coarse_to_fine)
+        self.skips = nn.ModuleList(_make_blocks(c, 1, config.reduction, stride) for c, stride in coarse_to_fine[1:])
         self.ups = nn.ModuleList(_pointwise(c, finer) for (c, _), (finer, _) in pairwise(coarse_to_fine))
 
     def forward(self, features: list[Tensor], embed: nn.ModuleList, priors: list[Tensor | None]) -> list[Tensor]:
@@ -165,7 +165,7 @@ class DetailGroup(nn.Module):
     def __init__(self, config: MPRNetConfig, stride_px: int) -> None:
         super().__init__()
         channels = config.width + config.detail_widening
-        self.blocks = _blocks(channels, config.detail_blocks, config.reduction, 1)
+        self.blocks = _make_blocks(channels, config.detail_blocks, config.reduction, 1)
         self.mix = _convolution(channels, channels)
         finer = [c for i, c in enumerate(config.channels) if 2**i <= stride_px][::-1]
         self.ups_encoded = nn.ModuleList(_pointwise(c, finer_c) for c, finer_c in pairwise(finer))

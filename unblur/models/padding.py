@@ -22,11 +22,11 @@ def reflect_to_multiple(x: Tensor, of: int) -> Tensor:
     For networks that continue patterns this makes fewer artificial edges than replication.
     """
     height, width = x.shape[2:]
-    rows, columns = (_mirror_indices(side, side + -side % of, x.device) for side in (height, width))
+    rows, columns = (_make_mirror_indices(side, side + -side % of, x.device) for side in (height, width))
     return x if not (height % of or width % of) else x[:, :, rows][..., columns]
 
 
-def _mirror_indices(side: int, wanted: int, device: torch.device) -> Tensor:
+def _make_mirror_indices(side: int, wanted: int, device: torch.device) -> Tensor:
     """Return 0, 1, ..., side - 1, side - 2, ..., 0, 1, ... of length `wanted`; the last position is not repeated."""
     turn = max(1, 2 * (side - 1))
     return (side - 1) - ((torch.arange(wanted, device=device) % turn) - (side - 1)).abs()

@@ -77,11 +77,11 @@ class PlainUNet(nn.Module):
         self.encoders, self.decoders = nn.ModuleList(), nn.ModuleList()
         self.downs, self.reductions = nn.ModuleList(), nn.ModuleList()
         for (fine, coarse), blocks in zip(levels, config.blocks[:-1], strict=True):
-            self.encoders.append(_blocks(fine, blocks))
+            self.encoders.append(_make_blocks(fine, blocks))
             self.downs.append(nn.Conv2d(fine, coarse, 2, stride=2))
             self.reductions.append(nn.Conv2d(coarse, fine, 1))
-            self.decoders.append(_blocks(fine, blocks))
-        self.middle = _blocks(config.channels[-1], config.blocks[-1])
+            self.decoders.append(_make_blocks(fine, blocks))
+        self.middle = _make_blocks(config.channels[-1], config.blocks[-1])
         self.ending = nn.Conv2d(config.channels[0], pixels, 3, padding=1)
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(cast(Tensor, self.ending.bias))
@@ -111,5 +111,5 @@ class PlainUNet(nn.Module):
         return blurry + correction[..., :height, :width].to(blurry.dtype)
 
 
-def _blocks(channels: int, count: int) -> nn.Sequential:
+def _make_blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(PlainBlock(channels) for _ in range(count)))

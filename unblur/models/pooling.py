@@ -96,7 +96,7 @@ def average_over_windows(x: Tensor, window: int) -> Tensor:
     return (F.pad(x, padding, mode="replicate") + centre).to(dtype)
 
 
-def usual_window_px(train_patch_px: int) -> int:
+def choose_window_px(train_patch_px: int) -> int:
     """Return the usual window of local pooling: 1.5 training patches (TLC's ratio)."""
     return 3 * train_patch_px // 2
 

@@ -22,7 +22,7 @@ from unblur.photos.tiff_directories import (
     read_resolution,
     read_whole_number,
 )
-from unblur.photos.tiff_exif import resolution_entries
+from unblur.photos.tiff_exif import make_resolution_entries
 
 _ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 0x0100, 0x0101
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
@@ -35,8 +35,8 @@ def normalise(exif: bytes) -> bytes:
     block = bytearray(exif.removeprefix(EXIF_HEADER))
     with suppress(struct.error, ValueError):
         layout = read_layout(bytes(block))
-        first = layout.first_directory(bytes(block))
-        link = layout.first_entry(first) + _ENTRY_BYTES * layout.entry_count(bytes(block), first)
+        first = layout.find_first_directory(bytes(block))
+        link = layout.find_first_entry(first) + _ENTRY_BYTES * layout.read_entry_count(bytes(block), first)
         second = layout.number(bytes(block), link)
         if second:
             numbers = {e.tag: read_whole_number(bytes(block), layout, e) for e in entries(bytes(block), layout, second)}
@@ -55,7 +55,7 @@ def set_upright(exif: bytes, width: int, height: int) -> bytes:
     block = bytearray(exif.removeprefix(EXIF_HEADER))
     with suppress(struct.error, ValueError):
         layout = read_layout(bytes(block))
-        first = {e.tag: e for e in entries(bytes(block), layout, layout.first_directory(bytes(block)))}
+        first = {e.tag: e for e in entries(bytes(block), layout, layout.find_first_directory(bytes(block)))}
         _write(block, layout, first.get(_ORIENTATION), 1)
         _write(block, layout, first.get(_WIDTH), width)
         _write(block, layout, first.get(_HEIGHT), height)
@@ -72,7 +72,7 @@ def read_orientation(exif: bytes | None) -> int:
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
         layout = read_layout(block)
-        for entry in entries(block, layout, layout.first_directory(block)):
+        for entry in entries(block, layout, layout.find_first_directory(block)):
             if entry.tag == _ORIENTATION:
                 number = read_whole_number(block, layout, entry)
                 return number if number is not None and 1 <= number <= 8 else 1
@@ -84,14 +84,14 @@ def read_exif_resolution(exif: bytes | None) -> Resolution | None:
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
         layout = read_layout(block)
-        return read_resolution(block, layout, layout.first_directory(block))
+        return read_resolution(block, layout, layout.find_first_directory(block))
     return None
 
 
 def add_resolution(exif: bytes | None, resolution: Resolution) -> bytes:
     """Return the block with this resolution, unless it has one already."""
     order, tags = _order_and_tags((exif or b"").removeprefix(EXIF_HEADER))
-    return exif if exif and X_RESOLUTION in tags else with_entries(exif, resolution_entries(resolution, order))
+    return exif if exif and X_RESOLUTION in tags else with_entries(exif, make_resolution_entries(resolution, order))
 
 
 def with_entries(exif: bytes | None, added: Mapping[int, tuple[int, int, bytes]]) -> bytes:
@@ -100,7 +100,7 @@ def with_entries(exif: bytes | None, added: Mapping[int, tuple[int, int, bytes]]
     `added` has the type, the count and the bytes of each tag's values, in the block's own byte order. A block that is
     missing, or so damaged that nobody can read it, is begun anew.
     """
-    block, order, present, link = _first_directory((exif or b"").removeprefix(EXIF_HEADER))
+    block, order, present, link = _parse_first_directory((exif or b"").removeprefix(EXIF_HEADER))
     retained = {struct.unpack_from(f"{order}H", entry)[0]: entry for entry in present}
     block += b"\0" * (len(block) % 2)
     for tag, (kind, count, data) in added.items():
@@ -120,11 +120,11 @@ def list_tags(exif: bytes | None) -> set[int]:
 
 
 def _order_and_tags(block: bytes) -> tuple[str, set[int]]:
-    _, order, present, _ = _first_directory(block)
+    _, order, present, _ = _parse_first_directory(block)
     return order, {struct.unpack_from(f"{order}H", entry)[0] for entry in present}
 
 
-def _first_directory(block: bytes) -> tuple[bytes, str, list[bytes], bytes]:
+def _parse_first_directory(block: bytes) -> tuple[bytes, str, list[bytes], bytes]:
     """Return the block, its byte order, the entries of its first directory, and the link to the next directory.
 
     Those of an empty block where none can be read.
@@ -132,9 +132,9 @@ def _first_directory(block: bytes) -> tuple[bytes, str, list[bytes], bytes]:
     with suppress(struct.error, ValueError):
         layout = read_layout(block)
         if not layout.is_big:
-            first = layout.first_directory(block)
-            start = layout.first_entry(first)
-            end = start + _ENTRY_BYTES * layout.entry_count(block, first)
+            first = layout.find_first_directory(block)
+            start = layout.find_first_entry(first)
+            end = start + _ENTRY_BYTES * layout.read_entry_count(block, first)
             if end + 4 <= len(block):
                 places = range(start, end, _ENTRY_BYTES)
                 return (

@@ -57,7 +57,7 @@ def detect_kind(head: bytes) -> VipsKind | None:
             return "WebP"
     if head[:3] == b"\xff\xd8\xff":
         return "JPEG"
-    return "HEIF" if _HEIF_BRANDS & _brands(head) else None
+    return "HEIF" if _HEIF_BRANDS & _read_brands(head) else None
 
 
 def name_other_kind(head: bytes) -> str:
@@ -74,10 +74,10 @@ def name_other_kind(head: bytes) -> str:
 
 def is_avif(data: bytes) -> bool:
     """Return whether the file that begins with `data` is AVIF by its brands."""
-    return bool({b"avif", b"avis"} & _brands(data[:HEAD_BYTES]))
+    return bool({b"avif", b"avis"} & _read_brands(data[:HEAD_BYTES]))
 
 
-def _brands(head: bytes) -> set[bytes]:
+def _read_brands(head: bytes) -> set[bytes]:
     """Return the brands in the first box of a file of the family of MP4 and HEIF; none for any other file."""
     if head[4:8] != b"ftyp":
         return set()

@@ -40,15 +40,15 @@ def read_code_points(data: bytes) -> tuple[int, int]:
     """Return primaries and transfer of the photograph itself, not of thumbnails or gain maps; UNSPECIFIED if absent."""
     try:
         # `meta`, `pitm` and `ipma` are full boxes: a version and flags come before what they hold.
-        meta, end = next(_inside(data, 0, len(data), b"meta"))
-        pitm, _ = next(_inside(data, meta + 4, end, b"pitm"))
-        iprp = next(_inside(data, meta + 4, end, b"iprp"))
-        properties = list(boxes(data, *next(_inside(data, *iprp, b"ipco"))))
+        meta, end = next(_find_inside(data, 0, len(data), b"meta"))
+        pitm, _ = next(_find_inside(data, meta + 4, end, b"pitm"))
+        iprp = next(_find_inside(data, meta + 4, end, b"iprp"))
+        properties = list(boxes(data, *next(_find_inside(data, *iprp, b"ipco"))))
         primary = _primary_item(data, pitm)
         numbers = [
             number
-            for ipma, _ in _inside(data, *iprp, b"ipma")
-            for item, number in _associations(data, ipma)
+            for ipma, _ in _find_inside(data, *iprp, b"ipma")
+            for item, number in _read_associations(data, ipma)
             if item == primary and number
         ]
         for kind, inside, _ in (properties[number - 1] for number in numbers):
@@ -75,7 +75,7 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]
         start = after
 
 
-def _inside(data: bytes, start: int, end: int, kind: bytes) -> Iterator[tuple[int, int]]:
+def _find_inside(data: bytes, start: int, end: int, kind: bytes) -> Iterator[tuple[int, int]]:
     return ((inside, after) for found, inside, after in boxes(data, start, end) if found == kind)
 
 
@@ -84,7 +84,7 @@ def _primary_item(data: bytes, start: int) -> int:
     return item
 
 
-def _associations(data: bytes, start: int) -> Iterator[tuple[int, int]]:
+def _read_associations(data: bytes, start: int) -> Iterator[tuple[int, int]]:
     """Return each item with the number of each of its properties, counted from 1."""
     (version_and_flags, items) = struct.unpack_from(">II", data, start)
     wide_items, wide_numbers = version_and_flags >> 24 > 0, version_and_flags & 1

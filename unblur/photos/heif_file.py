@@ -43,17 +43,17 @@ def count_pictures(data: bytes) -> int | None:
     try:
         meta, end = next((start + 4, end) for kind, start, end in boxes(data, 0, len(data)) if kind == b"meta")
         inside = {kind: (start, after) for kind, start, after in boxes(data, meta, end)}
-        for number, item_type, is_hidden in _items(data, *inside[b"iinf"]):
+        for number, item_type, is_hidden in _read_items(data, *inside[b"iinf"]):
             types[number] = item_type
             hidden |= {number} if is_hidden else set()
         if b"iref" in inside:
-            parts = _parts(data, *inside[b"iref"], types)
+            parts = _find_parts(data, *inside[b"iref"], types)
     except (struct.error, StopIteration, LookupError, ValueError, OverflowError):
         return None
     return len({number for number, item_type in types.items() if item_type in _PICTURES} - hidden - parts) or None
 
 
-def _items(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, bool]]:
+def _read_items(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, bool]]:
     """Return number and type of each item of the box `iinf`, and whether it is hidden."""
     for kind, inside, _ in boxes(data, start + (6 if data[start] == 0 else 8), end):
         if kind == b"infe" and data[inside] >= 2:
@@ -62,7 +62,7 @@ def _items(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, bool
             yield number, item_type, bool(data[inside + 3] & 1)
 
 
-def _parts(data: bytes, start: int, end: int, types: dict[int, bytes]) -> set[int]:
+def _find_parts(data: bytes, start: int, end: int, types: dict[int, bytes]) -> set[int]:
     """Return the numbers of items that belong to another in `iref`: tiles, gain maps, auxiliaries, thumbnails."""
     code = "H" if data[start] == 0 else "I"
     found: set[int] = set()

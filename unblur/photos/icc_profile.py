@@ -21,18 +21,22 @@ def make_rgb_profile(chromaticities: tuple[float, ...], gamma: float) -> bytes:
 
     Raises ValueError for primaries that span no colours.
     """
-    colorants = _colorants(chromaticities)
-    curve = _curve(gamma)
-    tags = {b"rXYZ": _xyz(colorants[:, 0]), b"gXYZ": _xyz(colorants[:, 1]), b"bXYZ": _xyz(colorants[:, 2])}
+    colorants = _compute_colorants(chromaticities)
+    curve = _encode_curve(gamma)
+    tags = {
+        b"rXYZ": _encode_xyz(colorants[:, 0]),
+        b"gXYZ": _encode_xyz(colorants[:, 1]),
+        b"bXYZ": _encode_xyz(colorants[:, 2]),
+    }
     return _profile(b"RGB ", tags | {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
 
 
 def make_grey_profile(gamma: float) -> bytes:
     """Make a profile of grey values that are light to the power 1 / gamma."""
-    return _profile(b"GRAY", {b"kTRC": _curve(gamma)})
+    return _profile(b"GRAY", {b"kTRC": _encode_curve(gamma)})
 
 
-def _colorants(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
+def _compute_colorants(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
     """Compute XYZ of red, green and blue under D50, one in each column."""
     points = np.array(chromaticities).reshape(4, 2)
     if (points[:, 1] <= 0).any() or (points > 2).any():
@@ -52,9 +56,9 @@ def _colorants(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
 
 def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     tags = {
-        b"desc": _text("Colours told by the file"),
-        b"cprt": _text("No copyright, use freely"),
-        b"wtpt": _xyz(_D50),
+        b"desc": _encode_text("Colours described by the file"),
+        b"cprt": _encode_text("No copyright, use freely"),
+        b"wtpt": _encode_xyz(_D50),
     } | tags
     place = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
@@ -63,26 +67,26 @@ def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
         body += data + b"\0" * (-len(data) % 4)
     header = struct.pack(">I4sI4s4s4s", place + len(body), bytes(4), 0x04300000, b"mntr", space, b"XYZ ")
     header += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28)
-    illuminant = b"".join(_fixed(value) for value in _D50)
+    illuminant = b"".join(_encode_fixed(value) for value in _D50)
     return (header + illuminant).ljust(128, b"\0") + table + body
 
 
-def _text(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     data = text.encode("utf-16-be")
     return b"mluc" + struct.pack(">IIIH2sII", 0, 1, 12, *struct.unpack(">H", b"en"), b"US", len(data), 28) + data
 
 
-def _xyz(values: NDArray[np.float64]) -> bytes:
-    return b"XYZ \0\0\0\0" + b"".join(_fixed(float(value)) for value in values)
+def _encode_xyz(values: NDArray[np.float64]) -> bytes:
+    return b"XYZ \0\0\0\0" + b"".join(_encode_fixed(float(value)) for value in values)
 
 
-def _curve(gamma: float) -> bytes:
+def _encode_curve(gamma: float) -> bytes:
     """Encode a parametric curve of type 0: the power alone."""
     if not 0.01 <= gamma <= 100:
         raise ValueError(f"a gamma of {gamma} is none of a photograph")
-    return b"para" + struct.pack(">IHH", 0, 0, 0) + _fixed(gamma)
+    return b"para" + struct.pack(">IHH", 0, 0, 0) + _encode_fixed(gamma)
 
 
-def _fixed(value: float) -> bytes:
+def _encode_fixed(value: float) -> bytes:
     """Encode a number of 16 bits before the point and 16 behind it."""
     return struct.pack(">i", round(value * 65536))

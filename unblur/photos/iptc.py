@@ -17,7 +17,7 @@ _ABOUT_THE_FILE = frozenset({0x03ED, 0x0404, 0x0409, 0x040C, 0x0425})
 
 def find_records(photoshop: bytes) -> tuple[bytes | None, bool]:
     """Return the IPTC records among resources of Photoshop (without their header), and whether there are others."""
-    found = dict(_resources(photoshop))
+    found = dict(_iterate_resources(photoshop))
     return found.get(_IPTC) or None, not found.keys() <= _ABOUT_THE_FILE
 
 
@@ -32,7 +32,7 @@ def wrap_as_photoshop(records: bytes) -> bytes:
     )
 
 
-def _resources(photoshop: bytes) -> Iterator[tuple[int, bytes]]:
+def _iterate_resources(photoshop: bytes) -> Iterator[tuple[int, bytes]]:
     place = 0
     while photoshop[place : place + 4] == _RESOURCE and place + 12 <= len(photoshop):
         number, name_bytes = struct.unpack_from(">HB", photoshop, place + 4)

@@ -95,16 +95,16 @@ class _Walk:
 
 def read_jpeg_contents(data: bytes) -> JpegContents:
     """Return the contents of the JPEG file `data`, which begins with the start marker."""
-    walk, end = _walk(data)
+    walk, end = _walk_segments(data)
     iptc, has_more = find_records(b"".join(walk.photoshop))
-    extra = [*_extra_contents(walk, data[end:]), *(["the resources of Photoshop"] if has_more else [])]
+    extra = [*_name_extra_contents(walk, data[end:]), *(["the resources of Photoshop"] if has_more else [])]
     return JpegContents(
         picture=b"".join([*walk.picture, b"\xff\xd9"]),
         exif=walk.exif,
         iptc=iptc,
-        missing_share=_missing_share(walk, walk.scans),
-        missing_share_if_cut=_missing_share(walk, walk.scans[:-1]),
-        unreadable=_why_unreadable(walk),
+        missing_share=_compute_missing_share(walk, walk.scans),
+        missing_share_if_cut=_compute_missing_share(walk, walk.scans[:-1]),
+        unreadable=_explain_unreadable(walk),
         resolution=walk.resolution,
         texts=tuple(
             Text(keyword="Comment", text=_decode(comment)) for comment in walk.comments if comment.strip(b"\0 ")
@@ -129,7 +129,7 @@ def insert_into_jpeg(
     place = 2
     while jpeg[place : place + 2] == b"\xff\xe0":
         place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
-    segments = [_jfif(resolution)]
+    segments = [_encode_jfif(resolution)]
     if exif is not None:
         segments.append(_segment(_APP1, exif))
     if xmp is not None:
@@ -145,7 +145,7 @@ def select_comments(texts: tuple[Text, ...]) -> list[Text]:
     return [text for text in texts if text.keyword == "Comment" and len(text.text.encode()) <= _LARGEST_COMMENT_BYTES]
 
 
-def _walk(data: bytes) -> tuple[_Walk, int]:
+def _walk_segments(data: bytes) -> tuple[_Walk, int]:
     """Return the contents of the segments of the first image, and its end."""
     walk = _Walk()
     place = 2
@@ -170,7 +170,7 @@ def _walk(data: bytes) -> tuple[_Walk, int]:
         if marker == _SOS:
             end = _END_OF_SCAN.search(data, after)
             after = end.start() if end else len(data)
-            coded = _without_padding(data[place + 4 + len(body) : after])
+            coded = _strip_padding(data[place + 4 + len(body) : after])
             walk.picture.append(_normalise_scan(walk, data[place : place + 4] + body) + coded)
             walk.scans.append(body)
             if len(walk.scans) > MOST_SCANS:
@@ -190,8 +190,8 @@ def _add(walk: _Walk, marker: int, body: bytes) -> None:
         walk.picture.append(_segment(marker, body))
     elif marker == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 12:
         # Its presence alone tells a decoder how colours are stored; a revision it does not know makes it complain.
-        walk.picture.append(_jfif(None))
-        walk.resolution = _resolution(body) or walk.resolution
+        walk.picture.append(_encode_jfif(None))
+        walk.resolution = _parse_resolution(body) or walk.resolution
     elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:
         # Decoders take an unknown transform of colours for the usual one, and complain.
         walk.picture.append(_segment(marker, body[:11] + (body[11:12] if body[11] in (0, 1, 2) else b"\x01")))
@@ -207,7 +207,7 @@ def _add(walk: _Walk, marker: int, body: bytes) -> None:
             walk.picture.append(_segment(marker, body))
 
 
-def _without_padding(coded: bytes) -> bytes:
+def _strip_padding(coded: bytes) -> bytes:
     """Return coded data without the zeros behind them, of which a decoder of progressive pictures warns.
 
     Two stay: encoders may fill up their last bits with zeros, and a zero follows every 255.
@@ -221,27 +221,27 @@ def _normalise_scan(walk: _Walk, start_of_scan: bytes) -> bytes:
     return start_of_scan[:-3] + b"\0\x3f\0" if walk.frame in (0xC0, 0xC1, 0xC9) else start_of_scan
 
 
-def _missing_share(walk: _Walk, scans: list[bytes]) -> float:
+def _compute_missing_share(walk: _Walk, scans: list[bytes]) -> float:
     """Return the share of coefficients (of components, if not progressive) that none of `scans` completes."""
     components = set(walk.components) or {0}
     if walk.frame not in (0xC2, 0xCA):
-        there = {component for scan in scans for component in _components(scan)}
+        there = {component for scan in scans for component in _read_components(scan)}
         return len(components - there) / len(components)
     bits_left: dict[tuple[int, int], int] = {}
     for scan in scans:
         if len(scan) >= 4:
             places = range(scan[-3], min(scan[-2], 63) + 1)
-            bits_left |= {(c, k): scan[-1] & 0x0F for c in _components(scan) if c in components for k in places}
+            bits_left |= {(c, k): scan[-1] & 0x0F for c in _read_components(scan) if c in components for k in places}
     # The first of a coefficient's bits count half, the others the other half.
     there_share = sum(0.5 if left else 1.0 for left in bits_left.values())
     return 1 - there_share / (64 * len(components))
 
 
-def _components(scan: bytes) -> bytes:
+def _read_components(scan: bytes) -> bytes:
     return scan[1 : 1 + 2 * scan[0] : 2] if scan else b""
 
 
-def _why_unreadable(walk: _Walk) -> str | None:
+def _explain_unreadable(walk: _Walk) -> str | None:
     if walk.frame is not None and walk.frame not in _READABLE_FRAMES:
         return f"it is a {_FRAMES[walk.frame]} JPEG"
     if walk.precision != 8:
@@ -251,7 +251,7 @@ def _why_unreadable(walk: _Walk) -> str | None:
     return None
 
 
-def _extra_contents(walk: _Walk, rest: bytes) -> Iterator[str]:
+def _name_extra_contents(walk: _Walk, rest: bytes) -> Iterator[str]:
     """Yield the contents of the file besides the image."""
     headers = walk.headers
     has_gain_map = any(header.startswith(b"urn:iso:std:iso:ts:21496:-1") for header in headers)
@@ -266,14 +266,14 @@ def _extra_contents(walk: _Walk, rest: bytes) -> Iterator[str]:
         yield "the other pictures"
 
 
-def _resolution(jfif: bytes) -> Resolution | None:
+def _parse_resolution(jfif: bytes) -> Resolution | None:
     unit, x, y = struct.unpack_from(">BHH", jfif, _JFIF_DENSITY_PLACE)
     if not x or not y or (unit not in _UNITS and x == y):
         return None
     return Resolution(x=x, y=y, unit=_UNITS.get(unit, "none"))  # type: ignore[arg-type]
 
 
-def _jfif(resolution: Resolution | None) -> bytes:
+def _encode_jfif(resolution: Resolution | None) -> bytes:
     unit, x, y = 0, 1, 1
     if resolution is not None:
         unit = {"none": 0, "inch": 1, "centimetre": 2}[resolution.unit]

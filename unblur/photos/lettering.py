@@ -77,8 +77,8 @@ def draw_line(text: str, font: Font, capital_px: float) -> Tensor:
     from matplotlib.patches import PathPatch
     from matplotlib.transforms import Affine2D
 
-    scale = capital_px / float(_outline("H", font).get_extents().y1)
-    outline = _outline(text, font)
+    scale = capital_px / float(_make_outline("H", font).get_extents().y1)
+    outline = _make_outline(text, font)
     ink = outline.get_extents()
     width, height = math.ceil(scale * (ink.x1 - ink.x0)), math.ceil((ABOVE + BELOW) * capital_px)
     place = Affine2D().translate(-ink.x0, 0).scale(scale).translate(0, BELOW * capital_px)
@@ -92,7 +92,7 @@ def draw_line(text: str, font: Font, capital_px: float) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def _outline(text: str, font: Font) -> "TextPath":
+def _make_outline(text: str, font: Font) -> "TextPath":
     import matplotlib
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath

@@ -26,16 +26,18 @@ def mark_metadata(metadata: Metadata, *, software: str, source_type: str) -> Met
 
     A block that is so damaged that nobody can read it is replaced.
     """
-    return replace(metadata, exif=_exif_with(metadata.exif, software), xmp=_xmp_with(metadata.xmp, source_type))
+    return replace(
+        metadata, exif=_set_exif_software(metadata.exif, software), xmp=_set_xmp_source_type(metadata.xmp, source_type)
+    )
 
 
-def _exif_with(exif: bytes | None, software: str) -> bytes:
+def _set_exif_software(exif: bytes | None, software: str) -> bytes:
     """Return the EXIF block with another Software."""
     text = software.encode("ascii") + b"\0"
     return with_entries(exif, {_SOFTWARE: (ASCII, len(text), text)})
 
 
-def _xmp_with(xmp: bytes | None, source_type: str) -> bytes:
+def _set_xmp_source_type(xmp: bytes | None, source_type: str) -> bytes:
     """Return the XMP packet with another Digital Source Type, in a description of its own.
 
     The document model keeps every prefix as it is, which other programs, and ours, look for by their usual names.

@@ -28,7 +28,7 @@ def read_whole(path: Path) -> tuple[bytes, Kind]:
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            kind = _kind_of(path, file.read(HEAD_BYTES))
+            kind = _recognise_kind(path, file.read(HEAD_BYTES))
             if size > free_memory():
                 raise UnblurError(
                     f"{path} has {size / 1e9:.1f} GB, more than the memory that is free; close other programs, "
@@ -38,7 +38,7 @@ def read_whole(path: Path) -> tuple[bytes, Kind]:
             # Not more than was asked for, should the file grow meanwhile.
             return file.read(size), kind
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _describe_unreadable(path, error) from error
 
 
 def read_source(source: PhotoSource) -> tuple[Path, bytes, Kind]:
@@ -57,31 +57,31 @@ def read_source(source: PhotoSource) -> tuple[Path, bytes, Kind]:
         try:
             data = source.read()
         except (OSError, ValueError, MemoryError) as error:
-            raise _unreadable(path, error) from error
+            raise _describe_unreadable(path, error) from error
         if not isinstance(data, bytes):
             raise UnblurError(f'{path} is open as text; open it with "rb".')
     else:
         raise UnblurError(
             f"A {type(source).__name__} is no photograph's file; give a path, bytes, or a file that is open as binary."
         )
-    return path, data, _kind_of(path, data[:HEAD_BYTES])
+    return path, data, _recognise_kind(path, data[:HEAD_BYTES])
 
 
 def check_kind(path: Path) -> None:
     """Raise UnblurError as `read_whole` does, but read only the first bytes."""
     try:
         with open_regular(path) as file:
-            _kind_of(path, file.read(HEAD_BYTES))
+            _recognise_kind(path, file.read(HEAD_BYTES))
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _describe_unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: OSError | ValueError | MemoryError) -> UnblurError:
+def _describe_unreadable(path: Path, error: OSError | ValueError | MemoryError) -> UnblurError:
     reason = error.strerror if isinstance(error, OSError) else None
     return UnblurError(f"{path} cannot be read: {reason or error}; {READABLE}.")
 
 
-def _kind_of(path: Path, head: bytes) -> Kind:
+def _recognise_kind(path: Path, head: bytes) -> Kind:
     if not head:
         raise UnblurError(f"{path} is empty; get the photograph again from its origin.")
     kind = detect_kind(head)

@@ -53,13 +53,13 @@ def read_png_contents(data: bytes) -> PngContents:
     left_behind: list[str] = []
     parts: list[bytes] = []
     passed = 0
-    for place, kind, body in _chunks(data):
+    for place, kind, body in _iterate_chunks(data):
         is_text = kind in (b"tEXt", b"zTXt", b"iTXt")
         if kind == b"eXIf" or (is_text and not body.startswith(_XMP_KEYWORD + b"\0")):
             parts.append(data[passed:place])
             passed = place + 12 + len(body)
         if is_text:
-            text = _text(kind, body)
+            text = _parse_text(kind, body)
             if text is not None and text.keyword.startswith("Raw profile type"):
                 left_behind.append("the metadata that ImageMagick wrote as text")
             elif text is not None and len(texts) < _MOST_TEXTS:
@@ -68,10 +68,10 @@ def read_png_contents(data: bytes) -> PngContents:
                 left_behind.append("some of the texts")
         else:
             chunks.setdefault(kind, body)
-    gamma = _numbers(chunks, b"gAMA", ">I")
-    chromaticities = _numbers(chunks, b"cHRM", ">8I")
-    points = _numbers(chunks, b"cICP", ">BB")
-    width, height = _numbers(chunks, b"IHDR", ">II") or (0, 0)
+    gamma = _unpack_numbers(chunks, b"gAMA", ">I")
+    chromaticities = _unpack_numbers(chunks, b"cHRM", ">8I")
+    points = _unpack_numbers(chunks, b"cICP", ">BB")
+    width, height = _unpack_numbers(chunks, b"IHDR", ">II") or (0, 0)
     return PngContents(
         size=(width, height),
         picture=b"".join([*parts, data[passed:]]) if parts else data,
@@ -81,7 +81,7 @@ def read_png_contents(data: bytes) -> PngContents:
         says_srgb=b"sRGB" in chunks,
         gamma=100_000 / gamma[0] if gamma and gamma[0] else None,
         chromaticities=tuple(number / 100_000 for number in chromaticities) if chromaticities else None,
-        resolution=_resolution(chunks),
+        resolution=_parse_resolution(chunks),
         texts=tuple(texts),
         left_behind=tuple(dict.fromkeys(left_behind)),
     )
@@ -99,14 +99,14 @@ def insert_into_png(
     """Return the PNG file, which holds none of these but perhaps a resolution, with them; `exif` without its header."""
     added = []
     if icc is not None:
-        added.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
+        added.append(_encode_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
     if resolution is not None:
-        added.append(_chunk(b"pHYs", _per_metre(resolution)))
+        added.append(_encode_chunk(b"pHYs", _encode_resolution(resolution)))
     if exif is not None:
-        added.append(_chunk(b"eXIf", exif))
+        added.append(_encode_chunk(b"eXIf", exif))
     if xmp is not None:
-        added.append(_international(_XMP_KEYWORD, xmp))
-    added += [_text_chunk(text) for text in texts]
+        added.append(_encode_international_text(_XMP_KEYWORD, xmp))
+    added += [_encode_text(text) for text in texts]
     place, after = _SIGNATURE_AND_HEADER_BYTES, len(png)
     retained = []
     while place < after:
@@ -120,7 +120,7 @@ def insert_into_png(
     return b"".join([png[:_SIGNATURE_AND_HEADER_BYTES], *retained, *added, png[place:]])
 
 
-def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+def _iterate_chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield place, kind and content of each chunk, without those of the pixels, which are skipped."""
     place = _SIGNATURE_BYTES
     pixels_began = False
@@ -137,14 +137,14 @@ def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         place += 12 + size
 
 
-def _numbers(chunks: dict[bytes, bytes], kind: bytes, layout: str) -> tuple[int, ...] | None:
+def _unpack_numbers(chunks: dict[bytes, bytes], kind: bytes, layout: str) -> tuple[int, ...] | None:
     with suppress(struct.error):
         return struct.unpack_from(layout, chunks.get(kind, b""))
     return None
 
 
-def _resolution(chunks: dict[bytes, bytes]) -> Resolution | None:
-    values = _numbers(chunks, b"pHYs", ">IIB")
+def _parse_resolution(chunks: dict[bytes, bytes]) -> Resolution | None:
+    values = _unpack_numbers(chunks, b"pHYs", ">IIB")
     if values is None or not values[0] or not values[1]:
         return None
     x, y, unit = values
@@ -153,19 +153,19 @@ def _resolution(chunks: dict[bytes, bytes]) -> Resolution | None:
     return None if x == y else Resolution(x=x, y=y, unit="none")
 
 
-def _per_metre(resolution: Resolution) -> bytes:
+def _encode_resolution(resolution: Resolution) -> bytes:
     if resolution.unit == "none":
         # Whole numbers tell a ratio better when they are large.
-        return struct.pack(">IIB", *(_limited(value * 1000) for value in (resolution.x, resolution.y)), 0)
-    x, y = (_limited(value * _INCHES_PER_METRE) for value in resolution.per_inch())
+        return struct.pack(">IIB", *(_limit(value * 1000) for value in (resolution.x, resolution.y)), 0)
+    x, y = (_limit(value * _INCHES_PER_METRE) for value in resolution.per_inch())
     return struct.pack(">IIB", x, y, _METRE)
 
 
-def _limited(value: float) -> int:
+def _limit(value: float) -> int:
     return min(max(1, round(value)), 2**31 - 1)
 
 
-def _text(kind: bytes, body: bytes) -> Text | None:
+def _parse_text(kind: bytes, body: bytes) -> Text | None:
     """Return the text of a chunk; None for XMP, for damaged texts and for very long ones."""
     keyword, _, rest = body.partition(b"\0")
     if keyword == _XMP_KEYWORD or not 1 <= len(keyword) <= 79:
@@ -193,16 +193,16 @@ def _inflate(data: bytes) -> bytes:
     return text
 
 
-def _text_chunk(text: Text) -> bytes:
+def _encode_text(text: Text) -> bytes:
     keyword = text.keyword.encode("latin-1", "replace")[:79]
     with suppress(UnicodeEncodeError):
-        return _chunk(b"tEXt", keyword + b"\0" + text.text.encode("latin-1").replace(b"\0", b" "))
-    return _international(keyword, text.text.encode("utf-8", "replace"))
+        return _encode_chunk(b"tEXt", keyword + b"\0" + text.text.encode("latin-1").replace(b"\0", b" "))
+    return _encode_international_text(keyword, text.text.encode("utf-8", "replace"))
 
 
-def _international(keyword: bytes, text: bytes) -> bytes:
-    return _chunk(b"iTXt", keyword + b"\0" + _NOT_COMPRESSED + _NO_LANGUAGE + _NO_TRANSLATION + text)
+def _encode_international_text(keyword: bytes, text: bytes) -> bytes:
+    return _encode_chunk(b"iTXt", keyword + b"\0" + _NOT_COMPRESSED + _NO_LANGUAGE + _NO_TRANSLATION + text)
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
+def _encode_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -46,11 +46,11 @@ def open_raw(path: Path, data: bytes) -> RawFile:
         opened = rawpy.imread(BytesIO(data))
         sizes = opened.sizes
     except rawpy.LibRawError as error:
-        raise _damaged(path, error) from error
+        raise _describe_damage(path, error) from error
     # Bit 2 of the flip says that rows become columns.
     turned = bool(sizes.flip & 4)
     width, height = (sizes.iheight, sizes.iwidth) if turned else (sizes.iwidth, sizes.iheight)
-    return RawFile(width=width, height=height, exif=_exif(rawpy, data, opened), opened=opened)
+    return RawFile(width=width, height=height, exif=_read_exif(rawpy, data, opened), opened=opened)
 
 
 def develop_raw(path: Path, raw: RawFile) -> Pixels:
@@ -65,7 +65,7 @@ def develop_raw(path: Path, raw: RawFile) -> Pixels:
             gamma=_SRGB_CURVE,
         )
     except rawpy.LibRawError as error:
-        raise _damaged(path, error) from error
+        raise _describe_damage(path, error) from error
     return np.ascontiguousarray(pixels)
 
 
@@ -80,7 +80,7 @@ def _load_rawpy(path: Path) -> ModuleType:
     return rawpy
 
 
-def _exif(rawpy: ModuleType, data: bytes, opened: Any) -> bytes | None:
+def _read_exif(rawpy: ModuleType, data: bytes, opened: Any) -> bytes | None:
     if data[:4] in _TIFF_MARKS:
         return read_tiff_exif(data)[0]
     try:
@@ -90,7 +90,7 @@ def _exif(rawpy: ModuleType, data: bytes, opened: Any) -> bytes | None:
     return read_jpeg_contents(preview.data).exif if preview.format == rawpy.ThumbFormat.JPEG else None
 
 
-def _damaged(path: Path, error: Exception) -> UnblurError:
+def _describe_damage(path: Path, error: Exception) -> UnblurError:
     reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
     return UnblurError(
         f"{path} is damaged, or a raw file of a camera that this rawpy does not know ({reason}); "

@@ -138,9 +138,9 @@ def _open(path: Path, data: bytes, kind: VipsKind, most_pixels: int) -> _Opened:
             image = pyvips.Image.webpload_buffer(hidden, fail_on="error")
             return _Opened(
                 image=image,
-                metadata=_blocks(image, exif),
+                metadata=_read_blocks(image, exif),
                 orientation=exif_block.read_orientation(exif),
-                pictures=_pages(image),
+                pictures=_count_pages(image),
                 rows=lambda: pyvips.Image.webpload_buffer(hidden, fail_on="error"),
                 missing_share_if_cut=0.0,
             )
@@ -148,13 +148,13 @@ def _open(path: Path, data: bytes, kind: VipsKind, most_pixels: int) -> _Opened:
             image = pyvips.Image.tiffload_buffer(data, fail_on="error")
             exif, is_all = read_tiff_exif(data)
             metadata = replace(
-                _blocks(image, exif),
+                _read_blocks(image, exif),
                 iptc=read_tiff_iptc(data),
                 resolution=read_tiff_resolution(data),
                 left_behind=() if is_all else ("the largest values of EXIF",),
             )
             rows = partial(pyvips.Image.tiffload_buffer, data, fail_on="error", access="sequential")
-            return _Opened(image=image, metadata=metadata, orientation=None, pictures=_pages(image), rows=rows)
+            return _Opened(image=image, metadata=metadata, orientation=None, pictures=_count_pages(image), rows=rows)
         case "HEIF":
             return _open_heif(path, data)
 
@@ -168,12 +168,12 @@ def _open_jpeg(path: Path, data: bytes) -> _Opened:
     # Whatever the decoder would have to fill in is damage; oddities are no part of `picture`.
     image = pyvips.Image.jpegload_buffer(contents.picture, fail_on="warning")
     if contents.missing_share:
-        raise UnblurError(f"{path} {_damaged('scans are missing', contents.missing_share)}")
+        raise UnblurError(f"{path} {_describe_damage('scans are missing', contents.missing_share)}")
     is_progressive = image.get_typeof("jpeg-multiscan") and image.get("jpeg-multiscan")
     return _Opened(
         image=image,
         metadata=replace(
-            _blocks(image, contents.exif),
+            _read_blocks(image, contents.exif),
             iptc=contents.iptc,
             resolution=contents.resolution,
             texts=contents.texts,
@@ -194,7 +194,7 @@ def _open_png(path: Path, data: bytes, most_pixels: int) -> _Opened:
     if png.is_animation:
         raise UnblurError(f"{path} is an animation; extract the picture to restore.")
     image = pyvips.Image.pngload_buffer(png.picture, fail_on="error")
-    metadata = _blocks(image, png.exif)
+    metadata = _read_blocks(image, png.exif)
     return _Opened(
         image=image,
         metadata=replace(
@@ -213,7 +213,7 @@ def _open_png(path: Path, data: bytes, most_pixels: int) -> _Opened:
 def _open_heif(path: Path, data: bytes) -> _Opened:
     hidden = heif_file.hide_exif(data)
     image = pyvips.Image.heifload_buffer(hidden, fail_on="error")
-    metadata = _blocks(image, heif_file.read_exif(data, read_block(image, "exif-data"), hidden))
+    metadata = _read_blocks(image, heif_file.read_exif(data, read_block(image, "exif-data"), hidden))
     if metadata.icc is None and is_display_p3(path, *read_code_points(data)):
         metadata = replace(metadata, icc=load_display_p3())
     return _Opened(
@@ -221,17 +221,17 @@ def _open_heif(path: Path, data: bytes) -> _Opened:
         metadata=replace(metadata, left_behind=heif_file.name_extra_contents(data)),
         orientation=None,
         # Tiles and gain maps, which libvips counts unless they are hidden, are parts.
-        pictures=heif_file.count_pictures(data) or _pages(image),
+        pictures=heif_file.count_pictures(data) or _count_pages(image),
         rows=partial(pyvips.Image.heifload_buffer, hidden, fail_on="error"),
         missing_share_if_cut=0.0,
     )
 
 
-def _pages(image: Any) -> int:
+def _count_pages(image: Any) -> int:
     return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
 
 
-def _blocks(image: Any, exif: bytes | None) -> Metadata:
+def _read_blocks(image: Any, exif: bytes | None) -> Metadata:
     return Metadata(
         exif=exif,
         xmp=read_block(image, "xmp-data"),
@@ -314,13 +314,13 @@ def _decode_upright(path: Path, data: bytes, kind: VipsKind, opened: _Opened) ->
         upright = picture.autorot()
         memory = upright.write_to_memory()
     except DECODER_ERRORS as error:
-        reason = _describe_error(error, data, kind, lambda: _missing_share(opened))
+        reason = _describe_error(error, data, kind, lambda: _find_missing_share(opened))
         raise UnblurError(f"{path} {reason}") from error
     dtype = np.uint8 if upright.format == "uchar" else np.uint16
     return np.frombuffer(memory, dtype).reshape(upright.height, upright.width, upright.bands)
 
 
-def _missing_share(opened: _Opened) -> float:
+def _find_missing_share(opened: _Opened) -> float:
     """Return the share of the rows from the first unreadable one on; 0 if it is not known."""
     if opened.missing_share_if_cut is not None:
         return opened.missing_share_if_cut
@@ -341,9 +341,9 @@ def _describe_error(
     whole = describe_unreadable(data) if kind == "TIFF" else None
     if whole is not None:
         return f"cannot be read, because {whole}; save it as a usual TIFF or a PNG first."
-    return _damaged(read_reason(error), missing_share())
+    return _describe_damage(read_reason(error), missing_share())
 
 
-def _damaged(reason: str, missing_share: float) -> str:
+def _describe_damage(reason: str, missing_share: float) -> str:
     share = f", about {max(1, round(100 * missing_share))} % of it is missing" if missing_share > 0 else ""
     return f"is damaged or cut short ({reason}{share}); get it again from its origin."

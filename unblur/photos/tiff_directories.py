@@ -45,16 +45,16 @@ class Layout:
         value: int = struct.unpack_from(f"{self.order}{'Q' if self.is_big else 'I'}", data, place)[0]
         return value
 
-    def first_directory(self, data: bytes) -> int:
+    def find_first_directory(self, data: bytes) -> int:
         """Return the place of the first directory. Raises struct.error when `data` end before it."""
         return self.number(data, 8 if self.is_big else 4)
 
-    def entry_count(self, data: bytes, directory: int) -> int:
+    def read_entry_count(self, data: bytes, directory: int) -> int:
         """Return the number of entries that the directory claims. Raises struct.error if it lies outside of `data`."""
         count: int = struct.unpack_from(f"{self.order}{'Q' if self.is_big else 'H'}", data, directory)[0]
         return count
 
-    def first_entry(self, directory: int) -> int:
+    def find_first_entry(self, directory: int) -> int:
         """Return the place of the first entry of the directory."""
         return directory + (8 if self.is_big else 2)
 
@@ -98,12 +98,12 @@ def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
     Ends early where the directory is cut off or has more than MOST_ENTRIES.
     """
     try:
-        count = layout.entry_count(data, directory)
+        count = layout.read_entry_count(data, directory)
     except (struct.error, OverflowError):
         return
     known_tags: set[int] = set()
     for index in range(min(count, MOST_ENTRIES)):
-        place = layout.first_entry(directory) + layout.entry_bytes * index
+        place = layout.find_first_entry(directory) + layout.entry_bytes * index
         inside = place + layout.entry_bytes - (8 if layout.is_big else 4)
         try:
             tag, kind = struct.unpack_from(f"{layout.order}HH", data, place)

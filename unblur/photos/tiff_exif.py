@@ -82,7 +82,7 @@ def read_tiff_exif(tiff: bytes) -> tuple[bytes | None, bool]:
     budget = _Budget()
     try:
         layout = read_layout(tiff)
-        directory = _read(tiff, layout, layout.first_directory(tiff), _describes, budget)
+        directory = _read(tiff, layout, layout.find_first_directory(tiff), _describes, budget)
     except (struct.error, ValueError):
         return None, True
     if not directory:
@@ -96,7 +96,7 @@ def read_tiff_resolution(tiff: bytes) -> Resolution | None:
     """Return the resolution in a TIFF file; None if it has none."""
     try:
         layout = read_layout(tiff)
-        return read_resolution(tiff, layout, layout.first_directory(tiff))
+        return read_resolution(tiff, layout, layout.find_first_directory(tiff))
     except (struct.error, ValueError):
         return None
 
@@ -105,7 +105,7 @@ def read_tiff_iptc(tiff: bytes) -> bytes | None:
     """Return the IPTC records in a TIFF file; None if it has none."""
     try:
         layout = read_layout(tiff)
-        directory = _read(tiff, layout, layout.first_directory(tiff), lambda tag: tag == _IPTC)
+        directory = _read(tiff, layout, layout.find_first_directory(tiff), lambda tag: tag == _IPTC)
     except (struct.error, ValueError):
         return None
     value = directory.get(_IPTC)
@@ -116,7 +116,9 @@ def read_tiff_numbers(tiff: bytes, *tags: int) -> dict[int, int]:
     """Return the first number of each of these tags in the first directory, by tag; missing ones are left out."""
     try:
         layout = read_layout(tiff)
-        found = {e.tag: read_whole_number(tiff, layout, e) for e in entries(tiff, layout, layout.first_directory(tiff))}
+        found = {
+            e.tag: read_whole_number(tiff, layout, e) for e in entries(tiff, layout, layout.find_first_directory(tiff))
+        }
     except (struct.error, ValueError):
         return {}
     return {tag: number for tag in tags if (number := found.get(tag)) is not None}
@@ -130,11 +132,11 @@ def limit_exif(exif: bytes, most_bytes: int) -> bytes:
         limit //= 2
         try:
             layout = read_layout(block)
-            read = _read(block, layout, layout.first_directory(block), lambda _: True)
+            read = _read(block, layout, layout.find_first_directory(block), lambda _: True)
         except (struct.error, ValueError):
             return exif
         mark = block[:4] + struct.pack(f"{layout.order}I", 8)
-        exif = EXIF_HEADER + mark + _serialise(_of_small_values(read, limit), layout.order, 8)
+        exif = EXIF_HEADER + mark + _serialise(_select_small_values(read, limit), layout.order, 8)
     return exif
 
 
@@ -145,7 +147,7 @@ def insert_into_tiff(tiff: bytes, metadata: Metadata) -> bytes:
     """
     try:
         layout = read_layout(tiff)
-        directory = _read(tiff, layout, layout.first_directory(tiff), lambda _: True)
+        directory = _read(tiff, layout, layout.find_first_directory(tiff), lambda _: True)
     except (struct.error, ValueError):
         return tiff
     if layout.is_big:
@@ -155,7 +157,7 @@ def insert_into_tiff(tiff: bytes, metadata: Metadata) -> bytes:
         directory.pop(tag, None)
     directory |= {tag: value for tag, value in described.items() if tag not in directory}
     if X_RESOLUTION not in directory and metadata.resolution is not None:
-        directory |= _resolution_values(metadata.resolution, layout.order)
+        directory |= _make_resolution_values(metadata.resolution, layout.order)
     if metadata.iptc is not None:
         directory[_IPTC] = _Value(kind=_UNDEFINED, count=len(metadata.iptc), data=metadata.iptc)
     exif = directory.get(EXIF)
@@ -167,17 +169,17 @@ def insert_into_tiff(tiff: bytes, metadata: Metadata) -> bytes:
     return written[:4] + struct.pack(f"{layout.order}I", start) + written[8:]
 
 
-def resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[int, int, bytes]]:
+def make_resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[int, int, bytes]]:
     """Return type, count and bytes of the values of each tag of the resolution."""
     unit = {"none": 1, "inch": 2, "centimetre": 3}[resolution.unit]
     return {
-        X_RESOLUTION: (RATIONAL, 1, struct.pack(f"{order}II", *_ratio(resolution.x))),
-        Y_RESOLUTION: (RATIONAL, 1, struct.pack(f"{order}II", *_ratio(resolution.y))),
+        X_RESOLUTION: (RATIONAL, 1, struct.pack(f"{order}II", *_to_ratio(resolution.x))),
+        Y_RESOLUTION: (RATIONAL, 1, struct.pack(f"{order}II", *_to_ratio(resolution.y))),
         RESOLUTION_UNIT: (SHORT, 1, struct.pack(f"{order}H", unit)),
     }
 
 
-def _ratio(value: float) -> tuple[int, int]:
+def _to_ratio(value: float) -> tuple[int, int]:
     """Return `value` as a quotient of two numbers of 32 bits."""
     whole = round(value)
     # 11,811 pixels a metre, which PNG has for 300 an inch, are 299.9994 an inch.
@@ -186,10 +188,10 @@ def _ratio(value: float) -> tuple[int, int]:
     return max(1, min(round(value * 1000), 2**32 - 1)), 1000
 
 
-def _resolution_values(resolution: Resolution, order: str) -> _Directory:
+def _make_resolution_values(resolution: Resolution, order: str) -> _Directory:
     return {
         tag: _Value(kind=kind, count=count, data=data)
-        for tag, (kind, count, data) in resolution_entries(resolution, order).items()
+        for tag, (kind, count, data) in make_resolution_entries(resolution, order).items()
     }
 
 
@@ -198,7 +200,9 @@ def _read_descriptions(exif: bytes, order: str) -> _Directory:
     block = exif.removeprefix(EXIF_HEADER)
     try:
         layout = read_layout(block)
-        described = _read(block, layout, layout.first_directory(block), lambda tag: _describes(tag) or _prints(tag))
+        described = _read(
+            block, layout, layout.find_first_directory(block), lambda tag: _describes(tag) or _prints(tag)
+        )
     except (struct.error, ValueError):
         return {}
     return described if layout.order == order else _swap_bytes(described)
@@ -241,11 +245,11 @@ _EXIF_KINDS = frozenset(range(1, 14))
 """Types that BigTIFF adds have no place in an EXIF block."""
 
 
-def _of_small_values(directory: _Directory, most_bytes: int) -> _Directory:
+def _select_small_values(directory: _Directory, most_bytes: int) -> _Directory:
     result: _Directory = {}
     for tag, value in directory.items():
         if isinstance(value, dict):
-            result[tag] = _of_small_values(value, most_bytes)
+            result[tag] = _select_small_values(value, most_bytes)
         elif len(value.data) <= most_bytes:
             result[tag] = value
     return result

@@ -30,11 +30,11 @@ def insert_into_webp(webp: bytes, *, width: int, height: int, exif: bytes | None
         # A simple file has nothing but its pixels; an extended one begins with what it holds.
         has_alpha = chunks[:4] == b"VP8L" and struct.unpack_from("<I", chunks, 9)[0] >> _LOSSLESS_ALPHA_BIT & 1
         size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-        chunks = _chunk(b"VP8X", bytes([_ALPHA_FLAG if has_alpha else 0, 0, 0, 0]) + size) + chunks
+        chunks = _encode_chunk(b"VP8X", bytes([_ALPHA_FLAG if has_alpha else 0, 0, 0, 0]) + size) + chunks
     flags = chunks[8] | (_EXIF_FLAG if exif is not None else 0) | (_XMP_FLAG if xmp is not None else 0)
-    chunks = chunks[:8] + bytes([flags]) + chunks[9:] + b"".join(_chunk(kind, body) for kind, body in added)
+    chunks = chunks[:8] + bytes([flags]) + chunks[9:] + b"".join(_encode_chunk(kind, body) for kind, body in added)
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
+def _encode_chunk(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)

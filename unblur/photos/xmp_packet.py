@@ -40,7 +40,7 @@ _EMPTY_PACKET = (
 
 def parse(xmp: bytes | None) -> tuple[Document, Element]:
     """Parse the packet and its rdf:RDF; return those of an empty packet if it cannot be parsed."""
-    return _read(xmp or b"") or _parsed_empty()
+    return _read(xmp or b"") or _parse_empty()
 
 
 def serialise(document: Document) -> bytes:
@@ -65,14 +65,14 @@ def remove_other_claims(xmp: bytes | None) -> tuple[bytes | None, tuple[str, ...
         return xmp, ()
     document, rdf = document_and_rdf
     removed: list[str] = []
-    for element in list(_elements(rdf)):
+    for element in list(_iterate_elements(rdf)):
         for name in list(element.attributes.keys()):
             attribute = element.attributes[name]
-            claim = _claim_of(attribute.namespaceURI, attribute.localName)
+            claim = _read_claim(attribute.namespaceURI, attribute.localName)
             if claim is not None:
                 removed.append(claim)
                 element.removeAttribute(name)
-        claim = _claim_of(element.namespaceURI, element.localName)
+        claim = _read_claim(element.namespaceURI, element.localName)
         if claim is not None and element.parentNode is not None:
             removed.append(claim)
             removed += [name for word, name in _SEMANTICS.items() if f'Semantic="{word}"' in element.toxml()]
@@ -82,7 +82,7 @@ def remove_other_claims(xmp: bytes | None) -> tuple[bytes | None, tuple[str, ...
     return serialise(document), tuple(dict.fromkeys(name for name in removed if name))
 
 
-def _claim_of(namespace: str | None, name: str | None) -> str | None:
+def _read_claim(namespace: str | None, name: str | None) -> str | None:
     """Return the content that a statement claims; "" where others state it; None for any other statement."""
     if namespace == f"{_GOOGLE}camera/" and _CAMERA_VIDEO.match(name or ""):
         return "the video"
@@ -91,7 +91,7 @@ def _claim_of(namespace: str | None, name: str | None) -> str | None:
     return _CLAIMS.get(namespace or "")
 
 
-def _elements(root: Element) -> Iterator[Element]:
+def _iterate_elements(root: Element) -> Iterator[Element]:
     """Yield `root` and the elements inside it, the outer before the inner. Raises ValueError if too deep."""
     waiting = [(root, 0)]
     while waiting:
@@ -111,13 +111,13 @@ def _read(xmp: bytes) -> tuple[Document, Element] | None:
     with suppress(ExpatError, ValueError, LookupError):
         document = parseString(xmp.strip(b"\0 \t\r\n"))
         root = document.documentElement
-        for element in _elements(root) if root is not None else ():
+        for element in _iterate_elements(root) if root is not None else ():
             if (element.namespaceURI, element.localName) == (RDF, "RDF"):
                 return document, element
     return None
 
 
-def _parsed_empty() -> tuple[Document, Element]:
+def _parse_empty() -> tuple[Document, Element]:
     document = parseString(_EMPTY_PACKET)
     rdf: Element = document.getElementsByTagNameNS(RDF, "RDF")[0]
     return document, rdf

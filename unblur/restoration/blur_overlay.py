@@ -46,7 +46,7 @@ def draw_overlay(photo: Photo, report: BlurReport) -> Photo:
         if place.kind in ("motion", "out of focus"):
             _tint(values, place, factor, longest)
     for place in report.places:
-        for segment in _segments(place, factor, longest, side):
+        for segment in _make_segments(place, factor, longest, side):
             _draw_line(values, segment, max(1.0, LINE_SHARE * side))
     return Photo(pixels=np.rint(values.clip(0, 1) * 255).astype(np.uint8))
 
@@ -61,7 +61,7 @@ def _tint(values: NDArray[np.float32], place: Place, factor: int, longest: float
     part += OPACITY * (colour - part)
 
 
-def _segments(place: Place, factor: int, longest: float, side: float) -> list[Segment]:
+def _make_segments(place: Place, factor: int, longest: float, side: float) -> list[Segment]:
     """Lines of an arrow for motion and of a ring for places out of focus; none for others."""
     x, y = (place.left_px + place.width_px / 2) / factor, (place.top_px + place.height_px / 2) / factor
     share = place.length_px / longest if longest else 0.0

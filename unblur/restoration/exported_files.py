@@ -13,7 +13,7 @@ from torch import nn
 
 from unblur.checkpoints.folder import Checkpoint
 from unblur.errors import UnblurError
-from unblur.models.pooling import usual_window_px
+from unblur.models.pooling import choose_window_px
 from unblur.restoration.onnx_export import SIDES, TILE_PX, NetworkDescription, build_onnx_model
 
 DARKTABLE_CUT_PX = 64
@@ -80,12 +80,12 @@ def build_openvino_files(model: bytes, description: NetworkDescription) -> tuple
         return xml.read_bytes(), weights.read_bytes()
 
 
-def darktable_window_px(train_patch_px: int) -> int:
+def choose_darktable_window_px(train_patch_px: int) -> int:
     """Return the window of local pooling for darktable's tiles, in px.
 
     A window that reaches beyond the discarded margin would make seams visible.
     """
-    return min(usual_window_px(train_patch_px), 2 * DARKTABLE_CUT_PX)
+    return min(choose_window_px(train_patch_px), 2 * DARKTABLE_CUT_PX)
 
 
 def check_darktable_id(model_id: str) -> None:

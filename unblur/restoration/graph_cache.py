@@ -42,16 +42,16 @@ def load_or_build(name: str, build: Callable[[], bytes]) -> bytes:
     if path is not None:
         with contextlib.suppress(OSError):
             stored = read_regular(path)
-            if stored[:_DIGEST_BYTES] == _digest(stored[_DIGEST_BYTES:]):
+            if stored[:_DIGEST_BYTES] == _hash_graph(stored[_DIGEST_BYTES:]):
                 return stored[_DIGEST_BYTES:]
     graph = build()
     if path is not None:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, _digest(graph) + graph)
+            write_atomically(path, _hash_graph(graph) + graph)
     return graph
 
 
-def _digest(graph: bytes) -> bytes:
+def _hash_graph(graph: bytes) -> bytes:
     """Return a digest of `graph` and of this package's version."""
     return hashlib.sha256(f"{version('unblur')}\n".encode() + graph).digest()

@@ -17,7 +17,7 @@ from unblur.errors import UnblurError
 from unblur.models import GlowConfig, GlowDeblur, MultiScale, RestorerConfig
 from unblur.models.diffusers_library import import_diffusers
 from unblur.models.multiscale import HalfResolution
-from unblur.models.pooling import use_local_pooling, usual_window_px
+from unblur.models.pooling import choose_window_px, use_local_pooling
 from unblur.models.tokens import Tokens
 from unblur.names import Mode, Precision, Runtime, ShakeChoice
 from unblur.restoration.device import choose_device
@@ -152,7 +152,7 @@ def _load_faithful(
         )
     if not isinstance(checkpoint.config, RestorerConfig):
         raise UnblurError(f"{checkpoint.folder} holds a network that does not restore; give another checkpoint.")
-    window_px = usual_window_px(checkpoint.train_patch_px) if pooling_window_px is None else pooling_window_px
+    window_px = choose_window_px(checkpoint.train_patch_px) if pooling_window_px is None else pooling_window_px
     settings = RestorationSettings(pooling_window_px=window_px or None, precision=precision)
     model = checkpoint.model
     if fast:
@@ -191,7 +191,7 @@ def _load_generative(
     denoiser = checkpoint.model.config.denoiser
     found = load_decoder(decoder or BUNDLED_DECODER, denoiser.latent_channels)
     if settings.pooling_window_px is None:
-        settings = replace(settings, pooling_window_px=usual_window_px(checkpoint.train_patch_px))
+        settings = replace(settings, pooling_window_px=choose_window_px(checkpoint.train_patch_px))
     tokens = None if caption is None else _encode_caption(caption, text_encoder, denoiser.token_channels, device)
     first = solver = None
     if source is None:
@@ -199,7 +199,7 @@ def _load_generative(
             solver = load_shake_solver(choose_device(device), fusion=shake_fusion, always=shake == "always")
         restorer = load_checkpoint(BUNDLED_RESTORER)
         first = restorer.model
-        use_local_pooling(first, usual_window_px(restorer.train_patch_px))
+        use_local_pooling(first, choose_window_px(restorer.train_patch_px))
     return GenerativeRestorer(
         checkpoint.model,
         found.network,

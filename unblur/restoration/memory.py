@@ -11,7 +11,7 @@ DEFAULT_TILE_PX = 1024
 """Default size where memory allows, so that the same photograph gives the same result everywhere."""
 
 
-def largest_tile_px(device: torch.device, bytes_per_px: int) -> int:
+def compute_largest_tile_px(device: torch.device, bytes_per_px: int) -> int:
     """Return the side of the largest square tile that half of the memory now free on `device` can hold."""
     # Apple's and Intel's accelerators mostly share the machine's memory, and do not report their own reliably.
     free_bytes = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()

@@ -29,30 +29,30 @@ def measure_noise_level(pixels: NDArray[Any]) -> float:
 
     The larger one of the estimates at full size and at half size, because JPEG removes the finest noise first.
     """
-    levels = [level for patch in _patches(pixels) for level in _levels(patch)]
+    levels = [level for patch in _cut_patches(pixels) for level in _measure_levels(patch)]
     if not levels:
         return 0.0
     return float(torch.tensor(levels).quantile(SMOOTH_SHARE))
 
 
-def _patches(pixels: NDArray[Any]) -> list[Tensor]:
+def _cut_patches(pixels: NDArray[Any]) -> list[Tensor]:
     """Return patches spread evenly over the photograph, (H, W) in grey levels each."""
     height, width = pixels.shape[:2]
     patches = []
-    for top in _starts(height):
-        for left in _starts(width):
+    for top in _place_starts(height):
+        for left in _place_starts(width):
             part = pixels[top : top + PATCH_PX, left : left + PATCH_PX]
             patches.append(255 * luma(to_tensor(to_float(part), torch.device("cpu"))[0]))
     return patches
 
 
-def _starts(length: int) -> list[int]:
+def _place_starts(length: int) -> list[int]:
     count = min(PATCHES, max(1, length // PATCH_PX))
     room = max(0, length - PATCH_PX)
     return [room * (2 * index + 1) // (2 * count) for index in range(count)]
 
 
-def _levels(patch: Tensor) -> list[float]:
+def _measure_levels(patch: Tensor) -> list[float]:
     """Return the noise of each window of (H, W) grey levels, at least 32 x 32, that is not clipped."""
     windows = patch.unfold(0, WINDOW_PX, WINDOW_PX).unfold(1, WINDOW_PX, WINDOW_PX).flatten(0, 1)
     levels = []

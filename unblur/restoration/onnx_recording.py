@@ -124,7 +124,7 @@ def _name(graph: OnnxGraph, value: Value) -> str:
     return graph.add_scalar(value)
 
 
-def _like(value: Any) -> Any:
+def _make_like(value: Any) -> Any:
     """Return `value` with tensors on device "meta", for computing shapes."""
     if isinstance(value, RecordedTensor):
         return value.like
@@ -137,7 +137,7 @@ def _elementwise(kind: str, compute: Callable[..., Any]) -> Callable[..., Record
         assert isinstance(known, RecordedTensor)
         graph = known.graph
         name = graph.add(kind, _name(graph, first), _name(graph, second))
-        return RecordedTensor(graph, name, compute(_like(first), _like(second)), known.sides)
+        return RecordedTensor(graph, name, compute(_make_like(first), _make_like(second)), known.sides)
 
     return write
 
@@ -150,7 +150,7 @@ def _pointwise(kind: str) -> Callable[..., RecordedTensor]:
     return write
 
 
-def _same(x: RecordedTensor, *_: Any, **__: Any) -> RecordedTensor:
+def _return_unchanged(x: RecordedTensor, *_: Any, **__: Any) -> RecordedTensor:
     """Return `x`: the graph has one precision and one memory format."""
     return x
 
@@ -163,7 +163,7 @@ def _dropout(x: RecordedTensor, p: float = 0.5, training: bool = True, inplace: 
     return x
 
 
-def _pair(value: int | Sequence[int]) -> list[int]:
+def _to_pair(value: int | Sequence[int]) -> list[int]:
     return [value, value] if isinstance(value, int) else list(value) * (2 // len(value))
 
 
@@ -182,12 +182,12 @@ def _conv2d(
         "Conv",
         *inputs,
         kernel_shape=list(weight.shape[2:]),
-        strides=_pair(stride),
-        pads=_pair(padding) * 2,
-        dilations=_pair(dilation),
+        strides=_to_pair(stride),
+        pads=_to_pair(padding) * 2,
+        dilations=_to_pair(dilation),
         group=groups,
     )
-    return RecordedTensor(graph, name, F.conv2d(x.like, _like(weight), None, stride, padding, dilation, groups))
+    return RecordedTensor(graph, name, F.conv2d(x.like, _make_like(weight), None, stride, padding, dilation, groups))
 
 
 def _conv_transpose2d(
@@ -206,13 +206,13 @@ def _conv_transpose2d(
         "ConvTranspose",
         *inputs,
         kernel_shape=list(weight.shape[2:]),
-        strides=_pair(stride),
-        pads=_pair(padding) * 2,
-        output_padding=_pair(output_padding),
-        dilations=_pair(dilation),
+        strides=_to_pair(stride),
+        pads=_to_pair(padding) * 2,
+        output_padding=_to_pair(output_padding),
+        dilations=_to_pair(dilation),
         group=groups,
     )
-    like = F.conv_transpose2d(x.like, _like(weight), None, stride, padding, output_padding, groups, dilation)
+    like = F.conv_transpose2d(x.like, _make_like(weight), None, stride, padding, output_padding, groups, dilation)
     return RecordedTensor(graph, name, like)
 
 
@@ -244,7 +244,7 @@ def _chunk(x: RecordedTensor, chunks: int, dim: int = 0) -> tuple[RecordedTensor
 def _cat(parts: Sequence[RecordedTensor], dim: int = 0) -> RecordedTensor:
     graph = next(part.graph for part in parts if isinstance(part, RecordedTensor))
     name = graph.add("Concat", *(_name(graph, part) for part in parts), axis=dim)
-    return RecordedTensor(graph, name, torch.cat([_like(part) for part in parts], dim))
+    return RecordedTensor(graph, name, torch.cat([_make_like(part) for part in parts], dim))
 
 
 def _mean(x: RecordedTensor, dim: int | Sequence[int], keepdim: bool = False) -> RecordedTensor:
@@ -256,9 +256,9 @@ def _mean(x: RecordedTensor, dim: int | Sequence[int], keepdim: bool = False) ->
 def _avg_pool2d(
     x: RecordedTensor, kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None
 ) -> RecordedTensor:
-    strides = _pair(kernel_size if stride is None else stride)
-    name = x.graph.add("AveragePool", x.name, kernel_shape=_pair(kernel_size), strides=strides)
-    return RecordedTensor(x.graph, name, F.avg_pool2d(x.like, _pair(kernel_size), strides))
+    strides = _to_pair(kernel_size if stride is None else stride)
+    name = x.graph.add("AveragePool", x.name, kernel_shape=_to_pair(kernel_size), strides=strides)
+    return RecordedTensor(x.graph, name, F.avg_pool2d(x.like, _to_pair(kernel_size), strides))
 
 
 def _pixel_shuffle(x: RecordedTensor, factor: int) -> RecordedTensor:
@@ -331,7 +331,7 @@ def _slice(x: RecordedTensor, which: Any) -> RecordedTensor:
     return RecordedTensor(graph, name, like, x.sides)
 
 
-def _padded_to_multiple(x: RecordedTensor, of: int) -> RecordedTensor:
+def _pad_to_multiple(x: RecordedTensor, of: int) -> RecordedTensor:
     if of == 1:
         return x
     graph = x.graph
@@ -375,9 +375,9 @@ _WRITERS: dict[str, Callable[..., Any]] = {
     "div": _elementwise("Div", torch.div),
     "relu": _pointwise("Relu"),
     "sigmoid": _pointwise("Sigmoid"),
-    "to": _same,
-    "float": _same,
-    "contiguous": _same,
+    "to": _return_unchanged,
+    "float": _return_unchanged,
+    "contiguous": _return_unchanged,
     "dropout2d": _dropout,
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
@@ -390,7 +390,7 @@ _WRITERS: dict[str, Callable[..., Any]] = {
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     "interpolate": _interpolate,
-    pad_to_multiple.__name__: _padded_to_multiple,
+    pad_to_multiple.__name__: _pad_to_multiple,
     average_over_windows.__name__: _sliding_mean,
 }
 """Recording functions by PyTorch's names of the operations, and those of two functions that depend on sizes."""

@@ -59,7 +59,7 @@ class OnnxRuntime:
         try:
             import onnxruntime
         except ImportError:
-            raise _missing("onnxruntime", "onnx") from None
+            raise _describe_missing("onnxruntime", "onnx") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         # Errors are reported by us, in one sentence.
@@ -80,7 +80,7 @@ class OpenVinoRuntime:
         try:
             import openvino
         except ImportError:
-            raise _missing("openvino", "openvino") from None
+            raise _describe_missing("openvino", "openvino") from None
         self._core = openvino.Core()
         self._model = self._core.read_model(graph)
         self._compiled: dict[bool, Any] = {}
@@ -170,7 +170,7 @@ def load_runtime(
         raise
 
 
-def _missing(package: str, extra: str) -> UnblurError:
+def _describe_missing(package: str, extra: str) -> UnblurError:
     return UnblurError(
         f"The runtime {extra} needs {package}, which is not installed; run: pip install 'unblur[{extra}]'"
     )

@@ -18,8 +18,8 @@ from unblur.errors import UnblurError
 from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.memory import (
     DEFAULT_TILE_PX,
+    compute_largest_tile_px,
     is_out_of_memory,
-    largest_tile_px,
     release_cached_memory,
 )
 from unblur.restoration.tiles import GRID_PX, SMALLEST_TILE_PX, Span, check_tile_px, compute_spans
@@ -111,7 +111,7 @@ def restore_in_tiles(
         return TiledPixels(
             pixels=pixels.copy(), extras=np.zeros((height, width, extra_channels), np.float32), tile_px=0
         )
-    tile_px = _choose_tile_px(tile, height, width, largest_tile_px(device, tiling.bytes_per_px))
+    tile_px = _choose_tile_px(tile, height, width, compute_largest_tile_px(device, tiling.bytes_per_px))
     while True:
         try:
             result = _restore(pixels, restore_window, strength, tile_px, tiling, extra_channels, progress)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unblur.atomic import errors_name, write_atomically
+from unblur.atomic import name_path_in_errors, write_atomically
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.names import FrameChoice
@@ -30,15 +30,15 @@ from unblur.restoration.tiled import Progress, Tile, scale_progress, split_progr
 from unblur.videos.blurred_frames import (
     SHARE_OF_SHARPEST,
     FrameMeasure,
+    divide_into_segments,
+    find_sharpest_nearby,
     is_cut,
-    segments_of,
-    sharpest_nearby,
-    sharpness_of,
+    measure_sharpness,
 )
 from unblur.videos.encoded_frames import EncodedFrame, Encoding, encode_segment
-from unblur.videos.frame_colors import Plane, add_change, rgb_of_planes
+from unblur.videos.frame_colors import Plane, add_change, convert_to_rgb
 from unblur.videos.joined_video import FORMATS, check_output, join_video
-from unblur.videos.video_file import VideoFormat, planes_of_frame, read_format, read_frames
+from unblur.videos.video_file import VideoFormat, read_format, read_frames, read_planes
 
 SHARE_OF_SCANNING = 0.05
 """Share of the progress for measuring the sharpness of all frames."""
@@ -116,7 +116,7 @@ class _DecodedSegment:
     video_format: VideoFormat
 
 
-def parts_folder(output: Path) -> Path:
+def make_parts_path(output: Path) -> Path:
     """Return the folder that holds the parts of an unfinished result."""
     return output.with_name(f"{output.name}.unblur-parts")
 
@@ -145,13 +145,13 @@ def restore_video(
         device=restorer.device.type,
         settings=settings,
     )
-    with errors_name(output):
-        parts = _Parts(parts_folder(output), identity, starts_anew=starts_anew)
+    with name_path_in_errors(output):
+        parts = _Parts(make_parts_path(output), identity, starts_anew=starts_anew)
         scanning, restoring = split_progress(progress, (SHARE_OF_SCANNING, 1 - SHARE_OF_SCANNING))
         scan = parts.scan(lambda: _scan(original, video_format, scanning))
         seconds_per_unit = float(video_format.time_base)
-        segments = segments_of(scan.measures, seconds_per_unit)
-        references = sharpest_nearby(scan.measures, seconds_per_unit)
+        segments = divide_into_segments(scan.measures, seconds_per_unit)
+        references = find_sharpest_nearby(scan.measures, seconds_per_unit)
         frames = read_frames(original, video_format)
         for index, segment in enumerate(segments):
             chunk = islice(frames, segment.stop - segment.start)
@@ -162,14 +162,14 @@ def restore_video(
                     _report(part, 1.0)
                 continue
             # There is no frame without a time, as `read_frames` ensures.
-            own = [(frame.pts or 0, [plane.copy() for plane in planes_of_frame(frame)]) for frame in chunk]
+            own = [(frame.pts or 0, [plane.copy() for plane in read_planes(frame)]) for frame in chunk]
             decoded = _DecodedSegment(
                 frames=[planes for _, planes in own],
                 sharpness=[measure.sharpness for measure in scan.measures[segment.start : segment.stop]],
                 references=references[segment.start : segment.stop],
                 video_format=video_format,
             )
-            planes, count = _restored(decoded, restorer, settings, part)
+            planes, count = _restore_segment(decoded, restorer, settings, part)
             times = [pts for pts, _ in own]
             parts.add(index, encode_segment(zip(times, planes, strict=True), video_format, settings.encoding), count)
         joined = parts.folder / f"joined{output.suffix}"
@@ -200,10 +200,10 @@ def _scan(original: Path, video_format: VideoFormat, progress: Progress | None) 
     before: Plane | None = None
     duration = 0
     for frame in read_frames(original, video_format):
-        luma = planes_of_frame(frame)[0].copy()
+        luma = read_planes(frame)[0].copy()
         assert frame.pts is not None
         cuts = before is not None and is_cut(before, luma)
-        measures.append(FrameMeasure(pts=frame.pts, sharpness=sharpness_of(luma), cuts=cuts))
+        measures.append(FrameMeasure(pts=frame.pts, sharpness=measure_sharpness(luma), cuts=cuts))
         before, duration = luma, frame.duration
         _report(progress, min(1.0, frame.time / video_format.seconds) if video_format.seconds > 0 else 1.0)
     if duration <= 0:
@@ -211,7 +211,7 @@ def _scan(original: Path, video_format: VideoFormat, progress: Progress | None) 
     return _Scan(measures=tuple(measures), last_duration=duration)
 
 
-def _restored(
+def _restore_segment(
     segment: _DecodedSegment, restorer: Restorer, settings: VideoSettings, progress: Progress | None
 ) -> tuple[list[Planes], int]:
     """Return the frames of a segment, those that are blurred restored, and the number of these."""
@@ -222,7 +222,7 @@ def _restored(
     ]
     result = list(segment.frames)
     for number, place in enumerate(chosen):
-        rgb = rgb_of_planes(segment.frames[place], segment.video_format)
+        rgb = convert_to_rgb(segment.frames[place], segment.video_format)
         part = scale_progress(progress, number, len(chosen))
         change = restorer.restore(rgb, tile=settings.tile, progress=part).astype(np.float32) - rgb
         result[place] = add_change(segment.frames[place], settings.strength * change, segment.video_format)
@@ -267,14 +267,14 @@ class _Parts:
     def add(self, index: int, frames: Sequence[EncodedFrame], restored_frames: int) -> None:
         """Store a segment."""
         records = tuple(_FrameRecord(pts=one.pts, is_key=one.is_key, size=len(one.data)) for one in frames)
-        write_atomically(self._data_file(index), b"".join(one.data for one in frames))
+        write_atomically(self._make_data_path(index), b"".join(one.data for one in frames))
         record = _SegmentRecord(frames=records, restored_frames=restored_frames)
         write_atomically(self._record_file(index), to_json(record).encode())
 
     def frames(self, segments: int) -> Iterator[EncodedFrame]:
         """Yield the encoded frames of all segments."""
         for index in range(segments):
-            data, place = read_regular(self._data_file(index)), 0
+            data, place = read_regular(self._make_data_path(index)), 0
             for one in self.record(index).frames:
                 yield EncodedFrame(pts=one.pts, is_key=one.is_key, data=data[place : place + one.size])
                 place += one.size
@@ -283,7 +283,7 @@ class _Parts:
         """Remove the folder and all that is in it."""
         shutil.rmtree(self.folder)
 
-    def _data_file(self, index: int) -> Path:
+    def _make_data_path(self, index: int) -> Path:
         return self.folder / f"{index:05}.h264"
 
     def _record_file(self, index: int) -> Path:

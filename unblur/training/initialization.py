@@ -14,7 +14,7 @@ from unblur.checkpoints.folder import (
     load_checkpoint,
 )
 from unblur.checkpoints.latent_spaces import FrozenEncoder, load_encoder, load_taesana_encoder
-from unblur.checkpoints.num_scales import with_scales
+from unblur.checkpoints.num_scales import set_num_scales
 from unblur.checkpoints.sana import load_sana
 from unblur.errors import UnblurError
 from unblur.models import (
@@ -173,7 +173,7 @@ def _load_around_nafnet(network: PreReconstruction | MultiScale, start: Checkpoi
     """
     found = load_checkpoint(BUNDLED_FAITHFUL) if start is None else start
     if isinstance(found.config, MultiScaleConfig) and isinstance(network.config, MultiScaleConfig):
-        found = with_scales(found, network.config.scales)
+        found = set_num_scales(found, network.config.scales)
     if found.config == network.config or _lacks_coarse_conditioning(found, network):
         network.load_state_dict(network.state_dict() | found.model.state_dict())
     elif found.config == network.config.nafnet:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from unblur.checkpoints.old_names import modern_json
+from unblur.checkpoints.old_names import modernize_json
 from unblur.config import from_json
 from unblur.errors import UnblurError
 from unblur.restoration.device import choose_precision
@@ -60,7 +60,7 @@ def read_recorded_recipe(text: str, source: Path) -> Recipe:
 
     Runs that began before recipes had a precision computed in bfloat16, unless they recorded `half` as false.
     """
-    return from_json(_add_precision(modern_json(text)), Recipe, source)
+    return from_json(_add_precision(modernize_json(text)), Recipe, source)
 
 
 def _add_precision(text: str) -> str:

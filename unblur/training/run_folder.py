@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from unblur.atomic import errors_name, write_atomically
+from unblur.atomic import name_path_in_errors, write_atomically
 from unblur.checkpoints.folder import check_no_checkpoint, save_checkpoint
 from unblur.config import to_json
 from unblur.errors import UnblurError
@@ -74,7 +74,7 @@ class RunFolder:
         """Append a line to metrics.jsonl where the recipe asks for one."""
         due = step % self.recipe.log_every == 0 or step == self._steps
         if due and self._processes.is_first:
-            with errors_name(self._metrics_path), self._metrics_path.open("a", encoding="utf-8") as file:
+            with name_path_in_errors(self._metrics_path), self._metrics_path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **metrics}) + "\n")
 
     def is_checkpoint_due(self, step: int) -> bool:

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from unblur.atomic import write_atomically
 from unblur.checkpoints.mismatch import state_dict_mismatch
-from unblur.checkpoints.old_names import modern_objective_state, modern_state_dict
+from unblur.checkpoints.old_names import modernize_objective_state, modernize_state_dict
 from unblur.errors import UnblurError
 from unblur.models import build
 from unblur.models.linear_dit import use_recomputation
@@ -196,9 +196,9 @@ def load_state(path: Path) -> SavedState:
     wrong = [name for name, kinds in _KINDS.items() if type(state.get(name)) not in kinds]
     if wrong or state["step"] < 0:
         raise _make_state_error(path, f"it has no usable {', '.join(wrong or ['step'])}")
-    state |= {"model": modern_state_dict(state["model"]), "ema": modern_state_dict(state["ema"])}
+    state |= {"model": modernize_state_dict(state["model"]), "ema": modernize_state_dict(state["ema"])}
     if former := state.pop("task", None):
-        state["objective"] = modern_objective_state(former)
+        state["objective"] = modernize_objective_state(former)
     return cast(SavedState, state)
 
 

@@ -50,7 +50,7 @@ class Segment:
     stop: int
 
 
-def sharpness_of(luma: Plane) -> float:
+def measure_sharpness(luma: Plane) -> float:
     """Return the mean squared gradient of a frame's brightness. Shape: (H, W)."""
     height, width = luma.shape
     factor = max(1, min(height, width) // MEASURED_SIDE_PX)
@@ -65,7 +65,7 @@ def is_cut(before: Plane, after: Plane) -> bool:
     return bool(np.abs(counts[0] - counts[1]).sum() / 2 > _SCENE_CHANGE)
 
 
-def segments_of(measures: Sequence[FrameMeasure], seconds_per_unit: float) -> list[Segment]:
+def divide_into_segments(measures: Sequence[FrameMeasure], seconds_per_unit: float) -> list[Segment]:
     """Divide a video into segments that end at cuts, and are not longer than the longest."""
     starts: list[int] = []
     for index, measure in enumerate(measures):
@@ -79,7 +79,7 @@ def segments_of(measures: Sequence[FrameMeasure], seconds_per_unit: float) -> li
     return [Segment(start, stop) for start, stop in zip(starts, [*starts[1:], len(measures)], strict=True)]
 
 
-def sharpest_nearby(measures: Sequence[FrameMeasure], seconds_per_unit: float) -> list[float]:
+def find_sharpest_nearby(measures: Sequence[FrameMeasure], seconds_per_unit: float) -> list[float]:
     """Return for each frame the largest sharpness of it and its neighbours in the same scene."""
     scenes = list(accumulate(measure.cuts for measure in measures))
 

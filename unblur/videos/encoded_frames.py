@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unblur.errors import UnblurError
-from unblur.videos.frame_colors import Plane, enlarged_plane
+from unblur.videos.frame_colors import Plane, enlarge_plane
 from unblur.videos.video_file import VideoFormat, load_av
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def encode_segment(
     configure_encoder(encoder, video_format, encoding)
     packets = []
     for pts, planes in frames:
-        frame = _frame_of_planes(av, planes, video_format)
+        frame = _make_frame(av, planes, video_format)
         frame.pts, frame.time_base = pts, video_format.time_base
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
@@ -76,7 +76,7 @@ def encode_segment(
 def configure_encoder(encoder: Any, video_format: VideoFormat, encoding: Encoding) -> None:
     """Set all that the frames of a video have in common."""
     encoder.width, encoder.height = video_format.width, video_format.height
-    encoder.pix_fmt = encoded_pixel_format(video_format)
+    encoder.pix_fmt = choose_pixel_format(video_format)
     encoder.time_base = video_format.time_base
     encoder.framerate = video_format.rate
     encoder.sample_aspect_ratio = video_format.pixel_aspect
@@ -90,7 +90,7 @@ def configure_encoder(encoder: Any, video_format: VideoFormat, encoding: Encodin
     encoder.options = {"crf": str(encoding.crf), "preset": encoding.preset}
 
 
-def encoded_pixel_format(video_format: VideoFormat) -> str:
+def choose_pixel_format(video_format: VideoFormat) -> str:
     """Return the layout of encoded frames: that of the video, or with whole planes of colour where sides are odd.
 
     H.264 can only cut as many rows and columns from its blocks as share one value of colour.
@@ -100,10 +100,10 @@ def encoded_pixel_format(video_format: VideoFormat) -> str:
     return layout if fits or layout.endswith("444p") else f"{layout.removesuffix('p')[:-3]}444p"
 
 
-def _frame_of_planes(av: Any, planes: Sequence[Plane], video_format: VideoFormat) -> "VideoFrame":
-    layout = encoded_pixel_format(video_format)
+def _make_frame(av: Any, planes: Sequence[Plane], video_format: VideoFormat) -> "VideoFrame":
+    layout = choose_pixel_format(video_format)
     if layout != video_format.pixel_format:
-        planes = [planes[0], *(enlarged_plane(plane, planes[0].shape) for plane in planes[1:])]
+        planes = [planes[0], *(enlarge_plane(plane, planes[0].shape) for plane in planes[1:])]
     frame: VideoFrame = av.VideoFrame(video_format.width, video_format.height, layout)
     for target, plane in zip(frame.planes, planes, strict=True):
         rows = np.zeros((target.buffer_size // target.line_size, target.line_size), np.uint8)

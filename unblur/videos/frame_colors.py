@@ -31,14 +31,14 @@ _FIRST_HD_ROWS = 720
 _FULL_RANGE = 2
 
 
-def rgb_of_planes(planes: Sequence[Plane], video_format: VideoFormat) -> NDArray[np.uint8]:
+def convert_to_rgb(planes: Sequence[Plane], video_format: VideoFormat) -> NDArray[np.uint8]:
     """Return the colours of a frame. Shape: brightness and two planes of colour difference -> (H, W, 3)."""
-    black, luma_range, chroma_range = _ranges(video_format)
-    red, blue = _luma_weights(video_format)
+    black, luma_range, chroma_range = _get_ranges(video_format)
+    red, blue = _get_luma_weights(video_format)
     shape = planes[0].shape
     luma = (planes[0].astype(np.float32) - black) / luma_range
     blue_difference, red_difference = (
-        (enlarged_plane(plane, shape).astype(np.float32) - 128) / chroma_range for plane in planes[1:]
+        (enlarge_plane(plane, shape).astype(np.float32) - 128) / chroma_range for plane in planes[1:]
     )
     rgb = np.empty((*shape, 3), np.float32)
     rgb[..., 0] = luma + 2 * (1 - red) * red_difference
@@ -51,10 +51,10 @@ def rgb_of_planes(planes: Sequence[Plane], video_format: VideoFormat) -> NDArray
 def add_change(planes: Sequence[Plane], change: NDArray[np.float32], video_format: VideoFormat) -> list[Plane]:
     """Return the planes of a frame whose colours are changed by `change`.
 
-    Shape: planes as in `rgb_of_planes`; change (H, W, 3), RGB in units of 1 / 255.
+    Shape: planes as in `convert_to_rgb`; change (H, W, 3), RGB in units of 1 / 255.
     """
-    _, luma_range, chroma_range = _ranges(video_format)
-    red, blue = _luma_weights(video_format)
+    _, luma_range, chroma_range = _get_ranges(video_format)
+    red, blue = _get_luma_weights(video_format)
     luma = red * change[..., 0] + (1 - red - blue) * change[..., 1] + blue * change[..., 2]
     changes = (
         luma * luma_range,
@@ -62,21 +62,21 @@ def add_change(planes: Sequence[Plane], change: NDArray[np.float32], video_forma
         (change[..., 0] - luma) / (2 * (1 - red)) * chroma_range,
     )
     return [
-        np.clip(np.rint(plane + _reduced(one / 255, plane.shape)), 0, 255).astype(np.uint8)
+        np.clip(np.rint(plane + _reduce(one / 255, plane.shape)), 0, 255).astype(np.uint8)
         for plane, one in zip(planes, changes, strict=True)
     ]
 
 
-def enlarged_plane(plane: Plane, shape: tuple[int, ...]) -> Plane:
+def enlarge_plane(plane: Plane, shape: tuple[int, ...]) -> Plane:
     """Return a plane of colour difference in the size of the frame, between its pixels by linear interpolation."""
     values = plane.astype(np.float32)
     for axis, length in enumerate(shape):
         if values.shape[axis] != length:
-            values = _doubled(values, axis, length)
+            values = _double(values, axis, length)
     return np.rint(values).astype(np.uint8)
 
 
-def _doubled(values: NDArray[np.float32], axis: int, length: int) -> NDArray[np.float32]:
+def _double(values: NDArray[np.float32], axis: int, length: int) -> NDArray[np.float32]:
     values = np.moveaxis(values, axis, 0)
     padded = np.concatenate([values[:1], values, values[-1:]])
     result = np.empty((2 * len(values), *values.shape[1:]), np.float32)
@@ -85,7 +85,7 @@ def _doubled(values: NDArray[np.float32], axis: int, length: int) -> NDArray[np.
     return np.moveaxis(result[:length], 0, axis)
 
 
-def _reduced(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _reduce(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return the means over the pixels that share one of a smaller plane."""
     for axis, length in enumerate(shape):
         if values.shape[axis] != length:
@@ -96,12 +96,12 @@ def _reduced(values: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.
     return values
 
 
-def _ranges(video_format: VideoFormat) -> tuple[int, int, int]:
+def _get_ranges(video_format: VideoFormat) -> tuple[int, int, int]:
     """Return the number for black, and the numbers from black to white and between the extremes of colour."""
     is_full = video_format.color_range == _FULL_RANGE or video_format.pixel_format.startswith("yuvj")
     return (0, 255, 255) if is_full else (16, 219, 224)
 
 
-def _luma_weights(video_format: VideoFormat) -> tuple[float, float]:
+def _get_luma_weights(video_format: VideoFormat) -> tuple[float, float]:
     usual = _LUMA_WEIGHTS[1 if video_format.height >= _FIRST_HD_ROWS else 6]
     return _LUMA_WEIGHTS.get(video_format.matrix, usual)

@@ -12,7 +12,7 @@ from typing import Any
 
 from unblur.errors import UnblurError
 from unblur.videos.encoded_frames import ENCODER, EncodedFrame, Encoding, configure_encoder
-from unblur.videos.video_file import VideoFormat, damage_named, load_av, open_video, video_stream
+from unblur.videos.video_file import VideoFormat, find_video_stream, load_av, name_video_in_errors, open_video
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Formats of results, by the suffix of the file."""
@@ -60,35 +60,35 @@ def join_video(
             options["video_track_timescale"] = str(video_format.time_base.denominator)
         # An absolute path, because FFmpeg takes what stands before a colon for the name of a protocol.
         with (
-            _refusal_named(output),
+            _name_output_in_errors(output),
             av.open(str(output.absolute()), "w", format=format_name, options=options) as container,
         ):
-            container.metadata.update(_described(source.metadata))
-            main = video_stream(source)
+            container.metadata.update(_select_descriptions(source.metadata))
+            main = find_video_stream(source)
             video = container.add_stream(ENCODER)
             configure_encoder(video.codec_context, video_format, encoding)
             video.time_base = video_format.time_base
-            video.metadata.update(_described(main.metadata))
+            video.metadata.update(_select_descriptions(main.metadata))
             if video_format.display_matrix is not None:
                 video.set_display_matrix(video_format.display_matrix)
             copies = {}
             left_behind = []
             for stream in source.streams:
                 if stream.type in ("audio", "subtitle"):
-                    copies[stream.index] = _copied_stream(container, stream, output)
+                    copies[stream.index] = _copy_stream(container, stream, output)
                 elif stream.index != main.index:
-                    left_behind.append(_name_of(stream))
+                    left_behind.append(_name_stream(stream))
             container.set_chapters(source.chapters())
             container.start_encoding()
-            pictures = _packets_of_frames(av, frames, last_duration, video, video_format)
-            sounds = _copied_packets(original, source, copies)
-            for packet in heapq.merge(pictures, sounds, key=_seconds):
+            pictures = _make_packets(av, frames, last_duration, video, video_format)
+            sounds = _copy_packets(original, source, copies)
+            for packet in heapq.merge(pictures, sounds, key=_compute_seconds):
                 container.mux(packet)
     return tuple(dict.fromkeys(left_behind))
 
 
 @contextmanager
-def _refusal_named(output: Path) -> Iterator[None]:
+def _name_output_in_errors(output: Path) -> Iterator[None]:
     """Have PyAV's errors become an UnblurError about the file `output`, which is being written."""
     try:
         yield
@@ -98,7 +98,7 @@ def _refusal_named(output: Path) -> Iterator[None]:
         ) from error
 
 
-def _copied_stream(container: Any, stream: Any, output: Path) -> Any:
+def _copy_stream(container: Any, stream: Any, output: Path) -> Any:
     try:
         copy = container.add_stream_from_template(stream)
     except (ValueError, OSError) as error:
@@ -107,15 +107,15 @@ def _copied_stream(container: Any, stream: Any, output: Path) -> Any:
             f"{output.suffix} files cannot hold the {stream.type} of this video ({codec}); "
             "write .mov or .mkv instead, or convert it first."
         ) from error
-    copy.metadata.update(_described(stream.metadata))
+    copy.metadata.update(_select_descriptions(stream.metadata))
     return copy
 
 
-def _described(metadata: dict[str, str]) -> dict[str, str]:
+def _select_descriptions(metadata: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if key not in _CONTAINERS_OWN}
 
 
-def _packets_of_frames(
+def _make_packets(
     av: Any, frames: Iterable[EncodedFrame], last_duration: int, stream: Any, video_format: VideoFormat
 ) -> Iterator[Any]:
     before: Any = None
@@ -133,10 +133,10 @@ def _packets_of_frames(
         yield before
 
 
-def _copied_packets(original: Path, source: Any, copies: dict[int, Any]) -> Iterator[Any]:
+def _copy_packets(original: Path, source: Any, copies: dict[int, Any]) -> Iterator[Any]:
     if not copies:
         return
-    with damage_named(original):
+    with name_video_in_errors(original):
         for packet in source.demux([source.streams[index] for index in copies]):
             # An empty packet marks the end.
             if packet.dts is not None:
@@ -144,11 +144,11 @@ def _copied_packets(original: Path, source: Any, copies: dict[int, Any]) -> Iter
                 yield packet
 
 
-def _seconds(packet: Any) -> Fraction:
+def _compute_seconds(packet: Any) -> Fraction:
     return Fraction(packet.dts) * Fraction(packet.time_base)
 
 
-def _name_of(stream: Any) -> str:
+def _name_stream(stream: Any) -> str:
     if stream.type == "video":
         return "a second video or a cover picture"
     return "data such as time codes and positions" if stream.type == "data" else "an attachment"

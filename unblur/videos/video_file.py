@@ -81,7 +81,7 @@ def open_video(path: Path) -> Iterator[Any]:
     except OSError as error:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}; give a video file.") from error
     with file:
-        with damage_named(path):
+        with name_video_in_errors(path):
             container = av.open(file, options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
         with container:
             _refuse_without_video(path, container, os.fstat(file.fileno()).st_size)
@@ -89,7 +89,7 @@ def open_video(path: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def damage_named(path: Path) -> Iterator[None]:
+def name_video_in_errors(path: Path) -> Iterator[None]:
     """Have PyAV's errors become an UnblurError about the file `path`, which is being read."""
     try:
         yield
@@ -100,7 +100,7 @@ def damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def video_stream(container: Any) -> Any:
+def find_video_stream(container: Any) -> Any:
     """Return the stream of the container that holds the video itself, and not a cover picture."""
     return next(stream for stream in container.streams.video if not _is_cover(stream))
 
@@ -111,8 +111,8 @@ def read_format(path: Path) -> VideoFormat:
     Raises UnblurError for a file that cannot be read, and for videos that cannot be restored: HDR, more than 8 bits a
     channel, interlaced.
     """
-    with open_video(path) as container, damage_named(path):
-        stream = video_stream(container)
+    with open_video(path) as container, name_video_in_errors(path):
+        stream = find_video_stream(container)
         first = next(container.decode(stream), None)
         if first is None:
             raise UnblurError(f"{path} holds no frame that can be read; get it again from its origin.")
@@ -127,16 +127,16 @@ def read_frames(path: Path, video_format: VideoFormat) -> Iterator["VideoFrame"]
     Raises UnblurError where the file is damaged, where a frame has no time, and where the format changes.
     """
     expected = (video_format.width, video_format.height, video_format.pixel_format)
-    with open_video(path) as container, damage_named(path):
-        stream = video_stream(container)
+    with open_video(path) as container, name_video_in_errors(path):
+        stream = find_video_stream(container)
         stream.thread_type = "AUTO"
         last = None
         for frame in container.decode(stream):
             if frame.is_corrupt:
-                raise UnblurError(f"{path} is damaged at {_seconds(frame)}; get it again from its origin.")
+                raise UnblurError(f"{path} is damaged at {_format_seconds(frame)}; get it again from its origin.")
             if (frame.width, frame.height, frame.format.name) != expected:
                 raise UnblurError(
-                    f"{path} changes its size or its colours at {_seconds(frame)}; cut it into parts that do not."
+                    f"{path} changes its size or its colours at {_format_seconds(frame)}; cut it into parts there."
                 )
             if frame.pts is None or (last is not None and frame.pts <= last):
                 raise UnblurError(f"{path} has frames without times in order; convert it to MP4 first.")
@@ -144,7 +144,7 @@ def read_frames(path: Path, video_format: VideoFormat) -> Iterator["VideoFrame"]
             yield frame
 
 
-def planes_of_frame(frame: "VideoFrame") -> list[NDArray[np.uint8]]:
+def read_planes(frame: "VideoFrame") -> list[NDArray[np.uint8]]:
     """Return views of the planes of a frame, brightness first. Shape: (rows, columns) each."""
     planes = []
     for plane in frame.planes:
@@ -206,5 +206,5 @@ def _refuse_unsupported(path: Path, found: VideoFormat, *, interlaced: bool) -> 
         raise UnblurError(f"{path} is interlaced; deinterlace it first.")
 
 
-def _seconds(frame: "VideoFrame") -> str:
+def _format_seconds(frame: "VideoFrame") -> str:
     return "an unknown time" if frame.time is None else f"{frame.time:.2f} s"

@@ -42,8 +42,8 @@ class OnnxModel:
         if not path.is_file():
             raise UnblurError(f"There is no ONNX model at {path}; check the name.")
         self.name, self._path, self._multiple_px = path.name, path, multiple_px
-        self.sha256 = _sha256(path)
-        self.device, providers = _providers(device, onnxruntime.get_available_providers())
+        self.sha256 = _hash_model(path)
+        self.device, providers = _choose_providers(device, onnxruntime.get_available_providers())
         self.runtime = f"onnxruntime {onnxruntime.__version__}"
         if multiple_px > 1:
             self.runtime += f", multiples of {multiple_px}"
@@ -53,7 +53,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # ONNX Runtime has a dozen exceptions without a common parent of its own.
-            raise UnblurError(f"{path} is no ONNX model that can be run ({_first_line(error)}); export it anew.") from (
+            raise UnblurError(f"{path} is no ONNX model that can be run ({_shorten(error)}); export it anew.") from (
                 error
             )
         self._input, self._kind, self._fixed = self._describe()
@@ -93,7 +93,7 @@ class OnnxModel:
         return self._run(pad_to_multiple(planes, self._multiple_px))[..., : planes.shape[2], : planes.shape[3]]
 
     def _restore_in_tiles(self, planes: Tensor, height: int, width: int) -> Tensor:
-        rows, columns = _windows(planes.shape[2], height), _windows(planes.shape[3], width)
+        rows, columns = _place_windows(planes.shape[2], height), _place_windows(planes.shape[3], width)
         whole = torch.zeros_like(planes)
         for row in rows:
             for column in columns:
@@ -113,7 +113,7 @@ class OnnxModel:
             outputs = self._session.run(None, {self._input: planes.numpy().astype(self._kind)})
         except Exception as error:
             raise UnblurError(
-                f"{self._path} fails on {shape[3]} x {shape[2]} pixels ({_first_line(error)}); if it needs sides that "
+                f"{self._path} fails on {shape[3]} x {shape[2]} pixels ({_shorten(error)}); if it needs sides that "
                 "are multiples of a number, give that with --multiple."
             ) from error
         output = next((one for one in outputs if getattr(one, "shape", None) == shape), None)
@@ -129,7 +129,7 @@ class OnnxModel:
         return restored
 
 
-def _providers(device: str, available: list[str]) -> tuple[str, list[str]]:
+def _choose_providers(device: str, available: list[str]) -> tuple[str, list[str]]:
     """Return the device's name for tables, and the execution providers for it."""
     if device.startswith("cuda") and "CUDAExecutionProvider" not in available:
         raise UnblurError("This onnxruntime cannot use CUDA; install onnxruntime-gpu instead, or use --device cpu.")
@@ -138,7 +138,7 @@ def _providers(device: str, available: list[str]) -> tuple[str, list[str]]:
     return "cpu", ["CPUExecutionProvider"]
 
 
-def _windows(length_px: int, tile_px: int) -> tuple[Span, ...]:
+def _place_windows(length_px: int, tile_px: int) -> tuple[Span, ...]:
     if length_px > tile_px and tile_px < SMALLEST_TILE_PX:
         raise UnblurError(
             f"A model for {tile_px} px cannot be laid over {length_px} px; export it for at least {SMALLEST_TILE_PX} "
@@ -147,7 +147,7 @@ def _windows(length_px: int, tile_px: int) -> tuple[Span, ...]:
     return compute_spans(length_px, tile_px=tile_px, overlap_px=OVERLAP_PX, feather_px=OVERLAP_PX)
 
 
-def _sha256(path: Path) -> str:
+def _hash_model(path: Path) -> str:
     """Return the SHA-256 of the model and of the file in which torch's exporter puts large weights."""
     digest = hashlib.sha256(path.read_bytes())
     weights = path.with_name(f"{path.name}.data")
@@ -156,5 +156,5 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _first_line(error: Exception) -> str:
+def _shorten(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -44,14 +44,14 @@ def remove_suffix(image: str) -> str:
     return image.removesuffix(suffix) if suffix.lower() in READABLE_SUFFIXES else image
 
 
-def output_path(folder: Path, image: str) -> Path:
+def make_output_path(folder: Path, image: str) -> Path:
     """Return the path of the restored image."""
     return folder / f"{remove_suffix(image)}.png"
 
 
 def save_output(folder: Path, image: str, pixels: NDArray[Any]) -> None:
     """Write a restored picture, (H, W, 3) uint8, as PNG where `OutputFolder` finds it. Raises UnblurError."""
-    path = output_path(folder, image)
+    path = make_output_path(folder, image)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -50,7 +50,7 @@ class PythonFunction:
         self._function: Callable[[NDArray[Any]], NDArray[Any]] = function
         if checkpoint is not None:
             self._function = self._call(checkpoint, device)
-        self.sha256 = _sha256(getattr(module, "__file__", None), checkpoint)
+        self.sha256 = _hash_files(getattr(module, "__file__", None), checkpoint)
         """Digest of the module's file and of the checkpoint: another program is another result."""
 
     def restore(self, blurry: NDArray[Any]) -> NDArray[Any]:
@@ -67,7 +67,7 @@ class PythonFunction:
             raise UnblurError(f"{self.name} failed: {type(error).__name__}: {error}; mend it.") from error
 
 
-def _sha256(module: str | None, checkpoint: str | None) -> str:
+def _hash_files(module: str | None, checkpoint: str | None) -> str:
     """Return the digest of a module's file and of all files of a checkpoint; empty without any."""
     files = [] if module is None else [Path(module)]
     if checkpoint is not None:

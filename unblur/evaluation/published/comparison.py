@@ -57,11 +57,11 @@ def make_published_tables(runs: Iterable[Sequence[Row]], numbers: Sequence[Publi
         name, _, splits = title.partition(" ")
         data_set = next((one for one in CATALOGUE if one.name == name), None)
         if data_set is not None and splits:
-            tables += _table(data_set, splits.split(" and "), of_one, numbers)
+            tables += _make_tables(data_set, splits.split(" and "), of_one, numbers)
     return tables
 
 
-def _table(
+def _make_tables(
     data_set: DataSet, splits: Sequence[str], runs: Sequence[Sequence[Row]], numbers: Sequence[PublishedNumber]
 ) -> list[PublishedTable]:
     """Return one table, or none where no published number was measured here."""
@@ -73,10 +73,10 @@ def _table(
     if not measured:
         return []
     published_for = splits if exact else data_set.measured
-    lines = [line for rows in runs for line in _our_lines(rows, measured, data_set, splits, published_for)]
+    lines = [line for rows in runs for line in _make_our_lines(rows, measured, data_set, splits, published_for)]
     # The blurry pictures are the same in all runs.
     lines = list({(line.method, *line.values.items()): line for line in lines}.values())
-    lines += _published_lines([one for one in fitting if one.metric in measured])
+    lines += _make_published_lines([one for one in fitting if one.metric in measured])
     first = measured[0]
     sign = 1 if first in _LOWER_IS_BETTER else -1
     lines.sort(key=lambda line: (first not in line.values, sign * float(line.values.get(first, "0"))))
@@ -89,20 +89,20 @@ def _table(
             title=f"Published for {data_set.title}, and measured here, sorted by {first.upper()}",
             table=Table(
                 header=("method", "trained on", *(metric.upper() for metric in measured), "numbers", "source", "notes"),
-                lines=tuple(_cells(line, measured, marks) for line in lines),
+                lines=tuple(_format_cells(line, measured, marks) for line in lines),
             ),
             footnotes=Table(header=("mark", "meaning"), lines=tuple((mark, text) for text, mark in marks.items())),
         )
     ]
 
 
-def _cells(line: _Line, metrics: Sequence[str], marks: Mapping[str, str]) -> tuple[str, ...]:
+def _format_cells(line: _Line, metrics: Sequence[str], marks: Mapping[str, str]) -> tuple[str, ...]:
     values = (line.values.get(metric, "-") for metric in metrics)
     notes = " ".join(sorted((marks[note] for note in line.notes), key=list(marks.values()).index))
     return (line.method, line.trained_on, *values, line.standing, marks.get(line.source, ""), notes)
 
 
-def _published_lines(numbers: Sequence[PublishedNumber]) -> list[_Line]:
+def _make_published_lines(numbers: Sequence[PublishedNumber]) -> list[_Line]:
     """Return the numbers that one table gives of one method, in a line."""
     together: dict[tuple[str, ...], list[PublishedNumber]] = {}
     for one in numbers:
@@ -121,12 +121,12 @@ def _published_lines(numbers: Sequence[PublishedNumber]) -> list[_Line]:
     ]
 
 
-def _our_lines(
+def _make_our_lines(
     rows: Sequence[Row], metrics: Sequence[str], data_set: DataSet, splits: Sequence[str], published_for: Sequence[str]
 ) -> list[_Line]:
     """Return the lines of the blurry pictures and of the restored ones."""
     conditions = rows[0].conditions
-    reason = _why_not_comparable(rows, data_set, splits, published_for)
+    reason = _explain_not_comparable(rows, data_set, splits, published_for)
     notes = [reason] if reason else []
     if None in (data_set.expected(split) for split in splits):
         notes.append(f"How many pictures {data_set.title} has is not verified, so our {len(rows)} may be a part of it.")
@@ -148,7 +148,7 @@ def _our_lines(
     return lines
 
 
-def _why_not_comparable(
+def _explain_not_comparable(
     rows: Sequence[Row], data_set: DataSet, splits: Sequence[str], published_for: Sequence[str]
 ) -> str | None:
     """Describe in a sentence why the numbers cannot be compared; None if they can."""
@@ -167,16 +167,16 @@ def _why_not_comparable(
 
 
 def _is_measured(metric: str, runs: Iterable[Sequence[Row]]) -> bool:
-    return any(_column(rows[0], metric, "after") for rows in runs)
+    return any(_find_column(rows[0], metric, "after") for rows in runs)
 
 
-def _column(row: Row, metric: str, when: str) -> str | None:
+def _find_column(row: Row, metric: str, when: str) -> str | None:
     names = (f"{name}_{when}{ending}" for name in _MEASURED_AS.get(metric, (metric,)) for ending in ("_db", ""))
     return next((name for name in names if name in row.scores), None)
 
 
 def _mean(rows: Sequence[Row], metric: str, when: str) -> str | None:
-    column = _column(rows[0], metric, when)
+    column = _find_column(rows[0], metric, when)
     if column is None:
         return None
     return f"{fmean(row.scores[column] for row in rows):.{2 if column.endswith('_db') else 4}f}"

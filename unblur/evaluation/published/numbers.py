@@ -59,14 +59,14 @@ def read_published(folder: Traversable | None = None) -> list[PublishedNumber]:
     Raises UnblurError for a line that is no number of these, or names a note that is not there.
     """
     folder = folder or files("unblur.evaluation.published")
-    notes = {line["note"]: line["text"] for line in _lines(folder / NOTES_FILE, ("note", "text"))}
+    notes = {line["note"]: line["text"] for line in _read_lines(folder / NOTES_FILE, ("note", "text"))}
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".csv"))
-    return [number for name in names if name != NOTES_FILE for number in _numbers(folder / name, notes)]
+    return [number for name in names if name != NOTES_FILE for number in _parse_numbers(folder / name, notes)]
 
 
-def _numbers(file: Traversable, notes: dict[str, str]) -> Iterator[PublishedNumber]:
+def _parse_numbers(file: Traversable, notes: dict[str, str]) -> Iterator[PublishedNumber]:
     columns = tuple(field.name for field in fields(PublishedNumber))
-    for place, line in enumerate(_lines(file, columns), start=2):
+    for place, line in enumerate(_read_lines(file, columns), start=2):
         try:
             yield PublishedNumber(
                 method=line["method"],
@@ -86,7 +86,7 @@ def _numbers(file: Traversable, notes: dict[str, str]) -> Iterator[PublishedNumb
             ) from error
 
 
-def _lines(file: Traversable, columns: tuple[str, ...]) -> list[dict[str, str]]:
+def _read_lines(file: Traversable, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         text = io.StringIO(file.read_text(encoding="utf-8"), newline="")
         lines = list(csv.DictReader(text, strict=True))

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unblur.checkpoints.old_names import former_name
+from unblur.checkpoints.old_names import restore_former_name
 from unblur.models import GlowConfig, GlowDeblur
 from unblur.models.flow import add_noise
 from unblur.models.glow import Conditions, FrozenFeatures
@@ -49,7 +49,7 @@ class CachedFlowMatchingObjective(Objective):
             encoder=self.source.encoder.sha256,
             network=_hash_frozen(network),
         )
-        former = replace(key, network=_hash_frozen(network, former_name))
+        former = replace(key, network=_hash_frozen(network, restore_former_name))
         assert self.settings.cache_size is not None
         self.patches = FeatureCache(self.source, network, self.settings.cache_size, self.folder, key, former)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unblur.atomic import write_atomically
 from unblur.blur import Camera
-from unblur.checkpoints.old_names import modern_json
+from unblur.checkpoints.old_names import modernize_json
 from unblur.config import from_json, to_json
 from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
@@ -25,7 +25,7 @@ from unblur.errors import UnblurError
 from unblur.models import GlowDeblur
 from unblur.models.glow import FrozenFeatures
 from unblur.regular_files import read_regular
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
 
@@ -116,8 +116,8 @@ class FeatureCache:
         }
 
     def _shuffle(self, round_: int) -> Tensor:
-        return torch.randperm(self.count, generator=generator_for(self.seed, "round", round_))
+        return torch.randperm(self.count, generator=make_generator(self.seed, "round", round_))
 
 
 def _read_key(path: Path) -> CacheKey:
-    return from_json(modern_json(path.read_text(encoding="utf-8")), CacheKey, path)
+    return from_json(modernize_json(path.read_text(encoding="utf-8")), CacheKey, path)

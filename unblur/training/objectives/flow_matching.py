@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unblur.models import GlowDeblur
 from unblur.models.flow import add_noise, sample_sigmas, velocity_target
 from unblur.models.glow import Conditions
-from unblur.seeds import generator_for
+from unblur.seeds import make_generator
 from unblur.training.objective_settings import GlowTraining
 from unblur.training.objectives.objective import Example, LossOutput, Objective
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
@@ -79,10 +79,10 @@ class FlowMatchingObjective(Objective):
 
 def sample_noise(clean: Tensor, learning: GlowTraining, seed: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
     """Draw noise like `clean`, its share in (0, 1), and the mask (2,) of conditions, motion and semantics."""
-    noise = torch.randn(clean.shape, generator=generator_for(seed, "noise", index))
-    sigma = sample_sigmas(1, generator_for(seed, "sigma", index))[0]
+    noise = torch.randn(clean.shape, generator=make_generator(seed, "noise", index))
+    sigma = sample_sigmas(1, make_generator(seed, "sigma", index))[0]
     withheld = torch.tensor([learning.motion_dropout, learning.semantics_dropout])
-    return noise, sigma, torch.rand(2, generator=generator_for(seed, "withheld", index)) >= withheld
+    return noise, sigma, torch.rand(2, generator=make_generator(seed, "withheld", index)) >= withheld
 
 
 def velocity_loss(velocity: Tensor, clean: Tensor, noise: Tensor) -> LossOutput:
