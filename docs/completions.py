@@ -174,10 +174,10 @@ def fish() -> str:
         f"complete -c unblur -n '__fish_seen_subcommand_from help' -x -a '{' '.join(COMMANDS)}'",
     ]
     for command in COMMANDS:
-        others_seen = f"not __fish_seen_subcommand_from {others}"
-        seen = others_seen if command == DEFAULT else f"__fish_seen_subcommand_from {command}"
+        no_other = f"not __fish_seen_subcommand_from {others}"
+        condition = no_other if command == DEFAULT else f"__fish_seen_subcommand_from {command}"
         if arguments_of(command):
-            lines.append(f"complete -c unblur -n '{seen}' -a '{' '.join(arguments_of(command))}'")
+            lines.append(f"complete -c unblur -n '{condition}' -a '{' '.join(arguments_of(command))}'")
         for option in options_of(command):
             names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
             value = ""
@@ -185,5 +185,5 @@ def fish() -> str:
                 value = f" -x -a '{' '.join(option.choices)}'"
             elif option.value is not None:
                 value = " -r -F" if option.is_place else " -x"
-            lines.append(f"complete -c unblur -n '{seen}' {names}{value} -d {quote(option.text)}")
+            lines.append(f"complete -c unblur -n '{condition}' {names}{value} -d {quote(option.text)}")
     return "\n".join(lines) + "\n"

@@ -105,7 +105,7 @@ def simulate(paths: Sequence[Path], seed: int, start: int = 0, every: int = 1) -
 
 
 def _simulate(name: str, photo: Tensor, kind: Kind, seed: int, *, noisy: bool, compressed: bool) -> KnownBlur | None:
-    """The photograph blurred in this kind; None where no draw of a moved subject is visible."""
+    """Return the photograph with blur of this kind; None where no draw of a moved subject is visible."""
     sharp = _scale(photo, seed)
     height, width = sharp.shape[1:]
     for draw in range(MOST_DRAWS if kind == "moved subject" else 1):
@@ -154,7 +154,7 @@ def _is_visible(sharp: Tensor, moved: Tensor) -> bool:
 
 
 def _compute_radius(exposure: Exposure, height: int, width: int) -> Tensor:
-    """Radius of the disk out of focus at each cell, that of the nearest layer there."""
+    """Compute the radius of the disk out of focus at each cell, that of the nearest layer there."""
     rows, columns = height // TRUTH_PX, width // TRUTH_PX
     radius = torch.zeros(rows, columns)
     for layer in exposure.scene:
@@ -166,7 +166,7 @@ def _compute_radius(exposure: Exposure, height: int, width: int) -> Tensor:
 
 
 def _degrade(image: Tensor, exposure: Exposure, seed: int, *, noisy: bool, compressed: bool) -> Tensor:
-    """The photograph with noise and compression. (3, H, W) sRGB in [0, 1] -> same, rounded to eight bits."""
+    """Return the photograph with noise and compression. (3, H, W) sRGB in [0, 1] -> same, rounded to eight bits."""
     shot, read, quality, chroma = torch.rand(4, generator=make_generator(seed, "degradation")).tolist()
     if noisy:
         light = srgb_to_linear(image)

@@ -78,7 +78,7 @@ class TextReader:
     """Reads the text in a picture; the same text every time."""
 
     def __init__(self, threads: int = 1) -> None:
-        """`threads` for the networks, or 0 for as many as there are. Raises UnblurError when the extra is missing."""
+        """Load the networks; `threads` of 0 means as many as there are. Raises UnblurError without the extra."""
         if threads < 0:
             raise UnblurError(f"A reader cannot use {threads} threads; give 1 or more, or 0 for as many as there are.")
         try:

@@ -1,9 +1,10 @@
-"""Mutated photographs of every format, each read and written again under a limit of time and memory.
+"""Mutated photographs of every format, each read and written again within limits of time and memory.
 
     python tests/fuzz.py --count 3000 --seed 7
 
 Every file has to be read, or refused in one sentence that names it; no process may crash, hang, or leave other files.
-What breaks this is kept in a folder and named, and the exit code is 1. The same seed makes the same files.
+Files that break these rules are copied to a folder and named, and the exit code is 1. The same seed makes the same
+files.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 LIMIT_S, LIMIT_BYTES = 20.0, 4_000_000_000
-"""For one file: seconds, and address space of the process that reads it."""
+"""Limits for one file: seconds, and address space of the process that reads it."""
 
 WORKER = """
 import json, resource, sys
@@ -169,7 +170,7 @@ class Worker:
         assert self._process.stdout.readline() == "ready\n", self._process.stderr and self._process.stderr.read()
 
     def answer(self, path: Path, target: Path) -> str:
-        """What became of the photograph: "read", "refused", or what went wrong."""
+        """Return the outcome of one photograph: "read", "refused", or a description of the fault."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([str(path), str(target)]) + "\n")
@@ -187,11 +188,11 @@ class Worker:
 
 @dataclass(frozen=True)
 class Findings:
-    """What became of all the files."""
+    """Outcomes of all files."""
 
     outcomes: Counter[str]
     broken: dict[str, str]
-    """What went wrong, by name of the file."""
+    """Faults by names of files."""
 
 
 def fuzz(count: int, seed: int, folder: Path) -> Findings:

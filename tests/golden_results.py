@@ -180,7 +180,7 @@ def training_results(folder: Path) -> Iterable[tuple[str, Result]]:
 
 
 def restoration_results() -> Iterable[tuple[str, Result]]:
-    """What each bundled checkpoint makes of one crop, in float32."""
+    """Yield the result of each bundled checkpoint on one crop, in float32."""
     pixels = read_photo(EXAMPLES / "reds_blurry.png").pixels[CROP].copy()
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     methods: tuple[tuple[str, Callable[[Any], Any]], ...] = (

@@ -75,7 +75,7 @@ def test_the_text_is_plain_json_for_people() -> None:
 
 
 @pytest.mark.parametrize("support", [Handheld(shake_px=(2.0, 3.0)), Tripod(shake_px=(2.0, 3.0))])
-def test_a_union_is_told_apart_by_kind_at_the_top_too(support: Handheld | Tripod) -> None:
+def test_the_kind_selects_the_class_of_a_union_at_the_top_too(support: Handheld | Tripod) -> None:
     text = to_json(support, Handheld | Tripod)
     assert json.loads(text)["kind"] == type(support).__name__
     assert from_json(text, Handheld | Tripod) == support
@@ -146,7 +146,7 @@ def test_invalid_json_is_named(text: str) -> None:
     ['{"steps": ' + "9" * 5000 + "}", "[" * 100_000, '"' + "x" * 1_000_000 + '"', json.dumps({"x" * 1_000_000: 1})],
     ids=["digits", "deep", "long", "long name"],
 )
-def test_what_is_wrong_is_told_in_a_short_sentence(text: str) -> None:
+def test_errors_are_short_sentences(text: str) -> None:
     with pytest.raises(UnblurError) as caught:
         from_json(text, Shoot)
     assert len(str(caught.value)) < 3000

@@ -1,4 +1,4 @@
-"""How much memory there is: the machine's, and the container's where it is less."""
+"""Free memory is that of the machine, or that of the container where it is less."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the README, `docs/` and the Makefile tell people to type is typed here."""
+"""Every command of the README, `docs/` and the Makefile works as a user would type it."""
 
 import os
 import re
@@ -294,7 +294,7 @@ def parse_command(command: str) -> None:
 
 
 def with_small_batches(make: Callable[..., Recipe]) -> Callable[..., Recipe]:
-    """What makes the recipes of `make`, with updates of one patch each, of 96 px."""
+    """Return a function that makes the recipes of `make` with batches of one patch of 96 px."""
 
     def made(*given: Any, **settings: Any) -> Recipe:
         recipe = make(*given, **settings)

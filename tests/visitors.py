@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def visit(address: str, photo: Path, hostile: Path) -> str | None:
-    """What went wrong in one visit; None where nothing did."""
+    """Return a description of the fault in one visit; None without one."""
     # On a busy machine an answer takes longer than the five seconds that clients wait by themselves.
     client = Client(address, verbose=False, httpx_kwargs={"timeout": 300})
     own = f"{photo.stem}_unblurred_fast.png"

@@ -89,7 +89,7 @@ class TensorFlowJsGraph:
     """A network from pictures to pictures, (B, H, W, 3) float32. Raises UnblurError for what is no such file."""
 
     def __init__(self, model: Path, device: torch.device) -> None:
-        """`model` is the model.json; the shards lie beside it."""
+        """Load the model.json at `model` and the shards beside it."""
         try:
             content = json.loads(model.read_text(encoding="utf-8"))
             nodes = {node["name"]: node for node in content["modelTopology"]["node"]}

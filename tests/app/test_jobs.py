@@ -1,4 +1,4 @@
-"""From what was typed to photographs and results: what is found, where it goes, what is refused."""
+"""Arguments become jobs: which photographs are found, where results go, and which arguments are refused."""
 
 import os
 from pathlib import Path

@@ -97,7 +97,7 @@ def test_a_smaller_set_is_narrower_and_itself_as_broad(
 
 def test_motion_is_sorted_by_name_and_has_its_axes(shaken: Path) -> None:
     images = list(read_known_motion(shaken))
-    assert [seen.image for seen in images] == ["a", "b", "c", "d"]
+    assert [picture.image for picture in images] == ["a", "b", "c", "d"]
     assert images[2].start.shape == (2, 6, 9)
     assert (images[2].end - images[2].start)[:, 0, 0].tolist() == pytest.approx([0.1, 10])
 

@@ -1,4 +1,4 @@
-"""Who may ask the page for what, with requests as the server hands them on."""
+"""The page refuses requests of foreign sites and for files of others; requests are those that the server passes on."""
 
 import asyncio
 import base64

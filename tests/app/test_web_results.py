@@ -1,4 +1,4 @@
-"""What the page makes of photographs, without a browser."""
+"""The page restores photographs and writes results; tested without a browser."""
 
 import zipfile
 from pathlib import Path

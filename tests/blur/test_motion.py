@@ -81,7 +81,7 @@ def test_cropping_an_exposure_crops_its_motion() -> None:
 
 @pytest.mark.parametrize("rolling", [0, 1])
 def test_reblurring_the_sharp_photograph_with_the_exported_trajectories_gives_the_blurry_one(rolling: int) -> None:
-    """On still scenes, at 45 dB in the mean and never below 38; the trajectories are known at every 16th pixel only."""
+    """Expect 45 dB in the mean and 38 dB at least on still scenes; trajectories are known at every 16th pixel only."""
     decibels = []
     for seed in range(12):
         exposure = sample_exposure(replace(CLEAN, rolling_share=rolling), SIDE, SIDE, seed)

@@ -37,8 +37,8 @@ def test_a_straight_path_is_the_mean_of_what_scipy_shifts(angle_deg: float) -> N
     again, known = reblur(SHARP[None], path_of(tuple(-half), tuple(half)))
     light = srgb_to_linear(SHARP).numpy()
     shares = (2 * np.arange(INSTANTS) + 1) / INSTANTS - 1
-    seen = [shift(light, (0, -s * half[1], -s * half[0]), order=1, mode="nearest") for s in shares]
-    expected = linear_to_srgb(torch.from_numpy(np.mean(seen, axis=0)).float())
+    observed = [shift(light, (0, -s * half[1], -s * half[0]), order=1, mode="nearest") for s in shares]
+    expected = linear_to_srgb(torch.from_numpy(np.mean(observed, axis=0)).float())
     assert torch.allclose(again[0][:, 7:-7, 7:-7], expected[:, 7:-7, 7:-7], atol=1e-4)
     # And towards the border as far as all light is from inside.
     reach_x, reach_y = (math.ceil(round(abs(side) * (1 - 1 / INSTANTS), 6)) for side in half)
@@ -70,7 +70,7 @@ def test_true_paths_make_what_the_simulator_made(photos: Path) -> None:
         ends = pair.fit_ends(8)
         again, known = reblur(pair.sharp[None], to_undirected(ends.start, ends.end)[None])
         where = known.expand_as(again)[0]
-        errors += torch.stack([(seen - pair.blurry)[where].abs().mean() for seen in (again[0], pair.sharp)])
+        errors += torch.stack([(observed - pair.blurry)[where].abs().mean() for observed in (again[0], pair.sharp)])
     assert errors[0] < errors[1] / 2
 
 

@@ -40,7 +40,7 @@ def random_photo(seed: int = 0) -> torch.Tensor:
     return torch.rand(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(seed))
 
 
-def seen(light: torch.Tensor, exposure: Exposure, *pictures: torch.Tensor | None) -> torch.Tensor:
+def observed(light: torch.Tensor, exposure: Exposure, *pictures: torch.Tensor | None) -> torch.Tensor:
     return average_over_poses(render_layers(light, exposure, pictures), exposure)
 
 
@@ -82,7 +82,7 @@ def test_displacement_is_in_proportion_to_disparity() -> None:
     point[:, 30, 40] = 1.0
     places = {}
     for disparity in (0.5, 1.0, 1.5):
-        light = seen(point, exposed(sideways([12.0]), Layer(disparity=((disparity,),))))
+        light = observed(point, exposed(sideways([12.0]), Layer(disparity=((disparity,),))))
         places[disparity] = 40 - int(light[0, 30].argmax())
     assert places == {0.5: 6, 1.0: 12, 1.5: 18}
 
@@ -93,14 +93,14 @@ def test_a_relief_moves_each_place_by_its_own_disparity() -> None:
     assert isinstance(relief, torch.Tensor)
     torch.testing.assert_close(relief[7], torch.linspace(0.5, 1.5, WIDTH))
     ramp = torch.arange(WIDTH, dtype=torch.float32).expand(3, HEIGHT, WIDTH) / 100
-    moved = (seen(ramp, exposed(sideways([10.0]), tilted)) - ramp)[0, 7, :60] * 100
+    moved = (observed(ramp, exposed(sideways([10.0]), tilted)) - ramp)[0, 7, :60] * 100
     torch.testing.assert_close(moved, 10 * torch.linspace(0.5, 1.5, WIDTH)[:60], atol=1e-3, rtol=0)
 
 
 def test_a_relief_of_equal_points_is_a_plane() -> None:
     poses = sideways([-4.0, 0.0, 4.0])
-    plane = seen(random_photo(), exposed(poses, Layer(disparity=((0.7,),))))
-    relief = seen(random_photo(), exposed(poses, Layer(disparity=((0.7,) * 4,) * 4)))
+    plane = observed(random_photo(), exposed(poses, Layer(disparity=((0.7,),))))
+    relief = observed(random_photo(), exposed(poses, Layer(disparity=((0.7,) * 4,) * 4)))
     torch.testing.assert_close(relief, plane, atol=1e-4, rtol=0)
 
 
@@ -127,11 +127,11 @@ def test_a_followed_object_is_sharp_before_a_blurred_background() -> None:
 
 
 def test_light_that_an_object_blocks_for_a_share_of_the_exposure_is_missing_by_that_share() -> None:
-    """At the edge of a black moving object before a white wall: what is seen is the time it was not covered."""
+    """Light at the edge of a black moving object before a white wall is the share of time without the object."""
     steps = [float(x) for x in range(-8, 9)]
     thing = Layer(matte=DISK, poses=sideways(steps), picture="black.png")  # type: ignore[arg-type]
     white, black = torch.ones(3, HEIGHT, WIDTH), torch.zeros(3, HEIGHT, WIDTH)
-    light = seen(white, exposed(STILL * len(steps), Layer(), thing), None, black)
+    light = observed(white, exposed(STILL * len(steps), Layer(), thing), None, black)
     matte = compute_coverage(DISK, FRAME, HEIGHT, WIDTH, CPU)
     covered = torch.stack([matte.roll(int(x), dims=2) for x in steps]).mean(dim=0)
     torch.testing.assert_close(light[:1], 1 - covered, atol=1e-4, rtol=0)
@@ -150,7 +150,7 @@ def test_every_row_of_a_rolling_shutter_has_its_own_part_of_the_path() -> None:
     """A path that rests, then moves: the first rows stay sharp, the last are blurred."""
     path = [0.0] * 30 + [float(x) for x in range(31)]
     light = srgb_to_linear(random_photo())
-    blurry = seen(light, exposed(sideways(path), readout=0.5))
+    blurry = observed(light, exposed(sideways(path), readout=0.5))
     error = (blurry - light).abs().mean(dim=(0, 2))
     assert error[:3].max() < 0.02
     assert error[-3:].min() > 0.1
@@ -158,8 +158,8 @@ def test_every_row_of_a_rolling_shutter_has_its_own_part_of_the_path() -> None:
 
 def test_without_readout_time_a_rolling_shutter_is_a_global_one() -> None:
     path = sideways([float(x) for x in range(-6, 7)])
-    almost = seen(random_photo(), exposed(path, readout=1e-9))
-    torch.testing.assert_close(almost, seen(random_photo(), exposed(path)), atol=1e-3, rtol=0)
+    almost = observed(random_photo(), exposed(path, readout=1e-9))
+    torch.testing.assert_close(almost, observed(random_photo(), exposed(path)), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("margin_px", [0, 12])

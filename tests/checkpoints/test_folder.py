@@ -106,7 +106,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
 
 
 def test_pipes_and_devices_are_not_replaced(tmp_path: Path) -> None:
-    """For root, /dev/stdout could be replaced by a file."""
+    """Root could replace /dev/stdout by a file."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

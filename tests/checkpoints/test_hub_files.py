@@ -10,7 +10,7 @@ from unblur.errors import UnblurError
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the hub's client leaves on disk after one download of nobody/lpips/v0.1/alex.pth."""
+    """Cache of the hub's client after one download of nobody/lpips/v0.1/alex.pth."""
     repository = tmp_path / "cache" / "models--nobody--lpips"
     commit = "0" * 40
     (repository / "refs").mkdir(parents=True)

@@ -22,8 +22,8 @@ def test_a_copy_with_fewer_scales_has_the_same_weights(tmp_path: Path, capsys: p
     four, two = load_checkpoint(tmp_path / "four"), load_checkpoint(tmp_path / "two")
     assert isinstance(two.config, MultiScaleConfig)
     assert two.config.scales == 2
-    kept = two.model.state_dict()
-    assert all(torch.equal(value.half(), kept[name].half()) for name, value in four.model.state_dict().items())
+    stored = two.model.state_dict()
+    assert all(torch.equal(value.half(), stored[name].half()) for name, value in four.model.state_dict().items())
     blurry = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert not torch.allclose(two.model(blurry), four.model(blurry))
     assert "restores at 2 scales" in (tmp_path / "two" / "README.md").read_text()

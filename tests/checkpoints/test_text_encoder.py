@@ -63,9 +63,9 @@ def test_the_tokens_of_an_instruction_are_truncated_as_in_sana(gemma: Path) -> N
     read = tokenizer()(instruction + "a red bus", padding="max_length", max_length=6 + longest - 2, return_tensors="pt")
     with torch.no_grad():
         states = network(**read).last_hidden_state
-    kept = [0, *range(-longest + 1, 0)]
+    selected = [0, *range(-longest + 1, 0)]
     tokens = encoder(["a red bus"])
-    expected = states[:, kept][:, read["attention_mask"][:, kept][0].bool()]
+    expected = states[:, selected][:, read["attention_mask"][:, selected][0].bool()]
     torch.testing.assert_close(tokens.values, expected, atol=1e-5, rtol=1e-5)
     assert bool(tokens.mask.all())
 

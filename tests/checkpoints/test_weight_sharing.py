@@ -69,10 +69,10 @@ def test_a_part_that_differs_in_one_weight_is_stored(small: GlowDeblur) -> None:
     estimator = small.motion_guidance.estimator
     bias = next(value for name, value in estimator.named_parameters() if name.endswith("bias"))
     with torch.no_grad():
-        kept = bias[0].clone()
+        original = bias[0].clone()
         bias[0] += 1
         assert "motion_guidance.estimator" not in {one.part for one in find_shared_parts(small)}
-        bias[0] = kept
+        bias[0] = original
 
 
 def test_a_network_without_common_parts_shares_none() -> None:

@@ -30,7 +30,7 @@ BLURRY, SHARP = png(100), png(200)
 
 
 def build(root: Path, files: Iterable[str]) -> Path:
-    """Blurry or sharp pictures, told by their paths, and lists as `path=content`."""
+    """Write pictures, blurry or sharp as their paths say, and lists, given as `path=content`."""
     for file in files:
         name, _, text = file.partition("=")
         path = root / name

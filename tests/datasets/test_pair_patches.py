@@ -43,22 +43,22 @@ def lies_in(patch: Tensor, picture: Tensor) -> bool:
 
 def test_patches_are_the_same_square_of_both_pictures_turned_alike(folder: Path) -> None:
     whole = {pair.name: pair.sharp for pair in PairFolder(folder)}
-    source, seen = patches(folder), set()
+    source, orientations = patches(folder), set()
     for index in range(10):
         patch = source[index]
         assert patch.blurry.shape == patch.sharp.shape == (3, 16, 16)
         torch.testing.assert_close(patch.sharp, 1 - patch.blurry)
         turns = [lies_in(apply_dihedral(patch.sharp, back), whole[patch.name]) for back in range(8)]
         assert sum(turns) == 1
-        seen.add(turns.index(True))
-    assert len(seen) > 3
+        orientations.add(turns.index(True))
+    assert len(orientations) > 3
 
 
 def test_a_patch_depends_on_its_seed_and_number_only(folder: Path) -> None:
     one, again, other = patches(folder), patches(folder), patches(folder, seed=2)
     forgetful = patches(folder, memory_bytes=0)
-    kept = [one[index] for index in (7, 3, 5)]
-    for index, patch in zip((5, 3, 7), kept[::-1], strict=True):
+    recorded = [one[index] for index in (7, 3, 5)]
+    for index, patch in zip((5, 3, 7), recorded[::-1], strict=True):
         assert torch.equal(patch.blurry, again[index].blurry)
         assert torch.equal(patch.blurry, forgetful[index].blurry)
     assert any(not torch.equal(one[index].blurry, other[index].blurry) for index in range(3))

@@ -47,10 +47,10 @@ def test_items_are_the_same_whichever_thread_makes_them(simulated: SimulatedPair
 def test_rotated_cached_ends_equal_the_ends_of_the_rotated_motion(simulated: SimulatedPairs, orientation: int) -> None:
     for number in range(6):
         pair = simulated[number]
-        kept = AugmentedPair(pair, orientation).fit_ends(8)
+        fitted = AugmentedPair(pair, orientation).fit_ends(8)
         start, end = pair.compute_motion_at(8).apply_dihedral(orientation).fit_ends()
-        assert torch.equal(kept.start, start)
-        assert torch.equal(kept.end, end)
+        assert torch.equal(fitted.start, start)
+        assert torch.equal(fitted.end, end)
         assert pair.fit_ends(8) is pair.fit_ends(8)
 
 

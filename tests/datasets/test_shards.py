@@ -213,7 +213,7 @@ def test_a_shard_cut_short_is_refused(shards: Path, share: float) -> None:
 
 
 def test_a_shard_cut_between_two_pairs_is_refused(shards: Path) -> None:
-    """Where tar itself sees nothing wrong."""
+    """Such a file is a valid tar archive."""
     path = shards / "pairs-000000.tar"
     with tarfile.open(path) as tar:
         offset = tar.getmember("000000002.blurry.png").offset

@@ -107,7 +107,7 @@ def test_drawn_signs_are_reproducible_and_equally_frequent(photos: PhotoFolder) 
     assert torch.equal(torch.stack(list(first.photos)), torch.stack(again.photos[::-1][::-1]))
     assert torch.equal(first.photos[1].float() / 255, draw_sign(1, small, photos).picture)
     assert first.weights.tolist() == pytest.approx([1 / 3] * 3)
-    assert first.read_shortest_side_px == 256
+    assert first.shortest_side_px == 256
     with pytest.raises(IndexError):
         first.photos[3]
 

@@ -34,7 +34,7 @@ def path_kernel(side: int, seed: int, length: float) -> Tensor:
 
 
 def blurred(sharp: Tensor, kernel: Tensor) -> Tensor:
-    """Where all light comes from inside: (H, W) -> (H - S + 1, W - S + 1)."""
+    """Convolve without borders, so that all light comes from inside: (H, W) -> (H - S + 1, W - S + 1)."""
     return torch.from_numpy(fftconvolve(sharp.numpy(), kernel.numpy(), mode="valid").astype(np.float32))
 
 

@@ -20,7 +20,7 @@ def rolling(angle_rad: float, side: int = 31, rolls: int = 9) -> CameraPath:
 
 
 def turned_scene(sharp: torch.Tensor, angle_rad: float, steps: int = 61) -> torch.Tensor:
-    """The mean of a scene that SciPy turns about the middle, clockwise as seen with positive angles."""
+    """Average a scene that SciPy turns about the middle, clockwise for positive angles."""
     total = torch.zeros_like(sharp)
     for step in range(steps):
         angle = (step / (steps - 1) - 0.5) * angle_rad

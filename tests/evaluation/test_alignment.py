@@ -37,7 +37,7 @@ class Golden:
     """OpenCV 5.0.0's, of the reference in the picture: left top, right top, left bottom, right bottom."""
     psnr_db: tuple[float, float]
     """OpenCV 5.0.0's and 4.5.5's."""
-    seen: float
+    observed: float
 
 
 def cases() -> dict[str, Golden]:
@@ -48,21 +48,21 @@ def cases() -> dict[str, Golden]:
             sharp=sharp,
             corners=((-0.175, -0.016), (637.098, 1.326), (-1.265, 447.167), (639.095, 446.642)),
             psnr_db=(21.5755, 21.5756),
-            seen=0.99890,
+            observed=0.99890,
         ),
         "darker and elsewhere": Golden(
             picture=0.9 * blurry[:, 58 : 58 + 256, 103 : 103 + 320],
             sharp=sharp[:, 60 : 60 + 256, 100 : 100 + 320],
             corners=((-3.145, 0.803), (315.737, 1.626), (-3.798, 257.289), (315.267, 257.347)),
             psnr_db=(20.0857, 20.0856),
-            seen=0.98152,
+            observed=0.98152,
         ),
         "sharp elsewhere": Golden(
             picture=sharp[:, 50 : 50 + 200, 200 : 200 + 300],
             sharp=sharp[:, 53 : 53 + 200, 196 : 196 + 300],
             corners=((-3.984, 3.020), (294.976, 3.042), (-4.021, 201.994), (295.004, 201.995)),
             psnr_db=(26.3600, 26.3637),
-            seen=0.97187,
+            observed=0.97187,
         ),
     }
 
@@ -101,7 +101,7 @@ def test_the_homography_and_the_psnr_equal_those_of_opencv(name: str) -> None:
     aligned = align_by_homography(case.picture, case.sharp, clip=False)
     assert PSNR.measure(aligned) == pytest.approx(case.psnr_db[0], abs=0.001)
     assert PSNR.measure(aligned) == pytest.approx(case.psnr_db[1], abs=0.005)
-    assert float(aligned.valid.double().mean()) == pytest.approx(case.seen, abs=1e-4)
+    assert float(aligned.valid.double().mean()) == pytest.approx(case.observed, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -171,17 +171,17 @@ def test_brightness_is_matched_and_a_black_picture_stays_black() -> None:
 def test_masked_metrics_ignore_invalid_pixels_and_equal_plain_ones_without() -> None:
     case = cases()["darker and elsewhere"]
     picture, sharp = case.picture[:, :64, :80].double(), case.sharp[:, :64, :80].double()
-    seen = torch.ones(64, 80, dtype=torch.bool)
-    whole = Aligned(picture=picture, sharp=sharp, valid=seen)
+    observed = torch.ones(64, 80, dtype=torch.bool)
+    whole = Aligned(picture=picture, sharp=sharp, valid=observed)
     assert PSNR.measure(whole) == float(psnr(picture[None], sharp[None]))
     assert SSIM.measure(whole) == float(ssim(picture[None], sharp[None]))
-    seen[:20] = False
-    masked = Aligned(picture=picture * seen, sharp=sharp * seen, valid=seen)
+    observed[:20] = False
+    masked = Aligned(picture=picture * observed, sharp=sharp * observed, valid=observed)
     assert PSNR.measure(masked) == pytest.approx(float(psnr(picture[None, :, 20:], sharp[None, :, 20:])))
     options = {"channel_axis": 2, "gaussian_weights": True, "use_sample_covariance": False, "data_range": 1}
     arrays = (one.permute(1, 2, 0).numpy() for one in (masked.picture, masked.sharp))
     _, similarity = structural_similarity(*arrays, full=True, **options)
-    weight = np.repeat(seen.numpy()[5:-5, 5:-5, None], 3, axis=2)
+    weight = np.repeat(observed.numpy()[5:-5, 5:-5, None], 3, axis=2)
     per_channel = (similarity[5:-5, 5:-5] * weight).sum((0, 1)) / weight.sum((0, 1))
     assert SSIM.measure(masked) == pytest.approx(per_channel.mean(), abs=1e-9)
 

@@ -21,8 +21,8 @@ def _shaken(length_px: float, angle_deg: float) -> torch.Tensor:
     light = srgb_to_linear(read_rgb(SHARP).float() / 255).numpy()
     x, y = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
     places = np.linspace(-length_px / 2, length_px / 2, 2 * int(length_px) + 1)
-    seen = [shift(light, (0, place * y, place * x), order=1, mode="nearest") for place in places]
-    return linear_to_srgb(torch.from_numpy(np.mean(seen, axis=0)).float().clamp(0, 1))
+    views = [shift(light, (0, place * y, place * x), order=1, mode="nearest") for place in places]
+    return linear_to_srgb(torch.from_numpy(np.mean(views, axis=0)).float().clamp(0, 1))
 
 
 def _line(photo: torch.Tensor) -> tuple[float, float]:
@@ -35,8 +35,8 @@ def _line(photo: torch.Tensor) -> tuple[float, float]:
 
 @pytest.mark.parametrize("angle_deg", [0, 45, 90, 150])
 def test_direction_and_length_of_the_motion_are_estimated(angle_deg: float) -> None:
-    length_px, seen_deg = _line(_shaken(12, angle_deg))
-    assert abs((seen_deg - angle_deg + 90) % 180 - 90) < 10
+    length_px, estimated_deg = _line(_shaken(12, angle_deg))
+    assert abs((estimated_deg - angle_deg + 90) % 180 - 90) < 10
     assert length_px == pytest.approx(12, rel=0.5)
 
 

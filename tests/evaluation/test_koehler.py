@@ -47,13 +47,13 @@ def psnr_of_the_benchmark(sharp: np.ndarray, restored: np.ndarray) -> float:
     # Rows and columns counted from 1, as MATLAB does.
     down = down + 1 - height - 1 if down + 1 > height // 2 else down
     right = right + 1 - width - 1 if right + 1 > width // 2 else right
-    moved, seen = np.zeros_like(z), np.zeros((height, width, 1))
+    moved, inside = np.zeros_like(z), np.zeros((height, width, 1))
     for row in range(height):
         for column in range(width):
             if 0 <= row - down < height and 0 <= column - right < width:
                 moved[row, column] = z[row - down, column - right]
-                seen[row, column] = 1
-    error = (x * seen - moved) @ [0.299, 0.587, 0.114]
+                inside[row, column] = 1
+    error = (x * inside - moved) @ [0.299, 0.587, 0.114]
     return float(10 * np.log10(255**2 / (error**2).mean()))
 
 

@@ -23,7 +23,7 @@ def patterns(seed: int, length_px: float = 10) -> BlurPatterns:
 
 
 def test_equal_numbers_give_equal_bytes(tmp_path: Path) -> None:
-    """As PNG. Matplotlib names the clipping paths of an SVG by their addresses in memory."""
+    """Only PNG files are compared, because Matplotlib names the clipping paths of an SVG by addresses in memory."""
     first, second = tmp_path / "first.png", tmp_path / "second.png"
     for path in (first, second):
         plot_patterns({"GoPro": patterns(0)}, path)

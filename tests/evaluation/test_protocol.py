@@ -1,4 +1,4 @@
-"""What each protocol forgives, what it does not, and which data set it belongs to."""
+"""Each protocol belongs to a data set, and ignores certain differences between pictures and no others."""
 
 import math
 

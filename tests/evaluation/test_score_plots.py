@@ -1,4 +1,4 @@
-"""What the figures of scores and the sheet of the worst images show, and what they refuse."""
+"""Figures of scores and the sheet of the worst images show the right numbers, and refuse tables without them."""
 
 import math
 from dataclasses import replace

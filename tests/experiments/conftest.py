@@ -12,7 +12,7 @@ from unblur.photos.writing import write_photo
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """On pictures this small more threads only wait for each other, for seconds where the machine is busy."""
+    """Use one thread: on pictures this small more of them only wait for each other, for seconds on a busy machine."""
     torch.set_num_threads(1)
 
 

@@ -92,9 +92,9 @@ MOTIONS = [LineBlur(length_px=length, angle_deg=angle) for length, angle in ((6,
 @pytest.mark.parametrize("blur", MOTIONS, ids=str)
 def test_the_motion_is_estimated_and_removed(sharp: Pixels, blur: LineBlur) -> None:
     blurry = moved(sharp, blur)
-    seen = estimate_line_blur(srgb_to_linear(to_planes(blurry))[0])
-    assert seen.length_px == pytest.approx(blur.length_px, abs=1.5)
-    assert seen.angle_deg == pytest.approx(blur.angle_deg, abs=9)
+    estimated = estimate_line_blur(srgb_to_linear(to_planes(blurry))[0])
+    assert estimated.length_px == pytest.approx(blur.length_px, abs=1.5)
+    assert estimated.angle_deg == pytest.approx(blur.angle_deg, abs=9)
     assert psnr_db(richardson_lucy.restore(blurry), sharp) > psnr_db(blurry, sharp) + 2
 
 
@@ -121,7 +121,7 @@ def test_a_line_is_as_long_as_it_is_said_to_be(blur: LineBlur) -> None:
     assert torch.allclose(kernel, kernel.flip(0, 1), atol=1e-3)
     places = torch.arange(kernel.shape[0], dtype=torch.float64) - kernel.shape[0] // 2
     x, y = (kernel.sum(0) * places.square()).sum(), (kernel.sum(1) * places.square()).sum()
-    # Of an even line of length L, seen through two linear interpolations of a variance up to 1/4 each.
+    # The variance of an even line of length L after two linear interpolations, each of a variance up to 1/4.
     assert float(x + y) == pytest.approx(blur.length_px**2 / 12, abs=0.5)
     assert float(mixed(kernel, places)) == pytest.approx(
         blur.length_px**2 / 24 * math.sin(2 * math.radians(blur.angle_deg)), abs=0.2

@@ -1,4 +1,4 @@
-"""What the words on the command line mean: presets, folders, folders with a name; and what is kept for measuring."""
+"""Words on the command line name presets, folders, or folders with a name; pairs for measuring are held out."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tables of the studies say of cells and rows made by hand."""
+"""Tables of the studies, made of cells and rows written by hand."""
 
 import csv
 import math

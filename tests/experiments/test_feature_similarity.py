@@ -1,4 +1,4 @@
-"""What a semantic prior has learnt: a fresh one is its teacher, and a table goes by severity."""
+"""Feature similarity of a semantic prior: a fresh prior equals its teacher, and the table is sorted by severity."""
 
 from dataclasses import replace
 from pathlib import Path

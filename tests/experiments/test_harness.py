@@ -1,4 +1,4 @@
-"""What every experiment has in common: how it is listed, how it ends, and whose its folder is."""
+"""Every experiment is listed, ends with an exit code, and refuses the folder of another."""
 
 import subprocess
 import sys

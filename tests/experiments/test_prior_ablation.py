@@ -88,11 +88,11 @@ def test_the_first_host_gets_all_seeds_and_ablations(tmp_path: Path) -> None:
     assert len(plan_runs(tmp_path, prior, ("unet", "nafnet"), steps=10, seeds=3, ablation_seeds=1)) == 3 * 2 + 3 + 2
     assert len({run.folder for run in runs}) == len(runs)
     assert {run.recipe.seed for run in runs if run.host == "nafnet"} == {1}
-    told = {run.variant.title: run for run in runs if run.host == "unet" and run.recipe.seed == 1}
-    assert set(told) == {"no prior", "prior", "no distillation", "one level", "no attention"}
-    assert told["no distillation"].variant.init_prior == tmp_path / "undistilled"
-    assert told["no distillation"].recipe == told["prior"].recipe
-    one_level = told["one level"].recipe.model
+    by_title = {run.variant.title: run for run in runs if run.host == "unet" and run.recipe.seed == 1}
+    assert set(by_title) == {"no prior", "prior", "no distillation", "one level", "no attention"}
+    assert by_title["no distillation"].variant.init_prior == tmp_path / "undistilled"
+    assert by_title["no distillation"].recipe == by_title["prior"].recipe
+    one_level = by_title["one level"].recipe.model
     assert isinstance(one_level, UNetConfig)
     assert one_level.prior is not None
     assert one_level.prior.only_stride_px == 32
@@ -116,15 +116,15 @@ def test_the_severe_fifth_is_what_was_blurriest() -> None:
 
 
 def test_means_spreads_and_differences_of_the_same_seed() -> None:
-    without, told = (24.0, 25.0, 23.5), (24.5, 25.1, 24.0)
+    without, scores_with = (24.0, 25.0, 23.5), (24.5, 25.1, 24.0)
     results = [result("no prior", seed, db, db - 3) for seed, db in enumerate(without, 1)]
-    results += [result("prior", seed, db, db - 2.5) for seed, db in enumerate(told, 1)]
+    results += [result("prior", seed, db, db - 2.5) for seed, db in enumerate(scores_with, 1)]
     results.append(result("no prior", 1, 26.0, 21.0, host="nafnet"))
     table = make_result_table(results, "no prior")
     lines = {line[:2]: dict(zip(table.header, line, strict=True)) for line in table.lines}
-    differences = [one - other for one, other in zip(told, without, strict=True)]
+    differences = [one - other for one, other in zip(scores_with, without, strict=True)]
     assert lines["unet", "prior"]["over no prior, dB"] == f"{fmean(differences):+.3f} ± {stdev(differences):.3f}"
-    assert lines["unet", "prior"]["PSNR"] == f"{fmean(told):.2f} ± {stdev(told):.2f}"
+    assert lines["unet", "prior"]["PSNR"] == f"{fmean(scores_with):.2f} ± {stdev(scores_with):.2f}"
     assert lines["unet", "no prior"]["over no prior, dB"] == ""
     assert lines["nafnet", "no prior"]["PSNR"] == "26.00"
     assert lines["blurry", ""]["PSNR severe"] == "15.00"

@@ -1,4 +1,4 @@
-"""What a prior costs: counted by hand where that is possible."""
+"""The cost of a prior equals counts by hand where these are possible."""
 
 import csv
 from dataclasses import replace

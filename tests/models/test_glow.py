@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
 
 
 def lively(config: GlowConfig = GLOW) -> GlowDeblur:
-    """With random weights where training begins with zeros."""
+    """Return a network with random weights where training begins with zeros."""
     torch.manual_seed(0)
     network = GlowDeblur(config)
     for name, parameter in network.named_parameters():
@@ -46,8 +46,8 @@ class Enlarged(nn.Module):
         return F.interpolate(latents[:, :3], scale_factor=32.0)
 
 
-def every(batch: int, kept: bool) -> Tensor:
-    return torch.full((batch,), kept)
+def every(batch: int, used: bool) -> Tensor:
+    return torch.full((batch,), used)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 160)])
@@ -148,7 +148,7 @@ def test_the_motion_map_holds_paths_and_their_lengths() -> None:
     torch.testing.assert_close(drop_conditions[:2, 1, 2], middle / 32)
     torch.testing.assert_close(drop_conditions[4, 1, 2], length / 32)
     assert bool((drop_conditions[5] == 1).all())
-    # Which end is the start is not told.
+    # The map does not distinguish the start from the end.
     torch.testing.assert_close(compute_motion_map(to_undirected(end, start))[0], drop_conditions)
 
 
@@ -168,7 +168,9 @@ def loss_of(network: GlowDeblur, blurry: Tensor, sharp: Tensor, clean: Tensor, s
     """A step of training: docs/explain/glowdeblur.md."""
     batch = len(blurry)
     conditions: Conditions = network(blurry)
-    masked = network.drop_conditions(conditions, *(torch.rand(2, batch, generator=make_generator(seed, "told")) >= 0.1))
+    masked = network.drop_conditions(
+        conditions, *(torch.rand(2, batch, generator=make_generator(seed, "masks")) >= 0.1)
+    )
     sigma = sample_sigmas(batch, make_generator(seed, "sigma"))
     noise = torch.randn(clean.shape, generator=make_generator(seed, "noise"))
     velocity = network.predict_velocity(add_noise(clean, noise, sigma), sigma, masked)

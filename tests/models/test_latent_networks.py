@@ -72,10 +72,10 @@ def test_latents_are_centred_and_have_unit_deviation_by_construction() -> None:
     latents = encoder(images)
     assert torch.allclose(latents.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-4)
     assert torch.allclose(latents.std(dim=(0, 2, 3)), torch.ones(4), atol=0.02)
-    # What training remembers of one batch, at 16 bits as checkpoints are kept, does the same afterwards.
+    # Running statistics of one batch, rounded to 16 bits as in checkpoints, normalize as well afterwards.
     later = encoder.half().float().eval()(images)
     assert torch.allclose(later, latents, atol=0.05)
-    # One picture alone is not centred: its brightness is to be kept.
+    # One picture alone is not centred: its brightness is information.
     assert float(encoder(images[:1]).mean(dim=(2, 3)).abs().max()) > 0.1
 
 

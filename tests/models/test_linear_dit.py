@@ -22,7 +22,7 @@ TINY = LinearDiTConfig(
 
 
 def lively(config: LinearDiTConfig = TINY) -> LinearDiT:
-    """With random weights where training begins with zeros or nearly so."""
+    """Return a network with random weights where training begins with zeros or nearly so."""
     torch.manual_seed(0)
     network = LinearDiT(config)
     torch.nn.init.normal_(network.ending.weight, std=0.5)
@@ -106,13 +106,13 @@ def test_attention_is_equivariant_to_permutations() -> None:
 
 
 def test_padding_has_no_effect() -> None:
-    network, (noisy, sigma), told = lively(), latents(), words(padding=3)
-    short = Tokens(told.values[:, :5], told.mask[:, :5])
+    network, (noisy, sigma), condition = lively(), latents(), words(padding=3)
+    short = Tokens(condition.values[:, :5], condition.mask[:, :5])
     with torch.no_grad():
-        torch.testing.assert_close(network(noisy, sigma, told), network(noisy, sigma, short), atol=1e-5, rtol=1e-5)
-        other = Tokens(told.values.clone(), told.mask)
+        torch.testing.assert_close(network(noisy, sigma, condition), network(noisy, sigma, short), atol=1e-5, rtol=1e-5)
+        other = Tokens(condition.values.clone(), condition.mask)
         other.values[:, 0] += 1
-        assert not torch.allclose(network(noisy, sigma, told), network(noisy, sigma, other), atol=1e-4)
+        assert not torch.allclose(network(noisy, sigma, condition), network(noisy, sigma, other), atol=1e-4)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 7), (16, 3)])
@@ -137,12 +137,12 @@ def test_every_parameter_has_a_gradient() -> None:
 
 
 def test_bfloat16_is_near_float32() -> None:
-    network, (noisy, sigma), told = lively(), latents(8, 8), words()
+    network, (noisy, sigma), condition = lively(), latents(8, 8), words()
     with torch.no_grad():
-        exact = network(noisy, sigma, told)
+        exact = network(noisy, sigma, condition)
         with torch.autocast("cpu", torch.bfloat16):
-            mixed = network(noisy, sigma, told)
-        halved = network.bfloat16()(noisy.bfloat16(), sigma, told)
+            mixed = network(noisy, sigma, condition)
+        halved = network.bfloat16()(noisy.bfloat16(), sigma, condition)
     for rounded in (mixed, halved):
         assert (rounded.float() - exact).square().mean().sqrt() < 0.03 * exact.std()
 

@@ -14,7 +14,7 @@ TINY = MotionEstimatorConfig(channels=(4, 6, 8, 8), blocks=(1, 1, 1, 1))
 
 
 def lively(config: MotionEstimatorConfig = TINY) -> MotionEstimator:
-    """With random weights where training begins with zeros."""
+    """Return a network with random weights where training begins with zeros."""
     torch.manual_seed(0)
     network = MotionEstimator(config)
     for name, parameter in network.named_parameters():

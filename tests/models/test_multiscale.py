@@ -18,7 +18,7 @@ CONFIG = MultiScaleConfig(nafnet=NAFNET, channels=8, blocks=1)
 
 @pytest.fixture
 def network() -> MultiScale:
-    """With random weights everywhere but in the end of the choice, which is zero as in the beginning."""
+    """Return a network with random weights everywhere but in the last layer of the selection, which stays zero."""
     torch.manual_seed(0)
     model = MultiScale(CONFIG).eval().requires_grad_(False)
     for name, parameter in model.named_parameters():
@@ -63,31 +63,32 @@ def test_where_the_coarser_size_is_chosen_only_the_smallest_counts(network: Mult
 
 
 def test_an_untrained_coarse_condition_changes_nothing(network: MultiScale) -> None:
-    told = MultiScale(replace(CONFIG, condition_on_coarser=True)).eval()
-    assert told.coarse_proj is not None
-    assert {name for name in told.state_dict() if name not in network.state_dict()} == {
+    conditioned = MultiScale(replace(CONFIG, condition_on_coarser=True)).eval()
+    assert conditioned.coarse_proj is not None
+    assert {name for name in conditioned.state_dict() if name not in network.state_dict()} == {
         "coarse_proj.weight",
         "coarse_proj.bias",
     }
-    told.load_state_dict(told.state_dict() | network.state_dict())
+    conditioned.load_state_dict(conditioned.state_dict() | network.state_dict())
     x = blurry(41, 30)
-    torch.testing.assert_close(told(x), network(x), rtol=0, atol=0)
+    torch.testing.assert_close(conditioned(x), network(x), rtol=0, atol=0)
 
 
 def test_the_nafnet_is_conditioned_on_the_coarser_result(network: MultiScale) -> None:
-    """At two sizes, with the own size chosen: what came up moves what the NAFNet makes of the photograph."""
-    told = MultiScale(replace(CONFIG, condition_on_coarser=True, scales=2)).double().eval().requires_grad_(False)
-    assert told.coarse_proj is not None
-    told.load_state_dict(told.state_dict() | network.state_dict())
-    choose(told, -100.0)
-    told.coarse_proj.weight.normal_(generator=torch.Generator().manual_seed(2))
+    """The coarser result changes the NAFNet's output, even where only the finest of two scales is selected."""
+    conditioned = MultiScale(replace(CONFIG, condition_on_coarser=True, scales=2)).double().eval().requires_grad_(False)
+    assert conditioned.coarse_proj is not None
+    conditioned.load_state_dict(conditioned.state_dict() | network.state_dict())
+    choose(conditioned, -100.0)
+    conditioned.coarse_proj.weight.normal_(generator=torch.Generator().manual_seed(2))
     x = blurry(48, 32).double()
     half = x.reshape(1, 3, 24, 2, 16, 2).mean(dim=(3, 5))
-    came_up = 8 * upsample2x(told.nafnet(half) - half)
+    came_up = 8 * upsample2x(conditioned.nafnet(half) - half)
     pixels = came_up.reshape(1, 3, 24, 2, 16, 2).permute(0, 1, 3, 5, 2, 4).reshape(1, 12, 24, 16)
-    expected = told.nafnet(x, F.conv2d(pixels, told.coarse_proj.weight, told.coarse_proj.bias, padding=1))
-    torch.testing.assert_close(told(x), expected)
-    assert not torch.allclose(expected, told.nafnet(x))
+    proj = conditioned.coarse_proj
+    expected = conditioned.nafnet(x, F.conv2d(pixels, proj.weight, proj.bias, padding=1))
+    torch.testing.assert_close(conditioned(x), expected)
+    assert not torch.allclose(expected, conditioned.nafnet(x))
 
 
 def test_training_begins_near_the_plain_network(network: MultiScale) -> None:
@@ -102,7 +103,7 @@ def test_training_begins_near_the_plain_network(network: MultiScale) -> None:
 
 
 def test_a_constant_correction_stays_constant_whatever_is_chosen(network: MultiScale) -> None:
-    """As all sizes agree, a choice between them changes nothing."""
+    """All scales agree, so a selection between them changes nothing."""
     for parameter in network.nafnet.ending.parameters():
         parameter.zero_()
     assert network.nafnet.ending.bias is not None
@@ -123,16 +124,16 @@ def test_corrections_are_enlarged_around_the_middles_of_pixels() -> None:
 
 
 def test_half_resolution_averages_four_pixels() -> None:
-    seen = []
+    inputs = []
 
     class Eye(nn.Module):
         def forward(self, half: Tensor) -> Tensor:
-            seen.append(half)
+            inputs.append(half)
             return half
 
     x = blurry(6, 8)
     torch.testing.assert_close(HalfResolution(Eye())(x), x)
-    torch.testing.assert_close(seen[0], x.reshape(1, 3, 3, 2, 4, 2).mean(dim=(3, 5)))
+    torch.testing.assert_close(inputs[0], x.reshape(1, 3, 3, 2, 4, 2).mean(dim=(3, 5)))
 
 
 def test_one_size_is_no_choice() -> None:

@@ -70,7 +70,7 @@ def test_where_there_is_one_photograph_every_solver_reaches_it(solver: str, step
 
 
 def gaussian_error(solver: str, steps: int) -> float:
-    """Of photographs N(1, 0.5^2) sampled from the noise 0.8, whose way along the exact velocity is known."""
+    """Return the error of sampling photographs N(1, 0.5^2) from the noise 0.8, whose exact trajectory is known."""
     mean, deviation, noise = 1.0, 0.5, torch.full((1, 1, 1, 1), 0.8)
 
     def velocity(noisy: Tensor, sigma: Tensor) -> Tensor:

@@ -33,9 +33,9 @@ def test_an_untrained_student_equals_its_teacher_at_any_size(size: tuple[int, in
     prior = SemanticPrior(TINY)
     blurry = torch.rand(2, 3, *size)
     with torch.no_grad():
-        answers, seen = prior(blurry), compute_features(prior.backbone, blurry)
+        answers, features = prior(blurry), compute_features(prior.backbone, blurry)
     assert [level.stride_px for level in prior.levels] == [4, 8, 16, 32]
-    for level, answer, feature in zip(prior.levels, answers, seen, strict=True):
+    for level, answer, feature in zip(prior.levels, answers, features, strict=True):
         rows, columns = (-(-side // 32) * 32 // level.stride_px for side in size)
         assert answer.shape == (2, level.channels, rows, columns)
         assert torch.equal(answer, feature)

@@ -43,8 +43,8 @@ HOSTS = (
 hosts = pytest.mark.parametrize("config", HOSTS, ids=lambda config: type(config).__name__)
 
 
-def awake(config: RestorerConfig, *, told: bool = True) -> torch.nn.Module:
-    """Nothing is zero, but for what keeps the prior out where it is not to be `told`."""
+def awake(config: RestorerConfig, *, conditioned: bool = True) -> torch.nn.Module:
+    """Build a network without zeros, except those that exclude the prior unless it is `conditioned`."""
     generator = torch.Generator().manual_seed(0)
     model = build(config).eval()
     for name, parameter in model.named_parameters():
@@ -53,7 +53,7 @@ def awake(config: RestorerConfig, *, told: bool = True) -> torch.nn.Module:
             parameter.data = noise * 0.7 / parameter[0].numel() ** 0.5
         elif not name.endswith("strength"):
             parameter.data = parameter.data + 0.1 * noise
-        elif told:
+        elif conditioned:
             parameter.data = noise
     return model
 
@@ -154,8 +154,8 @@ def test_aggregation_lets_every_place_choose_its_level() -> None:
         layer.mix.weight.zero_()[:, :, 1, 1] = torch.eye(2)
         layer.mix.bias.zero_()
         # A mean where the level is finer, bilinear between the middles where it is coarser.
-        seen = [reduce(norm(x)) for reduce, norm, x in zip(layer.reduce, layer.norms, (fine, coarse), strict=True)]
-        at_8 = [F.avg_pool2d(seen[0], 2), F.interpolate(seen[1], scale_factor=2, mode="bilinear")]
+        reduced = [reduce(norm(x)) for reduce, norm, x in zip(layer.reduce, layer.norms, (fine, coarse), strict=True)]
+        at_8 = [F.avg_pool2d(reduced[0], 2), F.interpolate(reduced[1], scale_factor=2, mode="bilinear")]
         for chosen in (0, 1):
             layer.weigh.bias.copy_(torch.tensor([50.0, -50.0]) * (1 - 2 * chosen))
             torch.testing.assert_close(layer([fine, coarse]), at_8[chosen])
@@ -190,7 +190,7 @@ def test_a_prior_with_a_part_left_out_is_a_prior(ablated: dict[str, int], tmp_pa
     blurry = picture(1, 3, 64, 64)
     with torch.no_grad():
         restored = model(blurry)
-        # The fused level of stride 4 is not told when only that of stride 16 is.
+        # The fused level of stride 4 receives no prior when only that of stride 16 does.
         model.get_submodule("prior.student.correct.0").bias.data += 1
         deaf = torch.equal(model(blurry), restored)
         model.get_submodule("prior.student.correct.2").bias.data[0] += 1

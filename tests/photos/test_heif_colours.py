@@ -32,7 +32,7 @@ def heic(primaries: int, transfer: int) -> bytes:
 
 
 def avif(primaries: int, transfer: int) -> bytes:
-    """As Pillow writes it, with other code points in their place."""
+    """Return Pillow's AVIF file with other code points."""
     data = io.BytesIO()
     picture().save(data, "AVIF")
     before, _, after = data.getvalue().partition(b"colrnclx")

@@ -56,7 +56,7 @@ def mark(metadata: Metadata) -> Metadata:
 
 
 def source_types(xmp: bytes) -> list[str]:
-    """By the standard library's other parser."""
+    """Read the source types with another parser, that of the standard library."""
     root = ET.fromstring(xmp.decode())
     found = [d.get(f"{IPTC}DigitalSourceType") for d in root.iter(f"{RDF}Description")]
     return [value for value in found if value] + [str(e.text) for e in root.iter(f"{IPTC}DigitalSourceType")]

@@ -1,4 +1,4 @@
-"""What telephones write beside a photograph is left behind, named, and no longer claimed by the metadata."""
+"""Extra contents of telephones' files are left behind and named, and the metadata no longer claim them."""
 
 import io
 import struct
@@ -211,7 +211,7 @@ def test_tiles_are_assembled(tmp_path: Path, kind: bytes, hidden: bool) -> None:
 
 @pytest.mark.slow
 def test_48_megapixels_of_tiles_are_read(tmp_path: Path) -> None:
-    """As the cameras of telephones write them: 192 tiles of 512 pixels a side."""
+    """Telephones write 192 tiles of 512 pixels a side."""
     (tmp_path / "photo.heic").write_bytes(of_tiles(HEVC, 12, 16, smooth(512, 512)))
     assert read_photo(tmp_path / "photo.heic").pixels.shape == (6144, 8192, 3)
 

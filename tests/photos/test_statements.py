@@ -1,4 +1,4 @@
-"""What a file says about the photograph is in the result, or is named as left behind; nothing is invented."""
+"""Metadata of a file are in the result, or are named as left behind; nothing is invented."""
 
 import io
 import struct
@@ -31,7 +31,7 @@ def through(data: bytes, source: Path, target: str) -> Path:
 
 
 def dots_per_inch(path: Path) -> tuple[float, float] | None:
-    """As Pillow reads it, of the format itself or of EXIF."""
+    """Read the resolution with Pillow, from the format itself or from EXIF."""
     with Image.open(path) as image:
         if "dpi" in image.info:
             return tuple(float(value) for value in image.info["dpi"])
@@ -46,7 +46,7 @@ RATIO_300 = struct.pack("<II", 300, 1)
 EXIF_300 = exif(
     entry(X, 5, 1, 8 + 2 + 36 + 4), entry(Y, 5, 1, 8 + 2 + 36 + 4), entry(UNIT, 3, 1, b"\2\0"), more=RATIO_300
 )
-TOLD_300 = {
+WITH_300_DPI = {
     "jfif.jpg": JFIF_300,
     "exif.jpg": with_segments(jpeg(), segment(0xE1, EXIF_300)),
     "phys.png": png(chunk(b"pHYs", struct.pack(">IIB", 11811, 11811, 1))),
@@ -55,10 +55,10 @@ TOLD_300 = {
 }
 
 
-@pytest.mark.parametrize("name", TOLD_300)
+@pytest.mark.parametrize("name", WITH_300_DPI)
 @pytest.mark.parametrize("target", SUFFIXES)
 def test_300_dots_per_inch_are_preserved(tmp_path: Path, name: str, target: str) -> None:
-    assert dots_per_inch(through(TOLD_300[name], tmp_path / name, target)) == pytest.approx((300, 300), abs=0.01)
+    assert dots_per_inch(through(WITH_300_DPI[name], tmp_path / name, target)) == pytest.approx((300, 300), abs=0.01)
 
 
 def test_units_and_unequal_resolutions_are_preserved(tmp_path: Path) -> None:
@@ -166,13 +166,13 @@ TEXTS = (
     chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress("spät".encode())),
     chunk(b"tEXt", b"Weather\0rain"),
 )
-TOLD = {"Author": "Zoë", "Copyright": "2026 Zoë", "Title": "Hafen 東京", "Comment": "spät", "Weather": "rain"}
+PNG_TEXTS = {"Author": "Zoë", "Copyright": "2026 Zoë", "Title": "Hafen 東京", "Comment": "spät", "Weather": "rain"}
 
 
 def test_texts_of_a_png_are_preserved_in_a_png(tmp_path: Path) -> None:
     written = through(png(*TEXTS), tmp_path / "in.png", ".png")
     with Image.open(written) as image:
-        assert {key: str(value) for key, value in image.text.items()} == TOLD
+        assert {key: str(value) for key, value in image.text.items()} == PNG_TEXTS
     assert list_left_behind(read_photo(tmp_path / "in.png"), written) == ()
 
 

@@ -96,7 +96,7 @@ def batch(of: Objective, indices: range) -> tuple[torch.Tensor, ...]:
 
 
 def lively(config: GlowConfig = NETWORK) -> GlowDeblur:
-    """With random weights where training begins with zeros."""
+    """Return a network with random weights where training begins with zeros."""
     torch.manual_seed(0)
     network = GlowDeblur(config)
     for parameter in network.parameters():
@@ -193,19 +193,19 @@ def test_only_what_is_trained_is_given_to_the_optimizer(
 def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encoder: Path) -> None:
     learning = GlowTraining(alignment=0.5, restoration=2.0, motion_dropout=0.5, semantics_dropout=0.5)
     diffusion = task(replace(TINY, objective=learning), photos, encoder)
-    shown = blurry, sharp, clean, noise, sigma, told = batch(diffusion, range(4))
+    shown = blurry, sharp, clean, noise, sigma, unmasked = batch(diffusion, range(4))
     network = lively().eval()
     with torch.no_grad():
         verdict = diffusion.loss(diffusion.forward(network, shown), shown)
         conditions = network(blurry)
         noisy = torch.stack([(1 - s) * c + s * n for c, n, s in zip(clean, noise, sigma, strict=True)])
-        motion = conditions.motion * told[:, 0].view(-1, 1, 1, 1)
+        motion = conditions.motion * unmasked[:, 0].view(-1, 1, 1, 1)
         nothing = Tokens(
             network.semantic_guidance.null_token.expand(4, 4, -1), torch.tensor([[True, False, False, False]] * 4)
         )
         expected = 0.0
         for index in range(4):
-            tokens = conditions.tokens if told[index, 1] else nothing
+            tokens = conditions.tokens if unmasked[index, 1] else nothing
             one = slice(index, index + 1)
             alone = replace(
                 conditions,
@@ -218,7 +218,7 @@ def test_the_loss_is_that_of_flow_matching_and_of_its_parts(photos: Path, encode
     expected += 0.5 * float((conditions.aligned - clean).square().mean())
     expected += 2.0 * float(((conditions.restored - sharp).square() + 1e-6).sqrt().mean())
     assert float(verdict.loss) == pytest.approx(expected, rel=1e-5)
-    assert 0 < told.float().mean() < 1
+    assert 0 < unmasked.float().mean() < 1
     assert not verdict.diverged
     lost = torch.full_like(noise, 1e3)
     assert diffusion.loss((lost, conditions), shown).diverged
@@ -330,19 +330,19 @@ class OnePatch:
 
 
 def test_condition_dropout_follows_the_recipe(encoder: Path) -> None:
-    def told(learning: GlowTraining, count: int) -> torch.Tensor:
+    def unmasked(learning: GlowTraining, count: int) -> torch.Tensor:
         first = PreReconstructionObjective(OnePatch(), load_encoder(encoder), learning)
         return batch(FlowMatchingObjective(first, seed=1), range(count))[5]
 
-    assert all(0.85 < float(share) < 0.95 for share in told(GlowTraining(), 400).float().mean(dim=0))
-    motion, semantics = told(GlowTraining(motion_dropout=1.0, semantics_dropout=0.0), 50).unbind(dim=1)
+    assert all(0.85 < float(share) < 0.95 for share in unmasked(GlowTraining(), 400).float().mean(dim=0))
+    motion, semantics = unmasked(GlowTraining(motion_dropout=1.0, semantics_dropout=0.0), 50).unbind(dim=1)
     assert not bool(motion.any())
     assert bool(semantics.all())
 
 
 @pytest.mark.parametrize("parts", [2, 4])
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(parts: int, photos: Path, encoder: Path) -> None:
-    """In float32, where the order of sums is all that can differ."""
+    """Compare in float32, where only the order of sums can differ."""
     diffusion = task(TINY, photos, encoder)
     gradients, verdicts = [], []
     for count in (1, parts):
@@ -427,7 +427,7 @@ def test_a_first_restoration_is_trained_for_itself_and_begun_with(
 def test_parts_come_from_elsewhere_into_a_network_that_goes_on(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
-    """What is borrowed from the package changes there; then the next stage of what borrows it needs the new."""
+    """Shared weights of the package change there; the next stage of a network that shares them needs the new ones."""
     first = NETWORK.pre_reconstruction
     assert first is not None
     still = replace(TINY, schedule=replace(TINY.schedule, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0))
@@ -559,9 +559,7 @@ def test_recipes_from_before_there_was_glow_are_still_read() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_trains_it_with_everything_it_is_told(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_trains_it_with_every_option(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe as it is but for fewer patches, from Stage I to II, with weights that nobody trained."""
     monkeypatch.setattr(
         "unblur.recipes.find_recipe",

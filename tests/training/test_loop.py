@@ -261,8 +261,8 @@ def test_blurring_again_is_a_part_of_what_motion_is_learnt_from(photos: Path) ->
     )
     blurry, truth, sharp = (part[None] for part in both.example(0))
     answers = truth.clone().requires_grad_()
-    told, more = paths_alone.loss(answers, (blurry, truth, sharp)), both.loss(answers, (blurry, truth, sharp))
-    again = float((more.loss - told.loss).detach()) / 10
+    paths_only, more = paths_alone.loss(answers, (blurry, truth, sharp)), both.loss(answers, (blurry, truth, sharp))
+    again = float((more.loss - paths_only.loss).detach()) / 10
     assert again == pytest.approx(more.metrics["reblur"], abs=1e-4)
     # Along the true path the photograph becomes the blurry one, so far as noise and lamps let it.
     still = both.loss(torch.zeros_like(truth), (blurry, truth, sharp)).metrics["reblur"]
@@ -281,18 +281,18 @@ def test_input_and_target_are_rotated_together(photos: Path) -> None:
         # A picture of one layer is blurred by its offsets: a picture of the offsets' places must turn with them.
         y, x = torch.meshgrid(torch.arange(4.0), torch.arange(4.0), indexing="ij")
         places = 8 * torch.stack([x, y]) - 12
-        seen_from = apply_dihedral(torch.cat([places + pair.fit_ends(8).start, torch.zeros(1, 4, 4)]), orientation)[:2]
+        offsets = apply_dihedral(torch.cat([places + pair.fit_ends(8).start, torch.zeros(1, 4, 4)]), orientation)[:2]
         expected = places + motion.start
         # The same turn of the plane takes the one to the other.
         turn = {0: (1, 0, 0, 1), 1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[orientation % 4]
         mirror = -1.0 if orientation >= 4 else 1.0
-        moved_x = turn[0] * mirror * seen_from[0] + turn[1] * seen_from[1]
-        moved_y = turn[2] * mirror * seen_from[0] + turn[3] * seen_from[1]
+        moved_x = turn[0] * mirror * offsets[0] + turn[1] * offsets[1]
+        moved_y = turn[2] * mirror * offsets[0] + turn[3] * offsets[1]
         assert torch.allclose(torch.stack([moved_x, moved_y]), expected, atol=1e-4)
 
 
-def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Path) -> None:
-    """What chooses between sizes learns around a NAFNet that was trained before."""
+def test_frozen_parts_stay_as_they_were_initialized(photos: Path, tmp_path: Path) -> None:
+    """The selection between scales learns around a NAFNet that was trained before."""
     nafnet = replace(TINY, schedule=replace(TINY.schedule, steps=2))
     train(nafnet, photos, tmp_path / "nafnet")
     assert isinstance(TINY.model, NAFNetConfig)
@@ -305,18 +305,18 @@ def test_frozen_parts_stay_and_begin_as_they_are_told(photos: Path, tmp_path: Pa
     train(around, photos, tmp_path / "around", init=InitFrom(checkpoint=tmp_path / "nafnet"))
     before = load_checkpoint(tmp_path / "nafnet").model.state_dict()
     after = load_checkpoint(tmp_path / "around").model
-    kept = after.get_submodule("nafnet").state_dict()
-    assert all(torch.equal(value, kept[name]) for name, value in before.items())
+    stored = after.get_submodule("nafnet").state_dict()
+    assert all(torch.equal(value, stored[name]) for name, value in before.items())
     ending = after.get_submodule("fusion.ending").state_dict()
     assert all(value.abs().max() > 0 for value in ending.values())
-    # The next leg begins with all of it.
+    # The next run begins with all of these weights.
     still = replace(
         around, seed=7, schedule=replace(around.schedule, steps=1, peak_learning_rate=0.0, final_learning_rate=0.0)
     )
     train(still, photos, tmp_path / "next", init=InitFrom(checkpoint=tmp_path / "around"))
     assert same_weights(tmp_path / "around", tmp_path / "next")
     assert isinstance(around.model, MultiScaleConfig)
-    # Also at more sizes, or with a NAFNet that is told what came up from the smaller ones.
+    # This holds with more scales too, and with a NAFNet that is conditioned on the coarser results.
     for model in (replace(around.model, scales=4), replace(around.model, condition_on_coarser=True)):
         train(
             replace(still, model=model),

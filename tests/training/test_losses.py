@@ -28,7 +28,7 @@ def pictures(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def laplacian_by_scipy(picture: np.ndarray) -> np.ndarray:
-    """Of (H, W), with the kernel of Burt and Adelson, a = 0.4."""
+    """Compute the Laplacian of (H, W) with the kernel of Burt and Adelson, a = 0.4."""
 
     def blurred(values: np.ndarray) -> np.ndarray:
         for axis in (0, 1):

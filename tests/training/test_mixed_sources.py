@@ -112,7 +112,7 @@ def test_the_cameras_part_of_a_mixture_are_its_own_pairs_in_order(photos: Path, 
     plain, both = (build_objective(one, PhotoFolder(photos)) for one in (TINY, recipe))
     own = [plain.example(number)[0] for number in range(4)]
     shown = [both.example(index)[0] for index in range(8)]
-    whose = [[number for number, patch in enumerate(own) if torch.equal(patch, seen)] for seen in shown]
+    whose = [[number for number, patch in enumerate(own) if torch.equal(patch, patch_shown)] for patch_shown in shown]
     assert [number for numbers in whose for number in numbers] == [0, 1, 2, 3]
 
 
@@ -129,7 +129,7 @@ def test_signs_are_mixed_in_blurred_by_their_own_camera(photos: Path, tmp_path: 
     plain, both = (build_objective(one, PhotoFolder(photos)) for one in (TINY, recipe))
     own = [plain.example(number)[1] for number in range(3)]
     shown = [both.example(index)[1] for index in range(6)]
-    others = [seen for seen in shown if not any(torch.equal(patch, seen) for patch in own)]
+    others = [patch_shown for patch_shown in shown if not any(torch.equal(patch, patch_shown) for patch in own)]
     assert len(others) == 3
     assert from_json(to_json(recipe), Recipe) == recipe
     train(replace(recipe, schedule=replace(recipe.schedule, steps=2)), photos, tmp_path / "run")

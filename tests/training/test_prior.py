@@ -94,10 +94,10 @@ def test_a_run_begins_as_its_teacher() -> None:
     assert isinstance(student, SemanticPrior)
     blurry = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        seen = compute_features(load_teacher(EfficientNetLiteConfig()), blurry)
+        features = compute_features(load_teacher(EfficientNetLiteConfig()), blurry)
         answers = student(blurry)
-    assert all(compute_mean_cosine(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, seen, strict=True))
-    assert all(torch.equal(one, other) for one, other in zip(answers, seen, strict=True))
+    assert all(compute_mean_cosine(*both) == pytest.approx(1, abs=1e-5) for both in zip(answers, features, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(answers, features, strict=True))
 
 
 def test_angles_by_formula() -> None:
@@ -110,7 +110,7 @@ def test_angles_by_formula() -> None:
 
 
 class Halving(torch.nn.Module):
-    """A restorer whose results can be told from everything else; it remembers what it was shown."""
+    """A restorer with results unlike all other pictures; it records its inputs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ def weights(run: Path) -> Tensor:
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does_and_the_first_writes(photos: Path, tmp_path: Path) -> None:
-    """In float32, where the order of sums is all that can differ."""
+    """Compare in float32, where only the order of sums can differ."""
     train(RECIPE, photos, tmp_path / "one")
     train(
         replace(RECIPE, schedule=replace(RECIPE.schedule, steps=1, peak_learning_rate=0.0)), photos, tmp_path / "begun"

@@ -60,7 +60,7 @@ def lines_of(run: Path) -> list[dict[str, float]]:
 
 
 def equal(one: object, other: object) -> bool:
-    """Of nested dicts and lists of tensors, numbers and texts."""
+    """Return whether nested dicts and lists of tensors, numbers and texts are equal."""
     if isinstance(one, Tensor):
         return isinstance(other, Tensor) and torch.equal(one, other)
     if isinstance(one, dict):
@@ -99,16 +99,16 @@ def test_a_spread_error_costs_more_in_the_spectrum_than_a_wave_of_the_same_energ
     assert float(spectrum_loss(spread, truth)) > 5 * float(spectrum_loss(wave, truth))
 
 
-@pytest.mark.parametrize(("share", "seen"), [(0.5, 2), (1.0, 4), (0.01, 1)])
-def test_a_share_of_the_batch_is_looked_at(share: float, seen: int) -> None:
+@pytest.mark.parametrize(("share", "compared"), [(0.5, 2), (1.0, 4), (0.01, 1)])
+def test_the_loss_compares_a_share_of_the_batch(share: float, compared: int) -> None:
     class Distance(nn.Module):
         def forward(self, restored: Tensor, sharp: Tensor) -> Tensor:
-            assert restored.shape == sharp.shape == (seen, 3, 4, 4)
+            assert restored.shape == sharp.shape == (compared, 3, 4, 4)
             assert 0 <= float(restored.min()) <= float(restored.max()) <= 1
-            return torch.arange(float(seen))
+            return torch.arange(float(compared))
 
     found = perceptual_loss(3 * torch.randn(4, 3, 4, 4), torch.rand(4, 3, 4, 4), Distance(), share)
-    assert float(found) == pytest.approx((seen - 1) / 2)
+    assert float(found) == pytest.approx((compared - 1) / 2)
 
 
 def test_a_discriminator_learns_and_its_gradient_reaches_the_network() -> None:
@@ -171,7 +171,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
 def test_a_short_run_brings_reconstructions_nearer(
     recipe: Recipe, published: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """On four pictures of four colours each; grey is where it begins."""
+    """Train on four pictures of four colours each; the first reconstructions are grey."""
     colours = tmp_path / "colours"
     colours.mkdir()
     for number, corners in enumerate(np.random.default_rng(0).integers(0, 255, (4, 2, 2, 3), dtype=np.uint8)):

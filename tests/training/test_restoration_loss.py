@@ -1,4 +1,4 @@
-"""What a restoration run minimises: all outputs are judged, each term as it is weighted."""
+"""The loss of restoration is the weighted sum of its terms over all outputs."""
 
 import math
 from dataclasses import replace
@@ -101,18 +101,18 @@ def test_st_lpips_is_the_metrics_own() -> None:
     )
 
 
-def test_softened_a_grid_of_single_pixels_is_not_seen() -> None:
-    """Which otherwise counts; and softening is what SciPy makes of 1 2 1 across and down."""
+def test_a_softened_loss_ignores_a_grid_of_single_pixels() -> None:
+    """Without softening, the grid counts; softening equals SciPy's correlation with 1 2 1 across and down."""
     pytest.importorskip("stlpips_pytorch", reason="needs the extra `perceptual`")
     _, sharp = pictures()
     rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
     for grid in ((rows + columns) % 2, rows % 2, columns % 2):
         restored = sharp + 0.04 * (grid - 0.5)
-        seen, unseen = (
+        sharp_loss, softened_loss = (
             float(RestorationLoss((STLPIPSLoss(weight=1.0, low_pass=low_pass),), 1e-8)([restored], sharp))
             for low_pass in (False, True)
         )
-        assert unseen < seen / 100
+        assert softened_loss < sharp_loss / 100
     one = sharp[0, 0].double()
     line = np.array([0.25, 0.5, 0.25])
     expected = correlate1d(correlate1d(one.numpy(), line, 0, mode="mirror"), line, 1, mode="mirror")
@@ -187,7 +187,7 @@ def test_a_step_teaches_every_output(config: MIMOUNetConfig | MPRNetConfig) -> N
 
 
 def test_the_card_names_the_losses() -> None:
-    """Who asks for likeness in the eyes of a network gets what is likely, and users are told so."""
+    """A perceptual loss leads to likely detail, so the card warns its readers."""
     plain = write_model_card(smoke(), 1)
     assert "Minimised: 1 x PSNRLoss.\n" in plain
     perceptual = write_model_card(

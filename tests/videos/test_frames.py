@@ -68,7 +68,7 @@ def test_colour_planes_are_enlarged_without_moving() -> None:
     assert np.abs(means - plane)[1:-1, 1:-1].max() <= 1
 
 
-def test_blur_lowers_sharpness_and_scenes_are_told_apart() -> None:
+def test_blur_lowers_sharpness_and_cuts_separate_scenes() -> None:
     sharp, blurred = frames_of(48, 64, 2)[0], frames_of(48, 64, 2, blurred=(0,))[0]
     assert measure_sharpness(blurred) < 0.5 * measure_sharpness(sharp)
     assert measure_sharpness(np.full((5, 1), 7, np.uint8)) == 0

@@ -52,7 +52,7 @@ def find_pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_gopro(root: Path, named: bool) -> Listing | None:
-    """{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png."""
+    """Find pairs of GoPro: {train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -72,7 +72,7 @@ def find_gopro(root: Path, named: bool) -> Listing | None:
 
 
 def find_hide(root: Path, named: bool) -> Listing | None:
-    """train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/."""
+    """Find pairs of HIDE: train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/."""
     truth = list_pictures(root / "GT")
     if not truth:
         return _find_converted(root, "HIDE", named)
@@ -95,7 +95,7 @@ def find_hide(root: Path, named: bool) -> Listing | None:
 
 
 def find_reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """{train,val,test}/{split}_{sharp,blur,blur_jpeg,blur_comp}/SSS/NNNNNNNN.png, or without the first folder.
+    """Find {train,val,test}/{split}_{sharp,blur,blur_jpeg,blur_comp}/SSS/NNNNNNNN.png, or without the first folder.
 
     NAFNet's "val-300" are the frames whose numbers end in 9 (its scripts/data_preparation/reds.py).
     """
@@ -191,7 +191,7 @@ def find_rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png; input/ and kernel/ are left alone."""
+    """Find pairs of GS-Blur: {input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png."""
     blurry, sharp = list_pictures(root / "input_noise"), list_pictures(root / "target")
     if not blurry:
         return None
@@ -287,7 +287,7 @@ def _split_by_lists(
     sharp: Mapping[str, Path],
     watched: Iterable[Path],
 ) -> Listing:
-    """The pairs below `folder`, split as the authors' lists say, which lie beside it or in `root`."""
+    """Match the pairs below `folder`, split as the authors' lists say, which lie beside it or in `root`."""
     found = _find_lists(root, folder, lists)
     splits = [read_split(name, found[name], folder, root) for name in lists if name in found]
     if not found:
@@ -306,7 +306,7 @@ def _find_lists(root: Path, folder: Path, lists: Mapping[str, str]) -> dict[str,
 
 
 def _find_converted(root: Path, data_set: str, named: bool) -> Listing | None:
-    """{train,test}/NAME/{input,target}, NAME/{train,test}/{input,target} or NAME/{input,target}, where `root` lies.
+    """Find {train,test}/NAME/{input,target}, NAME/{train,test}/{input,target} or NAME/{input,target} at `root`.
 
     Training pictures that were cut into patches lie in input_crops/ and target_crops/.
     """
@@ -331,7 +331,7 @@ def _find_converted(root: Path, data_set: str, named: bool) -> Listing | None:
 
 
 def _find_by_folder(sequences: Iterable[Path], side: str, prefix: str = "") -> dict[str, Path]:
-    """The photographs in the folder `side` of each sequence, called sequence-photograph."""
+    """List the photographs in the folder `side` of each sequence, called sequence-photograph."""
     return {
         f"{prefix}{folder.name}-{name}": path
         for folder in sequences

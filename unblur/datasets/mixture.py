@@ -19,7 +19,7 @@ class Mixture:
     """
 
     def __init__(self, sources: Sequence[Patches[Patch]], shares: Sequence[float]) -> None:
-        """`shares` are above zero; only their proportions count."""
+        """Mix `sources` in the proportions of `shares`, which are above zero."""
         whole = math.fsum(shares)
         finest = Fraction(1, FINEST_SHARE)
         parts = [max(finest, Fraction(share / whole).limit_denominator(FINEST_SHARE)) for share in shares]

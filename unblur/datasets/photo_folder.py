@@ -32,7 +32,7 @@ class Photographs:
         return len(self.photos)
 
     @property
-    def read_shortest_side_px(self) -> int:
+    def shortest_side_px(self) -> int:
         """The shortest side of all photographs."""
         return min(min(photo.shape[1:]) for photo in self.photos)
 

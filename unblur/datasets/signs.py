@@ -127,7 +127,7 @@ class DrawnSigns(Photographs):
     """`count` sharp signs, in equal shares, to simulate blur on; each is drawn and cached when it is first needed."""
 
     def __init__(self, count: int, style: SignStyle, behind: Photographs | None, source: str) -> None:
-        """`behind`: photographs to hang signs before; None for soft colours. Raises UnblurError as `sign` does."""
+        """Draw signs before the photographs `behind`, or before soft colours. Raises UnblurError as `sign` does."""
         pictures = _Pictures(count, style, behind)
         # A sign that cannot be drawn raises here, before training starts.
         pictures[0]
@@ -139,7 +139,7 @@ class DrawnSigns(Photographs):
         )
 
     @property
-    def read_shortest_side_px(self) -> int:
+    def shortest_side_px(self) -> int:
         """The shortest side of a sign; all signs are equally large."""
         return min(self.photos[0].shape[1:])
 

@@ -95,8 +95,8 @@ class SimulatedPairs:
     def __init__(
         self, photos: Photographs, camera: Camera, sampling: PatchSampling, seed: int, device: str = "cpu"
     ) -> None:
-        """`device` is where pairs are rendered, and where they are then. Accelerators round differently."""
-        smallest = photos.read_shortest_side_px
+        """Render pairs on `device`, where they stay. Accelerators round differently."""
+        smallest = photos.shortest_side_px
         if smallest < sampling.patch_px:
             raise UnblurError(
                 f"{photos.source} holds a photograph only {smallest} px wide or high; "

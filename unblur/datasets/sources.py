@@ -74,6 +74,6 @@ def _split_holdout(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]
     if not pair_set.holdout:
         return files, []
     if len(files) < 2:
-        raise UnblurError(f"{pair_set.folder} holds one pair, of which none can be kept back; give more pairs.")
+        raise UnblurError(f"{pair_set.folder} holds one pair, and none would remain for training; give more pairs.")
     holdout = min(len(files) - 1, max(1, round(pair_set.holdout * len(files))))
     return files[:-holdout], files[-holdout:]

@@ -181,7 +181,7 @@ HIDE = Protocol(
 REDS = Protocol(
     name="reds",
     version=1,
-    source="Whole frames as they lie, the split val; as NTIRE's challenges, whose script we have not seen.",
+    source="Whole frames as they lie, the split val; as NTIRE's challenges, whose script is not public.",
 )
 
 REDS_JPEG = Protocol(
@@ -217,7 +217,7 @@ BSD = Protocol(
 LEVIN = Protocol(
     name="levin",
     version=1,
-    source="comp_upto_shift.m of Levin et al. (CVPR 2009), known from other people's ports, not seen at its source.",
+    source="comp_upto_shift.m of Levin et al. (CVPR 2009), known from other people's ports alone.",
     alignment=ShiftSearch(farthest_px=5, step_px=0.25, border_px=15),
 )
 

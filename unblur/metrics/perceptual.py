@@ -37,7 +37,7 @@ class PerceptualDistance(nn.Module):
     """
 
     def __init__(self, features: nn.Sequential, taps: Sequence[int], heads: Sequence[Tensor]) -> None:
-        """`taps` are the places in `features` whose outputs are compared; a head is (channels,)."""
+        """Compare outputs of `features` at the indices `taps`, weighted by `heads` of shape (channels,)."""
         super().__init__()
         self.features = features
         self.taps = tuple(taps)

@@ -20,7 +20,7 @@ _MEASURED_AS = {"ssim": ("ssim_3d", "ssim")}
 _STANDINGS: Mapping[Standing, str] = {
     Standing.OWN: "published",
     Standing.OTHERS: "published by others",
-    Standing.SECONDARY: "published, seen only as quoted",
+    Standing.SECONDARY: "published, known from quotations only",
     Standing.APPROXIMATE: "published, read from a figure",
     Standing.RECALLED: "recalled, not looked up",
 }
