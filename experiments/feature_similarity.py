@@ -123,7 +123,7 @@ def compute_spreads(sharps: Iterable[Tensor], teacher: nn.Module) -> Spreads:
     """Compute the spread over all positions of the sharp photographs, (3, H, W) in [0, 1] and of any size.
 
     The mean square distance between two values drawn at random is twice their variance. Raises UnblurError when there
-    are no photographs.
+    are not photographs.
     """
     device = next(teacher.parameters()).device
     sums: list[tuple[Tensor, Tensor, int]] = []

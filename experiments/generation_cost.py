@@ -344,7 +344,7 @@ def _parse_size(size: str) -> tuple[int, int]:
     """Return the width and height of "1280x720"."""
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise UnblurError(f"{size} is no size of a photograph; give it as 1280x720.")
+        raise UnblurError(f"{size} is not a size of a photograph; give it as 1280x720.")
     return int(width), int(height)
 
 

@@ -154,7 +154,7 @@ def draw_random_crop(photos: Sequence[Tensor], generator: torch.Generator) -> Te
 
 @torch.inference_mode()
 def is_sound(network: nn.Module, blurry: Tensor) -> bool:
-    """Tell whether the output has the size of the input, is finite, and is no mosaic (see `unblur.restoration.guard`).
+    """Return whether the output has the size of the input, is finite, and is no mosaic (`unblur.restoration.guard`).
 
     Shape: (1, 3, h, w).
     """

@@ -121,7 +121,7 @@ class TextReader:
                 "give images one by one and divide by full scale."
             )
         if not image.isfinite().all():
-            raise UnblurError("Text cannot be read in an image that holds NaN or infinity; mend what made it.")
+            raise UnblurError("Text cannot be read in an image with NaN or infinity; correct the step that made it.")
         levels = (image.detach().cpu() * 255).round().clamp(0, 255).flip(0).permute(1, 2, 0)  # Blue first.
         found = self._engine(np.ascontiguousarray(levels.numpy().astype(np.uint8)))
         if found.txts is None:

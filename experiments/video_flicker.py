@@ -172,7 +172,7 @@ def _measure(clip: Path, truth: list[Pixels] | None, output: Path, restorer: Res
     for choice in choices:
         result = output / f"{clip.stem}_{choice}.mp4"
         settings = VideoSettings(frames=choice, encoding=Encoding(crf=0))
-        restoration = restore_video(clip, result, restorer, settings, starts_anew=True)
+        restoration = restore_video(clip, result, restorer, settings, starts_again=True)
         yield _make_line(clip, choice, restoration.restored_frames, before, _read_frames(result), truth)
 
 

@@ -26,7 +26,7 @@ settings.register_profile("unblur", deadline=None)
 settings.load_profile("unblur")
 
 WEIGHTS = Path(os.environ.get("UNBLUR_TEST_WEIGHTS", Path(__file__).parents[2] / "shared" / "weights"))
-"""Folder of weights that others published and that are no part of the repository; it need not exist."""
+"""Folder of weights that others published and that are not part of the repository; it need not exist."""
 
 
 @pytest.fixture(autouse=True)

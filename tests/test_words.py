@@ -18,10 +18,10 @@ WITH_FORMER_NAMES = {"unblur/app/renamed_options.py", "unblur/checkpoints/old_na
 FRAGMENT = re.compile(
     r"(After|As|Because|Before|Between|By|For|From|How|In|Of|On|That|Those|To|Under|What|When|Where|Which|Who|Whose|With)\b"
 )
-"""Beginnings of docstrings that are no sentence unless the name of the documented thing is read with them."""
+"""Beginnings of docstrings that are not a sentence unless the name of the documented thing is read with them."""
 
 NO_VERB = re.compile(r"(A|An|Each|Every|Of|One|Our|The|What|Whether|Why)\b|[^A-Z]")
-"""Beginnings of the docstrings of functions that are no verb in the imperative: articles, fragments, code, shapes."""
+"""Beginnings of the docstrings of functions that are not a verb: articles, fragments, code, shapes."""
 
 DIALECT = re.compile(r"\b(told|seen|kept|hourglass(es)?|legs?|looks at)\b", re.IGNORECASE)
 """Words that stood for several things each; CONTRIBUTING.md has the field's words for them."""

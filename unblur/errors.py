@@ -2,4 +2,4 @@
 
 
 class UnblurError(Exception):
-    """Bad input or a state the user can mend; its message is one sentence: what, with what, what to do."""
+    """Bad input or a state the user can correct; its message is one sentence: what, with what, what to do."""

@@ -12,7 +12,7 @@ from unblur.regular_files import open_regular
 def read_torch_file(path: Path) -> Any:
     """Read the tensors, numbers and texts of the file, on the CPU.
 
-    Raises OSError if it is no regular file. Damaged pickles, and those that hold more, raise exceptions of any kind.
+    Raises OSError if it is not a regular file. Damaged pickles, and those that hold more, raise exceptions of any kind.
     """
     with open_regular(path) as file, warnings.catch_warnings():
         # PyTorch warns about pickles of other protocols, before it is known whether they can be read.

@@ -38,7 +38,7 @@ class Maxim:
     def __init__(self, package: str, device: torch.device) -> None:
         model = Path(package) / "models" / "model.json"
         if not model.is_file():
-            raise UnblurError(f"{package} is no folder of the npm package {PACKAGE}; {HOW_TO_GET}.")
+            raise UnblurError(f"{package} is not a folder of the npm package {PACKAGE}; {HOW_TO_GET}.")
         self._device = device
         self._graph = TensorFlowJsGraph(model, device)
 

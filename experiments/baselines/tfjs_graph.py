@@ -86,7 +86,7 @@ class Node:
 
 
 class TensorFlowJsGraph:
-    """A network from pictures to pictures, (B, H, W, 3) float32. Raises UnblurError for what is no such file."""
+    """A network from pictures to pictures, (B, H, W, 3) float32. Raises UnblurError for other files."""
 
     def __init__(self, model: Path, device: torch.device) -> None:
         """Load the model.json at `model` and the shards beside it."""
@@ -98,7 +98,7 @@ class TensorFlowJsGraph:
             raise UnblurError(f"{error.filename or model} cannot be read: {error.strerror or error}.") from error
         except (KeyError, TypeError, ValueError) as error:
             raise UnblurError(
-                f"{model} is no graph model of TensorFlow.js, or is damaged ({error}); get it again."
+                f"{model} is not a graph model of TensorFlow.js, or is damaged ({error}); get it again."
             ) from error
         unknown = {node["op"] for node in nodes.values()} - {*_UNARY, *_BINARY, *_OTHERS, "Const", "Placeholder"}
         if unknown:

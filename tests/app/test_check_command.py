@@ -107,7 +107,7 @@ def test_photographs_without_truth_are_read_too(save: Save, tmp_path: Path, caps
     ("arguments", "said"),
     [
         (["{}/nowhere"], "There is no folder"),
-        (["{}"], "no data set in a known layout"),
+        (["{}"], "not have the layout of a known data set"),
         (["{}", "--as", "gropo"], "There is no data set gropo"),
         (["{}", "--as", "gopro"], "does not have the layout of GoPro"),
         (["{}", "--json", "{}/nowhere/found.json"], "make the folder first"),

@@ -118,7 +118,7 @@ def test_heic_becomes_jpeg(tmp_path, restore, capsys) -> None:
     assert restore(tmp_path / "in" / "IMG_1.HEIC", "--format", "png") == 0
     assert _files(tmp_path / "in") == ["IMG_1.HEIC", "IMG_1_unblurred.png"]
     assert restore(tmp_path / "in" / "IMG_1.HEIC", "-o", tmp_path / "again.heic") == 2
-    assert '".heic", which is no format that photographs are written in' in capsys.readouterr().err
+    assert '".heic", which is not a format that photographs are written in' in capsys.readouterr().err
 
 
 def test_a_comparison_shows_both_pictures(tmp_path, make_photo, restore) -> None:

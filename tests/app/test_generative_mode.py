@@ -147,7 +147,7 @@ def test_the_uncertainty_map_is_written(photo: Path, restore, capsys) -> None:
     assert found.shape == (40, 60)
     assert found.dtype == np.uint8
     assert found.max() > 10
-    # It is no photograph to restore, and no file to lose.
+    # It is not a photograph to restore, and no file to lose.
     before = path.read_bytes()
     (folder / "photo_generated.jpg").unlink()
     assert restore(photo, "--uncertainty", "3", "--format", "jpg") == 1

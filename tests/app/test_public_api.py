@@ -96,8 +96,8 @@ def test_content_and_open_files_are_read_as_paths_are(tmp_path: Path, tiny_check
         (b"", "The photograph is empty"),
         (b"no photograph", "The photograph is"),
         (io.StringIO("text"), "open as text"),
-        (5, "A int is no photograph's file"),
-        (None, "A NoneType is no photograph's file"),
+        (5, "A int is not a file of a photograph"),
+        (None, "A NoneType is not a file of a photograph"),
     ],
 )
 def test_other_sources_are_refused_in_a_sentence(source: object, reason: str) -> None:

@@ -75,7 +75,7 @@ def test_photographs_that_appear_are_restored_until_ctrl_c(tmp_path: Path, make_
 
     wait_for(out / "deep" / "a_unblurred.png")
     content = make_photo(tmp_path / "b.png").read_bytes()
-    # As a camera or a network writes it: in pieces, which are no photograph.
+    # As a camera or a network writes it: in pieces, which are not a photograph.
     with (watched / "b.png").open("wb") as file:
         for start in range(0, len(content), len(content) // 4):
             file.write(content[start : start + len(content) // 4])

@@ -195,7 +195,7 @@ def test_errors_of_the_server_return_no_traceback(tmp_path: Path, capsys: pytest
     assert answer.status == 500
     assert "KeyError" not in answer.text
     assert "Traceback" not in capsys.readouterr().err
-    # Arguments that make no sense.
+    # Contradictory or meaningless arguments.
     assert call(tmp_path, CALL, app=failing).status == 400
 
 

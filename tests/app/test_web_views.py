@@ -42,7 +42,7 @@ def test_names_of_files_cannot_bring_html(result: Result, tmp_path: Path) -> Non
     visit = Visit(tmp_path)
     visit.bring([result.source, tmp_path / "other.jpg"])
     visit.results, visit.stopped_at = [result], result.source
-    visit.problems = {tmp_path / "other.jpg": f"{HOSTILE} is no photograph"}
+    visit.problems = {tmp_path / "other.jpg": f"{HOSTILE} is not a photograph"}
     progress = Progress(name=HOSTILE, number=1, count=2, share=0.5, seconds=3, expected_s=10)
     for html in (
         web_views.render_comparison(result, 2, None),

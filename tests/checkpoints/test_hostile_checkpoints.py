@@ -1,4 +1,4 @@
-"""Checkpoints that are no weights, or whose numbers are absurd, are refused in a sentence before they are built."""
+"""Checkpoints that are not weights, or whose numbers are absurd, are refused in a sentence before they are built."""
 
 import json
 import os

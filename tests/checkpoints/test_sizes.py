@@ -32,4 +32,4 @@ def test_a_copy_with_fewer_scales_has_the_same_weights(tmp_path: Path, capsys: p
     assert "ask for 2 or more" in capsys.readouterr().err
     save_checkpoint(tmp_path / "nafnet", build(NAFNET), NAFNET, train_patch_px=64, card="tiny\n")
     assert main(["bundle", str(tmp_path / "nafnet"), "--scales", "3", "-o", str(tmp_path / "three")]) == 2
-    assert "restores at one size of a photograph" in capsys.readouterr().err
+    assert "restores at one scale" in capsys.readouterr().err

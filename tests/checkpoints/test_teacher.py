@@ -87,7 +87,7 @@ def test_missing_or_unsuitable_weights_are_refused_in_one_sentence(tmp_path: Pat
     torch.save({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "other.pth")
     with pytest.raises(UnblurError, match="another network"):
         load_classifier(tmp_path / "other.pth")
-    with pytest.raises(UnblurError, match="Nobody has trained"):
+    with pytest.raises(UnblurError, match="There are no trained weights of"):
         load_teacher(EfficientNetLiteConfig(width=0.5))
 
 

@@ -32,7 +32,9 @@ def test_pairs_come_in_order_with_equal_names(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_a_pair_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UnblurError, match="no data set in a known layout; give a folder with blurry/ and sharp/"):
+    with pytest.raises(
+        UnblurError, match="not have the layout of a known data set; give a folder with blurry/ and sharp/"
+    ):
         PairFolder(tmp_path)
     save(tmp_path / "blurry" / "a.png")
     with pytest.raises(UnblurError, match="has no sharp twins to compare with"):

@@ -160,7 +160,7 @@ def test_training_patches_are_a_split_of_their_own(tmp_path: Path) -> None:
 
 def test_a_folder_by_another_name_is_read_when_its_name_is_given(tmp_path: Path) -> None:
     build(tmp_path, ["input/a.png", "target/a.png"])
-    with pytest.raises(UnblurError, match="no data set"):
+    with pytest.raises(UnblurError, match="known data set"):
         find_data_set(tmp_path)
     assert len(PairFolder(tmp_path, name="hide")) == 1
 
@@ -316,13 +316,13 @@ def test_a_matlab_file_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match="cannot be read"):
         read_variable(path, "x")
     path.write_bytes(b"\x89HDF")
-    with pytest.raises(UnblurError, match=r"no MATLAB file of level 5; .*save -v7"):
+    with pytest.raises(UnblurError, match=r"not a MATLAB file of level 5; .*save -v7"):
         read_variable(path, "x")
     scipy.io.savemat(path, {"x": np.zeros((40, 40)), "words": "words", "row": np.zeros((2, 2, 5))})
     for name in ("words", "y"):
         with pytest.raises(UnblurError, match=f'no array of numbers called "{name}", only x, words, row'):
             read_variable(path, name)
-    with pytest.raises(UnblurError, match="which is no picture"):
+    with pytest.raises(UnblurError, match="which is not a picture"):
         read_picture(Picture(path=path, variable="row"))
     whole = path.read_bytes()
     for length in (130, 150, 200, 5000):

@@ -154,5 +154,5 @@ def test_tables_of_earlier_versions_are_read() -> None:
     (read,) = from_csv(old)
     assert read.conditions == row.conditions
     without_torch = old.replace(",torch,", ",tortoise,")
-    with pytest.raises(UnblurError, match="is no CSV of `unblur evaluate`"):
+    with pytest.raises(UnblurError, match="is not a CSV of `unblur evaluate`"):
         from_csv(without_torch)

@@ -77,7 +77,7 @@ def test_quoted_names_survive_the_csv() -> None:
 
 @pytest.mark.parametrize("damage", ["image,height\na.png,3\n", "hello\n1\n", 'a,b\n"1'])
 def test_other_csv_files_are_refused(damage: str) -> None:
-    with pytest.raises(UnblurError, match="is no CSV of `unblur evaluate`"):
+    with pytest.raises(UnblurError, match="is not a CSV of `unblur evaluate`"):
         from_csv(damage)
 
 

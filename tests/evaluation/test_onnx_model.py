@@ -156,7 +156,7 @@ def test_values_out_of_range_are_reported(tmp_path: Path) -> None:
 
 def test_files_that_are_no_model_are_reported(tmp_path: Path) -> None:
     (tmp_path / "rubbish.onnx").write_bytes(b"rubbish")
-    with pytest.raises(UnblurError, match=r"rubbish\.onnx is no ONNX model that can be run"):
+    with pytest.raises(UnblurError, match=r"rubbish\.onnx is not an ONNX model that runs"):
         OnnxModel(tmp_path / "rubbish.onnx")
     with pytest.raises(UnblurError, match="There is no ONNX model at"):
         open_method(MethodSpec(method=str(tmp_path / "none.onnx")))

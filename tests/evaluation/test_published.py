@@ -137,8 +137,8 @@ def test_numbers_have_their_printed_digits(
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        ("reds_trained.csv", "29.0903", "twenty-nine", r"reds_trained\.csv, line 2, is no published number"),
-        ("reds_trained.csv", ",own,", ",maybe,", "line 2, is no published number"),
+        ("reds_trained.csv", "29.0903", "twenty-nine", r"reds_trained\.csv, line 2, is not a published number"),
+        ("reds_trained.csv", ",own,", ",maybe,", "line 2, is not a published number"),
         ("reds_trained.csv", ",own,", ",own,nothing", "'nothing'"),
         ("reds_trained.csv", "method,", "methods,", "does not have the columns method, trained_on"),
         ("notes.csv", "note,", "key,", r"notes\.csv, line 2, does not have the columns note, text"),

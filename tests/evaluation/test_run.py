@@ -79,7 +79,9 @@ def test_a_killed_run_continues(make_run: Callable[[int], Run], tmp_path: Path, 
 
 
 @pytest.mark.parametrize("left", [b"", b"image,hei", "header"])
-def test_a_partial_file_without_rows_is_begun_anew(make_run: Callable[[int], Run], tmp_path: Path, left: bytes) -> None:
+def test_a_partial_file_without_rows_is_begun_again(
+    make_run: Callable[[int], Run], tmp_path: Path, left: bytes
+) -> None:
     run, partial = make_run(2), tmp_path / "partial"
     complete(run, partial)
     written = partial.read_bytes()
@@ -102,7 +104,7 @@ def test_a_partial_file_of_another_run_is_refused(make_run: Callable[[int], Run]
         with pytest.raises(UnblurError, match=said):
             opened(other, partial)
     partial.write_text("something else\n1\n")
-    with pytest.raises(UnblurError, match="is no CSV"):
+    with pytest.raises(UnblurError, match="is not a CSV"):
         opened(run, partial)
 
 

@@ -89,6 +89,6 @@ def test_studies_of_what_is_not_there_are_one_sentence(
     assert len(said) == 4
     assert "neither a folder here nor a preset" in said[0]
     assert "--photos and --held-out" in said[1]
-    assert "no data set in a known layout" in said[2]
+    assert "not have the layout of a known data set" in said[2]
     assert "cannot be read" in said[3]
     assert not (tmp_path / "study" / "runs").exists()

@@ -99,4 +99,4 @@ def test_what_cannot_be_measured_is_one_sentence(capsys: pytest.CaptureFixture[s
     assert run(generation_cost, ["--steps", "0"]) == 2
     assert run(generation_cost, ["--sides", "50"]) == 2
     assert run(generation_cost, ["--steps", "--sides", "--plot", "growth.png"]) == 2
-    assert "large is no size of a photograph" in capsys.readouterr().err
+    assert "large is not a size of a photograph" in capsys.readouterr().err

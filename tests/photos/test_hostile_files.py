@@ -1,4 +1,4 @@
-"""No file, however small, hangs the program, fills the memory or opens what is no file."""
+"""No file, however small, hangs the program, fills the memory or opens what is not a file."""
 
 import os
 import struct

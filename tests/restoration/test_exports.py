@@ -183,7 +183,7 @@ def test_darktables_archive_has_the_layout_that_it_reads(tmp_path: Path) -> None
 
 
 def test_darktables_own_tool_finds_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # From darktable-ai-sdk, by the darktable developers, GPL-3. It is no dependency of this package or of its tests.
+    # From darktable-ai-sdk, by the darktable developers, GPL-3. It is not a dependency of this package or of its tests.
     sdk = pytest.importorskip("dt_ai_sdk")
     unpacked(
         build_darktable_archive(random_network(NAFNET), DESCRIPTION, "denoise-tiny", "# Card\n"), tmp_path / "output"

@@ -152,7 +152,7 @@ def test_large_photographs_are_reduced_without_a_copy_in_floating_point() -> Non
     [
         (np.zeros((63, 200, 3), np.uint8), "200 x 63 pixels cannot be inspected; use at least 64"),
         (torch.zeros(2, 3, 80, 80), "2 pictures cannot be inspected at once"),
-        (None, "NoneType is no picture"),
+        (None, "NoneType is not a picture"),
         ("nowhere.jpg", r"nowhere\.jpg cannot be read"),
     ],
 )

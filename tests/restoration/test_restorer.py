@@ -215,7 +215,7 @@ def test_the_input_is_not_modified(tiny_network) -> None:
 
 
 def test_invalid_pictures_are_refused(tiny_network) -> None:
-    with pytest.raises(UnblurError, match="no picture"):
+    with pytest.raises(UnblurError, match="not a picture"):
         Restorer(tiny_network, EXACT, device="cpu").restore(42)
 
 
@@ -304,7 +304,7 @@ def test_an_invisible_change_is_reported_as_hardly_changed() -> None:
     photo = Photo(pixels=np.full((20, 20, 1), 10_000, np.uint16))
     assert Restorer(Adds(0.2 / 255), EXACT, device="cpu").restore_photo(photo).hardly_changed
     assert not Restorer(Adds(0.5 / 255), EXACT, device="cpu").restore_photo(photo).hardly_changed
-    # At a fifth of the strength, a visible change is no hint that the photograph is sharp.
+    # At a fifth of the strength, a visible change is not a hint that the photograph is sharp.
     assert not Restorer(Adds(0.5 / 255), EXACT, device="cpu").restore_photo(photo, 0.2).hardly_changed
     assert not Restorer(Adds(0.0), EXACT, device="cpu").restore_photo(photo, 0).hardly_changed
 

@@ -518,7 +518,7 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
     with pytest.raises(UnblurError, match="holds no encoder"):
         trained(latent_encoder=prior)
     torch.save(build_taesana_encoder().state_dict(), tmp_path / "taesana_encoder.pth")
-    with pytest.raises(UnblurError, match="makes 32 numbers of 32 x 32 pixels"):
+    with pytest.raises(UnblurError, match="encodes 32 x 32 pixels as 32 numbers"):
         trained(latent_encoder=tmp_path / "taesana_encoder.pth")
     with pytest.raises(UnblurError, match="multiples of 32 px"):
         trained(replace(TINY, data=replace(TINY.data, sampling=PatchSampling(patch_px=40))))

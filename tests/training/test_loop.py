@@ -388,7 +388,7 @@ def test_invalid_metrics_are_refused_and_stay_unchanged(
 ) -> None:
     run = shutil.copytree(unfinished, tmp_path / "run")
     (run / "metrics.jsonl").write_bytes(content)
-    with pytest.raises(UnblurError, match=r"metrics\.jsonl holds lines that are no metrics"):
+    with pytest.raises(UnblurError, match=r"metrics\.jsonl holds lines that are not metrics"):
         train(TINY, photos, run)
     assert (run / "metrics.jsonl").read_bytes() == content
 

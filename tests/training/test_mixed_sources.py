@@ -197,5 +197,5 @@ def test_pairs_that_are_none_are_one_sentence(photos: Path, tmp_path: Path, caps
     assert main(["train", "smoke", *options, "--pairs", str(photos), "--pairs-share", "3"]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2
-    assert "no data set in a known layout" in said[0]
+    assert "not have the layout of a known data set" in said[0]
     assert "cannot be mixed in" in said[1]

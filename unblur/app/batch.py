@@ -46,7 +46,7 @@ class _Done:
 
 @dataclass(frozen=True)
 class _Broken:
-    """The end of the whole batch by an error that is no photograph's."""
+    """The end of the whole batch by an error that is not a photograph's."""
 
     error: BaseException
 
@@ -212,7 +212,7 @@ class Batch:
     def _restore(self, index: int, photo: Photo) -> Restoration | Outcome:
         if self._threads > 1:
             self._events.put(_Begun(index))
-        # An error here is no photograph's.
+        # An error here is not a photograph's.
         self._runner.load()
         self._check()
         last = 0.0

@@ -52,10 +52,10 @@ def bundle(
     try:
         card = read_regular_text(found.folder / "README.md")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UnblurError(
-            f"{found.folder / 'README.md'} cannot be read: {reason}; the copy needs it, because it says what the "
-            "weights are."
+            f"{found.folder / 'README.md'} cannot be read: {reason}; the copy needs it, because it describes "
+            "the weights."
         ) from error
     try:
         if len(given) > 1:

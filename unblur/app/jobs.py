@@ -34,7 +34,7 @@ SAME = "same"
 
 
 class UsageError(UnblurError):
-    """Arguments that make no sense; nothing has been written."""
+    """Contradictory or meaningless arguments; nothing has been written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +229,7 @@ def _parse_output_file(output: str | None, arguments: Sequence[str], sources: Se
         return path
     if path.suffix and len(arguments) == 1 and Path(arguments[0]) == sources[0].path:
         raise UsageError(
-            f'-o {output} ends in "{path.suffix}", which is no format that photographs are written in; '
+            f'-o {output} ends in "{path.suffix}", which is not a format that photographs are written in; '
             f"use one of {', '.join(sorted(WRITABLE_SUFFIXES))}, or end the name of a folder with a slash."
         )
     return None
@@ -244,7 +244,7 @@ def find_new_folder(output: str) -> Path | None:
 
 
 def refuse_no_folders(arguments: Sequence[str]) -> None:
-    """Raise UsageError if one of `arguments` is no folder, which cannot be watched."""
+    """Raise UsageError if one of `arguments` is not a folder, which cannot be watched."""
     for argument in arguments:
         if not _is_folder(Path(argument)):
             raise UsageError(f"--watch watches folders, and {argument} is none; name the folder of the photographs.")

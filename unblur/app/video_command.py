@@ -95,7 +95,7 @@ def _restore(
     from unblur.restoration.video import restore_video
 
     try:
-        result = restore_video(original, output, restorer, settings, progress, starts_anew=overwrite)
+        result = restore_video(original, output, restorer, settings, progress, starts_again=overwrite)
     except Exception as error:
         # Reported as a failure of this file, as `unblur restore` does, even if it is a fault of the program.
         return Outcome(input=str(original), output=str(output), status="failed", error=describe_error(error))

@@ -177,7 +177,7 @@ class Doors:
         except (ValueError, RecursionError):
             call = None
         if not isinstance(call, dict) or not isinstance(call.get("data"), list):
-            raise Refusal(422, "This is no call of one of the page's functions.")
+            raise Refusal(422, "This is not a call of one of the page's functions.")
         if type(call.get("fn_index")) is not int or call["fn_index"] not in self._calls:
             raise Refusal(404, "The page has no function of this number.")
         session = call.get("session_hash")
@@ -215,7 +215,7 @@ class _Answer:
                 if name.lower() not in own and not name.lower().startswith(b"access-control-")
             ]
             # The page's own functions answer mistakes of their own with a sentence: what is left is a call with
-            # arguments that make no sense.
+            # contradictory arguments.
             status = 400 if self._is_call and message["status"] == 500 else message["status"]
             message = {**message, "status": status, "headers": [*retained, *added]}
         await self._send(message)

@@ -229,7 +229,7 @@ def _find_upload(file: Any, parent: Path) -> Path:
     """Return the path of an upload that a browser names. Raises UnblurError for other files of this computer."""
     path = file.get("path") if isinstance(file, dict) else None
     if not isinstance(path, str) or not Path(path).resolve().is_relative_to(parent.resolve()):
-        raise UnblurError("This is no photograph that was uploaded to this page; choose it again.")
+        raise UnblurError("This is not a photograph that was uploaded to this page; choose it again.")
     return Path(path)
 
 

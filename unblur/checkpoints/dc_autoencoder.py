@@ -20,7 +20,9 @@ def load_dc_autoencoder(source: str | Path) -> tuple[DCEncoder, DCDecoder]:
     found = find_network(source, kind="AutoencoderDC", part="vae")
     factor = found.arguments.get("scaling_factor")
     if not isinstance(factor, (int, float)) or not factor > 0:
-        raise UnblurError(f"{found.folder / 'config.json'} says {factor!r} of scaling_factor; get it again.")
+        raise UnblurError(
+            f"scaling_factor in {found.folder / 'config.json'} is {factor!r}, not a number; get it again."
+        )
     try:
         with torch.device("meta"):
             network = import_diffusers().AutoencoderDC(**found.arguments)

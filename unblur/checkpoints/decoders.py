@@ -37,7 +37,7 @@ def load_decoder(source: str | Path, latent_channels: int) -> LoadedDecoder:
         painted = None  # Only channels that do not fit its first layer can do this.
     if painted is None or painted.shape != (1, 3, STRIDE_PX, STRIDE_PX):
         raise UnblurError(
-            f"The decoder in {source} does not paint {STRIDE_PX} x {STRIDE_PX} pixels from {latent_channels} latents; "
+            f"The decoder in {source} does not decode {latent_channels} latents to {STRIDE_PX} x {STRIDE_PX} pixels; "
             "give the one that the generative network was trained with."
         )
     return found

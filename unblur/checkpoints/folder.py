@@ -217,6 +217,6 @@ def _download(hub_id: str) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=["config.json", "model.safetensors", "README.md"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
-            f"{hub_id} is neither a folder here nor a repository the hub would give "
+            f"{hub_id} is neither a folder here nor a repository the hub provides "
             f"({describe_hub_error(error)}); check the name and the connection."
         ) from error

@@ -32,6 +32,6 @@ def find_weights(source: str | Path) -> Path:
         return Path(hf_hub_download(f"{owner}/{name}", inside))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise UnblurError(
-            f"{source} is neither a file here nor one that the hub would give "
+            f"{source} is neither a file here nor one that the hub provides "
             f"({describe_hub_error(error)}); check the name and the connection."
         ) from error

@@ -86,7 +86,7 @@ def open_latent_space(
     """
     if checkpoint is None:
         if encoder is None or decoder is None:
-            raise UnblurError("A latent space needs a checkpoint, or TAEF2's encoder and decoder; give those.")
+            raise UnblurError("A latent space needs a checkpoint, or the encoder and the decoder of TAEF2; give those.")
         whose = "give taef2_encoder.pth and taef2_decoder.pth out of the repository madebyollin/taesd"
         space = LatentSpace(
             encoder=_load(build_taef2_encoder(), encoder, whose).to(device),

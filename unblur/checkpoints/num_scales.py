@@ -14,13 +14,11 @@ def set_num_scales(checkpoint: Checkpoint, sizes: int) -> Checkpoint:
     Raises UnblurError for fewer than two, for more than any photograph has, and for a network at one size.
     """
     if not isinstance(checkpoint.config, MultiScaleConfig):
-        raise UnblurError(f"{checkpoint.folder} restores at one size of a photograph; leave out the number of sizes.")
+        raise UnblurError(f"{checkpoint.folder} restores at one scale; leave out the number of scales.")
     if sizes < 2:
-        raise UnblurError(f"A choice between {sizes} sizes makes no sense; ask for 2 or more.")
+        raise UnblurError(f"A selection between {sizes} scales is impossible; give 2 or more.")
     if sizes > MOST_SCALES:
-        raise UnblurError(
-            f"{sizes} sizes leave nothing of a photograph at the smallest; ask for {MOST_SCALES} at most."
-        )
+        raise UnblurError(f"{sizes} scales leave nothing of a photograph at the coarsest; give {MOST_SCALES} at most.")
     config = replace(checkpoint.config, scales=sizes)
     model = build(config)
     model.load_state_dict(checkpoint.model.state_dict())

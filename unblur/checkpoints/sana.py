@@ -81,7 +81,7 @@ def _convert_config(arguments: dict[str, object], condition_channels: int, folde
     def number(name: str) -> int:
         value = arguments.get(name)
         if not isinstance(value, int):
-            raise UnblurError(f"{folder / 'config.json'} says {value!r} of {name}; get it again.")
+            raise UnblurError(f"{name} in {folder / 'config.json'} is {value!r}, not a whole number; get it again.")
         return value
 
     width = number("num_attention_heads") * number("attention_head_dim")
@@ -91,7 +91,7 @@ def _convert_config(arguments: dict[str, object], condition_channels: int, folde
     if not crossed == width == number("cross_attention_dim") or arguments.get("out_channels", channels) != channels:
         raise UnblurError(f"{folder} holds a SANA whose widths differ within; give one of SANA 1.0.")
     if not isinstance(ratio, (int, float)):
-        raise UnblurError(f"{folder / 'config.json'} says {ratio!r} of mlp_ratio; get it again.")
+        raise UnblurError(f"mlp_ratio in {folder / 'config.json'} is {ratio!r}, not a number; get it again.")
     return LinearDiTConfig(
         width=width,
         blocks=number("num_layers"),

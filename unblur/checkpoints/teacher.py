@@ -54,7 +54,7 @@ def load_teacher(config: BackboneConfig) -> Backbone:
     match config:
         case EfficientNetLiteConfig():
             if config != EfficientNetLiteConfig():
-                raise UnblurError(f"Nobody has trained {config}; use Lite0, width 1 and depth 1.")
+                raise UnblurError(f"There are no trained weights of {config}; use Lite0, width 1 and depth 1.")
             teacher: Backbone = load_classifier().features
         case TransformersConfig():
             teacher = TransformersBackbone(config, _pretrained(config.source, _read_indices(config)))

@@ -55,7 +55,7 @@ class TextEncoder:
 def load_text_encoder(source: str | Path | None = None, device: str = "cpu", instruction: str = "") -> TextEncoder:
     """Load the text model in a folder, at a hub id, in a folder of a pipeline of diffusers, or MiniLM for None.
 
-    Raises UnblurError when it, its tokenizer or the library is missing, or when it is no encoder of text.
+    Raises UnblurError when it, its tokenizer or the library is missing, or when it is not an encoder of text.
     """
     transformers = import_transformers("A text encoder", "generative")
     root = str(_minilm() if source is None else source)
@@ -65,7 +65,7 @@ def load_text_encoder(source: str | Path | None = None, device: str = "cpu", ins
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(parts[0])
         network = transformers.AutoModel.from_pretrained(parts[1])
-    except Exception as error:  # Files that are no model of theirs make the libraries raise anything.
+    except Exception as error:  # Files that are not a model of theirs make the libraries raise anything.
         raise UnblurError(
             f"{root} is neither a folder nor a hub id of a text model with its tokenizer "
             f"({next(iter(str(error).splitlines()), type(error).__name__)}); check the name and the connection."

@@ -24,7 +24,7 @@ def find_shared_parts(model: nn.Module) -> tuple[SharedPart, ...]:
 
 
 def extract_part(checkpoint: Checkpoint, name: str) -> Checkpoint:
-    """Return the part with this name as a checkpoint. Raises UnblurError when it is no network of its own."""
+    """Return the part with this name as a checkpoint. Raises UnblurError when it is not a network of its own."""
     parts = {place: module for place, module in checkpoint.model.named_modules() if place and _is_network(module)}
     if name not in parts:
         there = f"it has {', '.join(parts)}" if parts else "it has none"

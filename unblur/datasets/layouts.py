@@ -86,7 +86,7 @@ def find_hide(root: Path, named: bool) -> Listing | None:
             splits.append(match_pairs(name, photos, sharp, root))
     if not splits:
         return None
-    # The truth of a part that was not fetched is no error.
+    # The truth of a part that was not fetched is not an error.
     known = truth.values() if len(splits) < len(blurry) else ()
     unmatched = [path for photos in blurry.values() for path in photos.values()]
     folders = [root / "GT", root / "train", root / "test"]

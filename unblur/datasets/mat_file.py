@@ -1,7 +1,7 @@
 """Numbers out of MATLAB files, the form in which Levin's and part of Koehler's data are given away.
 
 Reads what the two sets need of "MAT-File Format" (The MathWorks), level 5: real numeric arrays, compressed or not.
-SciPy reads far more, but is no dependency of this package.
+SciPy reads far more, but is not a dependency of this package.
 """
 
 import struct
@@ -30,7 +30,7 @@ def read_variable(path: Path, name: str) -> NDArray[Any]:
     except OSError as error:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}.") from error
     if data[:10] != b"MATLAB 5.0" or data[126:128] not in (b"IM", b"MI"):
-        raise UnblurError(f"{path} is no MATLAB file of level 5; save it again in MATLAB with `save -v7`.")
+        raise UnblurError(f"{path} is not a MATLAB file of level 5; save it again in MATLAB with `save -v7`.")
     order = "<" if data[126:128] == b"IM" else ">"
     names = []
     try:

@@ -109,7 +109,7 @@ def _read_stack(picture: Picture) -> NDArray[Any]:
     array = read_variable(picture.path, picture.variable)
     stack = array.reshape(*array.shape, *(1,) * (4 - array.ndim)) if array.ndim in (2, 3) else array
     if stack.ndim != 4 or stack.shape[2] not in (1, 3) or 0 in stack.shape:
-        raise UnblurError(f"{picture.path}: {picture.variable} has the shape {array.shape}, which is no picture.")
+        raise UnblurError(f"{picture.path}: {picture.variable} has the shape {array.shape}, which is not a picture.")
     return stack
 
 

@@ -47,8 +47,8 @@ def find_data_set(folder: Path, name: str | None = None) -> DetectedDataset:
     found = detect_data_sets(folder)
     if not found:
         raise UnblurError(
-            f"{folder} is no data set in a known layout; give a folder with blurry/ and sharp/, or one of those that "
-            "`unblur datasets` lists."
+            f"{folder} does not have the layout of a known data set; give a folder with blurry/ and "
+            "sharp/, or one of those that `unblur datasets` lists."
         )
     if len(found) > 1:
         names = [match.data_set.name for match in found]

@@ -168,7 +168,7 @@ def read_shard(path: Path, indices: range) -> Iterator[StoredPair]:
     except (tarfile.TarError, OSError, EOFError, zipfile.BadZipFile, LookupError, ValueError, UnblurError) as error:
         raise UnblurError(
             f"{path} is cut short or damaged ({str(error).rstrip('.')}); "
-            "delete it and run the same `unblur simulate` again, which makes it anew."
+            "delete it and run the same `unblur simulate` again, which makes it again."
         ) from error
 
 
@@ -183,7 +183,7 @@ class ShardFolder:
         settings = _read_settings(folder)
         pairs, pairs_per_shard = settings.get("pairs"), settings.get("pairs_per_shard")
         if not (isinstance(pairs, int) and isinstance(pairs_per_shard, int) and min(pairs, pairs_per_shard) > 0):
-            raise UnblurError(f"{folder / SETTINGS_NAME} does not say how many pairs there are; make the shards anew.")
+            raise UnblurError(f"{folder / SETTINGS_NAME} does not say how many pairs there are; make the shards again.")
         self.pairs = pairs
         shards = range(-(-pairs // pairs_per_shard))
         # Damaged settings may have numbers without bound, so the files are counted.
@@ -224,7 +224,7 @@ def _read_settings(folder: Path) -> dict[str, object]:
         raise UnblurError(f"{folder} has no {SETTINGS_NAME}; give a folder made by `unblur simulate`.") from error
     except (OSError, ValueError, RecursionError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
-        raise UnblurError(f"{path} cannot be read ({reason}); restore it, or make the shards anew.") from error
+        raise UnblurError(f"{path} cannot be read ({reason}); restore it, or make the shards again.") from error
     return settings if isinstance(settings, dict) else {}
 
 
@@ -281,7 +281,7 @@ def _read_member(tar: tarfile.TarFile, name: str) -> bytes:
         raise tarfile.ReadError(f"it ends where {name} should follow" if member is None else f"{name} is missing")
     file = tar.extractfile(member)
     if file is None:
-        raise tarfile.ReadError(f"{name} is no file")
+        raise tarfile.ReadError(f"{name} is not a file")
     return file.read()
 
 

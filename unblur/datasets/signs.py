@@ -108,7 +108,7 @@ def render_sign_pairs(count: int, settings: SignSettings, photos: Photographs | 
     The same everywhere for the same photographs and settings. Raises UnblurError for none, and as `sign` does.
     """
     if count < 1:
-        raise UnblurError(f"A set of {count} signs holds nothing to read; ask for at least one.")
+        raise UnblurError(f"A set of {count} signs holds nothing to read; give at least 1.")
     for number in range(count):
         shown = draw_sign(number, settings, photos)
         top, left, height, width = shown.board

@@ -82,7 +82,7 @@ def _open(name: str, choice: MetricChoice) -> tuple[Metric, str]:
         case "lpips":
             if choice.lpips_weights is None:
                 raise UnblurError(
-                    "LPIPS needs weights that are not ours to give; name torchvision's alexnet-owt-7be5be79.pth and "
+                    "LPIPS needs weights that unblur does not include; name torchvision's alexnet-owt-7be5be79.pth and "
                     "alex.pth of the PyPI package lpips with --lpips-weights, or measure st-lpips."
                 )
             backbone, heads = (find_weights(source) for source in choice.lpips_weights)

@@ -97,7 +97,7 @@ def from_csv(text: str, source: str | Path = "this text") -> list[Row]:
         return [_parse_row(line) for line in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise UnblurError(
-            f"{source} is no CSV of `unblur evaluate`, or is damaged ({error}); measure again."
+            f"{source} is not a CSV of `unblur evaluate`, or is damaged ({error}); measure again."
         ) from error
 
 
@@ -106,7 +106,7 @@ def read_rows(path: Path) -> list[Row]:
     try:
         text = read_regular_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UnblurError(f"{path} cannot be read: {reason}; give a CSV of `unblur evaluate`.") from error
     rows = from_csv(text, path)
     if not rows:

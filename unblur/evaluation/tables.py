@@ -12,7 +12,7 @@ from unblur.errors import UnblurError
 from unblur.evaluation.row import Row
 
 MOST_GROUPS = 8
-"""More groups than these are no summary; then one line for all images is given."""
+"""More groups than these are not a summary; then one line for all images is given."""
 
 _LATEX_SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",

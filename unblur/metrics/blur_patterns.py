@@ -149,7 +149,7 @@ def collect_patterns(images: Iterable[ImageMotion]) -> BlurPatterns:
         quantiles_px.append(image.quantiles_px)
         largest_px = max(largest_px, image.largest_px)
     if not any(kinds.values()):
-        raise UnblurError("Blur patterns were asked of no images; give at least one image's motion.")
+        raise UnblurError("Blur patterns need images; give the motion of at least one.")
     joint_shares = tuple(_normalise(row, joint.sum()) for row in joint)
     orientation = _normalise(joint.sum(1), joint.sum())
     relative_magnitude = _compute_relative_histogram(quantiles_px, largest_px)
@@ -215,7 +215,7 @@ def _check_offsets(start: Tensor, end: Tensor, extent_px: Tensor | None) -> None
         if not values.is_floating_point():
             raise UnblurError(f"{what} are floating point pixels, not {values.dtype}; convert them.")
         if not values.isfinite().all():
-            raise UnblurError(f"{what} hold numbers that are not finite; leave such images out or mend their motion.")
+            raise UnblurError(f"{what} hold numbers that are not finite; omit such images or correct their motion.")
     if extent_px is not None and (extent_px < 0).any():
         raise UnblurError("Path extents hold negative numbers; give lengths in pixels.")
 

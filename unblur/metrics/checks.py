@@ -43,4 +43,4 @@ def _check_finite_and_large(image: Tensor, metric: str, smallest_px: int) -> Non
             f"not {image.shape[3]} x {image.shape[2]}; give larger ones."
         )
     if not image.isfinite().all():
-        raise UnblurError(f"{metric} cannot measure an image that holds NaN or infinity; mend what made it.")
+        raise UnblurError(f"{metric} cannot measure an image with NaN or infinity; correct the step that made it.")

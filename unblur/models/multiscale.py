@@ -51,7 +51,7 @@ class MultiScaleConfig:
 
     def __post_init__(self) -> None:
         if self.scales > MOST_SCALES:
-            raise ValueError(f"{self.scales} sizes leave nothing of a photograph; at most {MOST_SCALES} make sense")
+            raise ValueError(f"{self.scales} scales are too many for a photograph; use {MOST_SCALES} at most")
         if self.scales < 2 or self.channels < 1 or self.blocks < 0:
             raise ValueError(f"there must be two scales at least, and channels for the fusion: {self}")
 

@@ -45,7 +45,7 @@ class NAFNetConfig:
         if self.width < 1 or self.stem_stride < 1 or self.middle_blocks < 0:
             raise ValueError(f"width and stem_stride must be positive, middle_blocks not negative: {self}")
         if len(self.encoder_blocks) != len(self.decoder_blocks):
-            raise ValueError(f"the encoder and the decoder must have as many levels as each other: {self}")
+            raise ValueError(f"the encoder and the decoder must have the same number of levels: {self}")
 
 
 class SimpleGate(nn.Module):

@@ -40,7 +40,7 @@ def _compute_colorants(chromaticities: tuple[float, ...]) -> NDArray[np.float64]
     """Compute XYZ of red, green and blue under D50, one in each column."""
     points = np.array(chromaticities).reshape(4, 2)
     if (points[:, 1] <= 0).any() or (points > 2).any():
-        raise ValueError(f"chromaticities {chromaticities} are none of light")
+        raise ValueError(f"chromaticities {chromaticities} are not those of light")
     white, *primaries = (np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in points)
     matrix = np.stack(primaries, axis=1)
     try:
@@ -83,7 +83,7 @@ def _encode_xyz(values: NDArray[np.float64]) -> bytes:
 def _encode_curve(gamma: float) -> bytes:
     """Encode a parametric curve of type 0: the power alone."""
     if not 0.01 <= gamma <= 100:
-        raise ValueError(f"a gamma of {gamma} is none of a photograph")
+        raise ValueError(f"a gamma of {gamma} is not that of a photograph")
     return b"para" + struct.pack(">IHH", 0, 0, 0) + _encode_fixed(gamma)
 
 

@@ -22,8 +22,8 @@ READABLE = "give a JPEG, PNG, WebP, TIFF, AVIF, HEIC or raw photograph"
 def read_whole(path: Path) -> tuple[bytes, Kind]:
     """Read a photograph's file, and return its content and its format.
 
-    Raises UnblurError for what is no regular file, is empty, is no photograph by its first bytes, is larger than the
-    memory that is free, or cannot be read.
+    Raises UnblurError for a file that is not regular, is empty, is not a photograph by its first bytes, is larger than
+    the free memory, or cannot be read.
     """
     try:
         with open_regular(path) as file:
@@ -62,7 +62,7 @@ def read_source(source: PhotoSource) -> tuple[Path, bytes, Kind]:
             raise UnblurError(f'{path} is open as text; open it with "rb".')
     else:
         raise UnblurError(
-            f"A {type(source).__name__} is no photograph's file; give a path, bytes, or a file that is open as binary."
+            f"A {type(source).__name__} is not a file of a photograph; give a path, bytes, or an open binary file."
         )
     return path, data, _recognise_kind(path, data[:HEAD_BYTES])
 

@@ -34,7 +34,7 @@ class Resolution:
                 return self.x, self.y
             case "centimetre":
                 return self.x * 2.54, self.y * 2.54
-        raise ValueError("a resolution without a unit is none per inch")
+        raise ValueError("a resolution without a unit has no pixels per inch")
 
 
 @dataclass(frozen=True, kw_only=True)

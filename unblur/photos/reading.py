@@ -165,7 +165,7 @@ def _open_jpeg(path: Path, data: bytes) -> _Opened:
         raise UnblurError(
             f"{path} cannot be read, because {contents.unreadable}; save it as a usual JPEG or a PNG first."
         )
-    # Whatever the decoder would have to fill in is damage; oddities are no part of `picture`.
+    # Whatever the decoder would have to fill in is damage; oddities are not part of `picture`.
     image = pyvips.Image.jpegload_buffer(contents.picture, fail_on="warning")
     if contents.missing_share:
         raise UnblurError(f"{path} {_describe_damage('scans are missing', contents.missing_share)}")

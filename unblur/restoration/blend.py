@@ -11,7 +11,7 @@ from unblur.errors import UnblurError
 def check_strength(strength: float) -> None:
     """Raise UnblurError unless `strength` is a number in [0, 1]; NaN is not."""
     if not 0 <= strength <= 1:
-        raise UnblurError(f"A strength of {strength} makes no sense; use 0 (keep the photograph) to 1 (full effect).")
+        raise UnblurError(f"A strength of {strength} is out of range; use 0 (keep the photograph) to 1 (full effect).")
 
 
 def full_scale(dtype: np.dtype[Any]) -> int:

@@ -98,13 +98,13 @@ class GenerativeSettings:
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise UnblurError(f"A restoration in {self.steps} steps makes no sense; use 1 or more, 4 for instance.")
+            raise UnblurError(f"A restoration in {self.steps} steps is impossible; use 1 or more, 4 for instance.")
         if not 0 <= self.fidelity <= 1:
             raise UnblurError(
-                f"A fidelity of {self.fidelity} makes no sense; use 0 (most generated detail) to 1 (none)."
+                f"A fidelity of {self.fidelity} is out of range; use 0 (most generated detail) to 1 (none)."
             )
         if self.samples < 1:
-            raise UnblurError(f"{self.samples} samples make no sense; use 1, or 2 and more to compare them.")
+            raise UnblurError(f"{self.samples} samples are out of range; use 1, or 2 and more to compare them.")
 
 
 class GenerativeRestorer(PictureRestorer):

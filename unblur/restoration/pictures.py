@@ -58,7 +58,7 @@ def extract_planes(picture: object) -> list[Planes]:
     if is_pillow_image(picture):
         return [_split_array(pillow_to_array(picture))]
     raise UnblurError(
-        f"A {type(picture).__name__} is no picture; give a path, bytes, an open file, a Photo, a Pillow "
+        f"A {type(picture).__name__} is not a picture; give a path, bytes, an open file, a Photo, a Pillow "
         "image, a NumPy array, a PyTorch tensor, or a list of these."
     )
 
@@ -77,7 +77,7 @@ def rebuild_picture(picture: Any, planes: Sequence[Planes]) -> Any:
 def _split_array(array: NDArray[Any]) -> Planes:
     if array.ndim not in (2, 3) or array.size == 0 or (array.ndim == 3 and array.shape[2] > 4):
         raise UnblurError(
-            f"An array of shape {array.shape} is no picture; its shape must be (height, width), "
+            f"An array of shape {array.shape} is not a picture; its shape must be (height, width), "
             "(height, width, channels) or (batch, height, width, channels) with 1 to 4 channels."
         )
     planes = np.atleast_3d(array)
@@ -89,7 +89,7 @@ def _split_array(array: NDArray[Any]) -> Planes:
 def _split_tensor(tensor: Tensor) -> list[NDArray[Any]]:
     if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3) or tensor.numel() == 0:
         raise UnblurError(
-            f"A tensor of shape {tuple(tensor.shape)} is no picture; its shape must be (channels, height, "
+            f"A tensor of shape {tuple(tensor.shape)} is not a picture; its shape must be (channels, height, "
             "width) or (batch, channels, height, width) with 1 or 3 channels."
         )
     tensor = tensor.detach()

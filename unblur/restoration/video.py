@@ -128,11 +128,11 @@ def restore_video(
     settings: VideoSettings,
     progress: Progress | None = None,
     *,
-    starts_anew: bool = False,
+    starts_again: bool = False,
 ) -> VideoRestoration:
     """Restore a video, and write it to `output` in one step at the end.
 
-    Parts that an earlier run with the same settings left are used, unless `starts_anew`. Raises UnblurError for videos
+    Parts that an earlier run with the same settings left are used, unless `starts_again`. Raises UnblurError for videos
     that cannot be read or restored, formats that cannot hold the result, and parts of another video or other settings.
     """
     began = time.perf_counter()
@@ -146,7 +146,7 @@ def restore_video(
         settings=settings,
     )
     with name_path_in_errors(output):
-        parts = _Parts(make_parts_path(output), identity, starts_anew=starts_anew)
+        parts = _Parts(make_parts_path(output), identity, starts_again=starts_again)
         scanning, restoring = split_progress(progress, (SHARE_OF_SCANNING, 1 - SHARE_OF_SCANNING))
         scan = parts.scan(lambda: _scan(original, video_format, scanning))
         seconds_per_unit = float(video_format.time_base)
@@ -233,16 +233,16 @@ def _restore_segment(
 class _Parts:
     """The folder with the parts of an unfinished result."""
 
-    def __init__(self, folder: Path, identity: _Identity, *, starts_anew: bool) -> None:
+    def __init__(self, folder: Path, identity: _Identity, *, starts_again: bool) -> None:
         self.folder = folder
-        if starts_anew and folder.exists():
+        if starts_again and folder.exists():
             self.remove()
         settings = folder / "settings.json"
         if settings.exists():
             if read_regular_text(settings) != to_json(identity):
                 raise UnblurError(
                     f"{folder} holds parts of another video, or was begun with other options or weights; "
-                    "use the same ones, add --overwrite to start anew, or delete the folder."
+                    "use the same ones, add --overwrite to start again, or delete the folder."
                 )
             return
         folder.mkdir(parents=True, exist_ok=True)

@@ -121,7 +121,7 @@ def load_frozen_encoder(config: ModelConfig, path: Path | None, device: str) -> 
         case PreReconstructionConfig():
             found = _load_latent_encoder(config.latent_channels, path)
         case _ if path is not None:
-            raise UnblurError(f"The recipe needs no encoder by others; leave {path} out.")
+            raise UnblurError(f"The recipe needs no other encoder; leave {path} out.")
         case _:
             return None
     return replace(found, network=found.network.to(device))
@@ -144,8 +144,8 @@ def _load_latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
     found = load_encoder(path)
     if (found.latent_channels, found.stride_px) != (channels, STRIDE_PX):
         raise UnblurError(
-            f"{path} makes {found.latent_channels} numbers of {found.stride_px} x {found.stride_px} pixels, where the "
-            f"recipe learns {channels} of {STRIDE_PX} x {STRIDE_PX}; give another encoder."
+            f"{path} encodes {found.stride_px} x {found.stride_px} pixels as {found.latent_channels} numbers, "
+            f"where the recipe learns {channels} for {STRIDE_PX} x {STRIDE_PX}; give another encoder."
         )
     return found
 
@@ -210,8 +210,8 @@ def _load_motion(network: GlowDeblur, source: Path | None) -> None:
     found = load_checkpoint(BUNDLED_MOTION_ESTIMATOR if source is None else source)
     if found.config != network.config.motion:
         raise UnblurError(
-            f"The recipe's motion estimator has no weights: {found.folder} holds {found.config}; give it that one's "
-            "sizes, or a checkpoint of `unblur train motion` by --init-motion."
+            f"The recipe's motion estimator has no weights: {found.folder} holds {found.config}; give it the "
+            "same sizes, or a checkpoint of `unblur train motion` by --init-motion."
         )
     network.motion_guidance.estimator.load_state_dict(found.model.state_dict())
 

@@ -38,8 +38,8 @@ def build_simulated_patches(recipe: Recipe, photos: Photographs | None, device: 
     """
     if photos is None or recipe.data.extra_sources:
         raise UnblurError(
-            f"{recipe.name} learns true motion, which only its own simulator tells; give a folder of sharp photographs "
-            "(--photos), and mix nothing in."
+            f"{recipe.name} learns true motion, which only its own simulator provides; give a folder of sharp "
+            "photographs (--photos), and no other sources."
         )
     return ProgressivePatches(
         list_phases(recipe),

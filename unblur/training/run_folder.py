@@ -34,7 +34,7 @@ class RunFolder:
             check_no_checkpoint(path)
             self.recipe = begin_recipe(recipe, device, processes)
         else:
-            # Compared as recipes: a setting that has come since then with a default is no difference.
+            # Compared as recipes: a setting that has come since then with a default is not a difference.
             self.recipe = resume_recipe(recipe, read_recorded_recipe(self.saved["recipe"], self._state_path), path)
             if self.saved["step"] > self._steps:
                 raise UnblurError(
@@ -65,7 +65,7 @@ class RunFolder:
                 lines_done = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
             except (ValueError, TypeError, LookupError, RecursionError) as error:
                 raise UnblurError(
-                    f"{self._metrics_path} holds lines that are no metrics of this run ({type(error).__name__}); "
+                    f"{self._metrics_path} holds lines that are not metrics of this run ({type(error).__name__}); "
                     "move it elsewhere and give the same command again."
                 ) from error
             write_atomically(self._metrics_path, "".join(lines_done).encode())

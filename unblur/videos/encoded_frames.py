@@ -45,7 +45,7 @@ class EncodedFrame:
 def check_crf(crf: int) -> None:
     """Raise UnblurError unless `crf` is on x264's scale."""
     if not BEST_CRF <= crf <= WORST_CRF:
-        raise UnblurError(f"A CRF of {crf} makes no sense; use {BEST_CRF} (lossless) to {WORST_CRF} (smallest files).")
+        raise UnblurError(f"A CRF of {crf} is out of range; use {BEST_CRF} (lossless) to {WORST_CRF} (smallest files).")
 
 
 def encode_segment(

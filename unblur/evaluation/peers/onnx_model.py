@@ -53,7 +53,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # ONNX Runtime has a dozen exceptions without a common parent of its own.
-            raise UnblurError(f"{path} is no ONNX model that can be run ({_shorten(error)}); export it anew.") from (
+            raise UnblurError(f"{path} is not an ONNX model that runs ({_shorten(error)}); export it again.") from (
                 error
             )
         self._input, self._kind, self._fixed = self._describe()

@@ -39,7 +39,7 @@ class PythonFunction:
             module = importlib.import_module(module_name)
         except Exception as error:  # A module that is being written can fail in any way.
             raise UnblurError(
-                f"The module {module_name} cannot be imported here: {type(error).__name__}: {error}; mend it, or run "
+                f"The module {module_name} cannot be imported here: {type(error).__name__}: {error}; correct it or run "
                 "the command in its folder."
             ) from error
         finally:
@@ -64,7 +64,7 @@ class PythonFunction:
         except UnblurError:
             raise
         except Exception as error:
-            raise UnblurError(f"{self.name} failed: {type(error).__name__}: {error}; mend it.") from error
+            raise UnblurError(f"{self.name} failed: {type(error).__name__}: {error}; correct it.") from error
 
 
 def _hash_files(module: str | None, checkpoint: str | None) -> str:

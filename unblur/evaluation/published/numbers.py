@@ -56,7 +56,7 @@ class PublishedNumber:
 def read_published(folder: Traversable | None = None) -> list[PublishedNumber]:
     """Read every number of the CSV files in `folder`, those of this package for None.
 
-    Raises UnblurError for a line that is no number of these, or names a note that is not there.
+    Raises UnblurError for a line that is not a number of these, or names a note that is not there.
     """
     folder = folder or files("unblur.evaluation.published")
     notes = {line["note"]: line["text"] for line in _read_lines(folder / NOTES_FILE, ("note", "text"))}
@@ -82,7 +82,7 @@ def _parse_numbers(file: Traversable, notes: dict[str, str]) -> Iterator[Publish
             )
         except (KeyError, ValueError, InvalidOperation) as error:
             raise UnblurError(
-                f"{file}, line {place}, is no published number ({error}); install unblur again."
+                f"{file}, line {place}, is not a published number ({error}); install unblur again."
             ) from error
 
 
