@@ -410,7 +410,7 @@ def printed_next() -> Next:
 
 
 @needs_make
-def test_the_readme_goes_on_with_the_commands_that_the_demo_prints(printed_next: Next) -> None:
+def test_the_readme_continues_with_the_commands_that_the_demo_prints(printed_next: Next) -> None:
     in_readme = [block for block in blocks("bash no-run") if block.page.name == "README.md"]
     activate = printed_next.activate.replace(f'"{ROOT}/.venv/bin/activate"', ".venv/bin/activate")
     assert commands(in_readme[2]) == [printed_next.in_the_clone]

@@ -23,7 +23,7 @@ FRAGMENT = re.compile(
 NO_VERB = re.compile(r"(A|An|Each|Every|Of|One|Our|The|What|Whether|Why)\b|[^A-Z]")
 """Beginnings of the docstrings of functions that are not a verb: articles, fragments, code, shapes."""
 
-DIALECT = re.compile(r"\b(told|seen|kept|hourglass(es)?|legs?|looks at)\b", re.IGNORECASE)
+DIALECT = re.compile(r"\b(told|seen|kept|hourglass(es)?|legs?|look(s|ed|ing)? at)\b", re.IGNORECASE)
 """Words that stood for several things each; CONTRIBUTING.md has the field's words for them."""
 
 

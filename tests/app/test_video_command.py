@@ -91,7 +91,7 @@ def test_odd_sizes_and_other_codecs(tmp_path: Path, video: Run) -> None:
     assert (found.width, found.height, found.pixel_format) == (49, 63, "yuv444p")
 
 
-def test_a_stopped_run_goes_on_to_the_same_file(tmp_path: Path, restorer: Restorer) -> None:
+def test_a_stopped_run_resumes_and_writes_the_same_file(tmp_path: Path, restorer: Restorer) -> None:
     original = make_video(tmp_path / "in.mp4", blurred=(2, 8), sound=True)
     restore_video(original, tmp_path / "whole.mp4", restorer, VideoSettings())
     output = tmp_path / "out.mp4"

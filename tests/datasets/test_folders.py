@@ -31,7 +31,7 @@ def test_pairs_come_in_order_with_equal_names(tmp_path: Path) -> None:
     assert not torch.equal(pairs[0].blurry, pairs[0].sharp)
 
 
-def test_what_is_wrong_with_a_pair_folder_is_said(tmp_path: Path) -> None:
+def test_faults_of_a_pair_folder_are_described(tmp_path: Path) -> None:
     with pytest.raises(
         UnblurError, match="not have the layout of a known data set; give a folder with blurry/ and sharp/"
     ):

@@ -364,7 +364,7 @@ def test_the_sizes_add_up_to_what_the_authors_state() -> None:
     assert total("reds", "train", "val", "test") == 30000
 
 
-def test_what_is_measured_has_a_name_that_exists() -> None:
+def test_measured_splits_exist() -> None:
     for data_set in CATALOGUE:
         sizes = {size.split for size in data_set.sizes}
         assert not sizes or set(data_set.measured) <= sizes

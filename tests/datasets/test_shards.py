@@ -80,7 +80,7 @@ def shards(tmp_path: Path, photos: Path, pairs: SimulatedPairs) -> Path:
     return tmp_path / "shards"
 
 
-def test_what_is_written_is_read(shards: Path, pairs: SimulatedPairs) -> None:
+def test_written_shards_are_read(shards: Path, pairs: SimulatedPairs) -> None:
     folder = ShardFolder(shards)
     assert len(folder) == 7
     stored = list(folder)
@@ -236,7 +236,7 @@ def test_a_damaged_member_is_refused(shards: Path, part: str) -> None:
         list(read_shard(path, range(4)))
 
 
-def test_what_is_no_folder_of_shards_is_refused(tmp_path: Path) -> None:
+def test_other_folders_than_shards_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match=r"no settings\.json"):
         ShardFolder(tmp_path)
     for content in ("{", "[]", '{"pairs": 3}', '{"pairs": 0, "pairs_per_shard": 0}'):

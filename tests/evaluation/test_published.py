@@ -113,7 +113,7 @@ def test_uncertain_numbers_have_notes() -> None:
 @pytest.mark.parametrize(
     ("method", "data_set", "metric", "more", "printed", "standing"),
     [
-        # HI-Diff's tables 2 and 3, ID-Blau's table and RSBlur's README, looked at for this test.
+        # HI-Diff's tables 2 and 3, ID-Blau's table and RSBlur's README, read for this test.
         ("Restormer", "gopro", "psnr", {"source": "HI-Diff"}, "32.92", "others"),
         ("Stripformer", "realblur-r", "ssim", {"source": "HI-Diff", "trained_on": "RealBlur-R"}, "0.974", "others"),
         ("HI-Diff", "realblur-j", "psnr", {"source": "HI-Diff", "trained_on": "RealBlur-J"}, "33.70", "own"),

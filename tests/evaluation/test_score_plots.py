@@ -83,7 +83,7 @@ def test_crops_show_the_largest_change_pixel_for_pixel(tmp_path: Path, extreme: 
         assert np.array_equal(line[:, column * CROP_PX : (column + 1) * CROP_PX], crop)
 
 
-def test_a_sheet_is_a_jpeg_where_its_name_says_so(tmp_path: Path) -> None:
+def test_a_sheet_has_the_format_of_its_suffix(tmp_path: Path) -> None:
     plot_sheet([shown(100, 90)], tmp_path / "worst.jpg", "worst")
     with Image.open(tmp_path / "worst.jpg") as image:
         assert (image.format, image.width) == ("JPEG", 3 * CROP_PX)

@@ -62,7 +62,7 @@ def test_a_set_with_splits_is_used_as_its_authors_split_it(tmp_path: Path) -> No
     assert find_training_source(str(tmp_path / "data")) is None
 
 
-def test_what_is_no_data_set_is_one_sentence(pairs: Path, tmp_path: Path) -> None:
+def test_unknown_data_sets_are_refused_in_one_sentence(pairs: Path, tmp_path: Path) -> None:
     for text in ("nikon", f"{tmp_path / 'gone'}@gopro"):
         with pytest.raises(UnblurError, match="neither a folder here nor a preset"):
             sets(text, written_to=tmp_path)

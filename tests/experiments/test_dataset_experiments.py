@@ -77,7 +77,7 @@ def test_pretraining_is_compared_with_doing_without(photos: Path, tmp_path: Path
     assert (steps["pretrained"], steps["mixed"], steps["only-gopro"]) == (3, 5, 5)
 
 
-def test_studies_of_what_is_not_there_are_one_sentence(
+def test_missing_data_sets_are_refused_in_one_sentence(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["-o", str(tmp_path / "study"), *TINY]

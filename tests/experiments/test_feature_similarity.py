@@ -65,7 +65,7 @@ def test_a_spread_is_the_distance_between_two_places_drawn_at_random() -> None:
     assert len(found.levels) == len(TINY.levels)
 
 
-def test_what_is_as_far_as_any_other_place_has_moved_by_one() -> None:
+def test_a_distance_equal_to_that_of_other_places_counts_as_one() -> None:
     torch.manual_seed(0)
     sharp, other = torch.rand(2, 3, 128, 128)
     spread = compute_spreads([sharp, other], TINY.backbone)

@@ -74,7 +74,7 @@ def pairs(tmp_path: Path) -> Path:
     return tmp_path / "pairs"
 
 
-def test_the_command_measures_every_fidelity_and_goes_on_where_it_was(
+def test_the_command_measures_every_fidelity_and_resumes(
     pairs: Path,
     tmp_path: Path,
     tiny_glow: GlowDeblur,

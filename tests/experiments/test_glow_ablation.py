@@ -49,7 +49,7 @@ WIDE = replace(
 )
 
 
-def test_stages_differ_from_their_recipes_by_what_is_studied() -> None:
+def test_stages_differ_from_their_recipes_by_the_studied_setting_only() -> None:
     first = make_ablation_recipe(joint=False, aligned=True, sources=(), steps=50, cache_size=7, seed=3)
     alike = partial(replace, name="", schedule=Schedule(steps=1), seed=1, objective=GlowTraining())
     assert alike(first) == alike(glow())

@@ -76,7 +76,7 @@ def test_every_set_counts_alike_and_the_severity_that_gains_least_is_named() -> 
     ]
 
 
-def test_a_peer_is_beaten_in_what_is_better_and_in_time() -> None:
+def test_a_release_is_compared_with_peers_in_quality_and_time() -> None:
     ours = {"validation": [row("a", 2.0, perceived=0.2, seconds=0.1)], "shaken": [row("b", 1.0, 0.2, 0.1)]}
     theirs = {"validation": [row("a", 1.0, perceived=0.1, seconds=1.0)], "shaken": [row("b", 1.0, 0.1, 4.0)]}
     psnr, perceived, time = check_against_peer(ours, theirs, "maxim")
@@ -84,7 +84,7 @@ def test_a_peer_is_beaten_in_what_is_better_and_in_time() -> None:
     assert time.found == "0.040"
 
 
-def test_what_is_fast_is_measured_over_all_pixels() -> None:
+def test_speed_is_measured_over_all_pixels() -> None:
     """Two pictures of 64 pixels in 96 and 32 microseconds are a megapixel a second."""
     sets = [[row("a", 1.0, seconds=96e-6)], [row("b", 1.0, seconds=32e-6)]]
     bar = check_speed(sets)

@@ -111,7 +111,7 @@ def test_nothing_is_read_where_nothing_is_written(reader: TextReader) -> None:
     "image",
     [torch.zeros(1, 3, 64, 64), torch.zeros(1, 64, 64), torch.zeros(3, 0, 64), torch.zeros(3, 64, 64).byte()],
 )
-def test_what_is_no_image_is_refused(reader: TextReader, image: Tensor) -> None:
+def test_invalid_images_are_refused(reader: TextReader, image: Tensor) -> None:
     with pytest.raises(UnblurError, match=r"Text is read in one image \(3, H, W\)"):
         reader.read(image)
 

@@ -288,7 +288,7 @@ GOOD = torch.zeros(2, 3, 4)
         (GOOD, GOOD, torch.full((3, 4), -1.0), "negative"),
     ],
 )
-def test_what_is_no_motion_is_refused(start: Tensor, end: Tensor, extent_px: Tensor | None, said: str) -> None:
+def test_invalid_motion_is_refused(start: Tensor, end: Tensor, extent_px: Tensor | None, said: str) -> None:
     with pytest.raises(UnblurError, match=said):
         measure_motion(start, end, extent_px)
 

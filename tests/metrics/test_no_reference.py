@@ -24,7 +24,7 @@ def test_niqe_agrees_with_basicsr(blurry: Tensor, sharp: Tensor) -> None:
     assert niqe(torch.cat([blurry, sharp])).tolist() == pytest.approx([6.490475, 2.254796], abs=2e-3)
 
 
-def test_brisque_agrees_with_libsvm_on_the_release_retold(blurry: Tensor, sharp: Tensor) -> None:
+def test_brisque_agrees_with_libsvm_on_the_converted_release(blurry: Tensor, sharp: Tensor) -> None:
     # The release's brisque_feature.m retold with SciPy, its allmodel evaluated by LIBSVM 3.37.
     assert brisque(torch.cat([blurry, sharp])).tolist() == pytest.approx([24.112344, 7.298143], abs=1e-3)
 

@@ -56,7 +56,7 @@ def test_a_latent_space_takes_any_size(size: tuple[int, int]) -> None:
 
 
 @torch.inference_mode()
-def test_what_is_decoded_are_pictures() -> None:
+def test_decoded_latents_are_pictures() -> None:
     autoencoder = Autoencoder(TINY)
     nn.init.normal_(autoencoder.decoder.ending.weight, std=3)
     space = LatentSpace(encoder=autoencoder.encoder, decoder=autoencoder.decoder, stride_px=32)

@@ -130,7 +130,7 @@ def test_the_solved_path_is_used(report_on_shake: BlurReport) -> None:
     assert report.length_px == pytest.approx(21, abs=2)
 
 
-def test_the_overlay_marks_what_is_blurred(report_on_shake: BlurReport) -> None:
+def test_the_overlay_marks_blurred_places(report_on_shake: BlurReport) -> None:
     photo = unblur.Photo(pixels=shaken(15, 30))
     marked = draw_overlay(photo, report_on_shake)
     assert marked.pixels.shape == (240, 320, 3)

@@ -135,7 +135,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     assert {"velocity", "alignment", "psnr_db", "gain_db"} <= set(lines[0])
 
 
-def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
+def test_frozen_weights_stay_bit_for_bit_and_the_checkpoint_restores(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `generative`")
@@ -160,7 +160,7 @@ def test_what_is_frozen_stays_bit_for_bit_and_the_checkpoint_restores(
     assert "Generative" in (tmp_path / "run" / "README.md").read_text()
 
 
-def test_it_goes_on_from_one_whose_prior_looked_once(tmp_path: Path) -> None:
+def test_a_run_continues_from_a_checkpoint_with_a_single_pass_prior(tmp_path: Path) -> None:
     once = lively()
     save_checkpoint(tmp_path / "once", once, NETWORK, train_patch_px=64, card="tiny", dtype=torch.float32)
     semantics = replace(NETWORK.semantics, prior=replace(PRIOR, two_pass=True))
@@ -175,7 +175,7 @@ def test_it_goes_on_from_one_whose_prior_looked_once(tmp_path: Path) -> None:
     assert torch.equal(one.aligned, other.aligned)
 
 
-def test_only_what_is_trained_is_given_to_the_optimizer(
+def test_the_optimizer_receives_trained_parameters_only(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     recipe = replace(
@@ -424,7 +424,7 @@ def test_a_first_restoration_is_trained_for_itself_and_begun_with(
     assert same_weights(tmp_path / "run", tmp_path / "joint")
 
 
-def test_parts_come_from_elsewhere_into_a_network_that_goes_on(
+def test_parts_of_other_checkpoints_replace_those_of_an_initialized_network(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     """Shared weights of the package change there; the next stage of a network that shares them needs the new ones."""
@@ -501,7 +501,7 @@ def test_without_alignment_the_denoiser_gets_the_blurry_latents(
     assert restorer(torch.rand(1, 3, 40, 33)).shape == (1, 3, 40, 33)
 
 
-def test_what_is_missing_or_does_not_fit_is_one_sentence(
+def test_missing_or_unfitting_checkpoints_are_refused_in_one_sentence(
     photos: Path, encoder: Path, prior: Path, tmp_path: Path
 ) -> None:
     def trained(
@@ -538,7 +538,7 @@ def test_what_is_missing_or_does_not_fit_is_one_sentence(
         replace(TINY, accumulate=0)
 
 
-def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder: Path, prior: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_with_its_own_encoder_only(photos: Path, encoder: Path, prior: Path, tmp_path: Path) -> None:
     def stop(step: int, _measured: dict[str, float]) -> None:
         if step == 2:
             raise KilledError

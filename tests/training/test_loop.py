@@ -94,7 +94,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(recipe: Recipe, p
     assert states[0] == states[1]
 
 
-def test_a_run_killed_by_the_system_at_any_instant_goes_on(photos: Path, tmp_path: Path) -> None:
+def test_a_run_killed_by_the_system_at_any_instant_resumes(photos: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[3])\n"
         "from test_loop import TINY; from unblur.training.loop import train\n"

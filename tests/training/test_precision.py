@@ -155,7 +155,7 @@ def test_a_recipe_with_a_wrong_precision_is_refused(wrong: dict[str, object], na
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null"])
-def test_what_is_not_a_recipe_is_refused_in_a_sentence(text: str) -> None:
+def test_other_files_than_recipes_are_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(UnblurError, match=r"recipe\.json"):
         read_recorded_recipe(text, Path("recipe.json"))
 

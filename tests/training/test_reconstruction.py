@@ -250,7 +250,7 @@ def test_what_does_not_fit_is_one_sentence(photos: Path, encoder_file: Path, tmp
     assert not any((tmp_path / run).exists() for run in "abcde")
 
 
-def test_a_run_goes_on_with_its_own_encoder_only(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_with_its_own_encoder_only(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
     recipe = replace(TINY, schedule=replace(TINY.schedule, steps=2), checkpoint_every=1)
 
     def stop(_step: int, _measured: dict[str, float]) -> None:

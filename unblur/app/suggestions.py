@@ -39,7 +39,7 @@ ELSEWHERE = {
     "-m": "--mode",
     "-v": "-V, which prints the version",
 }
-"""Options of other programs, or of nobody, and ours for the same purpose in `unblur restore`."""
+"""Options of other programs and plausible ones, and ours for the same purpose in `unblur restore`."""
 
 
 COMMANDS_ELSEWHERE = {

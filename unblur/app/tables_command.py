@@ -89,7 +89,7 @@ def _select_images(patterns: list[str] | None, rows: "list[Row]", file: Path) ->
         return rows
     selected = [row for row in rows if any(fnmatchcase(row.image, pattern) for pattern in patterns)]
     if not selected:
-        raise UnblurError(f"{file} has no image called {' or '.join(patterns)}; look at its first column.")
+        raise UnblurError(f"{file} has no image called {' or '.join(patterns)}; its first column has the names.")
     return selected
 
 

@@ -148,7 +148,7 @@ class Visit:
         self.stopped_at: Path | None = None
         """The photograph that was being restored when the visitor pressed Stop."""
         self.error: str | None = None
-        """Why nothing could be done at all, in a sentence."""
+        """Why no photograph could be restored, in a sentence."""
         self.stop = threading.Event()
         self.is_busy = False
         """True while photographs are being restored."""

@@ -23,7 +23,7 @@ Pattern = Literal["RGGB", "BGGR", "GRBG", "GBRG"]
 Response = Literal["srgb", "a7r3"]
 
 A7R3_RESPONSE = (-0.0095228, 8.698516, -45.157821, 150.711809, -308.197829, 368.308117, -235.163398, 61.832224)
-"""Coefficients of 1, x, ..., x^7: what RSBlur fitted to the Sony a7R III (`a7r3_polynomial_alpha.mat` of its code)."""
+"""Coefficients of 1, x, ..., x^7: RSBlur's fit to the Sony a7R III (`a7r3_polynomial_alpha.mat` of its code)."""
 
 _SRGB_TO_XYZ = torch.tensor(  # IEC 61966-2-1, white D65; RSBlur's `M_lin2xyz.mat`, transposed.
     [[0.412456, 0.357576, 0.180437], [0.212673, 0.715152, 0.072175], [0.019334, 0.119192, 0.950304]],

@@ -35,7 +35,7 @@ class KeyMap:
     origin: str
     """The repository whose names these are."""
     renamings: tuple[tuple[str, str], ...]
-    """Regular expressions and what takes the place of what they find, applied one after the other."""
+    """Regular expressions and their replacements, applied one after the other."""
 
     def rename(self, name: str) -> str:
         """Return our name of the original's parameter `name`."""

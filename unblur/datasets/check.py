@@ -80,7 +80,7 @@ class DataSetCheck:
     pictures_opened: bool
     splits: tuple[SplitCheck, ...]
     not_there: tuple[str, ...]
-    """Splits of which nothing was found; no mistake, few people need all."""
+    """Splits of which no file was found, which is not an error."""
     extra: tuple[str, ...]
 
     @property

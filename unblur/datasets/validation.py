@@ -32,7 +32,7 @@ CAMERA = Camera(
     jpeg_share=0.6,
     jpeg_quality=(70, 98),
 )
-"""Written out: the set must stay what it is when the simulator's defaults change. Extents come from the severities."""
+"""Written out: the set must not change with the simulator's defaults. Extents come from the severities."""
 
 
 @dataclass(frozen=True, kw_only=True)

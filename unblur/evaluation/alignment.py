@@ -30,7 +30,7 @@ class Aligned:
     valid: Tensor
     """(h, w), True where there is something to compare; elsewhere both pictures are zero."""
     failed: bool = False
-    """Whether no alignment was found, so that the picture lies where it lay."""
+    """Whether no alignment was found, so that the picture was not moved."""
 
 
 def match_brightness(picture: Tensor, sharp: Tensor) -> Tensor:

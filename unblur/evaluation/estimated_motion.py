@@ -17,7 +17,7 @@ from unblur.models.motion_estimator import OUTPUT_STRIDE_PX
 from unblur.models.pooling import choose_window_px, use_local_pooling
 
 TILE_PX = 768
-"""Photographs are looked at in squares of this side, for their memory's sake."""
+"""Side of the squares in which motion is estimated, to limit the memory."""
 
 CONTEXT_PX = 128
 """Context in pixels around each square of the estimator: about half of what a path depends on."""

@@ -96,7 +96,7 @@ SSIM_3D = FullReferenceMetric(name="ssim_3d", measure=full_reference(ssim_3d))
 """MATLAB's SSIM of volumes, of whole images."""
 MS_SSIM = FullReferenceMetric(name="ms_ssim", measure=full_reference(ms_ssim))
 UNALIGNED_PSNR = FullReferenceMetric(name="unaligned_psnr", unit="db", measure=_psnr)
-"""PSNR without alignment, reported next to the aligned one because papers often do not say which they give."""
+"""PSNR without alignment, reported next to the aligned one because papers often do not state which they report."""
 LUMA_PSNR = FullReferenceMetric(name="psnr", unit="db", measure=_luma_psnr)
 """Koehler's PSNR of the luma over all pixels; both images are zero outside the valid mask."""
 MSSIM = FullReferenceMetric(name="mssim", measure=_mssim)

@@ -28,7 +28,7 @@ class ImageMotionPaths:
     end: Tensor
     """The same at its end."""
     estimated: bool
-    """If so, nobody knows which of the two is the start."""
+    """Whether the offsets are estimates, which do not distinguish the start from the end."""
     error: MotionError | None = None
     """The error of an estimate whose truth is known."""
 

@@ -43,7 +43,7 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1a\x45\xdf\xa3", "video"),
     (0, b"FUJIFILMCCD-RAW", "raw file"),
 )
-"""Place, bytes that stand there, and what the file is then."""
+"""Place and value of the bytes that identify other kinds of files, and the names of these."""
 
 
 def detect_kind(head: bytes) -> VipsKind | None:

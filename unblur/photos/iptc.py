@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 PHOTOSHOP_HEADER = b"Photoshop 3.0\0"
 LARGEST_IN_JPEG_BYTES = 65_000
-"""A segment tells its length in 16 bits."""
+"""A segment stores its length in 16 bits."""
 
 _RESOURCE, _IPTC = b"8BIM", 0x0404
 _ABOUT_THE_FILE = frozenset({0x03ED, 0x0404, 0x0409, 0x040C, 0x0425})

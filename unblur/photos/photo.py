@@ -25,7 +25,7 @@ class Resolution:
     x: float
     y: float
     unit: Literal["inch", "centimetre", "none"]
-    """"none" tells the shape of a pixel alone."""
+    """"none" gives the shape of a pixel alone."""
 
     def per_inch(self) -> tuple[float, float]:
         """Return the pixels per inch, across and down. Raises ValueError where no unit is given."""

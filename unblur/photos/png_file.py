@@ -38,7 +38,7 @@ class PngContents:
     """Primaries and transfer, ITU-T H.273, of the chunk cICP."""
     says_srgb: bool
     gamma: float | None
-    """Exponent that makes light of the file's values: the inverse of what the chunk gAMA tells."""
+    """Exponent that makes light of the file's values: the inverse of the value of the chunk gAMA."""
     chromaticities: tuple[float, ...] | None
     """x and y of white, red, green and blue, of the chunk cHRM."""
     resolution: Resolution | None

@@ -36,7 +36,7 @@ class RawFile:
     exif: bytes | None
     """The EXIF block of the file, or else of its preview."""
     opened: Any
-    """The file as rawpy has it."""
+    """The file, opened by rawpy."""
 
 
 def open_raw(path: Path, data: bytes) -> RawFile:

@@ -51,7 +51,7 @@ _USUAL_GAMMA = 2.2
 """The gamma of a PNG, 1 / 0.45455, that means the curve of sRGB."""
 
 _ROWS = 8
-"""Decoders of JPEG give so many at a time, or twice as many."""
+"""Rows that decoders of JPEG return at a time, or half as many as they do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class _Opened:
     image: Any
     """The libvips image."""
     metadata: Metadata
-    """All that the file says, in libvips's terms and in those of its own format."""
+    """Metadata of the file, from libvips and from the modules for its format."""
     orientation: int | None
     """Orientation of the image by EXIF; None where libvips knows better."""
     pictures: int

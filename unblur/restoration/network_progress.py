@@ -16,7 +16,7 @@ PROBE_PX = 64
 """Side of the image on which the work of a network is counted beforehand."""
 
 LEAST_PX = 256 * 256
-"""Pixels below which a network is so fast that nobody waits."""
+"""Pixels below which a network takes too little time for a report of progress."""
 
 
 def run_with_progress(network: Network, image: Tensor, progress: Progress | None) -> Tensor:

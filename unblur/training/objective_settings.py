@@ -60,7 +60,7 @@ class AutoencoderTraining:
     adversarial: float = 0.02
     """Weight of the adversarial loss; 0 disables the discriminator."""
     adversarial_start: float = 0.4
-    """Share of the steps that go by before: early reconstructions are too blurry for an adversarial loss."""
+    """Share of the steps before the adversarial loss starts: early reconstructions are too blurry for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ SHARE_OF_SHARPEST = 0.8
 (ten of REDS and three others) blurry photographs had 0.09 to 0.36 times the sharpness of their sharp twins."""
 
 NEIGHBOURHOOD_S = 0.5
-"""Frames within so many seconds, before and after, are neighbours."""
+"""Seconds, before and after, within which frames are neighbours."""
 
 MEASURED_SIDE_PX = 540
 """Frames are reduced by whole numbers while their shorter side stays at least this."""

@@ -15,7 +15,7 @@ from unblur.evaluation.tables import Table
 
 _LOWER_IS_BETTER = frozenset({"brisque", "ilniqe", "niqe", "pi", "piqe"})
 _MEASURED_AS = {"ssim": ("ssim_3d", "ssim")}
-"""Columns in which a protocol keeps what tables call by another name."""
+"""Columns of a protocol for metrics that tables call by another name."""
 
 _STANDINGS: Mapping[Standing, str] = {
     Standing.OWN: "published",

@@ -24,15 +24,15 @@ class Standing(StrEnum):
     """The source of a number, and its reliability."""
 
     OWN = "own"
-    """The authors of the method say it, in the source that is named."""
+    """The authors of the method state the number in the named source."""
     OTHERS = "others"
-    """Other authors say it, in the source that is named."""
+    """Other authors state the number in the named source."""
     SECONDARY = "secondary"
-    """The number is a quotation, and the source that is named was not read."""
+    """The number is a quotation, and the named source was not read."""
     APPROXIMATE = "approximate"
-    """A figure, from which it was read."""
+    """The number was read from a figure."""
     RECALLED = "recalled"
-    """Memory alone; nothing was looked up."""
+    """The number was recalled and not checked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from unblur.training.objectives.objective import Example, LossOutput, Objective
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
 WORSE_THAN_NOTHING = 10.0
-"""Training has diverged at so many times the error of a zero velocity, with which an untrained denoiser begins."""
+"""Multiple of the error of a zero velocity, which an untrained denoiser predicts, from which training has diverged."""
 
 
 class FlowMatchingObjective(Objective):

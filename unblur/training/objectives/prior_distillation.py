@@ -22,7 +22,7 @@ WORSE_THAN_ANY_CONSTANT = 10.0
 
 
 SINGLE_PASS_EVERY = 4
-"""One patch of so many is not restored for a two-pass student."""
+"""Interval between patches that are not restored for a two-pass student."""
 
 ANGLE_WEIGHT, REVIEW_WEIGHT = 3.0, 0.3
 """Loss weights. At convergence on severe blur, 1 - cosine is about 0.33 and `feature_loss` 0.2 to 0.5."""
