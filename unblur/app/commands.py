@@ -99,7 +99,11 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command(
             "bench",
             "Measure how fast this computer restores, simulates and trains.",
-            (("unblur bench photos", "takes some minutes"),),
+            (
+                ("unblur bench photos", "takes some minutes"),
+                ("unblur bench photos --megapixels 2 12 --json new.json", "also restores large photographs"),
+                ("unblur bench --compare old.json new.json", "prints the ratios between two runs"),
+            ),
         ),
     ),
     "data sets": (

@@ -18,7 +18,7 @@ _unblur() {
     train) names="-h --help -o --run --photos --pairs --pairs-share --init --init-prior --init-motion --init-nafnet --init-denoiser --latent-encoder --steps --device --precision -q --quiet" ;;
     evaluate) names="-h --help --checkpoint --protocol --method --split --as --csv --restored --metrics --lpips-weights --multiple --decoder --fidelity --steps --workers --device --pooling-window" ;;
     tables) names="-h --help --format --plots --worst --best --images --pictures --restored --split --published" ;;
-    bench) names="-h --help --pairs --seconds --seed" ;;
+    bench) names="-h --help --pairs --seconds --megapixels --peers --seed --json --compare" ;;
     simulate) names="-h --help -o --output --pairs --size --camera --seed --pairs-per-shard --workers --ray -q --quiet" ;;
     validation) names="-h --help -o --output --long --still" ;;
     datasets) names="-h --help" ;;
