@@ -23,12 +23,12 @@ from unblur.app.simulate_command import (
 )
 from unblur.blur import Camera
 from unblur.datasets import SimulatedPair
+from unblur.datasets.shard_files import make_shard_path
 from unblur.datasets.shards import (
     ShardFolder,
     ShardSettings,
     compute_content_table_sha256,
     describe_photos,
-    make_shard_path,
     write_shard,
 )
 from unblur.datasets.simulated import PatchSampling

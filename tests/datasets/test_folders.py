@@ -50,7 +50,7 @@ def test_faults_of_a_pair_folder_are_described(tmp_path: Path) -> None:
 def test_an_empty_pair_folder_is_refused(tmp_path: Path) -> None:
     for side in ("blurry", "sharp"):
         (tmp_path / side).mkdir()
-    with pytest.raises(UnblurError, match="no data set"):
+    with pytest.raises(UnblurError, match="known data set"):
         PairFolder(tmp_path)
 
 

@@ -6,78 +6,28 @@ import json
 import os
 import tarfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_shards import settings_for, write_missing
 
 from unblur.blur import Camera
 from unblur.config import from_json
-from unblur.datasets import PairRecord, PhotoFolder, SimulatedPair, SimulatedPairs
+from unblur.datasets import PairRecord, SimulatedPairs
+from unblur.datasets.shard_files import PARTS
 from unblur.datasets.shards import (
-    PARTS,
     ShardFolder,
-    ShardSettings,
     begin_shards,
-    compute_content_table_sha256,
-    compute_shard_indices,
     describe_photos,
-    find_missing_shards,
-    make_shard_path,
     read_shard,
     write_shard,
 )
-from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.photos.photo import Photo
 from unblur.photos.writing import write_photo
-
-SIZE_PX = 64
-
-
-def settings_for(photos: Path, pairs: int = 7) -> ShardSettings:
-    return ShardSettings(
-        unblur_version="0",
-        seed=1,
-        pairs=pairs,
-        pairs_per_shard=4,
-        sampling=PatchSampling(patch_px=SIZE_PX),
-        camera=Camera(),
-        photos=describe_photos(photos),
-        content_table_sha256=compute_content_table_sha256(photos),
-    )
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    (tmp_path / "photos").mkdir()
-    coarse = np.random.default_rng(0).integers(0, 255, (8, 9, 3), dtype=np.uint8)
-    write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / "0.png")
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def pairs(photos: Path) -> SimulatedPairs:
-    settings = settings_for(photos)
-    return SimulatedPairs(PhotoFolder(photos), settings.camera, settings.sampling, settings.seed)
-
-
-def write_missing(folder: Path, settings: ShardSettings, pair: Callable[[int], SimulatedPair]) -> None:
-    begin_shards(folder, settings)
-    for shard in find_missing_shards(folder, settings):
-        write_shard(
-            make_shard_path(folder, shard), compute_shard_indices(shard, settings.pairs, settings.pairs_per_shard), pair
-        )
-
-
-@pytest.fixture
-def shards(tmp_path: Path, photos: Path, pairs: SimulatedPairs) -> Path:
-    """Seven pairs, four in a shard."""
-    write_missing(tmp_path / "shards", settings_for(photos), pairs.__getitem__)
-    return tmp_path / "shards"
 
 
 def test_written_shards_are_read(shards: Path, pairs: SimulatedPairs) -> None:
@@ -99,9 +49,9 @@ def test_written_shards_are_read(shards: Path, pairs: SimulatedPairs) -> None:
 
 
 def test_the_bytes_follow_from_the_pairs_alone(
-    shards: Path, photos: Path, pairs: SimulatedPairs, tmp_path: Path
+    shards: Path, shard_photos: Path, pairs: SimulatedPairs, tmp_path: Path
 ) -> None:
-    write_missing(tmp_path / "again", settings_for(photos), pairs.__getitem__)
+    write_missing(tmp_path / "again", settings_for(shard_photos), pairs.__getitem__)
     assert sorted(p.name for p in shards.iterdir()) == ["pairs-000000.tar", "pairs-000001.tar", "settings.json"]
     for path in shards.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
@@ -142,46 +92,46 @@ def test_webdataset_reads_the_shards(shards: Path) -> None:
         assert sample["json"] == json.loads(pair.record)
 
 
-def test_only_missing_shards_are_made(shards: Path, photos: Path, pairs: SimulatedPairs) -> None:
+def test_only_missing_shards_are_made(shards: Path, shard_photos: Path, pairs: SimulatedPairs) -> None:
     untouched = (shards / "pairs-000000.tar").stat()
     whole = (shards / "pairs-000001.tar").read_bytes()
     (shards / "pairs-000001.tar").unlink()
     with pytest.raises(UnblurError, match=r"lacks 1 of 2 shards.*pairs-000001\.tar"):
         ShardFolder(shards)
     made = []
-    write_missing(shards, settings_for(photos), lambda index: made.append(index) or pairs[index])
+    write_missing(shards, settings_for(shard_photos), lambda index: made.append(index) or pairs[index])
     assert made == [4, 5, 6]
     assert (shards / "pairs-000001.tar").read_bytes() == whole
     assert (shards / "pairs-000000.tar").stat() == untouched
 
 
-def test_other_settings_are_refused(shards: Path, photos: Path) -> None:
-    settings = settings_for(photos)
+def test_other_settings_are_refused(shards: Path, shard_photos: Path) -> None:
+    settings = settings_for(shard_photos)
     with pytest.raises(UnblurError, match=r"other settings \(pairs, seed; see settings\.json"):
         begin_shards(shards, replace(settings, seed=2, pairs=8))
     with pytest.raises(UnblurError, match=r"other settings \(camera;"):
         begin_shards(shards, replace(settings, camera=Camera(still_share=0.5)))
-    write_photo(Photo(pixels=np.ones((70, 80, 3), np.uint8)), photos / "0.png")
+    write_photo(Photo(pixels=np.ones((70, 80, 3), np.uint8)), shard_photos / "0.png")
     with pytest.raises(UnblurError, match=r"other settings \(photos;"):
-        begin_shards(shards, settings_for(photos))
-    photos.with_suffix(".csv").write_text("file,content\n0.png,nature\n")
+        begin_shards(shards, settings_for(shard_photos))
+    shard_photos.with_suffix(".csv").write_text("file,content\n0.png,nature\n")
     with pytest.raises(UnblurError, match=r"other settings \(content_table_sha256, photos;"):
-        begin_shards(shards, settings_for(photos))
+        begin_shards(shards, settings_for(shard_photos))
     (shards / "settings.json").unlink()
     with pytest.raises(UnblurError, match=r"no settings\.json"):
         begin_shards(shards, settings)
 
 
-def test_settings_may_change_until_there_is_a_shard(photos: Path, tmp_path: Path) -> None:
-    begin_shards(tmp_path / "shards", settings_for(photos))
-    begin_shards(tmp_path / "shards", settings_for(photos, pairs=9))
+def test_settings_may_change_until_there_is_a_shard(shard_photos: Path, tmp_path: Path) -> None:
+    begin_shards(tmp_path / "shards", settings_for(shard_photos))
+    begin_shards(tmp_path / "shards", settings_for(shard_photos, pairs=9))
     assert json.loads((tmp_path / "shards" / "settings.json").read_text())["pairs"] == 9
 
 
 def test_a_full_disk_leaves_whole_shards_only(
-    photos: Path, pairs: SimulatedPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shard_photos: Path, pairs: SimulatedPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings, folder = settings_for(photos), tmp_path / "shards"
+    settings, folder = settings_for(shard_photos), tmp_path / "shards"
     write = os.write
 
     def full_disk(handle: int, data: memoryview) -> int:
@@ -245,9 +195,9 @@ def test_other_folders_than_shards_are_refused(tmp_path: Path) -> None:
             ShardFolder(tmp_path)
 
 
-def test_counts_below_one_and_missing_photographs_are_refused(photos: Path, tmp_path: Path) -> None:
+def test_counts_below_one_and_missing_photographs_are_refused(shard_photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match="number of pairs must be at least 1, not 0"):
-        settings_for(photos, pairs=0)
+        settings_for(shard_photos, pairs=0)
     with pytest.raises(UnblurError, match="no folder"):
         describe_photos(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

@@ -1,6 +1,7 @@
 """Training in several processes: the result of a single process, written by one of them."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -95,3 +96,47 @@ def test_what_learns_from_whole_batches_is_not_divided(photos: Path, tmp_path: P
     without = AutoencoderTraining(perceptual=0.0)
     with pytest.raises(UnblurError, match="whole batches"):
         train(replace(RECIPE, model=model, objective=without, accumulate=2), photos, tmp_path / "run")
+
+
+KILLED_ONCE = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+import torch
+torch.set_num_threads(1)
+from dataclasses import replace
+from test_processes import RECIPE
+from unblur.training.loop import train
+import unblur.training.loop as loop
+recipe = replace(RECIPE, checkpoint_every=1)
+mark = Path(sys.argv[2]).with_name("killed")
+take_step = loop.take_step
+taken = []
+def step_and_die(*arguments, **options):
+    taken.append(None)
+    if os.environ["RANK"] == "1" and len(taken) == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return take_step(*arguments, **options)
+loop.take_step = step_and_die
+train(recipe, Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_a_group_restarts_after_a_killed_process_and_learns_the_same(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(KILLED_ONCE)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launch += ["--max-restarts", "1"]
+    # Without this, restarted processes find the addresses of their predecessors.
+    own_store = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "killed").touch()
+    for folder in (tmp_path / "whole", tmp_path):
+        arguments = [tmp_path / "script.py", photos, folder / "run", Path(__file__).parent]
+        command = [*launch, *map(str, arguments)]
+        done = subprocess.run(command, env=own_store, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "killed").exists()
+    assert torch.equal(weights(tmp_path / "run"), weights(tmp_path / "whole" / "run"))
+    assert measured(tmp_path / "run", "loss") == measured(tmp_path / "whole" / "run", "loss")

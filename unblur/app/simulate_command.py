@@ -141,7 +141,8 @@ def make_shards(job: ShardJob, *, workers: int | None = None, ray: str | None = 
 
 def make_shard(job: ShardJob, shard: int) -> int:
     """Make one shard, in any process, and return its number."""
-    from unblur.datasets.shards import make_shard_path, write_shard
+    from unblur.datasets.shard_files import make_shard_path
+    from unblur.datasets.shards import write_shard
 
     write_shard(make_shard_path(job.output, shard), _list_indices(job, shard), _open_pairs(job))
     return shard
@@ -166,7 +167,7 @@ def _open_pairs(job: ShardJob) -> "Callable[[int], SimulatedPair]":
 
 
 def _list_indices(job: ShardJob, shard: int) -> range:
-    from unblur.datasets.shards import compute_shard_indices
+    from unblur.datasets.shard_files import compute_shard_indices
 
     return compute_shard_indices(shard, job.settings.pairs, job.settings.pairs_per_shard)
 

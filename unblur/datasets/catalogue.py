@@ -38,6 +38,8 @@ class DataSet:
     """The splits that `unblur evaluate` measures when none is asked for; of these, those that are there."""
     trained: tuple[str, ...]
     """The splits that are for training; of these, those that are there. None in sets that are for measuring only."""
+    layout: str
+    """The arrangement of the files, for people."""
     find: Layout
 
     def expected(self, split: str) -> int | None:
@@ -59,6 +61,7 @@ GOPRO = DataSet(
     ),
     measured=("test",),
     trained=("train", "train-crops"),
+    layout="{train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png",
     find=layouts.find_gopro,
 )
 
@@ -73,6 +76,7 @@ HIDE = DataSet(
     sizes=(SplitSize(split="train", pairs=6397), SplitSize(split="test", pairs=2025)),
     measured=("test",),
     trained=("train", "train-crops"),
+    layout="train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/",
     find=layouts.find_hide,
 )
 
@@ -94,6 +98,7 @@ REDS = DataSet(
     + tuple(SplitSize(split=f"val{c}-300", pairs=300) for c in ("", "-jpeg", "-mpeg")),
     measured=("val",),
     trained=("train",),
+    layout="{train,val,test}/{split}_{sharp,blur,blur_jpeg,blur_comp}/SSS/NNNNNNNN.png, or without the first folder",
     find=layouts.find_reds,
 )
 
@@ -114,6 +119,7 @@ REALBLUR_J = DataSet(
     sizes=_REALBLUR_SIZES,
     measured=("test",),
     trained=("train", "train-crops"),
+    layout="RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it",
     find=layouts.find_realblur_j,
 )
 
@@ -128,6 +134,7 @@ REALBLUR_R = DataSet(
     sizes=_REALBLUR_SIZES,
     measured=("test",),
     trained=("train", "train-crops"),
+    layout="RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it",
     find=layouts.find_realblur_r,
 )
 
@@ -147,6 +154,7 @@ BSD = DataSet(
     ),
     measured=tuple(f"test-{exposure}" for exposure in BSD_EXPOSURES),
     trained=tuple(f"train-{exposure}" for exposure in BSD_EXPOSURES),
+    layout="BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}",
     find=layouts.find_bsd,
 )
 
@@ -168,6 +176,7 @@ RSBLUR = DataSet(
     ),
     measured=("test",),
     trained=("train",),
+    layout="RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository",
     find=layouts.find_rsblur,
 )
 
@@ -183,6 +192,7 @@ GS_BLUR = DataSet(
     sizes=(),
     measured=("all",),
     trained=("all",),
+    layout="{input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png",
     find=layouts.find_gs_blur,
 )
 
@@ -198,6 +208,7 @@ RWBI = DataSet(
     sizes=(),
     measured=("all",),
     trained=(),
+    layout="blurry photographs without truth, which only the name distinguishes from other folders",
     find=layouts.find_rwbi,
 )
 
@@ -213,6 +224,7 @@ KOEHLER = DataSet(
     sizes=(SplitSize(split="test", pairs=48),),
     measured=("test",),
     trained=(),
+    layout="BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png",
     find=layouts.find_koehler,
 )
 
@@ -227,6 +239,7 @@ LEVIN = DataSet(
     sizes=(SplitSize(split="test", pairs=32),),
     measured=("test",),
     trained=(),
+    layout="Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)",
     find=layouts.find_levin,
 )
 
@@ -241,7 +254,23 @@ FOLDER = DataSet(
     sizes=(),
     measured=("all",),
     trained=("all",),
+    layout="blurry/ and sharp/ with photographs of equal names, or blurry/ alone",
     find=layouts.find_pair_folder,
 )
 
-CATALOGUE = (GOPRO, HIDE, REDS, REALBLUR_J, REALBLUR_R, BSD, RSBLUR, GS_BLUR, RWBI, KOEHLER, LEVIN, FOLDER)
+SIMULATED = DataSet(
+    name="simulated",
+    title="Simulated pairs",
+    paper="your own",
+    about="Pairs of `unblur simulate`, with the true motion and the record of each exposure.",
+    where="unblur simulate makes them from sharp photographs",
+    licence="your own",
+    ground_truth=True,
+    sizes=(),
+    measured=("all",),
+    trained=("all",),
+    layout="pairs-NNNNNN.tar and settings.json",
+    find=layouts.find_simulated,
+)
+
+CATALOGUE = (GOPRO, HIDE, REDS, REALBLUR_J, REALBLUR_R, BSD, RSBLUR, GS_BLUR, RWBI, KOEHLER, LEVIN, SIMULATED, FOLDER)

@@ -20,7 +20,8 @@ from unblur.datasets.listing import (
     match_pairs,
     read_split,
 )
-from unblur.datasets.pair_files import PairFiles, Picture
+from unblur.datasets.pair_files import PairFiles, Picture, make_shard_pair
+from unblur.datasets.shard_files import find_shards, holds_shards
 from unblur.photos.formats import READABLE_SUFFIXES
 
 Layout = Callable[[Path, bool], Listing | None]
@@ -38,7 +39,7 @@ BSD_EXPOSURES = ("1ms8ms", "2ms16ms", "3ms24ms")
 
 
 def find_pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Any folder with blurry/ and sharp/, which hold photographs of equal names, or with blurry/ alone."""
+    """List the photographs of blurry/ and sharp/, which have equal names, or of blurry/ alone."""
     blurry, sharp = list_pictures(root / "blurry"), list_pictures(root / "sharp")
     if not blurry and not sharp:
         return None
@@ -51,8 +52,17 @@ def find_pair_folder(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     return Listing(layout=layout, splits=(split,), extra=extra)
 
 
+def find_simulated(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
+    """List the pairs in the shards of `unblur simulate`. Raises UnblurError when some are missing."""
+    if not holds_shards(root):
+        return None
+    files = find_shards(root)
+    split = Split(name="all", pairs=tuple(make_shard_pair(files, index) for index in range(files.pairs)))
+    return Listing(layout="shards of `unblur simulate`", splits=(split,))
+
+
 def find_gopro(root: Path, named: bool) -> Listing | None:
-    """Find pairs of GoPro: {train,test}/GOPRxxxx_xx_xx/{blur,blur_gamma,sharp}/NNNNNN.png."""
+    """List the pairs of GoPro."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -72,7 +82,7 @@ def find_gopro(root: Path, named: bool) -> Listing | None:
 
 
 def find_hide(root: Path, named: bool) -> Listing | None:
-    """Find pairs of HIDE: train/*.png, test/{test-close-ups,test-long-shot}/*.png, and the sharp ones of all in GT/."""
+    """List the pairs of HIDE."""
     truth = list_pictures(root / "GT")
     if not truth:
         return _find_converted(root, "HIDE", named)
@@ -95,7 +105,7 @@ def find_hide(root: Path, named: bool) -> Listing | None:
 
 
 def find_reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find {train,val,test}/{split}_{sharp,blur,blur_jpeg,blur_comp}/SSS/NNNNNNNN.png, or without the first folder.
+    """List the pairs of REDS.
 
     NAFNet's "val-300" are the frames whose numbers end in 9 (its scripts/data_preparation/reds.py).
     """
@@ -129,17 +139,17 @@ def find_reds(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_realblur_j(root: Path, named: bool) -> Listing | None:
-    """RealBlur-J_ECC_IMCORR_centroid_itensity_ref/sceneNNN/{gt/gt_K.png,blur/blur_K.png} and two lists beside it."""
+    """List the pairs of RealBlur-J."""
     return _find_realblur(root, named, "J", "RealBlur-J_ECC_IMCORR_centroid_itensity_ref")
 
 
 def find_realblur_r(root: Path, named: bool) -> Listing | None:
-    """RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref/sceneNNN/... and two lists beside it."""
+    """List the pairs of RealBlur-R."""
     return _find_realblur(root, named, "R", "RealBlur-R_BM3D_ECC_IMCORR_centroid_itensity_ref")
 
 
 def find_bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """BSD_{1ms8ms,2ms16ms,3ms24ms}/{train,valid,test}/SSS/{Blur,Sharp}/{RGB,RAW}/NNNNNNNN.{png,tiff}."""
+    """List the pairs of BSD."""
     splits: list[Split] = []
     known: list[Path] = []
     folders: list[Path] = []
@@ -159,7 +169,7 @@ def find_bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """RSBlur/DDDD/NNNNNN/{real_blur/real_blur.png,gt/gt_sharp.png,avg65_img,...} and lists from the repository.
+    """List the pairs of RSBlur.
 
     Lists that tell the saturated pictures of the test set from the others make its parts, where they are there.
     """
@@ -191,7 +201,7 @@ def find_rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Find pairs of GS-Blur: {input_noise,target}/{scene}_{view}_r{scale}_..._{repeat}.png."""
+    """List the pairs of GS-Blur."""
     blurry, sharp = list_pictures(root / "input_noise"), list_pictures(root / "target")
     if not blurry:
         return None
@@ -202,7 +212,7 @@ def find_gs_blur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_rwbi(root: Path, named: bool) -> Listing | None:
-    """Find blurry photographs without any truth; only their name distinguishes them from other folders."""
+    """List the pairs of RWBI."""
     photos = list_pictures(root)
     if not photos or not (named or "rwbi" in root.name.lower()):
         return None
@@ -211,7 +221,7 @@ def find_rwbi(root: Path, named: bool) -> Listing | None:
 
 
 def find_koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """BlurryImages/BlurryI_K.png; the truth as groundTruthMatFiles/GroundTruthI_K.mat or GroundTruthI_K_N.png.
+    """List the pairs of Koehler's benchmark.
 
     The truth are all moments of the exposure but those that the authors' evaluation passes over.
     """
@@ -245,7 +255,7 @@ def find_koehler(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 
 
 def find_levin(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
-    """Levin09blurdata/im0I_flit0K.mat, each with the variables x (sharp), y (blurry) and f (kernel)."""
+    """List the pairs of Levin's pictures."""
     expected = [f"im0{image}_flit0{kernel}" for image in range(5, 9) for kernel in range(1, 9)]
     for folder in (root, root / "Levin09blurdata", root / "LevinEtalCVPR09Data" / "Levin09blurdata"):
         files = {key: folder / f"{key}.mat" for key in expected if (folder / f"{key}.mat").is_file()}

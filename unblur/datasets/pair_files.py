@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unblur.datasets.mat_file import read_variable
 from unblur.datasets.pair import Pair
+from unblur.datasets.shard_files import ShardFiles, read_shard_picture
 from unblur.errors import UnblurError
 from unblur.photos.photo import round_to_8_bits
 from unblur.photos.reading import read_photo
@@ -18,9 +19,11 @@ from unblur.photos.reading import read_photo
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A photograph on disk, or a variable of a MATLAB file."""
+    """A photograph on disk, a member of a shard, or a variable of a MATLAB file."""
 
     path: Path
+    member: str = ""
+    """Name of the PNG file in the shard at `path`; empty for other pictures."""
     variable: str = ""
     without: tuple[int, ...] = ()
     """Numbers from 1 of the images of a variable that the authors leave out."""
@@ -45,6 +48,13 @@ class PairFiles:
         return self.sharps[len(self.sharps) // 2] if self.sharps else None
 
 
+def make_shard_pair(files: ShardFiles, index: int) -> PairFiles:
+    """Return the pair with this number in a folder of shards."""
+    path = files.locate(index)
+    blurry, sharp = (Picture(path=path, member=f"{index:09d}.{side}.png") for side in ("blurry", "sharp"))
+    return PairFiles(name=f"{index:09d}.png", blurry=blurry, sharps=(sharp,))
+
+
 def read_pair(files: PairFiles) -> Pair:
     """Read the pair. Raises UnblurError for a picture that cannot be read, and for pictures of unequal size."""
     blurry, sharp = read_matched(files)
@@ -66,6 +76,8 @@ def read_matched(files: PairFiles) -> tuple[Tensor, Tensor]:
 
 def read_picture(picture: Picture) -> Tensor:
     """Read a picture as (3, H, W) uint8; of a MATLAB variable with several, the middle one. Raises UnblurError."""
+    if picture.member:
+        return read_shard_picture(picture.path, picture.member)
     if not picture.variable:
         return read_rgb(picture.path)
     stack = _read_stack(picture)
@@ -85,7 +97,7 @@ def read_frames(files: PairFiles) -> tuple[Tensor, list[Tensor]]:
             used = (number for number in range(stack.shape[3]) if number + 1 not in picture.without)
             frames += [_to_eight_bits(stack[..., number]) for number in used]
         else:
-            frames.append(read_rgb(picture.path))
+            frames.append(read_picture(picture))
     if not frames:
         raise UnblurError(f"{files.blurry.path} has no sharp twin to be compared with; use `unblur restore` on it.")
     if any(frame.shape != blurry.shape for frame in frames):

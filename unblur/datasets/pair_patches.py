@@ -1,7 +1,7 @@
 """Patches of real pairs: the same square of a blurry photograph and of its sharp twin, turned alike."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 import torch
@@ -42,18 +42,7 @@ class PairPatches:
     def __getitem__(self, index: int) -> Pair:
         generator = make_generator(self.seed, "pair patch", index)
         number = int(torch.randint(len(self.files), (), generator=generator))
-        orientation = int(torch.randint(8, (), generator=generator))
-        places = torch.rand(self.sampling.candidates, 2, generator=generator).tolist()
-        blurry, sharp = self._read_twins(number)
-        side_px = self.sampling.patch_px
-        _, height, width = sharp.shape
-        corners = [(int(x * (width - side_px + 1)), int(y * (height - side_px + 1))) for y, x in places]
-        left, top = max(corners, key=lambda corner: measure_detail(sharp, corner, side_px))
-        blurry, sharp = (
-            apply_dihedral(picture[:, top : top + side_px, left : left + side_px].float() / 255, orientation)
-            for picture in (blurry, sharp)
-        )
-        return Pair(blurry=blurry, sharp=sharp, name=self.files[number].name)
+        return cut_patch(self.files[number].name, lambda: self._read_twins(number), self.sampling, generator)
 
     def _read_twins(self, number: int) -> tuple[Tensor, Tensor]:
         """Read the pair of that number, (3, H, W) uint8 each; it is harmless if two threads read the same one."""
@@ -71,9 +60,28 @@ class PairPatches:
         return twins
 
 
+def cut_patch(
+    name: str, read_twins: Callable[[], tuple[Tensor, Tensor]], sampling: PatchSampling, generator: torch.Generator
+) -> Pair:
+    """Cut the same square out of a blurry and a sharp photograph, (3, H, W) uint8, and turn both alike."""
+    orientation = int(torch.randint(8, (), generator=generator))
+    places = torch.rand(sampling.candidates, 2, generator=generator).tolist()
+    blurry, sharp = read_twins()
+    side_px = sampling.patch_px
+    _, height, width = sharp.shape
+    corners = [(int(x * (width - side_px + 1)), int(y * (height - side_px + 1))) for y, x in places]
+    left, top = max(corners, key=lambda corner: measure_detail(sharp, corner, side_px))
+    blurry, sharp = (
+        apply_dihedral(picture[:, top : top + side_px, left : left + side_px].float() / 255, orientation)
+        for picture in (blurry, sharp)
+    )
+    return Pair(blurry=blurry, sharp=sharp, name=name)
+
+
 def _refuse_smaller(pair: PairFiles, patch_px: int) -> None:
     picture = pair.blurry
-    side_px = min(read_picture(picture).shape[1:]) if picture.variable else read_shortest_side_px(picture.path)
+    is_file = not (picture.variable or picture.member)
+    side_px = read_shortest_side_px(picture.path) if is_file else min(read_picture(picture).shape[1:])
     if side_px < patch_px:
         raise UnblurError(
             f"{picture.path} is only {side_px} px wide or high; patches of {patch_px} px need at least as much, so "

@@ -68,9 +68,9 @@ def _find_named(folder: Path, name: str) -> DetectedDataset:
         if data_set.name == name:
             found = _detect(folder, data_set, named=True)
             if found is None:
-                layout = (data_set.find.__doc__ or "").partition("\n")[0].rstrip(".")
                 raise UnblurError(
-                    f"{folder} does not have the layout of {data_set.title}: {layout}; give the folder that has it."
+                    f"{folder} does not have the layout of {data_set.title}: {data_set.layout}; "
+                    "give the folder that has it."
                 )
             return found
     raise UnblurError(f"There is no data set {name}; the names are {', '.join(s.name for s in CATALOGUE)}.")

@@ -22,14 +22,21 @@ from unblur.atomic import write_atomically
 from unblur.blur import Camera
 from unblur.config import to_json
 from unblur.datasets.photo_folder import find_content_table, find_photos
+from unblur.datasets.shard_files import (
+    MOST_PAIRS,
+    SETTINGS_NAME,
+    compute_shard_indices,
+    decode_shard_picture,
+    find_shards,
+    format_member_names,
+    make_shard_error,
+    make_shard_path,
+    read_shard_settings,
+)
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.errors import UnblurError
-from unblur.photos.pixel_files import decode_png, encode_png
+from unblur.photos.pixel_files import encode_png
 from unblur.regular_files import open_regular, read_regular_text
-
-SETTINGS_NAME = "settings.json"
-PARTS = ("blurry.png", "sharp.png", "saturated.png", "motion.npz", "json")
-"""Suffixes of the members of a pair after its key, in their order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +94,6 @@ class ShardSettings:
             raise UnblurError(f"The number of pairs must be at most {MOST_PAIRS}, not {self.pairs}.")
 
 
-MOST_PAIRS = 1_000_000_000
-"""Names of members have nine digits."""
-
-
 def describe_photos(folder: Path) -> tuple[PhotoFile, ...]:
     """Return the photographs of a `PhotoFolder`, by name and content. Raises UnblurError when there are none."""
     return tuple(PhotoFile(name=path.name, sha256=_compute_sha256(path)) for path in find_photos(folder))
@@ -100,16 +103,6 @@ def compute_content_table_sha256(folder: Path) -> str | None:
     """Return the SHA-256 of the file that balances the photographs of `folder`; None where there is none."""
     table = find_content_table(folder)
     return _compute_sha256(table) if table.is_file() else None
-
-
-def make_shard_path(folder: Path, shard: int) -> Path:
-    """Return the path of the shard with this number."""
-    return folder / f"pairs-{shard:06d}.tar"
-
-
-def compute_shard_indices(shard: int, pairs: int, pairs_per_shard: int) -> range:
-    """Return numbers of the pairs in a shard; the last shard may hold fewer than the others."""
-    return range(shard * pairs_per_shard, min((shard + 1) * pairs_per_shard, pairs))
 
 
 def find_missing_shards(folder: Path, settings: ShardSettings) -> list[int]:
@@ -144,7 +137,7 @@ def write_shard(path: Path, indices: range, pair: Callable[[int], SimulatedPair]
     try:
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for index in indices:
-                for name, data in zip(_format_member_names(index), _encode(pair(index)), strict=True):
+                for name, data in zip(format_member_names(index), _encode(pair(index)), strict=True):
                     member = tarfile.TarInfo(name)  # Equal bytes need a fixed time, owner and mode.
                     member.size = len(data)
                     tar.addfile(member, io.BytesIO(data))
@@ -164,12 +157,9 @@ def read_shard(path: Path, indices: range) -> Iterator[StoredPair]:
     try:
         with open_regular(path) as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for index in indices:
-                yield _decode(index, [_read_member(tar, name) for name in _format_member_names(index)])
+                yield _decode(index, [_read_member(tar, name) for name in format_member_names(index)])
     except (tarfile.TarError, OSError, EOFError, zipfile.BadZipFile, LookupError, ValueError, UnblurError) as error:
-        raise UnblurError(
-            f"{path} is cut short or damaged ({str(error).rstrip('.')}); "
-            "delete it and run the same `unblur simulate` again, which makes it again."
-        ) from error
+        raise make_shard_error(path, error) from error
 
 
 class ShardFolder:
@@ -179,23 +169,11 @@ class ShardFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        settings = _read_settings(folder)
-        pairs, pairs_per_shard = settings.get("pairs"), settings.get("pairs_per_shard")
-        if not (isinstance(pairs, int) and isinstance(pairs_per_shard, int) and min(pairs, pairs_per_shard) > 0):
-            raise UnblurError(f"{folder / SETTINGS_NAME} does not say how many pairs there are; make the shards again.")
-        self.pairs = pairs
-        shards = range(-(-pairs // pairs_per_shard))
-        # Damaged settings may have numbers without bound, so the files are counted.
-        present = {path.name for path in folder.glob("pairs-*.tar") if path.is_file()}
-        absent = next((shard for shard in shards if make_shard_path(folder, shard).name not in present), None)
-        if absent is not None:
-            raise UnblurError(
-                f"{folder} lacks {max(1, len(shards) - len(present))} of {len(shards)} shards, for example "
-                f"{make_shard_path(folder, absent).name}; run the same `unblur simulate` again, which makes them."
-            )
+        files = find_shards(folder)
+        self.pairs = files.pairs
         self.shards = [
-            (make_shard_path(folder, shard), compute_shard_indices(shard, pairs, pairs_per_shard)) for shard in shards
+            (make_shard_path(folder, shard), compute_shard_indices(shard, files.pairs, files.pairs_per_shard))
+            for shard in range(files.count)
         ]
         """Files, and the numbers of the pairs in each."""
 
@@ -215,31 +193,14 @@ def _compute_sha256(path: Path) -> str:
         raise UnblurError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _read_settings(folder: Path) -> dict[str, object]:
-    """Read the settings as plain JSON: shards stay readable when the camera of another release has other ranges."""
-    path = folder / SETTINGS_NAME
-    try:
-        settings = json.loads(read_regular_text(path))
-    except FileNotFoundError as error:
-        raise UnblurError(f"{folder} has no {SETTINGS_NAME}; give a folder made by `unblur simulate`.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise UnblurError(f"{path} cannot be read ({reason}); restore it, or make the shards again.") from error
-    return settings if isinstance(settings, dict) else {}
-
-
 def _refuse_other_settings(folder: Path, ours: dict[str, object]) -> None:
-    theirs = _read_settings(folder)
+    theirs = read_shard_settings(folder)
     different = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if different:
         raise UnblurError(
             f"{folder} holds shards of other settings ({', '.join(different)}; see {SETTINGS_NAME} there); "
             "name another folder, or give the settings that they were begun with."
         )
-
-
-def _format_member_names(index: int) -> list[str]:
-    return [f"{index:09d}.{part}" for part in PARTS]
 
 
 def _encode(pair: SimulatedPair) -> tuple[bytes, ...]:
@@ -265,9 +226,9 @@ def _decode(index: int, members: list[bytes]) -> StoredPair:
         start, end, curve = (torch.from_numpy(arrays[name]) for name in ("start", "end", "curve"))
     return StoredPair(
         index=index,
-        blurry=_from_png(blurry).float() / 255,
-        sharp=_from_png(sharp).float() / 255,
-        saturated=_from_png(saturated) > 0,
+        blurry=decode_shard_picture(blurry).float() / 255,
+        sharp=decode_shard_picture(sharp).float() / 255,
+        saturated=decode_shard_picture(saturated) > 0,
         start=start,
         end=end,
         curve=curve,
@@ -288,8 +249,3 @@ def _read_member(tar: tarfile.TarFile, name: str) -> bytes:
 def _to_png(values: Tensor) -> bytes:
     """Encode (C, H, W) from 0 to 255, C of 1 or 3, as a PNG file."""
     return encode_png(values.byte().permute(1, 2, 0).contiguous().numpy())
-
-
-def _from_png(data: bytes) -> Tensor:
-    """Decode a PNG file to (C, H, W) uint8."""
-    return torch.from_numpy(decode_png(data).copy()).permute(2, 0, 1).contiguous()

@@ -45,10 +45,10 @@ class SyntheticText:
 
 @dataclass(frozen=True, kw_only=True)
 class PairSet:
-    """Pairs on disk: those of a data set that are for training."""
+    """Pairs on disk: those of a data set that are for training, or shards of `unblur simulate`."""
 
     folder: str
-    """A data set that `unblur datasets` lists, or a folder with blurry/ and sharp/."""
+    """A data set that `unblur datasets` lists, a folder with blurry/ and sharp/, or one of shards."""
     data_set: str | None = None
     """The name in `unblur datasets`, where the folder is ambiguous."""
     holdout: float = 0.0
@@ -75,5 +75,10 @@ def _split_holdout(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]
         return files, []
     if len(files) < 2:
         raise UnblurError(f"{pair_set.folder} holds one pair, and none would remain for training; give more pairs.")
-    holdout = min(len(files) - 1, max(1, round(pair_set.holdout * len(files))))
+    holdout = count_holdout(len(files), pair_set.holdout)
     return files[:-holdout], files[-holdout:]
+
+
+def count_holdout(pairs: int, share: float) -> int:
+    """Return the number of `pairs` that a share of above 0 leaves out: at least one, and not all of several."""
+    return min(max(1, pairs - 1), max(1, round(share * pairs))) if share else 0

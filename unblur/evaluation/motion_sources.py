@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from unblur.blur.undirected import to_directed
 from unblur.datasets.pair_files import read_rgb
 from unblur.datasets.photo_folder import find_photos
+from unblur.datasets.shard_files import holds_shards
 from unblur.datasets.shards import ShardFolder
 from unblur.errors import UnblurError
 from unblur.evaluation.estimated_motion import MotionError, compute_motion_error, estimate_motion
@@ -35,12 +36,12 @@ class ImageMotionPaths:
 
 def holds_known_motion(folder: Path) -> bool:
     """Return whether the folder holds motion that `read_known_motion` can read."""
-    return _holds_shards(folder) or any((folder / "motion").glob("*.npz"))
+    return holds_shards(folder) or any((folder / "motion").glob("*.npz"))
 
 
 def read_known_motion(folder: Path) -> Iterator[ImageMotionPaths]:
     """Yield the motion of shards of `unblur simulate`, or of motion/*.npz. Raises UnblurError for a damaged file."""
-    if _holds_shards(folder):
+    if holds_shards(folder):
         for pair in ShardFolder(folder):
             yield ImageMotionPaths(image=str(pair.index), start=pair.start, end=pair.end, estimated=False)
         return
@@ -54,7 +55,7 @@ def estimate_motions(source: Path | Sequence[Path], estimator: nn.Module) -> Ite
 
     Raises UnblurError when there are none, or one cannot be read.
     """
-    if isinstance(source, Path) and _holds_shards(source):
+    if isinstance(source, Path) and holds_shards(source):
         for pair in ShardFolder(source):
             path = estimate_motion(estimator, pair.blurry)
             start, end = to_directed(path)
@@ -66,10 +67,6 @@ def estimate_motions(source: Path | Sequence[Path], estimator: nn.Module) -> Ite
     for photo in source:
         start, end = to_directed(estimate_motion(estimator, read_rgb(photo).float() / 255))
         yield ImageMotionPaths(image=photo.name, start=start, end=end, estimated=True)
-
-
-def _holds_shards(folder: Path) -> bool:
-    return any(folder.glob("pairs-*.tar"))
 
 
 def _read_offsets(file: Path) -> tuple[Tensor, Tensor]:

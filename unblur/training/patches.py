@@ -1,6 +1,7 @@
 """Builds the patches of a run: simulated, real pairs, or several sources mixed."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import assert_never
 
 from unblur.blur import Camera
@@ -16,6 +17,8 @@ from unblur.datasets import (
     SyntheticText,
 )
 from unblur.datasets.repeated import AugmentedPair
+from unblur.datasets.shard_files import holds_shards
+from unblur.datasets.shard_patches import ShardPatches
 from unblur.datasets.signs import draw_signs
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.errors import UnblurError
@@ -64,6 +67,9 @@ def _mix(recipe: Recipe, phase: PatchPhase, photos: Photographs | None, device: 
                 assert photos is not None
                 signs = draw_signs(ingredient.count, ingredient.signs, photos)
                 sources.append(_build_simulated(recipe, phase, camera, seed, signs, device, share=ingredient.share))
+            case PairSet() if holds_shards(Path(ingredient.folder)):
+                sampling = _make_sampling(recipe, phase)
+                sources.append(ShardPatches(Path(ingredient.folder), sampling, seed, ingredient.holdout))
             case PairSet():
                 sources.append(PairPatches(ingredient.find_training_files(), _make_sampling(recipe, phase), seed))
             case _:
