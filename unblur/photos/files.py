@@ -5,7 +5,6 @@ name: libvips takes `[...]` in a name for options. libvips reads and writes pixe
 and texts go from file to file as they are, because libvips rewrites them and invents what is missing.
 """
 
-import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +28,7 @@ from unblur.photos.heif_colours import is_display_p3, read_code_points
 from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, make_rgb_profile
 from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
 from unblur.photos.jpeg_file import insert_into_jpeg, read_jpeg_contents, select_comments
-from unblur.photos.opening import PhotoSource, check_kind, read_source
+from unblur.photos.opening import UNNAMED, PhotoSource, check_kind, read_source
 from unblur.photos.photo import Metadata, Photo, Pixels, Text, round_to_8_bits
 from unblur.photos.png_file import PngContents, insert_into_png, read_png_contents
 from unblur.photos.raw import BYTES_PER_PX as RAW_BYTES_PER_PX
@@ -102,7 +101,7 @@ def read_photo(source: PhotoSource, *, most_pixels: int = MAX_PIXELS) -> Photo:
     read or restored.
     """
     path, data, kind = read_source(source)
-    if kind == "TIFF" and not isinstance(source, (str, os.PathLike)) and begins_with_thumbnail(data):
+    if kind == "TIFF" and path is UNNAMED and begins_with_thumbnail(data):
         # The suffix alone distinguishes many raw files from TIFF files of their thumbnails.
         raise UnblurError(f"{path} seems to be a raw file, of which only the thumbnail can be read; give its path.")
     # Warnings about one file would else be quoted as the reason for another.
