@@ -1,8 +1,10 @@
 """`unblur restore --ray`: every photograph once, whatever is killed, with the bytes of `unblur restore`."""
 
+import csv
 import json
 import os
 import pickle
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from unblur.app import cluster_restore, ray_cluster, restore_command
+from unblur.app import cluster_restore, cluster_speed, ray_cluster, restore_command
 from unblur.app.cli import main
 from unblur.app.cluster_jobs import MANIFEST_FOLDER, plan_stored_jobs
 from unblur.app.cluster_restore import RestoringWorker
@@ -22,7 +24,7 @@ from unblur.app.jobs import UsageError, plan_jobs
 from unblur.app.ray_cluster import RayCluster, wants_accelerator
 from unblur.app.storage import open_storage
 from unblur.errors import UnblurError
-from unblur.photos.files import write_photo
+from unblur.photos.files import read_photo, write_photo
 from unblur.photos.photo import Photo
 
 FAST = ("--mode", "fast", "-r")
@@ -73,6 +75,7 @@ class OneProcess:
     """What a cluster does, in this process: for laws that are not about Ray."""
 
     accelerators = 0
+    cores = 2
 
     def __init__(self) -> None:
         self.restored: list[str] = []
@@ -83,7 +86,8 @@ class OneProcess:
         actor = worker(*pickle.loads(pickle.dumps(arguments)))
         for number, item in enumerate(items):
             answer = actor(item)
-            self.restored.append(pickle.loads(item["job"]).source.key)
+            if "job" in item:
+                self.restored.append(pickle.loads(item["job"]).source.key)
             if number == self.ends_after:
                 raise KeyboardInterrupt
             yield answer
@@ -304,6 +308,22 @@ def test_a_graphics_card_is_used_if_the_cluster_has_one() -> None:
         wants_accelerator(without, "cuda")
 
 
+def test_the_speed_of_a_cluster_is_measured_on_true_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = []
+
+    @contextmanager
+    def connect(_address: str) -> Iterator[OneProcess]:
+        processes.append(OneProcess())
+        yield processes[-1]
+
+    monkeypatch.setattr(cluster_speed, "connect_to_ray", connect)
+    speed = cluster_speed.measure_cluster_speed(torch.randint(256, (3, 64, 64), dtype=torch.uint8), 3)
+    assert processes[0].restored == ["0.png", "1.png", "2.png"] * 2
+    assert min(speed.one_process, speed.one_worker, speed.all_workers, speed.start_s, speed.item_s) > 0
+    # An item without work takes less time than one with it.
+    assert 1 / speed.item_s > speed.one_worker
+
+
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Any]:
     """A bucket of a fake S3 that keeps all versions of an object, so that each writing of it counts."""
@@ -410,3 +430,28 @@ def test_killed_workers_cost_what_they_had_in_hand(
     for record in last.values():
         for file in record["files"]:
             assert len(expected[file["key"]]) == file["size"]
+
+
+@pytest.mark.slow
+def test_a_cluster_measures_the_same_numbers(
+    originals: Path, cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in ("blurry", "sharp"):
+        for number, name in enumerate(NAMES):
+            (tmp_path / "pairs" / kind).mkdir(parents=True, exist_ok=True)
+            photo = read_photo(originals / name)
+            pixels = photo.pixels if kind == "sharp" else np.roll(photo.pixels, 1, 0) // 2 + photo.pixels // 2
+            write_photo(Photo(pixels=pixels), tmp_path / "pairs" / kind / f"{number}.png")
+    tables = []
+    for extra in ([], ["--ray", cluster]):
+        command = ["evaluate", "pairs", "--method", "fast", "--device", "cpu", "--restored", "pictures", *extra]
+        assert main([*command, "--csv", f"tables{len(extra)}"]) == 0
+        # The last column is the time.
+        printed = [line.rpartition(" | ")[0] for line in capsys.readouterr().out.splitlines()]
+        with (tmp_path / f"tables{len(extra)}" / "pairs-fast.csv").open() as file:
+            rows = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+        tables.append((printed, rows, contents(tmp_path / "pictures")))
+        shutil.rmtree(tmp_path / "pictures")
+    assert tables[0] == tables[1]
+    assert len(tables[0][1]) == len(NAMES)

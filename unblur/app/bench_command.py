@@ -2,15 +2,21 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from unblur.app.options import Number
+from unblur.app.options import Flag, Number
 from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHAKEN_SIDE_PX = 1536
 """Largest side of the photograph whose camera shake is solved."""
+
+CLUSTER_SIDE_PX = 512
+"""Largest side of the photographs that are restored with Ray."""
 
 MOST_SECONDS = 3600
 """The longest duration of each measurement."""
@@ -21,17 +27,19 @@ def bench(
     pairs: Number = 40,
     seconds: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 2.0,
     seed: Number = 1,
+    ray: Flag = False,
 ) -> int:
     """Measure one core of this computer: arithmetic, networks, the simulator, training steps and camera shake.
 
-    All times are processor seconds of one thread. Shares of the bound compare networks in bfloat16 with the fastest
-    convolution or matrix product of the same run.
+    Times are processor seconds of one thread, except those of Ray. Shares of the bound compare networks in bfloat16
+    with the fastest convolution or matrix product of the same run.
 
     Args:
         photos: Folder of sharp photographs.
         pairs: Number of simulated pairs of each size; more give more exact times.
         seconds: Approximate duration of each measurement.
         seed: Seed of the simulated pairs.
+        ray: Also measure restoring with Ray on all cores, by the clock; needs `pip install 'unblur[cluster]'`.
     """
     import platform
 
@@ -112,4 +120,26 @@ def bench(
         f"| {photo.shape[2]} x {photo.shape[1]} | {shake.alone_s:.1f} | {shake.solved_s:.1f} "
         f"| {shake.solved_s / shake.alone_s:.1f} |",
     )
+    if ray:
+        write("", *_measure_ray(folder.photos[0][:, :CLUSTER_SIDE_PX, :CLUSTER_SIDE_PX], max(4, pairs // 4)))
     return 0
+
+
+def _measure_ray(photo: "Tensor", count: int) -> list[str]:
+    from unblur.app.cluster_speed import measure_cluster_speed
+
+    speed = measure_cluster_speed(photo, count)
+    height, width = photo.shape[1:]
+    one = speed.one_process
+    return [
+        f"| restoring {width} x {height} in mode fast | photographs a second | ratio |",
+        "|---|---|---|",
+        f"| one process | {one:.2f} | 1.00 |",
+        f"| Ray, 1 worker | {speed.one_worker:.2f} | {speed.one_worker / one:.2f} |",
+        f"| Ray, {speed.workers} workers | {speed.all_workers:.2f} | {speed.all_workers / one:.2f} |",
+        "",
+        "| Ray | |",
+        "|---|---|",
+        f"| start, with the networks | {speed.start_s:.1f} s |",
+        f"| an item without work | {speed.item_s * 1000:.1f} ms |",
+    ]

@@ -68,7 +68,7 @@ def plan_stored_jobs(
     """Plan jobs for photographs and folders at addresses, named as `plan_jobs` does. Raises UnblurError."""
     if "/" in suffix:
         raise UsageError(f'The suffix "{suffix}" contains a path separator; use -o to write to another folder.')
-    planned = {}
+    planned: dict[str, StoredJob] = {}
     for address in addresses:
         storage, sources = _list_sources(address, output, recursive=recursive, suffix=suffix)
         for source in sources:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -217,7 +217,7 @@ def _select_missing(jobs: Sequence[StoredJob], work: ClusterWork, manifest: Mani
 
 def _answer(
     cluster: RayCluster, jobs: Sequence[StoredJob], work: ClusterWork, workers: int | None
-) -> Iterator[tuple[StoredJob, Answer]]:
+) -> Generator[tuple[StoredJob, Answer], None, None]:
     """Yield each photograph and the answer about it. Raises UnblurError for a problem of all photographs."""
     rows = [{"number": number, "job": pickle.dumps(stored)} for number, stored in enumerate(jobs)]
     waiting = dict(enumerate(jobs))

@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 ('unblur "holiday/*.jpg" -o restored --skip-existing', "continues an interrupted batch"),
                 ("unblur holiday -o restored --report report.html", "also writes a page with thumbnails"),
                 ("unblur camera -o restored --watch", "restores photographs as they arrive in a folder"),
+                ("unblur s3://museum/scans -o s3://museum/restored --ray auto", "distributes a batch on a Ray cluster"),
                 ("unblur - < photo.jpg > sharper.jpg", "reads stdin and writes stdout"),
             ),
             ends_at_once=True,

@@ -48,7 +48,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the manifest holds when a run begins."""
+    """The contents of the manifest when a run begins."""
 
     records: dict[str, Record]
     """The last record of each result."""

@@ -5,11 +5,13 @@ machine; for other addresses fsspec has some.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +19,7 @@ from urllib.parse import quote
 from unblur.atomic import TEMPORARY_SUFFIX, write_atomically
 from unblur.errors import UnblurError
 from unblur.memory import free_memory
-from unblur.regular_files import read_regular
+from unblur.regular_files import open_regular
 
 OBJECT_STORES = frozenset({"abfs", "gcs", "s3", "py::fsspec+abfs", "py::fsspec+gcs", "py::fsspec+gs", "py::fsspec+s3"})
 """Names of file systems in which a file appears when it is whole, and renaming means copying."""
@@ -41,7 +43,7 @@ class Storage:
     """A folder, or a single file, at an address. It can be pickled and used by another computer."""
 
     address: str
-    """As it was typed, without a slash at the end."""
+    """The address that was typed, without a slash at the end."""
     filesystem: Any
     path: str
     """Path in the file system."""
@@ -83,17 +85,17 @@ class Storage:
 
     def read(self, key: str) -> bytes:
         """Read the file `key` of the folder. Raises UnblurError, also if it is larger than the memory that is free."""
-        if self._is_local:
-            with self._errors("read", key):
-                return read_regular(Path(self._join(key)))
-        with self._errors("read", key), self.filesystem.open_input_file(self._join(key)) as stream:
-            size = stream.size()
+        open_file = _open_local if self._is_local else self.filesystem.open_input_file
+        with self._errors("read", key), open_file(self._join(key)) as stream:
+            size = stream.seek(0, os.SEEK_END)
             if size > free_memory():
                 raise UnblurError(
                     f"{self.describe(key)} has {size / 1e9:.1f} GB, more than the memory that is free; "
                     "use a computer with more memory, or fewer --jobs."
                 )
-            data: bytes = stream.read()
+            stream.seek(0)
+            # Not more than was asked for, should the file grow meanwhile.
+            data: bytes = stream.read(size)
         return data
 
     def write(self, key: str, data: bytes) -> None:
@@ -153,8 +155,7 @@ def open_storage(address: str) -> Storage:
     if not separator:
         from pyarrow.fs import LocalFileSystem
 
-        path = Path(address).absolute()
-        return Storage(address=name, filesystem=LocalFileSystem(), path=path.as_posix())
+        return Storage(address=name, filesystem=LocalFileSystem(), path=Path(address).absolute().as_posix())
     if scheme == "memory":
         raise UnblurError(f"{address} exists in one process only, which a cluster cannot share; use another address.")
     if not rest.strip("/"):
@@ -177,9 +178,10 @@ def _open_file_system(address: str) -> tuple[Any, str]:
     from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
 
     place, mark, options = address.partition("?")
+    # Keys may hold any character, which pyarrow expects encoded and passes to fsspec as it is.
+    encoded = place if place.startswith("fsspec+") else quote(place, safe="/:@+~!$&()*,;=")
     try:
-        # Keys may hold any character, which pyarrow expects encoded.
-        filesystem, path = FileSystem.from_uri(f"{quote(place, safe='/:@+~!$&()*,;=')}{mark}{options}")
+        filesystem, path = FileSystem.from_uri(f"{encoded}{mark}{options}")
     except ArrowInvalid as error:
         if "Unrecognized filesystem type" not in str(error):
             raise
@@ -190,13 +192,19 @@ def _open_file_system(address: str) -> tuple[Any, str]:
     return filesystem, path
 
 
+def _open_local(path: str) -> BufferedReader:
+    return open_regular(Path(path))
+
+
 def _format_time(time: datetime | None) -> str:
     return "" if time is None else time.isoformat()
 
 
 def _describe(error: Exception) -> str:
     """Describe an error on one line, without the number that a server gave to the request."""
-    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+    if isinstance(error, FileNotFoundError):
+        return os.strerror(errno.ENOENT)
+    if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     line = next(iter(str(error).splitlines()), type(error).__name__)
     return line.partition(" (Request ID")[0].rstrip(". ")

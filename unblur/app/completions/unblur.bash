@@ -11,14 +11,14 @@ _unblur() {
     words="restore inspect video web train evaluate tables bench simulate validation datasets check patterns convert export bundle help"
   fi
   case "$command" in
-    restore) names="-h --help -o --output --mode --strength --shake --restore-sharp -r --recursive --skip-existing --overwrite --suffix --format --quality --compare --jobs --device --tile --checkpoint --runtime --watch --report --json -q --quiet --steps --seed --solver --fidelity --caption --text-encoder --uncertainty --decoder --no-mark" ;;
+    restore) names="-h --help -o --output --mode --strength --shake --restore-sharp -r --recursive --skip-existing --overwrite --suffix --format --quality --compare --jobs --device --tile --checkpoint --runtime --watch --ray --report --json -q --quiet --steps --seed --solver --fidelity --caption --text-encoder --uncertainty --decoder --no-mark" ;;
     inspect) names="-h --help -r --recursive --overlay --solve --json" ;;
     video) names="-h --help --frames --strength --crf --overwrite --device --tile --checkpoint --json -q --quiet" ;;
     web) names="-h --help --host --port --password --open --device --checkpoint --no-browser" ;;
     train) names="-h --help -o --run --photos --pairs --pairs-share --init --init-prior --init-motion --init-nafnet --init-denoiser --latent-encoder --steps --device --precision -q --quiet" ;;
-    evaluate) names="-h --help --checkpoint --protocol --method --split --as --csv --restored --metrics --lpips-weights --multiple --decoder --fidelity --steps --workers --device --pooling-window" ;;
+    evaluate) names="-h --help --checkpoint --protocol --method --split --as --csv --restored --metrics --lpips-weights --multiple --decoder --fidelity --steps --workers --ray --device --pooling-window" ;;
     tables) names="-h --help --format --plots --worst --best --images --pictures --restored --split --published" ;;
-    bench) names="-h --help --pairs --seconds --seed" ;;
+    bench) names="-h --help --pairs --seconds --seed --ray" ;;
     simulate) names="-h --help -o --output --pairs --size --camera --seed --pairs-per-shard --workers --ray -q --quiet" ;;
     validation) names="-h --help -o --output --long --still" ;;
     datasets) names="-h --help" ;;
