@@ -132,6 +132,16 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "checkpoints": (
         Command(
+            "models",
+            "List, pull, push and verify checkpoints, here and on the Hugging Face hub.",
+            (
+                ("unblur models list", "prints the bundled and the pulled checkpoints"),
+                ("unblur models pull owner/name", "fetches a checkpoint for --checkpoint owner/name"),
+                ("unblur models push runs/faithful owner/name", "publishes a checkpoint of yours"),
+                ("unblur models verify", "compares all files with the hashes that are stated"),
+            ),
+        ),
+        Command(
             "convert",
             "Convert weights that the authors of a network published.",
             (
