@@ -35,8 +35,8 @@ def models(
 ) -> int:
     """List, pull, push and verify checkpoints. A pulled checkpoint is used by --checkpoint OWNER/NAME.
 
-    HF_HOME is the folder of the hub's cache, HF_ENDPOINT a mirror of the hub, HF_TOKEN the right to push, and
-    HF_HUB_OFFLINE=1 allows no connection.
+    The environment names the folder of the cache by HF_HOME, a mirror of the hub by HF_ENDPOINT, and your right to push
+    by HF_TOKEN; HF_HUB_OFFLINE=1 allows no connection.
 
     Args:
         action: list: the bundled and the pulled checkpoints, and those of an OWNER on the hub. pull: fetch OWNER/NAME
