@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 import torch
 
 from unblur.app import cluster_restore, cluster_speed, ray_cluster, restore_command
+from unblur.app.bench_command import _measure_ray
 from unblur.app.cli import main
 from unblur.app.cluster_jobs import MANIFEST_FOLDER, plan_stored_jobs
 from unblur.app.cluster_restore import RestoringWorker
@@ -297,6 +299,28 @@ def test_options_without_a_meaning_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999999999"])
+def test_a_cluster_that_does_not_answer_is_one_sentence(
+    address: str, originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray.data")
+    monkeypatch.chdir(tmp_path)
+    assert main(["restore", str(originals), "-o", "out", "--ray", address]) == 2
+    said = capsys.readouterr().err
+    assert f"The Ray cluster {address} cannot be reached" in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_ray_the_extra_is_named(
+    originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["restore", str(originals), "-o", str(tmp_path / "out"), "--ray"]) == 2
+    assert "pip install 'unblur[cluster]'" in capsys.readouterr().err
+
+
 def test_a_graphics_card_is_used_if_the_cluster_has_one() -> None:
     without = RayCluster(None, None, cores=2, most_cores=2, accelerators=0)
     having = replace(without, accelerators=4)
@@ -322,6 +346,9 @@ def test_the_speed_of_a_cluster_is_measured_on_true_photographs(monkeypatch: pyt
     assert min(speed.one_process, speed.one_worker, speed.all_workers, speed.start_s, speed.item_s) > 0
     # An item without work takes less time than one with it.
     assert 1 / speed.item_s > speed.one_worker
+    lines = _measure_ray(torch.randint(256, (3, 48, 64), dtype=torch.uint8), 2)
+    assert lines[0] == "| restoring 64 x 48 in mode fast | photographs a second | ratio |"
+    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| one process", "| Ray, 1 worker", "| Ray, 2 workers"]
 
 
 @pytest.fixture(scope="module")

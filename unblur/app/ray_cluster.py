@@ -7,6 +7,7 @@ ended again. Everything large is read and written by the actors, so neither this
 import importlib
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ LOCAL_CLUSTER = "local"
 
 OBJECT_STORE_BYTES = 128 * 2**20
 """Memory that a cluster of this machine shares between its processes, which exchange only names and numbers."""
+
+ANSWER_S = 10.0
+"""Seconds within which a cluster has to answer."""
 
 MOST_TRIES = 3
 """Number of times that an item is begun if its actor is ended from outside, for example for want of memory."""
@@ -126,7 +130,8 @@ def connect_to_ray(address: str, *, workers: int | None = None) -> Iterator[RayC
 
     Raises UnblurError if Ray is not installed or the cluster cannot be reached.
     """
-    ray, data = _import_ray()
+    ray, data = import_ray()
+    _refuse_silent_address(address)
     local = {
         "num_cpus": workers or count_cores(),
         "object_store_memory": OBJECT_STORE_BYTES,
@@ -149,7 +154,8 @@ def connect_to_ray(address: str, *, workers: int | None = None) -> Iterator[RayC
         ray.shutdown()
 
 
-def _import_ray() -> tuple[Any, Any]:
+def import_ray() -> tuple[Any, Any]:
+    """Import Ray and its library Data. Raises UnblurError, which names the extra, if they are not installed."""
     # Ray sends usage statistics unless this is set, and writes notes for its developers to stderr.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -161,6 +167,19 @@ def _import_ray() -> tuple[Any, Any]:
     # Ended actors are reported in sentences of ours.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     return ray, data
+
+
+def _refuse_silent_address(address: str) -> None:
+    """Raise UnblurError if nothing answers at the host and the port, for which Ray would wait for minutes."""
+    host, separator, port = address.rpartition(":")
+    if not separator or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise UnblurError(
+            f"The Ray cluster {address} cannot be reached ({error}); check the address, and start the cluster."
+        ) from error
 
 
 def _join_cluster(ray: Any, address: str, settings: dict[str, Any]) -> None:

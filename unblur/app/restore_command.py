@@ -7,7 +7,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
 from unblur.app.options import CheckpointName, DeviceName, Flag, OptionalNumber, Quiet, Share, TilePx
-from unblur.app.ray_cluster import RayAddress, connect_to_ray
+from unblur.app.ray_cluster import RayAddress, connect_to_ray, import_ray
 from unblur.app.restorer_choice import RestorerChoice
 from unblur.names import Mode, Runtime, ShakeChoice
 
@@ -149,6 +149,7 @@ def restore(
 
     if ray is not None:
         assert output is not None
+        import_ray()
         results = open_storage(output)
         stored = plan_stored_jobs(
             photos,

@@ -239,7 +239,11 @@ def push_checkpoint(name: HubName, contents: dict[str, bytes], *, private: bool)
 def _hub_errors(name: object) -> Iterator[None]:
     """Raise UnblurError, in one sentence, for the errors of the hub and of its library."""
     from huggingface_hub import errors
+    from huggingface_hub.utils import logging
 
+    verbosity = logging.get_verbosity()
+    # The library reports each of its tries, and then the error.
+    logging.set_verbosity_error()
     try:
         yield
     except errors.GatedRepoError as error:
@@ -254,6 +258,8 @@ def _hub_errors(name: object) -> Iterator[None]:
         ) from error
     except (errors.HTTPError, OSError, ValueError) as error:
         raise _describe_failure(name, error) from error
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _describe_failure(name: object, error: Exception) -> UnblurError:
