@@ -199,6 +199,19 @@ def test_another_version_on_the_cluster_is_an_error(originals: Path, tmp_path: P
     assert "install the same version" in answer["problem"]
 
 
+def test_workers_use_as_many_threads_as_one_machine_would(tmp_path: Path) -> None:
+    """Networks in bfloat16 round differently with another number of threads, which changes some pixels."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        work = cluster_restore.ClusterWork.choose(make_choice(), make_settings(), open_storage(str(tmp_path)))
+        torch.set_num_threads(1)
+        RestoringWorker(work)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def make_choice() -> Any:
     from unblur.app.generative_options import GenerativeOptions
     from unblur.app.restorer_choice import RestorerChoice
