@@ -22,8 +22,11 @@ from unblur.app.bench_command import _measure_ray
 from unblur.app.cli import main
 from unblur.app.cluster_jobs import MANIFEST_FOLDER, plan_stored_jobs
 from unblur.app.cluster_restore import RestoringWorker
+from unblur.app.generative_options import GenerativeOptions
 from unblur.app.jobs import UsageError, plan_jobs
 from unblur.app.ray_cluster import RayCluster, wants_accelerator
+from unblur.app.restore_job import JobSettings
+from unblur.app.restorer_choice import RestorerChoice
 from unblur.app.storage import open_storage
 from unblur.errors import UnblurError
 from unblur.photos.files import read_photo, write_photo
@@ -212,18 +215,25 @@ def test_workers_use_as_many_threads_as_one_machine_would(tmp_path: Path) -> Non
         torch.set_num_threads(before)
 
 
-def make_choice() -> Any:
-    from unblur.app.generative_options import GenerativeOptions
-    from unblur.app.restorer_choice import RestorerChoice
+def test_other_computers_get_paths_and_commits_that_stay(
+    originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.setattr(cluster_restore, "fetch_checkpoint", lambda _name: tmp_path / ("c" * 40))
+    for given, sent in (("tiny", str(tmp_path / "tiny")), ("owner/name@main", f"owner/name@{'c' * 40}"), (None, None)):
+        choice = replace(make_choice(), checkpoint=given, generative=GenerativeOptions(decoder=given))
+        work = cluster_restore.ClusterWork.choose(choice, make_settings(), open_storage(str(originals)))
+        assert (work.choice.checkpoint, work.choice.generative.decoder) == (sent, sent)
 
+
+def make_choice() -> RestorerChoice:
     return RestorerChoice(
         mode="fast", checkpoint=None, device="cpu", shake="off", runtime="torch", generative=GenerativeOptions()
     )
 
 
-def make_settings() -> Any:
-    from unblur.app.restore_job import JobSettings
-
+def make_settings() -> JobSettings:
     return JobSettings(
         mode="fast",
         strength=1.0,

@@ -26,6 +26,8 @@ from unblur.app.report import Outcome, Report, describe_error
 from unblur.app.restore_job import FinishedJob, JobRunner, JobSettings
 from unblur.app.restorer_choice import RestorerChoice
 from unblur.app.storage import Storage
+from unblur.checkpoints.folder import is_hub_id
+from unblur.checkpoints.hub_repository import fetch_checkpoint, parse_hub_name
 from unblur.errors import UnblurError
 from unblur.photos.files import check_format, read_photo
 
@@ -44,9 +46,12 @@ class ClusterWork:
     @classmethod
     def choose(cls, choice: RestorerChoice, settings: JobSettings, output: Storage) -> "ClusterWork":
         """Return the settings with this version of the program, its threads, and paths that other computers know."""
-        checkpoint = choice.checkpoint
-        if checkpoint is not None and Path(checkpoint).is_dir():
-            choice = replace(choice, checkpoint=str(Path(checkpoint).resolve()))
+        generative = replace(
+            choice.generative,
+            decoder=_locate(choice.generative.decoder),
+            text_encoder=_make_absolute(choice.generative.text_encoder),
+        )
+        choice = replace(choice, checkpoint=_locate(choice.checkpoint), generative=generative)
         return cls(
             choice=choice,
             settings=settings,
@@ -285,6 +290,17 @@ def _make_record(stored: StoredJob, answer: Answer, digest: str) -> Record:
 def _digest(facts: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     text = json.dumps(facts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest(), json.loads(text)
+
+
+def _locate(checkpoint: str | None) -> str | None:
+    """Return an absolute path, or the name of a repository with its present commit. Raises UnblurError."""
+    if checkpoint is None or Path(checkpoint).exists() or not is_hub_id(checkpoint):
+        return _make_absolute(checkpoint)
+    return f"{parse_hub_name(checkpoint).repository}@{fetch_checkpoint(checkpoint).name}"
+
+
+def _make_absolute(name: str | None) -> str | None:
+    return str(Path(name).absolute()) if name is not None and Path(name).exists() else name
 
 
 def _identify_checkpoint(checkpoint: str | None) -> str | None:
