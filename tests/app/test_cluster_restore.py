@@ -463,6 +463,8 @@ def test_killed_workers_cost_what_they_had_in_hand(
     command = ["restore", "s3://museum/in", "-o", "s3://museum/out", *FAST, "--compare", "--ray", cluster]
     with monkeypatch.context() as patch:
         patch.setattr(cluster_restore, "RestoringWorker", ending_worker(tmp_path))
+        # Two waves, the second of one photograph.
+        patch.setattr(ray_cluster, "ITEMS_PER_WAVE", 2)
         assert main(command) == 1
     printed = capsys.readouterr()
     assert "2 of 5 photographs could not be restored" in printed.err

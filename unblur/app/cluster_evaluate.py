@@ -60,7 +60,13 @@ def measure_on_cluster(
     count = 0
     with closing(
         cluster.map(
-            MeasuringWorker, arguments, items, workers=workers, threads=threads, on_accelerators=on_accelerators
+            MeasuringWorker,
+            arguments,
+            items,
+            total=len(items),
+            workers=workers,
+            threads=threads,
+            on_accelerators=on_accelerators,
         )
     ) as answers:
         for answer in answers:

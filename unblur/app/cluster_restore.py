@@ -224,12 +224,18 @@ def _answer(
     cluster: RayCluster, jobs: Sequence[StoredJob], work: ClusterWork, workers: int | None
 ) -> Generator[tuple[StoredJob, Answer], None, None]:
     """Yield each photograph and the answer about it. Raises UnblurError for a problem of all photographs."""
-    rows = [{"number": number, "job": pickle.dumps(stored)} for number, stored in enumerate(jobs)]
+    rows = ({"number": number, "job": pickle.dumps(stored)} for number, stored in enumerate(jobs))
     waiting = dict(enumerate(jobs))
     on_accelerators = wants_accelerator(cluster, work.choice.device)
     with closing(
         cluster.map(
-            RestoringWorker, (work,), rows, workers=workers, threads=work.threads, on_accelerators=on_accelerators
+            RestoringWorker,
+            (work,),
+            rows,
+            total=len(jobs),
+            workers=workers,
+            threads=work.threads,
+            on_accelerators=on_accelerators,
         )
     ) as results:
         for row in results:

@@ -60,12 +60,12 @@ def measure_cluster_speed(photo: Tensor, count: int) -> ClusterSpeed:
         one_process, _ = _time(map(RestoringWorker(work), items))
         speeds, starts = [], []
         for workers in (1, cluster.cores):
-            with closing(cluster.map(RestoringWorker, (work,), items, workers=workers)) as answers:
+            with closing(cluster.map(RestoringWorker, (work,), items, total=count, workers=workers)) as answers:
                 speed, start_s = _time(answers)
             speeds.append(speed)
             starts.append(start_s)
         empty = [{"number": number} for number in range(EMPTY_ITEMS)]
-        with closing(cluster.map(_IdleWorker, (), empty, workers=1)) as answers:
+        with closing(cluster.map(_IdleWorker, (), empty, total=EMPTY_ITEMS, workers=1)) as answers:
             empty_speed, _ = _time(answers)
     return ClusterSpeed(
         one_process=one_process,

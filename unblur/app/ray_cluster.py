@@ -9,9 +9,10 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any
 
 import tyro
@@ -75,8 +76,9 @@ class RayCluster:
         self,
         worker: type,
         arguments: tuple[Any, ...],
-        items: Sequence[dict[str, Any]],
+        items: Iterable[dict[str, Any]],
         *,
+        total: int,
         workers: int | None = None,
         threads: int = 1,
         on_accelerators: bool = False,
@@ -88,16 +90,18 @@ class RayCluster:
                 texts and bytes, of which it returns another. It returns errors as values: Ray would wrap an exception
                 in a long traceback.
             arguments: Arguments of the class, which are pickled.
-            items: The items. One whose actor is ended MOST_TRIES times has no result.
+            items: The items, which are taken when their wave begins. One whose actor is ended MOST_TRIES times has no
+                result.
+            total: Number of items.
             workers: Number of actors; by default as many as the cores of the cluster allow, or its graphics cards.
             threads: Number of threads, and therefore cores, that each actor uses.
             on_accelerators: True if each actor has a graphics card of its own.
         """
         cores = 1 if on_accelerators else min(threads, self.most_cores)
         room = self.accelerators if on_accelerators else self.cores // cores
-        count = max(1, min(workers or room, room, len(items)))
-        for first in range(0, len(items), count * ITEMS_PER_WAVE):
-            wave = list(items[first : first + count * ITEMS_PER_WAVE])
+        count = max(1, min(workers or room, room, total))
+        remaining = iter(items)
+        while wave := list(islice(remaining, count * ITEMS_PER_WAVE)):
             # A block, which Ray repeats as a whole, is one item.
             rows = self.data.from_items(wave, override_num_blocks=len(wave))
             with warnings.catch_warnings():
@@ -107,7 +111,7 @@ class RayCluster:
                     worker,
                     fn_constructor_args=arguments,
                     # An actor that ends takes no item with it but the one in its hands.
-                    compute=self.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1),
+                    compute=self.data.ActorPoolStrategy(size=min(count, len(wave)), max_tasks_in_flight_per_actor=1),
                     num_cpus=cores,
                     num_gpus=1 if on_accelerators else 0,
                     max_task_retries=MOST_TRIES - 1,

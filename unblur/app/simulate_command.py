@@ -205,7 +205,8 @@ def _run_on_ray(job: ShardJob, shards: list[int], workers: int | None, address: 
     """Make the shards by the actors of a Ray cluster, and yield the number of each when it is done."""
     with connect_to_ray(address, workers=workers) as cluster:
         missing = set(shards)
-        for row in cluster.map(_RayWorker, (job,), [{"shard": shard} for shard in shards], workers=workers):
+        items = [{"shard": shard} for shard in shards]
+        for row in cluster.map(_RayWorker, (job,), items, total=len(items), workers=workers):
             if row["problem"]:
                 raise UnblurError(row["problem"])
             missing.discard(row["shard"])
