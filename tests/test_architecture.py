@@ -19,6 +19,7 @@ BREACHES = {
     "restoration/blend.py": "import av",
     "app/cli.py": "import huggingface_hub",
     "app/report.py": "import gradio",
+    "app/batch.py": "import pyarrow",
     "datasets/pair.py": "from PIL import Image",
     "models/flow.py": "import experiments",
 }
@@ -65,6 +66,7 @@ def test_every_kind_of_breach_is_reported(copied_package: Path) -> None:
         "unblur.restoration.blend -> av",
         "unblur.app.cli -> huggingface_hub",
         "unblur.app.report -> gradio",
+        "unblur.app.batch -> pyarrow",
         "unblur.datasets.pair -> PIL",
         "unblur.models.flow -> experiments",
     ]:

@@ -48,6 +48,17 @@ NOT_RUN = {
     ".venv/bin/unblur photo.jpg": "typed by test_the_command_after_the_demo_works_in_a_fresh_shell below",
     ". .venv/bin/activate": "the same",
     "unblur photo.jpg": "the same",
+    "pip install 'unblur[cluster]'": "installs",
+    "unblur restore s3://museum/scans -o s3://museum/restored --recursive --ray auto": "needs a cluster; "
+    "test_cluster_restore.py starts one",
+    "OMP_NUM_THREADS=1 unblur restore s3://museum/scans -o s3://museum/restored -r --ray auto": "the same",
+    "unblur evaluate validation --csv tables --ray auto": "the same",
+    "unblur models pull owner/name": "needs the hub; test_hub_repository.py runs a double of it",
+    "unblur models pull owner/name -o weights/name": "the same",
+    "unblur restore photo.jpg --checkpoint owner/name": "the same",
+    "unblur restore photo.jpg --checkpoint owner/name@v1.0": "the same",
+    "unblur evaluate validation --checkpoint runs/faithful --csv tables": "needs a finished run",
+    "unblur models push runs/faithful owner/name --metrics tables/validation.csv": "the same",
     "python -m experiments": "lists the experiments; test_harness.py",
     "python -m experiments.release --help": "prints its options; test_harness.py",
     "python -m experiments.cross_dataset data/GoPro data/REDS data/RealBlur-J data/BSD data/RSBlur "

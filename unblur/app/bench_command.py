@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from unblur.app.options import Number, OptionalFile
+from unblur.app.options import Flag, Number, OptionalFile
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 SHAKEN_SIDE_PX = 1536
 """Largest side of the photograph whose camera shake is solved."""
+
+CLUSTER_SIDE_PX = 512
+"""Largest side of the photographs that are restored with Ray."""
 
 MOST_SECONDS = 3600
 """The longest duration of each measurement."""
@@ -32,11 +35,12 @@ def bench(
     compare: Annotated[
         tuple[Path, Path] | None, tyro.conf.arg(metavar="OLD.json NEW.json", help_behavior_hint="")
     ] = None,
+    ray: Flag = False,
 ) -> int:
     """Measure one core of this computer: arithmetic, networks, the simulator, training steps and restoring.
 
-    All times are processor seconds of one thread. Shares of the bound compare networks in bfloat16 with the fastest
-    convolution or matrix product of the same run.
+    Times are processor seconds of one thread, except those of Ray. Shares of the bound compare networks in bfloat16
+    with the fastest convolution or matrix product of the same run.
 
     Args:
         photos: Folder of sharp photographs.
@@ -47,6 +51,7 @@ def bench(
         seed: Seed of the simulated pairs.
         json: Write all numbers, with the machine and the versions, to this file.
         compare: Measure nothing, and print the ratios between two files that --json wrote.
+        ray: Also measure restoring with Ray on all cores, by the clock; needs `pip install 'unblur[cluster]'`.
     """
     if compare is not None:
         return _compare(*compare)
@@ -61,7 +66,7 @@ def bench(
         raise UnblurError(f"Photographs cannot have such a size; give more than 0 and at most {MOST_MEGAPIXELS} MP.")
     if json is not None and not json.parent.is_dir():
         raise UnblurError(f"{json} cannot be written, for its folder is missing; make the folder first.")
-    benchmark = _measure(photos, pairs, seconds, megapixels, peers, seed)
+    benchmark = _measure(photos, pairs, seconds, megapixels, peers, seed, ray=ray)
     if json is not None:
         from unblur.app.output_file import write_output
         from unblur.evaluation.benchmark import write_benchmark
@@ -88,7 +93,7 @@ def _write(*lines: str) -> None:
 
 
 def _measure(
-    photos: Path, pairs: int, seconds: float, megapixels: list[float], peers: list[str], seed: int
+    photos: Path, pairs: int, seconds: float, megapixels: list[float], peers: list[str], seed: int, *, ray: bool
 ) -> "Benchmark":
     """Measure everything, and print each table line by line as it is measured."""
     import torch
@@ -190,4 +195,24 @@ def _measure(
             _write(f"| {done.method} | {done.megapixels:g} | {done.core_s:.2f} | {per_mp:.2f} |")
             name = f"{done.method}, {done.megapixels:g} MP"
             measured.append(Measurement(name=name, value=done.core_s, unit="core-s"))
+    if ray:
+        from unblur.app.cluster_speed import measure_cluster_speed
+
+        photo = folder.photos[0][:, :CLUSTER_SIDE_PX, :CLUSTER_SIDE_PX]
+        cluster = measure_cluster_speed(photo, max(4, pairs // 4))
+        alone = cluster.one_process
+        start_table(f"restoring {photo.shape[2]} x {photo.shape[1]} in mode fast", "photographs a second", "ratio")
+        for name, speed_in in (
+            ("one process", alone),
+            ("Ray, 1 worker", cluster.one_worker),
+            (f"Ray, {cluster.workers} workers", cluster.all_workers),
+        ):
+            write_row(
+                name,
+                ("restoring", speed_in, "photographs/s", ".2f"),
+                ("over one process", speed_in / alone, "ratio", ".2f"),
+            )
+        start_table("Ray", "seconds")
+        write_row("Ray, start with the networks", ("time", cluster.start_s, "s", ".1f"))
+        write_row("Ray, an item without work", ("time", cluster.item_s, "s", ".4f"))
     return Benchmark(machine=machine, versions=versions, measurements=tuple(measured))

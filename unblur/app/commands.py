@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 ('unblur "holiday/*.jpg" -o restored --skip-existing', "continues an interrupted batch"),
                 ("unblur holiday -o restored --report report.html", "also writes a page with thumbnails"),
                 ("unblur camera -o restored --watch", "restores photographs as they arrive in a folder"),
+                ("unblur s3://museum/scans -o s3://museum/restored --ray auto", "distributes a batch on a Ray cluster"),
                 ("unblur - < photo.jpg > sharper.jpg", "reads stdin and writes stdout"),
             ),
             ends_at_once=True,
@@ -134,6 +135,16 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
     ),
     "checkpoints": (
+        Command(
+            "models",
+            "List, pull, push and verify checkpoints, here and on the Hugging Face hub.",
+            (
+                ("unblur models list", "prints the bundled and the pulled checkpoints"),
+                ("unblur models pull owner/name", "fetches a checkpoint for --checkpoint owner/name"),
+                ("unblur models push runs/faithful owner/name", "publishes a checkpoint of yours"),
+                ("unblur models verify", "compares all files with the hashes that are stated"),
+            ),
+        ),
         Command(
             "convert",
             "Convert weights that the authors of a network published.",

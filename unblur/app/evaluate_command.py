@@ -2,7 +2,10 @@
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +20,7 @@ from unblur.app.options import (
     OptionalNumber,
     OptionalShare,
 )
+from unblur.app.ray_cluster import RayAddress, connect_to_ray
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -42,7 +46,8 @@ def evaluate(
     decoder: CheckpointName = None,
     fidelity: OptionalShare = None,
     steps: OptionalNumber = None,
-    workers: Number = 1,
+    workers: OptionalNumber = None,
+    ray: RayAddress = None,
     device: AnyDeviceName = "auto",
     pooling_window: OptionalNumber = None,
 ) -> int:
@@ -74,10 +79,14 @@ def evaluate(
         decoder: The decoder that the network of the method generative was trained with.
         fidelity: For the method generative: balance between inventing detail (0) and staying faithful (1).
         steps: For the method generative: number of denoising steps.
-        workers: Number of processes that measure at the same time, each with its own copy of the network.
+        workers: Number of processes that measure at the same time, each with its own copy of the network: by default
+            1, and with --ray as many as the cluster has cores for.
+        ray: Distribute the pictures with Ray, on this computer or on the cluster at an address (`auto`: the cluster
+            that this computer belongs to). Every computer needs unblur and access to all folders.
         device: Where to compute: auto uses an accelerator if there is one.
         pooling_window: Side in pixels of the window of the network's averages instead of the default; 0 is the tile.
     """
+    from unblur.app.cluster_evaluate import locate_files
     from unblur.evaluation.chosen_metrics import MetricChoice
     from unblur.evaluation.measured_pictures import find_pictures
     from unblur.evaluation.measured_table import measure_table
@@ -96,24 +105,30 @@ def evaluate(
         pooling_window_px=pooling_window,
         multiple_px=multiple,
     )
+    if ray is not None:
+        # Computers of a cluster share storage, not the folder that the command was typed in.
+        choice = locate_files(choice)
+        restored = None if restored is None else restored.absolute()
     also = MetricChoice(names=tuple(metrics or ()), lpips_weights=lpips_weights)
     opened = open_method(choice)
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise UnblurError(f"{workers} workers measure nothing; give at least 1.")
     if not folders:
         raise UnblurError("There is no data set to measure; give at least one folder.")
     for folder in folders:
         source = find_pictures(folder, split, name, protocol)
+        if ray is not None:
+            source = replace(source, files=find_pictures(folder.absolute(), split, name, protocol).files)
         run = Run(data_set=source.data_set, files=source.files, choice=choice, protocol=source.protocol, metrics=also)
         if restored is not None:
             run = replace(run, keep=restored / folder.absolute().name)
         if csv is None:
             progress = Progress(run, opened)
-            _measure(progress, workers)
+            _measure(progress, workers, ray)
         else:
             own = [part for part in (split, protocol, None if method == "network" else opened.name) if part]
             table = csv / f"{'-'.join([folder.absolute().name, *own])}.csv"
-            progress = measure_table(table, run, opened, lambda progress: _measure(progress, workers), _write_line)
+            progress = measure_table(table, run, opened, lambda progress: _measure(progress, workers, ray), _write_line)
         conditions = progress.conditions
         what = "weights" if method in ("network", "fast", "generative") else "files"
         weights = f", {what} {conditions.checkpoint[:12]}" if conditions.checkpoint else ""
@@ -147,14 +162,27 @@ def _report_missing(rows: "list[Row]") -> None:
             )
 
 
-def _measure(progress: "Progress", workers: int) -> None:
+def _measure(progress: "Progress", workers: int | None, ray: str | None) -> None:
     from tqdm import tqdm
 
     total, there = len(progress.run.files), len(progress.finished)
-    bar = tqdm(total=total, initial=there, unit="image", disable=not sys.stderr.isatty())
-    with bar:
-        for _ in progress.rows(workers):
-            bar.update()
+    with tqdm(total=total, initial=there, unit="image", disable=not sys.stderr.isatty()) as bar:
+        if there == total:
+            return
+        with _open_rows(progress, workers, ray) as rows:
+            for _ in rows:
+                bar.update()
+
+
+@contextmanager
+def _open_rows(progress: "Progress", workers: int | None, ray: str | None) -> Iterator["Iterator[Row]"]:
+    if ray is None:
+        yield progress.rows(workers or 1)
+        return
+    from unblur.app.cluster_evaluate import measure_on_cluster
+
+    with connect_to_ray(ray) as cluster:
+        yield progress.rows(measure=partial(measure_on_cluster, cluster, workers=workers))
 
 
 def _write_line(sentence: str) -> None:

@@ -105,21 +105,30 @@ def plan_jobs(
         _refuse_parents_at_the_root(output, (file_output or Path(output)).absolute().parent)
     jobs = []
     for source in sources:
-        if file_output:
-            target = file_output
-        else:
-            folder = Path(output) / source.inside if output else source.path.parent
-            ending = choose_result_suffix(source.path.suffix) if extension == SAME else f".{extension}"
-            target = folder / make_result_name(source.path.stem, f"{suffix}{ending}")
-        comparison = (
-            target.with_name(make_result_name(target.stem, f"{COMPARE_SUFFIX}{target.suffix}")) if compare else None
-        )
-        uncertainty_map = (
-            target.with_name(make_result_name(target.stem, f"{UNCERTAINTY_SUFFIX}.png")) if uncertainty else None
-        )
-        jobs.append(Job(source=source.path, output=target, compare=comparison, uncertainty=uncertainty_map))
-    _refuse_collisions(jobs)
+        folder = Path(output) / source.inside if output else source.path.parent
+        target = file_output or folder / name_result(source.path, suffix, extension)
+        jobs.append(make_job(source.path, target, compare=compare, uncertainty=uncertainty))
+    _refuse_overwritten_originals(jobs)
+    refuse_shared_targets(jobs)
     return jobs
+
+
+def name_result(photo: Path, suffix: str, extension: str) -> str:
+    """Return the name of the result of a photograph. `extension` is that of the result, without its dot, or SAME."""
+    ending = choose_result_suffix(photo.suffix) if extension == SAME else f".{extension}"
+    return make_result_name(photo.stem, f"{suffix}{ending}")
+
+
+def make_job(source: Path, target: Path, *, compare: bool, uncertainty: bool) -> Job:
+    """Return the job that writes the result to `target`, and further pictures beside it."""
+    comparison = target.with_name(make_result_name(target.stem, f"{COMPARE_SUFFIX}{target.suffix}"))
+    uncertainty_map = target.with_name(make_result_name(target.stem, f"{UNCERTAINTY_SUFFIX}.png"))
+    return Job(
+        source=source,
+        output=target,
+        compare=comparison if compare else None,
+        uncertainty=uncertainty_map if uncertainty else None,
+    )
 
 
 def make_result_name(stem: str, ending: str) -> str:
@@ -190,7 +199,7 @@ def _scan(folder: Path, root: Path, recursive: bool, suffix: str, results_folder
         if _is_folder(entry):
             if recursive and not entry.is_symlink() and _resolve(entry) != results_folder:
                 yield from _scan(entry, root, recursive, suffix, results_folder)
-        elif _is_original(entry, suffix):
+        elif is_original(entry, suffix):
             yield Source(path=entry, inside=entry.parent.relative_to(root))
 
 
@@ -201,11 +210,12 @@ def _match(pattern: str, recursive: bool, suffix: str, results_folder: Path | No
         if _is_folder(path):
             if recursive:
                 yield from _scan(path, root, recursive, suffix, results_folder)
-        elif _is_original(path, suffix):
+        elif is_original(path, suffix):
             yield Source(path=path, inside=path.parent.relative_to(root))
 
 
-def _is_original(path: Path, suffix: str) -> bool:
+def is_original(path: Path, suffix: str) -> bool:
+    """Return whether `path` has the name of a photograph, and not of a result with `suffix` or that of any mode."""
     return path.suffix.lower() in RESTORABLE_SUFFIXES and not _list_original_stems(path, suffix)
 
 
@@ -260,11 +270,10 @@ def _refuse_parents_at_the_root(output: str, parent: Path) -> None:
         raise UsageError(f"-o {output} is in {missing[-1]}, which does not exist; create it, or correct the name.")
 
 
-def _refuse_collisions(jobs: Sequence[Job]) -> None:
+def _refuse_overwritten_originals(jobs: Sequence[Job]) -> None:
     # Compared as files and not as names, because of links and of file systems that ignore case.
     originals = {_read_file_id(job.source): job.source for job in jobs}
     originals.pop(None, None)
-    claimed: dict[str, Path] = {}
     for job in jobs:
         for target in job.targets:
             original = originals.get(_read_file_id(target))
@@ -273,6 +282,13 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
                     f"{target} is the original {original}, which is never overwritten; "
                     "use another --suffix or another -o."
                 )
+
+
+def refuse_shared_targets(jobs: Sequence[Job]) -> None:
+    """Raise UsageError if two results would be written to one file."""
+    claimed: dict[str, Path] = {}
+    for job in jobs:
+        for target in job.targets:
             key = os.path.normcase(target.absolute())
             if key in claimed:
                 raise UsageError(

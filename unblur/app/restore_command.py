@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from unblur.app.generative_options import GenerativeOptions
-from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalNumber, Quiet, Share, TilePx
+from unblur.app.options import CheckpointName, DeviceName, Flag, OptionalNumber, Quiet, Share, TilePx
+from unblur.app.ray_cluster import RayAddress, connect_to_ray, import_ray
+from unblur.app.restorer_choice import RestorerChoice
 from unblur.names import Mode, Runtime, ShakeChoice
 
 if TYPE_CHECKING:
     from unblur.app.jobs import Job
-    from unblur.restoration.generative import GenerativeRestorer
-    from unblur.restoration.restorer import Restorer
 
 LOSSLESS = ("png", "tif")
 """Formats without a quality."""
@@ -40,12 +40,13 @@ def restore(
     ] = "same",
     quality: OptionalNumber = None,
     compare: Flag = False,
-    jobs: Number = 1,
+    jobs: OptionalNumber = None,
     device: DeviceName = "auto",
     tile: TilePx = "auto",
     checkpoint: CheckpointName = None,
     runtime: Annotated[Runtime, arg(metavar="auto|torch|onnx|openvino")] = "auto",
     watch: Flag = False,
+    ray: RayAddress = None,
     report: Annotated[Path | None, arg(metavar="FILE.html|FILE.json", help_behavior_hint="")] = None,
     json: Flag = False,
     quiet: Quiet = False,
@@ -71,8 +72,9 @@ def restore(
         format: File format of the results; same is the format of the photograph.
         quality: Quality of JPEG, WebP and AVIF files, from 1 to 100; by default 95 for JPEG and WebP and 90 for AVIF.
         compare: Also write a picture that shows before and after side by side.
-        jobs: Photographs in work at a time: while the network restores one, others are decoded and encoded. Changes
-            no result, and needs the memory of N photographs.
+        jobs: Photographs in work at a time, by default 1: while the network restores one, others are decoded and
+            encoded. With --ray, the most processes that restore, by default as many as the cluster has cores for.
+            Changes no result, and needs the memory of N photographs.
         device: Where to compute: auto uses an accelerator if there is one.
         tile: Restore in pieces of at most this many pixels a side; smaller pieces need less memory, 0 is one piece.
         checkpoint: Weights instead of the bundled ones: a folder, or a repository on the Hugging Face hub.
@@ -80,18 +82,27 @@ def restore(
             bfloat16, otherwise PyTorch.
         watch: Do not end, but also restore photographs that appear in the folders later, as soon as they are complete.
             Photographs that have a result are left alone unless you add --overwrite. Ctrl-C ends it.
+        ray: Distribute the photographs with Ray, on this computer or on the cluster at an address (`auto`: the cluster
+            that this computer belongs to). PHOTO, FOLDER and OUT may then be addresses such as s3://bucket/scans. The
+            same command continues an interrupted batch. Needs `pip install 'unblur[cluster]'`.
         report: Also write a report about all photographs: HTML with thumbnails, or JSON. Replaces an earlier report.
         json: Print one JSON object for each photograph instead of sentences.
         quiet: Print nothing but errors.
         generative: These options need --mode generative. Invented detail looks plausible and may be wrong.
     """
+    from unblur.app.cluster_jobs import check_cluster_options, plan_stored_jobs, refuse_addresses
     from unblur.app.jobs import RESULT_SUFFIXES, UsageError, find_new_folder, plan_jobs, refuse_no_folders
     from unblur.app.pipes import DASH, connect, read_stdin
     from unblur.app.report_file import check_report_path
+    from unblur.app.storage import open_storage
     from unblur.photos.writing import check_quality
     from unblur.restoration.blend import check_strength
     from unblur.restoration.tiles import check_tile_px
 
+    if ray is not None:
+        check_cluster_options(photos, output, ray, watch=watch, report=report)
+    else:
+        refuse_addresses(photos, output)
     if not photos:
         raise UsageError("No photograph named; try: unblur photo.jpg")
     if skip_existing and overwrite:
@@ -102,7 +113,7 @@ def restore(
     check_quality(quality)
     if quality is not None and format in LOSSLESS:
         raise UsageError(f"--quality has no meaning with --format {format}, which loses nothing; leave it out.")
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs {jobs} restores nothing; use 1 or more.")
     if mode == "generative":
         if runtime not in ("auto", "torch"):
@@ -114,34 +125,49 @@ def restore(
         check_report_path(report)
     if watch:
         refuse_no_folders(photos)
+    suffix = RESULT_SUFFIXES[mode] if suffix is None else suffix
+    uncertainty = generative.uncertainty is not None
+    choice = RestorerChoice(
+        mode=mode, checkpoint=checkpoint, device=device, shake=shake, runtime=runtime, generative=generative
+    )
     piped = read_stdin(photos)
     to_stdout = output == DASH or (piped is not None and output is None)
-    new_folder = None if output is None or to_stdout else find_new_folder(output)
+    new_folder = None if output is None or to_stdout or ray is not None else find_new_folder(output)
 
     def plan() -> "list[Job]":
         planned = plan_jobs(
             (piped.name,) if piped else photos,
             output=None if to_stdout else output,
             recursive=recursive,
-            suffix=RESULT_SUFFIXES[mode] if suffix is None else suffix,
+            suffix=suffix,
             extension=format,
             compare=compare,
-            uncertainty=generative.uncertainty is not None,
+            uncertainty=uncertainty,
             may_be_empty=watch,
         )
         return connect(planned, piped, to_stdout=to_stdout, json=json)
 
-    def load() -> "Restorer | GenerativeRestorer":
-        if mode == "generative":
-            return generative.load(checkpoint, device, shake)
-        return _load(checkpoint, device, shake, runtime, mode)
-
-    planned = plan()
+    if ray is not None:
+        assert output is not None
+        import_ray()
+        results = open_storage(output)
+        stored = plan_stored_jobs(
+            photos,
+            results,
+            recursive=recursive,
+            suffix=suffix,
+            extension=format,
+            compare=compare,
+            uncertainty=uncertainty,
+        )
+    else:
+        planned = plan()
 
     from unblur.app.interruption import Interruption, end_at_once
 
     with end_at_once():
         from unblur.app.batch import Reporting, run_batch
+        from unblur.app.cluster_restore import ClusterWork, restore_on_cluster
         from unblur.app.restore_job import JobRunner, JobSettings
         from unblur.app.watch import watch_folders
 
@@ -155,17 +181,13 @@ def restore(
         leave_sharp=checkpoint is None and not restore_sharp,
         make_thumbnails=report is not None and report.suffix.lower() != ".json",
     )
+    if ray is not None:
+        work = ClusterWork.choose(choice, settings, results)
+        with connect_to_ray(ray) as cluster:
+            return restore_on_cluster(cluster, stored, work, workers=jobs, quiet=quiet, json_lines=json)
     reporting = Reporting(quiet=quiet, json_lines=json, to_stdout=not to_stdout, file=report, new_folder=new_folder)
-    runner = JobRunner(settings, load)
+    runner = JobRunner(settings, choice.load)
     if watch:
-        return watch_folders(plan, runner, reporting, threads=jobs)
+        return watch_folders(plan, runner, reporting, threads=jobs or 1)
     with Interruption() as interruption:
-        return run_batch(planned, runner, reporting, interruption, threads=jobs)[0]
-
-
-def _load(
-    checkpoint: str | None, device: str, shake: ShakeChoice, runtime: Runtime, mode: Literal["faithful", "fast"]
-) -> "Restorer":
-    from unblur.restoration.loading import load
-
-    return load(checkpoint, device, mode=mode, shake=shake, runtime=runtime)
+        return run_batch(planned, runner, reporting, interruption, threads=jobs or 1)[0]

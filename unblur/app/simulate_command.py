@@ -3,7 +3,6 @@
 The work is split by shards, each made by `make_shard`, whether a process of this machine calls it or a Ray cluster.
 """
 
-import importlib
 import multiprocessing
 import os
 import signal
@@ -17,36 +16,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from tyro.constructors import PrimitiveConstructorSpec
 
 from unblur.app.options import Number, OptionalNumber, OutputFolder, Quiet
+from unblur.app.ray_cluster import RayAddress, connect_to_ray, count_cores
+from unblur.app.report import describe_error
 from unblur.errors import UnblurError
 from unblur.names import PresetName
 
 if TYPE_CHECKING:
     from unblur.datasets.shards import ShardSettings
     from unblur.datasets.simulated import SimulatedPair
-
-LOCAL_CLUSTER = "local"
-"""The address that stands for a Ray cluster of this machine alone, which ends with the command."""
-
-
-def _parse_address(words: list[str]) -> str:
-    if len(words) > 1:
-        raise ValueError("--ray takes one address or none")
-    return words[0] if words else LOCAL_CLUSTER
-
-
-_OPTIONAL_ADDRESS: PrimitiveConstructorSpec[str] = PrimitiveConstructorSpec(
-    nargs="*",
-    metavar="[ADDRESS]",
-    instance_from_str=_parse_address,
-    is_instance=lambda value: isinstance(value, str),
-    str_from_instance=lambda value: [value],
-)
 
 
 def simulate(
@@ -59,7 +41,7 @@ def simulate(
     seed: Number = 1,
     pairs_per_shard: Number = 256,
     workers: OptionalNumber = None,
-    ray: Annotated[str | None, _OPTIONAL_ADDRESS, tyro.conf.arg(help_behavior_hint="")] = None,
+    ray: RayAddress = None,
     quiet: Quiet = False,
 ) -> int:
     """Simulate pairs of blurry and sharp pictures. After an interruption, the same command continues.
@@ -172,16 +154,12 @@ def _list_indices(job: ShardJob, shard: int) -> range:
     return compute_shard_indices(shard, job.settings.pairs, job.settings.pairs_per_shard)
 
 
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _run_in_processes(job: ShardJob, shards: list[int], workers: int | None) -> Generator[int, None, None]:
     """Make the shards in processes of this machine, and yield the number of each when it is done."""
     # Spawned, not forked: libvips and OpenMP have threads, whose locks a fork copies in whatever state they are.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)[::-1]
-    count = min(workers or _count_cores(), len(shards))
+    count = min(workers or count_cores(), len(shards))
     with ours, theirs, ProcessPoolExecutor(count, context, _start_worker, (theirs,)) as pool:
         try:
             for future in as_completed([pool.submit(make_shard, job, shard) for shard in shards]):
@@ -220,43 +198,22 @@ class _RayWorker:
         # Returned as a value: Ray would wrap an exception in a long traceback, or try the shard again.
         try:
             return {"shard": make_shard(self.job, row["shard"]), "problem": ""}
-        except UnblurError as error:
-            return {"shard": row["shard"], "problem": str(error)}
-
-
-def _join_cluster(ray: Any, address: str, settings: dict[str, Any]) -> None:
-    """Start a cluster of this machine, or connect to the one at `address`. Raises UnblurError if there is none."""
-    # Ray gives its processes half a minute to start, which a busy machine may need more than once.
-    for tries_left in (2, 1, 0):
-        try:
-            ray.init(address=address, log_to_driver=False, **settings)
-            return
-        except Exception as error:  # Ray raises that class itself when a machine is slow to start.
-            ray.shutdown()
-            if address == LOCAL_CLUSTER and tries_left:
-                continue
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
-            raise UnblurError(f"The Ray cluster {address} cannot be reached ({reason}); try again.") from error
+        except Exception as error:
+            return {"shard": row["shard"], "problem": describe_error(error)}
 
 
 def _run_on_ray(job: ShardJob, shards: list[int], workers: int | None, address: str) -> Generator[int, None, None]:
-    """Make the shards by the actors of a Ray Data pipeline, and yield the number of each when it is done."""
-    # Ray sends usage statistics unless this is set.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        ray: Any = importlib.import_module("ray")
-        data: Any = importlib.import_module("ray.data")
-    except ImportError as error:
-        raise UnblurError(f"--ray needs Ray ({error}); install it by: pip install 'unblur[cluster]'.") from error
-    local = {"num_cpus": workers or _count_cores(), "object_store_memory": 128 * 2**20, "include_dashboard": False}
-    try:
-        _join_cluster(ray, address, local if address == LOCAL_CLUSTER else {})
-        data.DataContext.get_current().enable_progress_bars = False
-        count = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(shards))
-        rows = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
-        for row in rows.map(_RayWorker, fn_constructor_args=(job,), concurrency=count, num_cpus=1).iter_rows():
+    """Make the shards by the actors of a Ray cluster, and yield the number of each when it is done."""
+    with connect_to_ray(address, workers=workers) as cluster:
+        missing = set(shards)
+        items = [{"shard": shard} for shard in shards]
+        for row in cluster.map(_RayWorker, (job,), items, total=len(items), workers=workers):
             if row["problem"]:
                 raise UnblurError(row["problem"])
+            missing.discard(row["shard"])
             yield row["shard"]
-    finally:
-        ray.shutdown()
+        if missing:
+            raise UnblurError(
+                f"The workers of {len(missing)} shards were ended from outside, perhaps for want of memory; run the "
+                "same command again, with fewer --workers, which keeps the shards that are whole."
+            )

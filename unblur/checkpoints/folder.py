@@ -12,8 +12,10 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from unblur.atomic import write_atomically
+from unblur.checkpoints.checksums import CONFIG, WEIGHTS, compute_checksums
 from unblur.checkpoints.eight_bits import from_eight_bits, to_eight_bits
-from unblur.checkpoints.hub import describe_hub_error
+from unblur.checkpoints.hub_repository import fetch_checkpoint
+from unblur.checkpoints.model_card import state_checksums
 from unblur.checkpoints.old_names import modernize_json, modernize_state_dict
 from unblur.checkpoints.plausible import check_fit, refuse_absurd_numbers
 from unblur.config import from_json, to_json
@@ -121,7 +123,8 @@ def save_checkpoint(
 ) -> None:
     """Write `model` as a checkpoint folder, each file atomically, without the weights of `shared_parts`.
 
-    `card` is the text of the model card. With torch.int8 as `dtype`, weights are stored as `eight_bits` describes.
+    `card` is the text of the model card; the hashes of the other files are added to its header. With torch.int8 as
+    `dtype`, weights are stored as `eight_bits` describes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = to_json(CheckpointConfig(model=config, train_patch_px=train_patch_px, shared_parts=shared_parts))
@@ -135,9 +138,10 @@ def save_checkpoint(
     # The configuration travels inside the weights too, so that a lone file still says what it is. One entry
     # only: safetensors writes several in random order, and equal weights must make equal files.
     weights = save_tensors(tensors, metadata={"unblur_config": text})
+    checksums = compute_checksums({CONFIG: text.encode(), WEIGHTS: weights})
     write_atomically(folder / "model.safetensors", weights)
     write_atomically(folder / "config.json", text.encode())
-    write_atomically(folder / "README.md", card.encode())
+    write_atomically(folder / "README.md", state_checksums(card, checksums).encode())
 
 
 def check_no_checkpoint(folder: Path) -> None:
@@ -150,13 +154,15 @@ def check_no_checkpoint(folder: Path) -> None:
 
 
 def load_checkpoint(source: str | Path) -> Checkpoint:
-    """Load the checkpoint in a folder, or on the Hugging Face hub ("owner/name"); former names are translated.
+    """Load the checkpoint in a folder, or on the Hugging Face hub ("owner/name", "owner/name@revision").
+
+    Former names are translated.
 
     Raises UnblurError when it is missing, damaged, or does not fit its own configuration.
     """
     folder = Path(source)
     if not folder.is_dir():
-        folder = _download(str(source)) if is_hub_id(str(source)) else folder
+        folder = fetch_checkpoint(str(source)) if is_hub_id(str(source)) else folder
     try:
         text = read_regular(folder / "config.json").decode()
         weights = read_regular(folder / "model.safetensors")
@@ -204,19 +210,6 @@ def _load_shared_tensors(part: SharedPart, folder: Path) -> dict[str, torch.Tens
 
 
 def is_hub_id(source: str) -> bool:
-    """Return whether `source` has the form "owner/name" and is not a path."""
-    parts = source.split("/")
+    """Return whether `source` has the form "owner/name" or "owner/name@revision", and is not a path."""
+    parts = source.partition("@")[0].split("/")
     return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
-
-
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=["config.json", "model.safetensors", "README.md"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UnblurError(
-            f"{hub_id} is neither a folder here nor a repository the hub provides "
-            f"({describe_hub_error(error)}); check the name and the connection."
-        ) from error

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import queue
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from unblur.evaluation.row import Conditions, Row, from_csv, make_csv_header, ma
 from unblur.regular_files import read_regular
 
 _POLL_S = 1.0
+
+Measure = Callable[["Run", list[NamedFiles], Conditions], Iterator[Row]]
+"""A function that measures pictures of a run, and yields each row when it is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +85,18 @@ class Progress:
         self._rows = {row.image: row for row in rows}
         return True
 
-    def rows(self, workers: int = 1) -> Iterator[Row]:
-        """Measure the missing images in that many processes, and yield each row when it is there."""
+    def rows(self, workers: int = 1, measure: Measure | None = None) -> Iterator[Row]:
+        """Measure the missing images, and yield each row when it is there.
+
+        They are measured in `workers` processes of this computer, or by `measure`.
+        """
         missing = [named for named in self.run.files if named.image not in self._rows]
         if workers < 1:
             raise UnblurError(f"{workers} workers measure nothing; give at least 1.")
         made: Iterator[Row]
-        if workers == 1 or len(missing) < 2:
+        if measure is not None:
+            made = measure(self.run, missing, self.conditions) if missing else iter(())
+        elif workers == 1 or len(missing) < 2:
             made = (self._measure(named) for named in missing)
         else:
             made = _measure_in_processes(self.run, missing, self.conditions, min(workers, len(missing)))

@@ -5,7 +5,6 @@ because libvips takes `[...]` in a name for options. libvips decodes pixels and 
 texts are read by modules of our own, because libvips rewrites them and invents what is missing.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from unblur.photos.heif_colours import is_display_p3, read_code_points
 from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, make_rgb_profile
 from unblur.photos.jpeg_file import read_jpeg_contents
 from unblur.photos.libvips import DECODER_ERRORS, load_display_p3, read_block, read_reason
-from unblur.photos.opening import PhotoSource, check_kind, read_source
+from unblur.photos.opening import UNNAMED, PhotoSource, check_kind, read_source
 from unblur.photos.photo import Metadata, Photo, Pixels
 from unblur.photos.png_file import PngContents, read_png_contents
 from unblur.photos.raw import BYTES_PER_PX as RAW_BYTES_PER_PX
@@ -79,7 +78,7 @@ def read_photo(source: PhotoSource, *, most_pixels: int = MAX_PIXELS) -> Photo:
     read or restored.
     """
     path, data, kind = read_source(source)
-    if kind == "TIFF" and not isinstance(source, (str, os.PathLike)) and begins_with_thumbnail(data):
+    if kind == "TIFF" and path is UNNAMED and begins_with_thumbnail(data):
         # The suffix alone distinguishes many raw files from TIFF files of their thumbnails.
         raise UnblurError(f"{path} seems to be a raw file, of which only the thumbnail can be read; give its path.")
     # Warnings about one file would else be quoted as the reason for another.

@@ -1,5 +1,6 @@
 """The model card of a checkpoint: its purpose, its training, and its limits."""
 
+import json
 from pathlib import Path
 from typing import assert_never
 
@@ -26,11 +27,13 @@ from unblur.training.restoration_loss import FeatureLoss, STLPIPSLoss
 def write_model_card(recipe: Recipe, steps_done: int) -> str:
     """Return the text of a hub README.md for a checkpoint of `recipe` after `steps_done` updates."""
     patches = _describe_patches(recipe)
+    data = _describe_data(recipe)
     return f"""---
 license: apache-2.0
 library_name: unblur
 pipeline_tag: image-to-image
 tags: [deblurring, image-restoration]
+training_data: {json.dumps(data)}
 ---
 # {recipe.name}
 
@@ -38,7 +41,7 @@ tags: [deblurring, image-restoration]
 
 - Network: {recipe.model}
 - Trained for {steps_done} of {recipe.schedule.steps} steps of {patches}, seed {recipe.seed}, in {recipe.precision}.
-- Data: {_describe_data(recipe)}.
+- Data: {data}.
 {_describe_losses(recipe)}- Use: `{_describe_use(recipe.model)}`
 """
 
