@@ -27,7 +27,7 @@ NAME = "photograph"
 """Name of all photographs in messages; their own are not sent."""
 
 WARM_PX = 256
-"""Side of the picture whose restoration warms up the network and measures its speed."""
+"""Side of the picture that is restored before the first photograph: PyTorch prepares much at its first use."""
 
 _REPORTED = {field.name for field in fields(Outcome)} & set(Report.model_fields)
 

@@ -73,7 +73,7 @@ class Engine(Protocol):
     """Restorer of photographs in stages. `Decoded.restore` is called by one thread at a time."""
 
     def load(self) -> None:
-        """Load the networks, and restore a picture to measure the speed. Raises UnblurError."""
+        """Load the networks, and restore a picture so that they are warm. Raises UnblurError."""
 
     def identify(self, content: bytes) -> Format:
         """Return the format of results for a file. Raises UnblurError for what is no photograph by its first bytes."""
