@@ -56,8 +56,9 @@ def test_all_parts_mean_the_same_pods() -> None:
 def test_the_options_are_those_of_the_command() -> None:
     parameters = inspect.signature(serve).parameters
     assert {name.replace("-", "_") for name in options()} <= set(parameters)
-    (mount,) = CONTAINER["volumeMounts"]
-    assert options()["key-file"].startswith(f"{mount['mountPath']}/")
+    mounts = {mount["name"]: mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
+    assert options()["key-file"].startswith(f"{mounts['keys']}/")
+    assert set(mounts) == {volume["name"] for volume in POD["spec"]["volumes"]}
 
 
 def test_a_pod_has_time_to_finish_its_photographs() -> None:
@@ -93,6 +94,8 @@ def test_a_pod_may_do_no_more_than_it_needs() -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+    # Photographs are never on a disk, not even by mistake.
+    assert all("secret" in volume or volume["emptyDir"]["medium"] == "Memory" for volume in POD["spec"]["volumes"])
     assert POD["spec"]["automountServiceAccountToken"] is False
     assert set(CONTAINER["resources"]["requests"]) == set(CONTAINER["resources"]["limits"]) == {"cpu", "memory"}
 

@@ -24,6 +24,7 @@ FOLDERS = (
     "unblur/evaluation/published",
     "unblur/photos",
     "unblur/restoration",
+    "unblur/service",
 )
 """Folders in which the docstrings of functions begin with a verb."""
 

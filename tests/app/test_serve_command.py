@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ import pytest
 from PIL import Image
 
 from unblur.app.cli import main
+
+ROOT = Path(__file__).parents[2]
 
 KEY = "a key of more than 16 letters"
 
@@ -162,6 +165,39 @@ def test_a_client_that_goes_away_stops_the_work_on_its_photograph(start: Start, 
     assert service.request("/restore", photo.read_bytes())[0] == 200
     # Those of the second photograph alone.
     service.wait_for("unblur_megapixels_total 1.7496")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_commands_of_the_guide_restore_photographs(start: Start, tmp_path: Path) -> None:
+    """The guide starts the service with other options; the one here is on another port."""
+    guide = (ROOT / "docs" / "guide" / "serve.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^curl .*$", guide, re.MULTILINE)
+    make_key, serve_with_key, limited = (
+        re.findall(rf"^({beginning}.*)$", guide, re.MULTILINE)[0]
+        for beginning in ("export UNBLUR_API_KEY", "unblur serve --host", "unblur serve --max")
+    )
+    service = start("--host", "0.0.0.0", *limited.split()[2:], UNBLUR_API_KEY=KEY)
+    assert "--host 0.0.0.0" in serve_with_key
+    with Image.open(ROOT / "examples" / "reds_blurry.png") as blurry:
+        blurry.crop((0, 0, 64, 48)).save(tmp_path / "photo.jpg")
+    keyed = [command for command in commands if "$UNBLUR_API_KEY" in command]
+    assert len(keyed) == 2
+    for command in commands:
+        # Those without a key are typed as they are, and the key is added behind them.
+        script = command.replace("localhost:8000", service.address)
+        if command not in keyed:
+            script += ' -H "X-API-Key: $UNBLUR_API_KEY"'
+        output = tmp_path / command.rpartition("-o ")[2]
+        output.unlink(missing_ok=True)
+        environment = os.environ | {make_key.split("=")[0].removeprefix("export "): KEY}
+        subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True, capture_output=True)
+        if output.suffix == ".json":
+            assert {"report", "openapi"} & set(json.loads(output.read_text()))
+        else:
+            with Image.open(output) as restored:
+                assert restored.size == (64, 48)
+                assert restored.format == {".jpg": "JPEG", ".png": "PNG"}[output.suffix]
 
 
 @pytest.mark.parametrize(
