@@ -7,7 +7,7 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
-from tests.service.held_engine import HeldEngine, MakeClient
+from tests.service.held_engine import MOST_PIXELS, HeldEngine, MakeClient
 from unblur.app.restorers import Restorers
 from unblur.app.serve_engine import RestoringEngine
 from unblur.service.access import Access
@@ -16,7 +16,6 @@ from unblur.service.engine import Engine
 from unblur.service.limits import Limits
 
 LOCAL = "http://127.0.0.1:8000"
-MOST_PIXELS = 20_000
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,6 +16,9 @@ from unblur.service.options import Format, Options
 
 ROOT = Path(__file__).parents[2]
 
+MOST_PIXELS = 20_000
+"""Pixels of the largest photograph of the services with the real restorer."""
+
 MakeClient = Callable[..., tuple[TestClient, Service]]
 
 

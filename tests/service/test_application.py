@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import random
 import re
 import tempfile
 import zlib
@@ -14,8 +15,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.service.conftest import MOST_PIXELS
-from tests.service.held_engine import HeldEngine, MakeClient, encode_photo, read_pixels
+from tests.fuzz import mutated
+from tests.service.held_engine import MOST_PIXELS, HeldEngine, MakeClient, encode_photo, read_pixels
 from unblur.app.cli import main
 from unblur.app.serve_engine import RestoringEngine
 from unblur.service.options import MEDIA_TYPES
@@ -33,6 +34,7 @@ def held_client(held: HeldEngine, make_client: MakeClient) -> TestClient:
     return make_client(held, megabytes=0.1)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "query", "options"),
     [
@@ -158,6 +160,16 @@ def test_what_cannot_be_restored_is_refused_in_a_sentence(
     (detail,) = answer.json().values()
     assert sentence in detail
     assert re.fullmatch(r"[A-Za-z].*[^.]\.", detail)
+
+
+def test_hostile_files_are_restored_or_refused(client: TestClient) -> None:
+    statuses = set()
+    for name, content in mutated(random.Random(11), 60):
+        answer = client.post("/restore?mode=fast&format=png", content=content, headers={"content-type": "image/any"})
+        assert answer.status_code in (200, 413, 415, 422), (name, answer.text)
+        assert answer.status_code == 200 or set(answer.json()) == {"detail"}
+        statuses.add(answer.status_code)
+    assert {200, 415, 422} <= statuses
 
 
 def test_transparency_that_a_format_cannot_hold_is_refused(client: TestClient) -> None:

@@ -76,7 +76,6 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             (
                 ("unblur serve", "serves this computer at http://127.0.0.1:8000"),
                 ("unblur serve --host 0.0.0.0 --key-file keys.txt", "also serves other computers that have a key"),
-                ("curl -F photograph=@photo.jpg localhost:8000/restore -o sharper.jpg", "restores a photograph"),
             ),
             ends_at_once=True,
         ),

@@ -27,8 +27,6 @@ SENDING_S = 5
 
 TICK_S = 0.05
 
-OK, FAILED = 0, 1
-
 Limit = Annotated[float, arg(metavar="N")]
 
 
@@ -52,8 +50,8 @@ def serve(
 ) -> int:
     """Restore photographs for other programs over HTTP. Nothing is written to disk.
 
-    Needs `pip install 'unblur[serve]'`. POST a photograph to /restore; /openapi.json describes all addresses. Ctrl-C or
-    SIGTERM end it after the photographs that are in work or waiting.
+    Needs `pip install 'unblur[serve]'`. Try: `curl -F photograph=@photo.jpg localhost:8000/restore -o sharper.jpg`.
+    /openapi.json describes all addresses. Ctrl-C or SIGTERM end it after the photographs that are in work or waiting.
 
     Args:
         host: Address to serve at: 127.0.0.1 is for this computer alone, 0.0.0.0 for everybody who can reach it, which
@@ -115,7 +113,7 @@ def serve(
             if not server.is_alive:
                 raise UnblurError("The HTTP server ended unexpectedly; start the service again.")
             server.drain(limits.drain_s)
-    return OK
+    return 0
 
 
 def _read_keys(file: Path | None) -> list[str]:

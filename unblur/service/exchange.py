@@ -1,4 +1,4 @@
-"""What the service does around each request, as an ASGI application around another one."""
+"""The ASGI application around that of the service: it reads refused bodies, counts the answers and writes the log."""
 
 import asyncio
 import contextlib
