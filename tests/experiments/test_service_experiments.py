@@ -81,15 +81,15 @@ def test_batches_that_change_results_are_found() -> None:
         return batch + batch.mean() / 255
 
     pictures = [torch.full((1, 3, 8, 8), value) for value in (0.0, 1.0)]
-    found = compare(depends_on_others, pictures)
+    found = compare(depends_on_others, pictures, 2)
     assert found.different == 2
     assert found.largest_levels == pytest.approx(0.5, abs=1e-3)
-    assert compare(lambda batch: batch / 2, pictures).different == 0
+    assert compare(lambda batch: batch / 2, pictures, 2).different == 0
 
 
 @pytest.mark.slow
 def test_the_table_has_a_line_for_each_size_and_precision(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    arguments = ["--sides", "32", "40", "--batch", "2", "--checkpoint", str(tiny_checkpoint)]
+    arguments = ["--sides", "32", "40", "--batch", "2", "--batches", "1", "--checkpoint", str(tiny_checkpoint)]
     assert run(batched_requests, [str(PHOTO), "-o", str(tmp_path / "out"), *arguments]) == 0
     lines = list(csv.DictReader((tmp_path / "out" / "batches.csv").read_text().splitlines()))
     assert [(line["precision"], line["side, px"]) for line in lines] == [
