@@ -242,5 +242,9 @@ def test_the_description_names_every_answer(held_client: TestClient) -> None:
     assert {"200", "401", "413", "415", "422", "429", "503"} <= set(restore["responses"])
     assert set(MEDIA_TYPES.values()) < set(restore["responses"]["200"]["content"])
     assert {option["name"] for option in restore["parameters"]} >= {"mode", "strength", "quality", "shake", "format"}
+    examples = {
+        option["name"]: option["schema"].get("examples", option.get("examples")) for option in restore["parameters"]
+    }
+    assert examples["strength"] == [1.0, 0.5]
     assert restore["responses"]["503"]["headers"]["Retry-After"]
     assert restore["responses"]["413"]["content"]["application/json"]["example"]["detail"]

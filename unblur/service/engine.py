@@ -15,7 +15,13 @@ class Report(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    summary: Annotated[str, Field(description="The report in words, as the command line prints it.")]
+    summary: Annotated[
+        str,
+        Field(
+            description="The report in words, as the command line prints it.",
+            examples=["640x448  1.2 s  shake: 12 px, 71 degrees, solved"],
+        ),
+    ]
     mode: Mode
     width: int
     height: int
@@ -24,7 +30,9 @@ class Report(BaseModel):
     strength: float
     change: Annotated[float, Field(description="Mean absolute difference to the input, as a share of full scale.")]
     hardly_changed: bool
-    unchanged_because: Annotated[str | None, Field(description="Why the result is hardly changed, if it is.")] = None
+    unchanged_because: Annotated[
+        str | None, Field(description="Why the result is hardly changed, if it is.", examples=["it is sharp"])
+    ] = None
     blur: Annotated[str | None, Field(description="The kind of blur; none for very small photographs.")] = None
     blur_confidence: float | None = None
     blur_px: float | None = None

@@ -30,7 +30,8 @@ class Options(BaseModel):
         Mode,
         Field(
             description="faithful: best quality, adds nothing. fast: several times faster, but fine blur stays. "
-            "generative: may invent detail where blur destroyed it."
+            "generative: may invent detail where blur destroyed it.",
+            examples=["fast"],
         ),
     ] = "faithful"
     strength: Annotated[
@@ -39,19 +40,28 @@ class Options(BaseModel):
     ] = 1.0
     shake: Annotated[
         ShakeChoice,
-        Field(description="Camera shake: estimate and remove it where that helps, never, or always."),
+        Field(description="Camera shake: estimate and remove it where that helps, never, or always.", examples=["off"]),
     ] = "auto"
     restore_sharp: Annotated[bool, Field(description="Also restore photographs that are sharp already.")] = False
     format: Annotated[
         Literal["same", Format],
-        Field(description="Format of the result; same is that of the photograph, or what the Accept header asks for."),
+        Field(
+            description="Format of the result; same is that of the photograph, or what the Accept header asks for.",
+            examples=["png"],
+        ),
     ] = "same"
     quality: Annotated[
-        int | None, Field(ge=1, le=100, description="Quality of JPEG, WebP and AVIF; by default 95, 95 and 90.")
+        int | None,
+        Field(ge=1, le=100, description="Quality of JPEG, WebP and AVIF; by default 95, 95 and 90.", examples=[80]),
     ] = None
     fidelity: Annotated[
         float | None,
-        Field(ge=0, le=1, description="Only with mode=generative: inventing detail (0) to staying faithful (1)."),
+        Field(
+            ge=0,
+            le=1,
+            description="Only with mode=generative: inventing detail (0) to staying faithful (1).",
+            examples=[0.5],
+        ),
     ] = None
 
     @model_validator(mode="after")
