@@ -20,6 +20,8 @@ BREACHES = {
     "app/cli.py": "import huggingface_hub",
     "app/report.py": "import gradio",
     "app/batch.py": "import pyarrow",
+    "app/jobs.py": "import fastapi",
+    "service/limits.py": "from unblur.app import report",
     "datasets/pair.py": "from PIL import Image",
     "models/flow.py": "import experiments",
 }
@@ -67,6 +69,8 @@ def test_every_kind_of_breach_is_reported(copied_package: Path) -> None:
         "unblur.app.cli -> huggingface_hub",
         "unblur.app.report -> gradio",
         "unblur.app.batch -> pyarrow",
+        "unblur.app.jobs -> fastapi",
+        "unblur.service is not allowed to import unblur.app",
         "unblur.datasets.pair -> PIL",
         "unblur.models.flow -> experiments",
     ]:

@@ -21,9 +21,9 @@ pytest.importorskip("hatchling", reason="builds the wheel; in the extra `dev`")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="the Dockerfile is of Linux")]
 
 
-def steps() -> list[tuple[str, str]]:
-    """The instructions of the Dockerfile and their arguments."""
-    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+def steps(name: str = "Dockerfile") -> list[tuple[str, str]]:
+    """The instructions of a Dockerfile and their arguments."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     return [tuple(line.split(" ", 1)) for line in lines if line and not line.startswith("#")]  # type: ignore[misc]
 
 
@@ -53,8 +53,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def unblur(image: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    (entry,) = (json.loads(argument) for instruction, argument in steps() if instruction == "ENTRYPOINT")
+def unblur(image: Path, *arguments: str, cwd: Path, dockerfile: str = "Dockerfile") -> subprocess.CompletedProcess[str]:
+    (entry,) = (json.loads(argument) for instruction, argument in steps(dockerfile) if instruction == "ENTRYPOINT")
     program = [image / "venv" / "bin" / entry[0], *entry[1:], *arguments]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(program, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
@@ -82,6 +82,12 @@ def test_the_command_without_arguments_is_the_help(image: Path, tmp_path: Path) 
     done = unblur(image, *command, cwd=tmp_path)
     assert done.returncode == 0
     assert "restore" in done.stdout
+
+
+def test_the_image_of_the_service_needs_a_key(image: Path, tmp_path: Path) -> None:
+    done = unblur(image, cwd=tmp_path, dockerfile="Dockerfile.service")
+    assert done.returncode == 2
+    assert "UNBLUR_API_KEY" in done.stderr
 
 
 def test_every_file_of_the_package_is_installed(image: Path) -> None:

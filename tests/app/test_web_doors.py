@@ -11,7 +11,8 @@ import pytest
 
 from unblur.app import web_doors
 from unblur.app.cli import main
-from unblur.app.web_doors import LARGEST_CALL_BYTES, LARGEST_UPLOAD_BYTES, Doors, Presence, is_local
+from unblur.app.web_doors import LARGEST_CALL_BYTES, LARGEST_UPLOAD_BYTES, Doors, Presence
+from unblur.service.addresses import is_local
 
 CALL = {"fn_index": 1, "data": [], "session_hash": "abc"}
 

@@ -9,8 +9,8 @@ import pillow_heif  # noqa: TID253 - makes what it reads
 import pytest
 from PIL import Image
 
-from unblur.app.web_restorers import Restorers
-from unblur.app.web_results import PART_PX, Choices, Part, check_part, find_preview_step, make_preview
+from unblur.app.restorers import Restorers
+from unblur.app.web_results import BLENDED, PART_PX, Choices, Part, check_part, find_preview_step, make_preview
 from unblur.app.web_views import list_remarks
 from unblur.app.web_visit import Visit
 from unblur.errors import UnblurError
@@ -23,7 +23,7 @@ from unblur.restoration.picture_restorer import Restoration
 
 @pytest.fixture(scope="module")
 def restorers() -> Restorers:
-    return Restorers(None, "cpu")
+    return Restorers(None, "cpu", BLENDED)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unblur.app import web_restorers, web_views
+from unblur.app import restorers, web_views
+from unblur.app.restorers import find_obstacle
 from unblur.app.web_estimates import Speeds, describe_duration
-from unblur.app.web_restorers import find_obstacle
 from unblur.app.web_results import Choices, Part, Result
 from unblur.app.web_visit import Progress, Shown, Visit
 from unblur.photos.photo import Metadata, Photo
@@ -58,7 +58,7 @@ def test_names_of_files_cannot_bring_html(result: Result, tmp_path: Path) -> Non
 
 
 def test_modes_that_are_missing_are_disabled_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_restorers.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(restorers.importlib.util, "find_spec", lambda _: None)
     obstacles = {mode: find_obstacle(mode) for mode, *_ in web_views.MODES}
     html = web_views.render_modes(obstacles)
     assert obstacles["faithful"] is None

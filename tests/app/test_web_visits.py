@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unblur.app.web_restorers import Restorers
+from unblur.app.restorers import Restorers
 from unblur.app.web_results import Choices
 from unblur.app.web_visit import Visit
 from unblur.app.web_visits import ABSENT_S, DAY_S, Visits

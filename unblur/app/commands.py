@@ -71,6 +71,15 @@ GROUPS: dict[str, tuple[Command, ...]] = {
                 ("unblur web --host 0.0.0.0 --password TEXT", "also serves other computers that know the password"),
             ),
         ),
+        Command(
+            "serve",
+            "Restore photographs for other programs over HTTP.",
+            (
+                ("unblur serve", "serves this computer at http://127.0.0.1:8000"),
+                ("unblur serve --host 0.0.0.0 --key-file keys.txt", "also serves other computers that have a key"),
+            ),
+            ends_at_once=True,
+        ),
     ),
     "training and measuring": (
         Command(

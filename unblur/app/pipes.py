@@ -22,6 +22,11 @@ SUFFIXES: dict[Kind, str] = {
 """Suffixes of the files that stdin may hold."""
 
 
+def find_suffix(content: bytes, kind: Kind) -> str:
+    """Return the suffix of a file without a name, of its content and its format."""
+    return ".avif" if is_avif(content) else SUFFIXES[kind]
+
+
 @dataclass(frozen=True)
 class PipedPhoto:
     """A photograph's file that was read from stdin."""
@@ -43,7 +48,7 @@ def read_stdin(photos: Sequence[str]) -> PipedPhoto | None:
     if sys.stdin.isatty():
         raise UsageError("- reads a photograph from stdin, which is the keyboard; try: unblur - < photo.jpg > out.jpg")
     _, content, kind = read_source(sys.stdin.buffer)
-    return PipedPhoto(f"stdin{'.avif' if is_avif(content) else SUFFIXES[kind]}", content)
+    return PipedPhoto(f"stdin{find_suffix(content, kind)}", content)
 
 
 def connect(jobs: list[Job], piped: PipedPhoto | None, *, to_stdout: bool, json: bool) -> list[Job]:

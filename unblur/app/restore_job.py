@@ -13,7 +13,7 @@ from unblur.app.previews import make_thumbnail
 from unblur.app.report import Outcome
 from unblur.names import Mode
 from unblur.photos.photo import Photo
-from unblur.photos.reading import read_photo
+from unblur.photos.reading import MAX_PIXELS, read_photo
 from unblur.photos.writing import check_format, encode_photo, list_left_behind, write_encoded
 from unblur.restoration.generative import GenerativeRestorer
 from unblur.restoration.inspect import BlurInspector
@@ -43,6 +43,8 @@ class JobSettings:
     leave_sharp: bool
     """True if photographs that the blur report is certain are sharp are returned unchanged."""
     make_thumbnails: bool
+    most_pixels: int = MAX_PIXELS
+    """Pixels of the largest photograph that is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +67,20 @@ class FinishedJob:
 class JobRunner:
     """Runner of the stages of jobs. `restore` is called by one thread at a time, the others by any number."""
 
-    def __init__(self, settings: JobSettings, load: Callable[[], Restorer | GenerativeRestorer]) -> None:
-        """Take over `load`, which loads the network; it is called when the first photograph is to be restored."""
+    def __init__(
+        self,
+        settings: JobSettings,
+        load: Callable[[], Restorer | GenerativeRestorer],
+        inspector: BlurInspector | None = None,
+    ) -> None:
+        """Take over `load`, which loads the network; it is called when the first photograph is to be restored.
+
+        None as the inspector loads one with the network.
+        """
         self._settings = settings
         self._load = load
         self._restorer: Restorer | GenerativeRestorer | None = None
-        self._inspector: BlurInspector | None = None
+        self._inspector = inspector
 
     def skips(self, job: Job) -> bool:
         """Return whether the job has a result already that is not to be replaced."""
@@ -87,7 +97,7 @@ class JobRunner:
 
     def read(self, job: Job) -> Photo:
         """Read the photograph. Raises UnblurError if it cannot be read, or not be written in the result's format."""
-        photo = read_photo(job.source if job.content is None else job.content)
+        photo = read_photo(job.source if job.content is None else job.content, most_pixels=self._settings.most_pixels)
         # Reported here, not after minutes of work.
         check_format(photo, job.output)
         return photo
@@ -96,7 +106,7 @@ class JobRunner:
         """Load the networks if they are not loaded. Raises UnblurError if they cannot be loaded."""
         if self._restorer is None:
             self._restorer = self._load()
-            self._inspector = BlurInspector()
+            self._inspector = self._inspector or BlurInspector()
 
     def restore(self, photo: Photo, progress: Progress) -> Restoration:
         """Restore the photograph by the network, which is loaded. Raises UnblurError, and what `progress` raises."""

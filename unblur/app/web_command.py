@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -15,8 +14,9 @@ from typing import Annotated
 from tyro.conf import arg
 
 from unblur.app.options import CheckpointName, DeviceName, Flag
-from unblur.app.web_doors import Doors, Presence, is_local
+from unblur.app.web_doors import Doors, Presence
 from unblur.errors import UnblurError
+from unblur.service.addresses import format_host, is_local, listen
 
 LARGEST_PHOTO_BYTES = 200_000_000
 """The largest uploaded file in bytes."""
@@ -57,11 +57,12 @@ def web(
             import gradio as gr
         except ImportError as error:
             raise UnblurError("The page needs gradio, which is missing; run: pip install 'unblur[web]'") from error
+        from unblur.app.restorers import Restorers
         from unblur.app.web_page import HEAD, STYLE, THEME, build_page
-        from unblur.app.web_restorers import Restorers
+        from unblur.app.web_results import BLENDED
         from unblur.app.web_visits import Visits
 
-        restorers = Restorers(checkpoint, device)
+        restorers = Restorers(checkpoint, device, BLENDED)
         # Errors of the weights or the device are reported here, not to the first visitor.
         restorers.get("faithful")
         presence = Presence()
@@ -91,7 +92,7 @@ def web(
         # SIGTERM ends the program in the same way as Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with _serve(doors, host, port) as thread, contextlib.suppress(KeyboardInterrupt):
-            address = f"http://{_format_host(host)}:{port}"
+            address = f"http://{format_host(host)}:{port}"
             sys.stdout.write(f"unblur is at {address} - Ctrl-C ends it.\n")
             sys.stdout.flush()
             if not no_browser:
@@ -122,7 +123,7 @@ def _serve(doors: Doors, host: str, port: int) -> Iterator[threading.Thread]:
     """Run the server in a thread inside this context. Raises UnblurError if the port cannot be used."""
     import uvicorn
 
-    with _listen(host, port) as listening:
+    with listen(host, port) as listening:
         config = uvicorn.Config(
             doors, log_level="critical", ws="none", server_header=False, timeout_graceful_shutdown=2
         )
@@ -136,35 +137,3 @@ def _serve(doors: Doors, host: str, port: int) -> Iterator[threading.Thread]:
         finally:
             server.should_exit = True
             thread.join(timeout=10)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at the address. Raises UnblurError where that is not possible."""
-    # The system would take a larger number modulo 65,536, and serve the page at another port.
-    if not 1 <= port <= 65_535:
-        raise UnblurError(f"There is no port {port}; give a --port from 1 to 65535.")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(128)
-        except OSError:
-            listening.close()
-            raise
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise UnblurError(
-            f"Port {port} of {host} cannot be used: {reason}; give another --port, or another --host."
-        ) from error
-    return listening
-
-
-def _format_host(host: str) -> str:
-    """Return the host in the form that addresses in a browser have."""
-    if host in ("0.0.0.0", "::", ""):
-        return "localhost"
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host

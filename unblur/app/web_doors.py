@@ -9,18 +9,17 @@ import asyncio
 import base64
 import binascii
 import hmac
-import ipaddress
 import json
 import re
 import shutil
-import socket
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from unblur.service.addresses import OwnNames, comes_from_elsewhere
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -34,7 +33,6 @@ LARGEST_CALL_BYTES = 1_000_000
 LEAST_FREE_BYTES = 1_000_000_000
 """Room on the disk that uploads have to leave."""
 
-_EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
 _NEEDED = re.compile(
     r"/(?:|config/?|theme\.css|favicon\.ico|robots\.txt|manifest\.json|(?:assets|static|svelte)/.+"
     r"|gradio_api/(?:info/?|upload|upload_progress|queue/join|queue/data|(?:run|api)/predict/?|cancel|reset/?|app_id/?|login_check/?"
@@ -106,8 +104,7 @@ class Doors:
     ) -> None:
         """Wrap `app`, served at the address `host`; `calls` are the page's functions, `folder` receives uploads."""
         self._app = app
-        self._names = list_allowed_names(host)
-        self._takes_any_address = host in _EVERYWHERE
+        self._names = OwnNames(host)
         self._password = password
         self._calls = frozenset(calls)
         self._folder = folder
@@ -141,10 +138,9 @@ class Doors:
     async def _check(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> None:
         """Raise Refusal for a request that is not allowed, whatever its body."""
         host = headers.get("host", "")
-        if not self._is_this_computer(host):
+        if not self._names.include(host):
             raise Refusal(421, "This page has no such name; open it under the address that unblur printed.")
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if comes_from_elsewhere(headers.get("origin"), host):
             raise Refusal(403, "This request comes from another web site, which may not use this page.")
         if scope["method"] not in _METHODS:
             raise Refusal(405, "This page answers GET, HEAD and POST alone.")
@@ -183,13 +179,6 @@ class Doors:
         session = call.get("session_hash")
         if not isinstance(session, str) or not _SESSION.fullmatch(session):
             raise Refusal(422, "This call names no session.")
-
-    def _is_this_computer(self, host: str) -> bool:
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").lower()
-        except ValueError:
-            return False
-        return name in self._names or (self._takes_any_address and _is_address(name))
 
 
 class _Answer:
@@ -251,30 +240,6 @@ class _Heartbeat:
             self._connections[self._session] -= 1
             if self._connections[self._session] <= 0:
                 del self._connections[self._session]
-
-
-def list_allowed_names(host: str) -> frozenset[str]:
-    """Return the names under which a page that listens at `host` is served: those of this computer, and `host`."""
-    names = {"localhost", "127.0.0.1", "::1", host.strip("[]").lower()}
-    if host in _EVERYWHERE:
-        own = socket.gethostname().lower()
-        names |= {own, f"{own.partition('.')[0]}.local"}
-    return frozenset(names - _EVERYWHERE)
-
-
-def is_local(host: str) -> bool:
-    """Return whether only this computer itself can reach a server that listens at `host`."""
-    name = host.strip("[]").lower()
-    return name == "localhost" or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
-
-
-def _is_address(name: str) -> bool:
-    """Return whether `name` is a numeric address, which no web site can redirect."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _has_password(authorization: str, password: str) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr  # noqa: TID253 - this module is imported by `unblur web` alone, once the package is known to be there
 
 from unblur.app import web_views as views
+from unblur.app.restorers import Restorers, find_obstacle
 from unblur.app.web_handlers import Handlers
-from unblur.app.web_restorers import Restorers, find_obstacle
 from unblur.app.web_results import USUAL_FIDELITY
 from unblur.app.web_visits import DAY_S, Visits
 from unblur.photos.formats import RESTORABLE_SUFFIXES

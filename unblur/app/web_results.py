@@ -16,7 +16,7 @@ import numpy as np
 from unblur.app.jobs import RESULT_SUFFIXES, make_result_name
 from unblur.app.previews import shrink_pixels
 from unblur.app.report import describe_fallback
-from unblur.app.web_restorers import Restorers
+from unblur.app.restorers import Restorers
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
 from unblur.photos.formats import choose_result_suffix
@@ -38,6 +38,10 @@ PART_PX = 640
 """Side in pixels of the part of a photograph that can be tried before the whole."""
 
 USUAL_FIDELITY = GenerativeSettings().fidelity
+
+BLENDED = GenerativeSettings(fidelity=0, returns_first=True)
+"""Settings of the page's generative mode: most detail is generated, and the page blends it with the restoration
+without generated detail."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unblur.app.report import describe_error, printable
-from unblur.app.web_restorers import Restorers
+from unblur.app.restorers import Restorers
 from unblur.app.web_results import MOST_PIXELS, Choices, Part, Result, make_preview, restore
 from unblur.errors import UnblurError
 from unblur.photos.reading import read_photo

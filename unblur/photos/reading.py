@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyvips
 
-from unblur.errors import UnblurError
+from unblur.errors import MemoryShortageError, TooManyPixelsError, UnblurError
 from unblur.memory import free_memory
 from unblur.photos import exif_block, heif_file, webp_file, xmp_packet
 from unblur.photos.file_kinds import VipsKind
@@ -264,7 +264,7 @@ def _refuse_other_pictures(path: Path, opened: _Opened) -> None:
 
 def _refuse_too_many_pixels(path: Path, width: int, height: int, most_pixels: int) -> None:
     if width * height > most_pixels:
-        raise UnblurError(
+        raise TooManyPixelsError(
             f"{path} claims {width} x {height} pixels, more than {most_pixels:,}; cut it into parts first."
         )
 
@@ -281,7 +281,7 @@ def _refuse_too_large(path: Path, size: tuple[int, int], bytes_per_px: int, file
         )
     needed, free = bytes_per_px * pixels, free_memory()
     if needed > free:
-        raise UnblurError(
+        raise MemoryShortageError(
             f"{claim}, which need {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; "
             "close other programs, or cut it into parts first."
         )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unblur.errors import UnblurError
+from unblur.errors import MemoryShortageError
 from unblur.restoration.blend import apply_strength, check_strength
 from unblur.restoration.memory import (
     DEFAULT_TILE_PX,
@@ -120,7 +120,7 @@ def restore_in_tiles(
             if not is_out_of_memory(error):
                 raise
             if tile_px <= SMALLEST_TILE_PX:
-                raise UnblurError(
+                raise MemoryShortageError(
                     f"There is not enough memory, not even for tiles of {tile_px} px; "
                     "close other programs or use another device."
                 ) from error

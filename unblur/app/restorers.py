@@ -1,4 +1,4 @@
-"""The networks of the web page, which all visitors share, and the reasons for which a mode is not available."""
+"""The networks of the page and of the service, shared by all requests, and the reasons why a mode is not available."""
 
 import importlib.util
 import threading
@@ -6,19 +6,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from unblur.app.web_estimates import Speeds
-from unblur.names import Mode, ShakeChoice
+from unblur.names import Mode, Runtime, ShakeChoice
 from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
 from unblur.restoration.loading import load
 from unblur.restoration.restorer import Restorer
 
 
 class Restorers:
-    """The networks, each loaded when it is first used and shared by all visitors."""
+    """The networks, each loaded when it is first used and shared by all requests."""
 
-    def __init__(self, checkpoint: str | None, device: str) -> None:
-        """Take other weights for the modes that invent nothing in `checkpoint`, or None for the bundled ones."""
+    def __init__(
+        self,
+        checkpoint: str | None,
+        device: str,
+        generative: GenerativeSettings | None = None,
+        runtime: Runtime = "auto",
+    ) -> None:
+        """Take other weights for the modes that invent nothing in `checkpoint`, or None for the bundled ones.
+
+        `generative` holds the settings of the mode generative, and `runtime` runs the network of the others.
+        """
         self.speeds = Speeds()
         self._checkpoint, self._device = checkpoint, device
+        self._generative, self._runtime = generative, runtime
         self._loaded: dict[tuple[Mode, ShakeChoice], Restorer | GenerativeRestorer] = {}
         self._lock = threading.Lock()
         self._turn = threading.Lock()
@@ -41,20 +51,14 @@ class Restorers:
     def get(self, mode: Mode, shake: ShakeChoice = "auto") -> Restorer | GenerativeRestorer:
         """Return the restorer of a mode; `shake` selects whether camera shake is solved.
 
-        That of the generative mode generates most detail, and its results also have the restoration without generated
-        detail, between which the page blends. Raises UnblurError when weights or a package are missing.
+        Raises UnblurError when weights or a package are missing.
         """
         with self._lock:
             if (mode, shake) not in self._loaded:
                 self._loaded[mode, shake] = (
-                    load(
-                        device=self._device,
-                        mode="generative",
-                        shake=shake,
-                        generative=GenerativeSettings(fidelity=0, returns_first=True),
-                    )
+                    load(device=self._device, mode="generative", shake=shake, generative=self._generative)
                     if mode == "generative"
-                    else load(self._checkpoint, self._device, mode=mode, shake=shake)
+                    else load(self._checkpoint, self._device, mode=mode, shake=shake, runtime=self._runtime)
                 )
             return self._loaded[mode, shake]
 

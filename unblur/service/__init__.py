@@ -1,0 +1,1 @@
+"""The service: restoration over HTTP, with limits, a queue, metrics and a graceful end."""
