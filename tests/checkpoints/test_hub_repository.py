@@ -292,7 +292,7 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(
     "name", ["tiny", "nobody/", "/tiny", "a/b/c", "nobody/../tiny", "nobody/tiny@", "nobody/tiny@../x", "no body/tiny"]
 )
 def test_other_names_are_refused(name: str) -> None:
-    with pytest.raises(UnblurError, match="is no name of a repository"):
+    with pytest.raises(UnblurError, match="is not a name of a repository"):
         parse_hub_name(name)
 
 
@@ -302,7 +302,7 @@ def test_other_names_are_refused(name: str) -> None:
         (["pull"], "pull fetches one repository"),
         (["pull", "a/b", "c/d"], "pull fetches one repository"),
         (["push", "a"], "push publishes one folder"),
-        (["push", "nowhere", "a/b"], "nowhere is no folder"),
+        (["push", "nowhere", "a/b"], "nowhere is not a folder"),
         (["list", "a", "b"], "one owner"),
         (["list", "a/b"], "no name of an owner"),
         (["verify", "--private"], "no meaning with verify"),

@@ -44,7 +44,7 @@ def check_cluster_options(
 ) -> None:
     """Raise UsageError for options that have no meaning with --ray."""
     if "://" in ray and not ray.startswith("ray://"):
-        raise UsageError(f"--ray {ray} is no address of a Ray cluster; name the photographs before --ray.")
+        raise UsageError(f"--ray {ray} is not an address of a Ray cluster; name the photographs before --ray.")
     if DASH in (*photos, output):
         raise UsageError("- is stdin or stdout of one process, and --ray distributes files; leave out one of them.")
     if output is None:

@@ -169,7 +169,7 @@ def _write_row(name: str, folder: Path, where: str) -> None:
 
 def _require_folder(folder: Path) -> Path:
     if not folder.is_dir():
-        raise UnblurError(f"{folder} is no folder on this computer; push a checkpoint folder.")
+        raise UnblurError(f"{folder} is not a folder on this computer; push a checkpoint folder.")
     return folder
 
 

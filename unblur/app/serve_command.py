@@ -128,7 +128,7 @@ def _read_keys(file: Path | None) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or "it is no text"
+        reason = (isinstance(error, OSError) and error.strerror) or "it is not text"
         raise UnblurError(f"The keys in {file} cannot be read: {reason}; give another --key-file.") from error
     keys = [line.strip() for line in lines if line.strip()]
     if not keys:

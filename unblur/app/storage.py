@@ -148,7 +148,7 @@ class Storage:
 def open_storage(address: str) -> Storage:
     """Open the folder or file at `address`, a path or an address with a scheme; nothing has to exist there yet.
 
-    Raises UnblurError if no library knows the scheme or the address makes no sense.
+    Raises UnblurError if no library knows the scheme or the address is malformed.
     """
     scheme, separator, rest = address.partition("://")
     name = address.rstrip("/") or address

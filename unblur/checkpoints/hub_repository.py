@@ -59,7 +59,7 @@ def parse_hub_name(text: str) -> HubName:
     """Parse owner/name[@revision]. Raises UnblurError for another text."""
     found = _NAME.fullmatch(text)
     if found is None or ".." in text or "--" in text.partition("@")[0]:
-        raise UnblurError(f"{text} is no name of a repository on the hub; write owner/name or owner/name@revision.")
+        raise UnblurError(f"{text} is not a name of a repository on the hub; write owner/name or owner/name@revision.")
     owner, name, revision = found.groups()
     return HubName(owner=owner, name=name, revision=revision)
 
@@ -117,7 +117,7 @@ def _select_files(name: HubName, info: Any) -> list[_HubFile]:
             if file == CARD:
                 continue
             raise UnblurError(
-                f"{name} holds no {file}, so it is no checkpoint of unblur; other formats, such as pickles, are "
+                f"{name} holds no {file}, so it is not a checkpoint of unblur; other formats, such as pickles, are "
                 "never loaded."
             )
         one = siblings[file]
@@ -205,7 +205,7 @@ def list_pulled() -> list[CachedCheckpoint]:
 def list_owned(owner: str) -> list[str]:
     """Return the names of the repositories of `owner` that are checkpoints of unblur. Raises UnblurError."""
     if not re.fullmatch(_WORD, owner):
-        raise UnblurError(f"{owner} is no name of an owner on the hub; write it without a slash.")
+        raise UnblurError(f"{owner} is not a name of an owner on the hub; write it without a slash.")
     from huggingface_hub import HfApi
 
     with _hub_errors(owner):
