@@ -49,7 +49,7 @@ class RestoringEngine:
         self._restorers.get("faithful").restore_photo(Photo(pixels=pixels))
 
     def identify(self, content: bytes) -> Format:
-        """Return the format of results for a file. Raises UnblurError unless its first bytes are those of a photograph."""
+        """Return the format of results for a file. Raises UnblurError for files that are not photographs."""
         suffix = choose_result_suffix(_find_suffix(content))
         return cast(Format, suffix.removeprefix("."))
 

@@ -84,7 +84,7 @@ class Engine(Protocol):
         """Load the networks, and restore a picture so that they are warm. Raises UnblurError."""
 
     def identify(self, content: bytes) -> Format:
-        """Return the format of results for a file. Raises UnblurError unless its first bytes are those of a photograph."""
+        """Return the format of results for a file. Raises UnblurError for files that are not photographs."""
 
     def decode(self, content: bytes, options: Options, result_format: Format) -> Decoded:
         """Decode a file. Raises UnblurError, TooManyPixelsError and MemoryShortageError among them."""
