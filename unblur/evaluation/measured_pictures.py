@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unblur.datasets import PairFolder
-from unblur.datasets.catalogue import FOLDER
+from unblur.datasets.catalogue import FOLDER, SIMULATED
 from unblur.datasets.listing import list_pictures
 from unblur.datasets.pair_files import PairFiles, Picture
 from unblur.datasets.photo_folder import find_photos
@@ -60,7 +60,7 @@ def find_pictures(
         for part in pairs.splits
         for files in part.pairs
     )
-    if pairs.data_set is FOLDER:
+    if pairs.data_set in (FOLDER, SIMULATED):
         return MeasuredPictures(title=f"{folder}", data_set=folder.absolute().name, files=files, protocol=chosen)
     parts = " and ".join(splits)
     count = f"{len(pairs)} pictures" if pairs.expected is None else f"{len(pairs)} of {pairs.expected} pairs"
