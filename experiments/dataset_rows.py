@@ -14,6 +14,8 @@ import tyro
 
 from experiments.data_sets import BenchmarkSet, open_benchmark_sets
 from experiments.harness import Report
+from unblur.app.cluster_evaluate import open_rows
+from unblur.app.ray_cluster import RayAddress
 from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
@@ -60,6 +62,8 @@ class RowOptions:
     """Side of the simulated test pictures in pixels."""
     device: str = "auto"
     """auto, cpu, cuda, ..."""
+    ray: RayAddress = None
+    """Measure with Ray, on this computer or on the cluster at an address."""
 
 
 def make_row_recipe(network: NetworkName, *, steps: int, patch_px: int, batch: int, seed: int) -> Recipe:
@@ -112,6 +116,8 @@ class RowContext:
     """Folder of sharp photographs, for simulated data sets."""
     output: Path
     device: str = "cpu"
+    ray: str | None = None
+    """Address of the Ray cluster that measures; None measures in this process."""
     report: Report = lambda _what, _done, _of: None
 
 
@@ -139,7 +145,9 @@ def open_context(options: RowOptions, report: Report) -> RowContext:
         options.network, steps=options.steps, patch_px=options.patch, batch=options.batch, seed=options.seed
     )
     device = str(choose_device(options.device))
-    return RowContext(recipe=recipe, photos=options.photos, output=options.output, device=device, report=report)
+    return RowContext(
+        recipe=recipe, photos=options.photos, output=options.output, device=device, ray=options.ray, report=report
+    )
 
 
 def open_sets(sets: list[str], options: RowOptions) -> list[BenchmarkSet]:
@@ -194,8 +202,9 @@ def measure_row(context: RowContext, name: str, checkpoint: Path, sets: Sequence
         )
 
         def measure(progress: Progress, what: str = f"{name}: measuring on {one.name}") -> None:
-            for _ in progress.rows():
-                context.report(what, len(progress.finished), len(progress.run.files))
+            with open_rows(progress, None, context.ray) as rows:
+                for _ in rows:
+                    context.report(what, len(progress.finished), len(progress.run.files))
 
         table = context.output / "tables" / f"{name}-on-{one.name}.csv"
         cells[one.name] = average_cells(measure_table(table, run, method, measure).finished)

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.data_sets import BenchmarkSet
+from experiments.dataset_rows import RowContext, measure_row
 from unblur.app import cluster_restore, cluster_speed, ray_cluster, restore_command
 from unblur.app.bench_command import _measure_ray
 from unblur.app.cli import main
@@ -28,10 +30,13 @@ from unblur.app.ray_cluster import RayCluster, wants_accelerator
 from unblur.app.restore_job import JobSettings
 from unblur.app.restorer_choice import RestorerChoice
 from unblur.app.storage import open_storage
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL
 from unblur.errors import UnblurError
+from unblur.evaluation.measured_pictures import find_pictures
 from unblur.photos.photo import Photo
 from unblur.photos.reading import read_photo
 from unblur.photos.writing import write_photo
+from unblur.recipes.smoke import smoke
 
 FAST = ("--mode", "fast", "-r")
 NAMES = ("0.jpg", "inside/1 % ä.png", "inside/2.jpg", "3.png")
@@ -508,3 +513,12 @@ def test_a_cluster_measures_the_same_numbers(
         shutil.rmtree(tmp_path / "pictures")
     assert tables[0] == tables[1]
     assert len(tables[0][1]) == len(NAMES)
+    # The same for the rows of experiments.
+    sets = [BenchmarkSet(name="pairs", source=None, measured=find_pictures(Path("pairs")))]
+    cells = []
+    for number, ray in enumerate((None, cluster)):
+        context = RowContext(recipe=smoke(), photos=None, output=tmp_path / f"rows{number}", ray=ray)
+        (context.output / "tables").mkdir(parents=True)
+        cells.append(measure_row(context, "bundled", BUNDLED_FAITHFUL, sets))
+    assert cells[0] == cells[1]
+    assert cells[0]["pairs"].images == len(NAMES)

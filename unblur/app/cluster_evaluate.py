@@ -1,22 +1,36 @@
 """`unblur evaluate --ray`: the pictures of a data set, measured by the actors of a Ray cluster."""
 
 import pickle
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from unblur.app.ray_cluster import MOST_TRIES, RayCluster, wants_accelerator
+from unblur.app.ray_cluster import MOST_TRIES, RayCluster, connect_to_ray, wants_accelerator
 from unblur.app.report import describe_error
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import open_metrics
 from unblur.evaluation.measure import NamedFiles, measure_files
 from unblur.evaluation.method import MethodSpec, open_method
 from unblur.evaluation.row import Conditions, Row
-from unblur.evaluation.run import Run
+from unblur.evaluation.run import Progress, Run
+
+
+@contextmanager
+def open_rows(progress: Progress, workers: int | None, ray: str | None) -> Iterator[Iterator[Row]]:
+    """Yield an iterator that measures the missing rows, in processes of this computer or, with `ray`, of a cluster.
+
+    `ray` is the address of a cluster; None uses none. Raises UnblurError as `connect_to_ray` and the iterator do.
+    """
+    if ray is None:
+        yield progress.rows(workers or 1)
+        return
+    with connect_to_ray(ray) as cluster:
+        yield progress.rows(measure=partial(measure_on_cluster, cluster, workers=workers))
 
 
 class MeasuringWorker:

@@ -2,10 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +17,7 @@ from unblur.app.options import (
     OptionalNumber,
     OptionalShare,
 )
-from unblur.app.ray_cluster import RayAddress, connect_to_ray
+from unblur.app.ray_cluster import RayAddress
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -165,24 +162,15 @@ def _report_missing(rows: "list[Row]") -> None:
 def _measure(progress: "Progress", workers: int | None, ray: str | None) -> None:
     from tqdm import tqdm
 
+    from unblur.app.cluster_evaluate import open_rows
+
     total, there = len(progress.run.files), len(progress.finished)
     with tqdm(total=total, initial=there, unit="image", disable=not sys.stderr.isatty()) as bar:
         if there == total:
             return
-        with _open_rows(progress, workers, ray) as rows:
+        with open_rows(progress, workers, ray) as rows:
             for _ in rows:
                 bar.update()
-
-
-@contextmanager
-def _open_rows(progress: "Progress", workers: int | None, ray: str | None) -> Iterator["Iterator[Row]"]:
-    if ray is None:
-        yield progress.rows(workers or 1)
-        return
-    from unblur.app.cluster_evaluate import measure_on_cluster
-
-    with connect_to_ray(ray) as cluster:
-        yield progress.rows(measure=partial(measure_on_cluster, cluster, workers=workers))
 
 
 def _write_line(sentence: str) -> None:
