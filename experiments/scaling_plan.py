@@ -233,7 +233,7 @@ def describe_supply(benchmark: Path | None, shards: Path | None, pairs_per_s: fl
             f"Simulating {pairs_per_s:,.0f} pairs of 256 px a second needs {pairs_per_s / per_core:,.0f} cores; "
             f"{photographs:.0e} pairs need {photographs / per_core / 3600:,.0f} core-hours."
         )
-        restoring = measured.get("multiscale, restoring")
+        restoring = measured.get("unblur-multiscale, restoring")
         if restoring is not None:
             lines.append(
                 f"Restoring {photographs:.0e} photographs of 12 MP needs "

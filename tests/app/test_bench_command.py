@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from unblur.app.cli import main
+from unblur.app.cluster_speed import ClusterSpeed
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.evaluation.benchmark import Benchmark, Measurement, compare_benchmarks, read_benchmark
@@ -44,7 +45,10 @@ def test_the_benchmark_prints_ratios(
     # The graphs of the other runtimes take seconds to build.
     monkeypatch.setattr("unblur.evaluation.restoring_speed.RUNTIMES", (("torch", "float32"),))
     file = tmp_path / "new.json"
-    sizes = ["--megapixels", "0.004", "--peers", "unsharp", "--json", str(file)]
+    # Starting Ray takes ten seconds; tests/app/test_cluster_restore.py measures this part.
+    of_ray = ClusterSpeed(one_process=4.0, one_worker=3.0, all_workers=6.0, workers=2, start_s=5.0, item_s=0.01)
+    monkeypatch.setattr("unblur.app.cluster_speed.measure_cluster_speed", lambda _photo, _count: of_ray)
+    sizes = ["--megapixels", "0.004", "--peers", "unsharp", "--ray", "--json", str(file)]
     assert main(["bench", str(photos), "--pairs", "2", "--seconds", "0.1", *sizes]) == 0
     printed = capsys.readouterr().out
     assert "| bfloat16 |" in printed
@@ -57,6 +61,7 @@ def test_the_benchmark_prints_ratios(
     assert len(set(names)) == len(names)
     assert {"faithful, torch float32, 0.004 MP", "fast, torch float32, 0.004 MP", "unsharp, 0.004 MP"} <= set(names)
     assert all(one.value > 0 for one in found.measurements if one.unit.startswith("core-s"))
+    assert "| Ray, 2 workers | 6.00 | 1.50 |" in printed
     assert found.versions["torch"] == torch.__version__
     assert main(["bench", "--compare", str(file), str(file)]) == 0
     ratios = [line.split("|")[-2].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("|")]

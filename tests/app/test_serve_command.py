@@ -211,7 +211,7 @@ def test_the_commands_of_the_guide_restore_photographs(start: Start, tmp_path: P
         (["--key-file", "nowhere.txt"], "The keys in nowhere.txt cannot be read: No such file"),
         (["--key-file", "empty.txt"], "empty.txt holds no key"),
         (["--key-file", "short.txt"], "fewer than 16 letters"),
-        (["--key-file", "noise.txt"], "it is no text"),
+        (["--key-file", "noise.txt"], "it is not text"),
         (["--checkpoint", "nowhere"], "No checkpoint at nowhere"),
     ],
 )

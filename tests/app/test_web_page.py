@@ -91,7 +91,7 @@ def test_errors_are_shown_with_the_name_of_the_file_once(address: str, tmp_path:
 def test_files_that_were_not_uploaded_are_refused(address: str, path: object) -> None:
     client = Client(address, verbose=False)
     report = client.predict([{"path": path}], "fast", True, 1.0, 0.5, 0, api_name="/restore")[3]
-    assert "no photograph that was uploaded to this page" in report
+    assert "not a photograph that was uploaded to this page" in report
 
 
 def test_the_page_loads_nothing_from_other_servers(address: str) -> None:

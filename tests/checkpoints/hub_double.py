@@ -34,7 +34,7 @@ class Repository:
 
 @dataclass
 class Faults:
-    """What the server does wrong on purpose."""
+    """Faults that the server has on purpose."""
 
     content: dict[str, bytes] = field(default_factory=dict)
     """Other contents than those whose hashes are stated."""

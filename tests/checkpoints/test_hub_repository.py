@@ -304,7 +304,7 @@ def test_other_names_are_refused(name: str) -> None:
         (["push", "a"], "push publishes one folder"),
         (["push", "nowhere", "a/b"], "nowhere is not a folder"),
         (["list", "a", "b"], "one owner"),
-        (["list", "a/b"], "no name of an owner"),
+        (["list", "a/b"], "not a name of an owner"),
         (["verify", "--private"], "no meaning with verify"),
         (["list", "-o", "x"], "no meaning with list"),
     ],

@@ -29,7 +29,7 @@ def test_a_copy_with_fewer_scales_has_the_same_weights(tmp_path: Path, capsys: p
     assert "restores at 2 scales" in (tmp_path / "two" / "README.md").read_text()
 
     assert main(["bundle", str(tmp_path / "four"), "--scales", "1", "-o", str(tmp_path / "one")]) == 2
-    assert "ask for 2 or more" in capsys.readouterr().err
+    assert "give 2 or more" in capsys.readouterr().err
     save_checkpoint(tmp_path / "nafnet", build(NAFNET), NAFNET, train_patch_px=64, card="tiny\n")
     assert main(["bundle", str(tmp_path / "nafnet"), "--scales", "3", "-o", str(tmp_path / "three")]) == 2
     assert "restores at one scale" in capsys.readouterr().err

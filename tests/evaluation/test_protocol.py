@@ -110,6 +110,7 @@ def test_every_data_set_has_its_protocol() -> None:
         "rwbi": "no-reference",
         "koehler": "koehler",
         "levin": "levin",
+        "simulated": "pairs",
         "folder": "pairs",
     }
     assert choose_protocol("reds", ["val-jpeg-300"], has_sharp=True) is REDS_JPEG

@@ -40,7 +40,7 @@ def test_photographs_without_text_are_refused(
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--signs", "0"], "at least one"), (["--photos", "nowhere"], "no folder"), (["--texts", "nowhere"], "no folder")],
+    [(["--signs", "0"], "at least 1"), (["--photos", "nowhere"], "no folder"), (["--texts", "nowhere"], "no folder")],
 )
 def test_bad_input_is_one_sentence(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(readability, [*arguments, "--device", "cpu"]) == 2

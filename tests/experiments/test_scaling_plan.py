@@ -69,7 +69,7 @@ def test_supply_follows_from_measurements(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     speeds = (
         Measurement(name="256 x 256, simulation", value=5.0, unit="pairs/core-s"),
-        Measurement(name="multiscale, restoring", value=3.0, unit="core-s/MP"),
+        Measurement(name="unblur-multiscale, restoring", value=3.0, unit="core-s/MP"),
     )
     file.write_bytes(write_benchmark(Benchmark(machine="machine", versions={}, measurements=speeds)))
     simulating, restoring = describe_supply(file, None, 100.0, 1e9)

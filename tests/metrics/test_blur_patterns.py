@@ -294,5 +294,5 @@ def test_invalid_motion_is_refused(start: Tensor, end: Tensor, extent_px: Tensor
 
 
 def test_no_images_have_no_patterns() -> None:
-    with pytest.raises(UnblurError, match="no images"):
+    with pytest.raises(UnblurError, match="need images"):
         collect_patterns([])

@@ -493,10 +493,10 @@ def test_missing_or_unsuitable_checkpoints_raise_one_sentence(saved: Path) -> No
     wide = AutoencoderConfig()
     save_checkpoint(saved / "wide", build(wide), wide, train_patch_px=64, card="")
     for (checkpoint, decoder), reason in (
-        ((saved / "glow", None), "from 4 latents"),
+        ((saved / "glow", None), "decode 4 latents"),
         ((BUNDLED_RESTORER, saved / "decoder"), "no generative network"),
         ((saved / "glow", BUNDLED_RESTORER), "no decoder"),
-        ((saved / "glow", saved / "wide"), "from 4 latents"),
+        ((saved / "glow", saved / "wide"), "decode 4 latents"),
         ((saved / "glow", saved / "nowhere"), "No checkpoint at"),
     ):
         with pytest.raises(UnblurError, match=reason) as caught:

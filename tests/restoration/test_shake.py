@@ -82,7 +82,7 @@ def test_pictures_that_are_too_small_or_too_many_are_refused() -> None:
         unblur.estimate_shake(np.zeros((63, 200, 3), np.uint8))
     with pytest.raises(unblur.UnblurError, match="one at a time"):
         unblur.estimate_shake(torch.zeros(2, 3, 64, 64))
-    with pytest.raises(unblur.UnblurError, match="no picture"):
+    with pytest.raises(unblur.UnblurError, match="not a picture"):
         unblur.estimate_shake(3)
 
 

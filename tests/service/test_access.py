@@ -1,4 +1,4 @@
-"""Who may use the service, and from where."""
+"""The service answers requests with a key, and without one requests of this computer alone."""
 
 import pytest
 

@@ -234,7 +234,7 @@ def test_what_does_not_fit_is_one_sentence(photos: Path, encoder_file: Path, tmp
     once = replace(TINY, schedule=replace(TINY.schedule, steps=1))
     with pytest.raises(UnblurError, match="by --latent-encoder"):
         train(once, photos, tmp_path / "a")
-    with pytest.raises(UnblurError, match="needs no encoder"):
+    with pytest.raises(UnblurError, match="needs no other encoder"):
         train(
             replace(OWN, schedule=replace(OWN.schedule, steps=1)), photos, tmp_path / "b", latent_encoder=encoder_file
         )
