@@ -32,6 +32,9 @@ STATE_BYTES = {"weights": 4, "gradients": 4, "all-reduce": 8, "AdamW": 8, "movin
 
 SIZES: tuple[GlowSize, ...] = ("small", "0.6b", "1.6b")
 
+_SIMULATED = ("256 x 256", "1280 x 720")
+"""Sizes of pairs in `unblur bench`."""
+
 _TRAINED, _RECOMPUTED, _FROZEN = 3, 4, 1
 
 
@@ -226,18 +229,21 @@ def describe_supply(benchmark: Path | None, shards: Path | None, pairs_per_s: fl
     lines = []
     if benchmark is not None:
         measured = {one.name: one.value for one in read_benchmark(benchmark).measurements}
-        if "256 x 256, simulation" not in measured:
+        simulating = {size: measured[f"{size}, simulation"] for size in _SIMULATED if f"{size}, simulation" in measured}
+        if not simulating:
             raise UnblurError(f"{benchmark} has no speed of simulation; give a file of `unblur bench --json`.")
-        per_core = measured["256 x 256, simulation"]
-        lines.append(
-            f"Simulating {pairs_per_s:,.0f} pairs of 256 px a second needs {pairs_per_s / per_core:,.0f} cores; "
-            f"{photographs:.0e} pairs need {photographs / per_core / 3600:,.0f} core-hours."
-        )
-        restoring = measured.get("unblur-multiscale, restoring")
-        if restoring is not None:
+        for size, per_core in simulating.items():
             lines.append(
-                f"Restoring {photographs:.0e} photographs of 12 MP needs "
-                f"{photographs * 12 * restoring / 3600:,.0f} core-hours."
+                f"Simulating {pairs_per_s:,.0f} pairs of {size} px a second needs {pairs_per_s / per_core:,.0f} cores; "
+                f"{photographs:.0e} pairs need {photographs / per_core / 3600:,.0f} core-hours."
+            )
+        restoring = [
+            seconds for name, seconds in measured.items() if name.startswith("faithful, ") and name.endswith(", 12 MP")
+        ]
+        if restoring:
+            lines.append(
+                f"Restoring {photographs:.0e} photographs of 12 MP in the fastest runtime needs "
+                f"{photographs * min(restoring) / 3600:,.0f} core-hours."
             )
     if shards is not None:
         files = find_shards(shards)

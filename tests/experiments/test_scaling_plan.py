@@ -69,7 +69,9 @@ def test_supply_follows_from_measurements(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     speeds = (
         Measurement(name="256 x 256, simulation", value=5.0, unit="pairs/core-s"),
-        Measurement(name="unblur-multiscale, restoring", value=3.0, unit="core-s/MP"),
+        Measurement(name="faithful, torch float32, 12 MP", value=90.0, unit="core-s"),
+        Measurement(name="faithful, onnx float32, 12 MP", value=36.0, unit="core-s"),
+        Measurement(name="fast, onnx float32, 12 MP", value=9.0, unit="core-s"),
     )
     file.write_bytes(write_benchmark(Benchmark(machine="machine", versions={}, measurements=speeds)))
     simulating, restoring = describe_supply(file, None, 100.0, 1e9)
