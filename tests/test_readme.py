@@ -53,6 +53,15 @@ NOT_RUN = {
     "test_cluster_restore.py starts one",
     "OMP_NUM_THREADS=1 unblur restore s3://museum/scans -o s3://museum/restored -r --ray auto": "the same",
     "unblur evaluate validation --csv tables --ray auto": "the same",
+    "unblur train faithful --pairs shards --pairs-share 1 --run runs/stored": "trains for hours; "
+    "test_shard_training.py trains from shards",
+    "unblur evaluate shards": "measures what the command above learns from; test_shard_training.py does so",
+    "export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1": "set by test_processes.py, which restarts two processes",
+    "torchrun --nnodes 2 --nproc-per-node 8 --max-restarts 3 --rdzv-backend c10d --rdzv-endpoint FIRST:29400 "
+    "-m unblur train glow --pairs shards --pairs-share 1 --latent-encoder taesana_encoder.pth "
+    "-o /shared/runs/glow": "needs two computers",
+    "python -m experiments.scaling_plan --benchmark bench.json --shards shards": "needs a measurement of minutes; "
+    "test_scaling_plan.py",
     "unblur models pull owner/name": "needs the hub; test_hub_repository.py runs a double of it",
     "unblur models pull owner/name -o weights/name": "the same",
     "unblur restore photo.jpg --checkpoint owner/name": "the same",
