@@ -19,9 +19,11 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
+from typing import Annotated
 
 import numpy as np
 import torch
+import tyro
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -119,7 +121,7 @@ def race(
     *,
     patches: Path,
     held_out: Path,
-    output: Path,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
     seconds: float = 240,
     only: tuple[str, ...] = (),
 ) -> int:
