@@ -62,6 +62,9 @@ NOT_RUN = {
     "-o /shared/runs/glow": "needs two computers",
     "python -m experiments.scaling_plan --benchmark bench.json --shards shards": "needs a measurement of minutes; "
     "test_scaling_plan.py",
+    "python -m experiments.pack_patches plain --photos photos --output patches --files 33": "simulates for an hour; "
+    "test_shape_race.py packs few",
+    "python -m experiments.shape_race --patches patches --held-out held-out -o race --seconds 100": "the same",
     "unblur models pull owner/name": "needs the hub; test_hub_repository.py runs a double of it",
     "unblur models pull owner/name -o weights/name": "the same",
     "unblur restore photo.jpg --checkpoint owner/name": "the same",
