@@ -1,4 +1,4 @@
-"""Checkpoints from and to the hub: what is pulled is what was pushed, and nothing else is taken."""
+"""A pulled checkpoint equals the one that was pushed, and no other files are downloaded."""
 
 import os
 import shutil

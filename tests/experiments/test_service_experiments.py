@@ -1,4 +1,4 @@
-"""The load test finds what is lost or wrong, and batches that change results are reported."""
+"""The load test counts lost and wrong answers, and batches that change results are reported."""
 
 import csv
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -1,4 +1,4 @@
-"""No file, however small, hangs the program, fills the memory or opens what is not a file."""
+"""No file, however small, hangs the program or fills the memory, and pipes and devices are not opened."""
 
 import os
 import struct

@@ -107,7 +107,7 @@ def test_path_loss_is_symmetric_in_the_ends_and_has_a_gradient_at_the_truth() ->
 
 
 def test_blurring_again_counts_in_squares_that_are_known_alone() -> None:
-    """The mean over a square counts: what is as much too bright here as too dark beside is not an error."""
+    """Errors that cancel in the mean of a square do not count."""
     again, blurry = torch.zeros(2, 3, 8, 12), torch.zeros(2, 3, 8, 12)
     known = torch.zeros(2, 1, 8, 12, dtype=torch.bool)
     known[0, :, :, :10] = True

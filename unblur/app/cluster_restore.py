@@ -1,8 +1,9 @@
 """`unblur restore --ray`: photographs at addresses, restored by the actors of a Ray cluster.
 
 An actor reads a photograph, restores it as `unblur restore` does, and writes its result in one step. This process
-distributes the names, reports, and records in the manifest what is done. A photograph whose actor or whose command was
-killed is restored again, to the same bytes: a result that is there already is then recognised, not written again.
+distributes the names, reports, and records finished photographs in the manifest. A photograph whose actor or whose
+command was killed is restored again, to the same bytes: a result that is there already is then recognised, not written
+again.
 """
 
 import hashlib
@@ -148,7 +149,7 @@ class RestoringWorker:
 
 
 class _NamedFile(io.BytesIO):
-    """Content of a file that has a name for messages, whose suffix tells raw files from others."""
+    """Content of a file with a name, which messages quote and whose suffix identifies raw files."""
 
     def __init__(self, data: bytes, name: str) -> None:
         super().__init__(data)
@@ -185,7 +186,7 @@ def restore_on_cluster(
                     report.add(answer.outcome)
                     writer.add(_make_record(stored, answer, digest))
         except KeyboardInterrupt:
-            return report.interrupt("run the same command again, which restores what is missing.")
+            return report.interrupt("run the same command again to restore the other photographs.")
         finally:
             writer.flush()
         return report.finish()

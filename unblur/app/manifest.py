@@ -119,7 +119,7 @@ class ManifestWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was added since the last part. Raises UnblurError."""
+        """Write the records that were added since the last part. Raises UnblurError."""
         self._written_s = time.monotonic()
         if not self._lines:
             return

@@ -83,7 +83,7 @@ class RayCluster:
         threads: int = 1,
         on_accelerators: bool = False,
     ) -> Generator[dict[str, Any], None, None]:
-        """Give each item to one of the actors, and yield what they return, in the order in which they are finished.
+        """Give each item to one of the actors, and yield their results in the order in which they are finished.
 
         Args:
             worker: Class of the actors: it is made with `arguments`, and called with an item, a dictionary of numbers,

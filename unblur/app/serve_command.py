@@ -204,7 +204,7 @@ class _Server:
 
     @property
     def is_alive(self) -> bool:
-        """Whether requests are answered."""
+        """Whether the server accepts requests."""
         return self._thread.is_alive()
 
     def __enter__(self) -> "_Server":

@@ -68,7 +68,7 @@ def fetch_checkpoint(text: str) -> Path:
     """Return the folder of a checkpoint of the hub, which is pulled into the hub's cache unless it is there.
 
     Only the files of a checkpoint are pulled, and each must have the hash and the size that the hub states. Without a
-    connection, what was pulled before is used. Raises UnblurError.
+    connection, a checkpoint that was pulled before is used. Raises UnblurError.
     """
     name = parse_hub_name(text)
     from huggingface_hub import HfApi, constants

@@ -110,7 +110,7 @@ def make_hub_card(
             for one in measurements
         ]
     text = str(card)
-    # The library reads what it wrote: the header is one that the hub accepts.
+    # Parse the header with the hub's library, which raises an error for a header that the hub would reject.
     _parse(text, source)
     return text
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unblur.datasets.mat_file import read_variable
 from unblur.datasets.pair import Pair
-from unblur.datasets.shard_files import ShardFiles, read_shard_picture
+from unblur.datasets.shard_files import ShardFiles, format_member_names, read_shard_picture
 from unblur.errors import UnblurError
 from unblur.photos.photo import round_to_8_bits
 from unblur.photos.reading import read_photo
@@ -51,7 +51,7 @@ class PairFiles:
 def make_shard_pair(files: ShardFiles, index: int) -> PairFiles:
     """Return the pair with this number in a folder of shards."""
     path = files.locate(index)
-    blurry, sharp = (Picture(path=path, member=f"{index:09d}.{side}.png") for side in ("blurry", "sharp"))
+    blurry, sharp = (Picture(path=path, member=name) for name in format_member_names(index)[:2])
     return PairFiles(name=f"{index:09d}.png", blurry=blurry, sharps=(sharp,))
 
 

@@ -42,6 +42,10 @@ class ShardFiles:
         """The number of shards."""
         return -(-self.pairs // self.pairs_per_shard)
 
+    def compute_indices(self, shard: int) -> range:
+        """Return the numbers of the pairs in a shard."""
+        return compute_shard_indices(shard, self.pairs, self.pairs_per_shard)
+
     def locate(self, index: int) -> Path:
         """Return the path of the shard with pair number `index`."""
         return make_shard_path(self.folder, index // self.pairs_per_shard)

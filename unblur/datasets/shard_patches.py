@@ -1,6 +1,7 @@
 """Training patches from the shards of `unblur simulate`."""
 
 from bisect import bisect_right
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from unblur.datasets.pair import Pair
 from unblur.datasets.pair_files import make_shard_pair, read_matched
 from unblur.datasets.pair_patches import cut_patch
-from unblur.datasets.shard_files import compute_shard_indices, find_shards
+from unblur.datasets.shard_files import find_shards
 from unblur.datasets.simulated import PatchSampling
 from unblur.datasets.sources import count_holdout
 from unblur.errors import UnblurError
@@ -27,11 +28,9 @@ class ShardPatches:
 
     def __init__(self, folder: Path, sampling: PatchSampling, seed: int, holdout: float = 0.0) -> None:
         """Leave out the share `holdout` of the pairs, the last ones. Raises UnblurError for too few or small pairs."""
-        self.files = find_shards(folder)
+        found = find_shards(folder)
+        self.files = replace(found, pairs=found.pairs - count_holdout(folder, found.pairs, holdout))
         self.sampling, self.seed = sampling, seed
-        self.pairs = self.files.pairs - count_holdout(self.files.pairs, holdout)
-        if self.pairs < 1:
-            raise UnblurError(f"{folder} holds one pair, and none would remain for training; give more pairs.")
         side_px = min(read_matched(make_shard_pair(self.files, 0))[0].shape[1:])
         if side_px < sampling.patch_px:
             raise UnblurError(
@@ -41,7 +40,7 @@ class ShardPatches:
         self._order_shards = lru_cache(maxsize=4)(self._draw_order)
 
     def __getitem__(self, index: int) -> Pair:
-        epoch, place = divmod(index, self.pairs)
+        epoch, place = divmod(index, self.files.pairs)
         files = make_shard_pair(self.files, self._find_pair(epoch, place))
         generator = make_generator(self.seed, "shard patch", index)
         return cut_patch(files.name, lambda: read_matched(files), self.sampling, generator)
@@ -50,14 +49,14 @@ class ShardPatches:
         """Return the number of the pair at a place of an epoch."""
         order, ends = self._order_shards(epoch)
         turn = bisect_right(ends, place)
-        indices = compute_shard_indices(order[turn], self.pairs, self.files.pairs_per_shard)
+        indices = self.files.compute_indices(order[turn])
         shuffled = _draw_permutation(len(indices), self.seed, epoch, order[turn])
         return indices[shuffled[place - (ends[turn - 1] if turn else 0)]]
 
     def _draw_order(self, epoch: int) -> tuple[tuple[int, ...], list[int]]:
         """Return the shards in their order in an epoch, and the place at which each ends."""
-        order = _draw_permutation(-(-self.pairs // self.files.pairs_per_shard), self.seed, epoch, -1)
-        sizes = (len(compute_shard_indices(shard, self.pairs, self.files.pairs_per_shard)) for shard in order)
+        order = _draw_permutation(self.files.count, self.seed, epoch, -1)
+        sizes = (len(self.files.compute_indices(shard)) for shard in order)
         return order, list(accumulate(sizes))
 
 

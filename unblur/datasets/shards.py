@@ -25,7 +25,6 @@ from unblur.datasets.photo_folder import find_content_table, find_photos
 from unblur.datasets.shard_files import (
     MOST_PAIRS,
     SETTINGS_NAME,
-    compute_shard_indices,
     decode_shard_picture,
     find_shards,
     format_member_names,
@@ -171,10 +170,7 @@ class ShardFolder:
     def __init__(self, folder: Path) -> None:
         files = find_shards(folder)
         self.pairs = files.pairs
-        self.shards = [
-            (make_shard_path(folder, shard), compute_shard_indices(shard, files.pairs, files.pairs_per_shard))
-            for shard in range(files.count)
-        ]
+        self.shards = [(make_shard_path(folder, shard), files.compute_indices(shard)) for shard in range(files.count)]
         """Files, and the numbers of the pairs in each."""
 
     def __len__(self) -> int:

@@ -73,12 +73,17 @@ def _split_holdout(pair_set: PairSet) -> tuple[list[PairFiles], list[PairFiles]]
     files = PairFolder(Path(pair_set.folder), name=pair_set.data_set, for_training=True).files
     if not pair_set.holdout:
         return files, []
-    if len(files) < 2:
-        raise UnblurError(f"{pair_set.folder} holds one pair, and none would remain for training; give more pairs.")
-    holdout = count_holdout(len(files), pair_set.holdout)
+    holdout = count_holdout(pair_set.folder, len(files), pair_set.holdout)
     return files[:-holdout], files[-holdout:]
 
 
-def count_holdout(pairs: int, share: float) -> int:
-    """Return the number of `pairs` that a share of above 0 leaves out: at least one, and not all of several."""
-    return min(max(1, pairs - 1), max(1, round(share * pairs))) if share else 0
+def count_holdout(folder: Path | str, pairs: int, share: float) -> int:
+    """Return the number of the `pairs` in `folder` that a share leaves out: at least one, and not all, or 0 for 0.
+
+    Raises UnblurError when none would remain for training.
+    """
+    if not share:
+        return 0
+    if pairs < 2:
+        raise UnblurError(f"{folder} holds one pair, and none would remain for training; give more pairs.")
+    return min(pairs - 1, max(1, round(share * pairs)))

@@ -30,7 +30,7 @@ class Aligned:
     valid: Tensor
     """(h, w), True where there is something to compare; elsewhere both pictures are zero."""
     failed: bool = False
-    """Whether no alignment was found, so that the picture was not moved."""
+    """Whether the search for an alignment failed; the picture is then returned unshifted."""
 
 
 def match_brightness(picture: Tensor, sharp: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ from unblur.photos.tiff_exif import (
 from unblur.photos.tiff_kinds import begins_with_thumbnail, describe_unreadable
 
 MAX_PIXELS = 1_000_000_000
-"""Larger pictures are refused before memory is asked for: they are damaged headers, or bombs."""
+"""Larger pictures are refused before memory is allocated: they are damaged headers, or bombs."""
 
 LARGEST_EMPTY_PX, MOST_PX_PER_BYTE = 64_000_000, 100
 """Larger pictures have to hold something: at least one byte of the file for so many pixels. The strongest compression
