@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from unblur.app.options import Flag, Number, OptionalFile
+from unblur.app.output_file import check_output_folder, write_output
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -64,11 +65,10 @@ def bench(
         )
     if not all(0 < size <= MOST_MEGAPIXELS for size in megapixels):
         raise UnblurError(f"Photographs cannot have such a size; give more than 0 and at most {MOST_MEGAPIXELS} MP.")
-    if json is not None and not json.parent.is_dir():
-        raise UnblurError(f"{json} cannot be written, for its folder is missing; make the folder first.")
+    if json is not None:
+        check_output_folder(json)
     benchmark = _measure(photos, pairs, seconds, megapixels, peers, seed, ray=ray)
     if json is not None:
-        from unblur.app.output_file import write_output
         from unblur.evaluation.benchmark import write_benchmark
 
         write_output(json, write_benchmark(benchmark))

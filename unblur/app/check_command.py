@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from unblur.app.options import Flag, OptionalFile
-from unblur.app.output_file import write_output
+from unblur.app.output_file import check_output_folder, write_output
 from unblur.app.report import OK, SOME_FAILED, printable
-from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
     from unblur.datasets.check import DataSetCheck, SplitCheck
@@ -40,9 +39,9 @@ def check(
     from unblur.datasets.check import check_data_set
     from unblur.datasets.recognition import find_data_set
 
-    if json is not None and not json.absolute().parent.is_dir():
-        # Reported before the check, which may take hours.
-        raise UnblurError(f"{json} cannot be written, for its folder is missing; make the folder first.")
+    if json is not None:
+        # Before the check, which may take hours.
+        check_output_folder(json)
     found = find_data_set(folder, name)
     count = 0 if quick else sum(len(split.pairs) for split in found.listing.splits if not split.part_of)
     with tqdm(total=count, unit="pair", disable=quick or not sys.stderr.isatty(), leave=False) as bar:
