@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from unblur.app.background import TICK_S, StoppedError
 from unblur.app.interruption import WORKER_NAME, Interruption
 from unblur.app.jobs import Job
 from unblur.app.report import Outcome, Report, describe_error
@@ -19,9 +20,6 @@ from unblur.app.report_file import write_report
 from unblur.app.restore_job import FinishedJob, JobRunner, fail, write_files
 from unblur.photos.photo import Photo
 from unblur.restoration.picture_restorer import Restoration
-
-TICK_S = 0.1
-"""Seconds between two checks for Ctrl-C, and between two updates of the clock of the bar."""
 
 SMALLEST_STEP = 0.002
 """Share of a photograph between two reports of its progress."""
@@ -93,10 +91,6 @@ def run_batch(
         if reporting.file is not None:
             write_report(reporting.file, finished)
         return report.finish() if code is None else code, finished
-
-
-class _StoppedError(BaseException):
-    """Ends a thread after the batch was stopped; nothing between treats it as a failure of a photograph."""
 
 
 class Batch:
@@ -174,7 +168,7 @@ class Batch:
 
     def _check(self) -> None:
         if self._stopped:
-            raise _StoppedError
+            raise StoppedError
 
     def _serve_jobs(self) -> None:
         try:
@@ -186,7 +180,7 @@ class Batch:
                 self._check()
                 finished = self._finish(index)
                 self._events.put(_Done(index, finished))
-        except _StoppedError:
+        except StoppedError:
             return
         except BaseException as error:
             self._events.put(_Broken(error))

@@ -46,6 +46,7 @@ def video(
         json: Print one JSON object about the video instead of a sentence.
         quiet: Print nothing but errors.
     """
+    from unblur.app.background import run_in_background
     from unblur.app.interruption import Interruption
     from unblur.app.jobs import UsageError
     from unblur.app.report import Report
@@ -69,14 +70,13 @@ def video(
     # Whether shake is solved differs from frame to frame, which would flicker.
     restorer = load(checkpoint, device, shake="off")
     with Report(1, quiet=quiet, json_lines=json) as report, Interruption() as interruption:
-
-        def progress(share: float) -> None:
-            interruption.check()
-            report.progress(share)
-
         report.begin(original)
         try:
-            outcome = _restore(original, output, restorer, settings, progress, overwrite)
+            outcome = run_in_background(
+                lambda progress: _restore(original, output, restorer, settings, progress, overwrite),
+                report,
+                interruption,
+            )
         except KeyboardInterrupt:
             return report.interrupt(f"type the same command again to go on from what {make_parts_path(output)} holds.")
         report.add(outcome)
