@@ -32,7 +32,8 @@ from unblur.deconvolution import estimate_kernel_by_edges
 from unblur.deconvolution.kernel import centre_kernel, make_point_kernel, measure_extent_px
 from unblur.deconvolution.kernel_features import WINDOW_PX
 from unblur.errors import UnblurError
-from unblur.photos.color import luminance, srgb_to_linear
+from unblur.photos.color import linear_to_srgb, luminance, srgb_to_linear
+from unblur.photos.pixel_files import decode_jpeg, encode_jpeg
 from unblur.seeds import make_generator
 
 PATCH_PX = 256
@@ -65,8 +66,8 @@ VIDEO = replace(
 )
 """Averaged frames of a carried video camera: depth, moving objects, hardly any noise."""
 
-VIDEO_GAMMA = (0.75, 1.3)
-"""Exponents of sRGB values of VIDEO: the camera's tone curve is unknown.
+TONE_GAMMA = (0.75, 1.3)
+"""Exponents of the sRGB values of VIDEO and AT_NIGHT: the camera's tone curve is unknown.
 
 Blur is then not exactly a sum in the assumed linear light.
 """
@@ -74,9 +75,12 @@ Blur is then not exactly a sum in the assumed linear light.
 UNKNOWN_LENGTH_PX = 24.0
 """Length that kernels are estimated for where the true one is unknown."""
 
-CameraName = Literal["shake", "everything", "video"]
+AT_NIGHT = replace(SHAKE, extent_px=(8.0, 40.0), still_share=0.0, roll=0.0, zoom=0.0, object_share=0.0)
+"""A camera that shakes at night, before lamps."""
 
-CAMERAS: dict[CameraName, Camera] = {"shake": SHAKE, "everything": EVERYTHING, "video": VIDEO}
+CameraName = Literal["shake", "everything", "video", "night"]
+
+CAMERAS: dict[CameraName, Camera] = {"shake": SHAKE, "everything": EVERYTHING, "video": VIDEO, "night": AT_NIGHT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +156,7 @@ def make(
     images: tuple[str, ...] = (),
     count: int = 1500,
     seed: int = 1,
-    camera: Annotated[CameraName, tyro.conf.arg(metavar="shake|everything|video")] = "shake",
+    camera: Annotated[CameraName, tyro.conf.arg(metavar="shake|everything|video|night")] = "shake",
     threads: int = 1,
 ) -> int:
     """Make examples for the kernel estimator and the fusion network.
@@ -164,7 +168,8 @@ def make(
         images: Names of the images of `pairs`; all by default.
         count: How many examples.
         seed: Random seed of the patches.
-        camera: A shaking camera before a still scene, everything that the simulator knows, or averaged video frames.
+        camera: A shaking camera before a still scene, everything that the simulator knows, averaged video frames, or a
+            shaking camera before lamps at night.
         threads: Processor threads.
     """
     if photos is not None and pairs is None:
@@ -201,11 +206,46 @@ def _make_simulated_source(photos: Path, camera: CameraName, seed: int) -> Sourc
         pair = simulated[index]
         found = compute_true_kernel(pair)
         kernel = make_point_kernel(WINDOW_PX) if found is None else centre_kernel(found)
-        low, high = VIDEO_GAMMA if camera == "video" else (1.0, 1.0)
+        if camera == "night":
+            blurry, sharp = add_lamps(pair.sharp, kernel, make_generator(seed, "lamps", index))
+            return _to_eight_bits(blurry), _to_eight_bits(sharp), kernel
+        low, high = TONE_GAMMA if camera == "video" else (1.0, 1.0)
         gamma = low + (high - low) * float(torch.rand((), generator=make_generator(seed, "gamma", index)))
         return _to_eight_bits(pair.blurry**gamma), _to_eight_bits(pair.sharp**gamma), kernel
 
     return example
+
+
+def add_lamps(sharp: Tensor, kernel: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Turn a photograph into one at night with lamps of unknown brightness, which the sensor clips.
+
+    `sharp` is (3, H, W) sRGB in [0, 1], `kernel` (S, S). Returns the blurry and the sharp photograph, (3, H, W) sRGB.
+    """
+    height, width = sharp.shape[1:]
+    margin = kernel.shape[-1] // 2
+
+    def draw(low: float, high: float, count: int = 1) -> Tensor:
+        return low * (high / low) ** torch.rand(count, generator=generator)
+
+    light = torch.nn.functional.pad(srgb_to_linear(sharp)[None], (margin,) * 4, mode="reflect")[0] * draw(0.01, 0.1)
+    count = int(draw(10, 80))
+    rows, columns = (
+        (torch.rand(count, generator=generator) * (length + 2 * margin)).round() for length in (height, width)
+    )
+    colours = 1 - torch.rand(3, generator=generator) * torch.tensor([0.0, 0.5, 0.9])
+    brightness, radius_px = draw(1, 40) * draw(0.7, 1.4, count), draw(0.5, 1.5)
+    down = torch.arange(light.shape[1])[:, None] - rows
+    right = torch.arange(light.shape[2])[:, None] - columns
+    spots = (-down.square() / (2 * radius_px**2)).exp() * brightness, (-right.square() / (2 * radius_px**2)).exp()
+    light = light + colours[:, None, None] * (spots[0] @ spots[1].T)
+    blurred = torch.nn.functional.conv2d(light[:, None], kernel.flip(0, 1)[None, None])[:, 0]
+    noise = draw(1e-3, 1e-2) * torch.randn(blurred.shape, generator=generator)
+    inner = light[:, margin : margin + height, margin : margin + width]
+    gamma = draw(*TONE_GAMMA)
+    noisy = linear_to_srgb((blurred + noise).clamp(0, 1)) ** gamma
+    quality = int(torch.randint(75, 99, (), generator=generator))
+    pixels = decode_jpeg(encode_jpeg(np.ascontiguousarray(_to_pixels(noisy).transpose(1, 2, 0)), quality))
+    return to_image(pixels.transpose(2, 0, 1)), linear_to_srgb(inner.clamp(0, 1)) ** gamma
 
 
 def _make_real_source(folder: Path, images: tuple[str, ...], seed: int) -> Source:

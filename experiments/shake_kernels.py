@@ -18,10 +18,11 @@ from experiments.harness import run
 from experiments.shake_examples import ShakeExamples, count_finished_rows, open_examples, to_image
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
 from unblur.deconvolution.kernel_features import WINDOW_PX
+from unblur.deconvolution.light_streaks import estimate_kernel_by_streaks
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator
 from unblur.photos.color import luminance, srgb_to_linear
-from unblur.restoration.shake import refine_kernel
+from unblur.restoration.shake import STREAKS_ERROR, refine_kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,9 @@ def estimate(
 @torch.inference_mode()
 def _estimate(network: KernelEstimator, examples: ShakeExamples, index: int) -> tuple[Tensor, float]:
     blurry, restored = to_image(examples.blurry[index]), to_image(examples.restored[index])
+    by_streaks = estimate_kernel_by_streaks(srgb_to_linear(blurry))
+    if by_streaks is not None:
+        return by_streaks, STREAKS_ERROR
     edges = torch.from_numpy(np.array(examples.edges[index]))
     kernel, error = refine_kernel(network, blurry, restored, edges, luminance(srgb_to_linear(blurry)))
     return kernel, min(1.0, error)

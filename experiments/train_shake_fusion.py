@@ -27,6 +27,7 @@ from experiments.shake_kernels import EstimatedKernels, open_kernels
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
 from unblur.datasets.simulated import apply_dihedral
 from unblur.deconvolution import CANDIDATES, deconvolve_candidates, make_single_kernel_path
+from unblur.deconvolution.clipped_light import choose_clipping_level
 from unblur.deconvolution.kernel import clean_kernel, measure_extent_px
 from unblur.deconvolution.noise import estimate_noise
 from unblur.models import PlainUNetConfig, ShakeFusion, ShakeFusionConfig
@@ -215,7 +216,8 @@ def _deconvolve(examples: list[Example], path: Path, threads: int) -> NDArray[np
         light = srgb_to_linear(example.stack()[0])
         noise = estimate_noise(luminance(light))
         path = make_single_kernel_path(_crop(torch.from_numpy(example.kernel)))
-        sharp = linear_to_srgb(deconvolve_candidates(light, path, noise).clamp(0, 1))
+        level = choose_clipping_level(light)
+        sharp = linear_to_srgb(deconvolve_candidates(light, path, noise, clipping_level=level).clamp(0, 1))
         images[number] = (sharp * 255).round().byte().numpy()
 
     with ThreadPoolExecutor(threads) as pool:

@@ -9,11 +9,14 @@ import torch
 from PIL import Image
 
 from experiments import shake_evidence, shake_examples, shake_kernels, train_kernel_estimator, train_shake_fusion
+from tests.deconvolution.scenes import likeness, path_kernel
 from unblur.blur.kernel import compute_path_kernel
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.deconvolution.kernel import compute_centroid
+from unblur.deconvolution.light_streaks import estimate_kernel_by_streaks
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimator, ShakeFusion
+from unblur.photos.color import srgb_to_linear
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +58,18 @@ def test_a_kernel_has_the_direction_of_convolution() -> None:
     path = torch.stack([torch.linspace(-4, 4, 9), torch.zeros(9)], dim=1)
     kernel = compute_path_kernel(path)
     assert float(kernel[4].sum()) == pytest.approx(1)
+
+
+def test_lamps_at_night_draw_the_true_kernel() -> None:
+    generator = torch.Generator().manual_seed(4)
+    kernel = path_kernel(31, 5, 18)
+    blurry, sharp = shake_examples.add_lamps(torch.rand(3, 192, 192, generator=generator), kernel, generator)
+    assert blurry.shape == sharp.shape == (3, 192, 192)
+    assert 0.0005 < float((sharp.amax(dim=0) >= 0.99).float().mean()) < 0.2
+    assert float((blurry.amax(dim=0) >= 0.99).float().mean()) > 0.001
+    found = estimate_kernel_by_streaks(srgb_to_linear(blurry))
+    assert found is not None
+    assert likeness(found, kernel) > 0.7
 
 
 def test_a_folder_without_examples_is_refused(tmp_path: Path) -> None:

@@ -45,10 +45,13 @@ def smooth_kernels(kernels: Tensor) -> Tensor:
     return smooth
 
 
-def label_connected_parts(mask: Tensor) -> Tensor:
-    """Number the parts of a mask, (H, W) bool, that are connected by sides or corners; 0 is outside. (H, W) int64."""
+def label_connected_parts(mask: Tensor, longest_px: int | None = None) -> Tensor:
+    """Number the parts of a mask, (H, W) bool, that are connected by sides or corners; 0 is outside. (H, W) int64.
+
+    Parts along which a path of more than `longest_px` pixels leads may get several numbers.
+    """
     numbers = torch.arange(1, mask.numel() + 1, dtype=torch.float32).view_as(mask) * mask
-    while True:
+    for _ in range(mask.numel() if longest_px is None else longest_px):
         # Each pixel takes the largest number among its neighbours until nothing changes.
         spread = F.max_pool2d(numbers[None, None], 3, stride=1, padding=1)[0, 0] * mask
         if bool((spread == numbers).all()):
@@ -90,6 +93,26 @@ def measure_extent_px(kernel: Tensor) -> float:
 
 def measure_direction_deg(kernel: Tensor) -> float:
     """Return the main direction of the blur: 0 is horizontal, 90 vertical, 0 to 180, counter-clockwise."""
+    across, down, both = _compute_covariance(kernel)
+    return math.degrees(0.5 * math.atan2(-2 * both, across - down)) % 180
+
+
+def measure_bend(kernel: Tensor) -> float:
+    """Return how far the blur departs from a line: 0 for a line of any thickness, at most 1.
+
+    It is the standard deviation across the main direction, beyond that of a line with the same area and length, as a
+    share of the standard deviation along it.
+    """
+    across, down, both = _compute_covariance(kernel)
+    mean, difference = (across + down) / 2, math.hypot((across - down) / 2, both)
+    area = float((kernel > 0.5 * kernel.max()).sum())
+    thickness = area / max(math.sqrt(12 * (mean + difference)), 1.0)
+    beyond = mean - difference - thickness**2 / 12
+    return math.sqrt(max(0.0, beyond) / max(mean + difference, 1e-8))
+
+
+def _compute_covariance(kernel: Tensor) -> tuple[float, float, float]:
+    """Return the variances to the right and down, and their covariance, in square pixels."""
     side = kernel.shape[-1]
     places = torch.arange(side, dtype=kernel.dtype) - side // 2
     x, y = compute_centroid(kernel)
@@ -97,4 +120,4 @@ def measure_direction_deg(kernel: Tensor) -> float:
     across = float((kernel.sum(0) * (places - x).square()).sum() / total)
     down = float((kernel.sum(1) * (places - y).square()).sum() / total)
     both = float((kernel * (places - x) * (places - y)[:, None]).sum() / total)
-    return math.degrees(0.5 * math.atan2(-2 * both, across - down)) % 180
+    return across, down, both

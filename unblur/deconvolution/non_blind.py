@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor, fft
 
 from unblur.deconvolution.camera_path import CameraPath
-from unblur.deconvolution.clipped_light import find_clipped_light
+from unblur.deconvolution.clipped_light import find_clipped_light, replace_clipped_light
 from unblur.deconvolution.fourier import compute_difference_transfers, compute_transfer_function, extend
 from unblur.deconvolution.varying_blur import solve_by_windows
 
@@ -42,6 +42,14 @@ def deconvolve(
 
     Values below 0 and above 1 occur: above 1 where the photograph is clipped.
     """
+    sharp = deconvolve_sparse(blurry, path, settings, left_px=left_px, top_px=top_px)
+    return replace_clipped_light(sharp, blurry, path, left_px=left_px, top_px=top_px)
+
+
+def deconvolve_sparse(
+    blurry: Tensor, path: CameraPath, settings: Deconvolution, *, left_px: int = 0, top_px: int = 0
+) -> Tensor:
+    """Deconvolve with the sparse prior alone, which rings around clipped lights; otherwise like `deconvolve`."""
     return solve_by_windows(blurry, path, partial(_deconvolve_window, weight=settings.weight), left_px, top_px)
 
 
@@ -64,7 +72,7 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor, weight: float) -> Tensor:
         data = transfer.conj() * light_spectrum
         spectrum = (data + coupling * target) / (power + coupling * gradient_power + 1e-7)
         coupling *= 4
-    return extended.crop(missing.blend(fft.irfft2(spectrum, s=size), power))
+    return extended.crop(fft.irfft2(spectrum, s=size))
 
 
 def _compute_shrinkage(gradients: Tensor, threshold: float) -> Tensor:

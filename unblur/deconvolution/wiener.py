@@ -52,4 +52,4 @@ def _deconvolve_window(blurry: Tensor, kernel: Tensor, weights: tuple[float, ...
     data = transfer.conj() * fft.rfft2(light)
     filtered = [data / (power + weight * gradient_power + 1e-7) for weight in weights]
     sharp = torch.stack([fft.irfft2(spectrum, s=size) for spectrum in filtered])
-    return extended.crop(missing.blend(sharp, power))
+    return extended.crop(sharp)

@@ -1,8 +1,9 @@
 """The camera shake of one photograph, estimated on the photograph itself.
 
-Coarse to fine, in linear light: correlations of the blurry photograph with its restoration by the network give a first
-kernel and its size; a solver without learned weights finds a second one from strong edges; the kernel estimator
-combines both and predicts its own error; windows over the frame then refine the kernel to one camera path with roll.
+Lights at night draw the kernel themselves. In other photographs it is estimated coarse to fine, in linear light:
+correlations of the blurry photograph with its restoration by the network give a first kernel and its size; a solver
+without learned weights finds a second one from strong edges; the kernel estimator combines both and predicts its own
+error. Windows over the frame then refine the kernel to one camera path with roll.
 """
 
 import json
@@ -24,12 +25,13 @@ from unblur.deconvolution.camera_path import (
     fit_path,
     make_single_kernel_path,
 )
-from unblur.deconvolution.clipped_light import CLIPPED
+from unblur.deconvolution.clipped_light import CLIPPED, choose_clipping_level
 from unblur.deconvolution.edges import estimate_kernel_by_edges, refine_kernel_by_edges
 from unblur.deconvolution.fourier import compute_differences
 from unblur.deconvolution.kernel import clean_kernel, make_point_kernel, measure_extent_px
 from unblur.deconvolution.kernel_features import WINDOW_PX, compute_kernel_features
 from unblur.deconvolution.least_squares import NormalEquations, correlate, join
+from unblur.deconvolution.light_streaks import estimate_kernel_by_streaks
 from unblur.deconvolution.noise import estimate_noise
 from unblur.deconvolution.non_blind import Deconvolution, deconvolve
 from unblur.errors import UnblurError
@@ -57,9 +59,16 @@ LARGEST_EDGES_PX = 512
 LONGEST_KERNEL_PX = 48.0
 """Length above which blur is estimated in a reduced photograph, so that it fits the window of the features."""
 
-SHARES = (0.12, 0.14, 0.27, 0.25, 0.22)
-"""Shares of the progress of an estimate for the two restorations, the solver without learned weights, its refinement,
-and the fit of roll; measured in processor time on photographs of 0.3 and 1 megapixels."""
+SHARE_OF_ROLL = 0.22
+"""Share of the progress of an estimate for the fit of roll; measured, like SHARES, in processor time on photographs of
+0.3 and 1 megapixels."""
+
+SHARES = (0.15, 0.18, 0.35, 0.32)
+"""Shares of the progress before that for the two restorations, the solver without learned weights and its refinement.
+"""
+
+STREAKS_ERROR = 0.3
+"""Expected relative error of kernels that are read from the streaks of lights, which nothing estimates."""
 
 LEAST_DETAIL = 1e-8
 """Mean squared gradient in linear light below which a photograph is flat and does not show how the camera moved."""
@@ -96,6 +105,8 @@ class Shake:
     """Share of the energy of the blurry gradients that the reblurred restoration does not explain, at least 0."""
     noise: float
     """Standard deviation of the noise in linear light, white being 1."""
+    clipping_level: float = CLIPPED
+    """Linear light from which a pixel of the photograph counts as clipped."""
     region_px: tuple[int, int, int, int]
     """(left, top, width, height) of the part of the photograph that the estimate was made on."""
 
@@ -156,22 +167,20 @@ class ShakeEstimator:
         side_x, side_y = min(width, LARGEST_REGION_PX), min(height, LARGEST_REGION_PX)
         left, top = min(left, width - side_x), min(top, height - side_y)
         region = to_tensor(to_float(pixels[top : top + side_y, left : left + side_x]), CPU)[0]
-        light = luminance(srgb_to_linear(region))
-        noise = estimate_noise(light)
-        if float(compute_differences(light).square().mean()) < LEAST_DETAIL:
+        light = srgb_to_linear(region)
+        grey = luminance(light)
+        noise = estimate_noise(grey)
+        if float(compute_differences(grey).square().mean()) < LEAST_DETAIL:
             still = make_single_kernel_path(make_point_kernel(SMALLEST_SIDE_PX), (width / 2, height / 2))
             region_px = left, top, side_x, side_y
             return Shake(path=still, confidence=0.0, residual=0.0, noise=noise, region_px=region_px)
-        # A first kernel at a small size gives the scale at which the kernel fits the window of the features.
-        coarse = min(1.0, LARGEST_EDGES_PX / max(region.shape[1:]))
-        small = _resize(region, coarse)
-        first_part, second_part, edges, refining, rolling = split_progress(progress, SHARES)
-        restored, first = self._estimate_first_kernel(small, first_part)
-        scale = min(1.0, LONGEST_KERNEL_PX / max(measure_extent_px(first) / coarse, 1e-3))
-        if scale != coarse:
-            small = _resize(region, scale)
-            restored, first = self._estimate_first_kernel(small, second_part)
-        kernel, error = self._estimate_kernel(small, restored, first, edges, refining)
+        estimating, rolling = split_progress(progress, (1 - SHARE_OF_ROLL, SHARE_OF_ROLL))
+        by_streaks = estimate_kernel_by_streaks(light)
+        if by_streaks is None:
+            small, kernel, error = self._estimate_by_edges_and_networks(region, estimating)
+        else:
+            small, kernel, error = region, by_streaks, STREAKS_ERROR
+        scale = small.shape[2] / side_x
         centre = (width / 2 - left) * scale, (height / 2 - top) * scale
         path, residual = self._fit_roll(small, make_single_kernel_path(kernel, centre), noise, rolling)
         path = path if scale == 1 else path.scale(1 / scale)
@@ -182,8 +191,25 @@ class ShakeEstimator:
             confidence=1 - min(1.0, error),
             residual=residual,
             noise=noise,
+            clipping_level=choose_clipping_level(light),
             region_px=(left, top, side_x, side_y),
         )
+
+    def _estimate_by_edges_and_networks(
+        self, region: Tensor, progress: Progress | None
+    ) -> tuple[Tensor, Tensor, float]:
+        """Return (3, H, W) sRGB, reduced if its blur is long, the kernel of the reduced region, and its error."""
+        # A first kernel at a small size gives the scale at which the kernel fits the window of the features.
+        coarse = min(1.0, LARGEST_EDGES_PX / max(region.shape[1:]))
+        small = _resize(region, coarse)
+        first_part, second_part, edges, refining = split_progress(progress, SHARES)
+        restored, first = self._estimate_first_kernel(small, first_part)
+        scale = min(1.0, LONGEST_KERNEL_PX / max(measure_extent_px(first) / coarse, 1e-3))
+        if scale != coarse:
+            small = _resize(region, scale)
+            restored, first = self._estimate_first_kernel(small, second_part)
+        kernel, error = self._estimate_kernel(small, restored, first, edges, refining)
+        return small, kernel, error
 
     def _estimate_first_kernel(self, blurry: Tensor, progress: Progress | None) -> tuple[Tensor, Tensor]:
         """Restore (3, H, W) sRGB by the network, and estimate the kernel without the solver; return both."""

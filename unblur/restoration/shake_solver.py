@@ -55,7 +55,13 @@ class SolvedShake:
         light = srgb_to_linear(blurry[0].cpu().float())
         shake = self.shake
         candidates = deconvolve_candidates(
-            light, shake.path, shake.noise, left_px=left_px, top_px=top_px, on_candidate=deconvolving
+            light,
+            shake.path,
+            shake.noise,
+            clipping_level=shake.clipping_level,
+            left_px=left_px,
+            top_px=top_px,
+            on_candidate=deconvolving,
         )
         deconvolved = linear_to_srgb(candidates.clamp(0, 1))[None].to(blurry.device)
         if fusing:
