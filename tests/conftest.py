@@ -53,13 +53,23 @@ def published() -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture(scope="session")
+def write_two_photos() -> Callable[[Path], None]:
+    """Write two small photographs with edges into a folder, which is made."""
+
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        for number in range(2):
+            coarse = np.random.default_rng(number).integers(0, 255, (30, 30, 3), dtype=np.uint8)
+            write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), folder / f"{number}.png")
+
+    return write
+
+
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def photos(tmp_path: Path, write_two_photos: Callable[[Path], None]) -> Path:
     """A folder of two small photographs with edges."""
-    (tmp_path / "photos").mkdir()
-    for number in range(2):
-        coarse = np.random.default_rng(number).integers(0, 255, (30, 30, 3), dtype=np.uint8)
-        write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / f"{number}.png")
+    write_two_photos(tmp_path / "photos")
     return tmp_path / "photos"
 
 
