@@ -8,18 +8,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from numpy.typing import NDArray
 
 from unblur.photos.photo import Photo
 from unblur.photos.writing import write_photo
 
 if TYPE_CHECKING:
     from unblur.models import GlowDeblur, LatentDecoder
+    from unblur.restoration.shake import Shake
 
 # How long an example takes says nothing about whether it is right, least of all on a busy machine.
 settings.register_profile("unblur", deadline=None)
@@ -39,6 +41,30 @@ def same_numbers() -> None:
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests read what they wrote from memory; tests/photos/test_files.py proves that files are synchronised."""
     monkeypatch.setattr(os, "fsync", lambda _handle: None)
+
+
+_SHAKES: "dict[tuple[tuple[int, ...], bytes], Shake]" = {}
+
+
+@pytest.fixture
+def remembered_shakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimate the shake of every photograph once in all tests with this fixture, which use the bundled networks.
+
+    The estimate takes most of the time of restoring a small photograph, and depends on its pixels alone.
+    """
+    from unblur.restoration.shake import ShakeEstimator
+
+    estimate = ShakeEstimator.estimate
+
+    def remember(
+        self: ShakeEstimator, pixels: NDArray[Any], progress: Callable[[float], None] | None = None
+    ) -> "Shake":
+        key = pixels.shape, pixels.tobytes()
+        if key not in _SHAKES:
+            _SHAKES[key] = estimate(self, pixels, progress)
+        return _SHAKES[key]
+
+    monkeypatch.setattr(ShakeEstimator, "estimate", remember)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 import torch
 import tyro
-from numpy.typing import NDArray
 from PIL import Image
 
 from experiments.harness import run
@@ -29,9 +28,9 @@ from unblur.app.cli import main
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig, build
 from unblur.recipes import find_recipe
-from unblur.restoration.shake import Shake, ShakeEstimator
-from unblur.restoration.tiled import Progress
 from unblur.training.recipe import Recipe
+
+pytestmark = pytest.mark.usefixtures("remembered_shakes")
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -252,24 +251,6 @@ def shortened(command: str) -> str:
     command = re.sub(r"^(python -m experiments\.prior_cost)", r"\1 --hosts nafnet --size 64 --repeats 1", command)
     command = re.sub(r"--(steps|batch) \d+", r"--\1 2", command)
     return f"{command} --steps 2" if command.startswith("unblur train ") else command
-
-
-SHAKES: dict[tuple[tuple[int, ...], bytes], Shake] = {}
-"""The shakes of the photographs that a command has restored."""
-
-
-@pytest.fixture(autouse=True)
-def remember_shakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Estimate the shake of a photograph, which takes most of the time of restoring it, in the first command only."""
-    estimate = ShakeEstimator.estimate
-
-    def remember(self: ShakeEstimator, pixels: NDArray[Any], progress: Progress | None = None) -> Shake:
-        key = pixels.shape, pixels.tobytes()
-        if key not in SHAKES:
-            SHAKES[key] = estimate(self, pixels, progress)
-        return SHAKES[key]
-
-    monkeypatch.setattr(ShakeEstimator, "estimate", remember)
 
 
 @pytest.fixture
