@@ -8,18 +8,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from numpy.typing import NDArray
 
 from unblur.photos.photo import Photo
 from unblur.photos.writing import write_photo
 
 if TYPE_CHECKING:
     from unblur.models import GlowDeblur, LatentDecoder
+    from unblur.restoration.shake import Shake
 
 # How long an example takes says nothing about whether it is right, least of all on a busy machine.
 settings.register_profile("unblur", deadline=None)
@@ -41,6 +43,30 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _handle: None)
 
 
+_SHAKES: "dict[tuple[tuple[int, ...], bytes], Shake]" = {}
+
+
+@pytest.fixture
+def remembered_shakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimate the shake of every photograph once in all tests with this fixture, which use the bundled networks.
+
+    The estimate takes most of the time of restoring a small photograph, and depends on its pixels alone.
+    """
+    from unblur.restoration.shake import ShakeEstimator
+
+    estimate = ShakeEstimator.estimate
+
+    def remember(
+        self: ShakeEstimator, pixels: NDArray[Any], progress: Callable[[float], None] | None = None
+    ) -> "Shake":
+        key = pixels.shape, pixels.tobytes()
+        if key not in _SHAKES:
+            _SHAKES[key] = estimate(self, pixels, progress)
+        return _SHAKES[key]
+
+    monkeypatch.setattr(ShakeEstimator, "estimate", remember)
+
+
 @pytest.fixture(scope="session")
 def published() -> Callable[[str], Path]:
     """The file of that name, or the test is skipped."""
@@ -53,13 +79,23 @@ def published() -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture(scope="session")
+def write_two_photos() -> Callable[[Path], None]:
+    """Write two small photographs with edges into a folder, which is made."""
+
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        for number in range(2):
+            coarse = np.random.default_rng(number).integers(0, 255, (30, 30, 3), dtype=np.uint8)
+            write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), folder / f"{number}.png")
+
+    return write
+
+
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def photos(tmp_path: Path, write_two_photos: Callable[[Path], None]) -> Path:
     """A folder of two small photographs with edges."""
-    (tmp_path / "photos").mkdir()
-    for number in range(2):
-        coarse = np.random.default_rng(number).integers(0, 255, (30, 30, 3), dtype=np.uint8)
-        write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "photos" / f"{number}.png")
+    write_two_photos(tmp_path / "photos")
     return tmp_path / "photos"
 
 

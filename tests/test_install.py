@@ -34,7 +34,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Packages that unblur depends on are those of this environment, because to install them again takes minutes.
     """
     folder = tmp_path_factory.mktemp("image")
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv")
     (site_packages,) = (folder / "venv" / "lib").glob("python*/site-packages")
     paths = [path for path in sys.path if path.endswith("-packages")]
     # A .pth file adds its paths behind site-packages, so the wheel's unblur is found first.
@@ -48,7 +48,9 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 to = source if target == "./" else source / target
                 subprocess.run(["cp", "-r", ROOT / name, to], check=True)
         elif instruction == "RUN":
-            command = argument.replace("pip install", f"{folder}/venv/bin/pip install --no-deps --no-build-isolation")
+            # The pip of this environment installs into the other one, which needs none of its own.
+            pip = f"{sys.executable} -m pip --python {folder}/venv/bin/python install --no-deps --no-build-isolation"
+            command = argument.replace("pip install", pip)
             subprocess.run(shlex.split(command), cwd=source, check=True, capture_output=True)
     return folder
 

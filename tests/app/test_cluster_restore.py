@@ -7,7 +7,7 @@ import pickle
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,9 @@ import torch
 
 from experiments.data_sets import BenchmarkSet
 from experiments.dataset_rows import RowContext, measure_row
-from unblur.app import cluster_restore, cluster_speed, ray_cluster, restore_command
+from unblur.app import cluster_evaluate, cluster_restore, cluster_speed, ray_cluster, restore_command
 from unblur.app.cli import main
+from unblur.app.cluster_evaluate import MeasuringWorker
 from unblur.app.cluster_jobs import MANIFEST_FOLDER, plan_stored_jobs
 from unblur.app.cluster_restore import RestoringWorker
 from unblur.app.generative_options import GenerativeOptions
@@ -88,13 +89,18 @@ class OneProcess:
     cores = 2
 
     def __init__(self) -> None:
+        self.workers: list[type] = []
+        """The classes of the workers, one for each call of `map`."""
+        self.backwards = False
+        """Whether the items are finished in reversed order."""
         self.restored: list[str] = []
         self.ends_after: int | None = None
         """Number of photographs after which the command is killed, after it wrote one more result."""
 
-    def map(self, worker: type, arguments: tuple[Any, ...], items: list[dict[str, Any]], **_: Any) -> Iterator[Any]:
+    def map(self, worker: type, arguments: tuple[Any, ...], items: Iterable[dict[str, Any]], **_: Any) -> Iterator[Any]:
+        self.workers.append(worker)
         actor = worker(*pickle.loads(pickle.dumps(arguments)))
-        for number, item in enumerate(items):
+        for number, item in enumerate(reversed(list(items)) if self.backwards else items):
             answer = actor(item)
             if "job" in item:
                 self.restored.append(pickle.loads(item["job"]).source.key)
@@ -112,6 +118,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> OneProcess:
         yield one
 
     monkeypatch.setattr(restore_command, "connect_to_ray", connect)
+    monkeypatch.setattr(cluster_evaluate, "connect_to_ray", connect)
     return one
 
 
@@ -424,26 +431,25 @@ def versions(bucket: Any, prefix: str) -> dict[str, list[bytes]]:
     return found
 
 
-def ending_worker(markers: Path) -> type:
+def ending_worker(tries_folder: Path) -> type:
     """Return a worker that is killed: once before 0.jpg, once after 3.png is written, and always by inside/2.jpg."""
 
     # A class of a function is pickled whole; the workers cannot import this file.
     class EndingWorker(RestoringWorker):
         def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
             key = pickle.loads(row["job"]).source.key
-            if key == "inside/2.jpg" or (key == "0.jpg" and self.is_first(key)):
+            tries = self.count_tries(key)
+            if key == "inside/2.jpg" or (key == "0.jpg" and tries == 1):
                 os.kill(os.getpid(), signal.SIGKILL)
             answer = super().__call__(row)
-            if key == "3.png" and self.is_first(key):
+            if key == "3.png" and tries == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
 
-        def is_first(self, key: str) -> bool:
-            marker = markers / key
-            if marker.exists():
-                return False
-            marker.touch()
-            return True
+        def count_tries(self, key: str) -> int:
+            with (tries_folder / key.replace("/", "-")).open("a") as file:
+                file.write("x")
+            return (tries_folder / key.replace("/", "-")).stat().st_size
 
     return EndingWorker
 
@@ -463,16 +469,22 @@ def test_killed_workers_cost_what_they_had_in_hand(
     command = ["restore", "s3://museum/in", "-o", "s3://museum/out", *FAST, "--compare", "--ray", cluster]
     with monkeypatch.context() as patch:
         patch.setattr(cluster_restore, "RestoringWorker", ending_worker(tmp_path))
+        # Every try needs another process.
+        for module in (ray_cluster, cluster_restore):
+            patch.setattr(module, "MOST_TRIES", 2)
         # Two waves, the second of one photograph.
         patch.setattr(ray_cluster, "ITEMS_PER_WAVE", 2)
         assert main(command) == 1
     printed = capsys.readouterr()
     assert "2 of 5 photographs could not be restored" in printed.err
-    assert "s3://museum/in/inside/2.jpg: The process that restored it was ended 3 times" in printed.err
+    assert "s3://museum/in/inside/2.jpg: The process that restored it was ended 2 times" in printed.err
     assert "s3://museum/in/bad.jpg is a file of an unknown kind" in printed.err
     assert "s3://museum/in/0.jpg -> s3://museum/out/0_unblurred_fast.jpg" in printed.out
 
-    assert main(command) == 1
+    tries = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert tries == {"0.jpg": 2, "3.png": 2, "bad.jpg": 1, "inside-1 % ä.png": 1, "inside-2.jpg": 2}
+
+    assert main([*command, "--jobs", "1"]) == 1
     assert "3 of 5 photographs were restored by an earlier run" in capsys.readouterr().err
     written = versions(bucket, "out/")
     parts = [content for name in sorted(written) if name.startswith(MANIFEST_FOLDER) for content in written.pop(name)]
@@ -484,10 +496,9 @@ def test_killed_workers_cost_what_they_had_in_hand(
             assert len(expected[file["key"]]) == file["size"]
 
 
-@pytest.mark.slow
-def test_a_cluster_measures_the_same_numbers(
-    originals: Path, cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def pairs(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a small data set, as a path relative to the present folder."""
     monkeypatch.chdir(tmp_path)
     for kind in ("blurry", "sharp"):
         for number, name in enumerate(NAMES):
@@ -495,24 +506,44 @@ def test_a_cluster_measures_the_same_numbers(
             photo = read_photo(originals / name)
             pixels = photo.pixels if kind == "sharp" else np.roll(photo.pixels, 1, 0) // 2 + photo.pixels // 2
             write_photo(Photo(pixels=pixels), tmp_path / "pairs" / kind / f"{number}.png")
-    tables = []
-    for extra in ([], ["--ray", cluster]):
-        command = ["evaluate", "pairs", "--method", "fast", "--device", "cpu", "--restored", "pictures", *extra]
-        assert main([*command, "--csv", f"tables{len(extra)}"]) == 0
-        # The last column is the time.
-        printed = [line.rpartition(" | ")[0] for line in capsys.readouterr().out.splitlines()]
-        with (tmp_path / f"tables{len(extra)}" / "pairs-fast.csv").open() as file:
-            rows = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
-        tables.append((printed, rows, contents(tmp_path / "pictures")))
-        shutil.rmtree(tmp_path / "pictures")
-    assert tables[0] == tables[1]
-    assert len(tables[0][1]) == len(NAMES)
+    return Path("pairs")
+
+
+def evaluate(pairs: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    """All that `unblur evaluate` prints, counts and writes, except for times."""
+    command = ["evaluate", str(pairs), "--method", "fast", "--device", "cpu", "--restored", "pictures", *words]
+    assert main([*command, "--csv", "tables"]) == 0
+    # The last column is the time.
+    printed = [line.rpartition(" | ")[0] for line in capsys.readouterr().out.splitlines()]
+    with Path("tables/pairs-fast.csv").open() as file:
+        rows = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+    assert len(rows) == len(NAMES)
+    pictures = contents(Path("pictures"))
+    for folder in ("tables", "pictures"):
+        shutil.rmtree(folder)
+    return printed, rows, pictures
+
+
+@pytest.mark.slow
+def test_a_cluster_measures_the_same_numbers(pairs: Path, cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = evaluate(pairs, capsys)
+    assert evaluate(pairs, capsys, "--ray", cluster, "--workers", "1") == expected
+
+
+def test_the_order_in_which_pictures_are_measured_changes_no_number(
+    pairs: Path, process: OneProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process.backwards = True
+    expected = evaluate(pairs, capsys)
+    assert evaluate(pairs, capsys, "--ray") == expected
+    assert process.workers == [MeasuringWorker]
     # The same for the rows of experiments.
-    sets = [BenchmarkSet(name="pairs", source=None, measured=find_pictures(Path("pairs")))]
+    sets = [BenchmarkSet(name="pairs", source=None, measured=find_pictures(pairs))]
     cells = []
-    for number, ray in enumerate((None, cluster)):
+    for number, ray in enumerate((None, "local")):
         context = RowContext(recipe=smoke(), photos=None, output=tmp_path / f"rows{number}", ray=ray)
         (context.output / "tables").mkdir(parents=True)
         cells.append(measure_row(context, "bundled", BUNDLED_FAITHFUL, sets))
+    assert process.workers == [MeasuringWorker] * 2
     assert cells[0] == cells[1]
     assert cells[0]["pairs"].images == len(NAMES)

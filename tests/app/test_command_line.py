@@ -247,6 +247,7 @@ def test_wrong_usage(arguments, reason, tmp_path, make_photo, tiny_checkpoint, m
 # --- words -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("remembered_shakes")
 def test_the_report_names_the_solved_shake(tmp_path, restore, capsys) -> None:
     Image.fromarray(photograph(14)[0]).save(tmp_path / "photo.png")
     assert restore(tmp_path / "photo.png", "--shake", "always", "--json") == 0

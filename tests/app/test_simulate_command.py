@@ -27,6 +27,7 @@ from unblur.datasets.shard_files import make_shard_path
 from unblur.datasets.shards import (
     ShardFolder,
     ShardSettings,
+    begin_shards,
     compute_content_table_sha256,
     describe_photos,
     write_shard,
@@ -95,6 +96,15 @@ def expected(job: ShardJob, tmp_path: Path) -> dict[str, bytes]:
     return contents(tmp_path / "expected")
 
 
+@pytest.fixture
+def begun(job: ShardJob, expected: dict[str, bytes], tmp_path: Path) -> Path:
+    """Return a folder as a run leaves it that ended after its first shard."""
+    begin_shards(tmp_path / "begun", job.settings)
+    first = make_shard_path(tmp_path / "begun", 0)
+    first.write_bytes(expected[first.name])
+    return tmp_path / "begun"
+
+
 def assert_made(folder: Path, expected: dict[str, bytes]) -> None:
     made = contents(folder)
     made.pop("settings.json")
@@ -102,10 +112,13 @@ def assert_made(folder: Path, expected: dict[str, bytes]) -> None:
 
 
 @pytest.mark.slow
-def test_two_workers_make_the_same_bytes(job: ShardJob, expected: dict[str, bytes]) -> None:
-    """The test of interrupted commands compares the output of a single worker."""
+def test_two_workers_make_the_same_bytes(job: ShardJob, begun: Path, expected: dict[str, bytes]) -> None:
+    """They make the two shards that an interrupted run has left."""
+    job = replace(job, output=begun)
+    first = make_shard_path(begun, 0).stat()
     make_shards(job, workers=2)
     assert_made(job.output, expected)
+    assert make_shard_path(begun, 0).stat().st_mtime_ns == first.st_mtime_ns
     assert len(list(ShardFolder(job.output))) == 8
     make_shards(job, workers=2)  # Nothing is left to do.
     assert_made(job.output, expected)
@@ -118,7 +131,7 @@ def test_a_ray_cluster_makes_the_same_bytes(
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))  # Ray leaves a token there.
-    make_shards(job, workers=2, ray="local")
+    make_shards(job, workers=1, ray="local")
     assert_made(job.output, expected)
     assert not ray.is_initialized()
 
@@ -164,8 +177,8 @@ def running(process_group: int) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_command_continues(
-    job: ShardJob, expected: dict[str, bytes], tmp_path: Path, how: signal.Signals
+def test_an_interrupted_command_leaves_whole_shards_and_no_worker(
+    job: ShardJob, begun: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     import pickle
 
@@ -193,9 +206,8 @@ def test_an_interrupted_command_continues(
     finally:
         if running(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
-    assert sorted(contents(job.output)) == ["pairs-000000.tar", "settings.json"]
-    make_shards(job, workers=1)
-    assert_made(job.output, expected)
+    # From there, another test continues.
+    assert contents(job.output) == contents(begun)
 
 
 @pytest.mark.slow
@@ -246,9 +258,12 @@ def test_ray_takes_an_address_or_none() -> None:
 @pytest.mark.slow
 def test_the_command_itself(job: ShardJob, tmp_path: Path) -> None:
     options = {"pairs": 3, "size": SIZE_PX, "pairs_per_shard": 2, "quiet": True}
-    assert simulate(job.photos, tmp_path / "two", workers=2, **options) == 0
     assert simulate(job.photos, tmp_path / "one", workers=1, **options) == 0
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    made = contents(tmp_path / "one")
+    # The number of workers is no setting: another one continues.
+    make_shard_path(tmp_path / "one", 1).unlink()
+    assert simulate(job.photos, tmp_path / "one", workers=2, **options) == 0
+    assert contents(tmp_path / "one") == made
     for pair in ShardFolder(tmp_path / "one"):
         assert pair.blurry.shape == pair.sharp.shape == (3, SIZE_PX, SIZE_PX)
         assert pair.saturated.shape == (1, SIZE_PX, SIZE_PX)

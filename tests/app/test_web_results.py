@@ -20,6 +20,8 @@ from unblur.photos.writing import write_photo
 from unblur.restoration.loading import load
 from unblur.restoration.picture_restorer import Restoration
 
+pytestmark = pytest.mark.usefixtures("remembered_shakes")
+
 
 @pytest.fixture(scope="module")
 def restorers() -> Restorers:

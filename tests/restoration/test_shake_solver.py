@@ -76,6 +76,7 @@ def shaken() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("remembered_shakes")
 def test_solving_shake_raises_the_psnr_of_shaken_photographs(shaken: tuple[np.ndarray, np.ndarray]) -> None:
     blurry, sharp = shaken
     alone = unblur.load(shake="off").restore(blurry)

@@ -34,6 +34,7 @@ def held_client(held: HeldEngine, make_client: MakeClient) -> TestClient:
     return make_client(held, megabytes=0.1)[0]
 
 
+@pytest.mark.usefixtures("remembered_shakes")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "query", "options"),

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,20 +25,53 @@ RECIPE = replace(
     data=replace(TINY.data, workers=1),
     schedule=replace(TINY.schedule, batch=4, steps=4, peak_learning_rate=1e-3, warmup_steps=0),
     precision="float32",
+    checkpoint_every=1,
 )
 
+# The second process is killed in its third step if the folder of the run holds no file `killed`.
 SCRIPT = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import torch
 torch.set_num_threads(1)
 from test_processes import RECIPE
-from unblur.training.loop import train
+import unblur.training.loop as loop
+mark = Path(sys.argv[2]).with_name("killed")
+take_step = loop.take_step
+taken = []
+def step_and_die(*arguments, **options):
+    taken.append(None)
+    if os.environ["RANK"] == "1" and len(taken) == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return take_step(*arguments, **options)
+loop.take_step = step_and_die
 called = []
-train(RECIPE, Path(sys.argv[1]), Path(sys.argv[2]), on_step=lambda step, measured: called.append(step))
+loop.train(RECIPE, Path(sys.argv[1]), Path(sys.argv[2]), on_step=lambda step, measured: called.append(step))
 Path(sys.argv[2]).with_name(f"called-{os.environ['RANK']}").write_text(str(called))
 """
+
+
+def train_in_two_processes(photos: Path, run: Path, *options: str, **environment: str) -> None:
+    script = run.with_name("script.py")
+    script.write_text(SCRIPT)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *options]
+    command = [*launch, *map(str, (script, photos, run, Path(__file__).parent))]
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def undisturbed(write_two_photos: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of two processes that nothing disturbs, beside the folder `photos` of its photographs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write_two_photos(folder / "photos")
+    (folder / "killed").touch()
+    train_in_two_processes(folder / "photos", folder / "run")
+    return folder / "run"
 
 
 def measured(run: Path, name: str) -> list[float]:
@@ -50,28 +84,23 @@ def weights(run: Path) -> Tensor:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does_and_the_first_writes(photos: Path, tmp_path: Path) -> None:
+def test_two_processes_learn_what_one_does_and_the_first_writes(undisturbed: Path, tmp_path: Path) -> None:
     """Compare in float32, where only the order of sums can differ."""
+    photos = undisturbed.with_name("photos")
     train(RECIPE, photos, tmp_path / "one")
     train(
         replace(RECIPE, schedule=replace(RECIPE.schedule, steps=1, peak_learning_rate=0.0)), photos, tmp_path / "begun"
     )
-    (tmp_path / "script.py").write_text(SCRIPT)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    arguments = [tmp_path / "script.py", photos, tmp_path / "two", Path(__file__).parent]
-    done = subprocess.run([*launch, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
     for name in ("loss", "gradient_norm"):
         # Tasks round what they tell of half a batch.
-        assert measured(tmp_path / "one", name) == pytest.approx(measured(tmp_path / "two", name), rel=1e-4, abs=2e-5)
+        assert measured(tmp_path / "one", name) == pytest.approx(measured(undisturbed, name), rel=1e-4, abs=2e-5)
     # AdamW moves a weight by the sign of its gradient, which rounding can turn where that is next to nothing.
-    one, two, begun = (weights(tmp_path / run) for run in ("one", "two", "begun"))
+    one, two, begun = map(weights, (tmp_path / "one", undisturbed, tmp_path / "begun"))
     assert float((one - two).norm()) < 1e-3 * float((one - begun).norm())
-    names = {path.name for path in (tmp_path / "two").iterdir()}
-    assert names == {path.name for path in (tmp_path / "one").iterdir()}
-    assert (tmp_path / "called-0").read_text() == "[1, 2, 3, 4]"
-    assert (tmp_path / "called-1").read_text() == "[]"
-    load_checkpoint(tmp_path / "two")
+    assert {path.name for path in undisturbed.iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
+    assert undisturbed.with_name("called-0").read_text() == "[1, 2, 3, 4]"
+    assert undisturbed.with_name("called-1").read_text() == "[]"
+    load_checkpoint(undisturbed)
 
 
 def test_a_process_alone_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,45 +127,11 @@ def test_what_learns_from_whole_batches_is_not_divided(photos: Path, tmp_path: P
         train(replace(RECIPE, model=model, objective=without, accumulate=2), photos, tmp_path / "run")
 
 
-KILLED_ONCE = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[3])
-import torch
-torch.set_num_threads(1)
-from dataclasses import replace
-from test_processes import RECIPE
-from unblur.training.loop import train
-import unblur.training.loop as loop
-recipe = replace(RECIPE, checkpoint_every=1)
-mark = Path(sys.argv[2]).with_name("killed")
-take_step = loop.take_step
-taken = []
-def step_and_die(*arguments, **options):
-    taken.append(None)
-    if os.environ["RANK"] == "1" and len(taken) == 3 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return take_step(*arguments, **options)
-loop.take_step = step_and_die
-train(recipe, Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-
-
 @pytest.mark.slow
-def test_a_group_restarts_after_a_killed_process_and_learns_the_same(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(KILLED_ONCE)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    launch += ["--max-restarts", "1"]
-    # Without this, restarted processes find the addresses of their predecessors.
-    own_store = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "whole" / "killed").touch()
-    for folder in (tmp_path / "whole", tmp_path):
-        arguments = [tmp_path / "script.py", photos, folder / "run", Path(__file__).parent]
-        command = [*launch, *map(str, arguments)]
-        done = subprocess.run(command, env=own_store, capture_output=True, text=True, check=False, timeout=300)
-        assert done.returncode == 0, done.stderr
+def test_a_group_restarts_after_a_killed_process_and_learns_the_same(undisturbed: Path, tmp_path: Path) -> None:
+    # Without this setting, restarted processes find the addresses of their predecessors.
+    own_store = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    train_in_two_processes(undisturbed.with_name("photos"), tmp_path / "run", "--max-restarts", "1", **own_store)
     assert (tmp_path / "killed").exists()
-    assert torch.equal(weights(tmp_path / "run"), weights(tmp_path / "whole" / "run"))
-    assert measured(tmp_path / "run", "loss") == measured(tmp_path / "whole" / "run", "loss")
+    assert torch.equal(weights(tmp_path / "run"), weights(undisturbed))
+    assert measured(tmp_path / "run", "loss") == measured(undisturbed, "loss")

@@ -1,6 +1,8 @@
 """Builds a network from a configuration: one `match`, so the type checker lists what was forgotten."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, assert_never
 
 import torch
@@ -83,10 +85,11 @@ def build(config: ModelConfig) -> nn.Module:
     assert_never(config)
 
 
-def find_shapes(config: ModelConfig) -> dict[str, Size]:
+@lru_cache(maxsize=32)
+def find_shapes(config: ModelConfig) -> Mapping[str, Size]:
     """Find the shape of each tensor of the network described by `config`, without allocating the tensors."""
     with torch.device("meta"), _WithoutRandomNumbers():
-        return {name: tensor.shape for name, tensor in build(config).state_dict().items()}
+        return MappingProxyType({name: tensor.shape for name, tensor in build(config).state_dict().items()})
 
 
 class _WithoutRandomNumbers(TorchFunctionMode):
