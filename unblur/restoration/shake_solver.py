@@ -68,7 +68,10 @@ class SolvedShake:
             fusing(0.0)
         error = blurry.new_tensor([1 - self.shake.confidence])
         length_px = blurry.new_tensor([self.shake.length_px])
-        fused: Tensor = self.fusion(blurry, restored, deconvolved, error, length_px).float()
+        # The mean of two orientations makes fewer mistakes than either, for a small part of the time.
+        upright = self.fusion(blurry, restored, deconvolved, error, length_px).float()
+        turned = self.fusion(*(images.flip(-2, -1) for images in (blurry, restored, deconvolved)), error, length_px)
+        fused: Tensor = (upright + turned.float().flip(-2, -1)) / 2
         if self.grain is not None:
             fused = restored + remove_grain(fused - restored, self.grain)
         return fused if is_sane(fused, blurry) else restored
