@@ -29,8 +29,10 @@ class Speeds:
 def _measure_work(mode: Mode, shake: ShakeChoice, pixels: int) -> float:
     """Return the megapixels of a network run that take as long as restoring so many pixels."""
     megapixels = pixels / 1e6
-    # The shake is estimated in a region of the photograph, which takes about as long for every photograph.
-    return megapixels + ESTIMATING_MEGAPIXELS if shake != "off" and mode != "fast" else megapixels
+    if shake == "off" or mode == "fast":
+        return megapixels
+    # The shake is estimated in a region of at most a megapixel. A third of that time does not depend on its size.
+    return megapixels + ESTIMATING_MEGAPIXELS * (1 + 2 * min(1.0, megapixels)) / 3
 
 
 def describe_duration(seconds: float) -> str:
