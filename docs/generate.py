@@ -31,6 +31,7 @@ RESULTS = {
     "blur": ("Blur classifier", "Result: agreement of the most probable kind on simulated photographs."),
     "kernel": ("Kernel estimator", "Result: as in its model card."),
     "shake": ("Fusion network", "Result: PSNR in dB as in its model card."),
+    "plain": ("Plain U-Net", "Result: gain in dB on the validation set."),
 }
 """Heading and meaning of the column of results, for each network of the training log."""
 
