@@ -13,9 +13,10 @@ import numpy as np
 
 from unblur.videos.frame_colors import Plane
 
-SHARE_OF_SHARPEST = 0.8
+SHARE_OF_SHARPEST = 0.6
 """Frames whose sharpness is below this share of the sharpest nearby are blurred. In the middle of thirteen real pairs
-(ten of REDS and three others) blurry photographs had 0.09 to 0.36 times the sharpness of their sharp twins."""
+(ten of REDS and three others) blurry photographs had 0.09 to 0.36 times the sharpness of their sharp twins. In
+simulated clips, 0.8 restores more sharp frames, 0.45 fewer blurred ones, and both flicker more."""
 
 NEIGHBOURHOOD_S = 0.5
 """Seconds, before and after, within which frames are neighbours."""
