@@ -82,11 +82,12 @@ def estimate(
 @torch.inference_mode()
 def _estimate(network: KernelEstimator, examples: ShakeExamples, index: int) -> tuple[Tensor, float]:
     blurry, restored = to_image(examples.blurry[index]), to_image(examples.restored[index])
-    by_streaks = estimate_kernel_by_streaks(srgb_to_linear(blurry))
+    light = srgb_to_linear(blurry)
+    by_streaks = estimate_kernel_by_streaks(light)
     if by_streaks is not None:
         return by_streaks, STREAKS_ERROR
     edges = torch.from_numpy(np.array(examples.edges[index]))
-    kernel, error = refine_kernel(network, blurry, restored, edges, luminance(srgb_to_linear(blurry)))
+    kernel, error = refine_kernel(network, blurry, restored, edges, luminance(light))
     return kernel, min(1.0, error)
 
 

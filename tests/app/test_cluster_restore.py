@@ -92,7 +92,7 @@ class OneProcess:
         self.workers: list[type] = []
         """The classes of the workers, one for each call of `map`."""
         self.backwards = False
-        """Whether the items are finished in reversed order."""
+        """True to process the items from the last to the first."""
         self.restored: list[str] = []
         self.ends_after: int | None = None
         """Number of photographs after which the command is killed, after it wrote one more result."""

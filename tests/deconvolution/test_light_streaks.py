@@ -10,15 +10,15 @@ from unblur.deconvolution.kernel import measure_bend
 from unblur.deconvolution.light_streaks import estimate_kernel_by_streaks
 
 
-def draw_night(lamps: int, spots: tuple[int, ...] = (1,), seed: int = 3) -> torch.Tensor:
-    """Return a dark scene with lamps of the given radii in turn, (H, W) linear light, before the camera shakes."""
-    rng = np.random.default_rng(seed)
+def draw_night(lamps: int) -> torch.Tensor:
+    """Return a dark scene with so many lamps, (H, W) linear light, before the camera shakes."""
+    rng = np.random.default_rng(3)
     scene = 0.02 * camera_man().numpy()
     places = [(y, x) for y in range(24, 232, 34) for x in range(24, 232, 34)]
-    for number, place in enumerate(rng.permutation(places)[:lamps]):
+    for place in rng.permutation(places)[:lamps]:
         spot = np.zeros_like(scene)
         spot[tuple(place + rng.integers(-4, 5, 2))] = 1
-        scene = scene + 300 * ndimage.gaussian_filter(spot, spots[number % len(spots)])
+        scene = scene + 300 * ndimage.gaussian_filter(spot, 1)
     return torch.from_numpy(scene.astype(np.float32))
 
 
@@ -29,13 +29,9 @@ def photograph(scene: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     return (light * torch.tensor([1.0, 0.8, 0.3])[:, None, None] + noise).clamp(0, 1)
 
 
-BENT = 21, 5, 16.0
-"""Arguments of a kernel with a bend."""
-
-
 @pytest.fixture(scope="module")
 def bent() -> torch.Tensor:
-    kernel = path_kernel(*BENT)
+    kernel = path_kernel(21, 5, 16.0)
     assert measure_bend(kernel) > 0.2
     return kernel
 

@@ -31,10 +31,10 @@ class _Raised:
 
 
 def run_in_background(work: Callable[[Progress], Result], report: Report, interruption: Interruption) -> Result:
-    """Run `work` in a thread, report the progress that it is called with, and return what it returns.
+    """Run `work` in a thread, report its progress, and return its result.
 
-    Raises KeyboardInterrupt after Ctrl-C, while the thread may still compute: it ends at its next progress. What `work`
-    raises is raised here.
+    `work` gets a function to call with the share that is done. Raises KeyboardInterrupt after Ctrl-C, while the thread
+    may still compute: it ends when it next reports progress. Exceptions of `work` are raised here.
     """
     events: queue.SimpleQueue[float | _Returned[Result] | _Raised] = queue.SimpleQueue()
     stopped = threading.Event()

@@ -204,7 +204,7 @@ class _Server:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the server accepts requests."""
+        """True as soon as the server accepts requests."""
         return self._thread.is_alive()
 
     def __enter__(self) -> "_Server":

@@ -30,7 +30,7 @@ class Aligned:
     valid: Tensor
     """(h, w), True where there is something to compare; elsewhere both pictures are zero."""
     failed: bool = False
-    """Whether the search for an alignment failed; the picture is then returned unshifted."""
+    """True if no alignment was found; the picture is then returned without a shift."""
 
 
 def match_brightness(picture: Tensor, sharp: Tensor) -> Tensor:
