@@ -22,16 +22,7 @@ from unblur.app.restore_job import FinishedJob, JobRunner, JobSettings
 from unblur.photos.photo import Photo
 from unblur.restoration.picture_restorer import Restoration
 
-SETTINGS = JobSettings(
-    mode="faithful",
-    strength=1.0,
-    tile="auto",
-    quality=None,
-    skip_existing=False,
-    overwrite=False,
-    leave_sharp=True,
-    make_thumbnails=False,
-)
+SETTINGS = JobSettings()
 
 needs_signals = pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
 

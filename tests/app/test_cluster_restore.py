@@ -246,16 +246,7 @@ def make_choice() -> RestorerChoice:
 
 
 def make_settings() -> JobSettings:
-    return JobSettings(
-        mode="fast",
-        strength=1.0,
-        tile="auto",
-        quality=None,
-        skip_existing=False,
-        overwrite=False,
-        leave_sharp=True,
-        make_thumbnails=False,
-    )
+    return JobSettings(mode="fast")
 
 
 def plan(address: str, output: str, *, extension: str = "same", suffix: str = "_unblurred") -> list[Any]:

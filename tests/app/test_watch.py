@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from unblur.app.batch import Reporting
 from unblur.app.cli import main
 from unblur.app.jobs import Job
-from unblur.app.watch import SETTLED_S, Watch
+from unblur.app.restore_job import JobRunner, JobSettings
+from unblur.app.watch import SETTLED_S, Watch, watch_folders
 
 
 def job(path: Path) -> Job:
@@ -48,6 +51,30 @@ def test_only_folders_are_watched(tmp_path: Path, make_photo, capsys) -> None:
     for argument in (str(photo), "-", str(tmp_path / "missing")):
         assert main([argument, "--watch"]) == 2
         assert f"{argument} is none" in capsys.readouterr().err
+
+
+def test_a_photograph_whose_result_would_replace_another_is_reported_once(tmp_path: Path, capsys) -> None:
+    shared = [replace(job(tmp_path / name), output=tmp_path / "a.png") for name in ("a.heic", "a.jpg")]
+    plans = iter([shared, shared, shared])
+    selected: list[Path] = []
+
+    class Runner(JobRunner):
+        def skips(self, job: Job) -> bool:
+            selected.append(job.source)
+            return True
+
+    def plan() -> list[Job]:
+        found = next(plans, None)
+        if found is None:
+            raise KeyboardInterrupt
+        return found
+
+    reporting = Reporting(quiet=True, json_lines=False, to_stdout=True, file=None, new_folder=None)
+    assert watch_folders(plan, Runner(JobSettings(), lambda: None), reporting, threads=1) == 1
+    assert set(selected) == {tmp_path / "a.heic"}
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert f"{tmp_path / 'a.heic'} and {tmp_path / 'a.jpg'} would both be written to {tmp_path / 'a.png'}" in lines[0]
 
 
 @pytest.mark.slow

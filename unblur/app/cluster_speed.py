@@ -85,16 +85,7 @@ def _plan(folder: str) -> tuple[list[dict[str, Any]], ClusterWork]:
     choice = RestorerChoice(
         mode="fast", checkpoint=None, device="cpu", shake="off", runtime="torch", generative=GenerativeOptions()
     )
-    settings = JobSettings(
-        mode="fast",
-        strength=1.0,
-        tile="auto",
-        quality=None,
-        skip_existing=False,
-        overwrite=True,
-        leave_sharp=False,
-        make_thumbnails=False,
-    )
+    settings = JobSettings(mode="fast", overwrite=True, leave_sharp=False)
     items = [{"number": number, "job": pickle.dumps(stored)} for number, stored in enumerate(jobs)]
     return items, ClusterWork.choose(choice, settings, output)
 

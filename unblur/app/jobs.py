@@ -86,19 +86,19 @@ def plan_jobs(
     extension: str,
     compare: bool,
     uncertainty: bool,
-    may_be_empty: bool = False,
+    watched: bool = False,
 ) -> list[Job]:
     """Plan jobs for photographs, folders and patterns. Raises UsageError, before anything is written.
 
     `output` is a file for one photograph and otherwise a folder; None writes beside each photograph.
-    `extension` is that of the results, without its dot, or SAME. Folders without photographs are an error unless they
-    `may_be_empty`.
+    `extension` is that of the results, without its dot, or SAME. Folders without photographs, and two results in one
+    file, are an error unless the folders are `watched`.
     """
     if os.sep in suffix or "/" in suffix:
         raise UsageError(f'The suffix "{suffix}" contains a path separator; use -o to write to another folder.')
     results_folder = _resolve(Path(output)) if output else None
     sources = find_sources(
-        arguments, recursive=recursive, suffix=suffix, results_folder=results_folder, may_be_empty=may_be_empty
+        arguments, recursive=recursive, suffix=suffix, results_folder=results_folder, may_be_empty=watched
     )
     file_output = _parse_output_file(output, arguments, sources)
     if output:
@@ -109,7 +109,8 @@ def plan_jobs(
         target = file_output or folder / name_result(source.path, suffix, extension)
         jobs.append(make_job(source.path, target, compare=compare, uncertainty=uncertainty))
     _refuse_overwritten_originals(jobs)
-    refuse_shared_targets(jobs)
+    if not watched:
+        refuse_shared_targets(jobs)
     return jobs
 
 
@@ -286,16 +287,28 @@ def _refuse_overwritten_originals(jobs: Sequence[Job]) -> None:
 
 def refuse_shared_targets(jobs: Sequence[Job]) -> None:
     """Raise UsageError if two results would be written to one file."""
+    for _, sentence in separate_shared_targets(jobs)[1]:
+        raise UsageError(sentence)
+
+
+def separate_shared_targets(jobs: Sequence[Job]) -> tuple[list[Job], list[tuple[Job, str]]]:
+    """Return the jobs that share no file with an earlier job, and the others, each with a sentence that explains it."""
     claimed: dict[str, Path] = {}
+    distinct: list[Job] = []
+    shared: list[tuple[Job, str]] = []
     for job in jobs:
-        for target in job.targets:
-            key = os.path.normcase(target.absolute())
-            if key in claimed:
-                raise UsageError(
-                    f"{claimed[key]} and {job.source} would both be written to {target}; "
-                    "restore them one after the other, with another --suffix or -o."
-                )
-            claimed[key] = job.source
+        targets = {os.path.normcase(target.absolute()): target for target in job.targets}
+        taken = next((key for key in targets if key in claimed), None)
+        if taken is None:
+            claimed |= dict.fromkeys(targets, job.source)
+            distinct.append(job)
+        else:
+            sentence = (
+                f"{claimed[taken]} and {job.source} would both be written to {targets[taken]}; "
+                "restore them one after the other, with another --suffix or -o."
+            )
+            shared.append((job, sentence))
+    return distinct, shared
 
 
 def _read_file_id(path: Path) -> tuple[int, int] | None:

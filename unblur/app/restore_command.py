@@ -143,7 +143,7 @@ def restore(
             extension=format,
             compare=compare,
             uncertainty=uncertainty,
-            may_be_empty=watch,
+            watched=watch,
         )
         return connect(planned, piped, to_stdout=to_stdout, json=json)
 

@@ -31,18 +31,18 @@ THUMBNAIL_NAME, THUMBNAIL_QUALITY = Path("thumbnail.webp"), 80
 
 @dataclass(frozen=True, kw_only=True)
 class JobSettings:
-    """Settings of all jobs of a batch."""
+    """Settings of all jobs of a batch, by default those of the command line."""
 
-    mode: Mode
-    strength: float
-    tile: Tile
-    quality: int | None
+    mode: Mode = "faithful"
+    strength: float = 1.0
+    tile: Tile = "auto"
+    quality: int | None = None
     """Quality of lossy formats, None for their default."""
-    skip_existing: bool
-    overwrite: bool
-    leave_sharp: bool
+    skip_existing: bool = False
+    overwrite: bool = False
+    leave_sharp: bool = True
     """True if photographs that the blur report is certain are sharp are returned unchanged."""
-    make_thumbnails: bool
+    make_thumbnails: bool = False
     most_pixels: int = MAX_PIXELS
     """Pixels of the largest photograph that is read."""
 

@@ -58,12 +58,9 @@ class RestoringEngine:
         settings = JobSettings(
             mode=options.mode,
             strength=options.strength,
-            tile="auto",
             quality=options.quality,
-            skip_existing=False,
             overwrite=True,
             leave_sharp=self._leave_sharp and not options.restore_sharp,
-            make_thumbnails=False,
             most_pixels=self._most_pixels,
         )
         job = Job(

@@ -5,11 +5,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from unblur.app.batch import Reporting, run_batch
 from unblur.app.interruption import Interruption
-from unblur.app.jobs import Job
-from unblur.app.report import INTERRUPTED, OK
+from unblur.app.jobs import Job, separate_shared_targets
+from unblur.app.report import INTERRUPTED, OK, SOME_FAILED
 from unblur.app.restore_job import FinishedJob, JobRunner
 
 POLL_S = 1.0
@@ -90,9 +91,21 @@ def watch_folders(plan: Callable[[], Sequence[Job]], runner: JobRunner, reportin
             # Reported once.
             reporting = replace(reporting, new_folder=None)
 
+        refused: set[Path] = set()
+
+        def select() -> list[Job]:
+            nonlocal code
+            distinct, shared = separate_shared_targets(plan())
+            for job, sentence in shared:
+                if job.source not in refused:
+                    refused.add(job.source)
+                    code = SOME_FAILED
+                    sys.stderr.write(f"{sentence}\n")
+            return [job for job in distinct if not runner.skips(job)]
+
         _say(reporting, "Waiting for photographs; Ctrl-C ends it.")
         try:
-            watch(lambda: [job for job in plan() if not runner.skips(job)], run, interruption)
+            watch(select, run, interruption)
         except KeyboardInterrupt:
             restored = sum(job.outcome.status == "ok" for job in finished)
             _say(reporting, f"Stopped: {restored} photographs were restored.")
