@@ -34,6 +34,11 @@ def read_regular_text(path: Path) -> str:
     return read_regular(path).decode()
 
 
+def describe_read_error(error: OSError | UnicodeDecodeError) -> str:
+    """Return why `read_regular_text` failed, as the end of a sentence."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not text"
+
+
 def _refuse_irregular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         name = next((name for is_type, name in _TYPES if is_type(mode)), "device")

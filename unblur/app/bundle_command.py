@@ -39,7 +39,7 @@ def bundle(
     from unblur.checkpoints.num_scales import set_num_scales
     from unblur.checkpoints.weight_sharing import extract_part, find_shared_parts
     from unblur.errors import UnblurError
-    from unblur.regular_files import read_regular_text
+    from unblur.regular_files import describe_read_error, read_regular_text
 
     check_no_checkpoint(output)
     given = [load_checkpoint(folder) for folder in checkpoints]
@@ -52,10 +52,9 @@ def bundle(
     try:
         card = read_regular_text(found.folder / "README.md")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UnblurError(
-            f"{found.folder / 'README.md'} cannot be read: {reason}; the copy needs it, because it describes "
-            "the weights."
+            f"{found.folder / 'README.md'} cannot be read: {describe_read_error(error)}; the copy needs it, "
+            "because it describes the weights."
         ) from error
     try:
         if len(given) > 1:

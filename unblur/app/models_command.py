@@ -12,7 +12,7 @@ from unblur.app.options import Flag, OptionalFolder
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
-    from unblur.checkpoints.model_card import Measurement
+    from unblur.checkpoints.model_card import CardResult
     from unblur.evaluation.row import Row
 
 Action = Literal["list", "pull", "push", "verify"]
@@ -173,9 +173,9 @@ def _require_folder(folder: Path) -> Path:
     return folder
 
 
-def _measure(table: Path, sha256: str) -> "Iterator[Measurement]":
+def _measure(table: Path, sha256: str) -> "Iterator[CardResult]":
     """Yield the means of a table. Raises UnblurError if it was measured with other weights."""
-    from unblur.checkpoints.model_card import Measurement
+    from unblur.checkpoints.model_card import CardResult
     from unblur.evaluation.row import read_rows
 
     rows = read_rows(table)
@@ -191,7 +191,7 @@ def _measure(table: Path, sha256: str) -> "Iterator[Measurement]":
     where = f"{conditions.data_set or table.stem}, protocol {conditions.protocol}, {len(rows)} pictures"
     for metric, title in METRICS.items():
         for column, when in _find_columns(rows, metric):
-            yield Measurement(
+            yield CardResult(
                 data_set=where,
                 data_set_id=(conditions.data_set or table.stem).lower(),
                 metric=metric,

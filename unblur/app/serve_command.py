@@ -14,6 +14,7 @@ from tyro.conf import arg
 from unblur.app.options import CheckpointName, DeviceName, Flag, Number, OptionalFile, Quiet
 from unblur.errors import UnblurError
 from unblur.names import Runtime
+from unblur.regular_files import describe_read_error
 from unblur.service.addresses import format_host, listen
 
 if TYPE_CHECKING:
@@ -128,8 +129,9 @@ def _read_keys(file: Path | None) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or "it is not text"
-        raise UnblurError(f"The keys in {file} cannot be read: {reason}; give another --key-file.") from error
+        raise UnblurError(
+            f"The keys in {file} cannot be read: {describe_read_error(error)}; give another --key-file."
+        ) from error
     keys = [line.strip() for line in lines if line.strip()]
     if not keys:
         raise UnblurError(f"{file} holds no key; write one on each line.")

@@ -22,7 +22,7 @@ _BEGINNING = "---\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measurement:
+class CardResult:
     """A measured result of a network."""
 
     data_set: str
@@ -42,7 +42,7 @@ class CardFacts:
     licence: str | None
     training_data: str | None
     checksums: dict[str, str]
-    measurements: tuple[Measurement, ...]
+    measurements: tuple[CardResult, ...]
 
 
 def read_card(content: bytes, source: object) -> CardFacts:
@@ -58,7 +58,7 @@ def read_card(content: bytes, source: object) -> CardFacts:
         training_data=None if training_data is None else str(training_data),
         checksums={str(name): one.lower() for name, one in checksums.items()},
         measurements=tuple(
-            Measurement(
+            CardResult(
                 data_set=str(one.dataset_name),
                 data_set_id=str(one.dataset_type),
                 metric=str(one.metric_type),
@@ -81,7 +81,7 @@ def state_checksums(card: str, checksums: dict[str, str]) -> str:
 
 
 def make_hub_card(
-    content: bytes, source: object, name: str, checksums: dict[str, str], measurements: Sequence[Measurement]
+    content: bytes, source: object, name: str, checksums: dict[str, str], measurements: Sequence[CardResult]
 ) -> str:
     """Return the card for the hub: the one in `content` with checksums, and these measurements in place of its own.
 

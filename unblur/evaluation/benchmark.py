@@ -11,7 +11,7 @@ import torch
 from unblur.config import from_json, to_json
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table
-from unblur.regular_files import read_regular_text
+from unblur.regular_files import describe_read_error, read_regular_text
 
 PACKAGES = ("unblur", "torch", "onnxruntime", "openvino")
 """Packages whose versions a benchmark records."""
@@ -49,8 +49,9 @@ def read_benchmark(path: Path) -> Benchmark:
     try:
         text = read_regular_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UnblurError(f"{path} cannot be read: {reason}; give a file of `unblur bench --json`.") from error
+        raise UnblurError(
+            f"{path} cannot be read: {describe_read_error(error)}; give a file of `unblur bench --json`."
+        ) from error
     return from_json(text, Benchmark, path)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from unblur.errors import UnblurError
-from unblur.regular_files import read_regular_text
+from unblur.regular_files import describe_read_error, read_regular_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +106,9 @@ def read_rows(path: Path) -> list[Row]:
     try:
         text = read_regular_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UnblurError(f"{path} cannot be read: {reason}; give a CSV of `unblur evaluate`.") from error
+        raise UnblurError(
+            f"{path} cannot be read: {describe_read_error(error)}; give a CSV of `unblur evaluate`."
+        ) from error
     rows = from_csv(text, path)
     if not rows:
         raise UnblurError(f"{path} holds no measurements; give a CSV of `unblur evaluate`.")
