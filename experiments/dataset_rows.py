@@ -14,8 +14,8 @@ import tyro
 
 from experiments.data_sets import BenchmarkSet, open_benchmark_sets
 from experiments.harness import Report
-from unblur.app.cluster_evaluate import open_rows
-from unblur.app.ray_cluster import RayAddress
+from unblur.app.cluster.evaluate import open_rows
+from unblur.app.cluster.ray_cluster import RayAddress
 from unblur.datasets import DataSource
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError

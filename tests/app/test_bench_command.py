@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from unblur.app.cli import main
-from unblur.app.cluster_speed import ClusterSpeed
+from unblur.app.cluster.speed import ClusterSpeed
 from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.evaluation.benchmark import Benchmark, Measurement, compare_benchmarks, read_benchmark
@@ -47,7 +47,7 @@ def test_the_benchmark_prints_ratios(
     file = tmp_path / "new.json"
     # Starting Ray takes ten seconds; tests/app/test_cluster_restore.py measures this part.
     of_ray = ClusterSpeed(one_process=4.0, one_worker=3.0, all_workers=6.0, workers=2, start_s=5.0, item_s=0.01)
-    monkeypatch.setattr("unblur.app.cluster_speed.measure_cluster_speed", lambda _photo, _count: of_ray)
+    monkeypatch.setattr("unblur.app.cluster.speed.measure_cluster_speed", lambda _photo, _count: of_ray)
     sizes = ["--megapixels", "0.004", "--peers", "unsharp", "--ray", "--json", str(file)]
     assert main(["bench", str(photos), "--pairs", "2", "--seconds", "0.1", *sizes]) == 0
     printed = capsys.readouterr().out

@@ -19,17 +19,21 @@ import torch
 
 from experiments.data_sets import BenchmarkSet
 from experiments.dataset_rows import RowContext, measure_row
-from unblur.app import cluster_evaluate, cluster_restore, cluster_speed, ray_cluster, restore_command
+from unblur.app import restore_command
 from unblur.app.cli import main
-from unblur.app.cluster_evaluate import MeasuringWorker
-from unblur.app.cluster_jobs import MANIFEST_FOLDER, plan_stored_jobs
-from unblur.app.cluster_restore import RestoringWorker
+from unblur.app.cluster import evaluate as cluster_evaluate
+from unblur.app.cluster import ray_cluster
+from unblur.app.cluster import restore as cluster_restore
+from unblur.app.cluster import speed as cluster_speed
+from unblur.app.cluster.evaluate import MeasuringWorker
+from unblur.app.cluster.jobs import MANIFEST_FOLDER, plan_stored_jobs
+from unblur.app.cluster.ray_cluster import RayCluster, wants_accelerator
+from unblur.app.cluster.restore import RestoringWorker
+from unblur.app.cluster.storage import open_storage
 from unblur.app.generative_options import GenerativeOptions
 from unblur.app.jobs import UsageError, plan_jobs
-from unblur.app.ray_cluster import RayCluster, wants_accelerator
 from unblur.app.restore_job import JobSettings
 from unblur.app.restorer_choice import RestorerChoice
-from unblur.app.storage import open_storage
 from unblur.checkpoints.folder import BUNDLED_FAITHFUL
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_pictures import find_pictures

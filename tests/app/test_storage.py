@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from unblur.app.storage import FILE, FOLDER, Storage, open_storage
+from unblur.app.cluster.storage import FILE, FOLDER, Storage, open_storage
 from unblur.errors import UnblurError
 
 pytest.importorskip("pyarrow.fs")
@@ -66,7 +66,7 @@ def test_a_write_that_fails_leaves_the_former_file(storage: Storage, monkeypatch
 
 def test_a_file_larger_than_memory_is_refused(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     storage.write("a.jpg", b"four")
-    monkeypatch.setattr("unblur.app.storage.free_memory", lambda: 3)
+    monkeypatch.setattr("unblur.app.cluster.storage.free_memory", lambda: 3)
     with pytest.raises(UnblurError, match="more than the memory that is free"):
         storage.read("a.jpg")
 

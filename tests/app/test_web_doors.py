@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from unblur.app import web_doors
 from unblur.app.cli import main
-from unblur.app.web_doors import LARGEST_CALL_BYTES, LARGEST_UPLOAD_BYTES, Doors, Presence
+from unblur.app.web import doors
+from unblur.app.web.doors import LARGEST_CALL_BYTES, LARGEST_UPLOAD_BYTES, Doors, Presence
 from unblur.service.addresses import is_local
 
 CALL = {"fn_index": 1, "data": [], "session_hash": "abc"}
@@ -222,7 +222,7 @@ def test_uploads_have_a_limit_that_is_checked_first(tmp_path: Path, length: str)
 
 
 def test_uploads_longer_than_announced_are_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_doors, "LARGEST_UPLOAD_BYTES", 1000)
+    monkeypatch.setattr(doors, "LARGEST_UPLOAD_BYTES", 1000)
     parts = (bytes(600), bytes(600))
     assert ask(tmp_path, "/gradio_api/upload", "POST", parts=parts, length="10").status == 413
 
@@ -233,7 +233,7 @@ def test_calls_have_a_smaller_limit(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(web_doors.shutil, "disk_usage", lambda _: usage._replace(free=10**9 - 1))
+    monkeypatch.setattr(doors.shutil, "disk_usage", lambda _: usage._replace(free=10**9 - 1))
     answer = ask(tmp_path, "/gradio_api/upload", "POST")
     assert answer.status == 507
     assert "disk" in answer.text
@@ -248,7 +248,7 @@ def basic(password: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/file=/tmp/x", "/monitoring", "/assets/x.js"])
 def test_no_address_works_without_the_password(tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_doors, "_FAILURE_DELAY_S", 0)
+    monkeypatch.setattr(doors, "_FAILURE_DELAY_S", 0)
     wrong = ({}, basic(""), basic("passwor"), basic("password "), {"authorization": "Basic ?"}, {"authorization": "x"})
     for headers in wrong:
         answer = ask(tmp_path, path, password="password", headers=headers)

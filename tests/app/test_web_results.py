@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from unblur.app.restorers import Restorers
-from unblur.app.web_results import BLENDED, PART_PX, Choices, Part, check_part, find_preview_step, make_preview
-from unblur.app.web_views import list_remarks
-from unblur.app.web_visit import Visit
+from unblur.app.web.results import BLENDED, PART_PX, Choices, Part, check_part, find_preview_step, make_preview
+from unblur.app.web.views import list_remarks
+from unblur.app.web.visit import Visit
 from unblur.errors import UnblurError
 from unblur.photos.photo import Metadata, Photo
 from unblur.photos.reading import read_photo
@@ -274,7 +274,7 @@ def test_closing_a_visit_removes_all_its_files(
 
 @pytest.mark.parametrize("size", [(500, 401), (40, 60)])
 def test_browsers_are_shown_at_most_so_many_pixels(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unblur.app.web_results.SHOWN_PX", 50_000)
+    monkeypatch.setattr("unblur.app.web.results.SHOWN_PX", 50_000)
     ramp = np.linspace(0, 255, size[1])[None, :, None].repeat(size[0], 0).repeat(3, 2).astype(np.uint8)
     small = make_preview(Photo(pixels=ramp, metadata=Metadata(exif=b"Exif\0\0", icc=b"profile")))
     assert small.width * small.height <= 50_000

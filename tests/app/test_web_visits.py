@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from unblur.app.restorers import Restorers
-from unblur.app.web_results import Choices
-from unblur.app.web_visit import Visit
-from unblur.app.web_visits import ABSENT_S, DAY_S, Visits
+from unblur.app.web.results import Choices
+from unblur.app.web.visit import Visit
+from unblur.app.web.visits import ABSENT_S, DAY_S, Visits
 from unblur.photos.photo import Photo
 from unblur.photos.writing import write_photo
 from unblur.restoration.picture_restorer import Restoration
@@ -141,7 +141,7 @@ def test_a_busy_visit_is_not_removed(parent: Path, source: Path) -> None:
 def test_too_many_pixels_are_reported_in_a_sentence(
     parent: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unblur.app.web_results.MOST_PIXELS", 1000)
+    monkeypatch.setattr("unblur.app.web.results.MOST_PIXELS", 1000)
     visit = Visit(parent)
     restore(visit, source, SlowRestorers(0))
     assert visit.problems == {source: "photo.png claims 32 x 32 pixels, more than 1,000; cut it into parts first."}

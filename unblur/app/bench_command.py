@@ -196,7 +196,7 @@ def _measure(
             name = f"{done.method}, {done.megapixels:g} MP"
             measured.append(Measurement(name=name, value=done.core_s, unit="core-s"))
     if ray:
-        from unblur.app.cluster_speed import measure_cluster_speed
+        from unblur.app.cluster.speed import measure_cluster_speed
 
         photo = folder.photos[0][:, :CLUSTER_SIDE_PX, :CLUSTER_SIDE_PX]
         cluster = measure_cluster_speed(photo, max(4, pairs // 4))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.cluster.ray_cluster import RayAddress
 from unblur.app.options import (
     AnyDeviceName,
     CheckpointName,
@@ -17,7 +18,6 @@ from unblur.app.options import (
     OptionalNumber,
     OptionalShare,
 )
-from unblur.app.ray_cluster import RayAddress
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def evaluate(
         device: Where to compute: auto uses an accelerator if there is one.
         pooling_window: Side in pixels of the window of the network's averages instead of the default; 0 is the tile.
     """
-    from unblur.app.cluster_evaluate import locate_files
+    from unblur.app.cluster.evaluate import locate_files
     from unblur.evaluation.chosen_metrics import MetricChoice
     from unblur.evaluation.measured_pictures import find_pictures
     from unblur.evaluation.measured_table import measure_table
@@ -162,7 +162,7 @@ def _report_missing(rows: "list[Row]") -> None:
 def _measure(progress: "Progress", workers: int | None, ray: str | None) -> None:
     from tqdm import tqdm
 
-    from unblur.app.cluster_evaluate import open_rows
+    from unblur.app.cluster.evaluate import open_rows
 
     total, there = len(progress.run.files), len(progress.finished)
     with tqdm(total=total, initial=there, unit="image", disable=not sys.stderr.isatty()) as bar:

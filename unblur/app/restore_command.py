@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from unblur.app.cluster.ray_cluster import RayAddress, connect_to_ray, import_ray
 from unblur.app.generative_options import GenerativeOptions
 from unblur.app.options import CheckpointName, DeviceName, Flag, OptionalNumber, Quiet, Share, TilePx
-from unblur.app.ray_cluster import RayAddress, connect_to_ray, import_ray
 from unblur.app.restorer_choice import RestorerChoice
 from unblur.names import Mode, Runtime, ShakeChoice
 
@@ -90,11 +90,11 @@ def restore(
         quiet: Print nothing but errors.
         generative: These options need --mode generative. Invented detail looks plausible and may be wrong.
     """
-    from unblur.app.cluster_jobs import check_cluster_options, plan_stored_jobs, refuse_addresses
+    from unblur.app.cluster.jobs import check_cluster_options, plan_stored_jobs, refuse_addresses
+    from unblur.app.cluster.storage import open_storage
     from unblur.app.jobs import RESULT_SUFFIXES, UsageError, find_new_folder, plan_jobs, refuse_no_folders
     from unblur.app.pipes import DASH, connect, read_stdin
     from unblur.app.report_file import check_report_path
-    from unblur.app.storage import open_storage
     from unblur.photos.writing import check_quality
     from unblur.restoration.blend import check_strength
     from unblur.restoration.tiles import check_tile_px
@@ -167,7 +167,7 @@ def restore(
 
     with end_at_once():
         from unblur.app.batch import Reporting, run_batch
-        from unblur.app.cluster_restore import ClusterWork, restore_on_cluster
+        from unblur.app.cluster.restore import ClusterWork, restore_on_cluster
         from unblur.app.restore_job import JobRunner, JobSettings
         from unblur.app.watch import watch_folders
 

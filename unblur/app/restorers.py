@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from unblur.app.web_estimates import Speeds
+from unblur.app.web.estimates import Speeds
 from unblur.names import Mode, Runtime, ShakeChoice
 from unblur.restoration.generative import GenerativeRestorer, GenerativeSettings
 from unblur.restoration.loading import load

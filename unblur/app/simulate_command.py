@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.cluster.ray_cluster import RayAddress, connect_to_ray, count_cores
 from unblur.app.options import Number, OptionalNumber, OutputFolder, Quiet
-from unblur.app.ray_cluster import RayAddress, connect_to_ray, count_cores
 from unblur.app.report import describe_error
 from unblur.errors import UnblurError
 from unblur.names import PresetName

@@ -14,7 +14,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from unblur.app.options import CheckpointName, DeviceName, Flag
-from unblur.app.web_doors import Doors, Presence
+from unblur.app.web.doors import Doors, Presence
 from unblur.errors import UnblurError
 from unblur.service.addresses import format_host, is_local, listen
 
@@ -58,9 +58,9 @@ def web(
         except ImportError as error:
             raise UnblurError("The page needs gradio, which is missing; run: pip install 'unblur[web]'") from error
         from unblur.app.restorers import Restorers
-        from unblur.app.web_page import HEAD, STYLE, THEME, build_page
-        from unblur.app.web_results import BLENDED
-        from unblur.app.web_visits import Visits
+        from unblur.app.web.page import HEAD, STYLE, THEME, build_page
+        from unblur.app.web.results import BLENDED
+        from unblur.app.web.visits import Visits
 
         restorers = Restorers(checkpoint, device, BLENDED)
         # Errors of the weights or the device are reported here, not to the first visitor.

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from unblur.app.ray_cluster import MOST_TRIES, RayCluster, connect_to_ray, wants_accelerator
+from unblur.app.cluster.ray_cluster import MOST_TRIES, RayCluster, connect_to_ray, wants_accelerator
 from unblur.app.report import describe_error
 from unblur.errors import UnblurError
 from unblur.evaluation.chosen_metrics import open_metrics

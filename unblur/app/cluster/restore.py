@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 
-from unblur.app.cluster_jobs import StoredJob
-from unblur.app.manifest import Manifest, ManifestWriter, Record, WrittenFile, read_manifest
-from unblur.app.ray_cluster import MOST_TRIES, RayCluster, wants_accelerator
+from unblur.app.cluster.jobs import StoredJob
+from unblur.app.cluster.manifest import Manifest, ManifestWriter, Record, WrittenFile, read_manifest
+from unblur.app.cluster.ray_cluster import MOST_TRIES, RayCluster, wants_accelerator
+from unblur.app.cluster.storage import Storage
 from unblur.app.report import Outcome, Report, describe_error
 from unblur.app.restore_job import FinishedJob, JobRunner, JobSettings
 from unblur.app.restorer_choice import RestorerChoice
-from unblur.app.storage import Storage
 from unblur.checkpoints.folder import is_hub_id
 from unblur.checkpoints.hub_repository import fetch_checkpoint, parse_hub_name
 from unblur.errors import UnblurError

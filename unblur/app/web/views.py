@@ -1,6 +1,6 @@
 """The parts of the web page that show photographs, results and reports, as HTML.
 
-`web_page.js` gives them their behaviour, `web_page.css` their look.
+`page.js` gives them their behaviour, `page.css` their look.
 """
 
 from html import escape
@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from unblur.app.report import GENERATED_MEANS, describe_left_behind, printable
-from unblur.app.web_estimates import describe_duration
-from unblur.app.web_results import PART_PX, Result, find_preview_step
-from unblur.app.web_visit import Progress, Shown, Visit
+from unblur.app.web.estimates import describe_duration
+from unblur.app.web.results import PART_PX, Result, find_preview_step
+from unblur.app.web.visit import Progress, Shown, Visit
 from unblur.names import Mode
 
 WHY_HARDLY_CHANGED = "What hardly changed is sharp already, or blurred in a way these weights cannot undo."

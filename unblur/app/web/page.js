@@ -1,6 +1,6 @@
 // What the page does in the browser: photographs are brought by dropping, pasting or choosing, modes are chosen, and
-// before and after are compared. Each function gives one gr.HTML component its behaviour; web_page.py names them in
-// `js_on_load`, web_views.py writes the HTML, web_page.css the look.
+// before and after are compared. Each function gives one gr.HTML component its behaviour; page.py names them in
+// `js_on_load`, views.py writes the HTML, page.css the look.
 "use strict";
 
 window.unblurPage = (() => {

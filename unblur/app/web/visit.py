@@ -15,7 +15,7 @@ from pathlib import Path
 
 from unblur.app.report import describe_error, printable
 from unblur.app.restorers import Restorers
-from unblur.app.web_results import MOST_PIXELS, Choices, Part, Result, make_preview, restore
+from unblur.app.web.results import MOST_PIXELS, Choices, Part, Result, make_preview, restore
 from unblur.errors import UnblurError
 from unblur.photos.reading import read_photo
 from unblur.photos.writing import write_photo

@@ -5,11 +5,11 @@ from typing import Any
 
 import gradio as gr  # noqa: TID253 - this module is imported by `unblur web` alone, once the package is known to be there
 
-from unblur.app import web_views as views
 from unblur.app.restorers import Restorers, find_obstacle
-from unblur.app.web_handlers import Handlers
-from unblur.app.web_results import USUAL_FIDELITY
-from unblur.app.web_visits import DAY_S, Visits
+from unblur.app.web import views
+from unblur.app.web.handlers import Handlers
+from unblur.app.web.results import USUAL_FIDELITY
+from unblur.app.web.visits import DAY_S, Visits
 from unblur.photos.formats import RESTORABLE_SUFFIXES
 
 HOUR_S = 3600
@@ -20,10 +20,10 @@ MOST_WAITING = 100
 
 FOLDER = Path(__file__).parent
 
-HEAD = f"<script>{(FOLDER / 'web_page.js').read_text(encoding='utf-8')}</script>"
+HEAD = f"<script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
 """The script of the page. Components name its functions in `js_on_load`."""
 
-STYLE = (FOLDER / "web_page.css").read_text(encoding="utf-8")
+STYLE = (FOLDER / "page.css").read_text(encoding="utf-8")
 
 THEME = gr.themes.Base(
     # Fonts of this computer: the page loads nothing from other servers.

@@ -11,13 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
-from unblur.app.cluster_jobs import plan_stored_jobs
-from unblur.app.cluster_restore import ClusterWork, RestoringWorker
+from unblur.app.cluster.jobs import plan_stored_jobs
+from unblur.app.cluster.ray_cluster import LOCAL_CLUSTER, connect_to_ray
+from unblur.app.cluster.restore import ClusterWork, RestoringWorker
+from unblur.app.cluster.storage import open_storage
 from unblur.app.generative_options import GenerativeOptions
-from unblur.app.ray_cluster import LOCAL_CLUSTER, connect_to_ray
 from unblur.app.restore_job import JobSettings
 from unblur.app.restorer_choice import RestorerChoice
-from unblur.app.storage import open_storage
 from unblur.errors import UnblurError
 from unblur.photos.photo import Photo
 from unblur.photos.writing import write_photo

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from unblur.app.cluster_jobs import MANIFEST_FOLDER, StoredJob
-from unblur.app.storage import Storage, StoredFile
+from unblur.app.cluster.jobs import MANIFEST_FOLDER, StoredJob
+from unblur.app.cluster.storage import Storage, StoredFile
 
 SECONDS_PER_PART, LINES_PER_PART = 10.0, 1000
 """The time and the number of photographs after which a part is written; a killed command loses the lines of one."""

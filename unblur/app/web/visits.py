@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unblur.app.web_visit import Visit
+from unblur.app.web.visit import Visit
 
 ABSENT_S, DAY_S = 900.0, 86_400.0
 """Times in seconds after the last call at which a visit is removed: without the heartbeat of a browser, and with it."""

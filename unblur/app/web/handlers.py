@@ -8,11 +8,11 @@ from typing import Any
 
 import gradio as gr  # noqa: TID253 - this module is imported by `unblur web` alone, once the package is known to be there
 
-from unblur.app import web_views as views
 from unblur.app.restorers import Restorers
-from unblur.app.web_results import USUAL_FIDELITY, Choices, Result, check_part
-from unblur.app.web_visit import Progress, Visit
-from unblur.app.web_visits import Visits
+from unblur.app.web import views
+from unblur.app.web.results import USUAL_FIDELITY, Choices, Result, check_part
+from unblur.app.web.visit import Progress, Visit
+from unblur.app.web.visits import Visits
 from unblur.errors import UnblurError
 from unblur.names import Mode, ShakeChoice
 

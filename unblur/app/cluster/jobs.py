@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from unblur.app.cluster.storage import FILE, Storage, StoredFile, open_storage
 from unblur.app.jobs import Job, UsageError, is_original, make_job, name_result, refuse_shared_targets
 from unblur.app.pipes import DASH
-from unblur.app.storage import FILE, Storage, StoredFile, open_storage
 
 MANIFEST_FOLDER = "unblur-manifest"
 """Folder of the manifest in the folder of the results."""
