@@ -4,7 +4,6 @@ The transfer function is IEC 61966-2-1. Light adds up in the linear domain, so b
 """
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -58,14 +57,15 @@ def _replace(values: NDArray[np.uint16], table: NDArray[np.uint16]) -> None:
 
 
 @lru_cache(maxsize=1)
-def _encoded_16_bits() -> NDArray[Any]:
+def _encoded_16_bits() -> NDArray[np.uint16]:
     return _round_to_16_bits(linear_to_srgb(torch.arange(65536, dtype=torch.float64) / 65535))
 
 
 @lru_cache(maxsize=1)
-def _decoded_16_bits() -> NDArray[Any]:
+def _decoded_16_bits() -> NDArray[np.uint16]:
     return _round_to_16_bits(srgb_to_linear(torch.arange(65536, dtype=torch.float64) / 65535))
 
 
-def _round_to_16_bits(values: Tensor) -> NDArray[Any]:
-    return np.rint(65535 * values.numpy()).astype(np.uint16)
+def _round_to_16_bits(values: Tensor) -> NDArray[np.uint16]:
+    rounded: NDArray[np.uint16] = np.rint(65535 * values.numpy()).astype(np.uint16)
+    return rounded

@@ -11,7 +11,7 @@ from unblur.photos.photo import Pixels
 DECODER_ERRORS = (pyvips.Error, UnicodeDecodeError)
 """Exceptions of pyvips; the second where libvips quotes a damaged file's bytes in its reason."""
 
-JPEG_XL_ADVICE = "install a libvips that is built with libjxl, and run: pip uninstall pyvips-binary"
+JPEG_XL_ADVICE = "install libvips 8.15 or later, built with libjxl, and run: pip uninstall pyvips-binary"
 """How to get JPEG XL: without pyvips-binary, pyvips loads the libvips of the system."""
 
 
