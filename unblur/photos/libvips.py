@@ -12,12 +12,12 @@ DECODER_ERRORS = (pyvips.Error, UnicodeDecodeError)
 """Exceptions of pyvips; the second where libvips quotes a damaged file's bytes in its reason."""
 
 JPEG_XL_ADVICE = "install libvips 8.15 or later, built with libjxl, and run: pip uninstall pyvips-binary"
-"""How to get JPEG XL: without pyvips-binary, pyvips loads the libvips of the system."""
+"""Advice how to get JPEG XL. Without pyvips-binary, pyvips loads the libvips of the system."""
 
 
 _PROBE_LEVELS = 6
 _SAME_LAB = 0.5
-"""Colours that differ less in CIELAB look the same."""
+"""The difference in CIELAB below which two colours look the same."""
 
 
 def can_read_jpeg_xl() -> bool:

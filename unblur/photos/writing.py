@@ -63,7 +63,8 @@ _TEXTS_IN_EXIF = {"Description": 0x010E, "Title": 0x010E, "Author": 0x013B, "Cop
 """Texts of PNG and the tags of EXIF for the same."""
 
 _JXL_EFFORT = 3
-"""Of 1 to 9: a photograph of 24 megapixels takes 6 seconds, of which higher ones take several times as many."""
+"""The effort of libjxl, 1 to 9. At 3, a photograph of 24 megapixels takes 6 seconds; 5 takes twice as long for files
+that are 0.2 dB better."""
 
 _KEEP_EXIF, _KEEP_XMP, _KEEP_ICC = 1, 2, 8
 """Flags of what libvips writes besides pixels, `VipsForeignKeep`."""
