@@ -15,15 +15,16 @@ from smooth_picture import smooth
 from unblur.app.cli import main
 from unblur.errors import UnblurError
 from unblur.photos import jxl_file, opening, reading, writing
-from unblur.photos.exif_block import list_tags, read_orientation
+from unblur.photos.exif_block import list_tags, read_orientation, read_text
 from unblur.photos.icc_profile import make_grey_profile, make_rgb_profile
 from unblur.photos.jxl_file import JxlContents, insert_into_jxl, read_jxl_contents
 from unblur.photos.libvips import load_display_p3, to_vips
+from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 from unblur.photos.photo import Metadata, Photo
 from unblur.photos.reading import read_photo
 from unblur.photos.writing import list_left_behind, write_photo
 
-MAKE, ORIENTATION = 0x010F, 0x0112
+MAKE, ORIENTATION, SOFTWARE = 0x010F, 0x0112, 0x0131
 EXIF = exif(entry(MAKE, 2, 4, b"Abc\0"), entry(ORIENTATION, 3, 1, b"\6\0"))
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/></x:xmpmeta>'
 ADOBE_RGB = (0.3127, 0.3290, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
@@ -167,6 +168,15 @@ def test_metadata_are_preserved(tmp_path: Path, bare: bool) -> None:
     assert bare or back.metadata.icc == icc
     write_photo(back, tmp_path / "again.jxl")
     assert read_photo(tmp_path / "again.jxl").metadata == back.metadata
+
+
+@needs_jpeg_xl
+def test_marks_of_generated_detail_are_preserved(tmp_path: Path) -> None:
+    marked = mark_metadata(Metadata(), software="unblur 0.1.0, generative", source_type=COMPOSITE_WITH_GENERATED)
+    write_photo(Photo(pixels=smooth(), metadata=marked), tmp_path / "photo.jxl")
+    back = read_photo(tmp_path / "photo.jxl").metadata
+    assert read_text(back.exif, SOFTWARE) == "unblur 0.1.0, generative"
+    assert COMPOSITE_WITH_GENERATED.encode() in (back.xmp or b"")
 
 
 @needs_jpeg_xl
