@@ -170,8 +170,10 @@ def insert_into_tiff(
         exif.update({x: directory[y] for x, y in ((_PIXEL_X, _WIDTH), (_PIXEL_Y, _HEIGHT)) if x in exif})
     directory |= {tag: _Value(kind=kind, count=count, data=data) for tag, (kind, count, data) in added.items()}
     start = len(tiff) + len(tiff) % 2
-    written = tiff.ljust(start, b"\0") + _serialise(directory, layout.order, start)
-    return written[:4] + struct.pack(f"{layout.order}I", start) + written[8:]
+    place = struct.pack(f"{layout.order}I", start)
+    # A view, as a copy of the pixels of a large photograph takes as much memory as they do.
+    rest = memoryview(tiff)[8:]
+    return b"".join([tiff[:4], place, rest, bytes(start - len(tiff)), _serialise(directory, layout.order, start)])
 
 
 def make_resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[int, int, bytes]]:
