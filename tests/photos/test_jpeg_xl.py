@@ -89,6 +89,11 @@ def test_a_box_with_a_size_of_64_bits_is_read() -> None:
     contents = read_jxl_contents(container(wide))
     assert contents.exif == EXIF
     assert b"Exif" not in contents.picture
+    # A box that ends like the head of a wide one hides nothing.
+    ending = box(b"free", struct.pack(">I", 1) + b"Exif")
+    hidden = read_jxl_contents(container(ending, box(b"Exif", body)))
+    assert hidden.exif == EXIF
+    assert read_jxl_contents(hidden.picture).exif is None
 
 
 def test_the_offset_before_exif_is_heeded() -> None:
@@ -106,6 +111,28 @@ def test_compressed_boxes_that_cannot_be_read_are_named(monkeypatch: pytest.Monk
     assert contents.left_behind == ("the EXIF block", "the XMP packet")
     monkeypatch.setitem(sys.modules, "brotli", None)
     assert read_jxl_contents(container(compressed(b"xml ", XMP))).left_behind == ("the XMP packet",)
+
+
+def test_only_the_first_box_of_a_kind_is_decompressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jxl_file, "LARGEST_BLOCK_BYTES", 100_000)
+    bombs = [compressed(b"Exif", bytes(1_000_000))] * 20
+    tried = []
+    decompress = jxl_file._decompress
+    monkeypatch.setattr(jxl_file, "_decompress", lambda data: tried.append(data) or decompress(data))
+    assert read_jxl_contents(container(*bombs)).left_behind == ("the EXIF block",)
+    assert len(tried) == 1
+
+
+def test_metadata_go_before_a_codestream_of_any_head() -> None:
+    head = container()[:32]
+    wide = struct.pack(">I4sQ", 1, b"jxlc", 16 + len(BARE)) + BARE
+    unlimited = struct.pack(">I4s", 0, b"jxlc") + BARE
+    for last in (wide, unlimited, box(b"jxlc", BARE)):
+        written = insert_into_jxl(head + last, exif=EXIF[6:], xmp=XMP)
+        assert written.startswith(head)
+        assert written.endswith(last)
+        contents = read_jxl_contents(written)
+        assert (contents.exif, contents.xmp) == (EXIF, XMP)
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 2**32 - 1])

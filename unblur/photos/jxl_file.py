@@ -6,6 +6,7 @@ seconds, and decompress them without a limit.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from unblur.photos.heif_colours import boxes
@@ -50,8 +51,11 @@ def read_jxl_contents(jxl: bytes) -> JxlContents:
     blocks = _Blocks()
     if not jxl.startswith(_CODESTREAM):
         try:
-            for kind, start, end in boxes(jxl, 0, len(jxl)):
-                _read_box(blocks, jxl, kind, start, end)
+            for head, kind, start, end in _list_boxes(jxl):
+                content = kind if kind != _COMPRESSED else jxl[start : min(start + 4, end)]
+                if content in _KINDS:
+                    blocks.places.append(head + 4)
+                    _read_block(blocks, content, jxl[start:end], is_compressed=kind == _COMPRESSED)
         except (struct.error, ValueError, OverflowError):
             pass  # The decoder says what is wrong.
     picture = bytearray(jxl)
@@ -79,7 +83,7 @@ def insert_into_jxl(jxl: bytes, *, exif: bytes | None, xmp: bytes | None) -> byt
     if jxl.startswith(_CODESTREAM):
         return _CONTAINER + added + _encode_box(b"jxlc", jxl)
     # Before the codestream, which may go on to the end of the file.
-    place = next(start - 8 for kind, start, _ in boxes(jxl, 0, len(jxl)) if kind in (b"jxlc", b"jxlp"))
+    place = next(head for head, kind, _, _ in _list_boxes(jxl) if kind in (b"jxlc", b"jxlp"))
     return jxl[:place] + added + jxl[place:]
 
 
@@ -97,20 +101,23 @@ def _has_name(icc: bytes, names: tuple[str, ...]) -> bool:
     return any(name.encode("utf-16-be") in icc for name in names)
 
 
-def _read_box(blocks: _Blocks, jxl: bytes, kind: bytes, start: int, end: int) -> None:
-    content = kind if kind != _COMPRESSED else jxl[start : min(start + 4, end)]
-    if content not in _KINDS:
+def _list_boxes(jxl: bytes) -> Iterator[tuple[int, bytes, int, int]]:
+    """Yield the place of each box, its kind, and where its content begins and ends."""
+    head = 0
+    for kind, start, end in boxes(jxl, 0, len(jxl)):
+        yield head, kind, start, end
+        head = end
+
+
+def _read_block(blocks: _Blocks, kind: bytes, body: bytes, *, is_compressed: bool) -> None:
+    """Read the block of metadata in the first box of its kind."""
+    if kind in blocks.found or _KINDS[kind] in blocks.unreadable:
         return
-    # The kind is the last part of a box's head that is always there; a size of 64 bits may follow.
-    is_wide = jxl[start - 16 : start - 12] == struct.pack(">I", 1) and jxl[start - 12 : start - 8] == kind
-    blocks.places.append(start - 12 if is_wide else start - 4)
-    if content in blocks.found:
-        return
-    block = jxl[start:end] if kind != _COMPRESSED else _decompress(jxl[start + 4 : end])
+    block = _decompress(body.removeprefix(kind)) if is_compressed else body
     if block is None:
-        blocks.unreadable.append(_KINDS[content])
+        blocks.unreadable.append(_KINDS[kind])
     else:
-        blocks.found[content] = block
+        blocks.found[kind] = block
 
 
 def _decompress(data: bytes) -> bytes | None:
