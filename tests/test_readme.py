@@ -51,6 +51,8 @@ NOT_RUN = {
     ". .venv/bin/activate": "the same",
     "unblur photo.jpg": "the same",
     "pip install 'unblur[cluster]'": "installs",
+    "pip install 'unblur[jxl]'": "installs",
+    "pip uninstall pyvips-binary": "removes what the other tests need; test_jpeg_xl.py needs libvips without it",
     "unblur restore s3://museum/scans -o s3://museum/restored --recursive --ray auto": "needs a cluster; "
     "test_cluster_restore.py starts one",
     "OMP_NUM_THREADS=1 unblur restore s3://museum/scans -o s3://museum/restored -r --ray auto": "the same",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from formats_here import WRITTEN_FOR_PILLOW
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.marks import COMPOSITE_WITH_GENERATED, mark_metadata
 from unblur.photos.photo import Metadata, Photo
 from unblur.photos.reading import read_photo
@@ -68,7 +68,7 @@ def xmp_in(image: Image.Image) -> bytes:
     return xmp
 
 
-@pytest.mark.parametrize("suffix", sorted(WRITABLE_SUFFIXES))
+@pytest.mark.parametrize("suffix", WRITTEN_FOR_PILLOW)
 @pytest.mark.parametrize("bare", [True, False], ids=["bare", "with metadata"])
 def test_pillow_reads_the_marks_in_every_format(tmp_path: Path, suffix: str, bare: bool) -> None:
     pixels = np.full((40, 60, 3), 90, np.uint8)

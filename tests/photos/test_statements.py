@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from formats_here import WRITTEN_FOR_PILLOW
 from made_files import chunk, directory, entry, exif, jpeg, png, segment, tiff, with_segments
 from PIL import Image, ImageCms, IptcImagePlugin
 from smooth_picture import smooth
 
 from unblur.errors import UnblurError
-from unblur.photos.formats import WRITABLE_SUFFIXES
 from unblur.photos.photo import Metadata, Photo, Resolution, Text
 from unblur.photos.reading import read_photo
 from unblur.photos.writing import list_left_behind, write_photo
 
-SUFFIXES = sorted(WRITABLE_SUFFIXES - {".jpeg", ".tiff"})
+SUFFIXES = [suffix for suffix in WRITTEN_FOR_PILLOW if suffix not in (".jpeg", ".tiff")]
 X, Y, UNIT = 0x011A, 0x011B, 0x0128
 MAKE, ARTIST, COPYRIGHT, RATING, UNKNOWN = 0x010F, 0x013B, 0x8298, 0x4746, 0xBEEF
 

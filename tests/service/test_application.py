@@ -19,6 +19,7 @@ from tests.fuzz import mutated
 from tests.service.held_engine import MOST_PIXELS, HeldEngine, MakeClient, encode_photo, read_pixels
 from unblur.app.cli import main
 from unblur.app.serve_engine import RestoringEngine
+from unblur.photos import writing
 from unblur.service.options import MEDIA_TYPES
 
 JPEG = {"content-type": "image/jpeg"}
@@ -99,12 +100,24 @@ def test_an_unchanged_photograph_comes_with_the_reason(held_client: TestClient) 
     assert answer.json()["report"]["left_behind"] == ["the video"]
 
 
+def test_a_format_that_cannot_be_written_here_is_refused_in_a_sentence(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "can_write_jpeg_xl", lambda: False)
+    for query, accept in (("&format=jxl", "*/*"), ("", "image/jxl")):
+        answer = client.post(f"/restore?mode=fast{query}", content=encode_photo(), headers=JPEG | {"accept": accept})
+        assert answer.status_code == 422
+        assert "cannot write JPEG XL" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("name", MEDIA_TYPES)
 def test_the_accept_header_asks_for_another_format(name: Any, client: TestClient) -> None:
     wanted = MEDIA_TYPES[name]
+    if name == "jxl" and not writing.can_write_jpeg_xl():
+        pytest.skip("this libvips was built without libjxl")
     answer = client.post("/restore?mode=fast", content=encode_photo(), headers=JPEG | {"accept": wanted})
     assert answer.headers["content-type"] == wanted
-    if name != "avif":
+    if name not in ("avif", "jxl"):
         assert read_pixels(answer.content).shape == (80, 96, 3)
 
 

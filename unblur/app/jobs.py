@@ -11,7 +11,7 @@ from pathlib import Path
 
 from unblur.errors import UnblurError
 from unblur.names import Mode
-from unblur.photos.formats import RESTORABLE_SUFFIXES, WRITABLE_SUFFIXES, choose_result_suffix
+from unblur.photos.formats import OUTPUT_SUFFIXES, RESTORABLE_SUFFIXES, choose_result_suffix
 
 RESULT_SUFFIXES: dict[Mode, str] = {
     "faithful": "_unblurred",
@@ -122,7 +122,9 @@ def name_result(photo: Path, suffix: str, extension: str) -> str:
 
 def make_job(source: Path, target: Path, *, compare: bool, uncertainty: bool) -> Job:
     """Return the job that writes the result to `target`, and further pictures beside it."""
-    comparison = target.with_name(make_result_name(target.stem, f"{COMPARE_SUFFIX}{target.suffix}"))
+    comparison = target.with_name(
+        make_result_name(target.stem, f"{COMPARE_SUFFIX}{choose_result_suffix(target.suffix)}")
+    )
     uncertainty_map = target.with_name(make_result_name(target.stem, f"{UNCERTAINTY_SUFFIX}.png"))
     return Job(
         source=source,
@@ -234,14 +236,14 @@ def _parse_output_file(output: str | None, arguments: Sequence[str], sources: Se
     path = Path(output)
     if _is_folder(path) or output.endswith(("/", os.sep)):
         return None
-    if path.suffix.lower() in WRITABLE_SUFFIXES or _read_file_id(path) is not None:
+    if path.suffix.lower() in OUTPUT_SUFFIXES or _read_file_id(path) is not None:
         if len(sources) != 1 or len(arguments) != 1 or Path(arguments[0]) != sources[0].path:
             raise UsageError(f"-o {output} names one file, which needs one photograph; for several, name a folder.")
         return path
     if path.suffix and len(arguments) == 1 and Path(arguments[0]) == sources[0].path:
         raise UsageError(
             f'-o {output} ends in "{path.suffix}", which is not a format that photographs are written in; '
-            f"use one of {', '.join(sorted(WRITABLE_SUFFIXES))}, or end the name of a folder with a slash."
+            f"use one of {', '.join(sorted(OUTPUT_SUFFIXES))}, or end the name of a folder with a slash."
         )
     return None
 
@@ -249,7 +251,7 @@ def _parse_output_file(output: str | None, arguments: Sequence[str], sources: Se
 def find_new_folder(output: str) -> Path | None:
     """Return the folder that has to be created for `output`; None if it exists. Valid before anything is written."""
     path = Path(output)
-    is_file = path.suffix.lower() in WRITABLE_SUFFIXES and not output.endswith(("/", os.sep)) and not _is_folder(path)
+    is_file = path.suffix.lower() in OUTPUT_SUFFIXES and not output.endswith(("/", os.sep)) and not _is_folder(path)
     folder = path.parent if is_file else path
     return None if _exists(folder) else folder
 

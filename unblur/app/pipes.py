@@ -17,6 +17,7 @@ SUFFIXES: dict[Kind, str] = {
     "WebP": ".webp",
     "TIFF": ".tif",
     "HEIF": ".heic",
+    "JPEG XL": ".jxl",
     "RAW": ".dng",
 }
 """Suffixes of the files that stdin may hold."""

@@ -14,7 +14,7 @@ from unblur.names import Mode, Runtime, ShakeChoice
 if TYPE_CHECKING:
     from unblur.app.jobs import Job
 
-LOSSLESS = ("png", "tif")
+LOSSLESS = ("png", "tif", "dng")
 """Formats without a quality."""
 
 # PyTorch and libvips are imported only before work begins, so that help and usage errors appear at once.
@@ -36,7 +36,8 @@ def restore(
         str | None, arg(metavar="TEXT", help_behavior_hint="(default: _unblurred, _unblurred_fast or _generated)")
     ] = None,
     format: Annotated[  # noqa: A002 - the name of the option
-        Literal["same", "jpg", "png", "webp", "tif", "avif"], arg(metavar="same|jpg|png|webp|tif|avif")
+        Literal["same", "jpg", "png", "webp", "tif", "avif", "jxl", "dng"],
+        arg(metavar="same|jpg|png|webp|tif|avif|jxl|dng"),
     ] = "same",
     quality: OptionalNumber = None,
     compare: Flag = False,
@@ -69,8 +70,10 @@ def restore(
         skip_existing: Skip photographs that already have a result.
         overwrite: Replace existing results. Without this or --skip-existing, an existing result is an error.
         suffix: Text that is added to the name of each result; may be empty if OUT is another folder.
-        format: File format of the results; same is the format of the photograph.
-        quality: Quality of JPEG, WebP and AVIF files, from 1 to 100; by default 95 for JPEG and WebP and 90 for AVIF.
+        format: File format of the results; same is the format of the photograph, and TIFF for raw files. dng: linear
+            light, for raw files only. jxl: needs a libvips that has JPEG XL.
+        quality: Quality of JPEG, WebP, AVIF and JPEG XL files, from 1 to 100; by default 90 for AVIF and 95 for the
+            others.
         compare: Also write a picture that shows before and after side by side.
         jobs: Photographs in work at a time, by default 1: while the network restores one, others are decoded and
             encoded. With --ray, the most processes that restore, by default as many as the cluster has cores for.

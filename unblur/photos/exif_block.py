@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from unblur.photos.photo import Resolution
 from unblur.photos.tiff_directories import (
+    ASCII,
     EXIF,
     EXIF_HEADER,
     LONG,
@@ -77,6 +78,18 @@ def read_orientation(exif: bytes | None) -> int:
                 number = read_whole_number(block, layout, entry)
                 return number if number is not None and 1 <= number <= 8 else 1
     return 1
+
+
+def read_text(exif: bytes | None, tag: int) -> str:
+    """Return the text of a tag of the first directory; empty if there is none."""
+    block = (exif or b"").removeprefix(EXIF_HEADER)
+    with suppress(struct.error, ValueError):
+        layout = read_layout(block)
+        for entry in entries(block, layout, layout.find_first_directory(block)):
+            if entry.tag == tag and entry.kind == ASCII:
+                text = block[entry.start : entry.start + entry.size].split(b"\0")[0]
+                return text.decode("ascii", "replace").strip()
+    return ""
 
 
 def read_exif_resolution(exif: bytes | None) -> Resolution | None:

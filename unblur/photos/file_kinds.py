@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-VipsKind = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIF"]
-"""Formats that libvips reads. HEIF is the container of HEIC and AVIF."""
+VipsKind = Literal["JPEG", "PNG", "WebP", "TIFF", "HEIF", "JPEG XL"]
+"""Formats that libvips reads, JPEG XL where it is built with libjxl. HEIF is the container of HEIC and AVIF."""
 
 Kind = VipsKind | Literal["RAW"]
 """Formats that are read; RAW stands for the raw files of all cameras."""
@@ -35,8 +35,6 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"8BPS", "Photoshop file"),
     (0, b"\x76\x2f\x31\x01", "OpenEXR file"),
     (0, b"#?RADIANCE", "Radiance HDR file"),
-    (0, b"\xff\x0a", "JPEG XL file"),
-    (4, b"JXL ", "JPEG XL file"),
     (4, b"jP  ", "JPEG 2000 file"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000 file"),
     (0, b"PK\x03\x04", "ZIP archive"),
@@ -55,6 +53,8 @@ def detect_kind(head: bytes) -> VipsKind | None:
             return "TIFF"
         case b"RIFF" if head[8:12] == b"WEBP":
             return "WebP"
+    if head[:2] == b"\xff\x0a" or head[:12] == b"\0\0\0\x0cJXL \r\n\x87\n":
+        return "JPEG XL"
     if head[:3] == b"\xff\xd8\xff":
         return "JPEG"
     return "HEIF" if _HEIF_BRANDS & _read_brands(head) else None

@@ -1,13 +1,16 @@
 """The formats of photographs, by the suffix of the file."""
 
-WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif"})
-"""Suffixes of the photographs that can be read and written, in lower case."""
+WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif", ".jxl"})
+"""Suffixes of the photographs that can be read and written, in lower case; JPEG XL only with a libvips that has it."""
 
 READABLE_SUFFIXES = WRITABLE_SUFFIXES | {".heic", ".heif", ".hif", ".mpo"}
 """These, and those that are only read: HEIC, because what writes it is under the GPL, and MPO, several JPEGs."""
 
 RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"})
 """Suffixes of raw files of cameras. Most look like TIFF inside, whose first image is a thumbnail."""
+
+OUTPUT_SUFFIXES = WRITABLE_SUFFIXES | {".dng"}
+"""Suffixes of results: only what was a raw file becomes a DNG file, of linear light."""
 
 RESTORABLE_SUFFIXES = READABLE_SUFFIXES | RAW_SUFFIXES
 """Suffixes of the photographs that can be restored; data sets hold no raw files."""

@@ -23,17 +23,22 @@ def is_display_p3(path: Path, primaries: int, transfer: int) -> bool:
 
     Raises UnblurError, about the photograph `path`, when they are neither, such as those of HDR.
     """
-    if transfer in _HDR_TRANSFERS:
-        raise UnblurError(
-            f"{path} is an HDR photograph ({_HDR_TRANSFERS[transfer]}), which is not supported; "
-            "export it as JPEG or TIFF first."
-        )
+    refuse_hdr(path, transfer)
     if primaries not in _SRGB_PRIMARIES | {_DISPLAY_P3_PRIMARIES} or transfer not in _SRGB_TRANSFERS:
         raise UnblurError(
             f"{path} has colours that are not supported (primaries {primaries}, transfer {transfer} of H.273); "
             "export it as JPEG or TIFF first."
         )
     return primaries == _DISPLAY_P3_PRIMARIES
+
+
+def refuse_hdr(path: Path, transfer: int) -> None:
+    """Raise UnblurError, about the photograph `path`, for the transfer functions of HDR."""
+    if transfer in _HDR_TRANSFERS:
+        raise UnblurError(
+            f"{path} is an HDR photograph ({_HDR_TRANSFERS[transfer]}), which is not supported; "
+            "export it as JPEG or TIFF first."
+        )
 
 
 def read_code_points(data: bytes) -> tuple[int, int]:

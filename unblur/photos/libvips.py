@@ -11,10 +11,58 @@ from unblur.photos.photo import Pixels
 DECODER_ERRORS = (pyvips.Error, UnicodeDecodeError)
 """Exceptions of pyvips; the second where libvips quotes a damaged file's bytes in its reason."""
 
+JPEG_XL_ADVICE = "install libvips 8.15 or later, built with libjxl, and run: pip uninstall pyvips-binary"
+"""Advice how to get JPEG XL. Without pyvips-binary, pyvips loads the libvips of the system."""
+
+
+_PROBE_LEVELS = 6
+_SAME_LAB = 0.5
+"""The difference in CIELAB below which two colours look the same."""
+
+
+def can_read_jpeg_xl() -> bool:
+    """Return whether this libvips decodes JPEG XL, which that of the package pyvips-binary does not."""
+    return bool(pyvips.type_find("VipsOperation", "jxlload_buffer"))
+
+
+def can_write_jpeg_xl() -> bool:
+    """Return whether this libvips encodes JPEG XL."""
+    return bool(pyvips.type_find("VipsOperation", "jxlsave_buffer"))
+
 
 def load_display_p3() -> bytes:
     """Return the ICC profile of Display P3."""
     return bytes(pyvips.Image.profile_load("p3"))
+
+
+def find_same_colours(image: Any) -> bytes | None:
+    """Return libvips's profile of sRGB or Display P3, for grey of sRGB's grey, if that of `image` has the same colours.
+
+    None for any other profile. One for another number of channels, and one that nobody can read, counts as sRGB.
+    """
+    channels = 1 if image.bands <= 2 else 3
+    levels = np.linspace(0, 255, _PROBE_LEVELS).round().astype(np.uint8)
+    probe = to_vips(np.stack(np.meshgrid(*channels * [levels]), axis=-1).reshape(_PROBE_LEVELS, -1, channels))
+    own = _read_lab(probe, bytes(image.get("icc-profile-data")))
+    if own is None:
+        return None
+    for name in ("srgb", "p3") if channels == 3 else ("sgrey",):
+        profile = bytes(pyvips.Image.profile_load(name))
+        standard = _read_lab(probe, profile)
+        if standard is not None and np.abs(own - standard).max() < _SAME_LAB:
+            return profile
+    return None
+
+
+def _read_lab(probe: Any, profile: bytes) -> Pixels | None:
+    """Return the CIELAB colours of `probe` by a profile; None where the profile cannot be read."""
+    described = probe.copy()
+    described.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    try:
+        lab: Pixels = described.icc_import(embedded=True, pcs="lab", intent="relative").numpy()
+    except DECODER_ERRORS:
+        return None
+    return lab
 
 
 def read_block(image: Any, field: str) -> bytes | None:

@@ -8,6 +8,7 @@ from unblur.errors import UnblurError
 from unblur.memory import free_memory
 from unblur.photos.file_kinds import HEAD_BYTES, Kind, detect_kind, name_other_kind
 from unblur.photos.formats import RAW_SUFFIXES
+from unblur.photos.libvips import JPEG_XL_ADVICE, can_read_jpeg_xl
 from unblur.regular_files import open_regular
 
 PhotoSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -90,11 +91,11 @@ def _recognise_kind(path: Path, head: bytes) -> Kind:
         return "RAW"
     if kind is None:
         name = name_other_kind(head)
-        if name.startswith("JPEG XL"):
-            raise UnblurError(
-                f"{path} is a JPEG XL file, which the libvips that this program installs cannot decode; "
-                "convert it to TIFF or PNG first, for example with djxl."
-            )
         article = "an" if name.startswith(("OpenEXR", "SVG")) else "a"
         raise UnblurError(f"{path} is {article} {name} and not a photograph that can be read; {READABLE}.")
+    if kind == "JPEG XL" and not can_read_jpeg_xl():
+        raise UnblurError(
+            f"{path} is a JPEG XL file, which the libvips that pip installs cannot decode; "
+            f"convert it to TIFF or PNG first, for example with djxl, or {JPEG_XL_ADVICE}."
+        )
     return kind

@@ -58,6 +58,8 @@ class Metadata:
     resolution: Resolution | None = None
     """The resolution in the file's own format; EXIF may have another one of its own."""
     texts: tuple[Text, ...] = ()
+    was_raw: bool = False
+    """True for a raw file, whose developed pixels are sRGB of 16 bits: only such a photograph becomes a DNG file."""
     left_behind: tuple[str, ...] = ()
     """Contents of the file besides the photograph that reading dropped: "the video", "the gain map" and so on."""
 

@@ -20,9 +20,10 @@ from unblur.memory import free_memory
 from unblur.photos import exif_block, heif_file, webp_file, xmp_packet
 from unblur.photos.file_kinds import VipsKind
 from unblur.photos.heic import decode_heic
-from unblur.photos.heif_colours import is_display_p3, read_code_points
+from unblur.photos.heif_colours import is_display_p3, read_code_points, refuse_hdr
 from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, make_rgb_profile
 from unblur.photos.jpeg_file import read_jpeg_contents
+from unblur.photos.jxl_file import is_linear_resort, read_jxl_contents, says_nothing
 from unblur.photos.libvips import DECODER_ERRORS, load_display_p3, read_block, read_reason
 from unblur.photos.opening import UNNAMED, PhotoSource, check_kind, read_source
 from unblur.photos.photo import Metadata, Photo, Pixels
@@ -45,6 +46,9 @@ of photographs needs one for some 20; of nothing at all, PNG needs one for 340 a
 
 MEMORY_COPIES = 3
 """Copies of a photograph's pixels that are in memory at a time: its own, the restored ones, and those being written."""
+
+JXL_BYTES_PER_VALUE = 4
+"""Memory that libjxl takes for each channel of a pixel: it decodes the whole picture in float32 or int32."""
 
 _USUAL_GAMMA = 2.2
 """The gamma of a PNG, 1 / 0.45455, that means the curve of sRGB."""
@@ -89,7 +93,8 @@ def read_photo(source: PhotoSource, *, most_pixels: int = MAX_PIXELS) -> Photo:
         opened = _open(path, data, kind, most_pixels)
         _refuse_other_pictures(path, opened)
         image = opened.image
-        bytes_per_px = MEMORY_COPIES * image.bands * (1 if image.format == "uchar" else 2)
+        bytes_per_value = MEMORY_COPIES * (1 if image.format == "uchar" else 2)
+        bytes_per_px = image.bands * (bytes_per_value + (JXL_BYTES_PER_VALUE if kind == "JPEG XL" else 0))
         _refuse_too_large(path, (image.width, image.height), bytes_per_px, len(data), most_pixels)
         is_heic = kind == "HEIF" and opened.image.get("heif-compression") != "av1"
     except DECODER_ERRORS as error:
@@ -121,7 +126,7 @@ def _read_raw(path: Path, data: bytes, most_pixels: int) -> Photo:
     raw = open_raw(path, data)
     _refuse_too_large(path, (raw.width, raw.height), RAW_BYTES_PER_PX, len(data), most_pixels)
     pixels = develop_raw(path, raw)
-    metadata = _select_metadata(Metadata(exif=raw.exif, icc=bytes(pyvips.Image.profile_load("srgb"))))
+    metadata = _select_metadata(Metadata(exif=raw.exif, icc=bytes(pyvips.Image.profile_load("srgb")), was_raw=True))
     return Photo(pixels=pixels, metadata=metadata)
 
 
@@ -156,6 +161,8 @@ def _open(path: Path, data: bytes, kind: VipsKind, most_pixels: int) -> _Opened:
             return _Opened(image=image, metadata=metadata, orientation=None, pictures=_count_pages(image), rows=rows)
         case "HEIF":
             return _open_heif(path, data)
+        case "JPEG XL":
+            return _open_jxl(path, data)
 
 
 def _open_jpeg(path: Path, data: bytes) -> _Opened:
@@ -222,6 +229,36 @@ def _open_heif(path: Path, data: bytes) -> _Opened:
         # Tiles and gain maps, which libvips counts unless they are hidden, are parts.
         pictures=heif_file.count_pictures(data) or _count_pages(image),
         rows=partial(pyvips.Image.heifload_buffer, hidden, fail_on="error"),
+        missing_share_if_cut=0.0,
+    )
+
+
+def _open_jxl(path: Path, data: bytes) -> _Opened:
+    contents = read_jxl_contents(data)
+    image = pyvips.Image.jxlload_buffer(contents.picture, fail_on="error")
+    icc = read_block(image, "icc-profile-data") or b""
+    if icc[16:20] == b"CMYK":
+        raise UnblurError(f"{path} is a CMYK (print) picture; convert it to RGB first.")
+    if is_linear_resort(icc):
+        raise UnblurError(
+            f"{path} is in linear light, or has a colour profile that its decoder does not apply; "
+            "convert it to PNG first, for example with djxl."
+        )
+    # Older libvips does not say it, and some files hold HDR behind a profile.
+    if image.get_typeof("cicp-transfer-characteristics"):
+        refuse_hdr(path, image.get("cicp-transfer-characteristics"))
+    return _Opened(
+        image=image,
+        metadata=Metadata(
+            exif=contents.exif,
+            xmp=contents.xmp,
+            icc=None if says_nothing(icc) else icc or None,
+            left_behind=contents.left_behind,
+        ),
+        # The decoder turns pictures upright by the file's own orientation, which counts and not that of EXIF.
+        orientation=1,
+        pictures=_count_pages(image),
+        rows=partial(pyvips.Image.jxlload_buffer, contents.picture, fail_on="error"),
         missing_share_if_cut=0.0,
     )
 

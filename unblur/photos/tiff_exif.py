@@ -5,8 +5,9 @@ place, copyright) are lifted out of a TIFF or BigTIFF file into an EXIF block as
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from unblur.photos.photo import Metadata, Resolution
 from unblur.photos.tiff_directories import (
@@ -140,10 +141,13 @@ def limit_exif(exif: bytes, most_bytes: int) -> bytes:
     return exif
 
 
-def insert_into_tiff(tiff: bytes, metadata: Metadata) -> bytes:
+def insert_into_tiff(
+    tiff: bytes, metadata: Metadata, added: Mapping[int, tuple[int, int, bytes]] = MappingProxyType({})
+) -> bytes:
     """Return the TIFF file with the description in the EXIF block, and the resolution, in place of its own.
 
-    Only the first directory is written anew, at the end of the file: pixels stay where they are.
+    Only the first directory is written anew, at the end of the file: pixels stay where they are. `added` has the type,
+    the count and the bytes of the values of further tags, in the file's own byte order, which replace all others.
     """
     try:
         layout = read_layout(tiff)
@@ -164,9 +168,12 @@ def insert_into_tiff(tiff: bytes, metadata: Metadata) -> bytes:
     if isinstance(exif, dict):
         # They may say what the photograph measured before it was turned upright.
         exif.update({x: directory[y] for x, y in ((_PIXEL_X, _WIDTH), (_PIXEL_Y, _HEIGHT)) if x in exif})
+    directory |= {tag: _Value(kind=kind, count=count, data=data) for tag, (kind, count, data) in added.items()}
     start = len(tiff) + len(tiff) % 2
-    written = tiff.ljust(start, b"\0") + _serialise(directory, layout.order, start)
-    return written[:4] + struct.pack(f"{layout.order}I", start) + written[8:]
+    place = struct.pack(f"{layout.order}I", start)
+    # A view, as a copy of the pixels of a large photograph takes as much memory as they do.
+    rest = memoryview(tiff)[8:]
+    return b"".join([tiff[:4], place, rest, bytes(start - len(tiff)), _serialise(directory, layout.order, start)])
 
 
 def make_resolution_entries(resolution: Resolution, order: str) -> dict[int, tuple[int, int, bytes]]:

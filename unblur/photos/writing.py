@@ -6,18 +6,30 @@ own, because libvips rewrites them and invents what is missing.
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyvips
 
 from unblur.atomic import write_atomically
 from unblur.errors import UnblurError
-from unblur.photos import avif_file, exif_block, jpeg_file, xmp_packet
+from unblur.photos import avif_file, dng_file, exif_block, jpeg_file, xmp_packet
+from unblur.photos.color import decode_16_bits
+from unblur.photos.dng_file import convert_to_dng
 from unblur.photos.exif_block import read_exif_resolution
-from unblur.photos.formats import LARGEST_SIDE_PX, WRITABLE_SUFFIXES
+from unblur.photos.formats import LARGEST_SIDE_PX, OUTPUT_SUFFIXES
 from unblur.photos.iptc import LARGEST_IN_JPEG_BYTES
 from unblur.photos.jpeg_file import insert_into_jpeg, select_comments
-from unblur.photos.libvips import DECODER_ERRORS, read_block, read_reason, to_vips
+from unblur.photos.jxl_file import insert_into_jxl
+from unblur.photos.libvips import (
+    DECODER_ERRORS,
+    JPEG_XL_ADVICE,
+    can_write_jpeg_xl,
+    find_same_colours,
+    read_block,
+    read_reason,
+    to_vips,
+)
 from unblur.photos.photo import Photo, Text, round_to_8_bits
 from unblur.photos.png_file import insert_into_png
 from unblur.photos.tiff_directories import ASCII, EXIF_HEADER
@@ -27,7 +39,7 @@ from unblur.photos.tiff_exif import (
 )
 from unblur.photos.webp_file import insert_into_webp
 
-DEFAULT_QUALITIES = {".jpg": 95, ".jpeg": 95, ".webp": 95, ".avif": 90}
+DEFAULT_QUALITIES = {".jpg": 95, ".jpeg": 95, ".webp": 95, ".avif": 90, ".jxl": 95}
 """Qualities of the lossy formats, from 1 to 100. JPEG and AVIF are written without chroma subsampling: a restored
 photograph must not lose again what it just regained."""
 
@@ -39,10 +51,20 @@ _LARGEST_EXIF_BYTES = {
     ".avif": avif_file.LARGEST_EXIF_BYTES,
 }
 
-_LARGEST_IPTC_BYTES = {".jpg": LARGEST_IN_JPEG_BYTES, ".jpeg": LARGEST_IN_JPEG_BYTES, ".tif": 2**31, ".tiff": 2**31}
+_LARGEST_IPTC_BYTES = {
+    ".jpg": LARGEST_IN_JPEG_BYTES,
+    ".jpeg": LARGEST_IN_JPEG_BYTES,
+    ".tif": 2**31,
+    ".tiff": 2**31,
+    ".dng": 2**31,
+}
 
 _TEXTS_IN_EXIF = {"Description": 0x010E, "Title": 0x010E, "Author": 0x013B, "Copyright": 0x8298}
 """Texts of PNG and the tags of EXIF for the same."""
+
+_JXL_EFFORT = 3
+"""The effort of libjxl, 1 to 9. At 3, a photograph of 24 megapixels takes 6 seconds; 5 takes twice as long for files
+that are 0.2 dB better."""
 
 _KEEP_EXIF, _KEEP_XMP, _KEEP_ICC = 1, 2, 8
 """Flags of what libvips writes besides pixels, `VipsForeignKeep`."""
@@ -51,10 +73,11 @@ _KEEP_EXIF, _KEEP_XMP, _KEEP_ICC = 1, 2, 8
 def write_photo(photo: Photo, path: str | Path, quality: int | None = None) -> None:
     """Write `photo` in the format that the suffix of `path` names, atomically.
 
-    JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. Metadata that the format does not hold are left out;
-    `list_left_behind` names them. `quality`, from 1 to 100, is that of JPEG, WebP and AVIF; by default 95, 95 and 90.
-    Raises UnblurError when `photo` is not a Photo, the quality is out of range, the format cannot hold the photograph
-    (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
+    JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. DNG holds linear light, and only of what was a raw
+    file. JPEG XL needs a libvips that has it. Metadata that the format does not hold are left out; `list_left_behind`
+    names them. `quality`, from 1 to 100, is that of JPEG, WebP, AVIF and JPEG XL; by default 90 for AVIF and 95 for the
+    others. Raises UnblurError when `photo` is not a Photo, the quality is out of range, the format cannot hold the
+    photograph (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
     """
     path = Path(path)
     if not isinstance(photo, Photo):
@@ -95,9 +118,15 @@ def check_quality(quality: int | None) -> None:
 def check_format(photo: Photo, path: Path) -> None:
     """Raise UnblurError if `write_photo` would, because of the format that the suffix of `path` names."""
     suffix = path.suffix.lower()
-    if suffix not in WRITABLE_SUFFIXES:
+    if suffix not in OUTPUT_SUFFIXES:
         raise UnblurError(
-            f"{path} has no suffix of a photograph that can be written; use {', '.join(sorted(WRITABLE_SUFFIXES))}."
+            f"{path} has no suffix of a photograph that can be written; use {', '.join(sorted(OUTPUT_SUFFIXES))}."
+        )
+    if suffix == ".dng":
+        _check_dng(photo, path)
+    if suffix == ".jxl" and not can_write_jpeg_xl():
+        raise UnblurError(
+            f"{path}: the libvips that pip installs cannot write JPEG XL; write .avif instead, or {JPEG_XL_ADVICE}."
         )
     largest_px = LARGEST_SIDE_PX.get(suffix)
     if largest_px is not None and max(photo.height, photo.width) > largest_px:
@@ -115,12 +144,26 @@ def check_format(photo: Photo, path: Path) -> None:
         )
 
 
+def _check_dng(photo: Photo, path: Path) -> None:
+    if not photo.metadata.was_raw or photo.bit_depth != 16 or photo.pixels.shape[2] != 3 or photo.alpha is not None:
+        raise UnblurError(
+            f"{path}: only a raw file of a camera becomes a DNG file, and this photograph was none; write .tif instead."
+        )
+    if photo.width * photo.height > dng_file.MOST_PIXELS:
+        raise UnblurError(
+            f"{path}: DNG holds at most {dng_file.MOST_PIXELS:,} pixels, not {photo.width} x {photo.height}; "
+            "write .tif instead."
+        )
+
+
 def list_left_behind(photo: Photo, path: Path) -> tuple[str, ...]:
     """Return the contents of the photograph's file that the file `path` does not hold, such as "the video"."""
     suffix = path.suffix.lower()
     names = list(photo.metadata.left_behind)
     if len(photo.metadata.exif or b"") > _LARGEST_EXIF_BYTES.get(suffix, 2**32):
         names.append("the largest values of EXIF")
+    if photo.metadata.icc is not None and _select_icc(photo, suffix) is None:
+        names.append("the colour profile")
     if photo.metadata.iptc is not None and _select_iptc(photo, suffix) is None:
         names.append("the IPTC block")
     lost = [text for text in photo.metadata.texts if text not in _select_texts(photo.metadata.texts, suffix)]
@@ -140,7 +183,7 @@ def _encode(photo: Photo, suffix: str, quality: int | None) -> bytes:
     resolution = metadata.resolution or read_exif_resolution(exif)
     texts = tuple(_select_texts(metadata.texts, suffix))
     lossy_quality = DEFAULT_QUALITIES.get(suffix) if quality is None else quality
-    for field, content in (("icc-profile-data", metadata.icc), ("xmp-data", xmp)):
+    for field, content in (("icc-profile-data", _select_icc(photo, suffix)), ("xmp-data", xmp)):
         if content is not None:
             image.set_type(pyvips.GValue.blob_type, field, content)
     match suffix:
@@ -160,6 +203,15 @@ def _encode(photo: Photo, suffix: str, quality: int | None) -> bytes:
         case ".tif" | ".tiff":
             tiff = image.tiffsave_buffer(compression="deflate", predictor="horizontal", keep=_KEEP_ICC | _KEEP_XMP)
             return insert_into_tiff(bytes(tiff), replace(metadata, exif=exif))
+        case ".jxl":
+            return insert_into_jxl(_encode_jxl(image, lossy_quality), exif=block, xmp=xmp)
+        case ".dng":
+            light = to_vips(decode_16_bits(photo.pixels))
+            if xmp is not None:
+                light.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
+            # Readers expect 16 bits uncompressed, or as lossless JPEG, which libtiff does not write.
+            tiff = light.tiffsave_buffer(compression="none", keep=_KEEP_XMP)
+            return convert_to_dng(bytes(tiff), replace(metadata, exif=exif))
         case _:
             if exif is not None:
                 image.set_type(pyvips.GValue.blob_type, "exif-data", avif_file.make_placeholder(exif))
@@ -177,6 +229,24 @@ def _encode(photo: Photo, suffix: str, quality: int | None) -> bytes:
             return avif_file.insert_exif(bytes(avif), placed, exif)
 
 
+def _encode_jxl(image: Any, quality: int | None) -> bytes:
+    """Encode the pixels as JPEG XL, with the profile of the image.
+
+    Lossy where the colours are those of sRGB or Display P3, and else without loss: decoders apply few other profiles to
+    lossy files and return linear light instead, and libjxl 0.7 ends the whole program where a lossy file is to have a
+    damaged profile.
+    """
+    colours = image.copy()
+    is_lossless = False
+    if image.get_typeof("icc-profile-data"):
+        profile = find_same_colours(image)
+        is_lossless = profile is None
+        if profile is not None:
+            colours.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    options: dict[str, Any] = {"lossless": True} if is_lossless else {"Q": quality}
+    return bytes(colours.jxlsave_buffer(effort=_JXL_EFFORT, keep=_KEEP_ICC, **options))
+
+
 def _select_exif(photo: Photo, suffix: str) -> bytes | None:
     """Return the EXIF block for a file of this suffix, with entries that its format has no other place for, or None."""
     metadata = photo.metadata
@@ -190,9 +260,18 @@ def _select_exif(photo: Photo, suffix: str) -> bytes | None:
     }
     if described:
         exif = exif_block.with_entries(exif, described)
-    if metadata.resolution is not None and suffix in (".webp", ".avif"):
+    if metadata.resolution is not None and suffix in (".webp", ".avif", ".jxl"):
         exif = exif_block.add_resolution(exif, metadata.resolution)
     return None if exif is None else limit_exif(exif, _LARGEST_EXIF_BYTES.get(suffix, 2**32))
+
+
+def _select_icc(photo: Photo, suffix: str) -> bytes | None:
+    """Return the colour profile for a file of this suffix; None if its format cannot hold it.
+
+    libjxl does not read files with profiles that are neither of RGB nor of grey, such as damaged ones.
+    """
+    icc = photo.metadata.icc
+    return None if icc is None or (suffix == ".jxl" and icc[16:20] not in (b"RGB ", b"GRAY")) else icc
 
 
 def _select_iptc(photo: Photo, suffix: str) -> bytes | None:

@@ -93,7 +93,7 @@ class Engine(Protocol):
 class Answer(BaseModel):
     """The answer in JSON."""
 
-    media_type: Literal["image/jpeg", "image/png", "image/webp", "image/tiff", "image/avif"]
+    media_type: Literal["image/jpeg", "image/png", "image/webp", "image/tiff", "image/avif", "image/jxl"]
     photograph: Annotated[str, Field(description="The content of the restored photograph's file in Base64.")]
     report: Report
 

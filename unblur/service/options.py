@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from unblur.names import Mode, ShakeChoice
 from unblur.service.refusals import Refusal
 
-Format = Literal["jpg", "png", "webp", "tif", "avif"]
+Format = Literal["jpg", "png", "webp", "tif", "avif", "jxl"]
 """Formats of restored photographs, by their suffix without the dot."""
 
 MEDIA_TYPES: dict[Format, str] = {
@@ -16,6 +16,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "webp": "image/webp",
     "tif": "image/tiff",
     "avif": "image/avif",
+    "jxl": "image/jxl",
 }
 JSON = "application/json"
 LOSSLESS: tuple[Format, ...] = ("png", "tif")
@@ -52,7 +53,12 @@ class Options(BaseModel):
     ] = "same"
     quality: Annotated[
         int | None,
-        Field(ge=1, le=100, description="Quality of JPEG, WebP and AVIF; by default 95, 95 and 90.", examples=[80]),
+        Field(
+            ge=1,
+            le=100,
+            description="Quality of JPEG, WebP, AVIF and JPEG XL; by default 90 for AVIF and 95 for the others.",
+            examples=[80],
+        ),
     ] = None
     fidelity: Annotated[
         float | None,

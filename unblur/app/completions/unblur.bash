@@ -33,7 +33,7 @@ _unblur() {
   case "$command $before" in
     "restore --mode") words="faithful fast generative" ;;
     "restore --shake") words="always auto off" ;;
-    "restore --format") words="avif jpg png same tif webp" ;;
+    "restore --format") words="avif dng jpg jxl png same tif webp" ;;
     "restore --device") words="auto cpu cuda mps xpu" ;;
     "restore --tile") words="auto" ;;
     "restore --runtime") words="auto onnx openvino torch" ;;
