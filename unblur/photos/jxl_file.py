@@ -20,7 +20,7 @@ _CONTAINER = struct.pack(">I4sI", 12, b"JXL ", 0x0D0A870A) + struct.pack(">I4s4s
 _COMPRESSED, _IGNORED = b"brob", b"free"
 _KINDS = {b"Exif": "the EXIF block", b"xml ": "the XMP packet"}
 
-_UNSAID_PROFILES = ("RGB_D65_SRG_Rel_SRG", "Gra_D65_Rel_SRG")
+_IMPLICIT_PROFILES = ("RGB_D65_SRG_Rel_SRG", "Gra_D65_Rel_SRG")
 _LINEAR_PROFILES = ("RGB_D65_SRG_Rel_Lin", "Gra_D65_Rel_Lin")
 """Names that libjxl gives to profiles of its own making: those of sRGB without a profile in the file, and those of
 linear light, to which its decoder resorts where it cannot apply the profile in the file."""
@@ -87,12 +87,12 @@ def insert_into_jxl(jxl: bytes, *, exif: bytes | None, xmp: bytes | None) -> byt
     return jxl[:place] + added + jxl[place:]
 
 
-def says_nothing(icc: bytes) -> bool:
+def is_implicit_srgb(icc: bytes) -> bool:
     """Return whether libjxl made this profile for a file without one, whose colours are those of sRGB."""
-    return _has_name(icc, _UNSAID_PROFILES)
+    return _has_name(icc, _IMPLICIT_PROFILES)
 
 
-def is_linear_resort(icc: bytes) -> bool:
+def is_linear_fallback(icc: bytes) -> bool:
     """Return whether libjxl made this profile because its decoder cannot apply the one in the file."""
     return _has_name(icc, _LINEAR_PROFILES)
 

@@ -23,7 +23,7 @@ from unblur.photos.heic import decode_heic
 from unblur.photos.heif_colours import is_display_p3, read_code_points, refuse_hdr
 from unblur.photos.icc_profile import SRGB_CHROMATICITIES, make_grey_profile, make_rgb_profile
 from unblur.photos.jpeg_file import read_jpeg_contents
-from unblur.photos.jxl_file import is_linear_resort, read_jxl_contents, says_nothing
+from unblur.photos.jxl_file import is_implicit_srgb, is_linear_fallback, read_jxl_contents
 from unblur.photos.libvips import DECODER_ERRORS, load_display_p3, read_block, read_reason
 from unblur.photos.opening import UNNAMED, PhotoSource, check_kind, read_source
 from unblur.photos.photo import Metadata, Photo, Pixels
@@ -239,7 +239,7 @@ def _open_jxl(path: Path, data: bytes) -> _Opened:
     icc = read_block(image, "icc-profile-data") or b""
     if icc[16:20] == b"CMYK":
         raise UnblurError(f"{path} is a CMYK (print) picture; convert it to RGB first.")
-    if is_linear_resort(icc):
+    if is_linear_fallback(icc):
         raise UnblurError(
             f"{path} is in linear light, or has a colour profile that its decoder does not apply; "
             "convert it to PNG first, for example with djxl."
@@ -252,7 +252,7 @@ def _open_jxl(path: Path, data: bytes) -> _Opened:
         metadata=Metadata(
             exif=contents.exif,
             xmp=contents.xmp,
-            icc=None if says_nothing(icc) else icc or None,
+            icc=None if is_implicit_srgb(icc) else icc or None,
             left_behind=contents.left_behind,
         ),
         # The decoder turns pictures upright by the file's own orientation, which counts and not that of EXIF.
