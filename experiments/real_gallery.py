@@ -84,7 +84,7 @@ def restore_examples(paths: Sequence[Path], restorer: PictureRestorer, report: R
     for done, path in enumerate(paths):
         report("photographs", done, len(paths))
         photo = read_photo(path)
-        found = restore_inspected(restorer, inspector, photo, 1.0, "auto", None, leave_sharp=True)
+        found = restore_inspected(restorer, inspector, photo, 1.0, "auto", lambda _: None, leave_sharp=True)
         examples.append(
             Example(
                 name=path.stem,
@@ -103,7 +103,7 @@ def draw_sheet(examples: Sequence[Example]) -> NDArray[np.uint8]:
     lines = -(-len(examples) // COLUMNS)
     cell_width, cell_height = 2 * CROP_PX + 2 * GAP_PX, CROP_PX + TITLE_PX
     sheet = Image.new("RGB", (COLUMNS * cell_width, lines * cell_height), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
     for number, example in enumerate(examples):
         left, top = number % COLUMNS * cell_width, number // COLUMNS * cell_height
         draw.text((left, top + 3), f"{number + 1}  {example.name}: {example.report}", fill="black", font=font)
