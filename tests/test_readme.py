@@ -190,6 +190,7 @@ NOT_RUN = {
         "takes hours; tests/experiments/test_shake_experiments.py runs small ones",
     ),
     "python -m experiments.video_flicker --photos photos -o results/flicker": "takes minutes; test_video_flicker.py",
+    "python -m experiments.real_gallery real-photographs -o gallery": "needs these photographs; test_real_gallery.py",
     "darktable-cli photo.dng export.tif --icc-type SRGB --core --conf plugins/imageio/format/tiff/bpp=16": "needs "
     "darktable",
     "unblur export.tif -o export_sharper.tif": "needs what the command above makes; run with another export.tif",
