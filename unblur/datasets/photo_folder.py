@@ -54,7 +54,7 @@ class PhotoFolder(Photographs):
 def find_photos(folder: Path) -> list[Path]:
     """Return the photographs of a folder, sorted by name. Raises UnblurError when there are none."""
     if not folder.is_dir():
-        raise UnblurError(f"There is no folder {folder}; give a folder of sharp photographs.")
+        raise UnblurError(f"There is no folder {folder}; give a folder of photographs.")
     paths = list(list_pictures(folder).values())
     if not paths:
         raise UnblurError(f"{folder} holds no photographs ({', '.join(sorted(READABLE_SUFFIXES))}).")
