@@ -4,6 +4,10 @@
 the kind of the photograph, of the kinds of its places and of the directions of motion, and of errors of the logarithms
 of lengths and radii. Examples are cropped at random to one of two sizes, transposed where they are taller than wide,
 and flipped at random, with their directions. All examples are in memory, 0.5 MB each.
+
+Whole photographs have other statistics than crops, and training makes the classifier too certain. `--calibration
+FOLDER` names examples that are not trained on, on which a scale and an offset of each kind are fitted to whole
+photographs at the end (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 """
 
 import sys
@@ -65,7 +69,8 @@ def train(
     examples: tyro.conf.Positional[tuple[Path, ...]],
     *,
     output: Path,
-    epochs: int = 24,
+    calibration: Path | None = None,
+    epochs: int = 18,
     batch: int = 16,
     seed: int = 1,
     threads: int = 2,
@@ -75,6 +80,7 @@ def train(
     Args:
         examples: Folders of examples.
         output: Folder of the checkpoint.
+        calibration: Folder of the examples that the kinds of photographs are calibrated on.
         epochs: Passes over the examples.
         batch: Examples of each update.
         seed: Random seed.
@@ -97,6 +103,10 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=updates, pct_start=WARMUP_SHARE)
     card = CARD.format(examples=len(found), epochs=epochs, batch=batch, seed=seed)
     motion = SharedPart(part="motion", source="motion", sha256=load_checkpoint(BUNDLED_MOTION_ESTIMATOR).sha256)
+
+    def save() -> None:
+        save_checkpoint(output, network.eval(), config, train_patch_px=512, card=card, shared_parts=(motion,))
+
     for epoch in range(epochs):
         network.train()
         losses = []
@@ -109,7 +119,10 @@ def train(
             optimizer.step()
             schedule.step()
         sys.stderr.write(f"epoch {epoch + 1}: loss {sum(losses) / len(losses):.3f}\n")
-        save_checkpoint(output, network.eval(), config, train_patch_px=512, card=card, shared_parts=(motion,))
+        save()
+    if calibration is not None:
+        calibrate(network.eval(), open_examples(calibration))
+        save()
     return 0
 
 
@@ -142,6 +155,28 @@ def compute_loss(network: BlurClassifier, examples: Sequence[BlurExample]) -> Te
         at_first, at_second = (logs.gather(0, which[None])[0] for which in (first, (first + 1) % DIRECTIONS))
         loss = loss - DIRECTION * ((1 - share) * at_first + share * at_second).mean()
     return loss
+
+
+def calibrate(network: BlurClassifier, examples: Sequence[BlurExample]) -> None:
+    """Fit a scale of all logits and an offset for each kind to whole photographs, and put them into the last layer."""
+    with torch.no_grad():
+        photos = [
+            network.classify(example.image[None] / 255, example.features[None].float()).photo for example in examples
+        ]
+    logits, kinds = torch.cat(photos), torch.tensor([KINDS.index(example.kind) for example in examples])
+    log_scale, offsets = torch.zeros((), requires_grad=True), torch.zeros(len(KINDS), requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_scale, offsets], max_iter=200, line_search_fn="strong_wolfe")
+
+    def compute_cross_entropy() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(log_scale.exp() * logits + offsets, kinds)
+        torch.autograd.backward(loss)
+        return loss
+
+    optimizer.step(compute_cross_entropy)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        network.photo2.weight *= log_scale.exp()
+        network.photo2.bias.copy_(log_scale.exp() * network.photo2.bias + offsets - offsets.mean())
 
 
 def _choose_batches(examples: Sequence[BlurExample], size: int, seed: int, epoch: int) -> Iterator[list[BlurExample]]:

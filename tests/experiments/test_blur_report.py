@@ -11,7 +11,7 @@ from experiments.blur_examples import make, open_examples
 from experiments.blur_kinds import simulate
 from experiments.harness import run
 from experiments.measure_blur_report import compare, measure, summarise
-from experiments.train_blur_classifier import compute_loss, lay_flat, train
+from experiments.train_blur_classifier import calibrate, compute_loss, lay_flat, train
 from tests.models.test_blur_classifier import SMALL
 from unblur.errors import UnblurError
 from unblur.models import BlurClassifier
@@ -43,7 +43,8 @@ def test_a_classifier_is_trained_and_measured(photos: Path, tmp_path: Path, caps
     write_photo(Photo(pixels=coarse.repeat(10, 0).repeat(10, 1)), tmp_path / "large" / "photo.png")
     assert run(make, [str(tmp_path / "large"), "-o", str(examples), "--count", "1"]) == 0
     assert [example.kind for example in open_examples(examples)] == list(KINDS)
-    assert run(train, [str(examples), "--output", str(checkpoint), "--epochs", "1", "--batch", "2"]) == 0
+    arguments = [str(examples), "--output", str(checkpoint), "--epochs", "1", "--batch", "2"]
+    assert run(train, [*arguments, "--calibration", str(examples)]) == 0
     some = tmp_path / "some"
     some.mkdir()
     (some / "photo.png").write_bytes(min(photos.iterdir()).read_bytes())
@@ -87,6 +88,23 @@ def test_the_loss_falls_when_the_classifier_learns_one_photograph(photos: Path, 
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_calibration_changes_the_kinds_of_photographs_for_the_better(photos: Path, tmp_path: Path) -> None:
+    assert run(make, [str(photos), "-o", str(tmp_path), "--count", "1"]) == 0
+    # One kind only: an offset alone can name it.
+    examples = [replace(example, kind="shaken") for example in open_examples(tmp_path)]
+    network = BlurClassifier(SMALL).eval()
+
+    def classify() -> torch.Tensor:
+        found = [network.classify(one.image[None] / 255, one.features[None].float()) for one in examples]
+        assert all(torch.isfinite(one.places).all() for one in found)
+        return torch.cat([one.photo for one in found]).detach().softmax(dim=1)[:, KINDS.index("shaken")]
+
+    before = classify()
+    calibrate(network, examples)
+    assert bool((classify() > before).all())
+    assert float(classify().min()) > 0.9
 
 
 def test_agreement_is_counted(photos: Path) -> None:
