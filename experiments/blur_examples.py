@@ -1,9 +1,9 @@
-"""Measure simulated photographs of known blur, to train the blur classifier.
+"""Simulate and measure photographs of known blur, to train the blur classifier.
 
 `python -m experiments.blur_examples PHOTOS -o FOLDER` blurs the photographs of a folder in every kind of
-`experiments.blur_kinds`, and writes what the blur classifier measures of them beside the truth: one file for each
-photograph. Several processes share the work: `--start 0 --every 2` and `--start 1 --every 2`. An interrupted run
-continues with the photographs that the folder lacks; give another folder for other settings.
+`experiments.blur_kinds`, and writes them with what the blur classifier measures of them and with the truth: one file
+for each photograph. Several processes share the work: `--start 0 --every 2` and `--start 1 --every 2`. An interrupted
+run continues with the photographs that the folder lacks; give another folder for other settings.
 """
 
 import io
@@ -36,14 +36,16 @@ LEAST_SHARE = 0.7
 STRAIGHTEST = 0.5
 """Share of a path's length that its ends must be apart for the path to have a direction."""
 
-MOTION = 1
+SHARP, MOTION = 0, 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlurExample:
-    """The features of a simulated photograph, and the truth. (h, w) are the places of the blur classifier."""
+    """A simulated photograph, its features, and the truth. (h, w) are the places of the blur classifier."""
 
     kind: Kind
+    image: Tensor
+    """(3, 32 h, 32 w): sRGB, uint8."""
     features: Tensor
     """(FEATURES, DIRECTIONS, h, w), float16."""
     places: Tensor
@@ -126,8 +128,10 @@ def _measure(network: BlurClassifier, known: KnownBlur) -> BlurExample:
     x, y = known.ends[:, side // 2 :: side, side // 2 :: side][:, :height, :width]
     direction = torch.atan2(y, x) % math.pi / math.pi * DIRECTIONS
     is_straight = (places == MOTION) & (torch.hypot(x, y) >= STRAIGHTEST * length_px)
+    image = known.image[:, : height * CELL_PX, : width * CELL_PX]
     return BlurExample(
         kind=known.kind,
+        image=(image * 255).round().to(torch.uint8),
         features=features.half(),
         places=places,
         length_px=length_px,

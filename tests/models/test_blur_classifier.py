@@ -10,6 +10,7 @@ from unblur.models.blur_classifier import DIRECTIONS, FEATURES
 
 SMALL = BlurClassifierConfig(
     motion=MotionEstimatorConfig(channels=(4, 4, 8, 8), blocks=(1, 1, 1, 1)),
+    pixel_channels=(4, 4, 4, 4, 6),
     direction_channels=4,
     channels=8,
     photo_channels=8,
@@ -48,18 +49,27 @@ def test_a_wave_has_most_energy_in_its_own_direction_and_wavelength(direction: i
 
 
 def test_turning_the_features_turns_the_directions_and_nothing_else() -> None:
-    network = BlurClassifier(SMALL).eval()
+    network, photo = BlurClassifier(SMALL).eval(), torch.rand(1, 3, 128, 160)
     features = torch.randn(1, FEATURES, DIRECTIONS, 4, 5)
-    found, turned = network.classify(features), network.classify(features.roll(3, dims=2))
+    found, turned = network.classify(photo, features), network.classify(photo, features.roll(3, dims=2))
     assert torch.allclose(turned.photo, found.photo, atol=1e-5)
     assert torch.allclose(turned.places, found.places, atol=1e-5)
     assert torch.allclose(turned.directions, found.directions.roll(3, dims=1), atol=1e-5)
 
 
+def test_pixels_count_beside_the_features() -> None:
+    network, features = BlurClassifier(SMALL).eval(), torch.randn(1, FEATURES, DIRECTIONS, 4, 5)
+    photo = torch.rand(1, 3, 128, 160)
+    changed = photo.clone()
+    changed[..., 40:60, 70:90] = 0.5
+    places = network.classify(photo, features).places, network.classify(changed, features).places
+    assert not torch.equal(places[0][:, :, 1, 2], places[1][:, :, 1, 2])
+
+
 def test_every_trained_parameter_has_a_gradient_and_the_motion_estimator_has_none() -> None:
     network = BlurClassifier(SMALL)
     network.train()
-    found = network.classify(torch.randn(2, FEATURES, DIRECTIONS, 5, 6))
+    found = network.classify(torch.rand(2, 3, 160, 192), torch.randn(2, FEATURES, DIRECTIONS, 5, 6))
     torch.autograd.backward(torch.stack([(part * torch.randn(part.shape)).sum() for part in found]).sum())
     for name, parameter in network.named_parameters():
         assert (parameter.grad is None) == name.startswith("motion."), name
@@ -67,9 +77,10 @@ def test_every_trained_parameter_has_a_gradient_and_the_motion_estimator_has_non
 
 def test_bfloat16_is_near_float32() -> None:
     network, features = BlurClassifier(SMALL).eval(), torch.randn(1, FEATURES, DIRECTIONS, 4, 4)
+    photo = torch.rand(1, 3, 128, 128)
     with torch.autocast("cpu", torch.bfloat16):
-        half = network.classify(features)
-    assert torch.allclose(half.photo.float(), network.classify(features).photo, atol=0.1)
+        half = network.classify(photo, features)
+    assert torch.allclose(half.photo.float(), network.classify(photo, features).photo, atol=0.1)
 
 
 def test_normalisation_is_by_mean_and_deviation() -> None:

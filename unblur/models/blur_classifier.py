@@ -4,12 +4,14 @@ One idea: blur shows in how much contrast is left at each scale along each direc
 one direction, a lens out of focus along all, and noise adds the finest along all. Energies of oriented filters measure
 that, and their logarithms turn ratios of contrasts into differences. The path of the motion estimator, whose averages
 are limited to a window so that it shows the motion of each place, tells motion from a lens out of focus. The first
-layers mix directions by circular convolutions, so that turning a photograph turns the directions of its motion; later
-layers mix neighbouring places, and the kind of the photograph follows from all places together.
+layers mix directions by circular convolutions, so that turning a photograph turns the directions of its motion. Strided
+convolutions process the pixels themselves: energies do not show, for one, the edges of a moved subject. Later layers
+mix neighbouring places, and the kind of the photograph follows from all places together.
 
-Source: ours. Energies of pairs of even and odd filters: Adelson and Bergen 1985, "Spatiotemporal energy models for the
-perception of motion". That motion shows in oriented spectra goes back to Chakrabarti, Zickler and Freeman 2010,
-"Analyzing spatially-varying blur".
+Source: ours. The blocks of the convolutions: He et al. 2016, "Deep Residual Learning for Image Recognition". Energies
+of pairs of even and odd filters: Adelson and Bergen 1985, "Spatiotemporal energy models for the perception of motion".
+That motion shows in oriented spectra goes back to Chakrabarti, Zickler and Freeman 2010, "Analyzing spatially-varying
+blur".
 """
 
 import math
@@ -72,6 +74,12 @@ ATTENTION_HEADS = 3
 
 PLACE_KINDS, PHOTO_KINDS = 3, 4
 
+PIXEL_BLOCKS = (0, 1, 2, 2, 1)
+"""Residual blocks of the convolutions at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
+
+MEAN_VALUE, VALUE_DEVIATION = 0.5, 0.25
+"""Pixels are normalised by these."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlurClassifierConfig:
@@ -79,6 +87,8 @@ class BlurClassifierConfig:
 
     motion: MotionEstimatorConfig = MotionEstimatorConfig()
     """The motion estimator, which is not trained with the other layers."""
+    pixel_channels: tuple[int, int, int, int, int] = (24, 32, 48, 64, 96)
+    """Channels of the convolutions at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
     direction_channels: int = 24
     """Channels of the layers that mix directions."""
     channels: int = 48
@@ -125,6 +135,43 @@ class DirectionMixing(nn.Module):
         return result
 
 
+class ResidualBlock(nn.Module):
+    """Two normalised convolutions whose result is added to their input. Shape: (B, channels, h, w) -> same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = _build_conv(channels, channels, 3, stride=1)
+        self.conv2 = _build_conv(channels, channels, 3, stride=1)
+        last = self.conv2[-1]
+        assert isinstance(last, nn.BatchNorm2d)
+        # Training begins with the identity.
+        nn.init.zeros_(last.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.conv2(F.relu(self.conv1(x))))
+
+
+class PixelEncoder(nn.Module):
+    """Strided convolutions. Shape: (B, 3, H, W) RGB in [0, 1], multiples of 32 -> (B, channels, H/32, W/32)."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs, blocks in zip((3, *channels), channels, PIXEL_BLOCKS, strict=False):
+            layers += [_build_conv(inputs, outputs, 3 if layers else 5, stride=2), nn.ReLU()]
+            layers += [ResidualBlock(outputs) for _ in range(blocks)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x: Tensor = self.layers((image - MEAN_VALUE) / VALUE_DEVIATION)
+        return x
+
+
+def _build_conv(inputs: int, outputs: int, side: int, *, stride: int) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+
 class BlurClassifier(nn.Module):
     """Classifier of the blur of photographs.
 
@@ -145,11 +192,12 @@ class BlurClassifier(nn.Module):
         self.register_buffer("deviation", torch.ones(FEATURES))
         self.motion = MotionEstimator(config.motion).requires_grad_(False)
         use_local_pooling(self.motion, MOTION_WINDOW_PX)
+        self.pixels = PixelEncoder(config.pixel_channels)
         self.context = nn.Linear(len(CONTEXT_QUANTILES) * FEATURES, first)
         self.directions1 = DirectionMixing(FEATURES, first)
         self.directions2 = DirectionMixing(first, first)
         self.direction = DirectionMixing(first, 1)
-        self.intro = nn.Conv2d(2 * first, channels, 1)
+        self.intro = nn.Conv2d(2 * first + config.pixel_channels[-1], channels, 1)
         self.places1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.places2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.ending = nn.Conv2d(channels, PLACE_KINDS + 2, 1)
@@ -160,7 +208,7 @@ class BlurClassifier(nn.Module):
         self.channel_dropout, self.dropout = nn.Dropout2d(0.1), nn.Dropout(0.3)
 
     def forward(self, blurry: Tensor) -> BlurPrediction:
-        return self.classify(self.measure(blurry))
+        return self.classify(blurry, self.measure(blurry))
 
     def measure(self, blurry: Tensor) -> Tensor:
         """Measure energies and motion of photographs by direction.
@@ -198,8 +246,8 @@ class BlurClassifier(nn.Module):
         self.mean.copy_(features.mean(dim=0))
         self.deviation.copy_(features.std(dim=0).clamp(min=1e-3))
 
-    def classify(self, energies: Tensor) -> BlurPrediction:
-        """Classify photographs by what `measure` returned."""
+    def classify(self, blurry: Tensor, energies: Tensor) -> BlurPrediction:
+        """Classify photographs by their pixels, (B, 3, H, W), and what `measure` returned for them."""
         mean, deviation = (values[:, None, None, None] for values in (self.mean, self.deviation))
         x = ((energies - mean) / deviation).clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION)
         over_places = x.mean(dim=2).flatten(2)
@@ -208,7 +256,9 @@ class BlurClassifier(nn.Module):
         x = F.relu(self.directions1(x) + context[:, :, None, None, None])
         x = F.relu(self.directions2(x))
         directions = self.direction(x)[:, 0]
-        x = self.channel_dropout(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1))
+        height, width = energies.shape[3:]
+        pixels = self.pixels(pad_to_multiple(blurry, CELL_PX))[..., :height, :width].to(x.dtype)
+        x = self.channel_dropout(torch.cat([x.mean(dim=2), x.amax(dim=2), pixels], dim=1))
         x = F.relu(self.intro(x))
         x = self.channel_dropout(x + F.relu(self.places1(x)))
         x = x + F.relu(self.places2(x))
