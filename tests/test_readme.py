@@ -196,8 +196,10 @@ NOT_RUN = {
     "unblur export.tif -o export_sharper.tif": "needs what the command above makes; run with another export.tif",
     **dict.fromkeys(
         [
-            "python -m experiments.blur_examples photos -o runs/blur-examples",
-            "python -m experiments.train_blur_classifier runs/blur-examples --output runs/blur",
+            *(f"python -m experiments.blur_examples photos -o runs/blur/{seed} --seed {seed}" for seed in (11, 12, 13)),
+            "python -m experiments.blur_examples photos -o runs/blur/14 --seed 14 --every 3",
+            "python -m experiments.train_blur_classifier runs/blur/11 runs/blur/12 runs/blur/13 "
+            "--calibration runs/blur/14 --output runs/blur/network",
             "python -m experiments.measure_blur_report held-out -o results/blur",
         ],
         "takes minutes; tests/experiments/test_blur_report.py runs a small one",
