@@ -52,6 +52,8 @@ def training_log(table: str) -> str:
         "",
         *(f"- `{before[:12]}` is `{now[:12]}` now" for before, now in RENAMED_WEIGHTS.items()),
         "",
+        "The decoder `1e0389d62bdb` is stored in 8 bits now, as `d681f0fdf86b`.",
+        "",
         "- The validation set is `unblur validation` of 61 photographs in no training set: 244 pairs of 384 px.",
         "- Version 1 of the validation set cannot be compared with version 2, which all others use.",
         "- *Bundled*: `now`, `earlier` (in a former version), or `no`.",
