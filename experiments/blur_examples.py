@@ -29,14 +29,13 @@ from unblur.errors import UnblurError
 from unblur.models import BlurClassifier, BlurClassifierConfig, MotionEstimator
 from unblur.models.blur_classifier import CELL_PX, DIRECTIONS
 from unblur.restoration.blur_report import Kind
+from unblur.restoration.inspect import MOTION
 
 LEAST_SHARE = 0.7
 """Share of a place that has to be of one kind for the place to be of it."""
 
 STRAIGHTEST = 0.5
 """Share of a path's length that its ends must be apart for the path to have a direction."""
-
-SHARP, MOTION = 0, 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,12 @@ Nothing is selected: every photograph of the folder is on the sheet.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import tyro
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -20,7 +22,7 @@ from experiments.harness import ProgressBars, Report, run
 from unblur.app.output_file import make_write_error, write_output
 from unblur.datasets.photo_folder import find_photos
 from unblur.evaluation.tables import Table
-from unblur.photos.photo import Photo
+from unblur.photos.photo import Photo, round_to_8_bits
 from unblur.photos.pixel_files import encode_jpeg
 from unblur.photos.reading import read_photo
 from unblur.photos.writing import encode_photo
@@ -29,6 +31,7 @@ from unblur.restoration.inspect import BlurInspector
 from unblur.restoration.inspected import restore_inspected
 from unblur.restoration.loading import load
 from unblur.restoration.picture_restorer import PictureRestorer
+from unblur.restoration.shake import find_largest_sum
 
 CROP_PX = 240
 COLUMNS = 2
@@ -53,6 +56,11 @@ class Example:
     """(H, W, 3)."""
     after: NDArray[np.uint8]
 
+    @cached_property
+    def crop_px(self) -> tuple[int, int]:
+        """Top and left of the crop that represents the photograph."""
+        return find_crop(self.before, self.report, CROP_PX)
+
 
 def find_crop(pixels: NDArray[np.uint8], report: BlurReport, side_px: int) -> tuple[int, int]:
     """Return top and left of the most textured square of (H, W, 3) `pixels` among the places that moved.
@@ -71,10 +79,7 @@ def find_crop(pixels: NDArray[np.uint8], report: BlurReport, side_px: int) -> tu
     if moved.any():
         texture *= moved
     height, width = (min(side_px, length) for length in grey.shape)
-    sums = np.pad(texture.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    squares = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
-    top, left = divmod(int(squares.argmax()), squares.shape[1])
-    return top, left
+    return find_largest_sum(torch.from_numpy(texture), height, width)
 
 
 def restore_examples(paths: Sequence[Path], restorer: PictureRestorer, report: Report) -> list[Example]:
@@ -107,7 +112,7 @@ def draw_sheet(examples: Sequence[Example]) -> NDArray[np.uint8]:
     for number, example in enumerate(examples):
         left, top = number % COLUMNS * cell_width, number // COLUMNS * cell_height
         draw.text((left, top + 3), f"{number + 1}  {example.name}: {example.report}", fill="black", font=font)
-        first, second = find_crop(example.before, example.report, CROP_PX)
+        first, second = example.crop_px
         for place, pixels in enumerate((example.before, example.after)):
             crop = pixels[first : first + CROP_PX, second : second + CROP_PX]
             sheet.paste(Image.fromarray(crop), (left + place * (CROP_PX + GAP_PX), top + TITLE_PX))
@@ -120,7 +125,7 @@ def make_report_table(examples: Sequence[Example], weights: str) -> Table:
     lines = []
     for example in examples:
         height, width = example.before.shape[:2]
-        top, left = find_crop(example.before, example.report, CROP_PX)
+        top, left = example.crop_px
         place = (str(left), str(top))
         lines.append(
             (example.name, str(width), str(height), str(example.report), f"{example.change:.5f}", *place, weights)
@@ -163,8 +168,7 @@ def real_gallery(
 
 def _make_bytes(photo: Photo) -> NDArray[np.uint8]:
     """Return (H, W, 3) in 8 bits."""
-    pixels = photo.pixels if photo.pixels.dtype == np.uint8 else photo.pixels // 257
-    return np.broadcast_to(pixels, (photo.height, photo.width, 3)).astype(np.uint8)
+    return np.broadcast_to(round_to_8_bits(photo.pixels), (photo.height, photo.width, 3)).astype(np.uint8)
 
 
 if __name__ == "__main__":

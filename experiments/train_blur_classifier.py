@@ -20,7 +20,7 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor, nn
 
-from experiments.blur_examples import MOTION, SHARP, BlurExample, load_motion_estimator, open_examples
+from experiments.blur_examples import BlurExample, load_motion_estimator, open_examples
 from experiments.harness import run
 from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, SharedPart, load_checkpoint, save_checkpoint
 from unblur.errors import UnblurError
@@ -28,6 +28,7 @@ from unblur.models import BlurClassifier, BlurClassifierConfig
 from unblur.models.blur_classifier import CELL_PX, DIRECTIONS, FEATURES, BlurPrediction
 from unblur.restoration.blur_report import KINDS
 from unblur.restoration.device import has_fast_bfloat16
+from unblur.restoration.inspect import MOTION, SHARP
 from unblur.seeds import make_generator, seed_for
 
 PEAK_RATE, WARMUP_SHARE, WEIGHT_DECAY = 3e-3, 0.15, 0.02

@@ -4,7 +4,7 @@ import struct
 import sys
 from pathlib import Path
 
-import brotli  # noqa: TID253 - makes what is read
+import brotli  # noqa: TID253 - compresses metadata for the files under test
 import numpy as np
 import pytest
 import pyvips

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rawpy  # noqa: TID253 - reads what is written
+import rawpy  # noqa: TID253 - reads written DNG files back
 import tifffile
 from PIL import Image
 

@@ -19,6 +19,7 @@ from unblur.photos.tiff_directories import (
     Entry,
     Layout,
     entries,
+    find_entry,
     read_layout,
     read_resolution,
     read_whole_number,
@@ -73,10 +74,9 @@ def read_orientation(exif: bytes | None) -> int:
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
         layout = read_layout(block)
-        for entry in entries(block, layout, layout.find_first_directory(block)):
-            if entry.tag == _ORIENTATION:
-                number = read_whole_number(block, layout, entry)
-                return number if number is not None and 1 <= number <= 8 else 1
+        entry = find_entry(block, layout, _ORIENTATION)
+        number = None if entry is None else read_whole_number(block, layout, entry)
+        return number if number is not None and 1 <= number <= 8 else 1
     return 1
 
 
@@ -85,10 +85,10 @@ def read_text(exif: bytes | None, tag: int) -> str:
     block = (exif or b"").removeprefix(EXIF_HEADER)
     with suppress(struct.error, ValueError):
         layout = read_layout(block)
-        for entry in entries(block, layout, layout.find_first_directory(block)):
-            if entry.tag == tag and entry.kind == ASCII:
-                text = block[entry.start : entry.start + entry.size].split(b"\0")[0]
-                return text.decode("ascii", "replace").strip()
+        entry = find_entry(block, layout, tag)
+        if entry is not None and entry.kind == ASCII:
+            text = block[entry.start : entry.start + entry.size].split(b"\0")[0]
+            return text.decode("ascii", "replace").strip()
     return ""
 
 

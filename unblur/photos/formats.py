@@ -10,7 +10,7 @@ RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf"
 """Suffixes of raw files of cameras. Most look like TIFF inside, whose first image is a thumbnail."""
 
 OUTPUT_SUFFIXES = WRITABLE_SUFFIXES | {".dng"}
-"""Suffixes of results: only what was a raw file becomes a DNG file, of linear light."""
+"""Suffixes of results. A DNG file of linear light can be written for raw files only."""
 
 RESTORABLE_SUFFIXES = READABLE_SUFFIXES | RAW_SUFFIXES
 """Suffixes of the photographs that can be restored; data sets hold no raw files."""

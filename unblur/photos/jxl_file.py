@@ -1,4 +1,4 @@
-"""EXIF and XMP in JPEG XL files, where libvips rewrites EXIF and drops what it does not know.
+"""EXIF and XMP in JPEG XL files. libvips rewrites EXIF and drops the tags that it does not recognise.
 
 Layout: ISO/IEC 18181-2, clause 9: boxes as in HEIF, or a bare codestream without any metadata. Boxes may be compressed
 by Brotli, which the package brotli reads (extra `jxl`). libvips never sees these boxes: it would read hostile ones for
@@ -57,7 +57,7 @@ def read_jxl_contents(jxl: bytes) -> JxlContents:
                     blocks.places.append(head + 4)
                     _read_block(blocks, content, jxl[start:end], is_compressed=kind == _COMPRESSED)
         except (struct.error, ValueError, OverflowError):
-            pass  # The decoder says what is wrong.
+            pass  # The decoder of the picture reports the damage.
     picture = bytearray(jxl)
     for place in blocks.places:
         picture[place : place + 4] = _IGNORED

@@ -21,7 +21,7 @@ from unblur.errors import UnblurError
 from unblur.photos.color import encode_16_bits
 from unblur.photos.jpeg_file import read_jpeg_contents
 from unblur.photos.photo import Pixels
-from unblur.photos.tiff_directories import entries, read_layout
+from unblur.photos.tiff_directories import find_entry, read_layout
 from unblur.photos.tiff_exif import read_tiff_exif
 
 BYTES_PER_PX = 16
@@ -115,8 +115,7 @@ def _read_exif(rawpy: ModuleType, data: bytes, opened: Any) -> bytes | None:
 
 def _is_dng(data: bytes) -> bool:
     with suppress(struct.error, ValueError):
-        layout = read_layout(data)
-        return any(entry.tag == _DNG_VERSION for entry in entries(data, layout, layout.find_first_directory(data)))
+        return find_entry(data, read_layout(data), _DNG_VERSION) is not None
     return False
 
 

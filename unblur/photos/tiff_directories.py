@@ -92,6 +92,12 @@ def read_layout(data: bytes) -> Layout:
     raise ValueError("neither TIFF nor EXIF")
 
 
+def find_entry(data: bytes, layout: Layout, tag: int) -> Entry | None:
+    """Return the entry of a tag in the first directory; None if there is none."""
+    found = entries(data, layout, layout.find_first_directory(data))
+    return next((entry for entry in found if entry.tag == tag), None)
+
+
 def entries(data: bytes, layout: Layout, directory: int) -> Iterator[Entry]:
     """Return the entries of the directory at place `directory` whose values lie inside `data`, the first of each tag.
 

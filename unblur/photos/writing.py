@@ -73,11 +73,11 @@ _KEEP_EXIF, _KEEP_XMP, _KEEP_ICC = 1, 2, 8
 def write_photo(photo: Photo, path: str | Path, quality: int | None = None) -> None:
     """Write `photo` in the format that the suffix of `path` names, atomically.
 
-    JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. DNG holds linear light, and only of what was a raw
-    file. JPEG XL needs a libvips that has it. Metadata that the format does not hold are left out; `list_left_behind`
-    names them. `quality`, from 1 to 100, is that of JPEG, WebP, AVIF and JPEG XL; by default 90 for AVIF and 95 for the
-    others. Raises UnblurError when `photo` is not a Photo, the quality is out of range, the format cannot hold the
-    photograph (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
+    JPEG and WebP hold 8 bits, so 16 are rounded; AVIF holds 12. DNG holds linear light, for raw files only. JPEG XL
+    needs a libvips that has it. Metadata that the format does not hold are left out; `list_left_behind` names them.
+    `quality`, from 1 to 100, is that of JPEG, WebP, AVIF and JPEG XL; by default 90 for AVIF and 95 for the others.
+    Raises UnblurError when `photo` is not a Photo, the quality is out of range, the format cannot hold the photograph
+    (transparency or very long XMP in JPEG, too many pixels), or the folder or disk refuses the file.
     """
     path = Path(path)
     if not isinstance(photo, Photo):

@@ -354,11 +354,16 @@ def find_best_textured_region(blurry: Tensor, largest_px: int) -> tuple[int, int
     detail = (grey[1:, 1:] - grey[:-1, 1:]).abs() + (grey[1:, 1:] - grey[1:, :-1]).abs()
     # Clamped, so that a single strong edge does not decide.
     detail = F.pad(detail.clamp(max=0.1) * ((blurry < 0.99).all(dim=0)[1:, 1:]), (1, 0, 1, 0))
+    top, left = find_largest_sum(detail, rows, columns)
+    return left, top, columns, rows
+
+
+def find_largest_sum(detail: Tensor, rows: int, columns: int) -> tuple[int, int]:
+    """Return top and left of the part with `rows` and `columns` of (H, W) that has the largest sum."""
     sums = F.pad(detail.double().cumsum(0).cumsum(1), (1, 0, 1, 0))
     boxes = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
-    best = int(boxes.argmax())
-    top, left = divmod(best, boxes.shape[1])
-    return left, top, columns, rows
+    top, left = divmod(int(boxes.argmax()), boxes.shape[1])
+    return top, left
 
 
 def _resize(image: Tensor, scale: float) -> Tensor:
