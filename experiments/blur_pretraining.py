@@ -120,7 +120,7 @@ def blur_pretraining(
 ) -> int:
     """Pretrain on diverse blur, fine-tune on each data set and on all mixed, and compare with doing without.
 
-    All rows have had as many updates when they are measured, --bpp-steps and --steps together. What is finished is not
+    All rows have had as many updates when they are measured, --bpp-steps and --steps together. Finished rows are not
     trained again.
 
     Args:

@@ -123,7 +123,7 @@ def cross_dataset(sets: tyro.conf.Positional[list[str]], *, common: tyro.conf.Om
     missing.
 
     Args:
-        sets: Data sets: folders as `unblur check` takes them, FOLDER@NAME where the folder does not tell, or cameras of
+        sets: Data sets: folders as `unblur check` takes them, FOLDER@NAME where the folder is ambiguous, or cameras of
             the simulator: full, gopro, realblur, rsblur. Of sets without a split for training, the last fifth of the
             pairs is held out for testing.
         common: Options of every experiment that trains rows.

@@ -37,14 +37,14 @@ class BenchmarkSet:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuringSettings:
-    """Settings of a simulated set that is measured; stored in its folder."""
+    """Settings of a simulated set; stored in its folder."""
 
     camera: Camera
     pairs: int
     size_px: int
     seed: int
     photos: str
-    """Fingerprint of the held-out photographs."""
+    """Fingerprint of the sharp photographs."""
 
 
 def open_benchmark_sets(
@@ -89,7 +89,7 @@ def _open_simulated_set(name: str, held_out: Path | None, written_to: Path, pair
     if held_out is None:
         raise UnblurError(f"{name} is simulated; give two folders of sharp photographs, --photos and --held-out.")
     folder = written_to / name
-    _write_measured(folder, find_preset(cast(PresetName, name)), PhotoFolder(held_out), pairs, size_px)
+    write_simulated_pairs(folder, cast(PresetName, name), held_out, pairs=pairs, size_px=size_px, seed=MEASURING_SEED)
     return BenchmarkSet(name=name, source=find_training_source(name), measured=find_pictures(folder))
 
 
@@ -120,19 +120,25 @@ def _parse_folder_and_name(text: str) -> tuple[Path, str | None]:
     return Path(folder), name
 
 
-def _write_measured(folder: Path, camera: Camera, photos: PhotoFolder, pairs: int, size_px: int) -> None:
-    """Return the pairs to be measured, unless they are there. Raises UnblurError when others are."""
+def write_simulated_pairs(
+    folder: Path, camera_name: PresetName, photos: Path, *, pairs: int, size_px: int, seed: int
+) -> None:
+    """Write pairs of a preset of the simulator, `size_px` wide and high, unless they are in `folder`.
+
+    The first pairs of a larger set are those of a smaller one. Raises UnblurError when the folder holds other pairs.
+    """
+    camera, sharp = find_preset(camera_name), PhotoFolder(photos)
     settings = MeasuringSettings(
         camera=camera,
         pairs=pairs,
         size_px=size_px,
-        seed=MEASURING_SEED,
-        photos=compute_photos_fingerprint(Path(photos.source)),
+        seed=seed,
+        photos=compute_photos_fingerprint(Path(sharp.source)),
     )
     sampling = PatchSampling(patch_px=size_px, pristine_share=0.0)
 
     def simulated() -> Iterator[Pair]:
-        made = SimulatedPairs(photos, camera, sampling, MEASURING_SEED)
+        made = SimulatedPairs(sharp, camera, sampling, seed)
         for index in range(pairs):
             pair = made[index]
             yield Pair(blurry=pair.blurry, sharp=pair.sharp, name=f"{index:04d}.png", motion=pair.motion)

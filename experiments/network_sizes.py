@@ -48,7 +48,7 @@ class MeasuredSize:
 def measure_size(recipe: Recipe, photos: Path, seconds: float, pairs: Sequence[Pair]) -> MeasuredSize:
     """Train `recipe` for about `seconds` processor seconds, and measure it on `pairs`."""
     with tempfile.TemporaryDirectory() as folder:
-        # The first step loads photographs and libraries; the others tell how many fit into the time.
+        # The first step loads photographs and libraries; the others show how many fit into the time.
         marks: list[float] = []
         probe = replace(recipe, schedule=replace(recipe.schedule, steps=_PROBE_STEPS, warmup_steps=1))
         train(probe, photos, Path(folder) / "probe", on_step=lambda *_: marks.append(time.process_time()))

@@ -34,7 +34,7 @@ class Cost:
     """All parameters, including those of the frozen student."""
     macs: int
     """Multiply-accumulates of convolutions and matrix products, half the floating-point operations that PyTorch's
-    FlopCounterMode counts; what is done value by value (norms, gates) is not counted, as papers do not count it."""
+    FlopCounterMode counts; pointwise operations (norms, gates) are not counted, as papers do not count them."""
     milliseconds: float | None
     """Processor time of one core in float32, median over repetitions; None where it was not measured."""
 

@@ -223,7 +223,7 @@ def severity(
         motion: The folder that was measured: lengths are read from its motion/, or else estimated.
         checkpoint: The motion estimator for that, a checkpoint of `unblur train motion`: a folder or a hub id.
         split: Part of the data set that was measured, if not the usual one.
-        name: What `unblur datasets` calls the data set in --motion, where the folder does not tell.
+        name: What `unblur datasets` calls the data set in --motion, where the folder is ambiguous.
         plot: PNG file for a figure, by length where --motion is given; needs `pip install 'unblur[plots]'`.
         device: Where to estimate: auto, cpu, cuda, ...
     """

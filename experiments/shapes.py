@@ -1,7 +1,7 @@
 """Shapes of restoring networks that the race compares: one U-Net, several kinds of blocks.
 
 All but NAFNet share what lies between the blocks, so that a race compares blocks, channels and strides alone. The
-network of the winner is `unblur.models.plain_unet`; what lost is here.
+network of the winner is `unblur.models.plain_unet`; the others are here.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Keyed randomness: every random number in the project comes from a generator named by what it is for."""
+"""Keyed randomness: every random number in the project comes from a generator that its purpose names."""
 
 import hashlib
 

@@ -35,7 +35,7 @@ more in most of eleven photographs from training that were blurred evenly, and 0
 class LineBlur:
     """Even, straight motion: its length in pixels, 0 for none that is visible, and its direction in degrees.
 
-    Directions run from right (0) over down (90), half a turn: nobody can tell to and fro apart.
+    Directions run from right (0) over down (90), half a turn: opposite directions blur alike.
     """
 
     length_px: float

@@ -32,7 +32,7 @@ def restore(blurry: NDArray[Any]) -> NDArray[Any]:
     if blur.length_px == 0:
         return blurry.copy()
     kernel = make_line_kernel(blur)
-    # What lies beyond the borders is unknown; as far as rounds spread its error, it is cut off again.
+    # The light beyond the borders is unknown; the margin that its error reaches is cropped again.
     reach = min(2 * kernel.shape[0], min(light.shape[1:]) - 1)
     padded = F.pad(light[None], (reach,) * 4, mode="reflect")[0]
     restored = deconvolve(padded, kernel, ROUNDS)[:, reach:-reach, reach:-reach]

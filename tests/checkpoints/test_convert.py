@@ -22,6 +22,7 @@ def convert(weights: Path, folder: Path, network: str) -> int:
     return main(["convert", str(weights), "-o", str(folder), "--network", network])
 
 
+@pytest.mark.slow
 def test_the_authors_file_becomes_a_checkpoint_that_restores(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -45,6 +46,7 @@ def test_the_authors_file_becomes_a_checkpoint_that_restores(
     assert (tmp_path / "photo_unblurred.png").exists()
 
 
+@pytest.mark.slow
 def test_safetensors_become_a_checkpoint(tmp_path: Path) -> None:
     save_file(waves(NAF_GOPRO), tmp_path / "net.safetensors")
     assert convert(tmp_path / "net.safetensors", tmp_path / "naf", "nafnet") == 0

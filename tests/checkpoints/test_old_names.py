@@ -80,6 +80,7 @@ def test_conversion_gives_the_bundled_weights(tmp_path: Path, capsys: pytest.Cap
         assert load_checkpoint(tmp_path / "prior").sha256 == current
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [(), ("nafnet",)])
 def test_an_unfinished_run_with_former_names_continues_bit_for_bit(
     frozen: tuple[str, ...], photos: Path, tmp_path: Path

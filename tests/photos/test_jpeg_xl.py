@@ -101,6 +101,7 @@ def test_the_offset_before_exif_is_heeded() -> None:
     assert read_jxl_contents(container(box(b"Exif", struct.pack(">I", 2**32 - 1)))).exif is None
 
 
+@pytest.mark.slow
 def test_compressed_boxes_that_cannot_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jxl_file, "LARGEST_BLOCK_BYTES", 100_000)
     bomb = compressed(b"Exif", bytes(50_000_000))

@@ -194,6 +194,14 @@ def test_marks_of_generated_detail_stay_in_a_dng_file(tmp_path: Path) -> None:
     assert COMPOSITE_WITH_GENERATED.encode() in tags["XMP"]
 
 
+def test_a_dng_file_of_a_camera_without_colours_has_three_equal_channels(tmp_path: Path) -> None:
+    photo = read_photo(make_dng(tmp_path / "a.dng"))
+    grey = replace(photo, pixels=photo.pixels[:, :, 1:2])
+    write_photo(grey, tmp_path / "b.dng")
+    found = read_photo(tmp_path / "b.dng").pixels
+    assert np.abs(found.astype(int) - grey.pixels).max() < 0.005 * 65535
+
+
 def test_a_dng_file_of_many_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = read_photo(make_dng(tmp_path / "a.dng"))
     monkeypatch.setattr(dng_file, "MOST_PIXELS", 6000)

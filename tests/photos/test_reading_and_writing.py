@@ -451,6 +451,7 @@ def test_an_unwritable_path_is_refused(tmp_path: Path) -> None:
         write_photo(Photo(pixels=smooth()), tmp_path / "photo.bmp")
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     if not Path("/dev/full").exists() or stat.S_ISCHR(Path("/dev/full").stat().st_mode) == 0:
         pytest.skip("no /dev/full here")
@@ -468,6 +469,7 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_writing_leaves_only_whole_files(tmp_path: Path) -> None:
     program = (
         "import itertools, sys; from pathlib import Path; import numpy as np\n"

@@ -145,6 +145,7 @@ def test_opencv_agrees_with_pytorch() -> None:
     assert max(errors(network, restore)) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_openvino_agrees_with_pytorch(tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     network = random_network(THREE_SCALES)

@@ -49,6 +49,7 @@ def picture(height: int, width: int) -> NDArray[np.float32]:
     return np.random.default_rng(height).random((height, width, 3), np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 @pytest.mark.parametrize("fast", [False, True])
 def test_runtimes_agree_at_odd_sizes_and_in_tiles(tmp_path: Path, runtime: Runtime, fast: bool) -> None:
@@ -65,6 +66,7 @@ def test_runtimes_agree_at_odd_sizes_and_in_tiles(tmp_path: Path, runtime: Runti
         assert np.array_equal(restored, restorer.restore(blurry, tile=tile))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_fast_bfloat16(torch.device("cpu")), reason="needs a processor that computes in bfloat16")
 def test_openvino_in_bfloat16_is_as_exact_as_pytorch(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
@@ -84,6 +86,7 @@ def test_images_of_a_batch_are_restored_alone(tmp_path: Path) -> None:
     assert torch.equal(restored, torch.cat([restorer.apply_network(image[None]) for image in batch]))
 
 
+@pytest.mark.slow
 def test_graphs_are_exported_once(tmp_path: Path, cache: Path) -> None:
     folder = save_random(tmp_path / "tiny")
     assert cache_folder() == cache

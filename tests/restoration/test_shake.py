@@ -30,6 +30,7 @@ def shaken() -> tuple[Shake, torch.Tensor]:
     return unblur.estimate_shake(pixels), kernel
 
 
+@pytest.mark.slow
 def test_a_kernel_applied_by_scipy_is_estimated(shaken: tuple[Shake, torch.Tensor]) -> None:
     shake, kernel = shaken
     assert likeness(shake.path.central_kernel, kernel) > 0.8

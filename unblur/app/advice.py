@@ -1,4 +1,4 @@
-"""Advice about a photograph: what helps with its kind of blur, and why a result is unchanged."""
+"""Advice about a photograph: which mode helps with its kind of blur, and why a result is unchanged."""
 
 import shlex
 from typing import TYPE_CHECKING

@@ -40,8 +40,8 @@ def web(
         host: Address to serve the page at: 127.0.0.1 is for this computer alone, 0.0.0.0 for everybody who can reach
             it, which needs --password or --open.
         port: Number of the port.
-        password: What visitors have to type; the name they type does not matter. It is sent unencrypted, as the
-            photographs are.
+        password: Password that visitors have to type; the name they type does not matter. It is sent unencrypted, as
+            the photographs are.
         open: Let everybody in who can reach --host, without a password.
         device: Where to compute; auto takes an accelerator if there is one.
         checkpoint: Other weights for the modes that invent nothing.

@@ -45,7 +45,7 @@ def render(
     pictures: Sequence[Tensor | None] = (),
     tolerance_px: float = 0.0,
 ) -> Rendering:
-    """Expose `sharp` (3, H, W), sRGB in [0, 1]; what lies outside of it is mirrored.
+    """Expose `sharp` (3, H, W), sRGB in [0, 1]; the image is mirrored beyond its borders.
 
     With a margin, that many pixels on each side only serve as the scene outside of the frame: both results
     are (3, H - 2 margin, W - 2 margin). Zero motion, noise and compression give back the input. `pictures` are

@@ -1,6 +1,6 @@
 """The catalogue of deblurring data sets that are read in their own layout: contents, origin and terms.
 
-Looked up in November 2026. What the authors do not say is said to be so, and a fact that was not found at its source
+Looked up in November 2026. Entries state where the authors say nothing, and a fact that was not found at its source
 is called not verified.
 """
 

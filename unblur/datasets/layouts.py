@@ -1,6 +1,6 @@
 """The ways in which the deblurring data sets are arranged on disk, one function each.
 
-Every function lists what lies below `root`, or gives None where the tree is another's. `named` says that a person
+Every function lists the pairs below `root`, or gives None where the tree is another's. `named` says that a person
 has called the data set by its name, so that folders which many data sets have may be taken for it. Sources of the
 layouts: docs/reference/data-sets.md.
 """
@@ -171,7 +171,7 @@ def find_bsd(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
 def find_rsblur(root: Path, named: bool) -> Listing | None:  # noqa: ARG001
     """List the pairs of RSBlur.
 
-    Lists that tell the saturated pictures of the test set from the others make its parts, where they are there.
+    Lists that separate the saturated pictures of the test set from the others define its parts, where they exist.
     """
     folder = root / "RSBlur" if (root / "RSBlur").is_dir() else root
     scenes = [scene for day in list_folders(folder) if re.fullmatch(r"\d{4}", day.name) for scene in list_folders(day)]
@@ -302,7 +302,7 @@ def _split_by_lists(
     splits = [read_split(name, found[name], folder, root) for name in lists if name in found]
     if not found:
         split = match_pairs("all", blurry, sharp, root)
-        lost = f"{', '.join(lists.values())}, which tell the pairs for training from those for testing"
+        lost = f"{', '.join(lists.values())}, which separate the pairs for training from those for testing"
         splits = [Split(name="all", pairs=split.pairs, missing=(lost, *split.missing))]
     # A file that is in no list that is there may be in one that is not.
     known = () if len(found) == len(lists) else (*blurry.values(), *sharp.values())

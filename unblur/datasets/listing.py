@@ -10,7 +10,7 @@ from unblur.photos.formats import READABLE_SUFFIXES
 from unblur.regular_files import read_regular_text
 
 _NOTES = frozenset({".csv", ".html", ".json", ".m", ".md", ".pdf", ".txt", ".zip"})
-"""Suffixes of what accompanies a data set and is not part of it."""
+"""Suffixes of files that accompany a data set and are not part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,6 +79,6 @@ def _find_named(folder: Path, name: str) -> DetectedDataset:
 def _detect(folder: Path, data_set: DataSet, *, named: bool) -> DetectedDataset | None:
     if not folder.is_dir():
         raise UnblurError(f"There is no folder {folder}; give the folder of a data set.")
-    # Names of folders tell data sets apart: "." has none.
+    # Data sets are recognised by the names of folders: "." has none.
     listing = data_set.find(folder.absolute(), named)
     return None if listing is None else DetectedDataset(folder=folder, data_set=data_set, listing=listing)

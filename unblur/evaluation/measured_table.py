@@ -1,4 +1,4 @@
-"""A table of measurements as a file: what it has is not measured again, what a stopped run left behind is used."""
+"""A table of measurements in a file: an interrupted measurement continues, and finished rows are not measured again."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,22 +15,22 @@ def measure_table(
     run: Run,
     method: Method,
     measure: Callable[[Progress], object],
-    tell: Callable[[str], object] = lambda _: None,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> Progress:
     """Measure the images of `run` that `table` and its partial file lack, and write `table`.
 
-    `measure` takes rows from the progress until there are no more; `tell` gets a message about existing rows. Raises
-    UnblurError.
+    `measure` takes rows from the progress until there are no more; `notify` is called with a message about existing
+    rows. Raises UnblurError.
     """
     partial = table.with_name(f"{table.name}.partial")
     try:
         table.parent.mkdir(parents=True, exist_ok=True)
         progress = Progress(run, method, partial)
         if not partial.is_file() and table.is_file() and progress.accept(_parse_rows(table)):
-            tell(f"{table} has these measurements; delete it to measure again.")
+            notify(f"{table} has these measurements; delete it to measure again.")
             return progress
         if progress.finished:
-            tell(f"{partial} has {len(progress.finished)} of {len(run.files)} images; going on.")
+            notify(f"{partial} has {len(progress.finished)} of {len(run.files)} images; going on.")
         measure(progress)
         # Read back what was written line by line: a table is the same whether or not the run was interrupted.
         text = to_csv(progress.finished)

@@ -91,7 +91,7 @@ def open_method(choice: MethodSpec) -> Method:
                 pooling_window_px=choice.pooling_window_px,
                 mode="fast" if choice.method == "fast" else "faithful",
                 shake="auto" if choice.method == "faithful" else "off",
-                # Tables compare networks, and must not depend on what else is installed.
+                # Tables compare networks, and must not depend on the runtimes that are installed.
                 runtime="torch",
             )
             return network(restorer, name=choice.method)

@@ -125,7 +125,7 @@ class Progress:
             data = read_regular(partial)
             whole = data[: data.rfind(b"\n") + 1]
             if whole != data:
-                # What a kill cut short would spoil the line that is written next.
+                # An incomplete line, left by a process that was killed, would corrupt the next one.
                 os.truncate(partial, len(whole))
         except OSError as error:
             raise UnblurError(f"{partial} cannot be used: {error.strerror or error}; remove it.") from error

@@ -1,4 +1,4 @@
-"""The blur classifier: what kind of blur a photograph has, and of what kind, length and direction it is at each place.
+"""The blur classifier: the kind of blur of a photograph, and its kind, length and direction at each place.
 
 One idea: blur shows in how much contrast is left at each scale along each direction. Motion removes fine contrast along
 one direction, a lens out of focus along all, and noise adds the finest along all. Energies of oriented filters measure

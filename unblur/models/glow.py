@@ -11,8 +11,9 @@ One idea: a generative network restores the image in a latent space, where each 
 conditions on a first restoration, on motion and on semantics limit what it can invent.
 
 Source: "Toward Generalizable Deblurring: Leveraging Massive Blur Priors with Linear Attention for Real-World
-Scenarios" (GLOWDeblur, Gao et al. 2026, arXiv 2601.06525). `docs/explain/glowdeblur.md` says what of it is the paper's,
-what is inferred and what is ours. Photographs have sides that are multiples of 32 here, except in `GlowRestorer`.
+Scenarios" (GLOWDeblur, Gao et al. 2026, arXiv 2601.06525). `docs/explain/glowdeblur.md` says which parts are the
+paper's, which are inferred and which are ours. Photographs have sides that are multiples of 32 here, except in
+`GlowRestorer`.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,7 @@ Sources: U-Net (Ronneberger et al. 2015, arXiv 1505.04597) for the shape; DeepDe
 1612.02177) for residual blocks without normalisation. "Take a Prior from Other Tasks for Severe Blur Removal" (arXiv
 2302.06898) names a UNet as a host; which one is not known to us, and these sizes are ours. Differences from U-Net:
 padded convolutions, so that nothing is cropped; strided instead of max-pooled; 1x1 convolutions merge the skip
-connections; what is learned is the correction, not the photograph; and two options that make it a fast network: the
+connections; the network learns the correction, not the photograph; and two options that make it a fast network: the
 stem of our NAFNet, and convolutions that are trained as two (SESR, Bhardwaj et al. 2021, arXiv 2103.09404).
 """
 

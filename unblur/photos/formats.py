@@ -4,7 +4,7 @@ WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"
 """Suffixes of the photographs that can be read and written, in lower case; JPEG XL only with a libvips that has it."""
 
 READABLE_SUFFIXES = WRITABLE_SUFFIXES | {".heic", ".heif", ".hif", ".mpo"}
-"""These, and those that are only read: HEIC, because what writes it is under the GPL, and MPO, several JPEGs."""
+"""These, and those that are only read: HEIC, because its encoder is under the GPL, and MPO, several JPEGs."""
 
 RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"})
 """Suffixes of raw files of cameras. Most look like TIFF inside, whose first image is a thumbnail."""

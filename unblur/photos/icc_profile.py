@@ -1,4 +1,4 @@
-"""ICC profiles made of primaries and a gamma, for photographs whose files tell their colours in numbers alone.
+"""ICC profiles made of primaries and a gamma, for photographs whose files state their colours in numbers alone.
 
 Layout: ICC.1:2010 (profile version 4.3), sections 7 and 8: a matrix of colorants, adapted to the white of D50 by
 Bradford's transform (annex E), and a curve that is a power.

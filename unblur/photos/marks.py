@@ -1,4 +1,4 @@
-"""Marks in a photograph's metadata: which program made it what it is, and that part of it was generated.
+"""Marks in a photograph's metadata: the program that processed it, and that part of it was generated.
 
 EXIF says which program (tag Software); XMP says how the picture came about (the Digital Source Type of the IPTC Photo
 Metadata Standard, whose values are IPTC NewsCodes). Whatever else the blocks say stays as it is.

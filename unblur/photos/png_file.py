@@ -131,7 +131,7 @@ def _iterate_chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         if kind == b"IEND" or place + 12 + size > len(data):
             return
         pixels_began = pixels_began or kind == b"IDAT"
-        # What is about colours or an animation has to come before the pixels, and is not heeded behind them.
+        # Chunks about colours or an animation have to precede the pixels; readers ignore them behind the pixels.
         if kind != b"IDAT" and not (pixels_began and kind in (b"acTL", b"cICP", b"gAMA", b"cHRM", b"sRGB", b"pHYs")):
             yield place, kind, data[place + 8 : place + 8 + size]
         place += 12 + size
@@ -155,7 +155,7 @@ def _parse_resolution(chunks: dict[bytes, bytes]) -> Resolution | None:
 
 def _encode_resolution(resolution: Resolution) -> bytes:
     if resolution.unit == "none":
-        # Whole numbers tell a ratio better when they are large.
+        # Large whole numbers express a ratio more exactly.
         return struct.pack(">IIB", *(_limit(value * 1000) for value in (resolution.x, resolution.y)), 0)
     x, y = (_limit(value * _INCHES_PER_METRE) for value in resolution.per_inch())
     return struct.pack(">IIB", x, y, _METRE)

@@ -145,7 +145,7 @@ def check_format(photo: Photo, path: Path) -> None:
 
 
 def _check_dng(photo: Photo, path: Path) -> None:
-    if not photo.metadata.was_raw or photo.bit_depth != 16 or photo.pixels.shape[2] != 3 or photo.alpha is not None:
+    if not photo.metadata.was_raw or photo.bit_depth != 16 or photo.alpha is not None:
         raise UnblurError(
             f"{path}: only a raw file of a camera becomes a DNG file, and this photograph was none; write .tif instead."
         )
@@ -206,7 +206,8 @@ def _encode(photo: Photo, suffix: str, quality: int | None) -> bytes:
         case ".jxl":
             return insert_into_jxl(_encode_jxl(image, lossy_quality), exif=block, xmp=xmp)
         case ".dng":
-            light = to_vips(decode_16_bits(photo.pixels))
+            # Cameras without colours have one channel; linear DNG is read best with three.
+            light = to_vips(np.broadcast_to(decode_16_bits(photo.pixels), (photo.height, photo.width, 3)))
             if xmp is not None:
                 light.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
             # Readers expect 16 bits uncompressed, or as lossless JPEG, which libtiff does not write.

@@ -87,7 +87,7 @@ def _describe_purpose(model: ModelConfig) -> str:
         case MotionEstimatorConfig():
             return (
                 "Estimates, from a motion-blurred photograph alone, how every place of it moved during the exposure: "
-                "a start and\nan end, of which nobody can tell which is which."
+                "a start and\nan end, which are interchangeable."
             )
         case SemanticPriorConfig():
             return (

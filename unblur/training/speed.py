@@ -3,7 +3,7 @@
 The bound of arithmetic is the fastest convolution and the fastest matrix product among several shapes. A step of
 training costs three times the multiply-accumulates (MACs) of the forward pass: the pass itself, the gradient of its
 input and that of its weights. The bound of simulation is the time that bilinear sampling alone takes, with each layer
-sampled once for each pose; what is faster avoids sampling, as convolution does where blur is uniform. Everything is
+sampled once for each pose; faster methods avoid sampling, as convolution does where blur is uniform. Everything is
 measured in one run, in processor seconds of one thread, so that other work on the machine does not count.
 """
 

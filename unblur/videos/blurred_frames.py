@@ -25,7 +25,7 @@ MEASURED_SIDE_PX = 540
 """Frames are reduced by whole numbers while their shorter side stays at least this."""
 
 MOST_SEGMENT_S, MOST_SEGMENT_FRAMES = 1.0, 30
-"""The longest segment: what a result loses when the program is killed."""
+"""The longest segment: a result loses at most this much when the program is killed."""
 
 _LEVELS = 32
 _SCENE_CHANGE = 0.5

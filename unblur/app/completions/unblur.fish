@@ -71,7 +71,7 @@ complete -c unblur -n '__fish_seen_subcommand_from video' -s q -l quiet -d 'Prin
 complete -c unblur -n '__fish_seen_subcommand_from web' -s h -l help -d 'show this help message and exit'
 complete -c unblur -n '__fish_seen_subcommand_from web' -l host -x -d 'Address to serve the page at: 127.0.0.1 is for this computer alone, 0.0.0.0 for everybody who can reach it, which needs --password or --open'
 complete -c unblur -n '__fish_seen_subcommand_from web' -l port -x -d 'Number of the port'
-complete -c unblur -n '__fish_seen_subcommand_from web' -l password -x -d 'What visitors have to type; the name they type does not matter'
+complete -c unblur -n '__fish_seen_subcommand_from web' -l password -x -d 'Password that visitors have to type; the name they type does not matter'
 complete -c unblur -n '__fish_seen_subcommand_from web' -l open -d 'Let everybody in who can reach --host, without a password'
 complete -c unblur -n '__fish_seen_subcommand_from web' -l device -x -a 'auto cpu cuda mps xpu' -d 'Where to compute; auto takes an accelerator if there is one'
 complete -c unblur -n '__fish_seen_subcommand_from web' -l checkpoint -r -F -d 'Other weights for the modes that invent nothing'

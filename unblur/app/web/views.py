@@ -13,7 +13,9 @@ from unblur.app.web.results import PART_PX, Result, find_preview_step
 from unblur.app.web.visit import Progress, Shown, Visit
 from unblur.names import Mode
 
-WHY_HARDLY_CHANGED = "What hardly changed is sharp already, or blurred in a way these weights cannot undo."
+WHY_HARDLY_CHANGED = (
+    "Photographs that hardly changed are sharp already, or blurred in a way that these weights cannot undo."
+)
 
 MODES: tuple[tuple[Mode, str, str], ...] = (
     ("faithful", "Faithful", "Adds no detail. The best choice for most photographs."),
