@@ -36,6 +36,10 @@ SHORTEST_DIRECTED_PX, STRAIGHTEST = 8.0, 0.5
 """Paths whose direction is compared: as long as this in pixels, and their ends as far apart as this share of it."""
 
 
+PROBABILITIES = 0.5, 0.7, 0.9
+"""Probabilities above which agreement is counted apart."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A report and the truth, one line of the table of single photographs."""
@@ -47,6 +51,8 @@ class Comparison:
     reported: str
     likeliest: str
     confidence: float
+    left_alone: bool
+    """True if `unblur restore` leaves the photograph as it is."""
     reported_noisy: bool
     noise_level: float
     length_px: float
@@ -102,6 +108,7 @@ def compare(known: KnownBlur, report: BlurReport) -> Comparison:
         reported=report.kind,
         likeliest=report.likeliest,
         confidence=report.confidence,
+        left_alone=report.is_surely_sharp,
         reported_noisy=report.noisy,
         noise_level=report.noise_level,
         length_px=length_px,
@@ -134,6 +141,14 @@ def summarise(compared: list[Comparison]) -> str:
     right = sum(one.kind == one.reported for one in certain)
     if certain:
         lines.append(f"- Reports that are not uncertain: {len(certain)}; right: {right}, {right / len(certain):.1%}.")
+    for least in PROBABILITIES:
+        those = [one for one in compared if one.confidence >= least]
+        agree = sum(one.kind == one.likeliest for one in those)
+        if those:
+            share = f"{len(those) / len(compared):.1%} of the photographs"
+            lines.append(f"- Probability of at least {least:.0%}: {share}; right: {agree / len(those):.1%}.")
+    alone = [one for one in compared if one.left_alone]
+    lines.append(f"- Left alone: {len(alone)}; sharp: {sum(one.kind == 'sharp' for one in alone)}.")
     for noisy, compressed, what in (
         (False, False, "clean"),
         (True, False, "noisy"),

@@ -62,7 +62,7 @@ tags: [blur-detection]
 
 Classifies the blur of a photograph and of its places: sharp, motion, out of focus.
 Trained on {examples} simulated examples of `experiments.blur_examples` for {epochs} epochs, batches of {batch}, seed
-{seed}. Use it through `unblur.inspect`, whose errors docs/guide/inspect.md states.
+{seed}, from {start}. Use it through `unblur.inspect`, whose errors docs/guide/inspect.md states.
 """
 
 
@@ -71,6 +71,8 @@ def train(
     *,
     output: Path,
     calibration: Path | None = None,
+    start: Path | None = None,
+    peak_rate: float = PEAK_RATE,
     epochs: int = 18,
     batch: int = 16,
     seed: int = 1,
@@ -82,6 +84,8 @@ def train(
         examples: Folders of examples.
         output: Folder of the checkpoint.
         calibration: Folder of the examples that the kinds of photographs are calibrated on.
+        start: Checkpoint of a blur classifier whose weights the training starts from; random weights without it.
+        peak_rate: Largest learning rate.
         epochs: Passes over the examples.
         batch: Examples of each update.
         seed: Random seed.
@@ -95,14 +99,20 @@ def train(
     torch.manual_seed(seed_for(seed, "weights"))
     config = BlurClassifierConfig()
     network = BlurClassifier(config)
-    network.motion.load_state_dict(load_motion_estimator().state_dict())
+    if start is None:
+        started_from = "random weights"
+        network.motion.load_state_dict(load_motion_estimator().state_dict())
+        network.normalise_like(torch.cat([_get_features(example) for example in found]))
+    else:
+        loaded, sha256 = load_classifier(start)
+        started_from = f"the weights {sha256[:12]}"
+        network.load_state_dict(loaded.state_dict())
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    network.normalise_like(torch.cat([_get_features(example) for example in found]))
-    optimizer = torch.optim.AdamW(trained, lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(trained, lr=peak_rate, weight_decay=WEIGHT_DECAY)
     # The number of batches varies with the sizes that are drawn, by less than one for each size.
     updates = epochs * (len(found) // batch) + 1
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=updates, pct_start=WARMUP_SHARE)
-    card = CARD.format(examples=len(found), epochs=epochs, batch=batch, seed=seed)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak_rate, total_steps=updates, pct_start=WARMUP_SHARE)
+    card = CARD.format(examples=len(found), epochs=epochs, batch=batch, seed=seed, start=started_from)
     motion = SharedPart(part="motion", source="motion", sha256=load_checkpoint(BUNDLED_MOTION_ESTIMATOR).sha256)
 
     def save() -> None:
@@ -125,6 +135,14 @@ def train(
         calibrate(network.eval(), open_examples(calibration))
         save()
     return 0
+
+
+def load_classifier(folder: Path) -> tuple[BlurClassifier, str]:
+    """Load a blur classifier and the SHA-256 of its file. Raises UnblurError for another network."""
+    checkpoint = load_checkpoint(folder)
+    if not isinstance(checkpoint.model, BlurClassifier):
+        raise UnblurError(f"{folder} holds no blur classifier; give a checkpoint of this command.")
+    return checkpoint.model, checkpoint.sha256
 
 
 def compute_loss(network: BlurClassifier, examples: Sequence[BlurExample]) -> Tensor:

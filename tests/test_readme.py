@@ -197,9 +197,14 @@ NOT_RUN = {
     **dict.fromkeys(
         [
             *(f"python -m experiments.blur_examples photos -o runs/blur/{seed} --seed {seed}" for seed in (11, 12, 13)),
+            *(f"python -m experiments.blur_examples photos -o runs/blur/{seed} --seed {seed}" for seed in (21, 22, 23)),
             "python -m experiments.blur_examples photos -o runs/blur/14 --seed 14 --every 3",
+            "python -m experiments.blur_examples photos -o runs/blur/24 --seed 24 --every 3",
             "python -m experiments.train_blur_classifier runs/blur/11 runs/blur/12 runs/blur/13 "
             "--calibration runs/blur/14 --output runs/blur/network",
+            "python -m experiments.train_blur_classifier runs/blur/21 runs/blur/22 runs/blur/23 "
+            "--calibration runs/blur/24 --start runs/blur/network --peak-rate 1e-3 --epochs 10 --seed 2 "
+            "--output runs/blur/further",
             "python -m experiments.measure_blur_report held-out -o results/blur",
         ],
         "takes minutes; tests/experiments/test_blur_report.py runs a small one",

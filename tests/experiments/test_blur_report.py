@@ -11,8 +11,9 @@ from experiments.blur_examples import make, open_examples
 from experiments.blur_kinds import simulate
 from experiments.harness import run
 from experiments.measure_blur_report import compare, measure, summarise
-from experiments.train_blur_classifier import calibrate, compute_loss, lay_flat, train
+from experiments.train_blur_classifier import calibrate, compute_loss, lay_flat, load_classifier, train
 from tests.models.test_blur_classifier import SMALL
+from unblur.checkpoints.folder import BUNDLED_MOTION_ESTIMATOR, load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import BlurClassifier
 from unblur.photos.photo import Photo
@@ -45,6 +46,13 @@ def test_a_classifier_is_trained_and_measured(photos: Path, tmp_path: Path, caps
     assert [example.kind for example in open_examples(examples)] == list(KINDS)
     arguments = [str(examples), "--output", str(checkpoint), "--epochs", "1", "--batch", "2"]
     assert run(train, [*arguments, "--calibration", str(examples)]) == 0
+    assert "from random weights" in (checkpoint / "README.md").read_text()
+    before = load_checkpoint(checkpoint)
+    continued = [str(examples), "--output", str(tmp_path / "continued"), "--epochs", "1", "--batch", "2"]
+    assert run(train, [*continued, "--start", str(checkpoint), "--peak-rate", "1e-12"]) == 0
+    assert f"from the weights {before.sha256[:12]}" in (tmp_path / "continued" / "README.md").read_text()
+    after = dict(load_checkpoint(tmp_path / "continued").model.named_parameters())
+    assert all(torch.allclose(after[name], value, atol=1e-3) for name, value in before.model.named_parameters())
     some = tmp_path / "some"
     some.mkdir()
     (some / "photo.png").write_bytes(min(photos.iterdir()).read_bytes())
@@ -110,17 +118,22 @@ def test_calibration_changes_the_kinds_of_photographs_for_the_better(photos: Pat
 def test_agreement_is_counted(photos: Path) -> None:
     known = next(iter(simulate(sorted(photos.iterdir())[:1], seed=1)))
     found = compare(known, BlurInspector(BlurClassifier(SMALL).eval()).inspect(known.image))
-    right = replace(found, kind="sharp", likeliest="sharp", reported="uncertain")
-    wrong = replace(found, kind="sharp", likeliest="shaken", reported="shaken")
+    right = replace(found, kind="sharp", likeliest="sharp", reported="uncertain", confidence=0.6, left_alone=True)
+    wrong = replace(found, kind="sharp", likeliest="shaken", reported="shaken", confidence=0.8, left_alone=False)
     text = summarise([right, wrong])
     assert "- Agreement of the most probable kind: 1 of 2, 50.0%." in text
     assert "- Reports that are not uncertain: 1; right: 0, 0.0%." in text
+    assert "- Probability of at least 50%: 100.0% of the photographs; right: 50.0%." in text
+    assert "- Probability of at least 70%: 50.0% of the photographs; right: 0.0%." in text
+    assert "- Left alone: 1; sharp: 1." in text
     assert "| sharp | 2 | 0 | 1 | 0 | 0 | 1 | 0.0% |" in text
 
 
 def test_files_that_are_no_examples_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnblurError, match="holds no examples; make them by"):
         open_examples(tmp_path)
+    with pytest.raises(UnblurError, match="holds no blur classifier; give a checkpoint of this command"):
+        load_classifier(BUNDLED_MOTION_ESTIMATOR)
     (tmp_path / "text.pt").write_text("nothing")
     with pytest.raises(UnblurError, match="holds no examples; make them by"):
         open_examples(tmp_path)
