@@ -60,7 +60,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class FewPairsRow:
-    """A network: what it was trained on, and its gains."""
+    """Measurements of one network, with its training set and its initial weights."""
 
     trained_on: str
     pairs: int
@@ -178,10 +178,10 @@ def open_targets(
 
 
 def list_rows(targets: Sequence[Target], counts: Sequence[int], seeds: int) -> list[tuple[str, int, Beginning, int]]:
-    """List what is trained: (target, pairs, beginning, seed), those from random weights first.
+    """Return the networks to train as (target, pairs, beginning, seed); those with random initial weights come first.
 
-    Targets on disk have one number of pairs, listed as the smallest of `counts`. Mixed sets are learned from random
-    and from bundled weights.
+    Targets on disk have one number of pairs, listed as the smallest of `counts`. Networks for all targets mixed start
+    from random and from bundled weights.
     """
     rows: list[tuple[str, int, Beginning, int]] = []
     for beginning in get_args(Beginning):
