@@ -50,8 +50,9 @@ class MeasuringSettings:
 def open_benchmark_sets(
     texts: Sequence[str], *, held_out: Path | None, written_to: Path, pairs: int | None, size_px: int
 ) -> list[BenchmarkSet]:
-    """Open the data sets that `texts` name: presets of the simulator, folders, or folders with a name, FOLDER@NAME.
+    """Open the data sets that `texts` name.
 
+    These are presets of the simulator, folders, folders with a name, FOLDER@NAME, or two folders, TRAINING:MEASURED.
     Of each, `pairs` are measured, of real sets evenly spread ones; None measures all of real sets. Simulated sets are
     made of the photographs in `held_out`, `size_px` wide and high, in `written_to`. Raises UnblurError for a name that
     is neither, and for names that are equal.
@@ -62,6 +63,8 @@ def open_benchmark_sets(
     for text in texts:
         if text in get_args(PresetName):
             one = _open_simulated_set(text, held_out, written_to, pairs or SIMULATED_PAIRS, size_px)
+        elif folders := _parse_two_folders(text):
+            one = _open_two_folders(*folders, pairs)
         else:
             one = _open_real_set(text, pairs)
         if one.name in opened:
@@ -89,15 +92,15 @@ def _open_simulated_set(name: str, held_out: Path | None, written_to: Path, pair
     if held_out is None:
         raise UnblurError(f"{name} is simulated; give two folders of sharp photographs, --photos and --held-out.")
     folder = written_to / name
-    write_simulated_pairs(folder, cast(PresetName, name), held_out, pairs=pairs, size_px=size_px, seed=MEASURING_SEED)
+    write_simulated_pairs(
+        folder, find_preset(cast(PresetName, name)), held_out, pairs=pairs, size_px=size_px, seed=MEASURING_SEED
+    )
     return BenchmarkSet(name=name, source=find_training_source(name), measured=find_pictures(folder))
 
 
 def _open_real_set(text: str, pairs: int | None) -> BenchmarkSet:
     folder, name = _parse_folder_and_name(text)
-    source, found = find_training_source(text), find_pictures(folder, name=name)
-    if not found.protocol.needs_sharp:
-        raise UnblurError(f"{text} has no sharp twins, so nothing can be measured on it here; leave it out.")
+    source, found = find_training_source(text), _find_measured(text, folder, name)
     files = found.files
     if isinstance(source, PairSet) and source.holdout:
         # What is learnt from must not be measured.
@@ -107,6 +110,28 @@ def _open_real_set(text: str, pairs: int | None) -> BenchmarkSet:
     if pairs is not None:
         measured = measured.evenly(pairs)
     return BenchmarkSet(name=name or folder.absolute().name, source=source, measured=measured)
+
+
+def _open_two_folders(training: Path, measured: Path, pairs: int | None) -> BenchmarkSet:
+    pictures = _find_measured(str(measured), measured)
+    return BenchmarkSet(
+        name=measured.absolute().name,
+        source=PairSet(folder=str(training), share=1.0),
+        measured=pictures if pairs is None else pictures.evenly(pairs),
+    )
+
+
+def _find_measured(text: str, folder: Path, name: str | None = None) -> MeasuredPictures:
+    found = find_pictures(folder, name=name)
+    if not found.protocol.needs_sharp:
+        raise UnblurError(f"{text} has no sharp twins, so nothing can be measured on it here; leave it out.")
+    return found
+
+
+def _parse_two_folders(text: str) -> tuple[Path, Path] | None:
+    training, _, measured = text.rpartition(":")
+    folders = Path(training), Path(measured)
+    return folders if training and all(folder.is_dir() for folder in folders) else None
 
 
 def _parse_folder_and_name(text: str) -> tuple[Path, str | None]:
@@ -120,14 +145,12 @@ def _parse_folder_and_name(text: str) -> tuple[Path, str | None]:
     return Path(folder), name
 
 
-def write_simulated_pairs(
-    folder: Path, camera_name: PresetName, photos: Path, *, pairs: int, size_px: int, seed: int
-) -> None:
-    """Write pairs of a preset of the simulator, `size_px` wide and high, unless they are in `folder`.
+def write_simulated_pairs(folder: Path, camera: Camera, photos: Path, *, pairs: int, size_px: int, seed: int) -> None:
+    """Write pairs that `camera` simulates, `size_px` wide and high, unless they are in `folder`.
 
     The first pairs of a larger set are those of a smaller one. Raises UnblurError when the folder holds other pairs.
     """
-    camera, sharp = find_preset(camera_name), PhotoFolder(photos)
+    sharp = PhotoFolder(photos)
     settings = MeasuringSettings(
         camera=camera,
         pairs=pairs,

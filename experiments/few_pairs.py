@@ -22,10 +22,10 @@ import tyro
 
 from experiments.data_sets import BenchmarkSet, find_training_source, open_benchmark_sets, write_simulated_pairs
 from experiments.dataset_rows import Cell, NetworkName, RowContext, make_row_recipe, measure_row, train_row
-from experiments.harness import ProgressBars, run, write_table
+from experiments.harness import ProgressBars, format_mean, run, write_table
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_FAITHFUL
-from unblur.datasets import DataSource, PairSet
+from unblur.datasets import DataSource, PairSet, SimulatedBlur
 from unblur.errors import UnblurError
 from unblur.evaluation.measured_pictures import find_pictures
 from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, encode_figure
@@ -45,17 +45,6 @@ MEASURED_OF_TRAINING = 12
 """Training pairs of each network that are measured too, at most."""
 
 CSV_HEADER = ("trained_on", "pairs", "beginning", "seed", "measured_on", "images", "psnr_before_db", "psnr_after_db")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """Pairs to train on, and others of the same camera or data set to measure."""
-
-    measured: BenchmarkSet
-    camera: PresetName | None
-    """The preset that simulates its training pairs; None for pairs on disk."""
-    training: Path | None
-    """Folder of its training pairs; None for simulated ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,32 +78,38 @@ class FewPairsStudy:
     """Trains and measures the networks of all rows; finished ones are not made again."""
 
     def __init__(
-        self, targets: Sequence[Target], context: RowContext, budget: Budget, narrow: str, bundled: Path, size_px: int
+        self,
+        targets: Sequence[BenchmarkSet],
+        context: RowContext,
+        budget: Budget,
+        narrow: str,
+        bundled: Path,
+        size_px: int,
     ) -> None:
         self._targets, self._context, self._budget = targets, context, budget
-        self._narrow, self._bundled, self._size_px = narrow, bundled, size_px
+        self._narrow, self._size_px = narrow, size_px
+        self._pretrained: dict[Beginning, Path | None] = {"random": None, "bundled": bundled}
 
     def pretrain(self, beginning: Beginning) -> Path | None:
         """Return the checkpoint that a beginning starts from, after training it if necessary; None for random."""
-        if beginning == "random":
-            return None
-        if beginning == "bundled":
-            return self._bundled
-        source = find_training_source(self._narrow if beginning == "narrow" else "full")
-        assert source is not None
-        context = self._with_rate(self._budget.peak_rate, seed=1)
-        return train_row(context, f"pretrained-{beginning}", [source], self._budget.pretraining_steps)
+        if beginning not in self._pretrained:
+            source = find_training_source(self._narrow if beginning == "narrow" else "full")
+            assert source is not None
+            context = self._with_rate(self._budget.peak_rate, seed=1)
+            name, steps = f"pretrained-{beginning}", self._budget.pretraining_steps
+            self._pretrained[beginning] = train_row(context, name, [source], steps)
+        return self._pretrained[beginning]
 
     def measure_pretrained(self, beginning: Beginning) -> FewPairsRow:
         """Measure a beginning without any pairs of the targets."""
         checkpoint = self.pretrain(beginning)
         assert checkpoint is not None
-        cells = measure_row(self._context, f"pretrained-{beginning}", checkpoint, self._measured)
+        cells = measure_row(self._context, f"pretrained-{beginning}", checkpoint, self._targets)
         return FewPairsRow(trained_on=PRETRAINED_ONLY, pairs=0, beginning=beginning, seed=1, cells=cells, own=None)
 
     def train(self, trained_on: str, count: int, beginning: Beginning, seed: int) -> FewPairsRow:
         """Train on `count` pairs of one target, or of each of all targets, and measure."""
-        chosen = [one for one in self._targets if trained_on in (MIXED, one.measured.name)]
+        chosen = [one for one in self._targets if trained_on in (MIXED, one.name)]
         sources = [self._open_pairs(one, count, seed) for one in chosen]
         init = self.pretrain(beginning)
         budget = self._budget
@@ -122,17 +117,13 @@ class FewPairsStudy:
         name = f"{beginning}-{trained_on.replace(' ', '-')}-{count}-seed{seed}"
         context = self._with_rate(rate, seed)
         checkpoint = train_row(context, name, sources, steps, init)
-        cells = measure_row(context, name, checkpoint, self._measured)
+        cells = measure_row(context, name, checkpoint, self._targets)
         own = None
         if trained_on != MIXED:
             pictures = find_pictures(Path(cast(PairSet, sources[0]).folder)).evenly(MEASURED_OF_TRAINING)
             training = BenchmarkSet(name="its-training-pairs", source=None, measured=pictures)
             own = measure_row(context, name, checkpoint, [training])[training.name]
         return FewPairsRow(trained_on=trained_on, pairs=count, beginning=beginning, seed=seed, cells=cells, own=own)
-
-    @property
-    def _measured(self) -> list[BenchmarkSet]:
-        return [target.measured for target in self._targets]
 
     def _with_rate(self, rate: float, seed: int) -> RowContext:
         recipe = self._context.recipe
@@ -141,43 +132,35 @@ class FewPairsStudy:
             recipe=replace(recipe, seed=seed, schedule=replace(recipe.schedule, peak_learning_rate=rate)),
         )
 
-    def _open_pairs(self, target: Target, count: int, seed: int) -> DataSource:
-        if target.camera is None:
-            assert target.training is not None
-            return PairSet(folder=str(target.training), share=1.0)
-        folder = self._context.output / "pairs" / f"{target.camera}-{count}-seed{seed}"
+    def _open_pairs(self, target: BenchmarkSet, count: int, seed: int) -> DataSource:
+        source = target.source
+        assert source is not None
+        if not isinstance(source, SimulatedBlur):
+            return source
+        folder = self._context.output / "pairs" / f"{target.name}-{count}-seed{seed}"
         assert self._context.photos is not None
         write_simulated_pairs(
-            folder, target.camera, self._context.photos, pairs=count, size_px=self._size_px, seed=seed
+            folder, source.camera, self._context.photos, pairs=count, size_px=self._size_px, seed=seed
         )
         return PairSet(folder=str(folder), share=1.0)
 
 
 def open_targets(
     texts: Sequence[str], *, held_out: Path, written_to: Path, test_pairs: int, size_px: int
-) -> list[Target]:
+) -> list[BenchmarkSet]:
     """Open presets of the simulator, and pairs of folders, `TRAINING:MEASURED`. Raises UnblurError."""
-    targets = []
     for text in texts:
-        training, _, measured = text.rpartition(":")
-        if text not in get_args(PresetName) and not training:
+        if text not in get_args(PresetName) and ":" not in text:
             raise UnblurError(
                 f"{text} is no preset of the simulator ({', '.join(get_args(PresetName))}) and names no two folders; "
                 "give TRAINING:MEASURED."
             )
-        if training:
-            pictures = find_pictures(Path(measured)).evenly(test_pairs)
-            opened = BenchmarkSet(name=Path(measured).absolute().name, source=None, measured=pictures)
-        else:
-            [opened] = open_benchmark_sets(
-                [text], held_out=held_out, written_to=written_to, pairs=test_pairs, size_px=size_px
-            )
-        camera = cast(PresetName, text) if not training else None
-        targets.append(Target(measured=opened, camera=camera, training=Path(training) if training else None))
-    return targets
+    return open_benchmark_sets(texts, held_out=held_out, written_to=written_to, pairs=test_pairs, size_px=size_px)
 
 
-def list_rows(targets: Sequence[Target], counts: Sequence[int], seeds: int) -> list[tuple[str, int, Beginning, int]]:
+def list_rows(
+    targets: Sequence[BenchmarkSet], counts: Sequence[int], seeds: int
+) -> list[tuple[str, int, Beginning, int]]:
     """Return the networks to train as (target, pairs, beginning, seed); those with random initial weights come first.
 
     Targets on disk have one number of pairs, listed as the smallest of `counts`. Networks for all targets mixed start
@@ -187,8 +170,8 @@ def list_rows(targets: Sequence[Target], counts: Sequence[int], seeds: int) -> l
     for beginning in get_args(Beginning):
         for seed in range(1, seeds + 1):
             for target in targets:
-                own_counts = counts if target.camera is not None else counts[:1]
-                rows += [(target.measured.name, count, beginning, seed) for count in own_counts]
+                own_counts = counts if isinstance(target.source, SimulatedBlur) else counts[:1]
+                rows += [(target.name, count, beginning, seed) for count in own_counts]
             if beginning in ("random", "bundled") and len(targets) > 1:
                 rows += [(MIXED, count, beginning, seed) for count in counts]
     return rows
@@ -201,8 +184,8 @@ def make_table(rows: Sequence[FewPairsRow], targets: Sequence[str]) -> Table:
     for trained_on, pairs, beginning in keys:
         found = [row for row in rows if (row.trained_on, row.pairs, row.beginning) == (trained_on, pairs, beginning)]
         own = [compute_gain_db(row.own) for row in found if row.own is not None]
-        cells = [_format_gains([compute_gain_db(row.cells[name]) for row in found]) for name in targets]
-        lines.append((trained_on, str(pairs), beginning, *cells, _format_gains(own) if own else ""))
+        cells = [format_mean([compute_gain_db(row.cells[name]) for row in found], 2, sign="+") for name in targets]
+        lines.append((trained_on, str(pairs), beginning, *cells, format_mean(own, 2, sign="+") if own else ""))
     return Table(header=("trained on", "pairs", "started from", *targets, OWN), lines=tuple(lines))
 
 
@@ -265,11 +248,6 @@ def plot_gains(rows: Sequence[FewPairsRow], targets: Sequence[str], path: Path) 
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(fontsize=8, title="started from")
     write_atomically(path, encode_figure(figure))
-
-
-def _format_gains(gains: Sequence[float]) -> str:
-    mean = statistics.fmean(gains)
-    return f"{mean:+.2f}" if len(gains) < 2 else f"{mean:+.2f} ± {_compute_spread(gains):.2f}"
 
 
 def _compute_spread(values: Sequence[float]) -> float:
@@ -355,7 +333,7 @@ def few_pairs(
             return 0
         rows = [study.measure_pretrained(beginning) for beginning in beginnings]
         rows += [study.train(*row) for row in planned]
-    names = [target.measured.name for target in opened]
+    names = [target.name for target in opened]
     rows.sort(key=lambda row: ([PRETRAINED_ONLY, *names, MIXED].index(row.trained_on), row.pairs))
     cells = rows[0].cells.items()
     blurry = ", ".join(f"{name} {cell.psnr_before_db:.2f} dB ({cell.images} pictures)" for name, cell in cells)

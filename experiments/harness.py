@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any, TypeVar
 
 import tyro
@@ -103,6 +104,12 @@ def sample_images(folder: Path, count: int | None) -> MeasuredPictures:
         raise UnblurError("--pictures must be at least 1.")
     found = find_pictures(folder)
     return found if count is None else found.evenly(count)
+
+
+def format_mean(values: Sequence[float], digits: int, sign: str = "") -> str:
+    """Format the mean of `values` with their standard deviation, or a single value alone; "+" writes its sign."""
+    mean = f"{fmean(values):{sign}.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {stdev(values):.{digits}f}"
 
 
 def write_table(output: Path, name: str, title: str, markdown: str, csv: str) -> None:

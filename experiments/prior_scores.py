@@ -7,8 +7,9 @@ run, so runs of one host and seed differ by the prior alone; such differences ar
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
+from experiments.harness import format_mean
 from experiments.severity import split_in_quintiles
 from unblur.datasets import Pair
 from unblur.evaluation.chosen_metrics import MetricChoice, open_metrics
@@ -97,27 +98,27 @@ def make_result_table(results: Sequence[Result], reference: str) -> Table:
     Standard deviations are those of samples (divided by n - 1), and are left out where there is one seed.
     """
     first = results[0]
-    blurry = ("blurry", "", "", *(_format_cell([n], 2) for n in (first.blurry.psnr_db, first.blurry_severe.psnr_db)))
-    lines = [(*blurry, "", "", *(_format_cell([n], 4) for n in (first.blurry.st_lpips, first.blurry_severe.st_lpips)))]
+    blurry = ("blurry", "", "", *(format_mean([n], 2) for n in (first.blurry.psnr_db, first.blurry_severe.psnr_db)))
+    lines = [(*blurry, "", "", *(format_mean([n], 4) for n in (first.blurry.st_lpips, first.blurry_severe.st_lpips)))]
     for host, variant in dict.fromkeys((one.host, one.variant) for one in results):
         ours = [one for one in results if (one.host, one.variant) == (host, variant)]
         without = {one.seed: one for one in results if (one.host, one.variant) == (host, reference)}
         paired = [(one, without[one.seed]) for one in ours if one.seed in without and variant != reference]
 
         def gained(psnr_db: Callable[[Result], float], pairs: Sequence[tuple[Result, Result]]) -> str:
-            return _format_cell([psnr_db(one) - psnr_db(other) for one, other in pairs], 3, sign="+") if pairs else ""
+            return format_mean([psnr_db(one) - psnr_db(other) for one, other in pairs], 3, sign="+") if pairs else ""
 
         lines.append(
             (
                 host,
                 variant,
                 str(len(ours)),
-                _format_cell([one.restored.psnr_db for one in ours], 2),
-                _format_cell([one.restored_severe.psnr_db for one in ours], 2),
+                format_mean([one.restored.psnr_db for one in ours], 2),
+                format_mean([one.restored_severe.psnr_db for one in ours], 2),
                 gained(lambda one: one.restored.psnr_db, paired),
                 gained(lambda one: one.restored_severe.psnr_db, paired),
-                _format_cell([one.restored.st_lpips for one in ours], 4),
-                _format_cell([one.restored_severe.st_lpips for one in ours], 4),
+                format_mean([one.restored.st_lpips for one in ours], 4),
+                format_mean([one.restored_severe.st_lpips for one in ours], 4),
             )
         )
     header = ("host", "variant", "seeds", "PSNR", "PSNR severe", f"over {reference}, dB", "severe, dB")
@@ -134,8 +135,3 @@ def _compute_score(rows: Sequence[Row], when: str) -> Score:
 def _format_numbers(score: Score, severe: Score) -> tuple[str, ...]:
     decibels = (f"{score.psnr_db:.4f}", f"{severe.psnr_db:.4f}")
     return (*decibels, f"{score.st_lpips:.5f}", f"{severe.st_lpips:.5f}")
-
-
-def _format_cell(values: Sequence[float], digits: int, sign: str = "") -> str:
-    mean = f"{fmean(values):{sign}.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {stdev(values):.{digits}f}"

@@ -9,6 +9,7 @@ from experiments.data_sets import write_simulated_pairs
 from experiments.dataset_rows import Cell, make_row_recipe
 from experiments.few_pairs import MIXED, OWN, FewPairsRow, few_pairs, list_rows, make_table, open_targets
 from experiments.harness import run
+from unblur.blur import Camera
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNet, NAFNetConfig
 
@@ -72,10 +73,10 @@ def test_a_study_compares_beginnings_and_is_made_once(
 
 def test_all_pairs_of_the_measured_folder_are_measured(photos: Path, tmp_path: Path) -> None:
     for name, pairs in (("plaza", 2), ("alley", 6)):
-        write_simulated_pairs(tmp_path / name, "full", photos, pairs=pairs, size_px=32, seed=1)
+        write_simulated_pairs(tmp_path / name, Camera(), photos, pairs=pairs, size_px=32, seed=1)
     text = f"{tmp_path / 'plaza'}:{tmp_path / 'alley'}"
     targets = open_targets(["gopro", text], held_out=photos, written_to=tmp_path / "sets", test_pairs=6, size_px=32)
-    assert len(targets[1].measured.measured.files) == 6
+    assert len(targets[1].measured.files) == 6
     # Pairs on disk have one number of pairs; mixtures are learned from two of the four beginnings.
     rows = list_rows(targets, (4, 20), seeds=3)
     assert len(rows) == 3 * (4 * (2 + 1) + 2 * 2)
