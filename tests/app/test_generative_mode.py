@@ -3,6 +3,7 @@
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_networks import save_text_encoder
 
 from unblur.app.cli import main
 from unblur.checkpoints.folder import BUNDLED_DECODER, BUNDLED_GENERATOR, load_checkpoint, save_checkpoint
@@ -167,36 +169,36 @@ def test_the_scale_of_the_uncertainty_map() -> None:
 
 
 @pytest.fixture
-def text_encoder(tmp_path: Path) -> Path:
-    """Write a tiny text model with 16 channels."""
-    transformers = pytest.importorskip("transformers", reason="needs the extra `generative`")
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    torch.manual_seed(0)
-    sizes = {"vocab_size": 8, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    transformers.BertModel(transformers.BertConfig(**sizes, intermediate_size=16)).save_pretrained(tmp_path / "text")
-    vocabulary = {"[PAD]": 0, "[UNK]": 1, "a": 2, "red": 3, "blue": 4, "bus": 5}
-    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]")
-    tokenizer.save_pretrained(tmp_path / "text")
-    return tmp_path / "text"
+def captioned(tiny_glow: GlowDeblur, tmp_path: Path) -> Path:
+    """Save the tiny network as one that was trained with captions."""
+    pytest.importorskip("transformers", reason="needs the extra `generative`")
+    config = replace(tiny_glow.config, captions=True)
+    save_checkpoint(tmp_path / "captioned", tiny_glow, config, train_patch_px=64, card="", dtype=torch.float32)
+    return tmp_path / "captioned"
 
 
-def test_a_caption_changes_the_result(photo: Path, restore, text_encoder: Path) -> None:
+def test_a_caption_changes_the_result(photo: Path, restore, captioned: Path) -> None:
+    given = ["--checkpoint", captioned, "--text-encoder", save_text_encoder(photo.parent / "text")]
     out = photo.parent / "out"
-    for name, caption in (("red", ["a red bus"]), ("blue", ["a blue bus"]), ("again", ["a red bus"])):
-        assert restore(photo, "-o", out / f"{name}.png", "--caption", *caption, "--text-encoder", text_encoder) == 0
+    for name, caption in (("red", "a red bus"), ("blue", "a blue bus"), ("again", "a red bus")):
+        assert restore(photo, "-o", out / f"{name}.png", "--caption", caption, *given) == 0
     assert not np.array_equal(pixels_of(out / "red.png"), pixels_of(out / "blue.png"))
     assert np.array_equal(pixels_of(out / "red.png"), pixels_of(out / "again.png"))
 
 
-def test_the_caption_of_another_text_encoder_is_refused(photo: Path, restore, text_encoder: Path, capsys) -> None:
-    transformers = pytest.importorskip("transformers")
-    sizes = {"vocab_size": 8, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
-    transformers.BertModel(transformers.BertConfig(**sizes, intermediate_size=8)).save_pretrained(text_encoder)
-    assert restore(photo, "--caption", "a bus", "--text-encoder", text_encoder) == 2
+def test_the_caption_of_another_text_encoder_is_refused(photo: Path, restore, captioned: Path, capsys) -> None:
+    given = ["--checkpoint", captioned, "--text-encoder", save_text_encoder(photo.parent / "text", channels=8)]
+    assert restore(photo, "--caption", "a bus", *given) == 2
     assert "8 channels for a token where this checkpoint expects 16" in capsys.readouterr().err
+
+
+def test_captions_are_refused_by_networks_that_were_trained_without(
+    photo: Path, restore, networks: Path, capsys
+) -> None:
+    assert restore(photo, "--caption", "a bus") == 2
+    assert f"{networks / 'glow'} was trained without captions" in capsys.readouterr().err
+    assert main(["restore", "--mode", "generative", "--caption", "a bus", str(photo)]) == 2
+    assert "The bundled generative network was trained without captions" in capsys.readouterr().err
 
 
 # --- what is refused -------------------------------------------------------------------------------------

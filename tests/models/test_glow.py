@@ -23,7 +23,7 @@ from unblur.models.padding import reflect_to_multiple
 from unblur.models.pre_reconstruction import PreReconstruction, PreReconstructionConfig
 from unblur.models.samplers import Sampling
 from unblur.models.semantic_guidance import SemanticGuidanceConfig
-from unblur.models.tokens import Tokens
+from unblur.models.tokens import Tokens, select_tokens
 from unblur.seeds import make_generator
 
 pytestmark = pytest.mark.slow  # Loading diffusers alone takes seconds.
@@ -111,6 +111,15 @@ def test_captions_take_the_place_of_regions() -> None:
     captions = Tokens(torch.randn(1, 7, 16), torch.ones(1, 7, dtype=torch.bool))
     with torch.no_grad():
         assert torch.equal(network(torch.rand(1, 3, 32, 32), captions).tokens.values, captions.values)
+
+
+def test_selected_tokens_are_those_of_each_example_with_padding() -> None:
+    first = Tokens(torch.randn(2, 3, 5), torch.tensor([[True, True, False], [True, True, True]]))
+    second = Tokens(torch.randn(2, 4, 5), torch.ones(2, 4, dtype=torch.bool))
+    selected = select_tokens(torch.tensor([True, False]), first, second)
+    assert selected.mask.tolist() == [[True, True, False, False], [True] * 4]
+    assert torch.equal(selected.values[0, :3], first.values[0])
+    assert torch.equal(selected.values[1], second.values[1])
 
 
 def test_tokens_depend_on_content_and_position() -> None:

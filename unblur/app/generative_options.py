@@ -29,7 +29,7 @@ class GenerativeOptions:
     fidelity: Annotated[float | None, arg(metavar="0..1", help_behavior_hint="(default: 0.5)")] = None
     """Balance between inventing detail (0) and staying faithful (1)."""
     caption: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")] = None
-    """Description of the photograph, in a sentence or more. Without it, the network uses the photograph itself."""
+    """Description of the photograph, for a --checkpoint that was trained with captions; the bundled network was not."""
     text_encoder: Annotated[str | None, arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint="")] = None
     """Model of the library transformers that reads the caption instead of MiniLM."""
     uncertainty: Annotated[int | None, arg(metavar="K", help_behavior_hint="")] = None

@@ -39,10 +39,10 @@ def train(
     On several devices: `torchrun --nproc-per-node 4 -m unblur train RECIPE -o RUN ...`; they share each batch.
 
     Args:
-        recipe: The training run: autoencoder, decoder, faithful, glow, glow-joint, motion, multiscale,
-            multiscale-finish, plain, pre-reconstruction, prior, smoke or unet; or a published network, trained as its
-            authors did, which takes days on an accelerator: mimo-unet, mimo-unet+, mprnet, nafnet, nafnet-64 or
-            restormer. With -prior (unet-prior and so on) the network also receives the semantic prior.
+        recipe: The training run: autoencoder, decoder, faithful, glow, glow-captions, glow-joint, motion,
+            multiscale, multiscale-finish, plain, pre-reconstruction, prior, smoke or unet; or a published network,
+            trained as its authors did, which takes days on an accelerator: mimo-unet, mimo-unet+, mprnet, nafnet,
+            nafnet-64 or restormer. With -prior (unet-prior and so on) the network also receives the semantic prior.
         run: The folder of the run, which becomes the checkpoint: weights, recipe, metrics.jsonl and model card.
         photos: Folder of sharp photographs; their blur is simulated. Not needed if --pairs-share is 1.
         pairs: Data sets to train on as well, each equally often: folders with blurry/ and sharp/, or data sets that
@@ -50,14 +50,14 @@ def train(
         pairs_share: Share of the training patches from --pairs, above 0 and at most 1.
         init: Checkpoint whose weights initialise a new run.
         init_prior: Checkpoint of `unblur train prior` instead of the bundled one, for recipes that end in -prior and
-            for glow.
-        init_motion: Checkpoint of `unblur train motion` instead of the bundled one, for glow and glow-joint.
-        init_nafnet: Checkpoint of `unblur train faithful` or `multiscale` whose NAFNet initialises that of glow,
-            glow-joint, pre-reconstruction and multiscale.
-        init_denoiser: SANA's transformer in the format of diffusers, which initialises the denoiser of glow and
-            glow-joint; it must have the recipe's size.
-        latent_encoder: The frozen encoder of the latents for decoder, glow, glow-joint and pre-reconstruction: the
-            file taesana_encoder.pth, or, except for decoder, a checkpoint of `unblur train autoencoder`.
+            for recipes of glow.
+        init_motion: Checkpoint of `unblur train motion` instead of the bundled one, for recipes of glow.
+        init_nafnet: Checkpoint of `unblur train faithful` or `multiscale` whose NAFNet initialises that of recipes of
+            glow, pre-reconstruction and multiscale.
+        init_denoiser: SANA's transformer in the format of diffusers, which initialises the denoiser of recipes
+            of glow; it must have the recipe's size.
+        latent_encoder: The frozen encoder of the latents for decoder, recipes of glow and pre-reconstruction: the file
+            taesana_encoder.pth, or, except for decoder, a checkpoint of `unblur train autoencoder`.
         steps: Number of updates instead of the recipe's; the learning rate schedule is stretched to it.
         device: Where to compute: auto uses an accelerator if there is one.
         precision: Precision of the computation instead of the recipe's; auto is bfloat16 on processors that support

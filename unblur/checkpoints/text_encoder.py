@@ -52,7 +52,9 @@ class TextEncoder:
         return Tokens(hidden[:, indices].float(), read["attention_mask"][:, indices].bool())
 
 
-def load_text_encoder(source: str | Path | None = None, device: str = "cpu", instruction: str = "") -> TextEncoder:
+def load_text_encoder(
+    source: str | Path | None = None, device: str = "cpu", instruction: str = "", longest: int = LONGEST_TOKENS
+) -> TextEncoder:
     """Load the text model in a folder, at a hub id, in a folder of a pipeline of diffusers, or MiniLM for None.
 
     Raises UnblurError when it, its tokenizer or the library is missing, or when it is not an encoder of text.
@@ -75,7 +77,7 @@ def load_text_encoder(source: str | Path | None = None, device: str = "cpu", ins
             f"{root} is a {network.config.model_type}, which does not answer every word; give a plain text model, "
             "such as Gemma 2 or MiniLM."
         )
-    return TextEncoder(tokenizer, network.to(device), instruction)
+    return TextEncoder(tokenizer, network.to(device), instruction, longest)
 
 
 def _minilm() -> Path:

@@ -43,6 +43,8 @@ class GlowConfig:
     """None, an ablation, conditions the denoiser on the latents of the blurry image instead of the aligned feature."""
     motion: MotionEstimatorConfig = MotionEstimatorConfig()
     semantics: SemanticGuidanceConfig = SemanticGuidanceConfig()
+    captions: bool = False
+    """Whether the denoiser was trained with captions, besides regions."""
 
     def __post_init__(self) -> None:
         expected = self.denoiser.latent_channels + MOTION_CHANNELS

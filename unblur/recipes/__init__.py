@@ -5,7 +5,7 @@ from typing import assert_never
 from unblur.names import RecipeName
 from unblur.recipes.autoencoder import autoencoder, decoder
 from unblur.recipes.faithful import faithful
-from unblur.recipes.glow import glow, glow_joint, pre_reconstruction
+from unblur.recipes.glow import glow, glow_captions, glow_joint, pre_reconstruction
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, nafnet_64, restormer, unet
 from unblur.recipes.motion import motion
 from unblur.recipes.multiscale import multiscale, multiscale_finish
@@ -27,6 +27,8 @@ def find_recipe(name: RecipeName) -> Recipe:
             return faithful()
         case "glow":
             return glow()
+        case "glow-captions":
+            return glow_captions()
         case "glow-joint":
             return glow_joint()
         case "motion":

@@ -22,13 +22,21 @@ def make_shake_guidance(path: CameraPath, left_px: int, top_px: int, width_px: i
 
     Shape: (1, 6, height / 32, width / 32), as `unblur.models.motion_guidance.motion_map`.
     """
+    return compute_motion_map(compute_shake_lines(path, left_px, top_px, width_px, height_px))
+
+
+def compute_shake_lines(path: CameraPath, left_px: int, top_px: int, width_px: int, height_px: int) -> Tensor:
+    """Compute the straight lines of the kernels in a window, at every 8th pixel.
+
+    Shape: (1, 4, height / 8, width / 8) in pixels, in the form of `unblur.blur.undirected`.
+    """
     rows, columns = (max(1, -(-side // GRID_PX)) for side in (height_px, width_px))
     x = left_px + (torch.arange(columns) + 0.5) * width_px / columns
     y = top_px + (torch.arange(rows) + 0.5) * height_px / rows
     places = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
     lines = fit_kernel_lines(path.compute_kernels_at(places)).T.reshape(1, 4, rows, columns)
     size = height_px // OUTPUT_STRIDE_PX, width_px // OUTPUT_STRIDE_PX
-    return compute_motion_map(F.interpolate(lines, size, mode="bilinear", align_corners=False))
+    return F.interpolate(lines, size, mode="bilinear", align_corners=False)
 
 
 def fit_kernel_lines(kernels: Tensor) -> Tensor:

@@ -97,11 +97,15 @@ class ShakeSolver:
         if min(pixels.shape[:2]) < SMALLEST_PX:
             return None
         shake = ShakeEstimator(restore, self._estimator).estimate(pixels, progress)
-        worth_it = shake.path.concentration <= MOST_CONCENTRATED and shake.confidence >= LEAST_CONFIDENCE
-        if not (worth_it or self._always):
+        if not (is_worth_solving(shake) or self._always):
             return None
         solved = SolvedShake(shake=shake, fusion=self._fusion)
         return replace(solved, grain=_measure_grain(solved, pixels, restore))
+
+
+def is_worth_solving(shake: Shake) -> bool:
+    """Return whether a shake is long and certain enough to be solved."""
+    return shake.path.concentration <= MOST_CONCENTRATED and shake.confidence >= LEAST_CONFIDENCE
 
 
 def _measure_grain(solved: SolvedShake, pixels: NDArray[Any], restore: Callable[[Tensor], Tensor]) -> Tensor:

@@ -84,11 +84,14 @@ class InitFrom:
     def _apply_to_glow(self, network: GlowDeblur, start: Checkpoint | None) -> None:
         """Load a run of the same network, or the parts, which are all trained before; named parts replace either.
 
-        A checkpoint whose prior is single-pass also matches: the second pass is zero-initialised, so the output is
-        unchanged.
+        A checkpoint whose prior is single-pass also matches, because the second pass is zero-initialised, and one that
+        was trained without captions, or with them.
         """
         config = network.config
-        whole = start is not None and start.config in (config, _replace_with_single_pass_prior(config))
+        found = start.config if start is not None else None
+        if isinstance(found, GlowConfig):
+            found = replace(found, captions=config.captions)
+        whole = found in (config, _replace_with_single_pass_prior(config))
         if whole:
             assert start is not None
             network.load_state_dict(network.state_dict() | start.model.state_dict())

@@ -64,6 +64,25 @@ class AutoencoderTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CaptionSettings:
+    """Captions of sharp patches, which replace the tokens of regions."""
+
+    captioner: str | None = None
+    """Folder or hub id of a captioner of the library transformers, such as a Qwen-VL; None fills a template with the
+    class that EfficientNet-Lite0 finds."""
+    text_encoder: str | None = None
+    """Folder or hub id of the text encoder; None is MiniLM."""
+    longest_tokens: int = 32
+    """Tokens of a caption, at most; 300 in SANA."""
+    share: float = 1.0
+    """Share of the examples with a caption; the others have regions."""
+
+    def __post_init__(self) -> None:
+        if self.longest_tokens < 1 or not 0 < self.share <= 1:
+            raise ValueError(f"captions need a token, and a share in (0, 1]: {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class GlowTraining:
     """Flow matching of GLOWDeblur, or its pre-reconstruction alone.
 
@@ -78,6 +97,8 @@ class GlowTraining:
     """Share of examples whose motion condition is dropped; 1 trains without motion."""
     semantics_dropout: float = 0.1
     """Share of examples whose tokens are dropped, as SANA drops captions."""
+    captions: CaptionSettings | None = None
+    """The captions of patches; None trains with regions alone."""
     cache_size: int | None = None
     """Number of training patches whose frozen-backbone features are cached on disk and reused in every epoch. None
     disables the cache and trains the NAFNet on fresh patches."""
@@ -112,6 +133,11 @@ def check_model(objective: ObjectiveSettings, model: ModelConfig) -> None:
             fits = isinstance(model, AutoencoderConfig | LatentDecoderConfig)
         case GlowTraining():
             fits = isinstance(model, GlowConfig | PreReconstructionConfig)
+            if (objective.captions is not None) != (isinstance(model, GlowConfig) and model.captions):
+                raise UnblurError(
+                    "GLOWDeblur with captions needs captions in both its configuration and its objective; "
+                    "set both or neither."
+                )
         case _:
             assert_never(objective)
     if not fits:

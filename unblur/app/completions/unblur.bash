@@ -44,7 +44,7 @@ _unblur() {
     "web --device") words="auto cpu cuda mps xpu" ;;
     "serve --device") words="auto cpu cuda mps xpu" ;;
     "serve --runtime") words="auto onnx openvino torch" ;;
-    "train train") words="autoencoder decoder faithful glow glow-joint motion multiscale multiscale-finish plain pre-reconstruction prior smoke unet unet-prior mimo-unet mimo-unet-prior mimo-unet+ mimo-unet+-prior mprnet mprnet-prior nafnet nafnet-prior nafnet-64 nafnet-64-prior restormer restormer-prior" ;;
+    "train train") words="autoencoder decoder faithful glow glow-captions glow-joint motion multiscale multiscale-finish plain pre-reconstruction prior smoke unet unet-prior mimo-unet mimo-unet-prior mimo-unet+ mimo-unet+-prior mprnet mprnet-prior nafnet nafnet-prior nafnet-64 nafnet-64-prior restormer restormer-prior" ;;
     "train --device") words="auto cpu cuda" ;;
     "train --precision") words="auto bfloat16 float32" ;;
     "evaluate --device") words="auto cpu cuda" ;;

@@ -24,6 +24,7 @@ from unblur.training.objectives.cached_flow_matching import CachedFlowMatchingOb
 from unblur.training.objectives.flow_matching import FlowMatchingObjective
 from unblur.training.objectives.motion import MotionObjective
 from unblur.training.objectives.objective import Objective
+from unblur.training.objectives.patch_captions import PatchCaptions
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 from unblur.training.objectives.prior_distillation import PriorDistillationObjective
 from unblur.training.objectives.restoration import RestorationObjective
@@ -62,11 +63,14 @@ def build_objective(
             pre_reconstruction = _build_pre_reconstruction(recipe, settings, photos, device, encoder)
             if not isinstance(recipe.model, GlowConfig):
                 return pre_reconstruction
+            captions = None
+            if settings.captions is not None:
+                captions = PatchCaptions(settings.captions, recipe.model.denoiser.token_channels, device)
             if settings.cache_size is not None:
                 assert cache is not None
-                return CachedFlowMatchingObjective(pre_reconstruction, recipe, cache)
+                return CachedFlowMatchingObjective(pre_reconstruction, recipe, cache, captions)
             aligns = recipe.model.pre_reconstruction is not None
-            return FlowMatchingObjective(pre_reconstruction, recipe.seed, pre_reconstructs=aligns)
+            return FlowMatchingObjective(pre_reconstruction, recipe.seed, pre_reconstructs=aligns, captions=captions)
     assert_never(recipe.objective)
 
 

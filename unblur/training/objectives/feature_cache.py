@@ -26,6 +26,8 @@ from unblur.models import GlowDeblur
 from unblur.models.glow import FrozenFeatures
 from unblur.regular_files import read_regular
 from unblur.seeds import make_generator
+from unblur.training.objective_settings import CaptionSettings
+from unblur.training.objectives.patch_captions import PatchCaptions
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
 
@@ -43,6 +45,7 @@ class CacheKey:
     """SHA-256 of the encoder."""
     network: str
     """SHA-256 of the frozen weights."""
+    captions: CaptionSettings | None = None
 
 
 class CachedExample(NamedTuple):
@@ -52,6 +55,8 @@ class CachedExample(NamedTuple):
     """Features of one patch, without the batch dimension."""
     clean: Tensor
     """Scaled latents (C, P/32, P/32) of the sharp patch."""
+    caption: tuple[Tensor, ...]
+    """Tokens of its caption and their mask, (N, C) and (N,), or nothing without captions."""
 
 
 class FeatureCache:
@@ -65,6 +70,7 @@ class FeatureCache:
         folder: Path,
         key: CacheKey,
         former_key: CacheKey | None = None,
+        captions: PatchCaptions | None = None,
     ) -> None:
         """Compute features with `network` on the device of `source`, or read them from `folder`.
 
@@ -72,6 +78,7 @@ class FeatureCache:
         `folder` holds features of another key.
         """
         self.source, self.network, self.count, self.folder, self.seed = source, network, count, folder, key.seed
+        self.captions = captions
         path = folder / "settings.json"
         if path.exists() and _read_key(path) not in (key, former_key):
             raise UnblurError(f"{folder} has features of another recipe or of other weights; remove it.")
@@ -93,7 +100,8 @@ class FeatureCache:
                 motion=cached["motion"].float(),
                 regions=cached["regions"].float(),
             )
-            return CachedExample(features, cached["clean"].float())
+            caption = () if self.captions is None else (cached["caption"].float(), cached["caption_mask"])
+            return CachedExample(features, cached["clean"].float(), caption)
         except (SafetensorError, KeyError, ValueError) as error:
             raise UnblurError(
                 f"{path} is damaged ({type(error).__name__}); remove it, and the same command makes it again."
@@ -101,7 +109,7 @@ class FeatureCache:
 
     @torch.no_grad()
     def _compute(self, number: int) -> dict[str, Tensor]:
-        blurry, _, clean = self.source.example(number)
+        blurry, sharp, clean = self.source.example(number)
         encoded = self.source.encode(blurry)[None] if self.network.pre_reconstruction is None else None
         features = self.network.encode_frozen(blurry[None].to(self.source.device), encoded)
         halves = {
@@ -110,7 +118,12 @@ class FeatureCache:
             "regions": features.regions,
             "clean": clean[None],
         }
+        caption = {}
+        if self.captions is not None:
+            values, mask = self.captions.encode(sharp)
+            caption = {"caption": values.to(torch.float16), "caption_mask": mask}
         return {
+            **caption,
             "restored": (features.restored[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8).contiguous(),
             **{name: tensor[0].to("cpu", torch.float16).contiguous() for name, tensor in halves.items()},
         }

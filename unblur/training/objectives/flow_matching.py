@@ -5,6 +5,7 @@ Everything random about an example is keyed by its number: neither the size of a
 interruption changes it.
 """
 
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -14,9 +15,11 @@ from torch import Tensor, nn
 from unblur.models import GlowDeblur
 from unblur.models.flow import add_noise, sample_sigmas, velocity_target
 from unblur.models.glow import Conditions
+from unblur.models.tokens import Tokens, select_tokens
 from unblur.seeds import make_generator
 from unblur.training.objective_settings import GlowTraining
 from unblur.training.objectives.objective import Example, LossOutput, Objective
+from unblur.training.objectives.patch_captions import PatchCaptions
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
 WORSE_THAN_NOTHING = 10.0
@@ -29,25 +32,39 @@ class FlowMatchingObjective(Objective):
     A network without pre-reconstruction minimises the first alone, conditioned on the latents of the blurry patch.
     """
 
-    def __init__(self, first: PreReconstructionObjective, seed: int, *, pre_reconstructs: bool = True) -> None:
+    def __init__(
+        self,
+        first: PreReconstructionObjective,
+        seed: int,
+        *,
+        pre_reconstructs: bool = True,
+        captions: PatchCaptions | None = None,
+    ) -> None:
         """Set `pre_reconstructs` to false for a network without pre-reconstruction."""
-        self.first, self.seed, self.pre_reconstructs = first, seed, pre_reconstructs
+        self.first, self.seed, self.pre_reconstructs, self.captions = first, seed, pre_reconstructs, captions
 
     def example(self, index: int) -> Example:
-        """Return (blurry, sharp, clean, noise, sigma, condition_mask), and the latents of blurry if they are needed.
+        """Return (blurry, sharp, clean, noise, sigma, condition_mask), and what else is needed.
 
         The first three are those of `PreReconstructionObjective`; noise (C, P/32, P/32), its share in (0, 1), and a
-        mask (2,) of the conditions that the denoiser gets, motion and semantics.
+        mask (2,) of the conditions that the denoiser gets, motion and semantics. With captions, their tokens (N, C),
+        the mask of these (N,), and whether they replace regions follow; without pre-reconstruction, the latents of
+        blurry.
         """
         blurry, sharp, clean = self.first.example(index)
         encoded = () if self.pre_reconstructs else (self.first.encode(blurry),)
-        return blurry, sharp, clean, *sample_noise(clean, self.first.learning, self.seed, index), *encoded
+        caption: tuple[Tensor, ...] = ()
+        if self.captions is not None:
+            caption = (*self.captions.encode(sharp), self.captions.is_captioned(self.seed, index))
+        return blurry, sharp, clean, *sample_noise(clean, self.first.learning, self.seed, index), *caption, *encoded
 
     def forward(self, model: nn.Module, batch: Example) -> tuple[Tensor, Conditions]:
         """Predict the velocity; the conditions are returned as they are before condition dropout."""
         network = cast(GlowDeblur, model)
-        blurry, _, clean, noise, sigma, condition_mask, *encoded = batch
-        conditions: Conditions = network(blurry, encoded=encoded[0] if encoded else None)
+        blurry, _, clean, noise, sigma, condition_mask, *rest = batch
+        conditions: Conditions = network(blurry, encoded=None if self.pre_reconstructs else rest[-1])
+        if self.captions is not None:
+            conditions = replace_by_captions(conditions, *rest[:3])
         motion, semantics = condition_mask.unbind(dim=1)
         noisy = add_noise(clean, noise, sigma)
         return network.predict_velocity(
@@ -75,6 +92,11 @@ class FlowMatchingObjective(Objective):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Check the encoder. Raises UnblurError for a run that began with another one."""
         self.first.load_state_dict(state)
+
+
+def replace_by_captions(conditions: Conditions, values: Tensor, mask: Tensor, captioned: Tensor) -> Conditions:
+    """Replace tokens of regions by those of captions, (B, N, C) and (B, N), where `captioned`, (B,) bool, is true."""
+    return replace(conditions, tokens=select_tokens(captioned, Tokens(values, mask), conditions.tokens))
 
 
 def sample_noise(clean: Tensor, learning: GlowTraining, seed: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
