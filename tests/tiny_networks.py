@@ -50,3 +50,77 @@ def save_text_encoder(folder: Path, channels: int = 16) -> Path:
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]")
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def save_captioner(folder: Path) -> Path:
+    """Save a BLIP of random weights that knows a few words, and return its folder."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+    torch.manual_seed(3)
+    small = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {"vocab_size": 8, "encoder_hidden_size": 16, "bos_token_id": 1, "eos_token_id": 2, "sep_token_id": 2}
+    config = transformers.BlipConfig(
+        vision_config=small | {"image_size": 32, "patch_size": 16},
+        text_config=small | text | {"pad_token_id": 0, "max_position_embeddings": 256},
+        projection_dim=8,
+        image_text_hidden_size=8,
+    )
+    transformers.BlipForConditionalGeneration(config).save_pretrained(folder)
+    words = {"<pad>": 0, "<bos>": 1, "<eos>": 2, "<unk>": 3, "a": 4, "red": 5, "blue": 6, "bus": 7}
+    inner = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>", unk_token="<unk>"
+    )
+    images = BlipImageProcessorPil(size={"height": 32, "width": 32})
+    transformers.BlipProcessor(images, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def save_pipeline(folder: Path) -> Path:
+    """Save a pipeline of diffusers as SANA's, with random weights: transformer, vae, text_encoder and tokenizer.
+
+    The transformer has the sizes of `DENOISER`, the vae as many latents, and the text encoder as many channels.
+    """
+    import diffusers
+    import torch
+
+    torch.manual_seed(0)
+    sana = diffusers.SanaTransformer2DModel(
+        in_channels=LATENTS,
+        out_channels=LATENTS,
+        num_layers=DENOISER.blocks,
+        num_attention_heads=DENOISER.self_heads,
+        attention_head_dim=DENOISER.width // DENOISER.self_heads,
+        num_cross_attention_heads=DENOISER.cross_heads,
+        cross_attention_head_dim=DENOISER.width // DENOISER.cross_heads,
+        cross_attention_dim=DENOISER.width,
+        caption_channels=DENOISER.token_channels,
+        mlp_ratio=DENOISER.ffn_ratio,
+        patch_size=1,
+        sample_size=2,
+    )
+    sana.save_pretrained(folder / "transformer")
+    stages = ("ResBlock",) * 6
+    autoencoder = diffusers.AutoencoderDC(
+        latent_channels=LATENTS,
+        encoder_block_types=stages,
+        decoder_block_types=stages,
+        encoder_block_out_channels=(4, 4, 8, 8, 16, 16),
+        decoder_block_out_channels=(4, 4, 8, 8, 16, 16),
+        encoder_layers_per_block=(1,) * 6,
+        decoder_layers_per_block=(1,) * 6,
+        downsample_block_type="conv",
+        upsample_block_type="interpolate",
+        scaling_factor=0.41407,
+    )
+    autoencoder.save_pretrained(folder / "vae")
+    save_text_encoder(folder / "text", DENOISER.token_channels)
+    (folder / "text").rename(folder / "text_encoder")
+    (folder / "tokenizer").mkdir()
+    for file in (folder / "text_encoder").glob("tokenizer*"):
+        file.rename(folder / "tokenizer" / file.name)
+    return folder

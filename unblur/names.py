@@ -42,6 +42,8 @@ RecipeName = Literal[
     "decoder",
     "faithful",
     "glow",
+    "glow-0.6b",
+    "glow-1.6b",
     "glow-captions",
     "glow-joint",
     "motion",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_networks import save_text_encoder
 
 from unblur.checkpoints import text_encoder
 from unblur.checkpoints.text_encoder import TextEncoder, load_text_encoder
@@ -97,6 +98,12 @@ def test_other_models_are_refused_as_text_encoders_in_one_sentence(
     monkeypatch.setattr(text_encoder, "MINILM_PACKAGE", "no_such_package")
     with pytest.raises(UnblurError, match=r"unblur\[minilm\]"):
         load_text_encoder()
+
+
+def test_an_empty_caption_has_a_token(tmp_path: Path) -> None:
+    tokens = load_text_encoder(save_text_encoder(tmp_path / "text"))(["", " "])
+    assert tokens.mask.tolist() == [[True], [True]]
+    assert bool(tokens.values.isfinite().all())
 
 
 def test_minilm_embeds_similar_captions_alike() -> None:

@@ -123,4 +123,4 @@ def test_captions_that_do_not_fit_are_refused_in_one_sentence(photos: Path, enco
     recipe = make_recipe(tmp_path)
     save_text_encoder(tmp_path / "text", channels=8)
     with pytest.raises(UnblurError, match=r"returns 8 channels for a token, where the recipe's network expects 16"):
-        make_objective(recipe, photos, encoder, tmp_path / "cache")
+        make_objective(recipe, photos, encoder, tmp_path / "cache").example(0)

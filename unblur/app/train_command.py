@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from unblur.app.jobs import UsageError
 from unblur.app.options import AnyDeviceName, CheckpointName, OptionalFolder, OptionalNumber, Quiet, Share
 from unblur.names import Precision, RecipeName
 
@@ -27,6 +28,8 @@ def train(
     init_nafnet: OptionalFolder = None,
     init_denoiser: CheckpointName = None,
     latent_encoder: Annotated[Path | None, tyro.conf.arg(metavar="FILE|FOLDER", help_behavior_hint="")] = None,
+    captioner: CheckpointName = None,
+    text_encoder: CheckpointName = None,
     steps: OptionalNumber = None,
     device: AnyDeviceName = "auto",
     precision: Annotated[
@@ -39,10 +42,11 @@ def train(
     On several devices: `torchrun --nproc-per-node 4 -m unblur train RECIPE -o RUN ...`; they share each batch.
 
     Args:
-        recipe: The training run: autoencoder, decoder, faithful, glow, glow-captions, glow-joint, motion,
-            multiscale, multiscale-finish, plain, pre-reconstruction, prior, smoke or unet; or a published network,
-            trained as its authors did, which takes days on an accelerator: mimo-unet, mimo-unet+, mprnet, nafnet,
-            nafnet-64 or restormer. With -prior (unet-prior and so on) the network also receives the semantic prior.
+        recipe: The training run: autoencoder, decoder, faithful, glow, glow-0.6b, glow-1.6b, glow-captions,
+            glow-joint, motion, multiscale, multiscale-finish, plain, pre-reconstruction, prior, smoke or unet; or a
+            published network, trained as its authors did, which takes days on an accelerator: mimo-unet, mimo-unet+,
+            mprnet, nafnet, nafnet-64 or restormer. With -prior (unet-prior and so on) the network also receives the
+            semantic prior.
         run: The folder of the run, which becomes the checkpoint: weights, recipe, metrics.jsonl and model card.
         photos: Folder of sharp photographs; their blur is simulated. Not needed if --pairs-share is 1.
         pairs: Data sets to train on as well, each equally often: folders with blurry/ and sharp/, or data sets that
@@ -57,7 +61,10 @@ def train(
         init_denoiser: SANA's transformer in the format of diffusers, which initialises the denoiser of recipes
             of glow; it must have the recipe's size.
         latent_encoder: The frozen encoder of the latents for decoder, recipes of glow and pre-reconstruction: the file
-            taesana_encoder.pth, or, except for decoder, a checkpoint of `unblur train autoencoder`.
+            taesana_encoder.pth, or, except for decoder, a checkpoint of `unblur train autoencoder` or a folder of
+            diffusers with a DC-AE.
+        captioner: Captioner of the library transformers instead of the recipe's, for recipes with captions.
+        text_encoder: Text encoder instead of the recipe's, for the same; also a folder of diffusers that has one.
         steps: Number of updates instead of the recipe's; the learning rate schedule is stretched to it.
         device: Where to compute: auto uses an accelerator if there is one.
         precision: Precision of the computation instead of the recipe's; auto is bfloat16 on processors that support
@@ -76,6 +83,8 @@ def train(
     chosen = recipes.find_recipe(recipe)
     if steps is not None:
         chosen = replace(chosen, schedule=replace(chosen.schedule, steps=steps))
+    if captioner is not None or text_encoder is not None:
+        chosen = _replace_captioning(chosen, captioner, text_encoder)
     if precision is not None:
         chosen = replace(chosen, precision=precision)
     if pairs:
@@ -111,6 +120,24 @@ def train(
             on_step=on_step,
         )
     return 0
+
+
+def _replace_captioning(recipe: "Recipe", captioner: str | None, text_encoder: str | None) -> "Recipe":
+    """Return the recipe with another captioner or text encoder. Raises UsageError for one without captions."""
+    from unblur.training.objective_settings import GlowTraining
+
+    objective = recipe.objective
+    if not isinstance(objective, GlowTraining) or objective.captions is None:
+        raise UsageError(
+            f"{recipe.name} trains without captions; leave out --captioner and --text-encoder, or train glow-captions."
+        )
+    captions = objective.captions
+    captions = replace(
+        captions,
+        captioner=captioner or captions.captioner,
+        text_encoder=text_encoder or captions.text_encoder,
+    )
+    return replace(recipe, objective=replace(objective, captions=captions))
 
 
 def _add_pairs(recipe: "Recipe", pairs: tuple[Path, ...], share: float) -> "Recipe":

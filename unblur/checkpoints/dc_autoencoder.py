@@ -10,6 +10,9 @@ from unblur.errors import UnblurError
 from unblur.models.dc_autoencoder import DCDecoder, DCEncoder
 from unblur.models.diffusers_library import import_diffusers
 
+KIND, VAE = "AutoencoderDC", "vae"
+"""Class of the library, and its part in a pipeline."""
+
 
 def load_dc_autoencoder(source: str | Path) -> tuple[DCEncoder, DCDecoder]:
     """Load the halves of an AutoencoderDC, frozen, float32, from a folder or hub id of it or of a pipeline with one.
@@ -17,7 +20,7 @@ def load_dc_autoencoder(source: str | Path) -> tuple[DCEncoder, DCDecoder]:
     Latents are scaled by the factor in its config.json. Raises UnblurError when it is not there, damaged, of another
     kind, or diffusers is not installed.
     """
-    found = find_network(source, kind="AutoencoderDC", part="vae")
+    found = find_network(source, kind=KIND, part=VAE)
     factor = found.arguments.get("scaling_factor")
     if not isinstance(factor, (int, float)) or not factor > 0:
         raise UnblurError(

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unblur.checkpoints.dc_autoencoder import load_dc_autoencoder
-from unblur.checkpoints.diffusers_folder import STEM
+from unblur.checkpoints.dc_autoencoder import VAE, load_dc_autoencoder
+from unblur.checkpoints.diffusers_folder import is_saved_by_diffusers
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.errors import UnblurError
 from unblur.models import Autoencoder, LatentDecoder
@@ -29,7 +29,7 @@ def load_decoder(source: str | Path, latent_channels: int) -> LoadedDecoder:
 
     Raises UnblurError when there is none, or when it paints from latents of another kind.
     """
-    found = _load_dc(source) if _is_saved_by_diffusers(Path(source)) else _load_ours(source)
+    found = _load_dc(source) if is_saved_by_diffusers(Path(source), VAE) else _load_ours(source)
     try:
         with torch.no_grad():
             painted = found.network(torch.zeros(1, latent_channels, 1, 1))
@@ -54,7 +54,3 @@ def _load_ours(source: str | Path) -> LoadedDecoder:
 def _load_dc(source: str | Path) -> LoadedDecoder:
     _, decoder = load_dc_autoencoder(source)
     return LoadedDecoder(network=decoder, sha256=None)
-
-
-def _is_saved_by_diffusers(folder: Path) -> bool:
-    return any(next((folder / part).glob(f"{STEM}*"), None) for part in ("", "vae"))

@@ -4,6 +4,7 @@ Large ones are cut into shards, with an index that tells which shard holds what.
 in such a folder of its own, `transformer`, `vae` and so on.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,15 @@ class DiffusersNetwork:
     arguments: dict[str, Any]
     """The library's arguments of the network."""
 
+    def hash_weights(self) -> str:
+        """Return the SHA-256 of the files with weights, one after the other in the order of their names."""
+        digest = hashlib.sha256()
+        for file in sorted(self.folder.glob(f"{STEM}*.safetensors")):
+            with file.open("rb") as opened:
+                while block := opened.read(1 << 24):
+                    digest.update(block)
+        return digest.hexdigest()
+
     def weights(self) -> dict[str, Tensor]:
         """Return the weights under the library's names. Raises UnblurError when a file is missing or damaged."""
         index = self.folder / f"{STEM}.safetensors.index.json"
@@ -44,6 +54,11 @@ class DiffusersNetwork:
             ) from error
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UnblurError(f"Weights in {self.folder} are damaged; get them again. ({error})") from error
+
+
+def is_saved_by_diffusers(folder: Path, part: str) -> bool:
+    """Return whether a folder holds a network of diffusers, or a pipeline with this part."""
+    return any(next((folder / place).glob(f"{STEM}*"), None) for place in ("", part))
 
 
 def find_network(source: str | Path, *, kind: str, part: str) -> DiffusersNetwork:

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from unblur.checkpoints.dc_autoencoder import KIND, VAE, load_dc_autoencoder
+from unblur.checkpoints.diffusers_folder import find_network, is_saved_by_diffusers
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.errors import UnblurError
 from unblur.metrics.perceptual import read_weights
@@ -46,16 +48,29 @@ class FrozenEncoder:
 
 
 def load_encoder(path: Path) -> FrozenEncoder:
-    """Load TAESANA's encoder from its file, or ours from a checkpoint folder of an autoencoder; frozen, in float32.
+    """Load an encoder, frozen, in float32.
 
-    Raises UnblurError when `path` holds neither.
+    `path` is TAESANA's file, a checkpoint folder of an autoencoder of ours, or a folder of diffusers with a DC-AE or a
+    pipeline that has one. Raises UnblurError when it holds none of these.
     """
     if not path.is_dir():
         return load_taesana_encoder(path)
+    if is_saved_by_diffusers(path, VAE):
+        encoder, _ = load_dc_autoencoder(path)
+        described = find_network(path, kind=KIND, part=VAE)
+        with torch.no_grad():
+            channels = encoder(torch.zeros(1, 3, encoder.stride_px, encoder.stride_px)).shape[1]
+        return FrozenEncoder(
+            network=encoder,
+            sha256=described.hash_weights(),
+            latent_channels=channels,
+            stride_px=encoder.stride_px,
+        )
     found = load_checkpoint(path)
     if not isinstance(found.model, Autoencoder):
         raise UnblurError(
-            f"{path} holds no encoder; give a checkpoint of `unblur train autoencoder`, or taesana_encoder.pth."
+            f"{path} holds no encoder; give a checkpoint of `unblur train autoencoder`, taesana_encoder.pth, or a "
+            "folder of diffusers with a DC-AE."
         )
     config = found.model.config.encoder
     return FrozenEncoder(

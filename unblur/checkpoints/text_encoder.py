@@ -34,6 +34,8 @@ class TextEncoder:
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._instruction = instruction
+        # Tokenizers without a token for the beginning have none for an empty caption, and networks need one.
+        self._empty = "" if tokenizer("")["input_ids"] else self._tokenizer.pad_token
         before = len(tokenizer(instruction)["input_ids"]) if instruction else 0
         positions = getattr(network.config, "max_position_embeddings", None) or longest
         # Of the instruction the first token stays, and the last stands for the joint, as in SANA.
@@ -43,7 +45,7 @@ class TextEncoder:
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Tokens:
         """Encode captions, in lower case as in SANA, to tokens (B, N, `channels`) float32, N at most `longest`."""
-        texts = [self._instruction + caption.lower().strip() for caption in captions]
+        texts = [self._instruction + caption.lower().strip() or self._empty for caption in captions]
         length = self._longest + self._dropped
         read = self._tokenizer(texts, padding=True, truncation=True, max_length=length, return_tensors="pt")
         read = read.to(self._network.device)

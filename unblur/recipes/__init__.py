@@ -5,7 +5,7 @@ from typing import assert_never
 from unblur.names import RecipeName
 from unblur.recipes.autoencoder import autoencoder, decoder
 from unblur.recipes.faithful import faithful
-from unblur.recipes.glow import glow, glow_captions, glow_joint, pre_reconstruction
+from unblur.recipes.glow import glow, glow_captions, glow_joint, glow_large, pre_reconstruction
 from unblur.recipes.hosts import mimo_unet, mprnet, nafnet, nafnet_64, restormer, unet
 from unblur.recipes.motion import motion
 from unblur.recipes.multiscale import multiscale, multiscale_finish
@@ -27,6 +27,10 @@ def find_recipe(name: RecipeName) -> Recipe:
             return faithful()
         case "glow":
             return glow()
+        case "glow-0.6b":
+            return glow_large("0.6b")
+        case "glow-1.6b":
+            return glow_large("1.6b")
         case "glow-captions":
             return glow_captions()
         case "glow-joint":

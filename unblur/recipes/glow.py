@@ -11,11 +11,16 @@ and 64 or 128 pictures on each accelerator. Ours is smaller and begins at random
 
 from dataclasses import replace
 
+from unblur.checkpoints.text_encoder import LONGEST_TOKENS
 from unblur.datasets.simulated import PatchSampling
 from unblur.models import PreReconstructionConfig
 from unblur.models.glow_sizes import glow as sized
+from unblur.names import GlowSize
 from unblur.training.objective_settings import CaptionSettings, GlowTraining
 from unblur.training.recipe import Optimization, Recipe, Schedule, TrainingData
+
+QWEN_VL, GEMMA = "Qwen/Qwen2.5-VL-7B-Instruct", "google/gemma-2-2b-it"
+"""Hub ids of the captioner, a Qwen-VL as in the paper, and of SANA's text encoder."""
 
 
 def pre_reconstruction() -> Recipe:
@@ -72,4 +77,28 @@ def glow_captions() -> Recipe:
         model=replace(sized("small"), captions=True),
         seed=47,
         objective=GlowTraining(cache_size=1024, captions=CaptionSettings(share=0.5)),
+    )
+
+
+def glow_large(size: GlowSize) -> Recipe:
+    """Return the recipe of SANA's denoiser with 0.6 or 1.6 billion parameters, for eight accelerators with 80 GB.
+
+    As in the paper, every patch has a caption by a Qwen-VL, encoded by SANA's Gemma 2; a tenth have none. The denoiser
+    starts from SANA's weights. Learning rate, warmup, clipping and the absence of weight decay are SANA's, the batch is
+    its largest. AdamW stands for SANA's CAME. The number of patches is ours.
+    """
+    return Recipe(
+        name=f"unblur-glow-{size}",
+        model=replace(sized(size), captions=True),
+        seed=48,
+        data=TrainingData(sampling=PatchSampling(patch_px=512), workers=8),
+        objective=GlowTraining(
+            cache_size=65_536,
+            captions=CaptionSettings(captioner=QWEN_VL, text_encoder=GEMMA, longest_tokens=LONGEST_TOKENS),
+        ),
+        optimization=Optimization(weight_decay=0.0, betas=(0.9, 0.999), clip_norm=0.1),
+        schedule=Schedule(
+            steps=100_000, batch=128, peak_learning_rate=1e-4, final_learning_rate=1e-4, warmup_steps=2_000
+        ),
+        gradient_checkpointing=True,
     )

@@ -142,7 +142,7 @@ def _load_latent_encoder(channels: int, path: Path | None) -> FrozenEncoder:
     if path is None:
         raise UnblurError(
             "The recipe learns the latents of sharp photographs; give their encoder by --latent-encoder: "
-            "taesana_encoder.pth, or a checkpoint of `unblur train autoencoder`."
+            "taesana_encoder.pth, a checkpoint of `unblur train autoencoder`, or a folder of diffusers with a DC-AE."
         )
     found = load_encoder(path)
     if (found.latent_channels, found.stride_px) != (channels, STRIDE_PX):

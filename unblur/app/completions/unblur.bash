@@ -16,7 +16,7 @@ _unblur() {
     video) names="-h --help --frames --strength --crf --overwrite --device --tile --checkpoint --json -q --quiet" ;;
     web) names="-h --help --host --port --password --open --device --checkpoint --no-browser" ;;
     serve) names="-h --help --host --port --key-file --max-megabytes --max-megapixels --queue --per-client --time-limit --drain-limit --jobs --restore-sharp --device --checkpoint --runtime -q --quiet" ;;
-    train) names="-h --help -o --run --photos --pairs --pairs-share --init --init-prior --init-motion --init-nafnet --init-denoiser --latent-encoder --steps --device --precision -q --quiet" ;;
+    train) names="-h --help -o --run --photos --pairs --pairs-share --init --init-prior --init-motion --init-nafnet --init-denoiser --latent-encoder --captioner --text-encoder --steps --device --precision -q --quiet" ;;
     evaluate) names="-h --help --checkpoint --protocol --method --split --as --csv --restored --metrics --lpips-weights --multiple --decoder --fidelity --steps --workers --ray --device --pooling-window" ;;
     tables) names="-h --help --format --plots --worst --best --images --pictures --restored --split --published" ;;
     bench) names="-h --help --pairs --seconds --megapixels --peers --seed --json --compare --ray" ;;
@@ -44,7 +44,7 @@ _unblur() {
     "web --device") words="auto cpu cuda mps xpu" ;;
     "serve --device") words="auto cpu cuda mps xpu" ;;
     "serve --runtime") words="auto onnx openvino torch" ;;
-    "train train") words="autoencoder decoder faithful glow glow-captions glow-joint motion multiscale multiscale-finish plain pre-reconstruction prior smoke unet unet-prior mimo-unet mimo-unet-prior mimo-unet+ mimo-unet+-prior mprnet mprnet-prior nafnet nafnet-prior nafnet-64 nafnet-64-prior restormer restormer-prior" ;;
+    "train train") words="autoencoder decoder faithful glow glow-0.6b glow-1.6b glow-captions glow-joint motion multiscale multiscale-finish plain pre-reconstruction prior smoke unet unet-prior mimo-unet mimo-unet-prior mimo-unet+ mimo-unet+-prior mprnet mprnet-prior nafnet nafnet-prior nafnet-64 nafnet-64-prior restormer restormer-prior" ;;
     "train --device") words="auto cpu cuda" ;;
     "train --precision") words="auto bfloat16 float32" ;;
     "evaluate --device") words="auto cpu cuda" ;;

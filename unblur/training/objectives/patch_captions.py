@@ -1,41 +1,53 @@
 """Captions of training patches, as tokens for GLOWDeblur's cross attention."""
 
+from functools import cached_property
 from threading import Lock
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unblur.checkpoints.captioner import load_captioner
-from unblur.checkpoints.text_encoder import load_text_encoder
+from unblur.checkpoints.captioner import Captioner, load_captioner
+from unblur.checkpoints.text_encoder import TextEncoder, load_text_encoder
 from unblur.errors import UnblurError
 from unblur.seeds import make_generator
 from unblur.training.objective_settings import CaptionSettings
 
 
 class PatchCaptions:
-    """Describes sharp patches and encodes the descriptions. It is safe to use from threads."""
+    """Describes sharp patches and encodes the descriptions. It is safe to use from threads.
+
+    The captioner and the text encoder are loaded for the first description, so that a run whose patches are all cached
+    needs no memory for them.
+    """
 
     def __init__(self, settings: CaptionSettings, channels: int, device: str = "cpu") -> None:
-        """Load the captioner and the text encoder. Raises UnblurError when one is missing or does not fit.
-
-        `channels` is the number of channels of the network's tokens.
-        """
+        """Take the number of channels of the network's tokens, and the device of the captioner and the encoder."""
         self.settings = settings
-        self._captioner = load_captioner(settings.captioner, device)
-        self._encoder = load_text_encoder(settings.text_encoder, device, longest=settings.longest_tokens)
-        if self._encoder.channels != channels:
-            raise UnblurError(
-                f"The text encoder {settings.text_encoder or 'MiniLM'} returns {self._encoder.channels} channels for a "
-                f"token, where the recipe's network expects {channels}; give another text encoder, or a network for it."
-            )
+        self._channels, self._device = channels, device
         # Tokenizers of the library refuse to be used from two threads at once.
         self._lock = Lock()
+
+    @cached_property
+    def _captioner(self) -> Captioner:
+        return load_captioner(self.settings.captioner, self._device)
+
+    @cached_property
+    def _encoder(self) -> TextEncoder:
+        name = self.settings.text_encoder
+        encoder = load_text_encoder(name, self._device, longest=self.settings.longest_tokens)
+        if encoder.channels != self._channels:
+            raise UnblurError(
+                f"The text encoder {name or 'MiniLM'} returns {encoder.channels} channels for a token, where the "
+                f"recipe's network expects {self._channels}; give another text encoder, or a network for it."
+            )
+        return encoder
 
     def encode(self, sharp: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tokens of the caption of a patch, and their mask.
 
-        Shape: (3, P, P) sRGB in [0, 1] -> (N, C) and (N,) bool with N = `longest_tokens`.
+        Shape: (3, P, P) sRGB in [0, 1] -> (N, C) and (N,) bool with N = `longest_tokens`. Raises UnblurError when the
+        captioner or the text encoder is missing or does not fit.
         """
         with self._lock:
             tokens = self._encoder([self._captioner(sharp)])
