@@ -18,9 +18,9 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import torch
@@ -28,34 +28,29 @@ import tyro
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from experiments.conditioned_nafnet import PATH_POINTS, PATH_STRIDE_PX, ConditionedNAFNet, Mechanism
+from experiments.conditioned_nafnet import PATH_STRIDE_PX, ConditionedNAFNet, Mechanism
 from experiments.harness import ProgressBars, Report, format_mean, lock_settings, run, write_table
+from experiments.motion_pairs import (
+    Given,
+    MotionPairs,
+    get_paths,
+    measure_length_px,
+    simulate_motion_pairs,
+    to_images,
+)
 from experiments.severity import QUINTILES, split_in_quintiles
 from unblur.atomic import write_atomically
-from unblur.blur import MotionField
-from unblur.blur.undirected import to_directed, to_undirected
-from unblur.checkpoints.folder import BUNDLED_FAITHFUL, BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
-from unblur.datasets import PhotoFolder
+from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint
 from unblur.datasets.photo_folder import compute_photos_fingerprint
-from unblur.datasets.simulated import PatchSampling, SimulatedPairs
-from unblur.datasets.validation import CAMERA
 from unblur.errors import UnblurError
-from unblur.evaluation.estimated_motion import load_estimator
 from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, encode_figure
 from unblur.evaluation.tables import Table
-from unblur.models import KernelEstimator
 from unblur.models.nafnet import NAFNet
 from unblur.restoration.device import has_fast_bfloat16
-from unblur.restoration.loading import load
-from unblur.restoration.shake import CPU, SMALLEST_PX, ShakeEstimator
-from unblur.restoration.shake_guidance import compute_shake_lines
-from unblur.restoration.shake_solver import is_worth_solving
+from unblur.restoration.shake import CPU, SMALLEST_PX
 from unblur.seeds import make_generator, seed_for
 from unblur.training.allocator import keep_freed_memory
 from unblur.training.losses import psnr_loss
-
-Given = Literal["none", "estimated", "solved", "true ends", "true paths"]
-"""Paths that a network gets when it restores."""
 
 Paths = Literal["none", "estimated", "curriculum", "true ends", "true paths"]
 """Paths that a network gets in training."""
@@ -67,9 +62,6 @@ MEASURED_WITH: Mapping[Paths, tuple[Given, ...]] = {
     "true ends": ("estimated", "solved", "true ends"),
     "true paths": ("true paths",),
 }
-
-EXTENT_PX = (2.0, 32.0)
-"""Extents of the blur: a patch has no room for longer ones."""
 
 EMA_DECAY, LOSS_FLOOR, WARMUP_STEPS = 0.99, 1e-4, 100
 TUNING_RATE, NEW_RATE = 1e-4, 1e-3
@@ -99,26 +91,6 @@ class StudySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
-    """Simulated pairs with their motion, in files that are mapped into memory."""
-
-    blurry: NDArray[np.uint8]
-    """(N, 3, P, P)."""
-    sharp: NDArray[np.uint8]
-    """(N, 3, P, P)."""
-    true_paths: NDArray[np.float16]
-    """(N, 16, P/8, P/8) pixels."""
-    true_ends: NDArray[np.float16]
-    """The straight lines of the quadratic fits, as paths: (N, 16, P/8, P/8) pixels."""
-    estimated: NDArray[np.float16]
-    """Lines by the bundled estimator, of the same shape."""
-    solved: NDArray[np.float16]
-    """Lines of the kernels of a solved shake, or those of the estimator; only of the measured pairs."""
-    finished: NDArray[np.bool_]
-    """(N,)."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class MotionRow:
     """Measurements of one network with the paths that it got."""
 
@@ -135,99 +107,6 @@ class MotionRow:
         return self.paths, self.given, self.mechanism
 
 
-def sample_path(motion: MotionField) -> Tensor:
-    """Return 8 points of each path at equal steps of time, from left to right. (16, h, w) pixels, (x, y) of each."""
-    offsets = motion.offsets
-    at = torch.linspace(0, len(offsets) - 1, PATH_POINTS)
-    low = at.floor().long().clamp(max=max(0, len(offsets) - 2))
-    high = (low + 1).clamp(max=len(offsets) - 1)
-    share = (at - low).view(-1, 1, 1, 1)
-    points = offsets[low] * (1 - share) + offsets[high] * share
-    leftwards = points[-1, 0] < points[0, 0]
-    return torch.where(leftwards, points.flip(0), points).flatten(0, 1)
-
-
-def draw_line(start: Tensor, end: Tensor) -> Tensor:
-    """Return 8 equally spaced points from `start` to `end`, (2, h, w) pixels each. (16, h, w)."""
-    shares = torch.linspace(0, 1, PATH_POINTS).view(-1, 1, 1, 1)
-    return (start + (end - start) * shares).flatten(0, 1)
-
-
-def measure_length_px(path: NDArray[np.float16]) -> float:
-    """Return the mean length of paths along their points. (16, h, w) -> pixels."""
-    points = torch.from_numpy(path.astype(np.float32)).view(PATH_POINTS, 2, *path.shape[1:])
-    return float(points.diff(dim=0).norm(dim=1).sum(dim=0).mean())
-
-
-def simulate_pool(
-    folder: Path, photos: Path, count: int, patch_px: int, seed: int, report: Report, *, solves: bool = False
-) -> Pool:
-    """Simulate pairs with their true and estimated motion, or go on with those in `folder`.
-
-    Only with `solves` the shake is solved; without it, the solved lines are those of the estimator.
-    """
-    pool = _open_pool(folder, count, patch_px)
-    if pool.finished.all():
-        return pool
-    estimator, shake_estimator = load_estimator(None, CPU), load_shake_estimator()
-    sampling = PatchSampling(patch_px=patch_px, pristine_share=0.0)
-    pairs = SimulatedPairs(PhotoFolder(photos), replace(CAMERA, extent_px=EXTENT_PX), sampling, seed)
-    for index in np.flatnonzero(~pool.finished).tolist():
-        pair = pairs[index]
-        pool.blurry[index], pool.sharp[index] = (_to_bytes(image) for image in (pair.blurry, pair.sharp))
-        pool.true_paths[index] = sample_path(pair.compute_motion_at(PATH_STRIDE_PX)).numpy()
-        ends = to_undirected(*pair.fit_ends(PATH_STRIDE_PX).offsets)
-        pool.true_ends[index] = draw_line(*to_directed(ends)).numpy()
-        with torch.inference_mode():
-            estimated = estimator(pair.blurry[None])[0]
-        pool.estimated[index] = draw_line(*to_directed(estimated)).numpy()
-        solved = solve_lines(shake_estimator, pool.blurry[index]) if solves else None
-        pool.solved[index] = pool.estimated[index] if solved is None else draw_line(*to_directed(solved)).numpy()
-        pool.finished[index] = True
-        report(f"simulating {folder.name}", index + 1, count)
-    return pool
-
-
-def load_shake_estimator() -> ShakeEstimator:
-    """Load the bundled estimator of camera shake."""
-    estimator = load_checkpoint(BUNDLED_KERNEL_ESTIMATOR).model
-    assert isinstance(estimator, KernelEstimator)
-    return ShakeEstimator(load(device="cpu", shake="off").apply_network, estimator)
-
-
-def solve_lines(estimator: ShakeEstimator, blurry: NDArray[np.uint8]) -> Tensor | None:
-    """Return the lines of the shake of an image, (3, H, W) -> (4, H/8, W/8), or None where it would not be solved."""
-    shake = estimator.estimate(blurry.transpose(1, 2, 0))
-    if not is_worth_solving(shake):
-        return None
-    return compute_shake_lines(shake.path, 0, 0, blurry.shape[2], blurry.shape[1])[0]
-
-
-def _open_pool(folder: Path, count: int, patch_px: int) -> Pool:
-    folder.mkdir(parents=True, exist_ok=True)
-    side = patch_px // PATH_STRIDE_PX
-    images, paths = (count, 3, patch_px, patch_px), (count, 2 * PATH_POINTS, side, side)
-
-    def open_array(name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
-        file = folder / f"{name}.npy"
-        return np.lib.format.open_memmap(file, "r+" if file.exists() else "w+", dtype, shape)
-
-    return Pool(
-        blurry=cast(NDArray[np.uint8], open_array("blurry", np.uint8, images)),
-        sharp=cast(NDArray[np.uint8], open_array("sharp", np.uint8, images)),
-        true_paths=cast(NDArray[np.float16], open_array("true_paths", np.float16, paths)),
-        true_ends=cast(NDArray[np.float16], open_array("true_ends", np.float16, paths)),
-        estimated=cast(NDArray[np.float16], open_array("estimated", np.float16, paths)),
-        solved=cast(NDArray[np.float16], open_array("solved", np.float16, paths)),
-        finished=cast(NDArray[np.bool_], open_array("finished", np.bool_, (count,))),
-    )
-
-
-def _to_bytes(image: Tensor) -> NDArray[np.uint8]:
-    array: NDArray[np.uint8] = (image.clamp(0, 1) * 255).round().byte().numpy()
-    return array
-
-
 def choose_paths(paths: Paths, true_share: float, draw: float) -> Given:
     """Return which paths a network gets of a training pair.
 
@@ -238,41 +117,29 @@ def choose_paths(paths: Paths, true_share: float, draw: float) -> Given:
     return paths
 
 
-def get_paths(pool: Pool, index: int, given: Given) -> NDArray[np.float16]:
-    """Return paths of one pair, (16, P/8, P/8) pixels."""
-    match given:
-        case "none":
-            return np.zeros_like(pool.true_paths[index])
-        case "estimated":
-            found = pool.estimated[index]
-        case "solved":
-            found = pool.solved[index]
-        case "true ends":
-            found = pool.true_ends[index]
-        case "true paths":
-            found = pool.true_paths[index]
-    return np.asarray(found)
-
-
 def train_network(
-    pool: Pool, checkpoint: Path, paths: Paths, mechanism: Mechanism, settings: StudySettings, seed: int, report: Report
+    pairs: MotionPairs,
+    checkpoint: Path,
+    paths: Paths,
+    mechanism: Mechanism,
+    settings: StudySettings,
+    seed: int,
+    report: Report,
 ) -> nn.Module:
-    """Train the network further on the pairs of the pool, each of which it sees once, in an order by the seed."""
+    """Train the network further on pairs, each of which it sees once, in an order by the seed."""
     torch.manual_seed(seed_for(seed, "weights"))
     nafnet = load_checkpoint(checkpoint).model
     assert isinstance(nafnet, NAFNet)
     network = ConditionedNAFNet(nafnet, mechanism).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     new = [parameter for name, parameter in network.named_parameters() if not name.startswith("nafnet.")]
-    groups = [(list(network.nafnet.parameters()), TUNING_RATE), (new, NEW_RATE)]
-    optimizers = [
-        (torch.optim.AdamW(parameters, betas=(0.9, 0.95), weight_decay=1e-3), rate) for parameters, rate in groups
-    ]
+    groups = [{"params": list(network.nafnet.parameters())}, {"params": new}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=1e-3)
     averaged = torch.optim.swa_utils.AveragedModel(
         network,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY),  # type: ignore[no-untyped-call]
     )
-    native = has_fast_bfloat16(torch.device("cpu"))
-    order = torch.randperm(len(pool.finished), generator=make_generator(seed, "order")).tolist()
+    native = has_fast_bfloat16(CPU)
+    order = torch.randperm(len(pairs.finished), generator=make_generator(seed, "order")).tolist()
     network.train()
     for step in range(settings.steps):
         share = min(1.0, step / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
@@ -280,41 +147,36 @@ def train_network(
         true_share = max(0.0, 1 - step / (CURRICULUM_END * settings.steps))
         draws = torch.rand(len(which), generator=make_generator(seed, "curriculum", step)).tolist()
         chosen = [choose_paths(paths, true_share, draw) for draw in draws]
-        given = [get_paths(pool, one, name) for one, name in zip(which, chosen, strict=True)]
-        blurry, sharp = (_to_images(images[which]) for images in (pool.blurry, pool.sharp))
+        given = [get_paths(pairs, one, name) for one, name in zip(which, chosen, strict=True)]
+        blurry, sharp = (to_images(images[which]) for images in (pairs.blurry, pairs.sharp))
         with torch.autocast("cpu", torch.bfloat16, enabled=native):
             restored = network(blurry, torch.from_numpy(np.stack(given)).float())
         loss = psnr_loss(restored, sharp, LOSS_FLOOR)
-        for optimizer, rate in optimizers:
-            optimizer.param_groups[0]["lr"] = rate * share
-            optimizer.zero_grad()
+        for group, peak in zip(optimizer.param_groups, (TUNING_RATE, NEW_RATE), strict=True):
+            group["lr"] = peak * share
+        optimizer.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        for optimizer, _ in optimizers:
-            optimizer.step()
+        optimizer.step()
         averaged.update_parameters(network)
         report(f"training {paths}, {mechanism}, seed {seed}", step + 1, settings.steps)
     return averaged.module.eval()
 
 
-def _to_images(images: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(images.astype(np.float32)) / 255
-
-
 @torch.inference_mode()
-def measure_network(network: nn.Module, pool: Pool, given: Given) -> list[float]:
+def measure_network(network: nn.Module, pairs: MotionPairs, given: Given) -> list[float]:
     """Return the PSNR of each pair in dB, restored with the given paths."""
     values = []
-    for index in range(len(pool.finished)):
-        paths = torch.from_numpy(get_paths(pool, index, given)[None].astype(np.float32))
-        restored = network(_to_images(pool.blurry[index][None]), paths)[0]
-        values.append(compute_psnr_db(restored, pool.sharp[index]))
+    for index in range(len(pairs.finished)):
+        paths = torch.from_numpy(get_paths(pairs, index, given)[None].astype(np.float32))
+        restored = network(to_images(pairs.blurry[index][None]), paths)[0]
+        values.append(compute_psnr_db(restored, pairs.sharp[index]))
     return values
 
 
 def compute_psnr_db(image: Tensor, sharp: NDArray[np.uint8]) -> float:
     """Return the PSNR of (3, H, W) in [0, 1] against the sharp image."""
-    return -10 * math.log10(max(1e-10, float((image.clamp(0, 1) - _to_images(sharp)).square().mean())))
+    return -10 * math.log10(max(1e-10, float((image.clamp(0, 1) - to_images(sharp)).square().mean())))
 
 
 def list_networks(seeds: int) -> list[tuple[Paths, Mechanism, int]]:
@@ -447,8 +309,8 @@ def motion_conditioning(
     lock_settings(output, settings)
     keep_freed_memory()
     with closing(ProgressBars()) as bars:
-        measured = simulate_pool(output / "measured", held_out, pairs, size, 2, bars, solves=True)
-        training = simulate_pool(output / "training", photos, steps * batch, patch, 1, bars)
+        measured = simulate_motion_pairs(output / "measured", held_out, pairs, size, 2, bars, solves=True)
+        training = simulate_motion_pairs(output / "training", photos, steps * batch, patch, 1, bars)
         if pairs_only:
             return 0
         rows = []
@@ -466,7 +328,7 @@ def motion_conditioning(
         return 0
     before = np.array(
         [
-            compute_psnr_db(_to_images(blurry), sharp)
+            compute_psnr_db(to_images(blurry), sharp)
             for blurry, sharp in zip(measured.blurry, measured.sharp, strict=True)
         ]
     )

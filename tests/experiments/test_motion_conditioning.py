@@ -10,7 +10,8 @@ import torch
 
 from experiments.conditioned_nafnet import CONDITIONED_STRIDES_PX, ConditionedNAFNet, Mechanism, sample_at
 from experiments.harness import run
-from experiments.motion_conditioning import draw_line, measure_length_px, motion_conditioning, sample_path
+from experiments.motion_conditioning import motion_conditioning
+from experiments.motion_pairs import draw_line, measure_length_px, sample_path
 from unblur.blur import MotionField
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig

@@ -103,6 +103,7 @@ def test_a_large_size_is_trained_on_two_processes_resumed_and_restores_with_a_ca
     assert isinstance(found.config, GlowConfig)
     assert found.config.captions
     assert found.config.denoiser == GLOW.denoiser
+    assert "--caption" in (resumed / "README.md").read_text()
     # The denoiser began as SANA's, from which four steps lead nowhere else.
     began = load_sana(tmp_path / "sana", GLOW.denoiser.condition_channels).state_dict()
     trained = found.model.get_submodule("denoiser").state_dict()
