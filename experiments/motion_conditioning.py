@@ -26,19 +26,21 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from experiments.conditioned_nafnet import PATH_STRIDE_PX, ConditionedNAFNet, Mechanism
 from experiments.harness import ProgressBars, Report, format_mean, lock_settings, run, write_table
 from experiments.motion_pairs import (
     Given,
     MotionPairs,
+    compute_psnr_db,
     get_paths,
+    list_fifths,
     measure_length_px,
     simulate_motion_pairs,
     to_images,
 )
-from experiments.severity import QUINTILES, split_in_quintiles
+from experiments.severity import QUINTILES
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_FAITHFUL, load_checkpoint
 from unblur.datasets.photo_folder import compute_photos_fingerprint
@@ -174,11 +176,6 @@ def measure_network(network: nn.Module, pairs: MotionPairs, given: Given) -> lis
     return values
 
 
-def compute_psnr_db(image: Tensor, sharp: NDArray[np.uint8]) -> float:
-    """Return the PSNR of (3, H, W) in [0, 1] against the sharp image."""
-    return -10 * math.log10(max(1e-10, float((image.clamp(0, 1) - to_images(sharp)).square().mean())))
-
-
 def list_networks(seeds: int) -> list[tuple[Paths, Mechanism, int]]:
     """Return all networks as (paths, mechanism, seed); both mechanisms are trained with true and estimated paths."""
     kinds: list[tuple[Paths, Mechanism]] = [
@@ -192,7 +189,7 @@ def list_networks(seeds: int) -> list[tuple[Paths, Mechanism, int]]:
 
 def make_table(rows: Sequence[MotionRow], before: NDArray[np.float64], lengths: Sequence[float]) -> Table:
     """Make the table of gains over the blurry pictures by fifth of blur length: mean and deviation over the seeds."""
-    fifths = _list_fifths(lengths)
+    fifths = list_fifths(lengths)
     lines = []
     for kind in dict.fromkeys(row.kind for row in rows):
         found = [row.psnr_db - before for row in rows if row.kind == kind]
@@ -203,10 +200,6 @@ def make_table(rows: Sequence[MotionRow], before: NDArray[np.float64], lengths: 
         for title, of in zip(QUINTILES, fifths, strict=True)
     ]
     return Table(header=("trained with", "given", "mechanism", *header, "all"), lines=tuple(lines))
-
-
-def _list_fifths(lengths: Sequence[float]) -> list[list[int]]:
-    return [[int(one) for one in part] for part in split_in_quintiles({str(i): x for i, x in enumerate(lengths)})]
 
 
 def make_csv(rows: Sequence[MotionRow], before: NDArray[np.float64], lengths: Sequence[float]) -> str:
@@ -223,7 +216,7 @@ def plot_gains(rows: Sequence[MotionRow], lengths: Sequence[float], path: Path) 
     """Write a figure of the gain over the network without paths, by fifth of blur length, as PNG."""
     from matplotlib.figure import Figure
 
-    fifths = _list_fifths(lengths)
+    fifths = list_fifths(lengths)
     figure = Figure(figsize=(SIDE_INCHES * 1.3, SIDE_INCHES), dpi=DOTS_PER_INCH, layout="constrained")
     panel = figure.subplots()
     without = {row.seed: row.psnr_db for row in rows if row.paths == "none"}

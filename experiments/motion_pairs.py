@@ -1,5 +1,7 @@
 """Simulated pairs with their true, estimated and solved motion, in files that are mapped into memory."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from experiments.conditioned_nafnet import PATH_POINTS, PATH_STRIDE_PX
 from experiments.harness import Report
+from experiments.severity import split_in_quintiles
 from unblur.blur import MotionField
 from unblur.blur.undirected import to_directed, to_undirected
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
@@ -163,3 +166,13 @@ def get_paths(pairs: MotionPairs, index: int, given: Given) -> NDArray[np.float1
 def to_images(images: NDArray[np.uint8]) -> Tensor:
     """Convert bytes to [0, 1]."""
     return torch.from_numpy(images.astype(np.float32)) / 255
+
+
+def compute_psnr_db(image: Tensor, sharp: NDArray[np.uint8]) -> float:
+    """Return the PSNR of (3, H, W) in [0, 1] against the sharp image."""
+    return -10 * math.log10(max(1e-10, float((image.clamp(0, 1) - to_images(sharp)).square().mean())))
+
+
+def list_fifths(lengths: Sequence[float]) -> list[list[int]]:
+    """Divide pairs into fifths by the length of their blur, and return their numbers, mildest first."""
+    return [[int(one) for one in part] for part in split_in_quintiles({str(i): x for i, x in enumerate(lengths)})]
