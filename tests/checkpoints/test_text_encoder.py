@@ -100,6 +100,14 @@ def test_other_models_are_refused_as_text_encoders_in_one_sentence(
         load_text_encoder()
 
 
+def test_loading_writes_nothing_to_the_terminal(gemma: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    capfd.readouterr()
+    load_text_encoder(gemma)
+    assert capfd.readouterr() == ("", "")
+    assert transformers.utils.logging.is_progress_bar_enabled() == shown
+
+
 def test_an_empty_caption_has_a_token(tmp_path: Path) -> None:
     tokens = load_text_encoder(save_text_encoder(tmp_path / "text"))(["", " "])
     assert tokens.mask.tolist() == [[True], [True]]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unblur.checkpoints.teacher import load_classifier
 from unblur.errors import UnblurError
-from unblur.models.transformers_backbone import import_transformers
+from unblur.models.transformers_backbone import hide_progress_bars, import_transformers
 
 TEMPLATE = "a photo of a {name}"
 """The prompt that CLIP (Radford et al. 2021) uses for classes of ImageNet."""
@@ -70,7 +70,8 @@ class TransformersCaptioner:
         transformers = import_transformers("A captioner", "generative")
         try:
             self._processor: Any = transformers.AutoProcessor.from_pretrained(str(source))
-            network: Any = transformers.AutoModelForImageTextToText.from_pretrained(str(source))
+            with hide_progress_bars():
+                network: Any = transformers.AutoModelForImageTextToText.from_pretrained(str(source))
         except Exception as error:  # Files that are not a model of theirs make the libraries raise anything.
             raise UnblurError(
                 f"{source} is neither a folder nor a hub id of a model that captions images, with its processor "

