@@ -155,7 +155,7 @@ def measure_conditions(
     """Measure a generator on pairs; the wrong caption of each is that of the next pair with another caption."""
     captions = PatchCaptions(settings.captions, network.config.denoiser.token_channels)
     decoder, distance = load_checkpoint(BUNDLED_DECODER).model.eval(), load_st_lpips("alex")
-    encoded = [captions.encode(pair.sharp) for pair in pairs]
+    encoded = [captions.pad(captions.encode(pair.sharp)) for pair in pairs]
     sampling = Sampling(steps=settings.sampling_steps)
     scores: dict[Condition, list[Scores]] = {condition: [] for condition in get_args(Condition)}
     for index, pair in enumerate(pairs):

@@ -33,7 +33,7 @@ from experiments.pack_patches import PackedPatches
 from experiments.shapes import Shape, ShapedUNet
 from unblur.atomic import write_atomically
 from unblur.datasets import PhotoFolder
-from unblur.datasets.simulated import apply_dihedral
+from unblur.datasets.orientation import apply_dihedral
 from unblur.datasets.validation import ValidationSet, simulate_validation_pairs
 from unblur.errors import UnblurError
 from unblur.evaluation.tables import Table

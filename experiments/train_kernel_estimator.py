@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from experiments.harness import run
 from experiments.shake_examples import open_examples, to_image
 from unblur.checkpoints.folder import save_checkpoint
-from unblur.datasets.simulated import apply_dihedral
+from unblur.datasets.orientation import apply_dihedral
 from unblur.deconvolution.kernel import smooth_kernels
 from unblur.models import KernelEstimator, KernelEstimatorConfig
 from unblur.photos.color import luminance, srgb_to_linear

@@ -25,7 +25,7 @@ from experiments.harness import run
 from experiments.shake_examples import PATCH_PX, ShakeExamples, open_examples, to_image
 from experiments.shake_kernels import EstimatedKernels, open_kernels
 from unblur.checkpoints.folder import load_checkpoint, save_checkpoint
-from unblur.datasets.simulated import apply_dihedral
+from unblur.datasets.orientation import apply_dihedral
 from unblur.deconvolution import CANDIDATES, deconvolve_candidates, make_single_kernel_path
 from unblur.deconvolution.clipped_light import choose_clipping_level
 from unblur.deconvolution.kernel import clean_kernel, measure_extent_px

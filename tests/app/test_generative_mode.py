@@ -172,7 +172,7 @@ def test_the_scale_of_the_uncertainty_map() -> None:
 def captioned(tiny_glow: GlowDeblur, tmp_path: Path) -> Path:
     """Save the tiny network as one that was trained with captions."""
     pytest.importorskip("transformers", reason="needs the extra `generative`")
-    config = replace(tiny_glow.config, captions=True)
+    config = replace(tiny_glow.config, tokens="both")
     save_checkpoint(tmp_path / "captioned", tiny_glow, config, train_patch_px=64, card="", dtype=torch.float32)
     return tmp_path / "captioned"
 

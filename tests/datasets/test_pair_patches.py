@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from unblur.datasets import PairFolder, PairPatches, PairSet
-from unblur.datasets.simulated import PatchSampling, apply_dihedral
+from unblur.datasets.orientation import apply_dihedral
+from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.photos.photo import Photo
 from unblur.photos.writing import write_photo
@@ -50,6 +51,7 @@ def test_patches_are_the_same_square_of_both_pictures_turned_alike(folder: Path)
         torch.testing.assert_close(patch.sharp, 1 - patch.blurry)
         turns = [lies_in(apply_dihedral(patch.sharp, back), whole[patch.name]) for back in range(8)]
         assert sum(turns) == 1
+        assert lies_in(patch.upright, whole[patch.name])
         orientations.add(turns.index(True))
     assert len(orientations) > 3
 

@@ -9,6 +9,7 @@ import torch
 
 from unblur.blur import Camera
 from unblur.datasets import PhotoFolder, RepeatedPairs, SimulatedPairs
+from unblur.datasets.orientation import apply_dihedral
 from unblur.datasets.repeated import AugmentedPair
 from unblur.datasets.simulated import PatchSampling, SimulatedPair
 from unblur.photos.photo import Photo
@@ -63,6 +64,15 @@ def test_each_pair_is_used_repeatedly_in_different_orientations(simulated: Simul
     for use, item in enumerate(shown):
         assert same(item, AugmentedPair(pair, 3 * use % 8))
     assert len({item.blurry.numpy().tobytes() for item in shown}) == repeats
+
+
+@pytest.mark.parametrize("orientation", range(8))
+def test_the_upright_patch_is_that_of_the_photograph_in_every_orientation(
+    simulated: SimulatedPairs, orientation: int
+) -> None:
+    pair = simulated[2]
+    assert torch.equal(AugmentedPair(pair, orientation).upright, pair.upright)
+    assert torch.equal(apply_dihedral(pair.upright, pair.record.orientation), pair.sharp)
 
 
 def test_pairs_used_once_are_the_simulated_ones(simulated: SimulatedPairs) -> None:

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from unblur.datasets import PairFolder
+from unblur.datasets.orientation import apply_dihedral
 from unblur.datasets.pair_patches import PairPatches
 from unblur.datasets.shard_files import find_shards, read_shard_picture
 from unblur.datasets.shard_patches import ShardPatches
 from unblur.datasets.shards import ShardFolder
-from unblur.datasets.simulated import PatchSampling, apply_dihedral
+from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 
 WHOLE = PatchSampling(patch_px=64)

@@ -113,6 +113,20 @@ def test_captions_take_the_place_of_regions() -> None:
         assert torch.equal(network(torch.rand(1, 3, 32, 32), captions).tokens.values, captions.values)
 
 
+def test_a_network_of_captions_alone_has_its_null_token_without_one() -> None:
+    config = replace(GLOW, tokens="captions")
+    torch.manual_seed(0)
+    network = GlowDeblur(config).eval()
+    blurry = torch.rand(1, 3, 32, 32)
+    tokens = GlowRestorer(network, Enlarged()).compute_conditions(blurry).tokens
+    assert torch.equal(tokens.values[0, 0], network.semantic_guidance.null_token)
+    assert tokens.mask.sum() == 1
+    caption = Tokens(torch.randn(1, 3, 16), torch.ones(1, 3, dtype=torch.bool))
+    assert torch.equal(
+        GlowRestorer(network, Enlarged(), caption=caption).compute_conditions(blurry).tokens.values, caption.values
+    )
+
+
 def test_selected_tokens_are_those_of_each_example_with_padding() -> None:
     first = Tokens(torch.randn(2, 3, 5), torch.tensor([[True, True, False], [True, True, True]]))
     second = Tokens(torch.randn(2, 4, 5), torch.ones(2, 4, dtype=torch.bool))

@@ -8,7 +8,7 @@ import torch
 
 import unblur
 from tests.deconvolution.scenes import blurred, camera_man, likeness, path_kernel
-from unblur.datasets.simulated import apply_dihedral, undo_dihedral
+from unblur.datasets.orientation import apply_dihedral, undo_dihedral
 from unblur.photos.color import linear_to_srgb
 from unblur.restoration.shake import Shake, choose_kernel_side, find_best_textured_region
 

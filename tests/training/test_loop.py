@@ -18,8 +18,9 @@ from unblur.blur import Camera
 from unblur.checkpoints.folder import load_checkpoint
 from unblur.config import from_json, to_json
 from unblur.datasets import PhotoFolder, SimulatedPairs
+from unblur.datasets.orientation import apply_dihedral
 from unblur.datasets.repeated import AugmentedPair
-from unblur.datasets.simulated import PatchSampling, apply_dihedral
+from unblur.datasets.simulated import PatchSampling
 from unblur.errors import UnblurError
 from unblur.models import KernelEstimatorConfig, MIMOUNetConfig, MotionEstimatorConfig, MultiScaleConfig, NAFNetConfig
 from unblur.recipes.smoke import smoke

@@ -78,7 +78,7 @@ def train(
     from unblur.training.allocator import keep_freed_memory
     from unblur.training.initialization import InitFrom
     from unblur.training.loop import train as run_training
-    from unblur.training.processes import is_first_process
+    from unblur.training.processes import bind_to_local_device, is_first_process
 
     chosen = recipes.find_recipe(recipe)
     if steps is not None:
@@ -90,6 +90,7 @@ def train(
     if pairs:
         chosen = _add_pairs(chosen, pairs, pairs_share)
     keep_freed_memory()
+    bind_to_local_device()
     used = str(choose_device(device))
     hidden = quiet or not sys.stderr.isatty() or not is_first_process()
     with tqdm(total=chosen.schedule.steps, unit="step", disable=hidden) as bar:

@@ -73,9 +73,10 @@ class TransformersCaptioner:
             with hide_progress_bars():
                 network: Any = transformers.AutoModelForImageTextToText.from_pretrained(str(source))
         except Exception as error:  # Files that are not a model of theirs make the libraries raise anything.
+            reason = next(filter(None, str(error).splitlines()), type(error).__name__)
             raise UnblurError(
                 f"{source} is neither a folder nor a hub id of a model that captions images, with its processor "
-                f"({next(iter(str(error).splitlines()), type(error).__name__)}); check the name and the connection."
+                f"({reason}); check the name and the connection."
             ) from error
         self._question, self._network = question, network.to(device).eval()
 

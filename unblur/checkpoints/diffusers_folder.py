@@ -31,29 +31,38 @@ class DiffusersNetwork:
     """The library's arguments of the network."""
 
     def hash_weights(self) -> str:
-        """Return the SHA-256 of the files with weights, one after the other in the order of their names."""
+        """Return the SHA-256 of the files with weights, one after the other. Raises UnblurError when one is missing."""
         digest = hashlib.sha256()
-        for file in sorted(self.folder.glob(f"{STEM}*.safetensors")):
-            with file.open("rb") as opened:
-                while block := opened.read(1 << 24):
-                    digest.update(block)
+        try:
+            for file in self._list_files():
+                with (self.folder / file).open("rb") as opened:
+                    while block := opened.read(1 << 24):
+                        digest.update(block)
+        except OSError as error:
+            raise self._make_missing_error(error) from error
         return digest.hexdigest()
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights under the library's names. Raises UnblurError when a file is missing or damaged."""
-        index = self.folder / f"{STEM}.safetensors.index.json"
         try:
-            files = [f"{STEM}.safetensors"]
-            if index.is_file():
-                files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-            return {name: value for file in files for name, value in load_file(self.folder / file).items()}
+            return {name: value for file in self._list_files() for name, value in load_file(self.folder / file).items()}
         except OSError as error:
-            raise UnblurError(
-                f"{self.folder} lacks weights ({str(error).splitlines()[0]}); it needs {STEM}.safetensors, or every "
-                "shard that its index names; other formats and variants are not read."
-            ) from error
+            raise self._make_missing_error(error) from error
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UnblurError(f"Weights in {self.folder} are damaged; get them again. ({error})") from error
+
+    def _list_files(self) -> list[str]:
+        """Return the names of the files that hold the weights: one, or all that the index names."""
+        index = self.folder / f"{STEM}.safetensors.index.json"
+        if not index.is_file():
+            return [f"{STEM}.safetensors"]
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+
+    def _make_missing_error(self, error: OSError) -> UnblurError:
+        return UnblurError(
+            f"{self.folder} lacks weights ({str(error).splitlines()[0]}); it needs {STEM}.safetensors, or every "
+            "shard that its index names; other formats and variants are not read."
+        )
 
 
 def is_saved_by_diffusers(folder: Path, part: str) -> bool:

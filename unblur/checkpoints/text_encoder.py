@@ -73,7 +73,7 @@ def load_text_encoder(
     except Exception as error:  # Files that are not a model of theirs make the libraries raise anything.
         raise UnblurError(
             f"{root} is neither a folder nor a hub id of a text model with its tokenizer "
-            f"({next(iter(str(error).splitlines()), type(error).__name__)}); check the name and the connection."
+            f"({next(filter(None, str(error).splitlines()), type(error).__name__)}); check the name and the connection."
         ) from error
     if getattr(network.config, "is_encoder_decoder", False) or not hasattr(network.config, "hidden_size"):
         raise UnblurError(

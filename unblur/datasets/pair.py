@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from torch import Tensor
 
 from unblur.blur import MotionField
+from unblur.datasets.orientation import undo_dihedral
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,13 @@ class Pair:
     name: str
     motion: MotionField | None = None
     """The true motion, where it is known."""
+    orientation: int = 0
+    """The flip or quarter turn of the photograph, see `unblur.datasets.orientation`."""
+
+    @property
+    def upright(self) -> Tensor:
+        """The sharp twin as it was photographed."""
+        return undo_dihedral(self.sharp, self.orientation)
 
 
 class Patch(Protocol):
@@ -29,6 +37,10 @@ class Patch(Protocol):
     @property
     def sharp(self) -> Tensor:
         """(3, P, P) sRGB in [0, 1]."""
+
+    @property
+    def upright(self) -> Tensor:
+        """The sharp patch without its flip or quarter turn, (3, P, P) sRGB in [0, 1]."""
 
 
 PatchType = TypeVar("PatchType", bound=Patch, covariant=True)

@@ -7,9 +7,10 @@ from threading import Lock
 import torch
 from torch import Tensor
 
+from unblur.datasets.orientation import apply_dihedral
 from unblur.datasets.pair import Pair
 from unblur.datasets.pair_files import PairFiles, read_matched, read_picture
-from unblur.datasets.simulated import PatchSampling, apply_dihedral, measure_detail
+from unblur.datasets.simulated import PatchSampling, measure_detail
 from unblur.errors import UnblurError
 from unblur.photos.reading import read_shortest_side_px
 from unblur.seeds import make_generator
@@ -75,7 +76,7 @@ def cut_patch(
         apply_dihedral(picture[:, top : top + side_px, left : left + side_px].float() / 255, orientation)
         for picture in (blurry, sharp)
     )
-    return Pair(blurry=blurry, sharp=sharp, name=name)
+    return Pair(blurry=blurry, sharp=sharp, name=name, orientation=orientation)
 
 
 def _refuse_smaller(pair: PairFiles, patch_px: int) -> None:

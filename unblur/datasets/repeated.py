@@ -8,7 +8,8 @@ from threading import Lock
 from torch import Tensor
 
 from unblur.blur import MotionField
-from unblur.datasets.simulated import SimulatedPair, SimulatedPairs, apply_dihedral
+from unblur.datasets.orientation import apply_dihedral
+from unblur.datasets.simulated import SimulatedPair, SimulatedPairs
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class AugmentedPair:
     def sharp(self) -> Tensor:
         """(3, P, P) sRGB in [0, 1]."""
         return apply_dihedral(self.pair.sharp, self.orientation)
+
+    @property
+    def upright(self) -> Tensor:
+        """(3, P, P) sRGB in [0, 1]."""
+        return self.pair.upright
 
     def fit_ends(self, stride_px: int) -> MotionField:
         """Start and end of the true motion's quadratic fit at every `stride_px`th pixel, which must divide P."""

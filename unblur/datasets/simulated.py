@@ -14,6 +14,7 @@ from torch import Tensor
 from unblur.blur import Camera, Exposure, MotionField, compute_motion_field, render, sample_exposure
 from unblur.blur.motion import STRIDE_PX
 from unblur.blur.render import reach_px
+from unblur.datasets.orientation import apply_dihedral, undo_dihedral
 from unblur.datasets.photo_folder import Photographs
 from unblur.errors import UnblurError
 from unblur.seeds import make_generator, seed_for
@@ -66,6 +67,11 @@ class SimulatedPair:
     """Mask of clipped pixels of the blurry photograph, (1, P, P) bool."""
     record: PairRecord
     _ends: dict[int, MotionField] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def upright(self) -> Tensor:
+        """The sharp patch without its flip or quarter turn, (3, P, P) sRGB in [0, 1]."""
+        return undo_dihedral(self.sharp, self.record.orientation)
 
     @cached_property
     def motion(self) -> MotionField:
@@ -180,19 +186,6 @@ def _make_identity_exposure(exposure: Exposure) -> Exposure:
         principal_px=exposure.principal_px,
         frame=exposure.frame,
     )
-
-
-def apply_dihedral(patch: Tensor, orientation: int) -> Tensor:
-    """Return one of the eight flips and quarter turns, named 0 to 7. (..., P, P) -> (..., P, P)."""
-    if orientation >= 4:
-        patch = patch.flip(-1)
-    return patch.rot90(orientation % 4, (-2, -1)).contiguous()
-
-
-def undo_dihedral(patch: Tensor, orientation: int) -> Tensor:
-    """Return the inverse of `apply_dihedral`."""
-    patch = patch.rot90(-(orientation % 4), (-2, -1))
-    return (patch.flip(-1) if orientation >= 4 else patch).contiguous()
 
 
 def measure_detail(photo: Tensor, corner_px: tuple[int, int], side_px: int, scale: float = 1.0) -> float:

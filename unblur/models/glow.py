@@ -18,6 +18,7 @@ paper's, which are inferred and which are ours. Photographs have sides that are 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,9 @@ from unblur.models.samplers import Sampling, sample
 from unblur.models.semantic_guidance import SemanticGuidance, SemanticGuidanceConfig
 from unblur.models.tokens import Tokens
 
+TokenSource = Literal["regions", "captions", "both"]
+"""Source of the tokens: regions of the photograph, its caption, or either of them in each training example."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GlowConfig:
@@ -43,8 +47,8 @@ class GlowConfig:
     """None, an ablation, conditions the denoiser on the latents of the blurry image instead of the aligned feature."""
     motion: MotionEstimatorConfig = MotionEstimatorConfig()
     semantics: SemanticGuidanceConfig = SemanticGuidanceConfig()
-    captions: bool = False
-    """Whether the denoiser was trained with captions, besides regions."""
+    tokens: TokenSource = "regions"
+    """Tokens that the denoiser was trained with."""
 
     def __post_init__(self) -> None:
         expected = self.denoiser.latent_channels + MOTION_CHANNELS
@@ -207,7 +211,9 @@ class GlowRestorer(nn.Module):
             raise UnblurError("A GLOWDeblur without pre-reconstruction needs the encoder it was trained with; give it.")
         self.network, self.decoder, self.encoder = network, decoder, encoder
         self.sampling = sampling or Sampling()
-        self.caption, self.motion, self.semantics, self.seed = caption, motion, semantics, seed
+        # A network that knows captions alone gets its null token without one.
+        has_tokens = caption is not None or network.config.tokens != "captions"
+        self.caption, self.motion, self.semantics, self.seed = caption, motion, semantics and has_tokens, seed
 
     @torch.no_grad()
     def forward(self, blurry: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
 """GLOWDeblur in three runs: a first restoration, blur pattern pretraining (BPP), and real photographs mixed in.
 
-Sized for two CPU cores: the denoiser `small` (`unblur.models.glow_sizes`), patches of 256 px, which are 8 x 8 latents.
-The NAFNet is that of the bundled network and frozen, so that its features are computed once for each cached patch; with
-`GlowTraining(cache_size=None)` it is trained too, which costs many times as much.
+All but `glow_large` are sized for two CPU cores: the denoiser `small` (`unblur.models.glow_sizes`), patches of 256 px,
+which are 8 x 8 latents. The NAFNet is that of the bundled network and frozen, so that its features are computed once
+for each cached patch; with `GlowTraining(cache_size=None)` it is trained too, which costs many times as much.
 The paper (arXiv 2601.06525) names the stages and their data, GS-Blur and then RealBlur, BSD and RSBlur mixed, and gives
 no numbers; SANA's denoiser (arXiv 2410.10629), which it is taken to use, was trained on 512 px with a learning rate of
 1e-4 (by the optimiser CAME), constant after a warmup of 2,000 steps, without weight decay, gradients clipped at 0.1,
-and 64 or 128 pictures on each accelerator. Ours is smaller and begins at random, so its rate is higher and falls.
+and 64 or 128 pictures on each accelerator. The small one begins at random, so its rate is higher and falls.
 """
 
 from dataclasses import replace
@@ -74,7 +74,7 @@ def glow_captions() -> Recipe:
     return replace(
         before,
         name="unblur-glow-captions",
-        model=replace(sized("small"), captions=True),
+        model=replace(sized("small"), tokens="both"),
         seed=47,
         objective=GlowTraining(cache_size=1024, captions=CaptionSettings(share=0.5)),
     )
@@ -83,13 +83,13 @@ def glow_captions() -> Recipe:
 def glow_large(size: GlowSize) -> Recipe:
     """Return the recipe of SANA's denoiser with 0.6 or 1.6 billion parameters, for eight accelerators with 80 GB.
 
-    As in the paper, every patch has a caption by a Qwen-VL, encoded by SANA's Gemma 2; a tenth have none. The denoiser
-    starts from SANA's weights. Learning rate, warmup, clipping and the absence of weight decay are SANA's, the batch is
-    its largest. AdamW stands for SANA's CAME. The number of patches is ours.
+    As in the paper, every patch has a caption by a Qwen-VL, encoded by SANA's Gemma 2; in a tenth of the examples it is
+    dropped. The denoiser starts from SANA's weights. Learning rate, warmup, clipping and the absence of weight decay
+    are SANA's, the batch is its largest. AdamW stands for SANA's CAME. The number of patches is ours.
     """
     return Recipe(
         name=f"unblur-glow-{size}",
-        model=replace(sized(size), captions=True),
+        model=replace(sized(size), tokens="captions"),
         seed=48,
         data=TrainingData(sampling=PatchSampling(patch_px=512), workers=8),
         objective=GlowTraining(
@@ -101,4 +101,5 @@ def glow_large(size: GlowSize) -> Recipe:
             steps=100_000, batch=128, peak_learning_rate=1e-4, final_learning_rate=1e-4, warmup_steps=2_000
         ),
         gradient_checkpointing=True,
+        checkpoint_every=2_000,
     )

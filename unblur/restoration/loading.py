@@ -192,10 +192,11 @@ def _load_generative(
     found = load_decoder(decoder or BUNDLED_DECODER, denoiser.latent_channels)
     if settings.pooling_window_px is None:
         settings = replace(settings, pooling_window_px=choose_window_px(checkpoint.train_patch_px))
-    if caption is not None and not checkpoint.model.config.captions:
+    if caption is not None and checkpoint.model.config.tokens == "regions":
         raise UnblurError(
             f"{checkpoint.folder if source else 'The bundled generative network'} was trained without captions, which "
-            "would only harm its results; leave out the caption, or give a checkpoint of `unblur train glow-captions`."
+            "would only harm its results; leave out the caption, or give a checkpoint of `unblur train glow-captions`, "
+            "glow-0.6b or glow-1.6b."
         )
     tokens = None if caption is None else _encode_caption(caption, text_encoder, denoiser.token_channels, device)
     first = solver = None

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unblur.datasets.simulated import apply_dihedral, undo_dihedral
+from unblur.datasets.orientation import apply_dihedral, undo_dihedral
 from unblur.deconvolution.camera_path import (
     CameraPath,
     add_rolls,

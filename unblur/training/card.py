@@ -133,8 +133,8 @@ def _describe_use(model: ModelConfig) -> str:
             return "unblur train RECIPE --init-prior FOLDER"
         case PreReconstructionConfig():
             return "unblur train glow --init FOLDER"
-        case GlowConfig(captions=captions):
-            caption = ' --caption "A red bus." --text-encoder TEXT_ENCODER' if captions else ""
+        case GlowConfig(tokens=tokens):
+            caption = ' --caption "A red bus." --text-encoder TEXT_ENCODER' if tokens != "regions" else ""
             return f"unblur restore photo.jpg --mode generative --checkpoint FOLDER --decoder DECODER{caption}"
         case AutoencoderConfig():
             return "unblur train glow --latent-encoder FOLDER"

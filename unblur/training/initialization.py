@@ -90,7 +90,7 @@ class InitFrom:
         config = network.config
         found = start.config if start is not None else None
         if isinstance(found, GlowConfig):
-            found = replace(found, captions=config.captions)
+            found = replace(found, tokens=config.tokens)
         whole = found in (config, _replace_with_single_pass_prior(config))
         if whole:
             assert start is not None

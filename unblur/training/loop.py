@@ -58,7 +58,7 @@ def train(
         use_former_cache(run, cache)
         objective = build_objective(recipe, sharp, device, encoder, cache)
         check_batches(recipe, objective, processes)
-    state = TrainState(recipe, objective, device, init=init, saved=folder.saved, run=run)
+    state = TrainState(recipe, objective, device, init=init, saved=folder.take_saved(), run=run)
     folder.begin(state.step)
     if objective is None:
         # The run may have been killed after its last state was written and before its checkpoint was.

@@ -17,6 +17,7 @@ from unblur.models import (
     SemanticPriorConfig,
     ShakeFusionConfig,
 )
+from unblur.models.glow import TokenSource
 from unblur.training.restoration_loss import LossTerm, PSNRLoss
 
 
@@ -111,6 +112,13 @@ class GlowTraining:
         if not (0 <= self.motion_dropout <= 1 and 0 <= self.semantics_dropout <= 1):
             raise ValueError(f"shares of examples must be in [0, 1]: {self}")
 
+    @property
+    def token_source(self) -> TokenSource:
+        """Tokens that the examples have."""
+        if self.captions is None:
+            return "regions"
+        return "captions" if self.captions.share == 1 else "both"
+
 
 ObjectiveSettings = RestorationTraining | MotionTraining | PriorTraining | AutoencoderTraining | GlowTraining
 
@@ -133,10 +141,10 @@ def check_model(objective: ObjectiveSettings, model: ModelConfig) -> None:
             fits = isinstance(model, AutoencoderConfig | LatentDecoderConfig)
         case GlowTraining():
             fits = isinstance(model, GlowConfig | PreReconstructionConfig)
-            if (objective.captions is not None) != (isinstance(model, GlowConfig) and model.captions):
+            if isinstance(model, GlowConfig) and model.tokens != objective.token_source:
                 raise UnblurError(
-                    "GLOWDeblur with captions needs captions in both its configuration and its objective; "
-                    "set both or neither."
+                    f"The objective trains with {objective.token_source} as tokens, but the network is configured for "
+                    f"{model.tokens}; set tokens of GlowConfig and captions of GlowTraining alike."
                 )
         case _:
             assert_never(objective)

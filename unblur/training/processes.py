@@ -7,12 +7,16 @@ everywhere, and only the first process writes.
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from unblur.errors import UnblurError
+
+LONGEST_WAIT = timedelta(hours=2)
+"""The first step waits until every process has decoded its photographs and loaded its networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,12 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def bind_to_local_device() -> None:
+    """Make the accelerator that torchrun gave to this process its current one, before anything uses the first."""
+    if "LOCAL_RANK" in os.environ and torch.accelerator.is_available():
+        torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
+
+
 def find_process_group(device: str) -> ProcessGroup:
     """Return the processes that were started together with this one, each on a device of the kind of `device`.
 
@@ -85,5 +95,5 @@ def find_process_group(device: str) -> ProcessGroup:
     if not dist.is_initialized():
         if kind != "cpu":
             torch.accelerator.set_device_index(own)
-        dist.init_process_group(dist.get_default_backend_for_device(kind))
+        dist.init_process_group(dist.get_default_backend_for_device(kind), timeout=LONGEST_WAIT)
     return ProcessGroup(count=dist.get_world_size(), rank=dist.get_rank(), device=own)

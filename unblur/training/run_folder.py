@@ -30,6 +30,7 @@ class RunFolder:
         self.path, self._processes = path, processes
         self._state_path, self._metrics_path = path / "training_state.pt", path / "metrics.jsonl"
         self.saved: SavedState | None = load_state(self._state_path) if self._state_path.exists() else None
+        self._saved_step = None if self.saved is None else self.saved["step"]
         if self.saved is None:
             check_no_checkpoint(path)
             self.recipe = begin_recipe(recipe, device, processes)
@@ -51,7 +52,12 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Whether all steps of the saved run are done."""
-        return self.saved is not None and self.saved["step"] == self._steps
+        return self._saved_step == self._steps
+
+    def take_saved(self) -> SavedState | None:
+        """Return the saved state, which is no longer held here: a large one takes as much memory as training."""
+        saved, self.saved = self.saved, None
+        return saved
 
     def begin(self, step: int) -> None:
         """Write the recipe, and drop the metrics of steps that a killed run did but never saved: they are repeated."""

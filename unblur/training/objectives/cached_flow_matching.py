@@ -56,7 +56,8 @@ class CachedFlowMatchingObjective(Objective):
             seed=recipe.seed,
             encoder=self.source.encoder.sha256,
             network=_hash_frozen(network),
-            captions=self.settings.captions,
+            # Their share changes nothing that is cached.
+            captions=None if self.settings.captions is None else replace(self.settings.captions, share=1.0),
         )
         former = replace(key, network=_hash_frozen(network, restore_former_name))
         assert self.settings.cache_size is not None

@@ -30,6 +30,9 @@ from unblur.training.objective_settings import CaptionSettings
 from unblur.training.objectives.patch_captions import PatchCaptions
 from unblur.training.objectives.pre_reconstruction import PreReconstructionObjective
 
+RELEASE_AFTER = 2048
+"""Examples of the second round after which all processes and threads have finished the first."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CacheKey:
@@ -90,6 +93,8 @@ class FeatureCache:
         round_, place = divmod(index, self.count)
         number = int(self._order(round_)[place])
         path = self.folder / f"{number:06d}.safetensors"
+        if self.captions is not None and index >= self.count + RELEASE_AFTER:
+            self.captions.release()
         if not path.exists():
             write_atomically(path, save_tensors(self._compute(number)))
         try:
@@ -100,7 +105,7 @@ class FeatureCache:
                 motion=cached["motion"].float(),
                 regions=cached["regions"].float(),
             )
-            caption = () if self.captions is None else (cached["caption"].float(), cached["caption_mask"])
+            caption = () if self.captions is None else self.captions.pad(cached["caption"].float())
             return CachedExample(features, cached["clean"].float(), caption)
         except (SafetensorError, KeyError, ValueError) as error:
             raise UnblurError(
@@ -109,7 +114,8 @@ class FeatureCache:
 
     @torch.no_grad()
     def _compute(self, number: int) -> dict[str, Tensor]:
-        blurry, sharp, clean = self.source.example(number)
+        patch = self.source.patches[number]
+        blurry, _, clean = self.source.make_example(patch)
         encoded = self.source.encode(blurry)[None] if self.network.pre_reconstruction is None else None
         features = self.network.encode_frozen(blurry[None].to(self.source.device), encoded)
         halves = {
@@ -120,8 +126,7 @@ class FeatureCache:
         }
         caption = {}
         if self.captions is not None:
-            values, mask = self.captions.encode(sharp)
-            caption = {"caption": values.to(torch.float16), "caption_mask": mask}
+            caption = {"caption": self.captions.encode(patch.upright).to(torch.float16)}
         return {
             **caption,
             "restored": (features.restored[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8).contiguous(),

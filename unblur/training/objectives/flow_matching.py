@@ -51,11 +51,13 @@ class FlowMatchingObjective(Objective):
         the mask of these (N,), and whether they replace regions follow; without pre-reconstruction, the latents of
         blurry.
         """
-        blurry, sharp, clean = self.first.example(index)
+        patch = self.first.patches[index]
+        blurry, sharp, clean = self.first.make_example(patch)
         encoded = () if self.pre_reconstructs else (self.first.encode(blurry),)
         caption: tuple[Tensor, ...] = ()
         if self.captions is not None:
-            caption = (*self.captions.encode(sharp), self.captions.is_captioned(self.seed, index))
+            tokens = self.captions.pad(self.captions.encode(patch.upright))
+            caption = (*tokens, self.captions.is_captioned(self.seed, index))
         return blurry, sharp, clean, *sample_noise(clean, self.first.learning, self.seed, index), *caption, *encoded
 
     def forward(self, model: nn.Module, batch: Example) -> tuple[Tensor, Conditions]:

@@ -43,16 +43,33 @@ class PatchCaptions:
             )
         return encoder
 
-    def encode(self, sharp: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the tokens of the caption of a patch, and their mask.
+    def encode(self, sharp: Tensor) -> Tensor:
+        """Return the tokens of the caption of a patch, at most `longest_tokens`.
 
-        Shape: (3, P, P) sRGB in [0, 1] -> (N, C) and (N,) bool with N = `longest_tokens`. Raises UnblurError when the
-        captioner or the text encoder is missing or does not fit.
+        Shape: (3, P, P) sRGB in [0, 1] -> (N, C). Raises UnblurError when the captioner or the text encoder is missing,
+        does not fit, or computes no numbers.
         """
         with self._lock:
-            tokens = self._encoder([self._captioner(sharp)])
-        padding = self.settings.longest_tokens - tokens.values.shape[1]
-        return F.pad(tokens.values[0].cpu(), (0, 0, 0, padding)), F.pad(tokens.mask[0].cpu(), (0, padding))
+            caption = self._captioner(sharp)
+            values = self._encoder([caption]).values[0].cpu()
+        if not bool(values.isfinite().all()):
+            raise UnblurError(
+                f"The text encoder {self.settings.text_encoder or 'MiniLM'} overflows for a caption ({caption!r}); "
+                "give one whose config.json has the dtype bfloat16 or float32."
+            )
+        return values
+
+    def pad(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Pad tokens to `longest_tokens`, and return them with their mask. (N, C) -> (`longest_tokens`, C) and bool."""
+        padding = self.settings.longest_tokens - len(tokens)
+        return F.pad(tokens, (0, 0, 0, padding)), torch.arange(self.settings.longest_tokens) < len(tokens)
+
+    def release(self) -> None:
+        """Free the memory of the captioner and the text encoder, which are loaded again when they are needed."""
+        with self._lock:
+            if self.__dict__.pop("_captioner", None) is not None:
+                del self.__dict__["_encoder"]
+                torch.cuda.empty_cache()
 
     def is_captioned(self, seed: int, index: int) -> Tensor:
         """Return whether training example `index` gets its caption instead of regions. Scalar bool."""

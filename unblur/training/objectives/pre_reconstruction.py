@@ -29,7 +29,10 @@ class PreReconstructionObjective(Objective):
 
     def example(self, index: int) -> Example:
         """Return (blurry, sharp, clean): (3, P, P) sRGB in [0, 1] twice, and latents of sharp, (C, P/32, P/32)."""
-        patch = self.patches[index]
+        return self.make_example(self.patches[index])
+
+    def make_example(self, patch: Patch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the example of a patch, as in `example`."""
         return patch.blurry, patch.sharp, self.encode(patch.sharp)
 
     @torch.no_grad()
