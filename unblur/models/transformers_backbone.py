@@ -116,7 +116,7 @@ def import_transformers(needed_by: str, extra: str) -> Any:
 
 @contextmanager
 def hide_progress_bars() -> Iterator[None]:
-    """Hide the bars that the library shows while it loads weights, also where nobody looks at a terminal."""
+    """Hide the bars that the library shows while it loads weights."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
