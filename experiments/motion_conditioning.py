@@ -33,6 +33,7 @@ from experiments.harness import ProgressBars, Report, format_mean, lock_settings
 from experiments.motion_pairs import (
     Given,
     MotionPairs,
+    compute_line_errors_px,
     compute_psnr_db,
     get_paths,
     list_fifths,
@@ -202,6 +203,16 @@ def make_table(rows: Sequence[MotionRow], before: NDArray[np.float64], lengths: 
     return Table(header=("trained with", "given", "mechanism", *header, "all"), lines=tuple(lines))
 
 
+def make_error_table(pairs: MotionPairs, lengths: Sequence[float]) -> Table:
+    """Make the table of the mean errors of estimated and solved lines by fifth of blur length."""
+    fifths = list_fifths(lengths)
+    lines = []
+    for given in ("estimated", "solved"):
+        errors = compute_line_errors_px(pairs, given)
+        lines.append((given, *(f"{np.mean([errors[i] for i in members]):.1f}" for members in fifths)))
+    return Table(header=("lines", *(f"{title}, px" for title in QUINTILES)), lines=tuple(lines))
+
+
 def make_csv(rows: Sequence[MotionRow], before: NDArray[np.float64], lengths: Sequence[float]) -> str:
     """Make a CSV with one line for each network and pair."""
     lines = [
@@ -331,8 +342,9 @@ def motion_conditioning(
         f"blur length, mean and standard deviation of {seeds} seeds; {steps} steps of {batch} patches of {patch} px "
         f"from {loaded.sha256[:12]}."
     )
-    table, csv = make_table(rows, before, lengths), make_csv(rows, before, lengths)
-    write_table(output, "motion-conditioning", title, table.markdown(), csv)
+    gains, errors = make_table(rows, before, lengths), make_error_table(measured, lengths)
+    markdown = f"{gains.markdown()}\nMean distance of the lines' ends from the true ones:\n\n{errors.markdown()}"
+    write_table(output, "motion-conditioning", title, markdown, make_csv(rows, before, lengths))
     if plot is not None:
         plot_gains(rows, lengths, plot)
     return 0

@@ -15,7 +15,7 @@ from experiments.conditioned_nafnet import PATH_POINTS, PATH_STRIDE_PX
 from experiments.harness import Report
 from experiments.severity import split_in_quintiles
 from unblur.blur import MotionField
-from unblur.blur.undirected import to_directed, to_undirected
+from unblur.blur.undirected import compute_endpoint_error_px, to_directed, to_undirected
 from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
 from unblur.datasets import PhotoFolder
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
@@ -76,6 +76,17 @@ def measure_length_px(path: NDArray[np.float16]) -> float:
     """Return the mean length of paths along their points. (16, h, w) -> pixels."""
     points = torch.from_numpy(path.astype(np.float32)).view(PATH_POINTS, 2, *path.shape[1:])
     return float(points.diff(dim=0).norm(dim=1).sum(dim=0).mean())
+
+
+def compute_line_errors_px(pairs: MotionPairs, given: Given) -> list[float]:
+    """Return the mean distance of the ends of lines from the true ends, for each pair, in pixels."""
+    errors = []
+    for index in range(len(pairs.finished)):
+        lines, true = (
+            torch.from_numpy(get_paths(pairs, index, one).astype(np.float32)) for one in (given, "true ends")
+        )
+        errors.append(float(compute_endpoint_error_px(lines[:2], lines[-2:], true[:2], true[-2:]).mean()))
+    return errors
 
 
 def simulate_motion_pairs(

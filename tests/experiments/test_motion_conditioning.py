@@ -11,7 +11,13 @@ import torch
 from experiments.conditioned_nafnet import CONDITIONED_STRIDES_PX, ConditionedNAFNet, Mechanism, sample_at
 from experiments.harness import run
 from experiments.motion_conditioning import motion_conditioning
-from experiments.motion_pairs import draw_line, measure_length_px, sample_path
+from experiments.motion_pairs import (
+    MotionPairs,
+    compute_line_errors_px,
+    draw_line,
+    measure_length_px,
+    sample_path,
+)
 from unblur.blur import MotionField
 from unblur.checkpoints.folder import save_checkpoint
 from unblur.models import NAFNetConfig
@@ -62,6 +68,25 @@ def test_paths_are_sampled_at_equal_times_from_left_to_right() -> None:
     assert measure_length_px(path.numpy().astype(np.float16)) == pytest.approx(np.hypot(20, 4), rel=1e-3)
     still = sample_path(MotionField(offsets=torch.zeros(1, 2, 3, 3), stride_px=8))
     torch.testing.assert_close(still, torch.zeros(16, 3, 3))
+
+
+def test_line_errors_are_distances_of_the_ends_either_way_round() -> None:
+    start, end = torch.tensor([-3.0, 0.0]).view(2, 1, 1), torch.tensor([3.0, 0.0]).view(2, 1, 1)
+    true = draw_line(start, end).expand(16, 2, 2).numpy().astype(np.float16)[None]
+    turned = draw_line(end, start).expand(16, 2, 2).numpy().astype(np.float16)[None]
+    longer = draw_line(2 * start, 2 * end).expand(16, 2, 2).numpy().astype(np.float16)[None]
+    images = np.zeros((1, 3, 16, 16), np.uint8)
+    pairs = MotionPairs(
+        blurry=images,
+        sharp=images,
+        true_paths=true,
+        true_ends=true,
+        estimated=turned,
+        solved=longer,
+        finished=np.ones(1, np.bool_),
+    )
+    assert compute_line_errors_px(pairs, "estimated") == [0.0]
+    assert compute_line_errors_px(pairs, "solved") == [3.0]
 
 
 @pytest.mark.slow
