@@ -160,6 +160,15 @@ NOT_RUN = {
     "--run runs/captions": "needs weights by others; test_caption_training.py",
     "python -m experiments.glow_ablation gopro realblur rsblur --photos photos --held-out held-out "
     "--checkpoint runs/decoder --latent-encoder taesana_encoder.pth -o results/glow": "test_glow_ablation.py",
+    **dict.fromkeys(
+        [
+            f"unblur simulate held-out -o like-{name} --pairs 100 --size 384 --camera {name} --seed 29"
+            for name in ("gopro", "realblur")
+        ]
+        + [f"unblur evaluate like-{name} --metrics st-lpips --csv tables" for name in ("gopro", "realblur")]
+        + [f"python -m experiments.severity tables/like-{name}.csv" for name in ("gopro", "realblur")],
+        "takes minutes; test_shards.py and test_severity.py do the same with small sets",
+    ),
     "python -m experiments.fidelity validation -o results/fidelity": "takes hours; test_fidelity.py",
     "python -m experiments.loss_comparison validation --photos photos -o results/losses": "takes hours; "
     "test_network_experiments.py trains smaller networks",
