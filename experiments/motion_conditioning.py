@@ -224,16 +224,16 @@ def make_csv(rows: Sequence[MotionRow], before: NDArray[np.float64], lengths: Se
 
 
 def plot_gains(rows: Sequence[MotionRow], lengths: Sequence[float], path: Path) -> None:
-    """Write a figure of the gain over the network without paths, by fifth of blur length, as PNG."""
+    """Write a figure of the gain of sampling over the network without paths, by fifth of blur length, as PNG."""
     from matplotlib.figure import Figure
 
     fifths = list_fifths(lengths)
     figure = Figure(figsize=(SIDE_INCHES * 1.3, SIDE_INCHES), dpi=DOTS_PER_INCH, layout="constrained")
     panel = figure.subplots()
     without = {row.seed: row.psnr_db for row in rows if row.paths == "none"}
-    kinds = dict.fromkeys(row.kind for row in rows if row.paths != "none")
+    kinds = dict.fromkeys(row.kind for row in rows if row.paths != "none" and row.mechanism == "sampling")
     middles = [float(np.mean([lengths[i] for i in members])) for members in fifths]
-    for colour, kind in zip(COLOURS, kinds, strict=False):
+    for colour, kind in zip(COLOURS, kinds, strict=True):
         gains = np.array(
             [
                 [float((row.psnr_db - without[row.seed])[members].mean()) for members in fifths]
@@ -242,7 +242,7 @@ def plot_gains(rows: Sequence[MotionRow], lengths: Sequence[float], path: Path) 
             ]
         )
         spread = gains.std(axis=0, ddof=1) if len(gains) > 1 else None
-        label = f"{kind[0]} / {kind[1]}, {kind[2]}"
+        label = f"trained with {kind[0]}, given {kind[1]}"
         panel.errorbar(
             middles, gains.mean(axis=0), spread, marker="o", markersize=4, color=colour, capsize=3, label=label
         )

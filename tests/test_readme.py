@@ -215,6 +215,8 @@ NOT_RUN = {
         "takes hours; tests/experiments/test_shake_experiments.py runs small ones",
     ),
     "python -m experiments.video_flicker --photos photos -o results/flicker": "takes minutes; test_video_flicker.py",
+    "python -m experiments.motion_conditioning --photos photos --held-out held-out -o results/motion "
+    "--plot motion.png": "takes hours; test_motion_conditioning.py",
     "python -m experiments.few_pairs realblur reds/plaza:reds/alley --photos photos --held-out held-out "
     "-o results/few-pairs --random-steps 400 --pretraining-steps 2000 --test-pairs 12 --plot few-pairs.png": "needs "
     "pairs of REDS; test_few_pairs.py",
