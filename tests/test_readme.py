@@ -217,6 +217,8 @@ NOT_RUN = {
     "python -m experiments.video_flicker --photos photos -o results/flicker": "takes minutes; test_video_flicker.py",
     "python -m experiments.motion_conditioning --photos photos --held-out held-out -o results/motion "
     "--plot motion.png": "takes hours; test_motion_conditioning.py",
+    "python -m experiments.caption_guidance --photos photos --held-out held-out --latent-encoder taesana_encoder.pth "
+    "-o results/captions --steps 800 --cache-size 512": "needs weights by others; test_caption_guidance.py",
     "python -m experiments.few_pairs realblur reds/plaza:reds/alley --photos photos --held-out held-out "
     "-o results/few-pairs --random-steps 400 --pretraining-steps 2000 --test-pairs 12 --plot few-pairs.png": "needs "
     "pairs of REDS; test_few_pairs.py",
