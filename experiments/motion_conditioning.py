@@ -33,10 +33,13 @@ from experiments.harness import ProgressBars, Report, format_mean, lock_settings
 from experiments.motion_pairs import (
     Given,
     MotionPairs,
+    PairStudySettings,
     compute_line_errors_px,
     compute_psnr_db,
+    get_nafnet,
     get_paths,
     list_fifths,
+    measure_blurry,
     measure_length_px,
     simulate_motion_pairs,
     to_images,
@@ -48,7 +51,6 @@ from unblur.datasets.photo_folder import compute_photos_fingerprint
 from unblur.errors import UnblurError
 from unblur.evaluation.score_plots import COLOURS, DOTS_PER_INCH, SIDE_INCHES, check_plottable, encode_figure
 from unblur.evaluation.tables import Table
-from unblur.models.nafnet import NAFNet
 from unblur.restoration.device import has_fast_bfloat16
 from unblur.restoration.shake import CPU, SMALLEST_PX
 from unblur.seeds import make_generator, seed_for
@@ -74,23 +76,6 @@ CURRICULUM_END = 0.5
 """Share of the steps after which a curriculum has estimated motion alone."""
 
 CSV_HEADER = ("trained_with", "given", "mechanism", "seed", "pair", "length_px", "psnr_before_db", "psnr_after_db")
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudySettings:
-    """Settings of all networks; stored as study.json in the output folder."""
-
-    steps: int
-    batch: int
-    patch_px: int
-    measured_px: int
-    measured_pairs: int
-    photos: str
-    """Fingerprint of the photographs that are trained on."""
-    held_out: str
-    """Fingerprint of the photographs that are measured on."""
-    checkpoint: str
-    """SHA-256 of the network that is trained further."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,15 +110,15 @@ def train_network(
     checkpoint: Path,
     paths: Paths,
     mechanism: Mechanism,
-    settings: StudySettings,
+    settings: PairStudySettings,
     seed: int,
     report: Report,
 ) -> nn.Module:
     """Train the network further on pairs, each of which it sees once, in an order by the seed."""
     torch.manual_seed(seed_for(seed, "weights"))
-    nafnet = load_checkpoint(checkpoint).model
-    assert isinstance(nafnet, NAFNet)
-    network = ConditionedNAFNet(nafnet, mechanism).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = ConditionedNAFNet(get_nafnet(load_checkpoint(checkpoint)), mechanism).to(
+        memory_format=torch.channels_last
+    )  # type: ignore[call-overload]
     new = [parameter for name, parameter in network.named_parameters() if not name.startswith("nafnet.")]
     groups = [{"params": list(network.nafnet.parameters())}, {"params": new}]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=1e-3)
@@ -298,9 +283,8 @@ def motion_conditioning(
     if patch % PATH_STRIDE_PX or size % PATH_STRIDE_PX:
         raise UnblurError(f"Sizes of {patch} and {size} px must be multiples of {PATH_STRIDE_PX}.")
     loaded = load_checkpoint(checkpoint)
-    if not isinstance(loaded.model, NAFNet) or loaded.model.config.prior is not None:
-        raise UnblurError(f"{checkpoint} holds no NAFNet without a prior; give another checkpoint.")
-    settings = StudySettings(
+    get_nafnet(loaded)
+    settings = PairStudySettings(
         steps=steps,
         batch=batch,
         patch_px=patch,
@@ -330,12 +314,7 @@ def motion_conditioning(
                 )
     if start is not None:
         return 0
-    before = np.array(
-        [
-            compute_psnr_db(to_images(blurry), sharp)
-            for blurry, sharp in zip(measured.blurry, measured.sharp, strict=True)
-        ]
-    )
+    before = measure_blurry(measured)
     lengths = [measure_length_px(path) for path in measured.true_paths]
     title = (
         f"Gain over the blurry pictures in dB of PSNR ({pairs} pairs of {size} px, {before.mean():.2f} dB) by fifth of "

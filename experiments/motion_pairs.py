@@ -16,12 +16,14 @@ from experiments.harness import Report
 from experiments.severity import split_in_quintiles
 from unblur.blur import MotionField
 from unblur.blur.undirected import compute_endpoint_error_px, to_directed, to_undirected
-from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, load_checkpoint
+from unblur.checkpoints.folder import BUNDLED_KERNEL_ESTIMATOR, Checkpoint, load_checkpoint
 from unblur.datasets import PhotoFolder
 from unblur.datasets.simulated import PatchSampling, SimulatedPairs
 from unblur.datasets.validation import CAMERA
+from unblur.errors import UnblurError
 from unblur.evaluation.estimated_motion import load_estimator
 from unblur.models import KernelEstimator
+from unblur.models.nafnet import NAFNet
 from unblur.restoration.loading import load
 from unblur.restoration.shake import CPU, ShakeEstimator
 from unblur.restoration.shake_guidance import compute_shake_lines
@@ -32,6 +34,23 @@ Given = Literal["none", "estimated", "solved", "true ends", "true paths"]
 
 EXTENT_PX = (2.0, 32.0)
 """Extents of the blur: a patch has no room for longer ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairStudySettings:
+    """Settings of a study on these pairs; stored as study.json in the output folder."""
+
+    steps: int
+    batch: int
+    patch_px: int
+    measured_px: int
+    measured_pairs: int
+    photos: str
+    """Fingerprint of the photographs that are trained on."""
+    held_out: str
+    """Fingerprint of the photographs that are measured on."""
+    checkpoint: str
+    """SHA-256 of the network that the study starts from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +118,7 @@ def simulate_motion_pairs(
     made = _open_files(folder, count, patch_px)
     if made.finished.all():
         return made
-    estimator, shake_estimator = load_estimator(None, CPU), load_shake_estimator()
+    estimator, shake_estimator = load_estimator(None, CPU), load_shake_estimator() if solves else None
     sampling = PatchSampling(patch_px=patch_px, pristine_share=0.0)
     pairs = SimulatedPairs(PhotoFolder(photos), replace(CAMERA, extent_px=EXTENT_PX), sampling, seed)
     for index in np.flatnonzero(~made.finished).tolist():
@@ -111,7 +130,7 @@ def simulate_motion_pairs(
         with torch.inference_mode():
             estimated = estimator(pair.blurry[None])[0]
         made.estimated[index] = draw_line(*to_directed(estimated)).numpy()
-        solved = solve_lines(shake_estimator, made.blurry[index]) if solves else None
+        solved = None if shake_estimator is None else solve_lines(shake_estimator, made.blurry[index])
         made.solved[index] = made.estimated[index] if solved is None else draw_line(*to_directed(solved)).numpy()
         made.finished[index] = True
         report(f"simulating {folder.name}", index + 1, count)
@@ -187,3 +206,17 @@ def compute_psnr_db(image: Tensor, sharp: NDArray[np.uint8]) -> float:
 def list_fifths(lengths: Sequence[float]) -> list[list[int]]:
     """Divide pairs into fifths by the length of their blur, and return their numbers, mildest first."""
     return [[int(one) for one in part] for part in split_in_quintiles({str(i): x for i, x in enumerate(lengths)})]
+
+
+def measure_blurry(pairs: MotionPairs) -> NDArray[np.float64]:
+    """Return the PSNR of each blurry image in dB."""
+    images = zip(pairs.blurry, pairs.sharp, strict=True)
+    return np.array([compute_psnr_db(to_images(blurry), sharp) for blurry, sharp in images])
+
+
+def get_nafnet(checkpoint: Checkpoint) -> NAFNet:
+    """Return the network of a checkpoint. Raises UnblurError unless it is a NAFNet without a prior."""
+    network = checkpoint.model
+    if not isinstance(network, NAFNet) or network.config.prior is not None:
+        raise UnblurError(f"{checkpoint.folder} holds no NAFNet without a prior; give another checkpoint.")
+    return network

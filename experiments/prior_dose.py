@@ -27,8 +27,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from experiments.harness import ProgressBars, Report, format_mean, lock_settings, run, write_table
-from experiments.motion_pairs import MotionPairs, compute_psnr_db, list_fifths, measure_length_px, to_images
-from experiments.motion_pairs import simulate_motion_pairs as simulate_pairs
+from experiments.motion_pairs import (
+    MotionPairs,
+    PairStudySettings,
+    compute_psnr_db,
+    get_nafnet,
+    list_fifths,
+    measure_blurry,
+    measure_length_px,
+    simulate_motion_pairs,
+    to_images,
+)
 from experiments.severity import QUINTILES
 from unblur.atomic import write_atomically
 from unblur.checkpoints.folder import BUNDLED_FAITHFUL, BUNDLED_PRIOR, load_checkpoint
@@ -57,18 +66,9 @@ CSV_HEADER = ("source", "seed", "pair", "length_px", "psnr_before_db", "psnr_bun
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudySettings:
-    """Settings of all networks; stored as study.json in the output folder."""
+class DoseSettings(PairStudySettings):
+    """Settings of all networks, with the student."""
 
-    steps: int
-    batch: int
-    patch_px: int
-    measured_px: int
-    measured_pairs: int
-    photos: str
-    held_out: str
-    checkpoint: str
-    """SHA-256 of the network."""
     prior: str
     """SHA-256 of the student."""
 
@@ -153,7 +153,7 @@ def train_network(
     sources: FeatureSources,
     student: SemanticPrior,
     source: Source,
-    settings: StudySettings,
+    settings: DoseSettings,
     seed: int,
     report: Report,
 ) -> tuple[NAFNet, FeatureSlot]:
@@ -272,12 +272,10 @@ def prior_dose(
     if min(steps, batch, pairs - len(QUINTILES) + 1, seeds, every) < 1 or patch % 32 or size % 32 or not patch * size:
         raise UnblurError("Give at least one step, patch and seed, five measured pairs, and sizes in multiples of 32.")
     loaded, prior = load_checkpoint(checkpoint), load_checkpoint(init_prior)
-    bundled, student = loaded.model, prior.model
-    if not isinstance(bundled, NAFNet) or bundled.config.prior is not None:
-        raise UnblurError(f"{checkpoint} holds no NAFNet without a prior; give another checkpoint.")
+    bundled, student = get_nafnet(loaded), prior.model
     if not isinstance(student, SemanticPrior) or not student.config.two_pass:
         raise UnblurError(f"{init_prior} holds no semantic prior with two passes; give another checkpoint.")
-    settings = StudySettings(
+    settings = DoseSettings(
         steps=steps,
         batch=batch,
         patch_px=patch,
@@ -293,8 +291,8 @@ def prior_dose(
     sources = FeatureSources(student, bundled)
     planned = [(source, seed) for seed in range(1, seeds + 1) for source in reversed(get_args(Source))]
     with closing(ProgressBars()) as bars:
-        measured = simulate_pairs(output / "measured", held_out, pairs, size, 2, bars)
-        training = simulate_pairs(output / "training", photos, steps * batch, patch, 1, bars)
+        measured = simulate_motion_pairs(output / "measured", held_out, pairs, size, 2, bars)
+        training = simulate_motion_pairs(output / "training", photos, steps * batch, patch, 1, bars)
         if pairs_only:
             return 0
         rows = []
@@ -309,12 +307,7 @@ def prior_dose(
     with torch.inference_mode():
         restored = [bundled.eval()(to_images(blurry[None]))[0] for blurry in measured.blurry]
     after = np.array([compute_psnr_db(image, sharp) for image, sharp in zip(restored, measured.sharp, strict=True)])
-    before = np.array(
-        [
-            compute_psnr_db(to_images(blurry), sharp)
-            for blurry, sharp in zip(measured.blurry, measured.sharp, strict=True)
-        ]
-    )
+    before = measure_blurry(measured)
     lengths = [measure_length_px(path) for path in measured.true_paths]
     closed = {source: sources.compute_closed_share(source, measured) for source in get_args(Source)}
     title = (

@@ -80,11 +80,8 @@ def save_captioner(folder: Path) -> Path:
     return folder
 
 
-def save_pipeline(folder: Path) -> Path:
-    """Save a pipeline of diffusers as SANA's, with random weights: transformer, vae, text_encoder and tokenizer.
-
-    The transformer has the sizes of `DENOISER`, the vae as many latents, and the text encoder as many channels.
-    """
+def save_sana(folder: Path) -> Path:
+    """Save a SANA transformer of diffusers with random weights and the sizes of `DENOISER`, and return its folder."""
     import diffusers
     import torch
 
@@ -103,7 +100,16 @@ def save_pipeline(folder: Path) -> Path:
         patch_size=1,
         sample_size=2,
     )
-    sana.save_pretrained(folder / "transformer")
+    sana.save_pretrained(folder)
+    return folder
+
+
+def save_dc_autoencoder(folder: Path) -> Path:
+    """Save an AutoencoderDC of diffusers with random weights and `LATENTS` channels, and return its folder."""
+    import diffusers
+    import torch
+
+    torch.manual_seed(0)
     stages = ("ResBlock",) * 6
     autoencoder = diffusers.AutoencoderDC(
         latent_channels=LATENTS,
@@ -117,7 +123,17 @@ def save_pipeline(folder: Path) -> Path:
         upsample_block_type="interpolate",
         scaling_factor=0.41407,
     )
-    autoencoder.save_pretrained(folder / "vae")
+    autoencoder.save_pretrained(folder)
+    return folder
+
+
+def save_pipeline(folder: Path) -> Path:
+    """Save a pipeline of diffusers as SANA's, with random weights: transformer, vae, text_encoder and tokenizer.
+
+    The transformer has the sizes of `DENOISER`, the vae as many latents, and the text encoder as many channels.
+    """
+    save_sana(folder / "transformer")
+    save_dc_autoencoder(folder / "vae")
     save_text_encoder(folder / "text", DENOISER.token_channels)
     (folder / "text").rename(folder / "text_encoder")
     (folder / "tokenizer").mkdir()

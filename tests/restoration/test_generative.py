@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from tiny_networks import save_dc_autoencoder
 from torch import Tensor, nn
 
 from unblur.checkpoints.folder import BUNDLED_RESTORER, save_checkpoint
@@ -454,23 +455,7 @@ def test_load_the_decoder_of_an_autoencoder(saved: Path, tiny_decoder: LatentDec
 
 
 def test_load_the_decoder_of_a_deep_compression_autoencoder(saved: Path) -> None:
-    import diffusers
-
-    stages = ("ResBlock",) * 6
-    torch.manual_seed(0)
-    theirs = diffusers.AutoencoderDC(
-        latent_channels=4,
-        encoder_block_types=stages,
-        decoder_block_types=stages,
-        encoder_block_out_channels=(4, 4, 8, 8, 16, 16),
-        decoder_block_out_channels=(4, 4, 8, 8, 16, 16),
-        encoder_layers_per_block=(1,) * 6,
-        decoder_layers_per_block=(1,) * 6,
-        downsample_block_type="conv",
-        upsample_block_type="interpolate",
-        scaling_factor=0.41407,
-    )
-    theirs.save_pretrained(saved / "sana" / "vae")
+    save_dc_autoencoder(saved / "sana" / "vae")
     restorer = load(saved / "glow", "cpu", mode="generative", decoder=saved / "sana", generative=QUICK)
     assert restorer.decoder_sha256 is None
     assert restorer.restore_photo(make_photo(64, 64)).photo.pixels.shape == (64, 64, 3)

@@ -9,7 +9,7 @@ import torch
 from former_names import former_json, make_former_run
 from test_loop import TINY as RESTORER
 from test_loop import KilledError, metrics, same_weights
-from tiny_networks import GLOW, LATENTS, PRIOR
+from tiny_networks import GLOW, LATENTS, PRIOR, save_sana
 from torch import nn
 
 from unblur.app.cli import main
@@ -589,24 +589,9 @@ def test_the_command_trains_it_with_every_option(photos: Path, tmp_path: Path, m
 
 
 def test_the_denoiser_may_begin_as_sana(tmp_path: Path) -> None:
-    diffusers = pytest.importorskip("diffusers", reason="needs the extra `generative`")
-    torch.manual_seed(0)
+    pytest.importorskip("diffusers", reason="needs the extra `generative`")
     ours = NETWORK.denoiser
-    sana = diffusers.SanaTransformer2DModel(
-        in_channels=LATENTS,
-        out_channels=LATENTS,
-        num_layers=ours.blocks,
-        num_attention_heads=ours.self_heads,
-        attention_head_dim=ours.width // ours.self_heads,
-        num_cross_attention_heads=ours.cross_heads,
-        cross_attention_head_dim=ours.width // ours.cross_heads,
-        cross_attention_dim=ours.width,
-        caption_channels=ours.token_channels,
-        mlp_ratio=ours.ffn_ratio,
-        patch_size=1,
-        sample_size=2,
-    )
-    sana.save_pretrained(tmp_path / "sana")
+    save_sana(tmp_path / "sana")
     save_checkpoint(tmp_path / "prior", build(PRIOR), PRIOR, train_patch_px=64, card="tiny")
     init = InitFrom(prior=tmp_path / "prior", denoiser=tmp_path / "sana")
     network = GlowDeblur(NETWORK)

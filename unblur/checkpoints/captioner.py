@@ -63,7 +63,7 @@ class TransformersCaptioner:
     """Captioner of the library transformers. Equal photographs get equal captions."""
 
     def __init__(self, source: str | Path, device: str = "cpu", question: str = QUESTION) -> None:
-        """Load a folder or a hub id. `question` is asked of models that answer one.
+        """Load a folder or a hub id. Models with a chat template are prompted with `question`.
 
         Raises UnblurError when the model or the library is missing.
         """
